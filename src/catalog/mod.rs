@@ -1,0 +1,1 @@
+//! Application and base definitions: YAML in, typed out.

@@ -1,0 +1,63 @@
+//! The registry of codes. A code, once released, keeps its meaning.
+//!
+//! E01xx syntax, E02xx names and values, E03xx resolution, E04xx lock, E05xx host and driver,
+//! E06xx execution, W… warnings (W01xx syntax … in the same ranges). Each has a page in `pages/`,
+//! named by the code, with a wrong and a right example; `explain` prints it.
+
+use super::Severity;
+
+/// A stable code such as `E0312`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code(&'static str);
+
+impl Code {
+    /// The code as written, such as `E0312`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// `E…` is an error, `W…` a warning.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        if self.0.starts_with('W') { Severity::Warning } else { Severity::Error }
+    }
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Declares the codes with their one-line titles, and the table `explain` reads.
+macro_rules! registry {
+    ($($name:ident = $code:literal: $title:literal;)*) => {
+        /// The codes by meaning: code reads `codes::NOT_UTF8`, users read `E0101`.
+        pub mod codes {
+            use super::Code;
+            $(#[doc = $title] pub const $name: Code = Code($code);)*
+        }
+
+        /// Every code: its title and its explanation page (Markdown).
+        pub(crate) const PAGES: &[(Code, &str, &str)] = &[
+            $((Code($code), $title, include_str!(concat!("pages/", $code, ".md"))),)*
+        ];
+    };
+}
+
+registry! {
+    NOT_UTF8 = "E0101": "the file is not UTF-8 text";
+}
+
+/// Title and page of a code given as text, such as by `imgfile explain E0101`.
+#[must_use]
+pub fn page(code: &str) -> Option<(Code, &'static str, &'static str)> {
+    PAGES.iter().copied().find(|(known, _, _)| known.as_str().eq_ignore_ascii_case(code))
+}

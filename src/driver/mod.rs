@@ -1,0 +1,1 @@
+//! The machines a plan runs on: the trait, its capabilities, `fake` and `qemu`.

@@ -1,0 +1,1 @@
+//! The lockfile: its wire form, and satisfied-or-why-not.

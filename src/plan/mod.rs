@@ -1,0 +1,1 @@
+//! Steps, keys, the graph, the size estimate.

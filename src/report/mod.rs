@@ -1,0 +1,1 @@
+//! One diagnostic or event, many renderers.

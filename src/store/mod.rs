@@ -1,0 +1,1 @@
+//! Content-addressed blobs, layers, images, build records.

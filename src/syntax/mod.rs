@@ -1,0 +1,1 @@
+//! The grammar: the only place that knows pest. Parse, recover, `Ast`, fmt.

@@ -1,0 +1,11 @@
+//! Source files, spans, the line index, nearest-name suggestions.
+
+mod line_index;
+mod source;
+mod span;
+mod suggest;
+
+pub use line_index::{LineCol, LineIndex};
+pub use source::{Source, Sources};
+pub use span::{SourceId, Span, Spanned};
+pub use suggest::nearest;

@@ -1,0 +1,59 @@
+//! The files a compilation looks at, held once and named by [`SourceId`].
+
+use super::{LineCol, LineIndex, SourceId, Span};
+
+/// One text with the name shown to the user.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Path as the user would write it, relative to the project; never absolute to this machine
+    /// unless the user wrote it so.
+    pub name: String,
+    pub text: String,
+    lines: LineIndex,
+}
+
+impl Source {
+    #[must_use]
+    pub fn lines(&self) -> &LineIndex {
+        &self.lines
+    }
+}
+
+/// Every text that diagnostics may point into: ImageFiles, includes, scripts, catalogue files.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Takes a text in and names it.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
+        let text = text.into();
+        let id = SourceId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.files.push(Source { name: name.into(), lines: LineIndex::new(&text), text });
+        id
+    }
+
+    /// The file of `id`; an id from another `Sources` is a defect of the caller and panics.
+    #[must_use]
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text under a span.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        &self.get(span.source).text[span.start as usize..span.end as usize]
+    }
+
+    /// Where a span starts.
+    #[must_use]
+    pub fn line_col(&self, span: Span) -> LineCol {
+        self.get(span.source).lines().line_col(span.start)
+    }
+
+    /// All files with their ids, in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+        self.files.iter().zip(0u32..).map(|(file, id)| (SourceId(id), file))
+    }
+}
