@@ -1,1 +1,133 @@
-//! Steps, keys, the graph, the size estimate.
+//! The plan: plain data, complete, serialisable. A person can read it, and a driver needs nothing else.
+
+mod key;
+mod step;
+mod tree;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::Digest;
+
+pub use key::{Key, KeyPart, parts as key_parts};
+pub use step::{
+    AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs, ScriptStep,
+    Stage, Step, Test, TestCheck, UnitState, UnitWish,
+};
+pub use tree::{EntryKind, Tree, TreeEntry};
+
+/// Version of the plan's wire form.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// What building a project does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    pub format: u32,
+    /// In an order in which each image's base comes before it.
+    pub images: Vec<ImagePlan>,
+}
+
+/// What building one image does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ImagePlan {
+    pub image: String,
+    pub description: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub os: OsPlan,
+    pub arch: String,
+    pub base: BasePlan,
+    /// Virtual size of the build disk and of the artifact, in bytes.
+    pub disk_size: u64,
+    pub machine: MachinePlan,
+    /// Whether booted steps and offline scripts may reach the network.
+    pub network: bool,
+    /// The account that runs scripts and tests.
+    pub user: String,
+    /// Environment of every script and test: the `env` statements and `IMAGEFILE_*`.
+    pub env: BTreeMap<String, String>,
+    /// In the order in which they run.
+    pub steps: Vec<Step>,
+    pub tests: Vec<Test>,
+    pub outputs: Vec<OutputPlan>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OsPlan {
+    pub distro: String,
+    pub version: String,
+}
+
+/// The pinned base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BasePlan {
+    pub name: String,
+    pub source: BaseSource,
+    /// In bytes.
+    pub virtual_size: u64,
+    /// `bios`, `uefi`: each boots the artifact and is tested.
+    pub firmware: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum BaseSource {
+    /// Made on this machine from these packages; named by recipe and exact package set.
+    Bootstrap { suite: String, recipe: Digest, packages: Vec<PlannedPackage> },
+    /// A disk of this machine.
+    File { path: String, sha256: Digest },
+    /// A pinned download.
+    Url { url: String, sha256: Digest },
+    /// The artifact of another image of the plan.
+    Image { image: String, key: Key },
+}
+
+/// The build machine; never part of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MachinePlan {
+    pub cpus: u32,
+    pub memory_mib: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutputPlan {
+    /// File name in the output folder.
+    pub file: String,
+    pub format: DiskFormat,
+    pub compression: Compression,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    Qcow2,
+    Raw,
+    Vmdk,
+    Vhd,
+    Vhdx,
+    Vdi,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    None,
+    Zlib,
+    Zstd,
+}
+
+/// What is cleared before sealing, item by item; the plan shows each item's commands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cleanup {
+    pub preset: String,
+    pub items: Vec<CleanupItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CleanupItem {
+    /// The name `keep` and `remove` of the `cleanup` statement use, such as `machine-id`.
+    pub name: String,
+    /// `/bin/sh -e` in a chroot, as root.
+    pub script: String,
+}

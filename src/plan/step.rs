@@ -1,0 +1,208 @@
+//! What is done to the build disk, one step at a time.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Tree};
+use crate::text::{Digest, Span};
+
+/// The state the guest must be in for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The root file system is mounted by the agent, nothing of the image runs; commands in a chroot.
+    Offline,
+    /// The image's own kernel and init run.
+    Booted,
+}
+
+/// One unit of work with a name a person recognises, a place in the ImageFile and a cache key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Unique within the image, such as `app nginx` or `script announce`.
+    pub name: String,
+    pub stage: Stage,
+    pub action: Action,
+    /// Names everything that decides the state of the disk after this step.
+    pub key: Key,
+    /// The statement this step comes from; part of neither key nor wire form.
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// Grows the root file system to the end of its (already grown) partition.
+    Grow {
+        /// Virtual size of the disk in bytes.
+        disk_size: u64,
+    },
+    Packages(PackageChange),
+    /// Writes an application's files and runs its install script as root in a chroot.
+    App(AppStep),
+    /// Sees to it that the account that runs scripts exists, with a home and sudo without password.
+    DefaultUser {
+        name: String,
+    },
+    Account(AccountStep),
+    Copy(CopyStep),
+    Script(ScriptStep),
+    /// Shuts the booted system down in order and boots it again.
+    Reboot,
+    Services {
+        units: Vec<UnitState>,
+    },
+    KernelArgs {
+        args: Vec<String>,
+    },
+    Cleanup(super::Cleanup),
+}
+
+/// One transaction of the package manager.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PackageChange {
+    /// In the order of their names; the guest's package manager orders the work.
+    pub install: Vec<PlannedPackage>,
+    /// Names to remove.
+    pub remove: Vec<String>,
+}
+
+/// One package file, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedPackage {
+    pub name: String,
+    pub version: String,
+    pub arch: String,
+    pub sha256: Digest,
+    /// Size of the package file in bytes.
+    pub size: u64,
+    /// Installed only because another package needs it: marked so for the image's own apt.
+    pub auto: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AppStep {
+    pub app: String,
+    pub version: String,
+    /// Rendered at plan time, in the order of the catalogue entry.
+    pub files: Vec<InlineFile>,
+    /// Rendered at plan time; run by `/bin/sh -e` unless it begins with a shebang.
+    pub install: Option<String>,
+}
+
+/// A file whose content is in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InlineFile {
+    /// Absolute path in the image.
+    pub path: String,
+    pub content: String,
+    /// Permission bits, such as `0o644`.
+    pub mode: u32,
+    pub owner: String,
+    pub group: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountStep {
+    pub name: String,
+    pub uid: Option<u32>,
+    pub groups: Vec<String>,
+    /// May become root without a password.
+    pub sudo: bool,
+    pub shell: Option<String>,
+    pub ssh_keys: Vec<String>,
+    pub password_hash: Option<String>,
+}
+
+/// Files of the project, or a text of the ImageFile, put into the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyStep {
+    pub from: CopyFrom,
+    /// Absolute path in the image; for a folder its contents go into it.
+    pub to: String,
+    pub owner: String,
+    pub group: String,
+    /// Permission bits of files; without it 0644, 0755 where the source is executable.
+    pub mode: Option<u32>,
+    /// Permission bits of folders; without it those of files with x where they have r.
+    pub dir_mode: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum CopyFrom {
+    /// A file or the contents of a folder of the project.
+    Tree(Tree),
+    /// A text written in the ImageFile.
+    Text { content: String },
+    /// A pinned download.
+    Download { url: String, sha256: Digest, unpack: bool, strip: u32 },
+}
+
+/// A user script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScriptStep {
+    /// The whole script, shebang included.
+    pub content: String,
+    pub user: RunAs,
+    pub env: BTreeMap<String, String>,
+    /// Seconds until the script and all it started are killed.
+    pub timeout_secs: u64,
+    /// Further tries after a failure.
+    pub retries: u32,
+    /// Laid read-only at `/run/imagefile/project`, which is the working directory.
+    pub with: Vec<Tree>,
+    /// Names of the secrets shown under `/run/secrets`; their values are nowhere in the plan.
+    pub secrets: Vec<String>,
+}
+
+/// The account a script runs as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RunAs {
+    /// The image's default user, who can sudo.
+    Default,
+    Root,
+    Named(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnitState {
+    pub unit: String,
+    pub state: UnitWish,
+    /// Whether the test boot requires the unit to be active.
+    pub must_be_active: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitWish {
+    Enabled,
+    Disabled,
+    Masked,
+}
+
+/// A test of the finished artifact, in a throw-away overlay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Test {
+    /// As written, or `verify nginx` for an application's own.
+    pub name: String,
+    pub stage: Stage,
+    pub check: TestCheck,
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "check", rename_all = "kebab-case")]
+pub enum TestCheck {
+    Script(ScriptStep),
+    /// These units must be active once the boot has settled.
+    UnitsActive {
+        units: Vec<String>,
+    },
+}

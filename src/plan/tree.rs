@@ -1,0 +1,60 @@
+//! A file or folder of the project, as a list of entries with digests.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::Digest;
+
+/// What a copy brings, or a script is given: enough to tell whether it changed, and to pack it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tree {
+    /// Project-relative path of the file or folder.
+    pub path: String,
+    /// Sorted by path; a single file is one entry with an empty path.
+    pub entries: Vec<TreeEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TreeEntry {
+    /// Relative to the tree's path, `/` between parts.
+    pub path: String,
+    #[serde(flatten)]
+    pub kind: EntryKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum EntryKind {
+    Folder,
+    File {
+        sha256: Digest,
+        /// In bytes.
+        size: u64,
+        executable: bool,
+    },
+    Symlink {
+        target: String,
+    },
+}
+
+impl Tree {
+    /// One digest for path, kind, content, executability and link targets of every entry.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        // A `Vec` of plain data always serialises; were it not to, an empty text would only merge keys
+        // of trees that cannot exist.
+        Digest::of(serde_json::to_vec(&self.entries).unwrap_or_default())
+    }
+
+    /// Bytes of all files together.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.entries
+            .iter()
+            .map(|entry| match entry.kind {
+                EntryKind::File { size, .. } => size,
+                EntryKind::Folder | EntryKind::Symlink { .. } => 0,
+            })
+            .sum()
+    }
+}
