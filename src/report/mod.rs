@@ -1,3 +1,1 @@
 //! One diagnostic or event, many renderers.
-
-pub mod progress;

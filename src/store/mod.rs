@@ -1,1 +1,167 @@
-//! Content-addressed blobs, layers, images, build records.
+//! Content-addressed blobs, bases, facts, working folders: everything imgfile keeps between runs.
+//!
+//! Layout below the root (`$XDG_CACHE_HOME/imgfile` unless a setting says otherwise):
+//!
+//! ```text
+//! blobs/sha256/ab/<hex>   immutable files named by their content: .debs, downloads
+//! indexes/                archive indexes (see `archive`)
+//! bases/<key>/            disk.qcow2 and meta.json of a base made here
+//! kernels/                build kernels of the driver
+//! facts/<kind>/           what was found out about a content, by its digest
+//! builds/<id>/            working folder of a build, with its journal
+//! tmp/<session>/          working folder of a process
+//! ```
+//!
+//! Several processes may use one store: files appear complete by rename, things that must be made
+//! once are made under a lock, and a working folder is locked by the process it belongs to, so
+//! that whoever finds it unlocked knows its owner is gone and clears it.
+
+mod base;
+mod blob;
+mod facts;
+mod file_digest;
+mod work;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use crate::text::Digest;
+
+pub use base::{Base, BaseSlot, Bases, NewBase};
+pub use blob::{BlobWriter, Blobs};
+pub use facts::Facts;
+pub use work::{Leftover, WorkFolder};
+
+/// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused; `action` reads as in "cannot {action} {path}".
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// A content is not what its name promised.
+    #[error("{what} has sha256 {actual}, not {expected}")]
+    Mismatch { what: String, expected: Digest, actual: Digest },
+    /// A file the store wrote cannot be understood; removing it is safe.
+    #[error("{path} is damaged: {reason}", path = path.display())]
+    Damaged { path: PathBuf, reason: String },
+}
+
+impl StoreError {
+    /// Whether the file system is full, which callers report by name.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+}
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Adds what was tried, and where, to an [`io::Error`].
+pub(crate) trait Context<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T> {
+        self.map_err(|source| StoreError::Io { action, path: path.to_owned(), source })
+    }
+}
+
+/// An open store. Cheap to share by reference; all operations block.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// This process's own working folder under `tmp/`; goes when the store is dropped.
+    session: WorkFolder,
+}
+
+impl Store {
+    /// Opens the store at `root`, made if absent, and clears working folders whose process is
+    /// gone. [`open_and_sweep`](Self::open_and_sweep) tells what that was.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_and_sweep(root).map(|(store, _)| store)
+    }
+
+    /// As [`open`](Self::open), with the builds that a crash had left behind and that are cleared now.
+    pub fn open_and_sweep(root: impl Into<PathBuf>) -> Result<(Self, Vec<Leftover>)> {
+        use std::os::unix::fs::DirBuilderExt;
+        let root = root.into();
+        // Secrets never enter the store, but private projects do: nobody else's business.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).context("create", &root)?;
+        for name in ["blobs/sha256", "indexes", "bases", "kernels", "facts", "builds", "tmp"] {
+            let path = root.join(name);
+            std::fs::create_dir_all(&path).context("create", &path)?;
+        }
+        // Backup programs skip folders marked so (bford.info/cachedir).
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            std::fs::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").context("write", &tag)?;
+        }
+        work::sweep(&root.join("tmp"))?;
+        let leftovers = work::sweep(&root.join("builds"))?;
+        let session = WorkFolder::create_unique(&root.join("tmp"), "session")?;
+        Ok((Self { root, session }, leftovers))
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The immutable files.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs::new(self)
+    }
+
+    /// The bases made on this machine.
+    #[must_use]
+    pub fn bases(&self) -> Bases<'_> {
+        Bases::new(self)
+    }
+
+    /// What is known about contents, by digest.
+    #[must_use]
+    pub fn facts(&self) -> Facts<'_> {
+        Facts::new(self)
+    }
+
+    /// Where the driver keeps its build kernels.
+    #[must_use]
+    pub fn kernels(&self) -> PathBuf {
+        self.root.join("kernels")
+    }
+
+    /// Where archive indexes are kept.
+    #[must_use]
+    pub fn indexes(&self) -> PathBuf {
+        self.root.join("indexes")
+    }
+
+    /// A fresh folder on the store's file system (so that a rename into the store is atomic),
+    /// cleared when dropped, or by the next process if this one dies.
+    pub fn temp_dir(&self, prefix: &str) -> Result<tempfile::TempDir> {
+        let dir = self.session.path();
+        tempfile::Builder::new()
+            .prefix(&format!("{prefix}-"))
+            .tempdir_in(dir)
+            .context("create a folder in", dir)
+    }
+
+    /// A fresh file on the store's file system, removed when dropped unless persisted.
+    pub fn temp_file(&self) -> Result<tempfile::NamedTempFile> {
+        let dir = self.session.path();
+        tempfile::NamedTempFile::new_in(dir).context("create a file in", dir)
+    }
+
+    /// A working folder for a build: `builds/<id>/`, locked by this process, with a journal.
+    pub fn begin_build(&self, id: &str) -> Result<WorkFolder> {
+        WorkFolder::create(&self.root.join("builds"), id)
+    }
+
+    /// The sha256 of a file anywhere, from the cache if the file is unchanged since it was hashed.
+    pub fn digest_file(&self, path: &Path) -> Result<Digest> {
+        file_digest::digest_file(self, path)
+    }
+}

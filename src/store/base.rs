@@ -1,0 +1,182 @@
+//! Bases made on this machine, each made once.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Context, Digest, Result, Store, StoreError};
+
+const DISK: &str = "disk.qcow2";
+const META: &str = "meta.json";
+
+/// The bases of a store, by key: the digest of the recipe and of its exact packages.
+#[derive(Debug, Clone, Copy)]
+pub struct Bases<'a> {
+    store: &'a Store,
+}
+
+/// A finished base. Its files never change; builds put overlays on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    pub key: Digest,
+    /// The disk, qcow2.
+    pub disk: PathBuf,
+    meta: PathBuf,
+}
+
+impl Base {
+    /// What its maker wrote about it.
+    pub fn meta<T: DeserializeOwned>(&self) -> Result<T> {
+        let bytes = std::fs::read(&self.meta).context("read", &self.meta)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| StoreError::Damaged { path: self.meta.clone(), reason: error.to_string() })
+    }
+}
+
+/// The answer to [`Bases::claim`].
+#[derive(Debug)]
+pub enum BaseSlot<'a> {
+    Ready(Base),
+    /// Nobody has made it: the caller must, or drop this.
+    Missing(NewBase<'a>),
+}
+
+impl<'a> Bases<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store }
+    }
+
+    fn folder(self, key: &Digest) -> PathBuf {
+        self.store.root().join("bases").join(key.to_string())
+    }
+
+    /// The base, if it was made here.
+    #[must_use]
+    pub fn get(&self, key: &Digest) -> Option<Base> {
+        let folder = self.folder(key);
+        let base = Base { key: *key, disk: folder.join(DISK), meta: folder.join(META) };
+        base.disk.is_file().then_some(base)
+    }
+
+    /// The base, or the sole right to make it. Waits while another process makes it; `waiting`
+    /// is called once when that is so.
+    pub fn claim(&self, key: &Digest, waiting: impl FnOnce()) -> Result<BaseSlot<'a>> {
+        if let Some(base) = self.get(key) {
+            return Ok(BaseSlot::Ready(base));
+        }
+        let path = self.folder(key).with_extension("lock");
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                lock.lock().context("lock", &path)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+        }
+        if let Some(base) = self.get(key) {
+            return Ok(BaseSlot::Ready(base));
+        }
+        Ok(BaseSlot::Missing(NewBase {
+            bases: *self,
+            key: *key,
+            dir: self.store.temp_dir("base")?,
+            _lock: lock,
+        }))
+    }
+}
+
+/// A base in the making; dropped, it leaves nothing and the next process may try.
+#[derive(Debug)]
+pub struct NewBase<'a> {
+    bases: Bases<'a>,
+    key: Digest,
+    dir: tempfile::TempDir,
+    /// Held until the base is there. The file itself stays: removing a lock others wait for
+    /// would let two in.
+    _lock: File,
+}
+
+impl NewBase<'_> {
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        self.key
+    }
+
+    /// Scratch space on the store's file system; all of it but the disk goes.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the finished disk must be before [`commit`](Self::commit).
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.dir.path().join(DISK)
+    }
+
+    /// Makes the base appear.
+    pub fn commit<T: Serialize>(self, meta: &T) -> Result<Base> {
+        let ready = self.dir.path().join("ready");
+        std::fs::create_dir(&ready).context("create", &ready)?;
+        let disk = self.disk();
+        // The disk outlives the host's crash or is not there: rename alone would not promise it.
+        File::open(&disk).and_then(|file| file.sync_all()).context("write", &disk)?;
+        std::fs::rename(&disk, ready.join(DISK)).context("rename", &disk)?;
+        let meta_path = ready.join(META);
+        let bytes =
+            serde_json::to_vec_pretty(meta).map_err(std::io::Error::from).context("write", &meta_path)?;
+        std::fs::write(&meta_path, bytes).context("write", &meta_path)?;
+        let folder = self.bases.folder(&self.key);
+        std::fs::rename(&ready, &folder).context("create", &folder)?;
+        Ok(Base { key: self.key, disk: folder.join(DISK), meta: folder.join(META) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn of_many_that_want_a_base_one_makes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Digest::of(b"recipe");
+        let made = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let store = Store::open(dir.path()).unwrap();
+                    let base = match store.bases().claim(&key, || ()).unwrap() {
+                        BaseSlot::Ready(base) => base,
+                        BaseSlot::Missing(new) => {
+                            made.fetch_add(1, Ordering::SeqCst);
+                            std::fs::write(new.disk(), "disk").unwrap();
+                            new.commit(&"meta").unwrap()
+                        }
+                    };
+                    assert_eq!(std::fs::read(&base.disk).unwrap(), b"disk");
+                    assert_eq!(base.meta::<String>().unwrap(), "meta");
+                });
+            }
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_base_given_up_half_way_is_not_there_and_can_be_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = Digest::of(b"recipe");
+        for _ in 0..2 {
+            let BaseSlot::Missing(new) = store.bases().claim(&key, || ()).unwrap() else {
+                panic!("nobody finished it")
+            };
+            std::fs::write(new.disk(), "half").unwrap();
+        }
+        assert_eq!(store.bases().get(&key), None);
+    }
+}

@@ -1,0 +1,300 @@
+//! Working folders: locked by the process they belong to, with a journal of what exists outside
+//! of them, so that whoever finds one without its process can clear everything it had made.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Result};
+
+/// Held by the process the folder belongs to.
+const LOCK: &str = "lock";
+const JOURNAL: &str = "journal";
+
+/// A name under which a folder is prepared before its lock is held; never swept while young.
+const UNBORN: &str = ".new-";
+/// The few system calls between making an unborn folder and naming it take no longer than this.
+const UNBORN_SECONDS: u64 = 600;
+
+/// One thing that a crash would leave behind, written before the thing is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Entry {
+    /// A file or folder outside the working folder.
+    Path(PathBuf),
+    /// A process, named with its start time since numbers are used again.
+    Process { pid: u32, started: u64 },
+}
+
+/// What a sweep cleared: the folder of a process that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Name of the working folder; for a build its id.
+    pub name: String,
+    /// Paths outside the folder that were removed.
+    pub removed: Vec<PathBuf>,
+    /// Processes that were still running and are killed.
+    pub killed: Vec<u32>,
+}
+
+/// A folder that belongs to this process. Dropped, it goes with all its journal names.
+#[derive(Debug)]
+pub struct WorkFolder {
+    path: PathBuf,
+    journal: File,
+    /// Locked as long as the folder lives; the kernel unlocks it when the process ends in any way.
+    _lock: File,
+    keep: bool,
+}
+
+impl WorkFolder {
+    /// Makes `parent/name`, which must not exist.
+    pub(super) fn create(parent: &Path, name: &str) -> Result<Self> {
+        Self::create_as(parent, |_| name.to_owned())
+    }
+
+    /// As [`create`](Self::create), with a name nobody else has.
+    pub(super) fn create_unique(parent: &Path, prefix: &str) -> Result<Self> {
+        Self::create_as(parent, |random| format!("{prefix}-{random}"))
+    }
+
+    fn create_as(parent: &Path, name: impl FnOnce(&str) -> String) -> Result<Self> {
+        let unborn = tempfile::Builder::new()
+            .prefix(UNBORN)
+            .tempdir_in(parent)
+            .context("create a folder in", parent)?;
+        let lock_path = unborn.path().join(LOCK);
+        let lock = File::create_new(&lock_path).context("create", &lock_path)?;
+        lock.lock().context("lock", &lock_path)?;
+        let journal_path = unborn.path().join(JOURNAL);
+        let journal = File::options()
+            .create_new(true)
+            .append(true)
+            .open(&journal_path)
+            .context("create", &journal_path)?;
+        let random = unborn.path().file_name().unwrap_or_default().to_string_lossy().replace(UNBORN, "");
+        let path = parent.join(name(&random));
+        std::fs::rename(unborn.path(), &path).context("create", &path)?;
+        let _ = unborn.keep();
+        Ok(Self { path, journal, _lock: lock, keep: false })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Promises that `path`, outside this folder, goes if this process dies. Call it before
+    /// making the path. A path renamed away afterwards is gone from here and so is safe.
+    pub fn will_create(&mut self, path: &Path) -> Result<()> {
+        self.append(&Entry::Path(path.to_owned()))
+    }
+
+    /// Names a process that must not outlive this one. Processes of our own are bound by the
+    /// kernel as well; this is for those that shed that bond.
+    pub fn started(&mut self, pid: u32) -> Result<()> {
+        match start_time(pid) {
+            Some(started) => self.append(&Entry::Process { pid, started }),
+            None => Ok(()), // gone already
+        }
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<()> {
+        let path = self.path.join(JOURNAL);
+        let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
+        line.push(b'\n');
+        self.journal.write_all(&line).context("write", &path)?;
+        self.journal.sync_data().context("write", &path)
+    }
+
+    /// Leaves the folder to whoever wants to look at it (`--on-failure keep`): its journal is
+    /// emptied and its lock removed, so that no sweep touches it.
+    pub fn keep(mut self) -> Result<PathBuf> {
+        self.keep = true;
+        for name in [JOURNAL, LOCK] {
+            let path = self.path.join(name);
+            std::fs::remove_file(&path).context("remove", &path)?;
+        }
+        Ok(self.path.clone())
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What cannot be removed now is still in the journal, for the next process's sweep.
+            let _ = clear(&self.path);
+        }
+    }
+}
+
+/// Clears every working folder in `parent` whose process is gone.
+pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
+    let mut leftovers = Vec::new();
+    for entry in std::fs::read_dir(parent).context("read", parent)? {
+        let entry = entry.context("read", parent)?;
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(UNBORN) {
+            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|then| then.elapsed().ok());
+            if age.is_some_and(|age| age.as_secs() > UNBORN_SECONDS) {
+                let _ = std::fs::remove_dir_all(&path);
+            }
+            continue;
+        }
+        // A folder without a lock was kept on purpose; a file (a partial download) is no folder.
+        let Ok(lock) = File::open(path.join(LOCK)) else { continue };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => continue,
+            Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+        }
+        let (removed, killed) = clear(&path)?;
+        leftovers.push(Leftover { name, removed, killed });
+    }
+    leftovers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(leftovers)
+}
+
+/// Undoes a journal, newest entry first, and removes the folder; its lock must be held. Its lock
+/// goes last, so that a sweep that is cut short is taken up by the next.
+fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
+    let journal_path = folder.join(JOURNAL);
+    let journal = std::fs::read(&journal_path).unwrap_or_default();
+    let (mut removed, mut killed) = (Vec::new(), Vec::new());
+    let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
+    for line in lines.into_iter().rev() {
+        // The last line may be cut off by a crash: then what it announced was not made yet.
+        match serde_json::from_slice(line) {
+            Ok(Entry::Process { pid, started }) if start_time(pid) == Some(started) => {
+                if let Ok(pid) = i32::try_from(pid) {
+                    let _ = nix::sys::signal::kill(
+                        nix::unistd::Pid::from_raw(pid),
+                        nix::sys::signal::Signal::SIGKILL,
+                    );
+                }
+                killed.push(pid);
+            }
+            Ok(Entry::Path(path)) => {
+                if remove(&path).context("remove", &path)? {
+                    removed.push(path);
+                }
+            }
+            Ok(Entry::Process { .. }) | Err(_) => {}
+        }
+    }
+    for entry in std::fs::read_dir(folder).context("read", folder)? {
+        let path = entry.context("read", folder)?.path();
+        if path.file_name().is_none_or(|name| name != LOCK && name != JOURNAL) {
+            remove(&path).context("remove", &path)?;
+        }
+    }
+    for name in [JOURNAL, LOCK] {
+        let path = folder.join(name);
+        remove(&path).context("remove", &path)?;
+    }
+    std::fs::remove_dir(folder).context("remove", folder)?;
+    Ok((removed, killed))
+}
+
+/// Removes a file or a tree; false if there was none.
+///
+/// A root file system unpacked in a user namespace holds files of subordinate users, which their
+/// owner on the host can only remove from within such a namespace.
+fn remove(path: &Path) -> io::Result<bool> {
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if !metadata.is_dir() {
+        return std::fs::remove_file(path).map(|()| true);
+    }
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let helper = std::process::Command::new("mmdebstrap")
+                .args(["--unshare-helper", "rm", "-rf", "--"])
+                .arg(path)
+                .status();
+            match helper {
+                Ok(status) if status.success() => Ok(true),
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// When a running process started, in clock ticks since the host's boot (proc(5), field 22).
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The state a killed process leaves: files as they are, the lock given back by the kernel.
+    fn crash(mut folder: WorkFolder) {
+        folder.keep = true;
+    }
+
+    #[test]
+    fn a_crash_is_cleared_by_the_next_sweep_and_by_no_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let builds = dir.path().join("builds");
+        let (inside, outside) = (builds.join("b1/disk"), dir.path().join("out.partial"));
+        std::fs::create_dir(&builds).unwrap();
+        let mut folder = WorkFolder::create(&builds, "b1").unwrap();
+        folder.will_create(&outside).unwrap();
+        std::fs::write(&inside, "x").unwrap();
+        std::fs::write(&outside, "x").unwrap();
+
+        assert_eq!(sweep(&builds).unwrap(), [], "its process is alive");
+        assert!(inside.exists() && outside.exists());
+
+        crash(folder);
+        let cleared = Leftover { name: "b1".into(), removed: vec![outside.clone()], killed: vec![] };
+        assert_eq!(sweep(&builds).unwrap(), [cleared]);
+        assert!(!inside.exists() && !outside.exists() && !builds.join("b1").exists());
+    }
+
+    #[test]
+    fn a_process_in_the_journal_is_killed_and_a_namesake_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        folder.started(child.id()).unwrap();
+        folder.append(&Entry::Process { pid: std::process::id(), started: 1 }).unwrap();
+        crash(folder);
+        assert_eq!(sweep(dir.path()).unwrap()[0].killed, [child.id()]);
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_journal_cut_in_the_middle_of_a_line_is_read_up_to_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = dir.path().join("file");
+        std::fs::write(&kept, "x").unwrap();
+        let mut folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        folder.will_create(&kept).unwrap();
+        folder.journal.write_all(b"{\"path\":\"/no").unwrap();
+        drop(folder);
+        assert!(!kept.exists() && !dir.path().join("b1").exists());
+    }
+
+    #[test]
+    fn a_kept_folder_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        std::fs::write(folder.path().join("disk"), "x").unwrap();
+        let path = folder.keep().unwrap();
+        assert_eq!(sweep(dir.path()).unwrap(), []);
+        assert!(path.join("disk").exists());
+    }
+}
