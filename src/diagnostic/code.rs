@@ -54,6 +54,14 @@ macro_rules! registry {
 
 registry! {
     NOT_UTF8 = "E0101": "the file is not UTF-8 text";
+    HOST_LACKS = "E0501": "a program this host needs is not installed";
+    HOST_REFUSED = "E0502": "the host's own system refused something";
+    HOST_FULL = "E0503": "no space is left on the host";
+    MACHINE_ENDED = "E0504": "the machine ended in the middle of a step";
+    MACHINE_HANGS = "E0505": "the machine did not answer in time";
+    GUEST_REFUSED = "E0506": "something could not be done in the image";
+    IMAGE_UNSUPPORTED = "E0507": "the disk is laid out in a way that is not supported";
+    GUEST_NONSENSE = "E0508": "the guest broke the protocol";
 }
 
 /// Title and page of a code given as text, such as by `imgfile explain E0101`.

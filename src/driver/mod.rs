@@ -1,1 +1,125 @@
-//! The machines a plan runs on: the trait, its capabilities, `fake` and `qemu`.
+//! The machines a plan runs on: the traits [`Driver`] and [`Machine`], and what they speak of.
+//!
+//! A machine starts *offline*: the agent is PID 1 in an initramfs of ours under the build kernel,
+//! the disks are attached, nothing of the image runs. [`Machine::mount`] makes the image's root
+//! file system reachable; from then on operations act inside it (a chroot with /proc, /sys, /dev,
+//! devpts, /dev/shm, tmpfs on /tmp and /run, a `policy-rc.d` that says no, a host name that
+//! resolves; none of which touches the disk). [`Machine::boot`] enters the image's own init under
+//! its own newest kernel, and [`Machine::offline`] comes back after an orderly shutdown.
+//!
+//! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
+
+mod fault;
+pub mod inspect;
+mod spec;
+
+use std::fmt::Debug;
+use std::io::Read;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub use fault::{End, Fault};
+pub use spec::{
+    Accelerator, BootOptions, Capabilities, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Firmware,
+    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream,
+};
+
+/// What every operation returns.
+pub type Op<'a, T> = BoxFuture<'a, Result<T, Fault>>;
+
+/// Takes the output of a running command, piece by piece, in the order it was read in the guest.
+pub type Sink<'a> = &'a mut (dyn FnMut(Output) + Send);
+
+/// Something that can start machines.
+pub trait Driver: Debug + Send + Sync {
+    /// What this driver can do; constant for its lifetime.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Starts a machine and waits until its agent answers.
+    ///
+    /// With [`Start::Offline`] the agent is up and nothing is mounted. With [`Start::Firmware`]
+    /// the first disk is booted by its own boot loader over a throw-away overlay (the disk's file
+    /// is never written), the agent having been planted in that overlay by an offline boot first;
+    /// the machine arrives in [`Stage::Booted`].
+    fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>>;
+}
+
+/// A running machine. Dropping it kills it and removes what it left in its run folder except
+/// `console.log`.
+///
+/// Operations come one at a time. Every operation has a time limit of its own (see [`Exec`] and
+/// [`MachineSpec`]) after which it fails with [`Fault::Hang`]. When the future of an operation is
+/// dropped before its end, the machine can only be killed; so cancelling a build is dropping it.
+pub trait Machine: Debug + Send {
+    /// Where the machine is now.
+    fn stage(&self) -> Stage;
+
+    /// Looks into the first disk without changing it, and leaves nothing mounted. Offline only,
+    /// before [`mount`](Self::mount).
+    fn inspect(&mut self) -> Op<'_, inspect::Facts>;
+
+    /// Mounts the root file system, the image's other file systems named by its fstab that a
+    /// change of the system needs (/boot, /boot/efi, /usr, /var), and the chroot environment
+    /// with the payload at /run/imagefile/payload. Offline only, once until [`unmount`](Self::unmount).
+    fn mount(&mut self, options: MountOptions) -> Op<'_, ()>;
+
+    /// Undoes [`mount`](Self::mount); file systems are clean afterwards.
+    fn unmount(&mut self) -> Op<'_, ()>;
+
+    /// Runs a command: in the chroot while offline, in the booted system otherwise. That the
+    /// command failed or ran out of time is no fault but an [`ExecEnd`]; all its processes are
+    /// gone at the end either way.
+    fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd>;
+
+    /// Extracts a tar stream under `/` of the image: files, folders, symbolic and hard links, modes and times.
+    ///
+    /// Owners: an entry's user and group *names*, where not empty, are looked up in the image's
+    /// own passwd and group (an unknown one is [`Fault::Refused`]); else the numbers count. A
+    /// folder entry whose folder exists changes its mode and owner only when the entry says so in
+    /// a name ending in `/` and a mode that is not 0 (so parents may be given as mode 0:
+    /// "create if missing").
+    fn put(&mut self, tar: Box<dyn Read + Send>) -> Op<'_, ()>;
+
+    /// The content of a regular file of the image, symlinks followed inside the image. A file
+    /// longer than `limit` bytes, or absent, is [`Fault::Refused`].
+    fn get<'a>(&'a mut self, path: &'a str, limit: u64) -> Op<'a, Vec<u8>>;
+
+    /// Grows the root partition and its file system to the end of the disk; returns the file
+    /// system's new size in bytes. Offline and mounted. Nothing to do is no fault; a root that is
+    /// not the last partition while room lies behind the last one is [`Fault::Unsupported`].
+    fn grow_root(&mut self) -> Op<'_, u64>;
+
+    /// Leaves the offline stage for the image's real init, under the newest kernel the image has.
+    /// Mounts are handed over, so it may be called right after [`mount`](Self::mount) or before.
+    fn boot(&mut self, options: BootOptions) -> Op<'_, ()>;
+
+    /// Shuts the booted system down in order and comes back to the offline stage, mounted. A
+    /// reboot is this and [`boot`](Self::boot).
+    fn offline(&mut self) -> Op<'_, ()>;
+
+    /// Gives unused blocks of the mounted file systems back to the disk file; returns bytes trimmed.
+    fn trim(&mut self) -> Op<'_, u64>;
+
+    /// Unmounts, powers off and waits for the end of the machine.
+    fn power_off(self: Box<Self>) -> Op<'static, ()>;
+
+    /// The end of what the machine printed on its console, control characters removed, for messages.
+    fn console_tail(&self) -> String;
+}
+
+/// Time limits for what has none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the start of the machine to the agent's first word.
+    pub start: Duration,
+    /// For one operation that should be quick (mount, get, trim…), and for silence within `put`.
+    pub operation: Duration,
+}
+
+impl Default for Limits {
+    /// Generous enough for an emulated machine on a busy host.
+    fn default() -> Self {
+        Self { start: Duration::from_secs(120), operation: Duration::from_secs(300) }
+    }
+}

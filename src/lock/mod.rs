@@ -1,1 +1,11 @@
 //! The lockfile: its wire form, and satisfied-or-why-not.
+//!
+//! `ImageFile.lock` is YAML beside the ImageFile, checked in. It pins everything that decides what
+//! a build does and that the ImageFile itself does not hold; it has no times, no machine paths and
+//! no mirror names, and one package is one line, so that branches merge.
+
+mod model;
+
+pub use model::{
+    FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
+};

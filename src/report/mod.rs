@@ -1,1 +1,3 @@
 //! One diagnostic or event, many renderers.
+
+pub mod progress;

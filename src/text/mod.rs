@@ -1,13 +1,18 @@
-//! Source files, spans, the line index, nearest-name suggestions, content digests.
+//! Source files, spans, the line index, nearest-name suggestions, content digests, versions and
+//! requirements.
 
 mod digest;
 mod line_index;
+mod requirement;
 mod source;
 mod span;
 mod suggest;
+mod version;
 
 pub use digest::{Digest, NotADigest};
 pub use line_index::{LineCol, LineIndex};
+pub use requirement::{Comparator, Op, Requirement, RequirementError};
 pub use source::{Source, Sources};
 pub use span::{SourceId, Span, Spanned};
 pub use suggest::nearest;
+pub use version::{Version, VersionError};

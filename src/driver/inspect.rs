@@ -1,0 +1,101 @@
+//! What an inspection boot finds in a disk: [`Facts`], plain data that can be cached by the disk's digest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a disk is, found by looking into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// /etc/os-release, unquoted: `ID`, `VERSION_ID`, `VERSION_CODENAME`…
+    pub os_release: BTreeMap<String, String>,
+    /// Of the system's own programs, in ImageFile spelling: `x86_64`, `aarch64`, `i386`…
+    pub arch: String,
+    pub root: RootFs,
+    /// Newest first.
+    pub kernels: Vec<Kernel>,
+    pub init: Init,
+    /// cloud-init's `system_info.default_user.name`, if it names one.
+    pub default_user: Option<DefaultUser>,
+    /// /var/lib/dpkg/status as it is; none on systems without dpkg.
+    pub dpkg_status: Option<String>,
+    /// /var/lib/apt/extended_states as it is.
+    pub apt_extended_states: Option<String>,
+    pub apt: Apt,
+    /// Names of the unit files under the system's unit folders (`nginx.service`…), sorted.
+    pub units: Vec<String>,
+    /// Boot loaders that were found.
+    pub firmware: Vec<super::Firmware>,
+}
+
+/// The root file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// In the guest, such as `vda1`.
+    pub device: String,
+    /// `ext4`, `xfs`, `btrfs`.
+    pub fs_type: String,
+    /// Bytes, of the file system.
+    pub size: u64,
+    /// Bytes that root may still write.
+    pub free: u64,
+    /// Whether room behind it can be given to it.
+    pub last_partition: bool,
+}
+
+/// A kernel of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// As `uname -r` says it, such as `6.12.48+deb13-cloud-amd64`.
+    pub release: String,
+    /// Path of its image in the system, such as `/boot/vmlinuz-6.12.48+deb13-cloud-amd64`.
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    Systemd,
+    OpenRc,
+    Other,
+}
+
+/// The account scripts run as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultUser {
+    pub name: String,
+    /// Whether /etc/passwd has it already (cloud images make it on first boot only).
+    pub exists: bool,
+}
+
+/// The image's own apt configuration, raw, for the host to resolve against the same archives.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Apt {
+    /// Paths and texts of /etc/apt/sources.list, /etc/apt/sources.list.d/*.{list,sources}.
+    pub sources: Vec<(String, String)>,
+    /// Paths and contents of /etc/apt/preferences and /etc/apt/preferences.d/*.
+    pub preferences: Vec<(String, String)>,
+    /// Keyrings of /etc/apt/trusted.gpg.d, /etc/apt/keyrings and those that the sources name.
+    pub keyrings: Vec<Keyring>,
+}
+
+/// A keyring file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyring {
+    pub path: String,
+    /// As stored: binary or ASCII-armoured.
+    #[serde(with = "hex_bytes")]
+    pub content: Vec<u8>,
+}
+
+mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,231 @@
+//! What a machine is made of and what it is asked to do: plain data.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+
+/// A machine to start.
+#[derive(Debug, Clone)]
+pub struct MachineSpec {
+    pub cpus: u8,
+    pub memory_mib: u32,
+    pub start: Start,
+    /// In order `/dev/vda`, `/dev/vdb`… in the guest; the first is the image's.
+    pub disks: Vec<Disk>,
+    /// Files laid on a read-only disk of their own, at /run/imagefile/payload in the offline stage.
+    pub payload: Vec<PayloadFile>,
+    pub network: Network,
+    /// An existing, private folder of this machine alone: overlays, initramfs, `console.log`.
+    pub run_dir: PathBuf,
+    pub limits: Limits,
+}
+
+/// How a machine comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The agent in an initramfs under the build kernel.
+    Offline,
+    /// The first disk's own boot loader.
+    Firmware(Firmware),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    pub path: PathBuf,
+    pub format: DiskFormat,
+    pub access: DiskAccess,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    Qcow2,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskAccess {
+    /// Written, without regard to a crash of the host (a failed build's disk is thrown away).
+    Write,
+    /// The guest sees a read-only disk.
+    Read,
+    /// The guest may write; the file does not change and the writes are lost.
+    Discard,
+}
+
+/// One file of the payload disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadFile {
+    /// Its name there: 1 to 30 of `a-z 0-9 . _ -`; use an index such as `17.deb`.
+    pub name: String,
+    /// A regular file of the host, smaller than 4 GiB, that does not change while the machine runs.
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// No network card at all.
+    None,
+    /// QEMU's user-mode network: out, not in.
+    User,
+}
+
+/// Where a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Agent up, nothing mounted.
+    Offline,
+    /// The image's root is mounted, nothing of it runs.
+    Mounted,
+    /// The image's own init runs.
+    Booted,
+}
+
+/// What to mount as the image's root.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MountOptions {
+    pub root: RootSource,
+    pub read_only: bool,
+}
+
+/// Where the root file system is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum RootSource {
+    /// The partition of the first disk that holds a Linux system, found by looking. LVM, LUKS and
+    /// md are refused by name.
+    #[default]
+    Find,
+    /// A device by its name in the guest, such as `vda` or `vda1`; any file system the kernel knows.
+    Device(String),
+    /// An empty tmpfs of so many MiB: fill it by [`put`](super::Machine::put). For making disks from nothing.
+    Memory { size_mib: u32 },
+}
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    pub program: Program,
+    /// Added to a login-like environment of the user: `HOME USER LOGNAME SHELL PATH LANG=C.UTF-8`
+    /// (offline as root also `DEBIAN_FRONTEND=noninteractive`).
+    pub env: Vec<(String, String)>,
+    /// Must exist; default `/`.
+    pub cwd: Option<String>,
+    /// Name in the image's passwd; default `root`. Groups as a login would have them.
+    pub user: Option<String>,
+    /// After this the command and all it started are killed: [`ExecEnd::TimedOut`].
+    pub timeout: Duration,
+}
+
+impl Exec {
+    /// `argv` as root in `/`, with a limit of ten minutes.
+    pub fn argv<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self::program(Program::Argv(argv.into_iter().map(Into::into).collect()))
+    }
+
+    /// A script as root in `/`, with a limit of ten minutes.
+    pub fn script(name: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self::program(Program::Script { name: name.into(), content: content.into() })
+    }
+
+    fn program(program: Program) -> Self {
+        Self { program, env: Vec::new(), cwd: None, user: None, timeout: Duration::from_secs(600) }
+    }
+}
+
+/// What a command executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// The first is looked up in PATH.
+    Argv(Vec<String>),
+    /// An executable text with a shebang line. It is written to a tmpfs at
+    /// /run/imagefile/step/NAME, run and removed; NAME shows up in the script's own `$0`
+    /// (characters other than letters, digits, `. _ -` become `_`).
+    Script { name: String, content: Vec<u8> },
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecEnd {
+    /// Exit status 0 to 255; 127 with a line on the error stream when the program is not there,
+    /// 126 when it cannot be executed (a missing interpreter among the reasons).
+    Code(i32),
+    Signal(i32),
+    TimedOut,
+}
+
+impl ExecEnd {
+    #[must_use]
+    pub const fn success(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+/// A piece of a command's output: raw bytes of the guest, not necessarily whole lines or UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub stream: Stream,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+/// Options for entering the image's own init.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootOptions {
+    /// More units to keep from starting, such as `nginx.service`, beside those the driver masks
+    /// anyway (cloud-init, wait-online, gettys, ssh, apt's timers…).
+    pub mask: Vec<String>,
+    /// From the switch to the agent's word from the booted system.
+    pub timeout: Duration,
+}
+
+impl Default for BootOptions {
+    fn default() -> Self {
+        Self { mask: Vec::new(), timeout: Duration::from_secs(300) }
+    }
+}
+
+/// What a driver can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    pub name: String,
+    /// Architectures in ImageFile spelling, such as `x86_64`.
+    pub archs: Vec<String>,
+    /// OS types in ImageFile spelling, such as `linux`.
+    pub os_types: Vec<String>,
+    pub firmware: Vec<Firmware>,
+    /// Whether scripts can run in the really booted system.
+    pub booted_stage: bool,
+    pub accelerator: Accelerator,
+    /// One line for the user about the accelerator, when there is something to say.
+    pub note: Option<String>,
+    /// Part of every step's key: the agent's version.
+    pub agent_version: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    Kvm,
+    Tcg,
+    /// The fake driver's.
+    None,
+}

@@ -1,0 +1,109 @@
+//! What happens during a build, as data: the terminal, the plain log, `--progress json` and the build
+//! record are all made from this one stream.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::Digest;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// Milliseconds since the command began.
+    pub at_ms: u64,
+    /// The image it belongs to; none for what concerns the whole command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// An image's build begins; `steps` are the names of all steps and tests, in order.
+    Started { steps: Vec<String> },
+    /// One line worth knowing, such as why KVM is not used.
+    Note { text: String },
+    StepStarted { step: String },
+    /// A piece of a step's output; pieces may end anywhere. Invalid UTF-8 is replaced.
+    Output { step: String, stream: Stream, text: String },
+    /// How far a transfer or conversion is, in bytes.
+    Progress { task: String, done: u64, total: u64 },
+    StepFinished { step: String, outcome: Outcome, elapsed_ms: u64 },
+    /// The artifact passed its tests and is in the output folder.
+    Artifact { path: String, sha256: Digest, size: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Done,
+    /// The result of an earlier run was there.
+    Reused,
+    Failed,
+    Cancelled,
+}
+
+/// Takes the events of a build. Called in order from the thread that runs the build: one that blocks
+/// slows the guest down, which is what keeps a flood of output from filling memory.
+pub trait Observer: Send + Sync {
+    fn event(&self, event: &Event);
+}
+
+/// The clock and the address of the events of one image.
+#[derive(Clone)]
+pub struct Reporter {
+    observer: std::sync::Arc<dyn Observer>,
+    began: std::time::Instant,
+    image: Option<String>,
+}
+
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reporter").field("image", &self.image).finish_non_exhaustive()
+    }
+}
+
+impl Reporter {
+    #[must_use]
+    pub fn new(observer: std::sync::Arc<dyn Observer>) -> Self {
+        Self { observer, began: std::time::Instant::now(), image: None }
+    }
+
+    /// The same stream, speaking of one image.
+    #[must_use]
+    pub fn of_image(&self, image: &str) -> Self {
+        Self { image: Some(image.to_owned()), ..self.clone() }
+    }
+
+    pub fn report(&self, what: What) {
+        self.observer.event(&Event { at_ms: millis(self.began), image: self.image.clone(), what });
+    }
+
+    pub fn note(&self, text: impl Into<String>) {
+        self.report(What::Note { text: text.into() });
+    }
+
+    /// Runs `work` as a named step: started and finished are reported whatever comes of it.
+    pub async fn step<T, E>(&self, step: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let began = std::time::Instant::now();
+        self.report(What::StepStarted { step: step.to_owned() });
+        let result = work.await;
+        let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
+        self.report(What::StepFinished { step: step.to_owned(), outcome, elapsed_ms: millis(began) });
+        result
+    }
+}
+
+fn millis(since: std::time::Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

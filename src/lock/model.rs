@@ -1,0 +1,138 @@
+//! The lock as data.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::packages::Selected;
+
+/// The format version this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A whole `ImageFile.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Format version, [`FORMAT`].
+    pub version: u32,
+    /// By image name.
+    #[serde(default)]
+    pub images: BTreeMap<String, LockedImage>,
+}
+
+/// What one image is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockedImage {
+    /// Distribution, such as `debian`.
+    pub os: String,
+    /// Version of the system, such as `13`.
+    pub os_version: String,
+    /// Architecture as the ImageFile names it, such as `x86_64`.
+    pub arch: String,
+    pub base: LockedBase,
+    /// By application name. The order of installation follows from the catalogue, not from here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apps: BTreeMap<String, LockedApp>,
+    /// Scripts, copied files and trees: what the statement reads, such as `script provision.sh` or
+    /// `copy site/`, and the digest (lower-case hexadecimal SHA-256) of content, modes and links.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+    /// Archives that applications bring, with their pinned keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<LockedRepository>,
+    /// The packages that the ImageFile and its applications ask for by name, as apt takes them
+    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requested: Vec<String>,
+    /// Whether the base's packages were upgraded (`base { upgrade = true }`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upgrade: bool,
+    /// Everything installed or upgraded on top of the base, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<Selected>,
+    /// Packages of the base that go, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// Packages of the base that lose their auto-installed mark, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub now_manual: Vec<String>,
+    /// Digest (lower-case hexadecimal SHA-256) of the artifact, where the build is reproducible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
+}
+
+/// The base an image starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockedBase {
+    /// Catalogue name; for files and downloads the name as written; for images the image's name.
+    pub name: String,
+    /// Version of the catalogue entry, or of the system found in it.
+    pub version: String,
+    pub source: LockedSource,
+}
+
+/// What exactly the base is, by where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum LockedSource {
+    /// Made here from an archive: the same recipe and packages make an equivalent disk anywhere.
+    Bootstrap {
+        /// Digest of everything but the packages that decides how the disk is made.
+        recipe: String,
+        packages: Vec<Selected>,
+    },
+    /// A disk on this machine, named as in the ImageFile.
+    File {
+        path: String,
+        sha256: String,
+        /// In bytes.
+        size: u64,
+    },
+    /// A download.
+    Url {
+        url: String,
+        sha256: String,
+        /// In bytes, when known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
+    /// Another image of the project, by the key of its plan.
+    Image { plan: String },
+}
+
+/// One application as chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockedApp {
+    pub version: String,
+    /// Digest (lower-case hexadecimal SHA-256) of the catalogue entry.
+    pub definition: String,
+    /// All options with their values, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, OptionValue>,
+}
+
+/// The value of an application's option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OptionValue {
+    Bool(bool),
+    Integer(i64),
+    Text(String),
+    List(Vec<OptionValue>),
+}
+
+/// An archive outside the distribution, with the key that must have signed its indexes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockedRepository {
+    pub url: String,
+    pub suite: String,
+    #[serde(default)]
+    pub components: Vec<String>,
+    /// Fingerprint of the pinned key, upper-case hexadecimal.
+    pub fingerprint: String,
+}

@@ -1,0 +1,100 @@
+//! What goes into a solve and what comes out, as plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::Version;
+
+/// A Debian architecture name, such as `amd64` or `all`.
+pub type Arch = String;
+
+/// Where a package file comes from, without naming a mirror: two hosts with two mirrors write the
+/// same lock.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct Origin {
+    /// The archive by name: `debian`, `debian-security`, or the URL of a third-party repository
+    /// as its catalogue entry writes it.
+    pub archive: String,
+    /// Path below the archive's root, such as `pool/main/j/jq/jq_1.7.1-6_amd64.deb`.
+    pub path: String,
+}
+
+/// A package as `dpkg` knows it: one stanza of `/var/lib/dpkg/status`, reduced to what decides
+/// about other packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledPackage {
+    pub name: String,
+    pub version: Version,
+    pub arch: Arch,
+    /// Pulled in by another package, as apt's `extended_states` remembers.
+    pub auto: bool,
+    /// On hold (`dpkg --set-selections`): never upgraded.
+    pub hold: bool,
+    /// The control fields (relations, `Multi-Arch`, `Essential`, `Priority`…), as in the status
+    /// file. Empty when only name and version are known; then the fields are taken from the
+    /// archive's stanza of the same version, if there is one.
+    pub control: String,
+}
+
+/// One package asked for, with or without an exact version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Want {
+    /// Name, with an optional `:arch` as apt takes it.
+    pub name: String,
+    /// `name=version` of the ImageFile: exactly this version.
+    pub version: Option<Version>,
+}
+
+/// What happens to the packages that the base already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Upgrade {
+    /// They stay, unless a wanted package needs a newer one.
+    #[default]
+    No,
+    /// All go to their candidate version first, as `apt-get dist-upgrade` does, except that no
+    /// package is removed for it (`base { upgrade = true }`).
+    All,
+}
+
+/// One solve's question.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// In the order written; apt works through them in this order.
+    pub install: Vec<Want>,
+    /// Names to remove. A package that others need takes them along only if they are named too.
+    pub remove: Vec<String>,
+    pub upgrade: Upgrade,
+}
+
+/// One package to install or upgrade, exactly; one line of the lock.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Selected {
+    pub name: String,
+    pub version: Version,
+    pub arch: Arch,
+    /// Of the .deb, lower-case hexadecimal.
+    pub sha256: String,
+    /// Of the .deb, in bytes.
+    pub size: u64,
+    /// What it takes unpacked, in KiB, as the control file says.
+    pub installed_size: u64,
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Wanted by a package, not by a person: gets the auto-installed mark.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto: bool,
+}
+
+/// One solve's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Solution {
+    /// New and upgraded packages, by name and architecture.
+    pub install: Vec<Selected>,
+    /// Names of the packages to remove, by name.
+    pub remove: Vec<String>,
+    /// Packages that were there, marked auto-installed, and are now asked for by name: they lose
+    /// the mark.
+    pub now_manual: Vec<String>,
+}
