@@ -1,0 +1,122 @@
+//! The one door from the pure front end to the project's files.
+
+/// The project's folder as `check` sees it. Paths are relative to it, `/` between parts, without
+/// `.` and `..` parts; `""` is the folder itself.
+///
+/// An implementation never reads outside the folder, also not through a symbolic link, and answers
+/// [`FileError::Outside`] instead.
+pub trait Files {
+    /// The bytes of a file (symbolic links that stay inside are followed), at most `limit` of them:
+    /// a larger file is [`FileError::TooLarge`].
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError>;
+
+    /// What is at `path` (symbolic links that stay inside are followed).
+    fn kind(&self, path: &str) -> Result<FileKind, FileError>;
+
+    /// The entries of a folder, sorted by name; links are listed as links.
+    fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    pub name: String,
+    pub kind: FileKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileKind {
+    File {
+        /// In bytes.
+        size: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    Folder,
+    /// Only from [`Files::list`].
+    Symlink {
+        target: String,
+    },
+    /// A device, socket or pipe.
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileError {
+    NotFound,
+    /// It, or a link on the way, leaves the project's folder.
+    Outside,
+    TooLarge,
+    /// A name that is not UTF-8, a folder where a file was meant, or the system's own words.
+    Unreadable(String),
+}
+
+/// Files held in memory, for tests and for embedding: path to bytes. Folders are implied.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryFiles {
+    files: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+impl MemoryFiles {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn with(mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(path.into(), bytes.into());
+        self
+    }
+
+    fn prefix(path: &str) -> String {
+        if path.is_empty() { String::new() } else { format!("{path}/") }
+    }
+}
+
+impl Files for MemoryFiles {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
+        match self.files.get(path) {
+            Some(bytes) if bytes.len() as u64 > limit => Err(FileError::TooLarge),
+            Some(bytes) => Ok(bytes.clone()),
+            None => match self.kind(path)? {
+                FileKind::Folder => Err(FileError::Unreadable("it is a folder".into())),
+                _ => Err(FileError::NotFound),
+            },
+        }
+    }
+
+    fn kind(&self, path: &str) -> Result<FileKind, FileError> {
+        if let Some(bytes) = self.files.get(path) {
+            return Ok(FileKind::File { size: bytes.len() as u64, executable: bytes.starts_with(b"#!") });
+        }
+        let prefix = Self::prefix(path);
+        if path.is_empty() || self.files.keys().any(|name| name.starts_with(&prefix)) {
+            return Ok(FileKind::Folder);
+        }
+        Err(FileError::NotFound)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError> {
+        let prefix = Self::prefix(path);
+        let mut entries: Vec<FileEntry> = Vec::new();
+        for (name, bytes) in self.files.iter().filter(|(name, _)| name.starts_with(&prefix)) {
+            let rest = &name[prefix.len()..];
+            let entry = match rest.split_once('/') {
+                Some((folder, _)) => FileEntry { name: folder.into(), kind: FileKind::Folder },
+                None => FileEntry {
+                    name: rest.into(),
+                    kind: FileKind::File { size: bytes.len() as u64, executable: bytes.starts_with(b"#!") },
+                },
+            };
+            if entries.iter().all(|known| known.name != entry.name) {
+                entries.push(entry);
+            }
+        }
+        if entries.is_empty() && !path.is_empty() {
+            return Err(FileError::NotFound);
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+}

@@ -1,0 +1,530 @@
+//! The typed meaning of a project's ImageFile: what later stages program against.
+//!
+//! Every value that a later stage may object to carries its span. Paths are relative to the
+//! project's folder with `/` between parts, whatever file they were written in.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Size;
+use crate::text::{Digest, Requirement, SourceId, Span, Spanned};
+
+/// Everything the entry file and its includes say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spec {
+    /// Folders of `catalog "DIR"`, in the order written; `catalog/` is read without being named.
+    pub catalogs: Vec<Spanned<String>>,
+    /// In the order written.
+    pub images: Vec<ImageSpec>,
+}
+
+impl Spec {
+    /// The image called `name`.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&ImageSpec> {
+        self.images.iter().find(|image| image.name.value == name)
+    }
+}
+
+/// One `image "NAME" { … }` with its profiles merged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    pub name: Spanned<String>,
+    /// Whether what the resolver looks at (`os`, `arch`, `base`, `min_storage`, `packages`, `app`)
+    /// was understood without an error; if not, resolving would only report consequences.
+    pub resolvable: bool,
+    pub description: Option<Spanned<String>>,
+    /// Absent only with `base image`, which inherits it (or in an image that has errors).
+    pub os: Option<Os>,
+    /// Its span is the image's name if the file does not say.
+    pub arch: Spanned<Arch>,
+    pub base: Base,
+    pub min_storage: Option<Spanned<Size>>,
+    /// Packages to install, `packages` statements joined in the order written.
+    pub packages: Vec<Package>,
+    /// Packages to remove (`{ remove = … }`).
+    pub removed_packages: Vec<Package>,
+    pub apps: Vec<App>,
+    /// Environment of every script and test; never left in the image.
+    pub env: Vec<EnvVar>,
+    pub secrets: Vec<Secret>,
+    pub accounts: Vec<Account>,
+    /// Who runs scripts; absent: the base's default account.
+    pub user: Option<Spanned<String>>,
+    /// Copies, scripts and reboots in the order written.
+    pub steps: Vec<StepSpec>,
+    pub services: Vec<Service>,
+    pub kernel_args: Vec<Spanned<String>>,
+    pub machine: MachineSize,
+    pub cleanup: Cleanup,
+    pub tests: Vec<Test>,
+    pub labels: Vec<KeyValue>,
+    /// Never empty: `qcow2` if the file does not say.
+    pub outputs: Vec<Output>,
+    pub network: Network,
+}
+
+/// `os TYPE DISTRO [REQ]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Os {
+    /// The whole statement.
+    pub span: Span,
+    pub kind: Spanned<OsKind>,
+    /// `debian`, in lower case.
+    pub distribution: Spanned<String>,
+    pub version: Option<Spanned<Requirement>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OsKind {
+    Linux,
+    Windows,
+}
+
+/// The processor architecture of the image; the host's never matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub enum Arch {
+    #[default]
+    #[serde(rename = "x86_64")]
+    X86_64,
+    #[serde(rename = "aarch64")]
+    Aarch64,
+}
+
+impl Arch {
+    /// As the ImageFile writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// As Debian's archives call it.
+    #[must_use]
+    pub const fn debian(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Aarch64 => "arm64",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+/// What the image starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// The whole statement, or the image's name if there is none.
+    pub span: Span,
+    pub source: BaseSource,
+    /// Bring the base's packages up to date before anything else.
+    pub upgrade: bool,
+    /// Only bases that boot under it are acceptable.
+    pub firmware: Option<Spanned<Firmware>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSource {
+    /// The resolver chooses.
+    Auto,
+    /// A base of the catalogue by name.
+    Named { name: Spanned<String>, version: Option<Spanned<Requirement>> },
+    /// A disk on this machine: absolute as written, or relative to the project's folder (it may
+    /// then start with `../`). `check` does not open it.
+    File { path: Spanned<String>, sha256: Option<Spanned<Digest>> },
+    /// A download.
+    Url { url: Spanned<String>, sha256: Spanned<Digest> },
+    /// Another image of this project; it exists and there is no cycle.
+    Image { name: Spanned<String> },
+}
+
+/// `jq` or `kubelet=1.36.1-1.1`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// The list element.
+    pub span: Span,
+    pub name: String,
+    /// The distribution's own version string, exact.
+    pub version: Option<String>,
+}
+
+/// `app NAME [REQ] { … }`; options are checked against the catalogue by the resolver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// The whole statement.
+    pub span: Span,
+    pub name: Spanned<String>,
+    pub version: Option<Spanned<Requirement>>,
+    pub options: Vec<AppOption>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppOption {
+    pub key: Spanned<String>,
+    pub value: Spanned<Literal>,
+}
+
+/// A value whose type is decided elsewhere; params are already put in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Literal {
+    /// The text, quoted or not.
+    Text(String),
+    List(Vec<Spanned<Literal>>),
+}
+
+impl Literal {
+    /// The text, unless it is a list.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::List(_) => None,
+        }
+    }
+}
+
+/// `env KEY = VALUE`, or an entry of a script's `env`.
+pub type EnvVar = KeyValue;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValue {
+    pub key: Spanned<String>,
+    pub value: Spanned<String>,
+}
+
+/// `secret NAME from …`: a file `/run/secrets/NAME` for the steps that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    pub name: Spanned<String>,
+    pub source: SecretSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable of the imgfile process.
+    Env(Spanned<String>),
+    /// A file on this machine, see [`BaseSource::File`] for the path.
+    File(Spanned<String>),
+}
+
+/// `account NAME { … }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub name: Spanned<String>,
+    /// Supplementary groups.
+    pub groups: Vec<Spanned<String>>,
+    /// May use sudo without a password.
+    pub sudo: bool,
+    pub shell: Option<Spanned<String>>,
+    pub uid: Option<Spanned<u32>>,
+    pub gid: Option<Spanned<u32>>,
+    /// Lines for `authorized_keys`.
+    pub ssh_keys: Vec<Spanned<String>>,
+    /// A crypt(3) hash, such as `$y$…`.
+    pub password_hash: Option<Spanned<String>>,
+}
+
+/// What happens in the order written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepSpec {
+    Copy(CopySpec),
+    Script(Script),
+    /// The statement's span.
+    Reboot(Span),
+}
+
+impl StepSpec {
+    /// The whole statement.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        match self {
+            Self::Copy(copy) => copy.span,
+            Self::Script(script) => script.span,
+            Self::Reboot(span) => *span,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySpec {
+    /// The whole statement.
+    pub span: Span,
+    pub source: CopySource,
+    /// Absolute path in the image. Ending in `/`: a folder to put the source into.
+    pub dest: Spanned<String>,
+    /// Account name or number; `root` if absent.
+    pub owner: Option<Spanned<String>>,
+    pub group: Option<Spanned<String>>,
+    /// For files; absent: 0644, 0755 where the source is executable.
+    pub mode: Option<Spanned<u32>>,
+    /// For folders; absent: `mode` with x where it has r, or 0755.
+    pub dir_mode: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopySource {
+    /// A file of the project.
+    File { path: Spanned<String> },
+    /// The contents of a folder of the project ([`super::walk`] lists them).
+    Folder { path: Spanned<String> },
+    /// A heredoc's text.
+    Inline { text: Spanned<String> },
+    /// A pinned download, perhaps an archive.
+    Url {
+        url: Spanned<String>,
+        sha256: Spanned<Digest>,
+        /// Unpack the archive into the destination folder.
+        unpack: bool,
+        /// Leading path components to drop when unpacking.
+        strip: u32,
+    },
+}
+
+/// A user script, as a step or a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The statement; for one path of a list, that path.
+    pub span: Span,
+    /// `name`, else the path as written, else `script 2` by its number among the image's scripts.
+    pub name: String,
+    pub body: ScriptBody,
+    /// Absent: the image's default user.
+    pub user: Option<Spanned<String>>,
+    /// On top of the image's `env`.
+    pub env: Vec<EnvVar>,
+    pub timeout: Duration,
+    /// How often to try again after a failure.
+    pub retries: u32,
+    /// Names of [`Secret`]s of this image.
+    pub secrets: Vec<Spanned<String>>,
+    /// In a chroot, without booting the system.
+    pub offline: bool,
+    /// Files and folders of the project to lay at `/run/imagefile/project`.
+    pub with: Vec<Spanned<String>>,
+}
+
+/// The default `timeout` of a script or test.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptBody {
+    /// The bytes to run, line ends normalised if it is a heredoc.
+    pub content: Vec<u8>,
+    /// Project-relative path, unless it is a heredoc.
+    pub path: Option<String>,
+    /// The program of the shebang and its argument, if any.
+    pub interpreter: Vec<String>,
+    /// Where the first line of the content stands: a source and the byte offset of its first byte.
+    /// Line `n` of the script (from 0) is line `line_of(start) + n` of that source.
+    pub source: SourceId,
+    pub start: u32,
+}
+
+/// `service NAME STATE { active }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    pub span: Span,
+    /// A unit name; without a suffix it is a `.service`.
+    pub name: Spanned<String>,
+    pub state: Spanned<ServiceState>,
+    /// The test boot requires an enabled unit to be active.
+    pub active: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    Enabled,
+    Disabled,
+    Masked,
+}
+
+/// `machine { cpus, memory }`: absent values are the driver's to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineSize {
+    pub cpus: Option<Spanned<u32>>,
+    pub memory: Option<Spanned<Size>>,
+}
+
+/// What is cleared before sealing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    pub preset: CleanupPreset,
+    /// Exceptions from the preset.
+    pub keep: Vec<Spanned<CleanupItem>>,
+    /// In addition to the preset.
+    pub remove: Vec<Spanned<CleanupItem>>,
+}
+
+impl Cleanup {
+    /// The topics to clear, presets and exceptions taken together.
+    #[must_use]
+    pub fn topics(&self) -> Vec<CleanupTopic> {
+        CleanupTopic::ALL
+            .into_iter()
+            .filter(|&topic| {
+                let named = |items: &[Spanned<CleanupItem>]| {
+                    items.iter().any(|i| i.value == CleanupItem::Topic(topic))
+                };
+                (self.preset.includes(topic) || named(&self.remove)) && !named(&self.keep)
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CleanupPreset {
+    /// Everything that instances of one image must not share, and everything that is only waste.
+    #[default]
+    Cloud,
+    /// Only what makes an instance unique: machine id, ssh host keys, random seed, cloud-init state.
+    Identity,
+    /// Nothing but the traces of the build itself.
+    None,
+}
+
+impl CleanupPreset {
+    /// Whether the preset clears `topic`.
+    #[must_use]
+    pub const fn includes(self, topic: CleanupTopic) -> bool {
+        use CleanupTopic as T;
+        match self {
+            Self::Cloud => true,
+            Self::Identity => matches!(topic, T::MachineId | T::SshHostKeys | T::RandomSeed | T::CloudInit),
+            Self::None => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CleanupItem {
+    Topic(CleanupTopic),
+    /// An absolute path in the image.
+    Path(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CleanupTopic {
+    MachineId,
+    SshHostKeys,
+    RandomSeed,
+    CloudInit,
+    Logs,
+    Histories,
+    PackageCaches,
+    DhcpLeases,
+    Tmp,
+}
+
+impl CleanupTopic {
+    pub const ALL: [Self; 9] = [
+        Self::MachineId,
+        Self::SshHostKeys,
+        Self::RandomSeed,
+        Self::CloudInit,
+        Self::Logs,
+        Self::Histories,
+        Self::PackageCaches,
+        Self::DhcpLeases,
+        Self::Tmp,
+    ];
+
+    /// As the ImageFile writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MachineId => "machine-id",
+            Self::SshHostKeys => "ssh-host-keys",
+            Self::RandomSeed => "random-seed",
+            Self::CloudInit => "cloud-init",
+            Self::Logs => "logs",
+            Self::Histories => "histories",
+            Self::PackageCaches => "package-caches",
+            Self::DhcpLeases => "dhcp-leases",
+            Self::Tmp => "tmp",
+        }
+    }
+}
+
+/// `test "NAME" …`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Test {
+    pub name: Spanned<String>,
+    pub script: Script,
+}
+
+/// `output FORMAT { … }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The whole statement, or the image's name if there is none.
+    pub span: Span,
+    pub format: OutputFormat,
+    /// The image's name where it is used: 1 to 255 printable ASCII characters.
+    pub name: Spanned<String>,
+    pub compression: Option<Spanned<Compression>>,
+}
+
+impl Output {
+    /// The file's name in `out/`, shortened with a digest at its end where it would pass 255 bytes.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        super::names::output_file_name(&self.name.value, self.format)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    Qcow2,
+    Raw,
+    Vmdk,
+    Vhd,
+    Vhdx,
+    Vdi,
+}
+
+impl OutputFormat {
+    pub const ALL: [Self; 6] = [Self::Qcow2, Self::Raw, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Vdi];
+
+    /// The format's name, which is the file's extension too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+            Self::Vdi => "vdi",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    Zstd,
+    Zlib,
+    None,
+}
+
+/// What booted steps and offline scripts may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    #[default]
+    Full,
+    None,
+}
