@@ -46,6 +46,16 @@ impl Tree {
         Digest::of(serde_json::to_vec(&self.entries).unwrap_or_default())
     }
 
+    /// Project-relative path of an entry.
+    #[must_use]
+    pub fn source_path(&self, entry: &TreeEntry) -> String {
+        match (self.path.trim_end_matches('/'), entry.path.as_str()) {
+            (root, "") => root.to_owned(),
+            ("", path) => path.to_owned(),
+            (root, path) => format!("{root}/{path}"),
+        }
+    }
+
     /// Bytes of all files together.
     #[must_use]
     pub fn size(&self) -> u64 {

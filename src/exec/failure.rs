@@ -1,0 +1,102 @@
+//! Why a build stopped.
+
+use std::path::PathBuf;
+
+use crate::{
+    diagnostic::{Diagnostic, codes},
+    driver::{ExecEnd, Fault},
+    store::StoreError,
+    text::Span,
+};
+
+/// Why a build stopped; the step's output has been reported by then.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A script or test ran and said no.
+    #[error("`{step}` {}", ended(*end, *timeout_secs))]
+    Script { step: String, span: Option<Span>, end: ExecEnd, timeout_secs: u64, tail: String },
+    /// The machine could not do what a step needs.
+    #[error("`{step}` could not run: {fault}")]
+    Step { step: String, span: Option<Span>, fault: Fault },
+    /// The machine could not be had at all.
+    #[error(transparent)]
+    Machine(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A project file is not what it was when the plan was made.
+    #[error("`{path}` changed while the build was running")]
+    InputChanged { path: String },
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// A program of the host did not do its work.
+    #[error("`{program}` failed: {detail}")]
+    HostTool { program: &'static str, detail: String },
+    /// Already explained, with places in files.
+    #[error("{} problems", .0.len())]
+    Diagnosed(Vec<Diagnostic>),
+}
+
+fn ended(end: ExecEnd, timeout_secs: u64) -> String {
+    match end {
+        ExecEnd::Code(code) => format!("failed with exit status {code}"),
+        ExecEnd::Signal(signal) => format!("was killed by signal {signal}"),
+        ExecEnd::TimedOut => format!("did not end within {timeout_secs} s and was stopped"),
+    }
+}
+
+impl Failure {
+    /// What to show; the list is never empty.
+    #[must_use]
+    pub fn diagnostics(self) -> Vec<Diagnostic> {
+        let message = self.to_string();
+        let diagnostic = match self {
+            Self::Diagnosed(diagnostics) => return diagnostics,
+            Self::Script { span, end, tail, .. } => script_diagnostic(message, span, end, &tail),
+            Self::Step { span, fault, step } => {
+                let mut diagnostic = fault.diagnostic();
+                if let Some(span) = span {
+                    diagnostic = diagnostic.label(span, format!("while running `{step}`"));
+                }
+                diagnostic
+            }
+            Self::Machine(fault) => fault.diagnostic(),
+            Self::Store(error) if error.is_full() => {
+                Diagnostic::new(codes::HOST_FULL, message).help("free some space, for example with `imgfile gc`")
+            }
+            Self::Store(_) | Self::Io { .. } => Diagnostic::new(codes::HOST_REFUSED, message),
+            Self::InputChanged { .. } => {
+                Diagnostic::new(codes::INPUT_CHANGED, message).help("run the build again when the file is at rest")
+            }
+            Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
+        };
+        vec![diagnostic]
+    }
+
+    /// Exit status 4 rather than 3: not the image is at fault but this host.
+    #[must_use]
+    pub const fn is_host_defect(&self) -> bool {
+        match self {
+            Self::Machine(fault) | Self::Step { fault, .. } => fault.is_host_defect(),
+            Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } => true,
+            Self::Script { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => false,
+        }
+    }
+}
+
+fn script_diagnostic(message: String, span: Option<Span>, end: ExecEnd, tail: &str) -> Diagnostic {
+    let code = if end == ExecEnd::TimedOut { codes::STEP_TIMED_OUT } else { codes::STEP_FAILED };
+    let mut diagnostic = Diagnostic::new(code, message);
+    if let Some(span) = span {
+        diagnostic = diagnostic.label(span, "this one");
+    }
+    if !tail.is_empty() {
+        diagnostic = diagnostic.note(format!("the end of its output:\n{tail}"));
+    }
+    match end {
+        ExecEnd::TimedOut => diagnostic.help("give it longer with `{ timeout = 2h }`, or find out what it waits for"),
+        ExecEnd::Code(126 | 127) => {
+            diagnostic.help("the image lacks a program: the interpreter of the first line, or a command it calls")
+        }
+        ExecEnd::Code(_) | ExecEnd::Signal(_) => diagnostic,
+    }
+}
