@@ -1,5 +1,17 @@
 //! The scheduler: events, cache, cancel, journal.
 
+mod build;
+mod commands;
+mod disk;
 mod event;
+mod failure;
+mod pack;
+mod packages;
+mod project;
+mod session;
+mod tail;
 
+pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
 pub use event::{Event, Observer, Outcome, Reporter, Stream, What};
+pub use failure::Failure;
+pub use project::ProjectFiles;

@@ -17,6 +17,10 @@ use crate::{
 /// Archives up to this many bytes stay in memory.
 const IN_MEMORY: usize = 8 << 20;
 
+/// The plan's digests know nothing of times, so the image must not either: every copied file is of
+/// 1980-01-01, the earliest moment that zip archives (and so Python's wheels) can hold.
+const MTIME: u64 = 315_532_800;
+
 /// A tar archive in the making.
 pub(super) struct Pack {
     tar: Builder<tempfile::SpooledTempFile>,
@@ -185,16 +189,15 @@ fn header(kind: EntryType, meta: Meta<'_>, size: u64) -> std::io::Result<Header>
     header.set_entry_type(kind);
     header.set_mode(meta.mode);
     header.set_size(size);
-    // The plan's digests know nothing of times, so the image must not either.
-    header.set_mtime(0);
+    header.set_mtime(MTIME);
     // A number is an owner too: the agent looks at the names only where they are not empty.
-    match meta.owner.parse() {
-        Ok(uid) => header.set_uid(uid),
-        Err(_) => header.set_username(meta.owner)?,
+    header.set_uid(meta.owner.parse().unwrap_or(0));
+    header.set_gid(meta.group.parse().unwrap_or(0));
+    if meta.owner.parse::<u64>().is_err() {
+        header.set_username(meta.owner)?;
     }
-    match meta.group.parse() {
-        Ok(gid) => header.set_gid(gid),
-        Err(_) => header.set_groupname(meta.group)?,
+    if meta.group.parse::<u64>().is_err() {
+        header.set_groupname(meta.group)?;
     }
     Ok(header)
 }

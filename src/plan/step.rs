@@ -69,6 +69,8 @@ pub struct PackageChange {
     pub install: Vec<PlannedPackage>,
     /// Names to remove.
     pub remove: Vec<String>,
+    /// Names of packages that were there as dependencies and are now asked for: they lose apt's mark.
+    pub now_manual: Vec<String>,
 }
 
 /// One package file, pinned.

@@ -1,0 +1,241 @@
+//! One image from its base to the artifact in the output folder.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Failure, ProjectFiles, Reporter, What, disk,
+    packages::payload_name,
+    session::{Place, Session, Surroundings},
+};
+use crate::{
+    driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
+    plan::{Action, ImagePlan, OutputPlan, Stage, Step, TestCheck},
+    store::{Store, WorkFolder},
+    text::Digest,
+};
+
+/// What a build works with.
+#[derive(Clone, Copy)]
+pub struct Executor<'a> {
+    pub store: &'a Store,
+    pub driver: &'a dyn Driver,
+    pub project: &'a dyn ProjectFiles,
+    pub reporter: &'a Reporter,
+}
+
+impl std::fmt::Debug for Executor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("driver", &self.driver).finish_non_exhaustive()
+    }
+}
+
+/// What must be on this host before an image's machine starts.
+#[derive(Debug, Clone, Default)]
+pub struct Supplies {
+    /// The base's disk, qcow2 or raw; it is never written.
+    pub base: PathBuf,
+    pub base_format: BaseFormat,
+    /// Package files and downloads, by digest.
+    pub blobs: BTreeMap<Digest, PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BaseFormat {
+    #[default]
+    Qcow2,
+    Raw,
+}
+
+/// The choices of one `build`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where artifacts go.
+    pub out: PathBuf,
+    /// Whether the artifact's tests run before it appears.
+    pub test: bool,
+}
+
+/// A finished disk image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    pub path: PathBuf,
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Executor<'_> {
+    /// Builds one image and puts its artifacts into the output folder, all of them or none.
+    pub async fn build(&self, image: &ImagePlan, supplies: &Supplies, options: &Options) -> Result<Vec<Artifact>, Failure> {
+        let work = self.store.begin_build(&build_id())?;
+        let reporter = self.reporter.of_image(&image.image);
+        let around = Surroundings {
+            image,
+            store: self.store,
+            project: self.project,
+            reporter: &reporter,
+            downloads: &supplies.blobs,
+        };
+        reporter.report(What::Started { steps: step_names(image, options) });
+
+        let disk = work.path().join("disk.qcow2");
+        disk::overlay(&supplies.base, supplies.base_format, &disk, image.disk_size).await?;
+        self.run_steps(&around, supplies, &work, &disk).await?;
+
+        let mut sealed = Vec::new();
+        for output in &image.outputs {
+            let path = work.path().join(&output.file);
+            reporter.step(&format!("seal {}", output.file), disk::seal(&disk, &path, output)).await?;
+            sealed.push((output, path));
+        }
+        if options.test && !image.tests.is_empty() {
+            // Every output holds the same disk; a container the driver cannot boot is represented by
+            // the disk it was made from.
+            let bootable = sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
+            let (tested, format) = bootable.unwrap_or((&disk, driver::DiskFormat::Qcow2));
+            self.run_tests(&around, &work, tested, format).await?;
+        }
+        sealed.into_iter().map(|(output, path)| publish(&reporter, output, &path, &options.out)).collect()
+    }
+
+    fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
+        MachineSpec {
+            cpus: u8::try_from(image.machine.cpus).unwrap_or(u8::MAX),
+            memory_mib: u32::try_from(image.machine.memory_mib).unwrap_or(u32::MAX),
+            start,
+            disks: vec![disk],
+            payload: Vec::new(),
+            network: if image.network { Network::User } else { Network::None },
+            run_dir,
+            limits: Limits::default(),
+        }
+    }
+
+    async fn run_steps(
+        &self,
+        around: &Surroundings<'_>,
+        supplies: &Supplies,
+        work: &WorkFolder,
+        disk: &Path,
+    ) -> Result<(), Failure> {
+        let image = around.image;
+        let disk = Disk { path: disk.to_owned(), format: driver::DiskFormat::Qcow2, access: DiskAccess::Write };
+        let mut spec = self.machine(image, Start::Offline, disk, folder(work, "machine")?);
+        spec.payload = payload(image, supplies)?;
+        let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
+        let mut session = Session::new(machine, around);
+        for step in &image.steps {
+            session.enter(step.stage).await?;
+            around.reporter.step(&step.name, session.run(step)).await?;
+        }
+        session.enter(Stage::Offline).await?;
+        around
+            .reporter
+            .step("power off", async {
+                session.machine.trim().await?;
+                session.machine.power_off().await
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
+    async fn run_tests(
+        &self,
+        around: &Surroundings<'_>,
+        work: &WorkFolder,
+        artifact: &Path,
+        format: driver::DiskFormat,
+    ) -> Result<(), Failure> {
+        let image = around.image;
+        for stage in [Stage::Offline, Stage::Booted] {
+            let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == stage).collect();
+            if tests.is_empty() {
+                continue;
+            }
+            let disk = Disk { path: artifact.to_owned(), format, access: DiskAccess::Discard };
+            let (start, name) = match stage {
+                Stage::Offline => (Start::Offline, "open the artifact"),
+                Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
+            };
+            let spec = self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+            let machine = around.reporter.step(name, self.driver.start(spec)).await?;
+            let mut session = Session::new(machine, around);
+            session.enter(stage).await?;
+            for test in tests {
+                let title = format!("test {}", test.name);
+                let place = Place { name: &title, span: test.span };
+                let run = async {
+                    match &test.check {
+                        TestCheck::Script(script) => session.script(place, script).await,
+                        TestCheck::UnitsActive { units } => {
+                            session.shell(place, &super::commands::units_active(units)).await
+                        }
+                    }
+                };
+                around.reporter.step(&title, run).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names in the order in which they are reported.
+fn step_names(image: &ImagePlan, options: &Options) -> Vec<String> {
+    let tests = image.tests.iter().filter(|_| options.test).map(|test| format!("test {}", test.name));
+    image.steps.iter().map(|step: &Step| step.name.clone()).chain(tests).collect()
+}
+
+/// The firmware tests run under: the first the base declares.
+fn test_firmware(image: &ImagePlan) -> driver::Firmware {
+    match image.base.firmware.first().map(String::as_str) {
+        Some("uefi") => driver::Firmware::Uefi,
+        _ => driver::Firmware::Bios,
+    }
+}
+
+/// The package files of the plan's transactions, under the names the package step uses.
+fn payload(image: &ImagePlan, supplies: &Supplies) -> Result<Vec<PayloadFile>, Failure> {
+    let packages = image.steps.iter().flat_map(|step| match &step.action {
+        Action::Packages(change) => change.install.as_slice(),
+        _ => &[],
+    });
+    packages
+        .enumerate()
+        .map(|(index, package)| {
+            let path = supplies.blobs.get(&package.sha256).cloned().ok_or_else(|| Failure::HostTool {
+                program: "store",
+                detail: format!("{} {} is not there", package.name, package.version),
+            })?;
+            Ok(PayloadFile { name: payload_name(index), path })
+        })
+        .collect()
+}
+
+fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, Failure> {
+    let path = work.path().join(name);
+    std::fs::create_dir(&path).map_err(|source| Failure::Io { action: "create", path: path.clone(), source })?;
+    Ok(path)
+}
+
+/// Moves the tested file into the output folder, whole or not at all.
+fn publish(reporter: &Reporter, output: &OutputPlan, sealed: &Path, out: &Path) -> Result<Artifact, Failure> {
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| Failure::Io { action, path, source }
+    };
+    std::fs::create_dir_all(out).map_err(io("create", out))?;
+    let path = out.join(&output.file);
+    let (sha256, size) = disk::publish(sealed, &path).map_err(io("write", &path))?;
+    reporter.report(What::Artifact { path: path.display().to_string(), sha256, size });
+    Ok(Artifact { path, sha256, size })
+}
+
+/// Unique on this machine, sorts by time.
+fn build_id() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", since.as_millis(), std::process::id())
+}

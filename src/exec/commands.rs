@@ -1,0 +1,156 @@
+//! The shell commands behind steps that are not the user's own scripts. Run as root in a chroot.
+
+use std::{fmt::Write as _, time::Duration};
+
+use crate::plan::{AccountStep, UnitState, UnitWish};
+
+/// Long enough for the slowest install script of the catalogue under emulation.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// `text` as one word of a POSIX shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// The account that runs scripts, made if the base does not have it yet. Groups that a distribution
+/// does not have are left out, as cloud-init does.
+pub(super) fn default_user(name: &str) -> String {
+    let user = quoted(name);
+    format!(
+        r#"if ! id -u {user} >/dev/null 2>&1; then
+  shell=/bin/sh
+  [ -x /bin/bash ] && shell=/bin/bash
+  useradd --create-home --user-group --shell "$shell" {user}
+  for group in adm systemd-journal sudo wheel; do
+    if getent group "$group" >/dev/null; then usermod --append --groups "$group" {user}; fi
+  done
+fi
+{sudoers}"#,
+        sudoers = sudoers(name),
+    )
+}
+
+/// Gives an account sudo without a password, by a file of its own.
+fn sudoers(name: &str) -> String {
+    format!(
+        r"mkdir -p -m 0750 /etc/sudoers.d
+umask 0337
+printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' {user} > /etc/sudoers.d/{file}
+umask 0022
+",
+        user = quoted(name),
+        // sudo skips files with a dot in their names.
+        file = quoted(&format!("90-imagefile-{}", name.replace('.', "_"))),
+    )
+}
+
+/// An account made or brought into the wanted shape.
+pub(super) fn account(account: &AccountStep) -> String {
+    let user = quoted(&account.name);
+    let mut options = String::new();
+    if let Some(uid) = account.uid {
+        let _ = write!(options, " --uid {uid}");
+    }
+    if let Some(shell) = &account.shell {
+        let _ = write!(options, " --shell {}", quoted(shell));
+    }
+    if let Some(hash) = &account.password_hash {
+        let _ = write!(options, " --password {}", quoted(hash));
+    }
+    let mut script = format!(
+        "if id -u {user} >/dev/null 2>&1; then\n  {}\nelse\n  useradd --create-home{options} {user}\nfi\n",
+        if options.is_empty() { ":".to_owned() } else { format!("usermod{options} {user}") },
+    );
+    for group in &account.groups {
+        let group = quoted(group);
+        let _ = writeln!(script, "getent group {group} >/dev/null || groupadd {group}");
+        let _ = writeln!(script, "usermod --append --groups {group} {user}");
+    }
+    if !account.ssh_keys.is_empty() {
+        let _ = writeln!(script, "home=$(getent passwd {user} | cut -d: -f6)");
+        let _ = writeln!(script, "install -d -m 0700 -o {user} -g \"$(id -g {user})\" \"$home/.ssh\"");
+        for key in &account.ssh_keys {
+            let _ = writeln!(script, "printf '%s\\n' {} >> \"$home/.ssh/authorized_keys\"", quoted(key));
+        }
+        let _ = writeln!(script, "chown {user}: \"$home/.ssh/authorized_keys\"");
+        let _ = writeln!(script, "chmod 0600 \"$home/.ssh/authorized_keys\"");
+    }
+    if account.sudo {
+        script.push_str(&sudoers(&account.name));
+    }
+    script
+}
+
+/// Units enabled, disabled or masked, without a running systemd.
+pub(super) fn services(units: &[UnitState]) -> String {
+    units
+        .iter()
+        .map(|unit| {
+            let verb = match unit.state {
+                UnitWish::Enabled => "enable",
+                UnitWish::Disabled => "disable",
+                UnitWish::Masked => "mask",
+            };
+            format!("systemctl --no-reload {verb} {}\n", quoted(&unit.unit))
+        })
+        .collect()
+}
+
+/// Fails unless all units are active once the boot has settled.
+pub(super) fn units_active(units: &[String]) -> String {
+    let units: Vec<String> = units.iter().map(|unit| quoted(unit)).collect();
+    format!(
+        r#"systemctl is-system-running --wait >/dev/null 2>&1 || true
+failed=0
+for unit in {units}; do
+  state=$(systemctl is-active "$unit") || true
+  if [ "$state" != active ]; then
+    echo "$unit is $state" >&2
+    systemctl status --no-pager --lines=20 "$unit" >&2 || true
+    failed=1
+  fi
+done
+exit $failed
+"#,
+        units = units.join(" "),
+    )
+}
+
+/// Kernel arguments appended, whatever the boot loader.
+pub(super) fn kernel_args(args: &[String]) -> String {
+    let args = quoted(&args.join(" "));
+    format!(
+        r#"args={args}
+if command -v grubby >/dev/null; then
+  grubby --update-kernel=ALL --args="$args"
+elif command -v update-grub >/dev/null; then
+  mkdir -p /etc/default/grub.d
+  printf 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$args" > /etc/default/grub.d/60-imagefile.cfg
+  update-grub
+elif [ -e /etc/update-extlinux.conf ]; then
+  sed -i "s|^default_kernel_opts=\"\(.*\)\"|default_kernel_opts=\"\1 $args\"|" /etc/update-extlinux.conf
+  update-extlinux
+else
+  echo "no boot loader configuration that imgfile knows (grubby, update-grub, extlinux)" >&2
+  exit 1
+fi
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_the_shell() {
+        for (text, shell) in [("a-b.c", "a-b.c"), ("", "''"), ("it's", r"'it'\''s'"), ("$x y", "'$x y'")] {
+            assert_eq!(quoted(text), shell);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Disk files: the overlay a build works on, and the artifact it is sealed into. `qemu-img` does the work.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use sha2::Digest as _;
+
+use super::{BaseFormat, Failure};
+use crate::{
+    driver,
+    plan::{Compression, DiskFormat, OutputPlan},
+    text::Digest,
+};
+
+/// An overlay of `size` bytes on a backing file that stays as it is.
+pub(super) async fn overlay(base: &Path, format: BaseFormat, overlay: &Path, size: u64) -> Result<(), Failure> {
+    let backing_format = match format {
+        BaseFormat::Qcow2 => "qcow2",
+        BaseFormat::Raw => "raw",
+    };
+    let mut command = qemu_img("create");
+    command.args(["-q", "-f", "qcow2", "-F", backing_format, "-b"]).arg(base).arg(overlay).arg(size.to_string());
+    run(command).await
+}
+
+/// Writes the build disk, overlay and base together, as the artifact.
+pub(super) async fn seal(disk: &Path, to: &Path, output: &OutputPlan) -> Result<(), Failure> {
+    let mut command = qemu_img("convert");
+    // 16 coroutines out of order: 2 s instead of 14 s for a 700 MB image.
+    command.args(["-q", "-m", "16", "-W", "-f", "qcow2", "-O", format_name(output.format)]);
+    let options = match (output.format, output.compression) {
+        (DiskFormat::Qcow2, Compression::Zstd) => Some("compression_type=zstd"),
+        (DiskFormat::Vmdk, Compression::Zlib | Compression::Zstd) => Some("subformat=streamOptimized"),
+        (DiskFormat::Vhd, _) => Some("subformat=dynamic,force_size=on"),
+        _ => None,
+    };
+    if output.compression != Compression::None && matches!(output.format, DiskFormat::Qcow2 | DiskFormat::Vmdk) {
+        command.arg("-c");
+    }
+    if let Some(options) = options {
+        command.args(["-o", options]);
+    }
+    command.arg(disk).arg(to);
+    run(command).await
+}
+
+/// What `qemu-img` calls a format.
+const fn format_name(format: DiskFormat) -> &'static str {
+    match format {
+        DiskFormat::Qcow2 => "qcow2",
+        DiskFormat::Raw => "raw",
+        DiskFormat::Vmdk => "vmdk",
+        DiskFormat::Vhd => "vpc",
+        DiskFormat::Vhdx => "vhdx",
+        DiskFormat::Vdi => "vdi",
+    }
+}
+
+/// The format as drivers take disks; none for containers they do not boot from.
+pub(super) const fn driver_format(format: DiskFormat) -> Option<driver::DiskFormat> {
+    match format {
+        DiskFormat::Qcow2 => Some(driver::DiskFormat::Qcow2),
+        DiskFormat::Raw => Some(driver::DiskFormat::Raw),
+        DiskFormat::Vmdk | DiskFormat::Vhd | DiskFormat::Vhdx | DiskFormat::Vdi => None,
+    }
+}
+
+/// Moves a file under its final name by a rename, so that nobody sees it half written; returns its
+/// digest and size in bytes.
+pub(super) fn publish(sealed: &Path, to: &Path) -> io::Result<(Digest, u64)> {
+    let (digest, size) = digest(sealed)?;
+    if std::fs::rename(sealed, to).is_err() {
+        // Another file system: copy beside the target first.
+        let beside = with_suffix(to, ".part");
+        let copied = std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to));
+        if copied.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        copied?;
+    }
+    Ok((digest, size))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn digest(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut hasher = sha2::Sha256::new();
+    let size = io::copy(&mut File::open(path)?, &mut hasher)?;
+    Ok((Digest::from_bytes(hasher.finalize().into()), size))
+}
+
+fn qemu_img(verb: &str) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new("qemu-img");
+    // A cancelled build must not leave a conversion running.
+    command.arg(verb).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+async fn run(mut command: tokio::process::Command) -> Result<(), Failure> {
+    let output = command.output().await.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => driver::Fault::HostLacks {
+            what: "`qemu-img`".into(),
+            install: "install it with your system's package manager, for example `sudo apt-get install qemu-utils`".into(),
+        }
+        .into(),
+        _ => Failure::Io { action: "start", path: "qemu-img".into(), source },
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if detail.contains("No space left on device") {
+        return Err(driver::Fault::HostFull.into());
+    }
+    Err(Failure::HostTool { program: "qemu-img", detail })
+}
