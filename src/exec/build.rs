@@ -69,7 +69,12 @@ pub struct Artifact {
 
 impl Executor<'_> {
     /// Builds one image and puts its artifacts into the output folder, all of them or none.
-    pub async fn build(&self, image: &ImagePlan, supplies: &Supplies, options: &Options) -> Result<Vec<Artifact>, Failure> {
+    pub async fn build(
+        &self,
+        image: &ImagePlan,
+        supplies: &Supplies,
+        options: &Options,
+    ) -> Result<Vec<Artifact>, Failure> {
         let work = self.store.begin_build(&build_id())?;
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
@@ -94,11 +99,15 @@ impl Executor<'_> {
         if options.test && !image.tests.is_empty() {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
-            let bootable = sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
+            let bootable =
+                sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
             let (tested, format) = bootable.unwrap_or((&disk, driver::DiskFormat::Qcow2));
             self.run_tests(&around, &work, tested, format).await?;
         }
-        sealed.into_iter().map(|(output, path)| publish(&reporter, output, &path, &options.out)).collect()
+        sealed
+            .into_iter()
+            .map(|(output, path)| self.publish(&reporter, output, &path, &options.out))
+            .collect()
     }
 
     fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
@@ -122,7 +131,8 @@ impl Executor<'_> {
         disk: &Path,
     ) -> Result<(), Failure> {
         let image = around.image;
-        let disk = Disk { path: disk.to_owned(), format: driver::DiskFormat::Qcow2, access: DiskAccess::Write };
+        let disk =
+            Disk { path: disk.to_owned(), format: driver::DiskFormat::Qcow2, access: DiskAccess::Write };
         let mut spec = self.machine(image, Start::Offline, disk, folder(work, "machine")?);
         spec.payload = payload(image, supplies)?;
         let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
@@ -161,7 +171,8 @@ impl Executor<'_> {
                 Stage::Offline => (Start::Offline, "open the artifact"),
                 Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
             };
-            let spec = self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+            let spec =
+                self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let machine = around.reporter.step(name, self.driver.start(spec)).await?;
             let mut session = Session::new(machine, around);
             session.enter(stage).await?;
@@ -180,6 +191,27 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Moves the tested file into the output folder, whole or not at all.
+    fn publish(
+        &self,
+        reporter: &Reporter,
+        output: &OutputPlan,
+        sealed: &Path,
+        out: &Path,
+    ) -> Result<Artifact, Failure> {
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| Failure::Io { action, path, source }
+        };
+        std::fs::create_dir_all(out).map_err(io("create", out))?;
+        let sha256 = self.store.digest_file(sealed)?;
+        let size = std::fs::metadata(sealed).map_err(io("read", sealed))?.len();
+        let path = out.join(&output.file);
+        disk::publish(sealed, &path).map_err(io("write", &path))?;
+        reporter.report(What::Artifact { path: path.display().to_string(), sha256, size });
+        Ok(Artifact { path, sha256, size })
     }
 }
 
@@ -217,21 +249,12 @@ fn payload(image: &ImagePlan, supplies: &Supplies) -> Result<Vec<PayloadFile>, F
 
 fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, Failure> {
     let path = work.path().join(name);
-    std::fs::create_dir(&path).map_err(|source| Failure::Io { action: "create", path: path.clone(), source })?;
+    std::fs::create_dir(&path).map_err(|source| Failure::Io {
+        action: "create",
+        path: path.clone(),
+        source,
+    })?;
     Ok(path)
-}
-
-/// Moves the tested file into the output folder, whole or not at all.
-fn publish(reporter: &Reporter, output: &OutputPlan, sealed: &Path, out: &Path) -> Result<Artifact, Failure> {
-    let io = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| Failure::Io { action, path, source }
-    };
-    std::fs::create_dir_all(out).map_err(io("create", out))?;
-    let path = out.join(&output.file);
-    let (sha256, size) = disk::publish(sealed, &path).map_err(io("write", &path))?;
-    reporter.report(What::Artifact { path: path.display().to_string(), sha256, size });
-    Ok(Artifact { path, sha256, size })
 }
 
 /// Unique on this machine, sorts by time.

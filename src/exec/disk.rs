@@ -1,29 +1,34 @@
 //! Disk files: the overlay a build works on, and the artifact it is sealed into. `qemu-img` does the work.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use sha2::Digest as _;
-
 use super::{BaseFormat, Failure};
 use crate::{
     driver,
     plan::{Compression, DiskFormat, OutputPlan},
-    text::Digest,
 };
 
 /// An overlay of `size` bytes on a backing file that stays as it is.
-pub(super) async fn overlay(base: &Path, format: BaseFormat, overlay: &Path, size: u64) -> Result<(), Failure> {
+pub(super) async fn overlay(
+    base: &Path,
+    format: BaseFormat,
+    overlay: &Path,
+    size: u64,
+) -> Result<(), Failure> {
     let backing_format = match format {
         BaseFormat::Qcow2 => "qcow2",
         BaseFormat::Raw => "raw",
     };
     let mut command = qemu_img("create");
-    command.args(["-q", "-f", "qcow2", "-F", backing_format, "-b"]).arg(base).arg(overlay).arg(size.to_string());
+    command
+        .args(["-q", "-f", "qcow2", "-F", backing_format, "-b"])
+        .arg(base)
+        .arg(overlay)
+        .arg(size.to_string());
     run(command).await
 }
 
@@ -38,7 +43,9 @@ pub(super) async fn seal(disk: &Path, to: &Path, output: &OutputPlan) -> Result<
         (DiskFormat::Vhd, _) => Some("subformat=dynamic,force_size=on"),
         _ => None,
     };
-    if output.compression != Compression::None && matches!(output.format, DiskFormat::Qcow2 | DiskFormat::Vmdk) {
+    if output.compression != Compression::None
+        && matches!(output.format, DiskFormat::Qcow2 | DiskFormat::Vmdk)
+    {
         command.arg("-c");
     }
     if let Some(options) = options {
@@ -69,32 +76,22 @@ pub(super) const fn driver_format(format: DiskFormat) -> Option<driver::DiskForm
     }
 }
 
-/// Moves a file under its final name by a rename, so that nobody sees it half written; returns its
-/// digest and size in bytes.
-pub(super) fn publish(sealed: &Path, to: &Path) -> io::Result<(Digest, u64)> {
-    let (digest, size) = digest(sealed)?;
-    if std::fs::rename(sealed, to).is_err() {
-        // Another file system: copy beside the target first.
-        let beside = with_suffix(to, ".part");
-        let copied = std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to));
-        if copied.is_err() {
-            let _ = std::fs::remove_file(&beside);
-        }
-        copied?;
+/// Moves a file under its final name by a rename, so that nobody sees it half written.
+pub(super) fn publish(sealed: &Path, to: &Path) -> io::Result<()> {
+    if std::fs::rename(sealed, to).is_ok() {
+        return Ok(());
     }
-    Ok((digest, size))
+    // Another file system: copy beside the target first.
+    let beside = with_suffix(to, ".part");
+    std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&beside);
+    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn digest(path: &Path) -> io::Result<(Digest, u64)> {
-    let mut hasher = sha2::Sha256::new();
-    let size = io::copy(&mut File::open(path)?, &mut hasher)?;
-    Ok((Digest::from_bytes(hasher.finalize().into()), size))
 }
 
 fn qemu_img(verb: &str) -> tokio::process::Command {
@@ -108,7 +105,9 @@ async fn run(mut command: tokio::process::Command) -> Result<(), Failure> {
     let output = command.output().await.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => driver::Fault::HostLacks {
             what: "`qemu-img`".into(),
-            install: "install it with your system's package manager, for example `sudo apt-get install qemu-utils`".into(),
+            install:
+                "install it with your system's package manager, for example `sudo apt-get install qemu-utils`"
+                    .into(),
         }
         .into(),
         _ => Failure::Io { action: "start", path: "qemu-img".into(), source },

@@ -22,17 +22,39 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
     /// An image's build begins; `steps` are the names of all steps and tests, in order.
-    Started { steps: Vec<String> },
+    Started {
+        steps: Vec<String>,
+    },
     /// One line worth knowing, such as why KVM is not used.
-    Note { text: String },
-    StepStarted { step: String },
+    Note {
+        text: String,
+    },
+    StepStarted {
+        step: String,
+    },
     /// A piece of a step's output; pieces may end anywhere. Invalid UTF-8 is replaced.
-    Output { step: String, stream: Stream, text: String },
+    Output {
+        step: String,
+        stream: Stream,
+        text: String,
+    },
     /// How far a transfer or conversion is, in bytes.
-    Progress { task: String, done: u64, total: u64 },
-    StepFinished { step: String, outcome: Outcome, elapsed_ms: u64 },
+    Progress {
+        task: String,
+        done: u64,
+        total: u64,
+    },
+    StepFinished {
+        step: String,
+        outcome: Outcome,
+        elapsed_ms: u64,
+    },
     /// The artifact passed its tests and is in the output folder.
-    Artifact { path: String, sha256: Digest, size: u64 },
+    Artifact {
+        path: String,
+        sha256: Digest,
+        size: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

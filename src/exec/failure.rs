@@ -60,13 +60,11 @@ impl Failure {
                 diagnostic
             }
             Self::Machine(fault) => fault.diagnostic(),
-            Self::Store(error) if error.is_full() => {
-                Diagnostic::new(codes::HOST_FULL, message).help("free some space, for example with `imgfile gc`")
-            }
+            Self::Store(error) if error.is_full() => Diagnostic::new(codes::HOST_FULL, message)
+                .help("free some space, for example with `imgfile gc`"),
             Self::Store(_) | Self::Io { .. } => Diagnostic::new(codes::HOST_REFUSED, message),
-            Self::InputChanged { .. } => {
-                Diagnostic::new(codes::INPUT_CHANGED, message).help("run the build again when the file is at rest")
-            }
+            Self::InputChanged { .. } => Diagnostic::new(codes::INPUT_CHANGED, message)
+                .help("run the build again when the file is at rest"),
             Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
         };
         vec![diagnostic]
@@ -93,10 +91,11 @@ fn script_diagnostic(message: String, span: Option<Span>, end: ExecEnd, tail: &s
         diagnostic = diagnostic.note(format!("the end of its output:\n{tail}"));
     }
     match end {
-        ExecEnd::TimedOut => diagnostic.help("give it longer with `{ timeout = 2h }`, or find out what it waits for"),
-        ExecEnd::Code(126 | 127) => {
-            diagnostic.help("the image lacks a program: the interpreter of the first line, or a command it calls")
+        ExecEnd::TimedOut => {
+            diagnostic.help("give it longer with `{ timeout = 2h }`, or find out what it waits for")
         }
+        ExecEnd::Code(126 | 127) => diagnostic
+            .help("the image lacks a program: the interpreter of the first line, or a command it calls"),
         ExecEnd::Code(_) | ExecEnd::Signal(_) => diagnostic,
     }
 }

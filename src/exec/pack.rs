@@ -96,7 +96,8 @@ impl Pack {
         project: &dyn ProjectFiles,
         download: Option<&Path>,
     ) -> Result<(), Failure> {
-        let place = Placement { owner: &copy.owner, group: &copy.group, mode: copy.mode, dir_mode: copy.dir_mode };
+        let place =
+            Placement { owner: &copy.owner, group: &copy.group, mode: copy.mode, dir_mode: copy.dir_mode };
         match &copy.from {
             CopyFrom::Text { content } => {
                 self.parents(&copy.to)?;
@@ -105,8 +106,11 @@ impl Pack {
             CopyFrom::Tree(tree) => self.tree(tree, &copy.to, place, project),
             CopyFrom::Download { unpack: false, sha256, .. } => {
                 let path = download.ok_or(Failure::InputChanged { path: sha256.to_string() })?;
-                let mut file = std::fs::File::open(path)
-                    .map_err(|source| Failure::Io { action: "open", path: path.into(), source })?;
+                let mut file = std::fs::File::open(path).map_err(|source| Failure::Io {
+                    action: "open",
+                    path: path.into(),
+                    source,
+                })?;
                 let size = file.metadata().map_err(archive)?.len();
                 self.parents(&copy.to)?;
                 self.entry(copy.to.trim_matches('/'), EntryType::Regular, place.file(false), size, &mut file)
@@ -179,7 +183,8 @@ impl<'a> Placement<'a> {
 
     /// A folder gets x where files have r.
     fn folder(self) -> Meta<'a> {
-        let mode = self.dir_mode.or_else(|| self.mode.map(|mode| mode | ((mode & 0o444) >> 2))).unwrap_or(0o755);
+        let mode =
+            self.dir_mode.or_else(|| self.mode.map(|mode| mode | ((mode & 0o444) >> 2))).unwrap_or(0o755);
         Meta { owner: self.owner, group: self.group, mode }
     }
 }

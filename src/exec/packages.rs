@@ -3,15 +3,9 @@
 use super::{
     Failure,
     commands::quoted,
-    pack::Meta,
     session::{Place, Session},
 };
-use crate::{driver::Fault, packages::extended_states, plan::PackageChange};
-
-/// Where apt remembers which packages came as dependencies only.
-const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
-/// Ten times what a system with every package of Debian has.
-const EXTENDED_STATES_LIMIT: u64 = 64 << 20;
+use crate::plan::PackageChange;
 
 /// Name of a package file on the payload disk.
 pub(super) fn payload_name(index: usize) -> String {
@@ -19,24 +13,12 @@ pub(super) fn payload_name(index: usize) -> String {
 }
 
 /// Installs and removes in one transaction, and leaves apt's marks as apt itself would.
-pub(super) async fn apply(session: &mut Session<'_>, place: Place<'_>, change: &PackageChange) -> Result<(), Failure> {
-    session.shell(place, &transaction(change)).await?;
-    let before = match session.machine.get(EXTENDED_STATES, EXTENDED_STATES_LIMIT).await {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(Fault::Refused { .. }) => String::new(),
-        Err(fault) => return Err(place.fault(fault)),
-    };
-    let auto = change.install.iter().map(|package| (package.name.as_str(), package.arch.as_str(), package.auto));
-    let manual: Vec<&str> = change.now_manual.iter().map(String::as_str).collect();
-    let removed: Vec<&str> = change.remove.iter().map(String::as_str).collect();
-    let after = extended_states(&before, auto, &manual, &removed);
-    if after == before {
-        return Ok(());
-    }
-    let mut pack = session.pack();
-    pack.parents(EXTENDED_STATES)?;
-    pack.file(EXTENDED_STATES, Meta::root(0o644), after.as_bytes())?;
-    session.put(place, pack).await
+pub(super) async fn apply(
+    session: &mut Session<'_>,
+    place: Place<'_>,
+    change: &PackageChange,
+) -> Result<(), Failure> {
+    session.shell(place, &transaction(change)).await
 }
 
 /// The commands of one package transaction.
@@ -53,8 +35,9 @@ fn transaction(change: &PackageChange) -> String {
         script += &format!("{DPKG} --remove {}\n", names.join(" "));
     }
     if !change.install.is_empty() {
-        let files: Vec<String> =
-            (0..change.install.len()).map(|i| format!("/run/imagefile/payload/{}", payload_name(i))).collect();
+        let files: Vec<String> = (0..change.install.len())
+            .map(|i| format!("/run/imagefile/payload/{}", payload_name(i)))
+            .collect();
         script += &format!("{DPKG} --install {}\n", files.join(" "));
     }
     script

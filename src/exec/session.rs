@@ -1,7 +1,7 @@
 //! One machine on its way through the steps of one image.
 
-use std::path::PathBuf;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::{
     Failure, Reporter, Stream, What,
@@ -72,7 +72,9 @@ impl<'a> Session<'a> {
     pub(super) async fn run(&mut self, step: &Step) -> Result<(), Failure> {
         let place = Place { name: &step.name, span: step.span };
         match &step.action {
-            Action::Grow { .. } => self.machine.grow_root().await.map(|_| ()).map_err(|fault| place.fault(fault)),
+            Action::Grow { .. } => {
+                self.machine.grow_root().await.map(|_| ()).map_err(|fault| place.fault(fault))
+            }
             Action::Packages(change) => super::packages::apply(self, place, change).await,
             Action::App(app) => {
                 if !app.files.is_empty() {
@@ -106,7 +108,8 @@ impl<'a> Session<'a> {
             Action::Services { units } => self.shell(place, &super::commands::services(units)).await,
             Action::KernelArgs { args } => self.shell(place, &super::commands::kernel_args(args)).await,
             Action::Cleanup(cleanup) => {
-                let script: String = cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
+                let script: String =
+                    cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
                 self.shell(place, &script).await
             }
         }
@@ -143,7 +146,12 @@ impl<'a> Session<'a> {
                 Err(Failure::Script { .. }) if tries < script.retries => {
                     tries += 1;
                     let pause = std::time::Duration::from_secs(1 << tries.min(6));
-                    let text = format!("`{}` failed; try {} follows in {} s", place.name, tries + 1, pause.as_secs());
+                    let text = format!(
+                        "`{}` failed; try {} follows in {} s",
+                        place.name,
+                        tries + 1,
+                        pause.as_secs()
+                    );
                     self.around.reporter.note(text);
                     tokio::time::sleep(pause).await;
                 }

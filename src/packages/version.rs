@@ -29,7 +29,6 @@ impl Version {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
 }
 
 impl FromStr for Version {

@@ -55,7 +55,9 @@ pub fn parts(stage: Stage, action: &Action, agent_version: &str) -> Vec<KeyPart>
                     KeyPart { name: format!("copied files of {}", tree.path), digest: tree.digest() }
                 }
                 CopyFrom::Text { content } => part("text", content),
-                CopyFrom::Download { sha256, unpack, strip, .. } => part("download", &(sha256, unpack, strip)),
+                CopyFrom::Download { sha256, unpack, strip, .. } => {
+                    part("download", &(sha256, unpack, strip))
+                }
             });
         }
         Action::App(app) => {

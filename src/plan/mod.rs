@@ -13,8 +13,8 @@ use crate::text::Digest;
 
 pub use key::{Key, KeyPart, parts as key_parts};
 pub use step::{
-    AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs, ScriptStep,
-    Stage, Step, Test, TestCheck, UnitState, UnitWish,
+    AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
+    ScriptStep, Stage, Step, Test, TestCheck, UnitState, UnitWish,
 };
 pub use tree::{EntryKind, Tree, TreeEntry};
 

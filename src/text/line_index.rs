@@ -50,7 +50,10 @@ mod tests {
     fn every_offset_has_a_line() {
         let index = LineIndex::new("ab\n\ncd");
         let place = |offset| (index.line_col(offset).line, index.line_col(offset).col);
-        assert_eq!([place(0), place(2), place(3), place(4), place(6)], [(0, 0), (0, 2), (1, 0), (2, 0), (2, 2)]);
+        assert_eq!(
+            [place(0), place(2), place(3), place(4), place(6)],
+            [(0, 0), (0, 2), (1, 0), (2, 0), (2, 2)]
+        );
         assert_eq!(index.lines(), 3);
     }
 }
