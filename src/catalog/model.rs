@@ -1,0 +1,289 @@
+//! What catalogue files say, typed, with the place of everything that a later stage may blame.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Template;
+use crate::text::{Digest, Requirement, Span, Spanned, Version};
+
+/// How far a base is trusted to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Resolves and pins; nobody here has built and booted it, so `build` wants `--unproven`.
+    Listed,
+    /// Built, booted and tested in this project's CI.
+    Proven,
+}
+
+/// What starts the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    Bios,
+    Uefi,
+}
+
+impl Firmware {
+    /// The word of the language: `bios` or `uefi`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
+impl fmt::Display for Firmware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Tier {
+    /// The word of the catalogue: `proven` or `listed`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Listed => "listed",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An application: `schema: imgfile/app/v1`.
+#[derive(Debug, Clone)]
+pub struct AppDef {
+    pub name: Spanned<String>,
+    /// Which layer of the catalogue it is from, an index into [`Catalog::layers`](super::Catalog::layers).
+    pub layer: usize,
+    pub summary: String,
+    /// Oldest first; at least one.
+    pub versions: Vec<AppVersion>,
+    /// For every version; a version can ask for more.
+    pub requires: Vec<Require>,
+    pub conflicts: Vec<Conflict>,
+    /// Exclusive names, such as `tcp/{{ port }}`: two applications with one claim conflict.
+    pub claims: Vec<Template>,
+    /// Names that `requires` and `conflicts` of others may use for this application too.
+    pub provides: Vec<Spanned<String>>,
+    pub options: Vec<OptionDef>,
+    /// Bytes that the application needs beyond its packages.
+    pub storage: Option<Spanned<u64>>,
+    pub repositories: Vec<Repository>,
+    /// Packages for `apt`, each `NAME` or `NAME=VERSION`.
+    pub packages: Vec<Template>,
+    /// The package whose version is the application's; none if no package carries it.
+    pub version_of: Option<Spanned<String>>,
+    pub files: Vec<FileDef>,
+    /// Shell, run as root in the offline image after the packages are there.
+    pub install: Option<Template>,
+    /// Shell, must exit 0 in the booted artifact.
+    pub verify: Option<Template>,
+    /// Digest of the file's bytes: what the lock pins.
+    pub digest: Digest,
+}
+
+/// One version of an application, and where it runs.
+#[derive(Debug, Clone)]
+pub struct AppVersion {
+    pub version: Spanned<Version>,
+    /// Systems it runs on; none written means every system.
+    pub os: Vec<OsSupport>,
+    /// Architectures; none written means every one.
+    pub arch: Vec<Spanned<String>>,
+    /// Firmware of which the base must have one; none written means any.
+    pub firmware: Vec<Spanned<Firmware>>,
+    pub requires: Vec<Require>,
+    /// In place of the application's packages, if written.
+    pub packages: Option<Vec<Template>>,
+    /// In place of the application's `version_of`, if written.
+    pub version_of: Option<Spanned<String>>,
+}
+
+/// `debian 13`, or `debian` for each of its versions.
+#[derive(Debug, Clone)]
+pub struct OsSupport {
+    pub distro: String,
+    pub requirement: Requirement,
+    pub span: Span,
+}
+
+/// An application, or something provided, that must be in the image too.
+#[derive(Debug, Clone)]
+pub struct Require {
+    pub name: String,
+    pub requirement: Requirement,
+    pub span: Span,
+}
+
+/// An application, or something provided, that must not be in the image too.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    pub name: String,
+    pub requirement: Requirement,
+    /// Why, in the catalogue author's words.
+    pub because: Option<String>,
+    pub span: Span,
+}
+
+/// A package archive outside the distribution.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub url: Template,
+    pub suite: Template,
+    pub components: Vec<String>,
+    /// The armored OpenPGP key that signs the archive.
+    pub key: Spanned<String>,
+    /// Upper-case hexadecimal fingerprint of that key.
+    pub fingerprint: Spanned<String>,
+}
+
+/// A file that an application or a recipe lays down.
+#[derive(Debug, Clone)]
+pub struct FileDef {
+    /// Absolute, without `.` and `..`, once rendered.
+    pub path: Template,
+    pub content: Template,
+    pub owner: String,
+    pub group: String,
+    pub mode: u32,
+}
+
+/// A declared option of an application.
+#[derive(Debug, Clone)]
+pub struct OptionDef {
+    pub name: Spanned<String>,
+    pub kind: OptionKind,
+    pub summary: Option<String>,
+    /// None: the ImageFile must give a value.
+    pub default: Option<OptionValue>,
+}
+
+/// What values an option takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Any text without control characters other than newline and tab.
+    String,
+    /// Letters, digits and `._:/@+-`: safe in shell and in configuration files without quotes.
+    Word,
+    /// A whole number within the limits, both included.
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    /// A TCP or UDP port, 1 to 65535.
+    Port,
+    Boolean,
+    /// Bytes, written `512MiB`.
+    Size,
+    /// Seconds, written `90s`.
+    Duration,
+    /// One of these words.
+    Enum(Vec<String>),
+    /// A list of texts.
+    List,
+}
+
+/// A checked value of an option, as templates see it and as the lock keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OptionValue {
+    Boolean(bool),
+    /// Also ports, sizes in bytes and durations in seconds.
+    Integer(i64),
+    Text(String),
+    List(Vec<String>),
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Text(value) => f.write_str(value),
+            Self::List(values) => write!(f, "[{}]", values.join(", ")),
+        }
+    }
+}
+
+/// A base: `schema: imgfile/base/v1`.
+#[derive(Debug, Clone)]
+pub struct BaseDef {
+    pub name: Spanned<String>,
+    /// Of the definition, not of the system in it.
+    pub version: Spanned<Version>,
+    /// An index into [`Catalog::layers`](super::Catalog::layers).
+    pub layer: usize,
+    pub summary: String,
+    pub tier: Tier,
+    pub os: Os,
+    pub arch: Spanned<String>,
+    /// What it can boot with; at least one.
+    pub firmware: Vec<Firmware>,
+    pub source: BaseSource,
+    /// Bytes of the disk as it comes. A bootstrapped base takes any size that its contents fit.
+    pub virtual_size: Spanned<u64>,
+    /// Bytes its files take, if the definition says.
+    pub used: Option<u64>,
+    /// The account that scripts run as unless the ImageFile names one.
+    pub user: Spanned<String>,
+    /// Digest of the file's bytes.
+    pub digest: Digest,
+}
+
+/// The system in a base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Os {
+    /// `linux`.
+    pub kind: String,
+    /// The `ID` of os-release: `debian`.
+    pub distro: String,
+    /// The `VERSION_ID` of os-release: `13`.
+    pub version: Version,
+    /// The `VERSION_CODENAME` of os-release, if it has one: `trixie`.
+    pub codename: Option<String>,
+}
+
+/// Where a base comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseSource {
+    /// Made here from a distribution's archive.
+    Bootstrap(Bootstrap),
+    /// A download; the lock pins the digest that the publisher's checksum file gives for it.
+    Url {
+        url: String,
+        /// The publisher's file of checksums.
+        checksums: String,
+    },
+    /// A disk on this machine, with its digest.
+    File { path: String, sha256: Option<String> },
+}
+
+/// A recipe for a base from a Debian archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// The release, such as `trixie`.
+    pub suite: String,
+    /// Suites beside it whose newer packages count too, such as `trixie-updates`, in the archive
+    /// of the release, and `trixie-security`, in the security archive.
+    pub updates: Vec<String>,
+    /// Such as `main`.
+    pub components: Vec<String>,
+    /// What is installed beyond the essential and required packages.
+    pub packages: Vec<String>,
+    /// Files laid down before the packages are set up: path to content, mode 0644, root.
+    pub files: BTreeMap<String, String>,
+    /// Shell, run as root in the new system once its packages are set up.
+    pub finish: Option<String>,
+}

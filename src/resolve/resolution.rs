@@ -1,0 +1,133 @@
+//! What a solve chose, complete enough to plan from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{BaseSource, Firmware, OptionValue, Os, Tier};
+use crate::text::{Digest, Span, Version};
+
+/// One image's base and applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    pub os: Os,
+    /// Such as `x86_64`.
+    pub arch: String,
+    pub base: ResolvedBase,
+    /// Dependencies before what needs them, otherwise in the order of the ImageFile.
+    pub apps: Vec<ResolvedApp>,
+    /// Every catalogue base that was not chosen, with the reasons, in the catalogue's order.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// The base an image starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedBase {
+    /// Catalogue name; for files, downloads and other images the path, URL or name as written.
+    pub name: String,
+    /// Of the catalogue entry; of the system for bases from outside the catalogue.
+    pub version: Version,
+    pub origin: BaseOrigin,
+    /// What it can boot with, narrowed by the image's own `firmware`. Empty if unknown as yet.
+    pub firmware: Vec<Firmware>,
+    /// Bytes; unknown for a disk that nobody has looked into yet.
+    pub virtual_size: Option<u64>,
+    /// Bytes its files take, if known.
+    pub used: Option<u64>,
+    /// The account that scripts run as unless the ImageFile names one, if known.
+    pub user: Option<String>,
+    /// Why this one, in words.
+    pub because: String,
+}
+
+/// Where the chosen base comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseOrigin {
+    /// The catalogue; the digest is of its definition.
+    Catalog { tier: Tier, source: BaseSource, definition: Digest },
+    /// `base file`, `base url` or `base image`: the ImageFile says which.
+    Given,
+}
+
+/// One application as chosen, with everything rendered that will run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedApp {
+    pub name: String,
+    pub version: Version,
+    /// The statement that asked for it; none if only other applications need it.
+    pub span: Option<Span>,
+    /// The applications that need it, by name.
+    pub needed_by: Vec<String>,
+    /// All options with their values, defaults included.
+    pub options: BTreeMap<String, OptionValue>,
+    /// Names of the chosen applications that it needs itself.
+    pub requires: Vec<String>,
+    pub packages: Vec<AptPackage>,
+    /// The package whose version must satisfy `version`, if one carries it.
+    pub version_of: Option<String>,
+    pub repositories: Vec<AptRepository>,
+    /// In the order of the catalogue.
+    pub files: Vec<RenderedFile>,
+    /// Shell, run as root in the offline image once packages and files are there.
+    pub install: Option<String>,
+    /// Shell, must exit 0 in the booted artifact.
+    pub verify: Option<String>,
+    /// Such as `tcp/80`.
+    pub claims: Vec<String>,
+    /// Bytes beyond the packages' own.
+    pub storage: u64,
+    /// Digest of the catalogue file: what the lock pins.
+    pub definition: Digest,
+    /// The catalogue's layer it comes from, such as `built-in`.
+    pub layer: String,
+}
+
+/// A package as `apt-get install` takes it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AptPackage {
+    pub name: String,
+    /// The distribution's own version string, if one was asked for.
+    pub version: Option<String>,
+}
+
+/// A package archive outside the distribution.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AptRepository {
+    pub url: String,
+    pub suite: String,
+    pub components: Vec<String>,
+    /// The armored OpenPGP key that signs the archive.
+    pub key: String,
+    /// Upper-case hexadecimal fingerprint of that key.
+    pub fingerprint: String,
+}
+
+/// A file of an application, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RenderedFile {
+    /// Absolute, without `.` and `..`.
+    pub path: String,
+    pub content: String,
+    pub owner: String,
+    pub group: String,
+    pub mode: u32,
+}
+
+/// A base that was not chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    pub name: String,
+    pub version: Version,
+    pub tier: Tier,
+    /// Whether it could be chosen by name (`--base NAME`).
+    pub possible: bool,
+    /// In words, at least one, each with the statement it comes from where there is one.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why a base was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    pub text: String,
+    pub span: Option<Span>,
+}

@@ -1,0 +1,99 @@
+//! What an image asks of the solve: the part of a Spec that the resolver needs, and no more.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::{Firmware, Os};
+use crate::text::{Requirement, Span, Spanned, Version};
+
+/// One image's wishes.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The image's name, at its place.
+    pub image: Spanned<String>,
+    /// None: taken from the base (`base image`).
+    pub os: Option<WantedOs>,
+    /// With the span of `arch`, or of the image's name if it is the default.
+    pub arch: Spanned<String>,
+    pub base: WantedBase,
+    /// The firmware the image must boot with, if it says so.
+    pub firmware: Option<Spanned<Firmware>>,
+    /// In the order written; names are unique.
+    pub apps: Vec<WantedApp>,
+    /// Bytes.
+    pub min_storage: Option<Spanned<u64>>,
+}
+
+/// `os linux debian 13`
+#[derive(Debug, Clone)]
+pub struct WantedOs {
+    /// The whole statement.
+    pub span: Span,
+    pub distro: Spanned<String>,
+    pub requirement: Option<Spanned<Requirement>>,
+}
+
+/// The `base` statement.
+#[derive(Debug, Clone)]
+pub enum WantedBase {
+    /// The resolver chooses.
+    Auto,
+    /// `base debian-13 ^1`
+    Named { name: Spanned<String>, requirement: Option<Spanned<Requirement>> },
+    /// `base file`, `base url`, `base image`: outside the catalogue.
+    Given {
+        /// The path, URL or image name as written, at its place.
+        name: Spanned<String>,
+        /// What was found in it, if somebody has looked (or, for an image, what it resolved to).
+        facts: Option<BaseFacts>,
+    },
+}
+
+/// What a look into a base outside the catalogue found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseFacts {
+    pub os: Os,
+    pub arch: String,
+    /// Empty if unknown.
+    pub firmware: Vec<Firmware>,
+    /// Bytes.
+    pub virtual_size: Option<u64>,
+    /// Bytes its files take.
+    pub used: Option<u64>,
+    pub user: Option<String>,
+}
+
+/// `app nginx ^1.26 { port = 8080 }`
+#[derive(Debug, Clone)]
+pub struct WantedApp {
+    pub name: Spanned<String>,
+    pub requirement: Option<Spanned<Requirement>>,
+    pub options: Vec<WantedOption>,
+    /// Just behind the statement: where `{ … }` would go, or before the `}` that closes it.
+    pub insert_option: Option<Span>,
+}
+
+/// `port = 8080`
+#[derive(Debug, Clone)]
+pub struct WantedOption {
+    pub name: Spanned<String>,
+    pub value: Spanned<Given>,
+}
+
+/// An option's value as the ImageFile gives it: its type is the declaration's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// A word, number, size, duration or string: the text without quotes.
+    Scalar(String),
+    List(Vec<Spanned<String>>),
+}
+
+/// What to prefer where the wishes leave a choice.
+#[derive(Debug, Clone, Default)]
+pub struct Preferences {
+    /// The applications' versions in the lock: kept where they are still acceptable.
+    pub apps: BTreeMap<String, Version>,
+    /// The base in the lock, name and version: kept where it is still acceptable.
+    pub base: Option<(String, Version)>,
+    /// `--base NAME`: this base or none.
+    pub only_base: Option<String>,
+}
