@@ -4,7 +4,7 @@ mod model;
 mod template;
 
 pub use model::{
-    AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, Firmware, OptionDef, OptionKind,
+    AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,
     OptionValue, Os, OsSupport, Repository, Require, Tier,
 };
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
+use crate::check::Firmware;
 use crate::text::{Digest, Requirement, Span, Spanned, Version};
 
 /// How far a base is trusted to work.
@@ -16,31 +17,6 @@ pub enum Tier {
     Listed,
     /// Built, booted and tested in this project's CI.
     Proven,
-}
-
-/// What starts the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    Bios,
-    Uefi,
-}
-
-impl Firmware {
-    /// The word of the language: `bios` or `uefi`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bios => "bios",
-            Self::Uefi => "uefi",
-        }
-    }
-}
-
-impl fmt::Display for Firmware {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 impl Tier {

@@ -120,6 +120,17 @@ pub enum Firmware {
     Uefi,
 }
 
+impl Firmware {
+    /// As the ImageFile writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
 /// What the image starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{BaseSource, Firmware, OptionValue, Os, Tier};
+use crate::catalog::{BaseSource, OptionValue, Os, Tier};
+use crate::check::Firmware;
 use crate::text::{Digest, Span, Version};
 
 /// One image's base and applications.

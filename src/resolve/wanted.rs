@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Firmware, Os};
+use crate::catalog::Os;
+use crate::check::Firmware;
 use crate::text::{Requirement, Span, Spanned, Version};
 
 /// One image's wishes.
