@@ -3,6 +3,7 @@
 mod key;
 mod step;
 mod tree;
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use step::{
     ScriptStep, Stage, Step, Test, TestCheck, UnitState, UnitWish,
 };
 pub use tree::{EntryKind, Tree, TreeEntry};
+pub use walk::{WalkError, Walker};
 
 /// Version of the plan's wire form.
 pub const PLAN_FORMAT: u32 = 1;

@@ -1,0 +1,135 @@
+//! Project files and folders into [`Tree`]s, `.imagefileignore` honoured.
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use super::{EntryKind, Tree, TreeEntry};
+use crate::{
+    check::{FileError, FileKind, Files},
+    text::Digest,
+};
+
+/// Patterns of files that no copy takes along, in gitignore's notation, at the project's root.
+const IGNORE_FILE: &str = ".imagefileignore";
+/// More than any list of patterns a person writes.
+const IGNORE_LIMIT: u64 = 1 << 20;
+/// A single project file that goes into an image, at most: it is packed in memory.
+const FILE_LIMIT: u64 = 4 << 30;
+
+/// Why a tree could not be taken in: the path at fault and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalkError {
+    pub path: String,
+    pub error: FileError,
+}
+
+/// Reads trees of one project.
+pub struct Walker<'a> {
+    files: &'a dyn Files,
+    ignore: Gitignore,
+}
+
+impl std::fmt::Debug for Walker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walker").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Walker<'a> {
+    /// Reads the project's `.imagefileignore`; a line that is no pattern is no pattern.
+    pub fn new(files: &'a dyn Files) -> Self {
+        let text = files.read(IGNORE_FILE, IGNORE_LIMIT).unwrap_or_default();
+        let mut builder = GitignoreBuilder::new("");
+        for line in String::from_utf8_lossy(&text).lines() {
+            let _ = builder.add_line(None, line);
+        }
+        Self { files, ignore: builder.build().unwrap_or_else(|_| Gitignore::empty()) }
+    }
+
+    /// The file at `path`, or everything in the folder there, sorted.
+    pub fn tree(&self, path: &str) -> Result<Tree, WalkError> {
+        let path = path.trim_end_matches('/');
+        let mut entries = Vec::new();
+        match self.at(path, self.files.kind(path))? {
+            FileKind::Folder => {
+                entries.push(TreeEntry { path: String::new(), kind: EntryKind::Folder });
+                self.folder(path, "", &mut entries)?;
+            }
+            kind => entries.extend(self.entry(path, "", kind)?),
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Tree { path: path.to_owned(), entries })
+    }
+
+    fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<(), WalkError> {
+        let folder = join(root, below);
+        for child in self.at(&folder, self.files.list(&folder))? {
+            let inner = join(below, &child.name);
+            let is_folder = child.kind == FileKind::Folder;
+            if self.ignore.matched(join(root, &inner), is_folder).is_ignore() {
+                continue;
+            }
+            if is_folder {
+                entries.push(TreeEntry { path: inner.clone(), kind: EntryKind::Folder });
+                self.folder(root, &inner, entries)?;
+            } else {
+                entries.extend(self.entry(&join(root, &inner), &inner, child.kind)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, path: &str, inner: &str, kind: FileKind) -> Result<Option<TreeEntry>, WalkError> {
+        let kind = match kind {
+            FileKind::File { executable, .. } => {
+                let content = self.at(path, self.files.read(path, FILE_LIMIT))?;
+                EntryKind::File { sha256: Digest::of(&content), size: content.len() as u64, executable }
+            }
+            FileKind::Symlink { target } => EntryKind::Symlink { target },
+            FileKind::Folder => EntryKind::Folder,
+            FileKind::Other => {
+                let error = FileError::Unreadable("it is a device, socket or pipe".into());
+                return Err(WalkError { path: path.to_owned(), error });
+            }
+        };
+        Ok(Some(TreeEntry { path: inner.to_owned(), kind }))
+    }
+
+    fn at<T>(&self, path: &str, result: Result<T, FileError>) -> Result<T, WalkError> {
+        result.map_err(|error| WalkError { path: path.to_owned(), error })
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", name) => name.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, name) => format!("{folder}/{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::MemoryFiles;
+
+    #[test]
+    fn a_folder_is_its_contents_without_what_is_ignored() {
+        let files = MemoryFiles::new()
+            .with("site/index.html", "hi")
+            .with("site/img/a.png", "png")
+            .with("site/notes.tmp", "x")
+            .with(".imagefileignore", "*.tmp\n");
+        let tree = Walker::new(&files).tree("site/").unwrap();
+        let paths: Vec<&str> = tree.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["", "img", "img/a.png", "index.html"]);
+        assert_eq!(tree.source_path(&tree.entries[2]), "site/img/a.png");
+        assert_eq!(tree.size(), 5);
+    }
+
+    #[test]
+    fn a_change_of_content_or_mode_changes_the_digest() {
+        let digest = |text: &str| Walker::new(&MemoryFiles::new().with("f", text)).tree("f").unwrap().digest();
+        assert_eq!(digest("a"), digest("a"));
+        assert_ne!(digest("a"), digest("b"));
+    }
+}
