@@ -54,6 +54,7 @@ macro_rules! registry {
 
 registry! {
     NOT_UTF8 = "E0101": "the file is not UTF-8 text";
+    PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     HOST_LACKS = "E0501": "a program this host needs is not installed";
     HOST_REFUSED = "E0502": "the host's own system refused something";
     HOST_FULL = "E0503": "no space is left on the host";

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Version;
+use crate::text::Digest;
 
 /// A Debian architecture name, such as `amd64` or `all`.
 pub type Arch = String;
@@ -74,8 +75,8 @@ pub struct Selected {
     pub name: String,
     pub version: Version,
     pub arch: Arch,
-    /// Of the .deb, lower-case hexadecimal.
-    pub sha256: String,
+    /// Of the .deb.
+    pub sha256: Digest,
     /// Of the .deb, in bytes.
     pub size: u64,
     /// What it takes unpacked, in KiB, as the control file says.

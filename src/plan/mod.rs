@@ -1,5 +1,7 @@
 //! The plan: plain data, complete, serialisable. A person can read it, and a driver needs nothing else.
 
+pub mod cleanup;
+mod compile;
 mod key;
 mod step;
 mod tree;
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Digest;
 
+pub use compile::{Inputs, base_key, compile, planned};
 pub use key::{Key, KeyPart, parts as key_parts};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,

@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_change_of_content_or_mode_changes_the_digest() {
-        let digest = |text: &str| Walker::new(&MemoryFiles::new().with("f", text)).tree("f").unwrap().digest();
+        let digest =
+            |text: &str| Walker::new(&MemoryFiles::new().with("f", text)).tree("f").unwrap().digest();
         assert_eq!(digest("a"), digest("a"));
         assert_ne!(digest("a"), digest("b"));
     }

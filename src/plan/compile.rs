@@ -1,0 +1,426 @@
+//! From what an image says and what was resolved for it, to the steps that make it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, CopyFrom, CopyStep, DiskFormat, ImagePlan,
+    InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs, ScriptStep,
+    Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError, Walker, key_parts,
+};
+use crate::{
+    check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
+    diagnostic::{Diagnostic, codes},
+    packages::{Selected, Solution},
+    resolve::{Resolution, ResolvedApp},
+    text::{Digest, Span},
+};
+
+/// The build machine unless `machine` says otherwise: enough for every application of the built-in
+/// catalogue, little enough for two builds at once on a laptop.
+const MACHINE: MachinePlan = MachinePlan { cpus: 2, memory_mib: 2048 };
+/// How long an application's own check of itself may take, in seconds.
+const VERIFY_TIMEOUT: u64 = 600;
+
+/// Everything a plan is made from.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub spec: &'a ImageSpec,
+    pub resolution: &'a Resolution,
+    /// The pinned base.
+    pub base: &'a BasePlan,
+    /// Exact packages on top of the base.
+    pub packages: &'a Solution,
+    pub files: &'a dyn Files,
+    /// Part of every key: another agent may do the same step differently.
+    pub agent_version: &'a str,
+}
+
+/// Plans one image.
+pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
+    let mut compiler = Compiler {
+        walker: Walker::new(inputs.files),
+        parent: base_key(inputs.base),
+        agent_version: inputs.agent_version,
+        stage: Stage::Offline,
+        steps: Vec::new(),
+        diagnostics: Vec::new(),
+    };
+    let disk_size =
+        inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
+    let user = inputs
+        .spec
+        .user
+        .as_ref()
+        .map(|user| user.value.clone())
+        .or_else(|| inputs.resolution.base.user.clone());
+
+    compiler.offline_part(inputs, disk_size, user.as_deref());
+    for step in &inputs.spec.steps {
+        compiler.written(step);
+    }
+    compiler.closing_part(inputs.spec);
+    let tests = compiler.tests(inputs.spec, inputs.resolution);
+    if !compiler.diagnostics.is_empty() {
+        return Err(compiler.diagnostics);
+    }
+    let spec = inputs.spec;
+    Ok(ImagePlan {
+        image: spec.name.value.clone(),
+        description: spec.description.as_ref().map(|text| text.value.clone()),
+        labels: spec
+            .labels
+            .iter()
+            .map(|label| (label.key.value.clone(), label.value.value.clone()))
+            .collect(),
+        os: OsPlan {
+            distro: inputs.resolution.os.distro.clone(),
+            version: inputs.resolution.os.version.to_string(),
+        },
+        arch: inputs.resolution.arch.clone(),
+        base: inputs.base.clone(),
+        disk_size,
+        machine: machine(&spec.machine),
+        network: spec.network == check::Network::Full,
+        user: user.unwrap_or_else(|| "root".to_owned()),
+        env: environment(spec, inputs.resolution),
+        steps: compiler.steps,
+        tests,
+        outputs: spec.outputs.iter().map(output).collect(),
+    })
+}
+
+/// What the first step stands on.
+#[must_use]
+pub fn base_key(base: &BasePlan) -> Key {
+    use super::BaseSource as S;
+    match &base.source {
+        S::Bootstrap { recipe, packages, .. } => {
+            let pins: String = packages.iter().map(|package| format!("{}\n", package.sha256)).collect();
+            Key(Digest::of(format!("bootstrap {recipe}\n{pins}")))
+        }
+        S::File { sha256, .. } | S::Url { sha256, .. } => Key(Digest::of(format!("disk {sha256}\n"))),
+        S::Image { key, .. } => *key,
+    }
+}
+
+struct Compiler<'a> {
+    walker: Walker<'a>,
+    parent: Key,
+    agent_version: &'a str,
+    /// The stage the step before leaves the guest in.
+    stage: Stage,
+    steps: Vec<Step>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Compiler<'_> {
+    fn push(&mut self, name: impl Into<String>, stage: Stage, action: Action, span: Option<Span>) {
+        let key = Key::of(self.parent, &key_parts(stage, &action, self.agent_version));
+        self.parent = key;
+        self.stage = stage;
+        self.steps.push(Step { name: self.unique(name.into()), stage, action, key, span });
+    }
+
+    /// Two copies of one file need two names.
+    fn unique(&self, name: String) -> String {
+        let taken = |name: &str| self.steps.iter().any(|step| step.name == name);
+        if !taken(&name) {
+            return name;
+        }
+        (2..).map(|number| format!("{name} ({number})")).find(|name| !taken(name)).unwrap_or(name)
+    }
+
+    /// Base, packages, applications, accounts: nothing of the image runs yet.
+    fn offline_part(&mut self, inputs: Inputs<'_>, disk_size: u64, user: Option<&str>) {
+        let spec = inputs.spec;
+        if disk_size != inputs.base.virtual_size {
+            let span = spec.min_storage.as_ref().map(|size| size.span);
+            self.push("grow the disk", Stage::Offline, Action::Grow { disk_size }, span);
+        }
+        let solution = inputs.packages;
+        if !solution.install.is_empty() || !solution.remove.is_empty() || !solution.now_manual.is_empty() {
+            let change = PackageChange {
+                install: solution.install.iter().map(planned).collect(),
+                remove: solution.remove.clone(),
+                now_manual: solution.now_manual.clone(),
+            };
+            let span = spec.packages.first().map(|package| package.span);
+            self.push("packages", Stage::Offline, Action::Packages(change), span);
+        }
+        for app in &inputs.resolution.apps {
+            if !app.files.is_empty() || app.install.is_some() {
+                self.push(format!("app {}", app.name), Stage::Offline, Action::App(app_step(app)), app.span);
+            }
+        }
+        let runs_as_default =
+            spec.steps.iter().any(|step| matches!(step, StepSpec::Script(s) if s.user.is_none()));
+        if let Some(name) = user.filter(|name| *name != "root" && (runs_as_default || spec.user.is_some())) {
+            let action = Action::DefaultUser { name: name.to_owned() };
+            self.push(
+                format!("user {name}"),
+                Stage::Offline,
+                action,
+                spec.user.as_ref().map(|user| user.span),
+            );
+        }
+        for account in &spec.accounts {
+            let action = Action::Account(AccountStep {
+                name: account.name.value.clone(),
+                uid: account.uid.as_ref().map(|uid| uid.value),
+                groups: account.groups.iter().map(|group| group.value.clone()).collect(),
+                sudo: account.sudo,
+                shell: account.shell.as_ref().map(|shell| shell.value.clone()),
+                ssh_keys: account.ssh_keys.iter().map(|key| key.value.clone()).collect(),
+                password_hash: account.password_hash.as_ref().map(|hash| hash.value.clone()),
+            });
+            self.push(
+                format!("account {}", account.name.value),
+                Stage::Offline,
+                action,
+                Some(account.name.span),
+            );
+        }
+    }
+
+    /// A copy, script or reboot, in the order written.
+    fn written(&mut self, step: &StepSpec) {
+        match step {
+            StepSpec::Copy(copy) => {
+                let from = match &copy.source {
+                    CopySource::File { path } | CopySource::Folder { path } => path.value.clone(),
+                    CopySource::Inline { .. } => "text".to_owned(),
+                    CopySource::Url { url, .. } => url.value.clone(),
+                };
+                if let Some(action) = self.copy(copy) {
+                    // A copy works in either stage and changes it for nobody.
+                    let name = format!("copy {from} to {}", copy.dest.value);
+                    self.push(name, self.stage, Action::Copy(action), Some(copy.span));
+                }
+            }
+            StepSpec::Script(script) => {
+                let stage = if script.offline { Stage::Offline } else { Stage::Booted };
+                if let Some(action) = self.script(script) {
+                    self.push(
+                        format!("script {}", script.name),
+                        stage,
+                        Action::Script(action),
+                        Some(script.span),
+                    );
+                }
+            }
+            StepSpec::Reboot(span) => self.push("reboot", Stage::Booted, Action::Reboot, Some(*span)),
+        }
+    }
+
+    /// Services, kernel arguments, cleanup: the system is at rest again.
+    fn closing_part(&mut self, spec: &ImageSpec) {
+        if !spec.services.is_empty() {
+            let units = spec.services.iter().map(unit).collect();
+            let span = spec.services.first().map(|service| service.span);
+            self.push("services", Stage::Offline, Action::Services { units }, span);
+        }
+        if let Some(first) = spec.kernel_args.first() {
+            let args = spec.kernel_args.iter().map(|arg| arg.value.clone()).collect();
+            self.push("kernel arguments", Stage::Offline, Action::KernelArgs { args }, Some(first.span));
+        }
+        let cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
+        self.push("clean up", Stage::Offline, Action::Cleanup(cleanup), None);
+    }
+
+    fn tests(&mut self, spec: &ImageSpec, resolution: &Resolution) -> Vec<Test> {
+        let mut tests = Vec::new();
+        let units: Vec<String> = spec
+            .services
+            .iter()
+            .filter(|service| service.active && service.state.value == check::ServiceState::Enabled)
+            .map(|service| unit(service).unit)
+            .collect();
+        if !units.is_empty() {
+            let span = spec.services.first().map(|service| service.span);
+            let check = TestCheck::UnitsActive { units };
+            tests.push(Test { name: "services are active".into(), stage: Stage::Booted, check, span });
+        }
+        for app in &resolution.apps {
+            if let Some(verify) = &app.verify {
+                let check = TestCheck::Script(verify_script(verify));
+                let name = format!("verify {}", app.name);
+                tests.push(Test { name, stage: Stage::Booted, check, span: app.span });
+            }
+        }
+        for test in &spec.tests {
+            let stage = if test.script.offline { Stage::Offline } else { Stage::Booted };
+            if let Some(script) = self.script(&test.script) {
+                let check = TestCheck::Script(script);
+                tests.push(Test { name: test.name.value.clone(), stage, check, span: Some(test.name.span) });
+            }
+        }
+        tests
+    }
+
+    fn copy(&mut self, copy: &CopySpec) -> Option<CopyStep> {
+        let dest = &copy.dest.value;
+        let (from, to) = match &copy.source {
+            CopySource::File { path } => {
+                (CopyFrom::Tree(self.tree(&path.value, path.span)?), file_dest(dest, &path.value))
+            }
+            CopySource::Folder { path } => {
+                let to = dest.trim_end_matches('/').to_owned();
+                (CopyFrom::Tree(self.tree(&path.value, path.span)?), to)
+            }
+            CopySource::Inline { text } => (CopyFrom::Text { content: text.value.clone() }, dest.clone()),
+            CopySource::Url { url, sha256, unpack, strip } => {
+                let to =
+                    if *unpack { dest.trim_end_matches('/').to_owned() } else { file_dest(dest, &url.value) };
+                let (unpack, strip) = (*unpack, *strip);
+                (CopyFrom::Download { url: url.value.clone(), sha256: sha256.value, unpack, strip }, to)
+            }
+        };
+        let owner = copy.owner.as_ref().map_or("root", |owner| &owner.value).to_owned();
+        // As `chown USER:` would: the group of the same name, where only the owner is named.
+        let group = copy.group.as_ref().map_or_else(|| owner.clone(), |group| group.value.clone());
+        Some(CopyStep {
+            from,
+            to,
+            owner,
+            group,
+            mode: copy.mode.as_ref().map(|mode| mode.value),
+            dir_mode: copy.dir_mode.as_ref().map(|mode| mode.value),
+        })
+    }
+
+    fn script(&mut self, script: &Script) -> Option<ScriptStep> {
+        let with: Option<Vec<Tree>> =
+            script.with.iter().map(|path| self.tree(&path.value, path.span)).collect();
+        let user = match script.user.as_ref().map(|user| user.value.as_str()) {
+            None => RunAs::Default,
+            Some("root") => RunAs::Root,
+            Some(name) => RunAs::Named(name.to_owned()),
+        };
+        Some(ScriptStep {
+            // `check` refuses scripts that are not UTF-8 text.
+            content: String::from_utf8_lossy(&script.body.content).into_owned(),
+            user,
+            env: script.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone())).collect(),
+            timeout_secs: script.timeout.as_secs(),
+            retries: script.retries,
+            with: with?,
+            secrets: script.secrets.iter().map(|secret| secret.value.clone()).collect(),
+        })
+    }
+
+    fn tree(&mut self, path: &str, span: Span) -> Option<Tree> {
+        match self.walker.tree(path) {
+            Ok(tree) => Some(tree),
+            Err(WalkError { path, error }) => {
+                let message = format!("`{path}` cannot be copied: {}", file_problem(&error));
+                self.diagnostics
+                    .push(Diagnostic::new(codes::PROJECT_FILE, message).label(span, "brought in here"));
+                None
+            }
+        }
+    }
+}
+
+fn file_problem(error: &check::FileError) -> String {
+    match error {
+        check::FileError::NotFound => "it is not there".into(),
+        check::FileError::Outside => "it is, or leads, outside the project's folder".into(),
+        check::FileError::TooLarge => "it is larger than 4 GiB".into(),
+        check::FileError::Unreadable(reason) => reason.clone(),
+    }
+}
+
+/// Where one file goes: into a folder if the destination ends in `/`.
+fn file_dest(dest: &str, source: &str) -> String {
+    let name = source.rsplit('/').next().unwrap_or(source);
+    if dest.ends_with('/') { format!("{dest}{name}") } else { dest.to_owned() }
+}
+
+/// A package of the lock, as a step installs it.
+#[must_use]
+pub fn planned(package: &Selected) -> PlannedPackage {
+    PlannedPackage {
+        name: package.name.clone(),
+        version: package.version.to_string(),
+        arch: package.arch.clone(),
+        sha256: package.sha256,
+        size: package.size,
+        auto: package.auto,
+    }
+}
+
+fn app_step(app: &ResolvedApp) -> AppStep {
+    let files = app.files.iter().map(|file| InlineFile {
+        path: file.path.clone(),
+        content: file.content.clone(),
+        mode: file.mode,
+        owner: file.owner.clone(),
+        group: file.group.clone(),
+    });
+    AppStep {
+        app: app.name.clone(),
+        version: app.version.to_string(),
+        files: files.collect(),
+        install: app.install.clone(),
+    }
+}
+
+fn verify_script(text: &str) -> ScriptStep {
+    ScriptStep {
+        content: if text.starts_with("#!") { text.to_owned() } else { format!("#!/bin/sh -e\n{text}") },
+        user: RunAs::Root,
+        env: BTreeMap::new(),
+        timeout_secs: VERIFY_TIMEOUT,
+        retries: 0,
+        with: Vec::new(),
+        secrets: Vec::new(),
+    }
+}
+
+fn unit(service: &check::Service) -> UnitState {
+    let name = &service.name.value;
+    let state = match service.state.value {
+        check::ServiceState::Enabled => UnitWish::Enabled,
+        check::ServiceState::Disabled => UnitWish::Disabled,
+        check::ServiceState::Masked => UnitWish::Masked,
+    };
+    let unit = if name.contains('.') { name.clone() } else { format!("{name}.service") };
+    UnitState { unit, state, must_be_active: service.active && state == UnitWish::Enabled }
+}
+
+fn machine(wish: &check::MachineSize) -> MachinePlan {
+    MachinePlan {
+        cpus: wish.cpus.as_ref().map_or(MACHINE.cpus, |cpus| cpus.value),
+        memory_mib: wish.memory.as_ref().map_or(MACHINE.memory_mib, |memory| memory.value.bytes() >> 20),
+    }
+}
+
+fn environment(spec: &ImageSpec, resolution: &Resolution) -> BTreeMap<String, String> {
+    let given = spec.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone()));
+    let own = [
+        ("IMAGEFILE_IMAGE", spec.name.value.clone()),
+        ("IMAGEFILE_OS", resolution.os.distro.clone()),
+        ("IMAGEFILE_OS_VERSION", resolution.os.version.to_string()),
+        ("IMAGEFILE_ARCH", resolution.arch.clone()),
+    ];
+    given.chain(own.map(|(key, value)| (key.to_owned(), value))).collect()
+}
+
+fn output(output: &check::Output) -> OutputPlan {
+    let format = match output.format {
+        check::OutputFormat::Qcow2 => DiskFormat::Qcow2,
+        check::OutputFormat::Raw => DiskFormat::Raw,
+        check::OutputFormat::Vmdk => DiskFormat::Vmdk,
+        check::OutputFormat::Vhd => DiskFormat::Vhd,
+        check::OutputFormat::Vhdx => DiskFormat::Vhdx,
+        check::OutputFormat::Vdi => DiskFormat::Vdi,
+    };
+    let compression = match output.compression.as_ref().map(|compression| compression.value) {
+        Some(check::Compression::Zstd) => Compression::Zstd,
+        Some(check::Compression::Zlib) => Compression::Zlib,
+        Some(check::Compression::None) => Compression::None,
+        None if format == DiskFormat::Qcow2 => Compression::Zstd,
+        None => Compression::None,
+    };
+    OutputPlan { file: output.file_name(), format, compression }
+}
