@@ -98,6 +98,12 @@ pub trait Machine: Debug + Send {
     /// reboot is this and [`boot`](Self::boot).
     fn offline(&mut self) -> Op<'_, ()>;
 
+    /// Makes `overlay` what the first disk is written to from now on, its file systems being frozen
+    /// meanwhile: what was written before stays in the file that was written to so far, which does not
+    /// change any more. `overlay` is an empty qcow2 whose backing file is (or will be) that file.
+    /// Mounted only.
+    fn cut<'a>(&'a mut self, overlay: &'a std::path::Path) -> Op<'a, ()>;
+
     /// Gives unused blocks of the mounted file systems back to the disk file; returns bytes trimmed.
     fn trim(&mut self) -> Op<'_, u64>;
 

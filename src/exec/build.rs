@@ -3,24 +3,27 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
-    Failure, ProjectFiles, Reporter, What, disk,
+    Failure, ProjectFiles, Reporter, What,
+    chain::{self, Chain, FinishedDisk, Overtaken},
+    disk,
     packages::payload_name,
     session::{Place, Session, Surroundings},
 };
 use crate::{
     driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
     plan::{Action, ImagePlan, OutputPlan, Stage, Step, TestCheck},
-    store::{Store, WorkFolder},
+    store::{Claim, Store, WorkFolder},
     text::Digest,
 };
 
 /// What a build works with.
 #[derive(Clone, Copy)]
 pub struct Executor<'a> {
-    pub store: &'a Store,
+    pub store: &'a Arc<Store>,
     pub driver: &'a dyn Driver,
     pub project: &'a dyn ProjectFiles,
     pub reporter: &'a Reporter,
@@ -49,6 +52,16 @@ pub enum BaseFormat {
     Raw,
 }
 
+impl BaseFormat {
+    /// As `qemu-img` calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+        }
+    }
+}
+
 /// The choices of one `build`.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -56,6 +69,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Whether the artifact's tests run before it appears.
     pub test: bool,
+    /// Whether steps done before are reused, and those done now kept.
+    pub cache: bool,
 }
 
 /// A finished disk image.
@@ -75,7 +90,6 @@ impl Executor<'_> {
         supplies: &Supplies,
         options: &Options,
     ) -> Result<Vec<Artifact>, Failure> {
-        let work = self.store.begin_build(&build_id())?;
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
             image,
@@ -85,15 +99,13 @@ impl Executor<'_> {
             downloads: &supplies.blobs,
         };
         reporter.report(What::Started { steps: step_names(image, options) });
-
-        let disk = work.path().join("disk.qcow2");
-        disk::overlay(&supplies.base, supplies.base_format, &disk, image.disk_size).await?;
-        self.run_steps(&around, supplies, &work, &disk).await?;
+        let work = self.store.begin_build(&build_id())?;
+        let disk = self.make_disk(&around, supplies, &work, options.cache).await?;
 
         let mut sealed = Vec::new();
         for output in &image.outputs {
             let path = work.path().join(&output.file);
-            reporter.step(&format!("seal {}", output.file), disk::seal(&disk, &path, output)).await?;
+            reporter.step(&format!("seal {}", output.file), disk::seal(&disk.path, &path, output)).await?;
             sealed.push((output, path));
         }
         if options.test && !image.tests.is_empty() {
@@ -101,13 +113,61 @@ impl Executor<'_> {
             // the disk it was made from.
             let bootable =
                 sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
-            let (tested, format) = bootable.unwrap_or((&disk, driver::DiskFormat::Qcow2));
+            let (tested, format) = bootable.unwrap_or((&disk.path, driver::DiskFormat::Qcow2));
             self.run_tests(&around, &work, tested, format).await?;
         }
         sealed
             .into_iter()
             .map(|(output, path)| self.publish(&reporter, output, &path, &options.out))
             .collect()
+    }
+
+    /// Brings the build disk to the state after the last step, from the deepest layer that holds.
+    async fn make_disk(
+        &self,
+        around: &Surroundings<'_>,
+        supplies: &Supplies,
+        work: &WorkFolder,
+        cache: bool,
+    ) -> Result<FinishedDisk, Failure> {
+        let image = around.image;
+        for attempt in 0.. {
+            let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
+            let mut claim = None;
+            if cache && let Some(next) = image.steps.get(done) {
+                claim = Some(self.claim(around, next).await?);
+                if chain::deepest(self.store, image).0 != done {
+                    continue; // whoever had the claim before has done our work
+                }
+            }
+            for step in &image.steps[..done] {
+                around.reporter.reused(&step.name);
+            }
+            if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
+                return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer] });
+            }
+            let chain = Chain::start(self.store, work, attempt, image, supplies, layer, claim).await?;
+            match self.run_steps(around, supplies, work, chain, done).await? {
+                Ok(disk) => return Ok(disk),
+                Err(Overtaken) => {
+                    around.reporter.note("another build has done the next step; going on from its result")
+                }
+            }
+        }
+        unreachable!("the loop ends by returning only")
+    }
+
+    /// Waits for the right to do a step that nobody has done.
+    async fn claim(&self, around: &Surroundings<'_>, step: &Step) -> Result<Claim, Failure> {
+        if let Some(claim) = self.store.layers().try_claim(&step.key.0)? {
+            return Ok(claim);
+        }
+        around.reporter.note(format!("another build is doing `{}`; waiting for its result", step.name));
+        let (store, key) = (Arc::clone(self.store), step.key.0);
+        let waiting = tokio::task::spawn_blocking(move || store.layers().claim(&key));
+        Ok(waiting
+            .await
+            .map_err(|error| Failure::HostTool { program: "store", detail: error.to_string() })??)
     }
 
     fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
@@ -123,23 +183,65 @@ impl Executor<'_> {
         }
     }
 
+    /// Runs the steps from number `done` on.
     async fn run_steps(
         &self,
         around: &Surroundings<'_>,
         supplies: &Supplies,
         work: &WorkFolder,
-        disk: &Path,
-    ) -> Result<(), Failure> {
+        mut chain: Chain<'_>,
+        done: usize,
+    ) -> Result<Result<FinishedDisk, Overtaken>, Failure> {
+        let result = self.run_steps_on(around, supplies, work, &mut chain, done).await;
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(overtaken)) => return Ok(Err(overtaken)),
+            Err(failure) => {
+                // The failure is what the user must hear of; a layer that could not be kept is only
+                // made again.
+                let _ = chain.settle().await;
+                return Err(failure);
+            }
+        }
+        let last = around.image.steps.last();
+        match last {
+            Some(step) => chain.finish(&step.name, step.key).await.map(Ok),
+            None => chain.finish("base", around.image.base_key()).await.map(Ok),
+        }
+    }
+
+    async fn run_steps_on(
+        &self,
+        around: &Surroundings<'_>,
+        supplies: &Supplies,
+        work: &WorkFolder,
+        chain: &mut Chain<'_>,
+        done: usize,
+    ) -> Result<Result<(), Overtaken>, Failure> {
         let image = around.image;
-        let disk =
-            Disk { path: disk.to_owned(), format: driver::DiskFormat::Qcow2, access: DiskAccess::Write };
-        let mut spec = self.machine(image, Start::Offline, disk, folder(work, "machine")?);
-        spec.payload = payload(image, supplies)?;
+        let disk = Disk {
+            path: chain.active().to_owned(),
+            format: driver::DiskFormat::Qcow2,
+            access: DiskAccess::Write,
+        };
+        let mut spec =
+            self.machine(image, Start::Offline, disk, folder(work, &format!("machine-{}", chain.attempt()))?);
+        spec.payload = payload(&image.steps[done..], supplies)?;
         let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
         let mut session = Session::new(machine, around);
-        for step in &image.steps {
+        let mut before: Option<&Step> = None;
+        for step in &image.steps[done..] {
             session.enter(step.stage).await?;
+            // A disk cut while the system runs is a crash image: only what was shut down in order, or
+            // never ran, is kept.
+            if let (Some(before), Stage::Offline) = (before, step.stage)
+                && let Err(overtaken) =
+                    chain.cut(session.machine.as_mut(), &before.name, before.key, step.key).await?
+            {
+                return Ok(Err(overtaken));
+            }
             around.reporter.step(&step.name, session.run(step)).await?;
+            before = Some(step);
         }
         session.enter(Stage::Offline).await?;
         around
@@ -149,7 +251,7 @@ impl Executor<'_> {
                 session.machine.power_off().await
             })
             .await?;
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
@@ -230,8 +332,8 @@ fn test_firmware(image: &ImagePlan) -> driver::Firmware {
 }
 
 /// The package files of the plan's transactions, under the names the package step uses.
-fn payload(image: &ImagePlan, supplies: &Supplies) -> Result<Vec<PayloadFile>, Failure> {
-    let packages = image.steps.iter().flat_map(|step| match &step.action {
+fn payload(steps: &[Step], supplies: &Supplies) -> Result<Vec<PayloadFile>, Failure> {
+    let packages = steps.iter().flat_map(|step| match &step.action {
         Action::Packages(change) => change.install.as_slice(),
         _ => &[],
     });

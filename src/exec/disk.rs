@@ -6,29 +6,23 @@ use std::{
     process::Stdio,
 };
 
-use super::{BaseFormat, Failure};
+use super::Failure;
 use crate::{
     driver,
     plan::{Compression, DiskFormat, OutputPlan},
 };
 
-/// An overlay of `size` bytes on a backing file that stays as it is.
+/// An overlay of `size` bytes on a backing file that stays as it is. `backing` may be relative to the
+/// overlay, and need not exist yet.
 pub(super) async fn overlay(
-    base: &Path,
-    format: BaseFormat,
+    backing: &Path,
+    backing_format: &str,
     overlay: &Path,
     size: u64,
 ) -> Result<(), Failure> {
-    let backing_format = match format {
-        BaseFormat::Qcow2 => "qcow2",
-        BaseFormat::Raw => "raw",
-    };
     let mut command = qemu_img("create");
-    command
-        .args(["-q", "-f", "qcow2", "-F", backing_format, "-b"])
-        .arg(base)
-        .arg(overlay)
-        .arg(size.to_string());
+    command.args(["-q", "-u", "-f", "qcow2", "-F", backing_format, "-b"]);
+    command.arg(backing).arg(overlay).arg(size.to_string());
     run(command).await
 }
 

@@ -115,6 +115,11 @@ impl Reporter {
         self.report(What::Note { text: text.into() });
     }
 
+    /// A step that need not run: its result is there.
+    pub fn reused(&self, step: &str) {
+        self.report(What::StepFinished { step: step.to_owned(), outcome: Outcome::Reused, elapsed_ms: 0 });
+    }
+
     /// Runs `work` as a named step: started and finished are reported whatever comes of it.
     pub async fn step<T, E>(&self, step: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let began = std::time::Instant::now();

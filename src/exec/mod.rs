@@ -1,6 +1,7 @@
 //! The scheduler: events, cache, cancel, journal.
 
 mod build;
+mod chain;
 mod commands;
 mod disk;
 mod event;

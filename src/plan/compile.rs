@@ -23,6 +23,7 @@ const VERIFY_TIMEOUT: u64 = 600;
 
 /// Everything a plan is made from.
 #[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "`Files` is a door, not data")]
 pub struct Inputs<'a> {
     pub spec: &'a ImageSpec,
     pub resolution: &'a Resolution,

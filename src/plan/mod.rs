@@ -64,6 +64,14 @@ pub struct OsPlan {
     pub version: String,
 }
 
+impl ImagePlan {
+    /// What the first step stands on.
+    #[must_use]
+    pub fn base_key(&self) -> Key {
+        base_key(&self.base)
+    }
+}
+
 /// The pinned base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BasePlan {

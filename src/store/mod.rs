@@ -8,6 +8,7 @@
 //! bases/<key>/            disk.qcow2 and meta.json of a base made here
 //! kernels/                build kernels of the driver
 //! facts/<kind>/           what was found out about a content, by its digest
+//! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
 //! builds/<id>/            working folder of a build, with its journal
 //! tmp/<session>/          working folder of a process
 //! ```
@@ -20,6 +21,7 @@ mod base;
 mod blob;
 mod facts;
 mod file_digest;
+mod layer;
 mod work;
 
 use std::io;
@@ -30,6 +32,7 @@ pub use crate::text::Digest;
 pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
+pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
@@ -89,7 +92,8 @@ impl Store {
         let root = root.into();
         // Secrets never enter the store, but private projects do: nobody else's business.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).context("create", &root)?;
-        for name in ["blobs/sha256", "indexes", "bases", "kernels", "facts", "builds", "tmp"] {
+        for name in ["blobs/sha256", "indexes", "bases", "kernels", "facts", "builds", "layers/claims", "tmp"]
+        {
             let path = root.join(name);
             std::fs::create_dir_all(&path).context("create", &path)?;
         }
@@ -119,6 +123,12 @@ impl Store {
     #[must_use]
     pub fn bases(&self) -> Bases<'_> {
         Bases::new(self)
+    }
+
+    /// The states of build disks after steps.
+    #[must_use]
+    pub fn layers(&self) -> Layers<'_> {
+        Layers::new(self)
     }
 
     /// What is known about contents, by digest.

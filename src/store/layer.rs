@@ -1,0 +1,261 @@
+//! Layers: the state of a build disk after a step, under the step's key.
+//!
+//! A layer is a qcow2 overlay whose backing file is the layer (or base) before it. Layers lie at the
+//! same depth below the root as the working folders of builds, so that the *relative* backing path
+//! written while a build runs still holds after the file moved here, and the whole store can be moved.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Digest, Result, Store};
+
+const DISK: &str = "disk.qcow2";
+const META: &str = "meta.json";
+const LOCK: &str = "lock";
+
+/// The layers of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Layers<'a> {
+    store: &'a Store,
+}
+
+/// What is known about a layer without opening its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerMeta {
+    /// The step's name, for `cache ls`.
+    pub step: String,
+    /// The image it was first made for.
+    pub image: String,
+    /// The layer it stands on; none if it stands on a base.
+    pub parent: Option<Digest>,
+    /// Number of layers below it, down to the base.
+    pub depth: u32,
+}
+
+/// A layer held in use: nobody evicts it while this lives.
+#[derive(Debug)]
+pub struct Layer {
+    pub key: Digest,
+    pub disk: PathBuf,
+    pub meta: LayerMeta,
+    /// Shared; eviction wants it for itself.
+    _lock: File,
+}
+
+/// The sole right to make a layer, see [`Layers::claim`].
+#[derive(Debug)]
+pub struct Claim {
+    /// Exclusive. The file itself stays: removing a lock others wait for would let two in.
+    _lock: File,
+}
+
+/// One entry of `cache ls`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerEntry {
+    pub key: Digest,
+    pub meta: LayerMeta,
+    /// Bytes on disk.
+    pub size: u64,
+    /// When a build last used it.
+    pub used: std::time::SystemTime,
+}
+
+impl<'a> Layers<'a> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Self { store }
+    }
+
+    fn root(self) -> PathBuf {
+        self.store.root().join("layers")
+    }
+
+    fn folder(self, key: &Digest) -> PathBuf {
+        self.root().join(key.to_string())
+    }
+
+    /// Path of a layer's disk, whether it exists or not.
+    #[must_use]
+    pub fn disk(self, key: &Digest) -> PathBuf {
+        self.folder(key).join(DISK)
+    }
+
+    /// The layer, held in use, if the store has it whole.
+    #[must_use]
+    pub fn get(self, key: &Digest) -> Option<Layer> {
+        let folder = self.folder(key);
+        let lock = File::open(folder.join(LOCK)).ok()?;
+        lock.lock_shared().ok()?;
+        // Evicted between the two calls: the files are gone, the lock is on a ghost.
+        let meta: LayerMeta = serde_json::from_slice(&std::fs::read(folder.join(META)).ok()?).ok()?;
+        let disk = folder.join(DISK);
+        disk.is_file().then_some(())?;
+        // The time of the lock file is the time of last use; a store that is read-only still serves.
+        let _ = File::options()
+            .write(true)
+            .open(folder.join(LOCK))
+            .and_then(|file| file.set_modified(std::time::SystemTime::now()));
+        Some(Layer { key: *key, disk, meta, _lock: lock })
+    }
+
+    /// The sole right to make a layer, or to make what leads to it. Whoever holds it keeps others from
+    /// doing the same work; it ends with its holder, however that ends.
+    pub fn claim(self, key: &Digest) -> Result<Claim> {
+        let (path, lock) = self.claim_file(key)?;
+        lock.lock().context("lock", &path)?;
+        Ok(Claim { _lock: lock })
+    }
+
+    /// As [`claim`](Self::claim), or none if somebody else has it.
+    pub fn try_claim(self, key: &Digest) -> Result<Option<Claim>> {
+        let (path, lock) = self.claim_file(key)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Claim { _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).context("lock", &path),
+        }
+    }
+
+    fn claim_file(self, key: &Digest) -> Result<(PathBuf, File)> {
+        let path = self.root().join("claims").join(key.to_string());
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+        Ok((path, lock))
+    }
+
+    /// Moves a finished overlay in; its content must no longer change. The caller holds the layer's
+    /// [`Claim`]; a layer that is there all the same (made before the claim was had) is an error, since
+    /// two disks of one key are equal in what they hold but not in their bytes.
+    pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
+        let temp = self.store.temp_dir("layer")?;
+        let ready = temp.path().join("ready");
+        std::fs::create_dir(&ready).context("create", &ready)?;
+        std::fs::write(ready.join(LOCK), b"").context("write", &ready)?;
+        let bytes = serde_json::to_vec(meta).map_err(std::io::Error::from).context("write", &ready)?;
+        std::fs::write(ready.join(META), bytes).context("write", &ready)?;
+        // After a power cut the layer is there whole, or not at all.
+        File::open(disk).and_then(|file| file.sync_all()).context("write", disk)?;
+        let lock = File::open(ready.join(LOCK)).context("open", &ready)?;
+        lock.lock_shared().context("lock", &ready)?;
+        let folder = self.folder(key);
+        std::fs::rename(disk, ready.join(DISK)).context("rename", disk)?;
+        std::fs::rename(&ready, &folder).context("create", &folder)?;
+        Ok(Layer { key: *key, disk: folder.join(DISK), meta: meta.clone(), _lock: lock })
+    }
+
+    /// All whole layers, least recently used first.
+    pub fn list(self) -> Result<Vec<LayerEntry>> {
+        use std::os::unix::fs::MetadataExt;
+        let root = self.root();
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&root).context("read", &root)?.flatten() {
+            let path = entry.path();
+            let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let meta =
+                std::fs::read(path.join(META)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let (Some(meta), Ok(disk), Ok(lock)) =
+                (meta, path.join(DISK).metadata(), path.join(LOCK).metadata())
+            else {
+                continue;
+            };
+            let used = lock.modified().context("read", &path)?;
+            entries.push(LayerEntry { key, meta, size: disk.blocks() * 512, used });
+        }
+        entries.sort_by_key(|entry| (entry.used, entry.key));
+        Ok(entries)
+    }
+
+    /// Removes a layer unless a build holds it or another layer stands on it; says whether it went.
+    pub fn evict(self, key: &Digest) -> Result<bool> {
+        if self.list()?.iter().any(|entry| entry.meta.parent == Some(*key)) {
+            return Ok(false);
+        }
+        let folder = self.folder(key);
+        let Ok(lock) = File::open(folder.join(LOCK)) else { return Ok(false) };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error).context("lock", &folder),
+        }
+        let temp = self.store.temp_dir("evict")?;
+        std::fs::rename(&folder, temp.path().join("gone")).context("remove", &folder)?;
+        Ok(true)
+    }
+
+    /// Evicts the least recently used layers until all together take at most `limit` bytes; returns
+    /// the bytes freed. What builds use, and what other layers stand on, stays.
+    pub fn shrink(self, limit: u64) -> Result<u64> {
+        let mut freed = 0;
+        loop {
+            let entries = self.list()?;
+            let total: u64 = entries.iter().map(|entry| entry.size).sum();
+            if total <= limit {
+                return Ok(freed);
+            }
+            let mut went = None;
+            for entry in &entries {
+                if self.evict(&entry.key)? {
+                    went = Some(entry.size);
+                    break;
+                }
+            }
+            match went {
+                Some(size) => freed += size,
+                None => return Ok(freed),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(parent: Option<Digest>) -> LayerMeta {
+        LayerMeta { step: "s".into(), image: "web".into(), parent, depth: 0 }
+    }
+
+    fn put(store: &Store, name: &str, parent: Option<Digest>) -> (Digest, Layer) {
+        let key = Digest::of(name);
+        let disk = store.root().join("tmp").join(name);
+        std::fs::write(&disk, vec![1; 4096]).unwrap();
+        let layer = store.layers().put(&key, &disk, &meta(parent)).unwrap();
+        (key, layer)
+    }
+
+    #[test]
+    fn a_layer_is_found_by_its_key_and_stays_while_it_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (key, held) = put(&store, "a", None);
+        assert!(!store.layers().evict(&key).unwrap(), "a build holds it");
+        drop(held);
+        assert!(store.layers().get(&key).is_some());
+        assert!(store.layers().evict(&key).unwrap());
+        assert!(store.layers().get(&key).is_none());
+    }
+
+    #[test]
+    fn what_another_layer_stands_on_goes_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (below, first) = put(&store, "below", None);
+        let (above, second) = put(&store, "above", Some(below));
+        drop((first, second));
+        assert!(!store.layers().evict(&below).unwrap());
+        store.layers().shrink(0).unwrap();
+        assert!(store.layers().get(&above).is_none() && store.layers().get(&below).is_none());
+    }
+
+    #[test]
+    fn of_two_that_would_make_a_layer_one_has_to_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = Digest::of("a");
+        let claim = store.layers().claim(&key).unwrap();
+        assert!(store.layers().try_claim(&key).unwrap().is_none());
+        drop(claim);
+        assert!(store.layers().try_claim(&key).unwrap().is_some());
+    }
+}
