@@ -3,9 +3,13 @@
 use super::{
     Failure,
     commands::quoted,
+    pack::Meta,
     session::{Place, Session},
 };
 use crate::plan::PackageChange;
+
+/// Where apt remembers which packages came as dependencies only.
+const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 
 /// Name of a package file on the payload disk.
 pub(super) fn payload_name(index: usize) -> String {
@@ -18,7 +22,11 @@ pub(super) async fn apply(
     place: Place<'_>,
     change: &PackageChange,
 ) -> Result<(), Failure> {
-    session.shell(place, &transaction(change)).await
+    session.shell(place, &transaction(change)).await?;
+    let mut pack = session.pack();
+    pack.parents(EXTENDED_STATES)?;
+    pack.file(EXTENDED_STATES, Meta::root(0o644), change.extended_states.as_bytes())?;
+    session.put(place, pack).await
 }
 
 /// The commands of one package transaction.

@@ -31,6 +31,8 @@ pub struct Inputs<'a> {
     pub base: &'a BasePlan,
     /// Exact packages on top of the base.
     pub packages: &'a Solution,
+    /// apt's marks once they are installed.
+    pub extended_states: &'a str,
     pub files: &'a dyn Files,
     /// Part of every key: another agent may do the same step differently.
     pub agent_version: &'a str,
@@ -143,7 +145,7 @@ impl Compiler<'_> {
             let change = PackageChange {
                 install: solution.install.iter().map(planned).collect(),
                 remove: solution.remove.clone(),
-                now_manual: solution.now_manual.clone(),
+                extended_states: inputs.extended_states.to_owned(),
             };
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);

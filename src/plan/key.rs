@@ -69,7 +69,7 @@ pub fn parts(stage: Stage, action: &Action, agent_version: &str) -> Vec<KeyPart>
             let pins: Vec<_> = change.install.iter().map(|p| (p.sha256, p.auto)).collect();
             parts.push(part("locked packages", &pins));
             parts.push(part("removed packages", &change.remove));
-            parts.push(part("packages marked manual", &change.now_manual));
+            parts.push(part("apt's marks", &change.extended_states));
         }
         other => parts.push(part("statement", other)),
     }

@@ -69,8 +69,9 @@ pub struct PackageChange {
     pub install: Vec<PlannedPackage>,
     /// Names to remove.
     pub remove: Vec<String>,
-    /// Names of packages that were there as dependencies and are now asked for: they lose apt's mark.
-    pub now_manual: Vec<String>,
+    /// What `/var/lib/apt/extended_states` holds afterwards: which packages are there only because
+    /// others need them.
+    pub extended_states: String,
 }
 
 /// One package file, pinned.
