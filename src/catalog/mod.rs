@@ -1,24 +1,28 @@
 //! Application and base definitions: YAML in, typed out.
+//!
+//! A catalogue is made of layers: the built-in one, `catalog/` beside the ImageFile, and every
+//! `catalog "DIR"`. Within a layer a name is defined once; a later layer's definition hides those of
+//! the same name before it, and [`Catalog::hidden_apps`] remembers which.
 
+mod app;
+mod base;
+mod builtin;
+mod fields;
+mod load;
 mod model;
+mod option;
 mod template;
+mod yaml;
 
+#[cfg(test)]
+mod tests;
+
+pub use builtin::builtin;
+pub use load::{Catalog, Layer};
 pub use model::{
     AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,
     OptionValue, Os, OsSupport, Repository, Require, Tier,
 };
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};
 
-/// Everything the catalogue files say, later layers over earlier ones.
-#[derive(Debug, Clone, Default)]
-pub struct Catalog {
-    layers: Vec<String>,
-}
-
-impl Catalog {
-    /// The layers' names, such as `built-in` and `catalog`, earlier ones first.
-    #[must_use]
-    pub fn layers(&self) -> &[String] {
-        &self.layers
-    }
-}
+pub(crate) use app::check_path;

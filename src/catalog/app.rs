@@ -1,0 +1,236 @@
+//! `schema: imgfile/app/v1`, read from its YAML tree.
+
+use super::fields::{self, Fields, Mistakes};
+use super::option::{self, PREDEFINED};
+use super::yaml::Node;
+use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Repository, Require, Template};
+use crate::check::Firmware;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text::{Digest, Span, Spanned};
+
+const KEYS: [&str; 15] = [
+    "schema",
+    "name",
+    "summary",
+    "versions",
+    "requires",
+    "conflicts",
+    "claims",
+    "provides",
+    "options",
+    "storage",
+    "repositories",
+    "packages",
+    "files",
+    "install",
+    "verify",
+];
+const VERSION_KEYS: [&str; 6] = ["version", "os", "arch", "firmware", "requires", "packages"];
+
+pub(super) const FIRMWARE: [(&str, Firmware); 2] = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
+
+/// Reads an application; `None` if too little of it was understood to be of use.
+pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<AppDef> {
+    let mut fields = Fields::open(node, "an application", &KEYS, mistakes)?;
+    fields.take("schema");
+    let name = fields.need("name", mistakes).and_then(|node| fields::name(node, mistakes));
+    let summary = fields.need("summary", mistakes).and_then(|node| fields::text(node, mistakes));
+    let versions = fields.need("versions", mistakes).map(|node| versions(node, mistakes));
+    let packages = fields.take("packages").and_then(|node| packages(node, mistakes));
+    let (packages, version_of) = packages.unwrap_or_default();
+    let options = fields.take("options").map(|node| fields::entries(node, mistakes)).unwrap_or_default();
+    let def = AppDef {
+        layer,
+        requires: fields::each(fields.take("requires"), mistakes, require),
+        conflicts: fields::each(fields.take("conflicts"), mistakes, conflict),
+        claims: fields::each(fields.take("claims"), mistakes, fields::template),
+        provides: fields::each(fields.take("provides"), mistakes, fields::name),
+        options: options
+            .into_iter()
+            .filter_map(|(key, node)| option::declaration(key, node, mistakes))
+            .collect(),
+        storage: fields.take("storage").and_then(|node| fields::size(node, mistakes)),
+        repositories: fields::each(fields.take("repositories"), mistakes, repository),
+        packages,
+        version_of,
+        files: fields::each(fields.take("files"), mistakes, file),
+        install: fields.take("install").and_then(|node| fields::template(node, mistakes)),
+        verify: fields.take("verify").and_then(|node| fields::template(node, mistakes)),
+        digest,
+        name: name?,
+        summary: summary.map(|summary| summary.value).unwrap_or_default(),
+        versions: versions?,
+    };
+    check_templates(&def, mistakes);
+    (!def.versions.is_empty()).then_some(def)
+}
+
+/// Oldest first; one version is written once.
+fn versions(node: Node, mistakes: &mut Mistakes) -> Vec<AppVersion> {
+    let span = node.span;
+    let before = mistakes.len();
+    let mut versions: Vec<AppVersion> = fields::each(Some(node), mistakes, version);
+    if versions.is_empty() && mistakes.len() == before {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, "an application has at least one version")
+                .label(span, "none here"),
+        );
+    }
+    versions.sort_by(|a, b| a.version.value.cmp(&b.version.value));
+    versions.dedup_by(|later, first| {
+        let same = later.version.value == first.version.value;
+        if same {
+            let what = format!("the version `{}`", later.version.value);
+            mistakes.push(fields::twice(&what, first.version.span, later.version.span));
+        }
+        same
+    });
+    versions
+}
+
+fn version(node: Node, mistakes: &mut Mistakes) -> Option<AppVersion> {
+    let mut fields = Fields::open(node, "a version", &VERSION_KEYS, mistakes)?;
+    let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
+    let os = fields::each(fields.take("os"), mistakes, |node, mistakes| {
+        let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+        Some(OsSupport { distro, requirement, span })
+    });
+    let arch = fields::each(fields.take("arch"), mistakes, arch);
+    let firmware = fields::each(fields.take("firmware"), mistakes, |node, mistakes| {
+        fields::word(node, &FIRMWARE, mistakes)
+    });
+    let requires = fields::each(fields.take("requires"), mistakes, require);
+    let packages = fields.take("packages").and_then(|node| packages(node, mistakes));
+    let (packages, version_of) = packages.map_or((None, None), |(packages, of)| (Some(packages), of));
+    Some(AppVersion { version: version?, os, arch, firmware, requires, packages, version_of })
+}
+
+/// `x86_64` or `aarch64`.
+pub(super) fn arch(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+    const ARCHES: [(&str, &str); 2] = [("x86_64", "x86_64"), ("aarch64", "aarch64")];
+    fields::word(node, &ARCHES, mistakes).map(|arch| arch.map(str::to_owned))
+}
+
+type Packages = (Vec<Template>, Option<Spanned<String>>);
+
+/// `{ apt: [nginx], version_of: nginx }`
+fn packages(node: Node, mistakes: &mut Mistakes) -> Option<Packages> {
+    let mut fields = Fields::open(node, "`packages`", &["apt", "version_of"], mistakes)?;
+    let apt = fields::each(fields.take("apt"), mistakes, fields::template);
+    let version_of = fields.take("version_of").and_then(|node| fields::text(node, mistakes));
+    Some((apt, version_of))
+}
+
+fn require(node: Node, mistakes: &mut Mistakes) -> Option<Require> {
+    let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+    Some(Require { name, requirement, span })
+}
+
+/// `lighttpd`, or `{ app: lighttpd, because: "…" }`.
+fn conflict(node: Node, mistakes: &mut Mistakes) -> Option<Conflict> {
+    if matches!(node.kind, super::yaml::Kind::Scalar(_)) {
+        let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+        return Some(Conflict { name, requirement, because: None, span });
+    }
+    let mut fields = Fields::open(node, "a conflict", &["app", "because"], mistakes)?;
+    let because = fields.take("because").and_then(|node| fields::text(node, mistakes));
+    let (name, requirement, span) = fields::name_and_requirement(fields.need("app", mistakes)?, mistakes)?;
+    Some(Conflict { name, requirement, because: because.map(|text| text.value), span })
+}
+
+fn repository(node: Node, mistakes: &mut Mistakes) -> Option<Repository> {
+    const KEYS: [&str; 5] = ["url", "suite", "components", "key", "fingerprint"];
+    let mut fields = Fields::open(node, "a repository", &KEYS, mistakes)?;
+    let url = fields.need("url", mistakes).and_then(|node| fields::template(node, mistakes));
+    let suite = fields.need("suite", mistakes).and_then(|node| fields::template(node, mistakes));
+    let components = fields::each(fields.take("components"), mistakes, fields::text);
+    let key = fields.need("key", mistakes).and_then(|node| fields::text(node, mistakes));
+    let fingerprint = fields.need("fingerprint", mistakes).and_then(|node| fingerprint(node, mistakes));
+    let url = url?;
+    if !url.text().starts_with("https://") && !url.text().starts_with("http://") {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, "an archive's URL starts with `https://` or `http://`")
+                .label(url.span(), "not such a URL"),
+        );
+    }
+    Some(Repository {
+        url,
+        suite: suite?,
+        components: components.into_iter().map(|component| component.value).collect(),
+        key: key?,
+        fingerprint: fingerprint?,
+    })
+}
+
+fn fingerprint(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+    let text = fields::text(node, mistakes)?;
+    let hex: String = text.value.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
+    if !matches!(hex.len(), 40 | 64) || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, "a key's fingerprint is 40 or 64 hexadecimal digits")
+                .label(text.span, "not a fingerprint"),
+        );
+        return None;
+    }
+    Some(Spanned::new(hex, text.span))
+}
+
+fn file(node: Node, mistakes: &mut Mistakes) -> Option<FileDef> {
+    const KEYS: [&str; 5] = ["path", "content", "owner", "group", "mode"];
+    let mut fields = Fields::open(node, "a file", &KEYS, mistakes)?;
+    let path = fields.need("path", mistakes).and_then(|node| fields::template(node, mistakes));
+    let content = fields.need("content", mistakes).and_then(|node| fields::template(node, mistakes));
+    let mut account = |key, mistakes: &mut Mistakes| {
+        let name = fields.take(key).and_then(|node| fields::name(node, mistakes));
+        name.map_or_else(|| "root".to_owned(), |name| name.value)
+    };
+    let owner = account("owner", mistakes);
+    let group = account("group", mistakes);
+    let mode = fields.take("mode").and_then(|node| fields::mode(node, mistakes)).unwrap_or(0o644);
+    let path = path?;
+    if let Err(reason) = check_path(path.text()) {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, "a file's path is absolute and without `.` and `..`")
+                .label(path.span(), reason),
+        );
+    }
+    Some(FileDef { path, content: content?, owner, group, mode })
+}
+
+/// Whether a path in the image is absolute, plain and names a file.
+pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
+    let Some(rest) = path.strip_prefix('/') else { return Err("does not start with `/`") };
+    if path.contains(['\n', '\0']) {
+        return Err("holds a line break");
+    }
+    if rest.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err("has an empty part, `.` or `..`");
+    }
+    Ok(())
+}
+
+fn check_templates(def: &AppDef, mistakes: &mut Mistakes) {
+    let is_option = |name: &str| def.options.iter().any(|option| option.name.value == name);
+    let everywhere = |name: &str| is_option(name) || PREDEFINED.contains(&name);
+    // Claims decide which versions can be chosen, so they cannot depend on one.
+    let in_claims = |name: &str| is_option(name) || name == "name";
+    let mut check = |template: &Template, known: &dyn Fn(&str) -> bool| {
+        if let Err(error) = template.check(known) {
+            mistakes.push(template_mistake(&error.message, error.span));
+        }
+    };
+    for claim in &def.claims {
+        check(claim, &in_claims);
+    }
+    let of_versions = def.versions.iter().filter_map(|version| version.packages.as_ref()).flatten();
+    let of_files = def.files.iter().flat_map(|file| [&file.path, &file.content]);
+    let of_archives = def.repositories.iter().flat_map(|archive| [&archive.url, &archive.suite]);
+    let scripts = def.install.iter().chain(&def.verify);
+    for template in def.packages.iter().chain(of_versions).chain(of_files).chain(of_archives).chain(scripts) {
+        check(template, &everywhere);
+    }
+}
+
+fn template_mistake(message: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::CATALOG_TEMPLATE, message).label(span, "in this template")
+}

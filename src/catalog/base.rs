@@ -1,0 +1,173 @@
+//! `schema: imgfile/base/v1`, read from its YAML tree.
+
+use std::collections::BTreeMap;
+
+use super::fields::{self, Fields, Mistakes};
+use super::yaml::Node;
+use super::{BaseDef, BaseSource, Bootstrap, Os, Tier, app};
+use crate::check::Firmware;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text::{Digest, Op, Spanned};
+
+const KEYS: [&str; 13] = [
+    "schema",
+    "name",
+    "version",
+    "summary",
+    "tier",
+    "os",
+    "codename",
+    "arch",
+    "firmware",
+    "source",
+    "virtual_size",
+    "used",
+    "user",
+];
+
+/// Reads a base; `None` if too little of it was understood to be of use.
+pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<BaseDef> {
+    const TIERS: [(&str, Tier); 2] = [("proven", Tier::Proven), ("listed", Tier::Listed)];
+    let mut fields = Fields::open(node, "a base", &KEYS, mistakes)?;
+    fields.take("schema");
+    let name = fields.need("name", mistakes).and_then(|node| fields::name(node, mistakes));
+    let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
+    let summary = fields.need("summary", mistakes).and_then(|node| fields::text(node, mistakes));
+    let tier = fields.take("tier").and_then(|node| fields::word(node, &TIERS, mistakes));
+    let codename = fields.take("codename").and_then(|node| fields::text(node, mistakes));
+    let os = fields.need("os", mistakes).and_then(|node| system(node, codename, mistakes));
+    let arch = fields.need("arch", mistakes).and_then(|node| app::arch(node, mistakes));
+    let firmware = fields.need("firmware", mistakes).map(|node| firmware(node, mistakes));
+    let source = fields.need("source", mistakes).and_then(|node| source(node, mistakes));
+    let virtual_size = fields.need("virtual_size", mistakes).and_then(|node| fields::size(node, mistakes));
+    let used = fields.take("used").and_then(|node| fields::size(node, mistakes));
+    let user = fields.need("user", mistakes).and_then(|node| fields::name(node, mistakes));
+    Some(BaseDef {
+        name: name?,
+        version: version?,
+        layer,
+        summary: summary.map(|summary| summary.value).unwrap_or_default(),
+        tier: tier.map_or(Tier::Listed, |tier| tier.value),
+        os: os?,
+        arch: arch?,
+        firmware: firmware?,
+        source: source?,
+        virtual_size: virtual_size?,
+        used: used.map(|used| used.value),
+        user: user?,
+        digest,
+    })
+}
+
+/// `debian 13`: the distribution and exactly one version.
+fn system(node: Node, codename: Option<Spanned<String>>, mistakes: &mut Mistakes) -> Option<Os> {
+    let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+    match requirement.comparators() {
+        [one] if matches!(one.op, Op::Prefix | Op::Exact) => Some(Os {
+            kind: "linux".to_owned(),
+            distro,
+            version: one.version.clone(),
+            codename: codename.map(|codename| codename.value),
+        }),
+        _ => {
+            mistakes.push(
+                Diagnostic::new(codes::CATALOG_VALUE, "a base holds one version of one system")
+                    .label(span, "such as `debian 13`"),
+            );
+            None
+        }
+    }
+}
+
+fn firmware(node: Node, mistakes: &mut Mistakes) -> Vec<Firmware> {
+    let span = node.span;
+    let mut firmware: Vec<Firmware> = fields::each(Some(node), mistakes, |node, mistakes| {
+        fields::word(node, &app::FIRMWARE, mistakes).map(|word| word.value)
+    });
+    if firmware.is_empty() {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, "a base boots with some firmware")
+                .label(span, "expected `bios`, `uefi` or both"),
+        );
+    }
+    firmware.dedup();
+    firmware
+}
+
+fn source(node: Node, mistakes: &mut Mistakes) -> Option<BaseSource> {
+    let span = node.span;
+    let mut fields =
+        Fields::open(node, "a source", &["bootstrap", "url", "checksums", "file", "sha256"], mistakes)?;
+    let (recipe, url, file) = (fields.take("bootstrap"), fields.take("url"), fields.take("file"));
+    match (recipe, url, file) {
+        (Some(node), None, None) => bootstrap(node, mistakes).map(BaseSource::Bootstrap),
+        (None, Some(url), None) => {
+            let url = fields::text(url, mistakes);
+            let checksums = fields.need("checksums", mistakes).and_then(|node| fields::text(node, mistakes));
+            let (url, checksums) = (url?, checksums?);
+            for url in [&url, &checksums] {
+                if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
+                    mistakes.push(
+                        Diagnostic::new(codes::CATALOG_VALUE, "a URL starts with `https://` or `http://`")
+                            .label(url.span, "not such a URL"),
+                    );
+                }
+            }
+            Some(BaseSource::Url { url: url.value, checksums: checksums.value })
+        }
+        (None, None, Some(file)) => {
+            let path = fields::text(file, mistakes)?.value;
+            let sha256 = fields.take("sha256").and_then(|node| fields::text(node, mistakes));
+            let sha256 = sha256.filter(|sum| {
+                let good = sum.value.parse::<Digest>().is_ok();
+                if !good {
+                    mistakes.push(
+                        Diagnostic::new(codes::CATALOG_VALUE, "a sha256 is 64 hexadecimal digits")
+                            .label(sum.span, "not a sha256"),
+                    );
+                }
+                good
+            });
+            Some(BaseSource::File { path, sha256: sha256.map(|sum| sum.value) })
+        }
+        _ => {
+            mistakes.push(
+                Diagnostic::new(codes::CATALOG_VALUE, "a base comes from one place")
+                    .label(span, "expected one of `bootstrap`, `url` and `file`"),
+            );
+            None
+        }
+    }
+}
+
+fn bootstrap(node: Node, mistakes: &mut Mistakes) -> Option<Bootstrap> {
+    const KEYS: [&str; 6] = ["suite", "updates", "components", "packages", "files", "finish"];
+    let mut fields = Fields::open(node, "a bootstrap", &KEYS, mistakes)?;
+    let suite = fields.need("suite", mistakes).and_then(|node| fields::text(node, mistakes));
+    let mut texts = |key| {
+        let texts = fields::each(fields.take(key), mistakes, fields::text);
+        texts.into_iter().map(|text| text.value).collect::<Vec<_>>()
+    };
+    let (updates, components, packages) = (texts("updates"), texts("components"), texts("packages"));
+    let entries = fields.take("files").map(|node| fields::entries(node, mistakes)).unwrap_or_default();
+    let mut files = BTreeMap::new();
+    for (path, content) in entries {
+        if let Err(reason) = app::check_path(&path.text) {
+            mistakes.push(
+                Diagnostic::new(codes::CATALOG_VALUE, "a file's path is absolute and without `.` and `..`")
+                    .label(path.span, reason),
+            );
+        } else if let Some(content) = fields::text(content, mistakes) {
+            files.insert(path.text, content.value);
+        }
+    }
+    let finish = fields.take("finish").and_then(|node| fields::text(node, mistakes));
+    Some(Bootstrap {
+        suite: suite?.value,
+        updates,
+        components: if components.is_empty() { vec!["main".to_owned()] } else { components },
+        packages,
+        files,
+        finish: finish.map(|finish| finish.value),
+    })
+}
