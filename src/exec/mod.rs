@@ -1,5 +1,6 @@
 //! The scheduler: events, cache, cancel, journal.
 
+pub mod base;
 mod build;
 mod chain;
 mod commands;

@@ -22,6 +22,7 @@ mod blob;
 mod facts;
 mod file_digest;
 mod layer;
+mod scratch;
 mod work;
 
 use std::io;
@@ -33,6 +34,7 @@ pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
+pub use scratch::Scratch;
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
@@ -163,6 +165,12 @@ impl Store {
     pub fn temp_file(&self) -> Result<tempfile::NamedTempFile> {
         let dir = self.session.path();
         tempfile::NamedTempFile::new_in(dir).context("create a file in", dir)
+    }
+
+    /// A folder outside the store, on the fastest file system that has `room` bytes free, which
+    /// root of a user namespace can reach too (the store is private).
+    pub fn scratch(&self, room: u64) -> Result<Scratch<'_>> {
+        Scratch::create(&self.session, room)
     }
 
     /// A working folder for a build: `builds/<id>/`, locked by this process, with a journal.

@@ -5,6 +5,8 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Result};
@@ -24,8 +26,9 @@ const UNBORN_SECONDS: u64 = 600;
 enum Entry {
     /// A file or folder outside the working folder.
     Path(PathBuf),
-    /// A process, named with its start time since numbers are used again.
-    Process { pid: u32, started: u64 },
+    /// A process, named with its start time since numbers are used again; `group` says that it
+    /// leads a process group that goes with it.
+    Process { pid: u32, started: u64, group: bool },
 }
 
 /// What a sweep cleared: the folder of a process that is gone.
@@ -88,24 +91,33 @@ impl WorkFolder {
 
     /// Promises that `path`, outside this folder, goes if this process dies. Call it before
     /// making the path. A path renamed away afterwards is gone from here and so is safe.
-    pub fn will_create(&mut self, path: &Path) -> Result<()> {
+    pub fn will_create(&self, path: &Path) -> Result<()> {
         self.append(&Entry::Path(path.to_owned()))
     }
 
     /// Names a process that must not outlive this one. Processes of our own are bound by the
     /// kernel as well; this is for those that shed that bond.
-    pub fn started(&mut self, pid: u32) -> Result<()> {
+    pub fn started(&self, pid: u32) -> Result<()> {
+        self.append_process(pid, false)
+    }
+
+    /// As [`started`](Self::started), for the leader of a process group.
+    pub fn started_group(&self, pid: u32) -> Result<()> {
+        self.append_process(pid, true)
+    }
+
+    fn append_process(&self, pid: u32, group: bool) -> Result<()> {
         match start_time(pid) {
-            Some(started) => self.append(&Entry::Process { pid, started }),
+            Some(started) => self.append(&Entry::Process { pid, started, group }),
             None => Ok(()), // gone already
         }
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<()> {
+    fn append(&self, entry: &Entry) -> Result<()> {
         let path = self.path.join(JOURNAL);
         let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
         line.push(b'\n');
-        self.journal.write_all(&line).context("write", &path)?;
+        (&self.journal).write_all(&line).context("write", &path)?;
         self.journal.sync_data().context("write", &path)
     }
 
@@ -168,12 +180,10 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
     for line in lines.into_iter().rev() {
         // The last line may be cut off by a crash: then what it announced was not made yet.
         match serde_json::from_slice(line) {
-            Ok(Entry::Process { pid, started }) if start_time(pid) == Some(started) => {
-                if let Ok(pid) = i32::try_from(pid) {
-                    let _ = nix::sys::signal::kill(
-                        nix::unistd::Pid::from_raw(pid),
-                        nix::sys::signal::Signal::SIGKILL,
-                    );
+            Ok(Entry::Process { pid, started, group }) if start_time(pid) == Some(started) => {
+                if let Ok(number) = i32::try_from(pid) {
+                    let target = Pid::from_raw(if group { -number } else { number });
+                    let _ = kill(target, Signal::SIGKILL);
                 }
                 killed.push(pid);
             }
@@ -203,7 +213,7 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
 ///
 /// A root file system unpacked in a user namespace holds files of subordinate users, which their
 /// owner on the host can only remove from within such a namespace.
-fn remove(path: &Path) -> io::Result<bool> {
+pub(super) fn remove(path: &Path) -> io::Result<bool> {
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -250,7 +260,7 @@ mod tests {
         let builds = dir.path().join("builds");
         let (inside, outside) = (builds.join("b1/disk"), dir.path().join("out.partial"));
         std::fs::create_dir(&builds).unwrap();
-        let mut folder = WorkFolder::create(&builds, "b1").unwrap();
+        let folder = WorkFolder::create(&builds, "b1").unwrap();
         folder.will_create(&outside).unwrap();
         std::fs::write(&inside, "x").unwrap();
         std::fs::write(&outside, "x").unwrap();
@@ -268,9 +278,9 @@ mod tests {
     fn a_process_in_the_journal_is_killed_and_a_namesake_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let mut folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
         folder.started(child.id()).unwrap();
-        folder.append(&Entry::Process { pid: std::process::id(), started: 1 }).unwrap();
+        folder.append(&Entry::Process { pid: std::process::id(), started: 1, group: false }).unwrap();
         crash(folder);
         assert_eq!(sweep(dir.path()).unwrap()[0].killed, [child.id()]);
         assert!(!child.wait().unwrap().success());
@@ -281,9 +291,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let kept = dir.path().join("file");
         std::fs::write(&kept, "x").unwrap();
-        let mut folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
         folder.will_create(&kept).unwrap();
-        folder.journal.write_all(b"{\"path\":\"/no").unwrap();
+        (&folder.journal).write_all(b"{\"path\":\"/no").unwrap();
         drop(folder);
         assert!(!kept.exists() && !dir.path().join("b1").exists());
     }

@@ -1,0 +1,81 @@
+//! The control file of a Debian package file: deb(5).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Longest control file taken; real ones have a few KiB.
+const LIMIT: u64 = 1 << 20;
+
+/// The text of a package's control file.
+pub(super) fn control(path: &Path) -> io::Result<String> {
+    let mut archive = ar::Archive::new(io::BufReader::new(File::open(path)?));
+    while let Some(member) = archive.next_entry() {
+        let member = member?;
+        let name = String::from_utf8_lossy(member.header().identifier()).trim_end_matches('/').to_owned();
+        if let Some(compression) = name.strip_prefix("control.tar") {
+            let tar: Box<dyn Read> = match compression {
+                "" => Box::new(member),
+                ".gz" => Box::new(flate2::read::GzDecoder::new(member)),
+                ".xz" => Box::new(liblzma::read::XzDecoder::new(member)),
+                ".zst" => Box::new(zstd::Decoder::new(member)?),
+                _ => {
+                    return Err(invalid(&format!(
+                        "its control part is compressed in an unknown way: {name}"
+                    )));
+                }
+            };
+            return from_tar(tar);
+        }
+    }
+    Err(invalid("it has no control part"))
+}
+
+fn from_tar(tar: impl Read) -> io::Result<String> {
+    for entry in tar::Archive::new(tar).entries()? {
+        let entry = entry?;
+        if entry.path()?.as_ref() == Path::new("./control") || entry.path()?.as_ref() == Path::new("control")
+        {
+            let mut text = String::new();
+            entry.take(LIMIT).read_to_string(&mut text)?;
+            return Ok(text);
+        }
+    }
+    Err(invalid("it has no control file"))
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not a Debian package: {reason}"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A package file of nothing but a control file.
+    pub(in super::super) fn write_deb(path: &Path, control: &str) {
+        let mut tar =
+            tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(control.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, "./control", control.as_bytes()).unwrap();
+        let tar = tar.into_inner().unwrap().finish().unwrap();
+        let mut deb = ar::Builder::new(File::create(path).unwrap());
+        for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("control.tar.gz", &tar)] {
+            deb.append(&ar::Header::new(name.into(), content.len() as u64), content).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_control_file_is_found_and_anything_else_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.deb");
+        write_deb(&path, "Package: a\nVersion: 1\n");
+        assert_eq!(control(&path).unwrap(), "Package: a\nVersion: 1\n");
+        std::fs::write(&path, "!<arch>\n").unwrap();
+        assert!(control(&path).unwrap_err().to_string().contains("no control part"));
+        std::fs::write(&path, "hello").unwrap();
+        assert!(control(&path).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! A folder that apt takes for an archive: the locked package files and an index of exactly these.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::deb;
+use crate::{exec::Failure, packages::Selected, text::Digest};
+
+/// Fills `dir`. The files are copies (reflinks where the file system can): the store is private
+/// to its owner, and whoever reads here is root of a user namespace and so nobody on the host.
+/// `suite` is the name it goes by, which mmdebstrap selects essential packages by.
+pub(super) fn write(
+    dir: &Path,
+    suite: &str,
+    packages: &[Selected],
+    debs: &BTreeMap<Digest, PathBuf>,
+) -> Result<(), Failure> {
+    let mut index = String::new();
+    for package in packages {
+        let digest: Digest = package.sha256.parse().map_err(|_| missing(package))?;
+        let from = debs.get(&digest).ok_or_else(|| missing(package))?;
+        let name = format!("{digest}.deb");
+        let to = dir.join(&name);
+        let copied =
+            fs::copy(from, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
+        copied.map_err(|source| Failure::Io { action: "copy", path: from.clone(), source })?;
+        let control = deb::control(from).map_err(|source| Failure::Io {
+            action: "read",
+            path: from.clone(),
+            source,
+        })?;
+        let _ = writeln!(
+            index,
+            "{}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n",
+            control.trim_end(),
+            package.size
+        );
+    }
+    let release = format!(
+        "Suite: {suite}\nCodename: {suite}\nSHA256:\n {} {} Packages\n",
+        Digest::of(&index),
+        index.len()
+    );
+    for (name, text) in [("Packages", index), ("Release", release)] {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|source| Failure::Io { action: "write", path, source })?;
+    }
+    Ok(())
+}
+
+fn missing(package: &Selected) -> Failure {
+    Failure::HostTool {
+        program: "mmdebstrap",
+        detail: format!("the file of {} {} is not in the store", package.name, package.version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packages::Origin;
+
+    #[test]
+    fn the_index_names_each_file_with_its_control_fields() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from.deb");
+        deb::tests::write_deb(&from, "Package: a\nVersion: 1\nArchitecture: all\nDescription: x\n");
+        let digest = Digest::of(fs::read(&from).unwrap());
+        let package = Selected {
+            name: "a".into(),
+            version: "1".parse().unwrap(),
+            arch: "all".into(),
+            sha256: digest.to_string(),
+            size: 7,
+            installed_size: 1,
+            origin: Origin { archive: "debian".into(), path: "pool/a.deb".into() },
+            auto: false,
+        };
+        let repository = dir.path().join("repository");
+        fs::create_dir(&repository).unwrap();
+        write(&repository, "trixie", std::slice::from_ref(&package), &BTreeMap::from([(digest, from)]))
+            .unwrap();
+        let index = fs::read_to_string(repository.join("Packages")).unwrap();
+        assert_eq!(
+            index,
+            format!(
+                "Package: a\nVersion: 1\nArchitecture: all\nDescription: x\nFilename: ./{digest}.deb\nSize: 7\nSHA256: {digest}\n\n"
+            )
+        );
+        let release = fs::read_to_string(repository.join("Release")).unwrap();
+        assert!(release.contains(&format!(" {} {} Packages", Digest::of(&index), index.len())), "{release}");
+        assert!(repository.join(format!("{digest}.deb")).exists());
+        assert!(
+            write(&repository, "trixie", &[package], &BTreeMap::new()).is_err(),
+            "a package without its file"
+        );
+    }
+}
