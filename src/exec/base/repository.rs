@@ -20,7 +20,7 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     let mut index = String::new();
     for package in packages {
-        let digest: Digest = package.sha256.parse().map_err(|_| missing(package))?;
+        let digest = package.sha256;
         let from = debs.get(&digest).ok_or_else(|| missing(package))?;
         let name = format!("{digest}.deb");
         let to = dir.join(&name);
@@ -73,7 +73,7 @@ mod tests {
             name: "a".into(),
             version: "1".parse().unwrap(),
             arch: "all".into(),
-            sha256: digest.to_string(),
+            sha256: digest,
             size: 7,
             installed_size: 1,
             origin: Origin { archive: "debian".into(), path: "pool/a.deb".into() },
