@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use crate::{
+    catalog::Bootstrap,
     packages::Selected,
     store::{Base, BaseSlot, Store},
     text::Digest,
@@ -47,7 +48,53 @@ pub struct Recipe {
     pub virtual_size: u64,
 }
 
+/// The new system's apt sources: the archives that `debian` and `security` name, which are those
+/// of the mirror that this base was made from.
+#[must_use]
+pub fn apt_sources(bootstrap: &Bootstrap, debian: &str, security: &str) -> String {
+    let is_security = |suite: &&str| suite.ends_with("-security");
+    let suites = || std::iter::once(&bootstrap.suite).chain(&bootstrap.updates).map(String::as_str);
+    let components = bootstrap.components.join(" ");
+    let stanza = |url: &str, suites: &[&str]| {
+        format!(
+            "Types: deb\nURIs: {url}\nSuites: {}\nComponents: {components}\n\
+             Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+            suites.join(" ")
+        )
+    };
+    let (security_suites, own): (Vec<&str>, Vec<&str>) = suites().partition(is_security);
+    let mut stanzas = vec![stanza(debian, &own)];
+    if !security_suites.is_empty() {
+        stanzas.push(stanza(security, &security_suites));
+    }
+    stanzas.join("\n")
+}
+
 impl Recipe {
+    /// What a catalogue entry's bootstrap, and the packages locked for it, come to. `arch` is in
+    /// Debian's spelling; `virtual_size` in bytes.
+    #[must_use]
+    pub fn new(
+        bootstrap: &Bootstrap,
+        arch: &str,
+        packages: &[Selected],
+        apt_sources: String,
+        virtual_size: u64,
+    ) -> Self {
+        let mut packages = packages.to_vec();
+        packages.sort();
+        Self {
+            suite: bootstrap.suite.clone(),
+            arch: arch.to_owned(),
+            wanted: bootstrap.packages.clone(),
+            packages,
+            files: bootstrap.files.clone(),
+            finish: bootstrap.finish.clone(),
+            apt_sources,
+            virtual_size,
+        }
+    }
+
     /// The key the base has in the store.
     #[must_use]
     pub fn key(&self) -> Digest {
@@ -90,6 +137,56 @@ pub async fn obtain(
         BaseSlot::Missing(new) => {
             let meta = bootstrap::make(store, recipe, debs, &new, line).await?;
             Ok(tokio::task::block_in_place(|| new.commit(&meta))?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_system_asks_the_archives_its_base_was_made_from() {
+        let bootstrap = Bootstrap {
+            suite: "trixie".into(),
+            updates: vec!["trixie-updates".into(), "trixie-security".into()],
+            components: vec!["main".into(), "contrib".into()],
+            packages: Vec::new(),
+            files: BTreeMap::new(),
+            finish: None,
+        };
+        let sources =
+            apt_sources(&bootstrap, "http://mirror.example/debian", "http://mirror.example/debian-security");
+        assert_eq!(
+            sources,
+            "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie trixie-updates\nComponents: main contrib\n\
+             Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n\
+             Types: deb\nURIs: http://mirror.example/debian-security\nSuites: trixie-security\nComponents: main contrib\n\
+             Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        );
+    }
+
+    #[test]
+    fn whatever_decides_the_disk_decides_the_key() {
+        let recipe = Recipe {
+            suite: "trixie".into(),
+            arch: "amd64".into(),
+            wanted: vec!["apt".into()],
+            packages: Vec::new(),
+            files: BTreeMap::new(),
+            finish: None,
+            apt_sources: String::new(),
+            virtual_size: 1,
+        };
+        let others = [
+            Recipe { finish: Some("true".into()), ..recipe.clone() },
+            Recipe { virtual_size: 2, ..recipe.clone() },
+            Recipe { files: BTreeMap::from([("/a".into(), "b".into())]), ..recipe.clone() },
+            Recipe { apt_sources: "x".into(), ..recipe.clone() },
+        ];
+        assert_eq!(recipe.key(), recipe.clone().key());
+        for other in others {
+            assert_ne!(recipe.key(), other.key(), "{other:?}");
         }
     }
 }
