@@ -1,0 +1,38 @@
+# `make demo` and `make test` are complete on a machine with a Rust toolchain and root or sudo,
+# which is used for installing packages only. `make help` lists the rest.
+
+CARGO ?= cargo
+BINARY := target/release/imgfile
+
+.DEFAULT_GOAL := help
+.PHONY: help needs build demo test lint install clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+needs: ## Install what imgfile needs on this host (QEMU, mmdebstrap…)
+	@scripts/install-host-needs
+
+build: ## Build the release binary
+	$(CARGO) build --release --locked
+
+demo: needs build ## Build examples/web as an ordinary user, boot it, print the page it serves
+	@scripts/demo $(BINARY)
+
+test: needs ## Run every test, those that build and boot real machines included
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc; \
+	else \
+		$(CARGO) test --workspace --locked; \
+	fi
+
+lint: ## Formatting, clippy and the licences of dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; fi
+
+install: ## Install the binary into cargo's folder
+	$(CARGO) install --path . --locked
+
+clean: ## Remove build products; the store (~/.cache/imgfile) stays
+	$(CARGO) clean
