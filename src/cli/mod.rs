@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr.
 
 mod completions;
+pub mod settings;
 
 use clap::{CommandFactory, Parser, Subcommand};
 

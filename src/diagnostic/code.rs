@@ -88,6 +88,7 @@ registry! {
     IMAGE_UNSUPPORTED = "E0507": "the disk is laid out in a way that is not supported";
     GUEST_NONSENSE = "E0508": "the guest broke the protocol";
     HOST_TOOL_FAILED = "E0520": "a program of this host did not do its work";
+    SETTING = "E0521": "a setting has a value that cannot be used";
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";
