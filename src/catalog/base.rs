@@ -7,7 +7,7 @@ use super::yaml::Node;
 use super::{BaseDef, BaseSource, Bootstrap, Os, Tier, app};
 use crate::check::Firmware;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::text::{Digest, Op, Spanned};
+use crate::text::{Digest, Spanned};
 
 const KEYS: [&str; 13] = [
     "schema",
@@ -62,14 +62,14 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
 /// `debian 13`: the distribution and exactly one version.
 fn system(node: Node, codename: Option<Spanned<String>>, mistakes: &mut Mistakes) -> Option<Os> {
     let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
-    match requirement.comparators() {
-        [one] if matches!(one.op, Op::Prefix | Op::Exact) => Some(Os {
+    match requirement.named() {
+        Some(version) => Some(Os {
             kind: "linux".to_owned(),
             distro,
-            version: one.version.clone(),
+            version: version.clone(),
             codename: codename.map(|codename| codename.value),
         }),
-        _ => {
+        None => {
             mistakes.push(
                 Diagnostic::new(codes::CATALOG_VALUE, "a base holds one version of one system")
                     .label(span, "such as `debian 13`"),

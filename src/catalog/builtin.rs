@@ -18,7 +18,7 @@ files! {
 
 /// Adds the compiled-in files to `sources`, as the lowest layer.
 pub fn builtin(sources: &mut Sources) -> Layer {
-    let files = FILES.iter().map(|(path, text)| sources.add(format!("built-in/{path}"), *text)).collect();
+    let files = FILES.iter().map(|(path, text)| sources.add(*path, *text)).collect();
     Layer { name: "built-in".to_owned(), files }
 }
 

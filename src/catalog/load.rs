@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::yaml::{self, Kind, Node};
 use super::{AppDef, BaseDef, app, base, fields};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::text::{Digest, SourceId, Sources, Span, nearest};
+use crate::text::{Digest, LineIndex, SourceId, Sources, Span, nearest};
 
 /// The files of one catalogue folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub struct Catalog {
     providers: BTreeMap<String, Vec<String>>,
     hidden_apps: Vec<Arc<AppDef>>,
     hidden_bases: Vec<Arc<BaseDef>>,
+    files: BTreeMap<SourceId, (String, LineIndex)>,
 }
 
 impl Catalog {
@@ -38,6 +39,8 @@ impl Catalog {
             let mut apps: BTreeMap<String, Arc<AppDef>> = BTreeMap::new();
             let mut bases: Vec<Arc<BaseDef>> = Vec::new();
             for &file in &layer.files {
+                let source = sources.get(file);
+                catalog.files.insert(file, (source.name.clone(), source.lines().clone()));
                 match read_file(file, index, sources, &mut mistakes) {
                     Some(Entry::App(def)) => match apps.get(&def.name.value) {
                         Some(first) => mistakes.push(fields::twice(
@@ -103,6 +106,15 @@ impl Catalog {
     #[must_use]
     pub fn layers(&self) -> &[String] {
         &self.layers
+    }
+
+    /// `apps/apache2.yaml:14`: the place of a definition, for messages.
+    #[must_use]
+    pub fn place(&self, span: Span) -> String {
+        match self.files.get(&span.source) {
+            Some((name, lines)) => format!("{name}:{}", lines.line_col(span.start).line + 1),
+            None => String::new(),
+        }
     }
 
     /// The application of this name.

@@ -181,6 +181,17 @@ pub enum OptionValue {
     List(Vec<String>),
 }
 
+impl From<&OptionValue> for minijinja::Value {
+    fn from(value: &OptionValue) -> Self {
+        match value {
+            OptionValue::Boolean(value) => Self::from(*value),
+            OptionValue::Integer(value) => Self::from(*value),
+            OptionValue::Text(value) => Self::from(value.as_str()),
+            OptionValue::List(values) => Self::from(values.clone()),
+        }
+    }
+}
+
 impl fmt::Display for OptionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

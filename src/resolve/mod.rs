@@ -1,15 +1,31 @@
 //! Versions and requirements, the solve over image, base and applications, and its explanation.
 //!
-//! `resolve(&Wanted, &Catalog, &Preferences) -> Result<Resolution, Vec<Diagnostic>>`: same inputs,
-//! same answer; newest acceptable versions, but what the lock holds where it still fits.
+//! Same inputs, same answer; newest acceptable versions, but what the lock holds where it still
+//! fits. [`Wanted`] is what the solve takes of an image, [`Resolution`] what later stages take of
+//! the answer.
 
+mod bases;
+mod choose;
+mod explain;
+mod problem;
+mod propose;
+mod render;
 mod resolution;
+mod solve;
+mod spec;
+mod storage;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
+pub use bases::{BaseChoice, base_choices};
+pub use choose::resolve;
 pub use resolution::{
     AptPackage, AptRepository, BaseOrigin, PassedOver, Reason, RenderedFile, Resolution, ResolvedApp,
     ResolvedBase,
 };
+pub use spec::wanted;
+pub use storage::StorageNeed;
 pub use wanted::{BaseFacts, Given, Preferences, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
 
 pub use crate::text::{Requirement, Version};

@@ -66,11 +66,11 @@ pub struct BaseFacts {
 /// `app nginx ^1.26 { port = 8080 }`
 #[derive(Debug, Clone)]
 pub struct WantedApp {
+    /// The whole statement.
+    pub span: Span,
     pub name: Spanned<String>,
     pub requirement: Option<Spanned<Requirement>>,
     pub options: Vec<WantedOption>,
-    /// Just behind the statement: where `{ … }` would go, or before the `}` that closes it.
-    pub insert_option: Option<Span>,
 }
 
 /// `port = 8080`

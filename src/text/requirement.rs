@@ -129,6 +129,15 @@ impl Requirement {
         self.comparators.is_empty()
     }
 
+    /// The one version that a requirement such as `13` or `=1.26.3` names.
+    #[must_use]
+    pub fn named(&self) -> Option<&Version> {
+        match self.comparators.as_slice() {
+            [one] if matches!(one.op, Op::Prefix | Op::Exact) => Some(&one.version),
+            _ => None,
+        }
+    }
+
     /// The requirement as it was written; empty if every version will do.
     #[must_use]
     pub fn as_str(&self) -> &str {
