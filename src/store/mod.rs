@@ -23,6 +23,7 @@ mod facts;
 mod file_digest;
 mod layer;
 mod scratch;
+mod project;
 mod work;
 
 use std::io;
@@ -35,6 +36,7 @@ pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
 pub use scratch::Scratch;
+pub use project::ProjectFolder;
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.

@@ -1,0 +1,151 @@
+//! The project's folder on disk, behind the compiler's one door to files.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::check::{FileEntry, FileError, FileKind, Files};
+
+/// A folder nothing outside of which is read, whatever links inside it say.
+#[derive(Debug, Clone)]
+pub struct ProjectFolder {
+    /// Without links, so that what links resolve to can be compared with it.
+    root: PathBuf,
+}
+
+impl ProjectFolder {
+    /// The project in `folder`, which must exist.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self { root: folder.canonicalize()? })
+    }
+
+    /// The folder's own path, absolute and without links.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a project-relative path really is.
+    fn resolve(&self, path: &str) -> Result<PathBuf, FileError> {
+        if path.contains('\0') {
+            return Err(FileError::Unreadable("its name holds a NUL character".into()));
+        }
+        let real = self.root.join(path).canonicalize().map_err(|error| reason(&error))?;
+        if real.starts_with(&self.root) { Ok(real) } else { Err(FileError::Outside) }
+    }
+}
+
+fn reason(error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::NotFound,
+        _ => FileError::Unreadable(error.to_string()),
+    }
+}
+
+fn kind(metadata: &fs::Metadata) -> FileKind {
+    if metadata.is_dir() {
+        FileKind::Folder
+    } else if metadata.is_file() {
+        FileKind::File { size: metadata.len(), executable: metadata.permissions().mode() & 0o100 != 0 }
+    } else {
+        FileKind::Other
+    }
+}
+
+impl Files for ProjectFolder {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
+        let real = self.resolve(path)?;
+        // A pipe must not hold up a check: it is opened without waiting, and then refused.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(real)
+            .map_err(|error| reason(&error))?;
+        match kind(&file.metadata().map_err(|error| reason(&error))?) {
+            FileKind::File { size, .. } if size > limit => return Err(FileError::TooLarge),
+            FileKind::File { .. } => {}
+            FileKind::Folder => return Err(FileError::Unreadable("it is a folder".into())),
+            _ => return Err(FileError::Unreadable("it is not a regular file".into())),
+        }
+        // The size may be a lie, as in /proc, or change while reading.
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+        if bytes.len() as u64 > limit { Err(FileError::TooLarge) } else { Ok(bytes) }
+    }
+
+    fn kind(&self, path: &str) -> Result<FileKind, FileError> {
+        Ok(kind(&fs::metadata(self.resolve(path)?).map_err(|error| reason(&error))?))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError> {
+        let real = self.resolve(path)?;
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(real).map_err(|error| reason(&error))? {
+            let entry = entry.map_err(|error| reason(&error))?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                FileError::Unreadable(format!("the name {} in it is not UTF-8", name.display()))
+            })?;
+            let metadata = entry.metadata().map_err(|error| reason(&error))?;
+            let kind = if metadata.is_symlink() {
+                let target = fs::read_link(entry.path()).map_err(|error| reason(&error))?;
+                FileKind::Symlink { target: target.to_string_lossy().into_owned() }
+            } else {
+                kind(&metadata)
+            };
+            entries.push(FileEntry { name, kind });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn project() -> (tempfile::TempDir, ProjectFolder) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("project/site")).unwrap();
+        fs::write(folder.path().join("outside"), "private").unwrap();
+        fs::write(folder.path().join("project/site/index.html"), "hello").unwrap();
+        let project = ProjectFolder::open(&folder.path().join("project")).unwrap();
+        (folder, project)
+    }
+
+    #[test]
+    fn reads_what_is_inside() {
+        let (_folder, project) = project();
+        assert_eq!(project.read("site/index.html", 5), Ok(b"hello".to_vec()));
+        assert_eq!(project.read("site/index.html", 4), Err(FileError::TooLarge));
+        assert_eq!(project.read("nothing", 9), Err(FileError::NotFound));
+        assert_eq!(project.read("site/index.html/x", 9), Err(FileError::NotFound));
+        assert_eq!(project.kind("site"), Ok(FileKind::Folder));
+        assert_eq!(project.list("").unwrap()[0].name, "site");
+    }
+
+    #[test]
+    fn nothing_outside_is_read_by_any_way() {
+        let (folder, project) = project();
+        let root = folder.path();
+        symlink("../outside", root.join("project/link")).unwrap();
+        symlink(root, root.join("project/up")).unwrap();
+        symlink("site", root.join("project/inside")).unwrap();
+        for path in ["../outside", "link", "up/outside", "site/../../outside", "/etc/passwd"] {
+            assert_eq!(project.read(path, 99), Err(FileError::Outside), "{path}");
+            assert_eq!(project.kind(path), Err(FileError::Outside), "{path}");
+        }
+        assert_eq!(project.list("up"), Err(FileError::Outside));
+        assert_eq!(project.read("inside/index.html", 99), Ok(b"hello".to_vec()), "a link that stays inside");
+    }
+
+    #[test]
+    fn a_pipe_holds_nothing_up() {
+        let (folder, project) = project();
+        nix::unistd::mkfifo(&folder.path().join("project/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(project.read("pipe", 9), Err(FileError::Unreadable(_))));
+        assert_eq!(project.kind("pipe"), Ok(FileKind::Other));
+    }
+}
