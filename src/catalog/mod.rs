@@ -11,6 +11,7 @@ mod fields;
 mod load;
 mod model;
 mod option;
+mod project;
 mod template;
 mod yaml;
 
@@ -23,6 +24,7 @@ pub use model::{
     AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,
     OptionValue, Os, OsSupport, Repository, Require, Tier,
 };
+pub use project::load_project;
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};
 
 pub(crate) use app::check_path;

@@ -68,6 +68,7 @@ registry! {
     APPS_CLASH = "E0312": "two applications cannot be in one image";
     SOLVE_BUDGET = "E0313": "the search for a solution was given up";
     STORAGE_TOO_SMALL = "E0314": "the disk is too small for what goes on it";
+    CATALOG_FOLDER = "E0329": "a catalogue folder or file cannot be read";
     CATALOG_YAML = "E0330": "the catalogue file is not YAML of the expected kind";
     CATALOG_UNKNOWN_KEY = "E0331": "the catalogue format has no such key";
     CATALOG_MISSING_KEY = "E0332": "a key is missing in the catalogue file";

@@ -8,6 +8,7 @@ mod bases;
 mod choose;
 mod explain;
 mod problem;
+mod project;
 mod propose;
 mod render;
 mod resolution;
@@ -20,6 +21,7 @@ mod wanted;
 
 pub use bases::{BaseChoice, base_choices};
 pub use choose::resolve;
+pub use project::{ResolvedProject, resolve_project};
 pub use resolution::{
     AptPackage, AptRepository, BaseOrigin, PassedOver, Reason, RenderedFile, Resolution, ResolvedApp,
     ResolvedBase,

@@ -1,0 +1,75 @@
+//! All images of a project, each after the image it is based on.
+
+use std::collections::BTreeMap;
+
+use super::{BaseFacts, Preferences, Resolution, resolve, wanted};
+use crate::catalog::Catalog;
+use crate::check::{BaseSource, ImageSpec, Spec};
+use crate::diagnostic::Diagnostic;
+
+/// What the images of a project resolved to.
+#[derive(Debug, Default)]
+pub struct ResolvedProject {
+    /// By image name; images that are wrong, or whose base image is, are missing.
+    pub images: BTreeMap<String, Resolution>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Resolves every image that was understood. `preferences` are asked for by image name; `facts`
+/// about a `base file` or `base url` by the name as written, if anybody has looked into it.
+pub fn resolve_project(
+    spec: &Spec,
+    catalog: &Catalog,
+    preferences: impl Fn(&str) -> Preferences,
+    facts: impl Fn(&str) -> Option<BaseFacts>,
+) -> ResolvedProject {
+    let mut project = ResolvedProject::default();
+    let mut waiting: Vec<&ImageSpec> = spec.images.iter().filter(|image| image.resolvable).collect();
+    // Each round takes the images whose base is known; what is left then waits for one that is wrong.
+    loop {
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .partition(|image| parent(image).is_none_or(|parent| project.images.contains_key(parent)));
+        if ready.is_empty() {
+            break;
+        }
+        for image in ready {
+            let known = match (&image.base.source, parent(image)) {
+                (_, Some(parent)) => {
+                    spec.image(parent).zip(project.images.get(parent)).map(|(spec, r)| built(spec, r))
+                }
+                (BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. }, None) => {
+                    facts(&name.value)
+                }
+                _ => None,
+            };
+            let name = &image.name.value;
+            match resolve(&wanted(image, known), catalog, &preferences(name)) {
+                Ok(resolution) => _ = project.images.insert(name.clone(), resolution),
+                Err(diagnostics) => project.diagnostics.extend(diagnostics),
+            }
+        }
+        waiting = rest;
+    }
+    project
+}
+
+fn parent(image: &ImageSpec) -> Option<&str> {
+    match &image.base.source {
+        BaseSource::Image { name } => Some(&name.value),
+        _ => None,
+    }
+}
+
+/// What is known of an image before it is built, for the images based on it.
+fn built(image: &ImageSpec, resolution: &Resolution) -> BaseFacts {
+    let size = image.min_storage.map(|size| size.value.bytes());
+    BaseFacts {
+        os: resolution.os.clone(),
+        arch: resolution.arch.clone(),
+        firmware: resolution.base.firmware.clone(),
+        virtual_size: size.or(resolution.base.virtual_size),
+        used: resolution.base.used,
+        user: image.user.as_ref().map(|user| user.value.clone()).or_else(|| resolution.base.user.clone()),
+    }
+}
