@@ -1,1 +1,9 @@
 //! The grammar: the only place that knows pest. Parse, recover, `Ast`, fmt.
+
+mod ast;
+mod parse;
+
+pub use ast::{
+    Ast, Body, Entry, Heredoc, Item, List, Open, Operand, OperandKind, OptionItem, Options, Statement,
+};
+pub use parse::parse;
