@@ -1,16 +1,44 @@
 //! `Ast` to `Spec`: what the file means, without a catalogue, a network or a clock.
+//!
+//! `load` reads and parses the files, `shape` reports broken tokens and brackets, `image` and its
+//! neighbours read the statements, `script` looks into user scripts. Each adds diagnostics; none
+//! ever stops the others. A statement whose tokens are broken is still read, so that later
+//! statements find it, but in silence: one defect, one message.
 
+mod contents;
 mod files;
+mod image;
+mod load;
 mod names;
+mod operands;
+mod outputs;
+mod params;
+mod paths;
+mod script;
+mod shape;
+mod shell;
+mod silence;
 mod size;
 mod spec;
+mod statements;
+mod steps;
+mod typed;
+mod value;
+
+use std::collections::{HashMap, HashSet};
 
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
+pub use load::FILE_LIMIT;
+pub use script::SCRIPT_LIMIT;
 pub use size::{Size, parse_duration};
 pub use spec::*;
+pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 
-use crate::diagnostic::Diagnostic;
-use crate::text::Sources;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::syntax::{Item, OperandKind, Statement};
+use crate::text::{SourceId, Sources, Span, Spanned};
+use image::{Flat, Profile, Profiles};
+use operands::Operands;
 
 /// `--set NAME=VALUE`, in the order given.
 pub type Settings = [(String, String)];
@@ -35,6 +63,214 @@ impl Checked {
 /// Checks the ImageFile at `entry`, a path relative to the project's folder as `files` serves it.
 /// Every text looked at is added to `sources`.
 pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settings) -> Checked {
-    let _ = (entry, sources, files, set);
-    Checked::default()
+    let mut checker = Checker {
+        sources,
+        files,
+        out: Vec::new(),
+        muted: 0,
+        broken: HashSet::new(),
+        swallowed: false,
+        params: params::Params::new(),
+        scope: params::Scope::default(),
+        folders: HashMap::new(),
+        used_profiles: HashSet::new(),
+        claimed: HashMap::new(),
+        script_sources: HashMap::new(),
+        pending: Vec::new(),
+    };
+    let project = checker.load(entry);
+    let spec = checker.project(&project, set);
+    let diagnostics = silence::settle(checker.out, checker.sources);
+    Checked { spec, diagnostics }
+}
+
+/// The state of one check.
+struct Checker<'a> {
+    sources: &'a mut Sources,
+    files: &'a dyn Files,
+    out: Vec<Diagnostic>,
+    /// Above 0: what is found now follows from something already reported.
+    muted: u32,
+    /// Statements about which something was said that makes their meaning doubtful.
+    broken: HashSet<Span>,
+    /// A heredoc without an end took in the rest of a file.
+    swallowed: bool,
+    params: params::Params,
+    scope: params::Scope,
+    /// The folder of each ImageFile.
+    folders: HashMap<SourceId, String>,
+    used_profiles: HashSet<String>,
+    /// Names that must be unique in the image being read: by statement and name, with the `use`
+    /// that brought them.
+    claimed: HashMap<(&'static str, String), (Span, Option<Span>)>,
+    script_sources: HashMap<String, (SourceId, Vec<u8>)>,
+    /// Scripts to look into when their image is complete.
+    pending: Vec<script::Pending>,
+}
+
+impl Checker<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if self.muted == 0 {
+            self.out.push(diagnostic);
+        }
+    }
+
+    fn errors(&self) -> usize {
+        self.out.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    /// Reads a statement's operands; in silence if its tokens are broken.
+    fn statement_scope<'s, T>(
+        &mut self,
+        statement: &'s Statement,
+        read: impl FnOnce(&mut Self, &mut Operands<'s>) -> T,
+    ) -> T {
+        let silent = u32::from(self.broken.contains(&statement.span));
+        self.muted += silent;
+        let result = read(self, &mut Operands::new(statement));
+        self.muted -= silent;
+        result
+    }
+
+    fn project(&mut self, project: &load::Project, set: &Settings) -> Spec {
+        self.swallowed = project.units.iter().any(|unit| unit.shape.swallowed);
+        for unit in &project.units {
+            self.placement(&unit.ast.items, true);
+        }
+        let statements = || {
+            project.units.iter().flat_map(|unit| &unit.ast.items).filter_map(|item| match item {
+                Item::Statement(statement) => Some(statement),
+                _ => None,
+            })
+        };
+        let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
+            statements().filter(|statement| checker.keyword(statement) == wanted).collect()
+        };
+        let params = of(self, "param");
+        self.params(params.into_iter(), set);
+        let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), images: Vec::new() };
+        let profile_statements = of(self, "profile");
+        let profiles = self.profiles(&profile_statements);
+        let mut names: HashMap<String, Span> = HashMap::new();
+        let image_statements = of(self, "image");
+        for statement in &image_statements {
+            let name = self.head(statement);
+            let doubtful_name = name.is_none();
+            let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
+            if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
+                self.twice(&format!("the image `{}` is declared", shape::short(&name.value)), name.span, first);
+            }
+            names.entry(name.value.clone()).or_insert(name.span);
+            let mut flat = Flat::default();
+            match &statement.body {
+                Some(body) => self.flatten(&body.items, &profiles, &mut flat),
+                None => flat.doubtful = true,
+            }
+            self.claimed.clear();
+            let image = if doubtful_name {
+                // Its name is missing, which has been said; what follows from that is silent.
+                let image = self.image(Spanned::new("image".into(), name.span), flat);
+                ImageSpec { resolvable: false, ..image }
+            } else {
+                self.image(name, flat)
+            };
+            spec.images.push(image);
+        }
+        self.unused_profiles(&profile_statements, &profiles);
+        self.base_images(&spec.images);
+        self.outputs_collide(&spec.images);
+        if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
+            self.no_image(project);
+        }
+        self.unused_params();
+        spec
+    }
+
+    /// The keyword of a statement; a misspelt one with a block counts as what it was meant to be.
+    fn keyword(&self, statement: &Statement) -> &str {
+        let written = self.slice(statement.keyword);
+        if statement.body.is_some() && statements::statement(written).is_none() {
+            return crate::text::nearest(written, ["image", "profile"]).unwrap_or("image");
+        }
+        written
+    }
+
+    fn catalogs(&mut self, statements: Vec<&Statement>) -> Vec<Spanned<String>> {
+        let mut folders = Vec::new();
+        for statement in statements {
+            let folder = self.statement_scope(statement, |checker, operands| {
+                let text = checker.scalar(operands, "a folder in quotes")?;
+                checker.finish(operands);
+                let path = checker.project_path(text)?;
+                if !matches!(checker.kind_of(&path)?, FileKind::Folder) {
+                    checker.misfit(codes::WRONG_KIND, path.span, &path.value, "a folder", "`catalog` takes a folder of YAML files");
+                    return None;
+                }
+                Some(path)
+            });
+            folders.extend(folder);
+        }
+        folders
+    }
+
+    fn profiles<'s>(&mut self, statements: &[&'s Statement]) -> Profiles<'s> {
+        let mut profiles = Profiles::new();
+        for &statement in statements {
+            let Some(name) = self.head(statement) else { continue };
+            if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
+                self.twice(&format!("the profile `{}` is declared", shape::short(&name.value)), name.span, first);
+                continue;
+            }
+            profiles.insert(name.value.clone(), Profile { name: name.span, statement });
+        }
+        profiles
+    }
+
+    /// Profiles that no image uses are still checked, as if one did.
+    fn unused_profiles(&mut self, statements: &[&Statement], profiles: &Profiles<'_>) {
+        let mut unused: Vec<(String, Span)> = profiles
+            .iter()
+            .filter(|(name, _)| !self.used_profiles.contains(*name))
+            .map(|(name, profile)| (name.clone(), profile.name))
+            .collect();
+        unused.sort_by_key(|(_, span)| *span);
+        for (name, span) in unused {
+            let Some(statement) = statements.iter().find(|statement| profiles.get(&name).is_some_and(|p| std::ptr::eq(p.statement, **statement))) else {
+                continue;
+            };
+            let mut flat = Flat::default();
+            flat.doubtful = true;
+            if let Some(body) = &statement.body {
+                self.flatten(&body.items, profiles, &mut flat);
+            }
+            self.claimed.clear();
+            self.image(Spanned::new("profile".into(), span), flat);
+            self.report(
+                Diagnostic::new(codes::UNUSED_PROFILE, format!("no image uses the profile `{}`", shape::short(&name)))
+                    .label(span, "never used")
+                    .help(format!("write `use {}` in an image, or remove it", shape::short(&name))),
+            );
+        }
+    }
+
+    fn no_image(&mut self, project: &load::Project) {
+        let Some(unit) = project.units.first() else { return };
+        let text = &self.sources.get(unit.ast.source).text;
+        let (message, end) = if text.trim().is_empty() {
+            ("the file is empty", u32::from(!text.is_empty()))
+        } else {
+            ("the file declares no image", text.find('\n').unwrap_or(text.len()).try_into().unwrap_or(0))
+        };
+        self.report(
+            Diagnostic::new(codes::NO_IMAGE, message)
+                .label(Span::new(unit.ast.source, 0, end), "an `image` is missing")
+                .help("write `image \"web\" {`, then `os linux debian 13`, then `}`; `imgfile init` writes a first file"),
+        );
+    }
+}
+
+/// Whether the operand could name something, for callers that look at a tree themselves.
+#[must_use]
+pub fn is_text(kind: &OperandKind) -> bool {
+    matches!(kind, OperandKind::Word | OperandKind::String | OperandKind::Param)
 }

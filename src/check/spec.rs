@@ -65,6 +65,39 @@ pub struct ImageSpec {
     pub network: Network,
 }
 
+impl ImageSpec {
+    /// An image of which nothing but the name is known.
+    #[must_use]
+    pub fn new(name: Spanned<String>) -> Self {
+        let span = name.span;
+        Self {
+            name,
+            resolvable: false,
+            description: None,
+            os: None,
+            arch: Spanned::new(Arch::default(), span),
+            base: Base { span, source: BaseSource::Auto, upgrade: false, firmware: None },
+            min_storage: None,
+            packages: Vec::new(),
+            removed_packages: Vec::new(),
+            apps: Vec::new(),
+            env: Vec::new(),
+            secrets: Vec::new(),
+            accounts: Vec::new(),
+            user: None,
+            steps: Vec::new(),
+            services: Vec::new(),
+            kernel_args: Vec::new(),
+            machine: MachineSize::default(),
+            cleanup: Cleanup::default(),
+            tests: Vec::new(),
+            labels: Vec::new(),
+            outputs: Vec::new(),
+            network: Network::default(),
+        }
+    }
+}
+
 /// `os TYPE DISTRO [REQ]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Os {
@@ -238,7 +271,6 @@ pub struct Account {
     pub sudo: bool,
     pub shell: Option<Spanned<String>>,
     pub uid: Option<Spanned<u32>>,
-    pub gid: Option<Spanned<u32>>,
     /// Lines for `authorized_keys`.
     pub ssh_keys: Vec<Spanned<String>>,
     /// A crypt(3) hash, such as `$y$…`.
@@ -286,7 +318,7 @@ pub struct CopySpec {
 pub enum CopySource {
     /// A file of the project.
     File { path: Spanned<String> },
-    /// The contents of a folder of the project ([`super::walk`] lists them).
+    /// The contents of a folder of the project.
     Folder { path: Spanned<String> },
     /// A heredoc's text.
     Inline { text: Spanned<String> },

@@ -54,6 +54,60 @@ macro_rules! registry {
 
 registry! {
     NOT_UTF8 = "E0101": "the file is not UTF-8 text";
+    BYTE_ORDER_MARK = "E0102": "the file starts with a byte-order mark";
+    UNEXPECTED = "E0103": "something stands where something else is expected";
+    STRING_NOT_CLOSED = "E0104": "a quoted text or `${…}` is not closed";
+    BAD_ESCAPE = "E0105": "a backslash stands before something that is no escape";
+    SINGLE_QUOTES = "E0106": "text is in single quotes";
+    COMMENT_STYLE = "E0107": "a comment does not start with `#`";
+    HEREDOC_NOT_CLOSED = "E0108": "a heredoc has no end";
+    HEREDOC_MARKER = "E0109": "a heredoc's marker is not written as the language has it";
+    HEREDOC_TAG_INSIDE = "E0110": "a heredoc's tag is used again inside it";
+    BLOCK_NOT_CLOSED = "E0111": "a block or options in braces are not closed";
+    BLOCK_NOT_OPENED = "E0112": "a block is not opened on its statement's line";
+    STRAY_CLOSE = "E0113": "a `}` closes nothing";
+    EQUALS_SIGN = "E0114": "an `=` is missing or too much";
+    LIST = "E0115": "a list's brackets or commas are wrong";
+    OPTION_PAIR = "E0116": "an option is not `key = value`";
+    MISSING_OPERAND = "E0117": "a statement lacks something it needs";
+    UNKNOWN_STATEMENT = "E0118": "there is no such statement";
+    MISPLACED_STATEMENT = "E0119": "a statement stands where it does not belong";
+    NO_IMAGE = "E0120": "the file declares no image";
+    UNREADABLE = "E0121": "a file cannot be read";
+    NEEDS_QUOTES = "E0122": "something needs quotes";
+    MISSING_STATEMENT = "E0201": "an image lacks a statement it needs";
+    GIVEN_TWICE = "E0202": "a statement that is allowed once is given twice";
+    DUPLICATE_NAME = "E0203": "a name is used twice";
+    UNKNOWN_OPTION = "E0204": "a statement has no such option";
+    NOT_A_SIZE = "E0205": "a value is not a size";
+    NOT_A_DURATION = "E0206": "a value is not a duration";
+    NOT_A_MODE = "E0207": "a value is not a file mode";
+    NOT_A_VERSION = "E0208": "a value is not a version requirement";
+    NOT_A_NUMBER = "E0209": "a value is not a number, or out of range";
+    NOT_A_CHOICE = "E0210": "a value is not one of the words that are known here";
+    BAD_NAME = "E0211": "a name has characters or a length that it cannot have";
+    OUTPUT_NAME = "E0212": "an output needs another name";
+    OUTPUTS_COLLIDE = "E0213": "two outputs would be the same file";
+    BAD_PATH = "E0214": "a path cannot be used as it is";
+    OUTSIDE_PROJECT = "E0215": "a path leaves the project's folder";
+    NOT_FOUND = "E0216": "a file or folder does not exist";
+    NO_SHEBANG = "E0217": "a script does not say what runs it";
+    SCRIPT_ENCODING = "E0218": "a script has a byte-order mark or Windows line ends";
+    UNKNOWN_PARAM = "E0219": "there is no such param";
+    PARAM_VALUE = "E0220": "a param has no value, or one of another type";
+    UNKNOWN_SETTING = "E0221": "`--set` names no param";
+    UNKNOWN_PROFILE = "E0222": "there is no such profile";
+    PROFILES_CLASH = "E0223": "two profiles of one image say different things";
+    INCLUDE_CYCLE = "E0224": "files or profiles include one another in a circle";
+    UNKNOWN_IMAGE = "E0225": "`base image` names no image of the project";
+    IMAGE_CYCLE = "E0226": "an image is its own base";
+    NOT_SUPPORTED = "E0227": "something is not supported yet";
+    UNKNOWN_SECRET = "E0228": "a script asks for a secret that is not declared";
+    NOT_A_DIGEST = "E0229": "a value is not a sha256";
+    NOT_A_URL = "E0230": "a value is not a web address";
+    NOT_A_PACKAGE = "E0231": "a value is not a package";
+    OPTION_CONFLICT = "E0232": "options do not go together";
+    WRONG_KIND = "E0233": "a value is of another kind than its place takes";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -93,6 +147,16 @@ registry! {
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";
+    UNUSED_PARAM = "W0201": "a param is never used";
+    UNUSED_PROFILE = "W0202": "a profile is never used";
+    HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";
+    NO_ERREXIT = "W0204": "a script goes on after a failure";
+    SHELL_SYNTAX = "W0205": "a shell would not understand a script";
+    POINTLESS_SUDO = "W0206": "`sudo` in a script that is root already";
+    UNSET_VARIABLE = "W0207": "a script reads a variable that nothing sets";
+    MANY_SWITCHES = "W0208": "offline and booted scripts take turns";
+    UNUSED_SECRET = "W0209": "a secret is never handed out";
+    UNUSUAL_INTERPRETER = "W0210": "nothing brings a script's interpreter";
 }
 
 /// Title and page of a code given as text, such as by `imgfile explain E0101`.

@@ -115,6 +115,19 @@ impl Diagnostic {
         self
     }
 
+    /// Adds a fix of several edits, which belong together.
+    #[must_use]
+    pub fn fix_all<const N: usize>(
+        mut self,
+        applicability: Applicability,
+        title: impl Into<String>,
+        edits: [(Span, &str); N],
+    ) -> Self {
+        let edits = edits.into_iter().map(|(span, text)| Edit { span, text: text.into() }).collect();
+        self.fixes.push(Fix { title: title.into(), edits, applicability });
+        self
+    }
+
     /// The primary place.
     #[must_use]
     pub fn span(&self) -> Option<Span> {

@@ -34,6 +34,14 @@ impl Sources {
         id
     }
 
+    /// Puts a folder before every name, for a project that is not in the current folder.
+    pub fn prefix_names(&mut self, folder: &str) {
+        let folder = folder.trim_end_matches('/');
+        for file in &mut self.files {
+            file.name = format!("{folder}/{}", file.name);
+        }
+    }
+
     /// The file of `id`; an id from another `Sources` is a defect of the caller and panics.
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {

@@ -1,0 +1,361 @@
+//! What goes into an image beside scripts and copies: packages, applications, accounts, secrets,
+//! environment, services, kernel arguments, labels.
+
+use super::image::Placed;
+use super::operands::{Given, Operands, Text};
+use super::shape::short;
+use super::{
+    Account, App, AppOption, Checker, ImageSpec, KeyValue, Literal, Package, Secret, SecretSource, Service,
+    ServiceState,
+};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::{Operand, OperandKind};
+use crate::text::{Span, Spanned};
+
+impl Checker<'_> {
+    /// Options that the statement cannot do without.
+    pub(super) fn required_options<'s>(&mut self, operands: &mut Operands<'s>, known: &'static [&'static str]) -> Option<Given<'s>> {
+        if !matches!(operands.peek(), Some(Operand { kind: OperandKind::Options(_), .. })) {
+            let keyword = self.slice(operands.statement.keyword).to_owned();
+            if operands.peek().is_none() && !operands.failed {
+                operands.failed = true;
+                let gap = operands.gap();
+                let example = super::statements::statement(&keyword).map_or("", |info| info.example);
+                self.report(
+                    Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs options"))
+                        .label(gap, "options belong here")
+                        .help(format!("for example `{example}`")),
+                );
+            }
+            self.finish(operands);
+            return None;
+        }
+        Some(self.options(operands, known))
+    }
+
+    /// Whether a name that must be unique in an image may be taken. The image's own wins over a
+    /// profile's; answers the place of an earlier one to replace.
+    fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: Placed<'_>) -> bool {
+        let key = (kind, name.to_owned());
+        let Some(&(first, used)) = self.claimed.get(&key) else {
+            self.claimed.insert(key, (span, placed.used));
+            return true;
+        };
+        match (used, placed.used) {
+            (None, Some(_)) => false,
+            (Some(_), None) => {
+                self.claimed.insert(key, (span, None));
+                true
+            }
+            (Some(one), Some(two)) if one != two => {
+                self.report(
+                    Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{kind} {}`", short(name)))
+                        .label(span, "said here")
+                        .label(first, "and here")
+                        .label(one, "used here")
+                        .label(two, "used here")
+                        .help(format!("write `{kind} {}` in the image itself, which wins over profiles", short(name))),
+                );
+                false
+            }
+            _ => {
+                self.twice(&format!("`{kind} {}` is given", short(name)), span, first);
+                false
+            }
+        }
+    }
+
+    pub(super) fn packages(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let (list, span) = self.list(operands, "a list of packages, such as `[\"jq\", \"curl\"]`")?;
+        let texts: Vec<Text> = list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
+        let given = self.options(operands, &["remove"]);
+        let packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
+        let removing = match given.value("remove") {
+            Some(Operand { kind: OperandKind::List(_), .. }) => {
+                let texts = self.texts_option(&given, "remove", "a package's name");
+                let removed: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
+                image.removed_packages.extend(removed);
+                false
+            }
+            Some(_) => self.boolean_option(&given, "remove").is_some_and(|value| value.value),
+            None => false,
+        };
+        if list.elements().next().is_none() && given.value("remove").is_none() && list.close.is_some() {
+            self.report(
+                Diagnostic::new(codes::NOT_A_PACKAGE, "this list of packages is empty").label(span, "names no package").help("remove the statement, or name packages"),
+            );
+        }
+        if removing {
+            image.removed_packages.extend(packages);
+        } else {
+            image.packages.extend(packages);
+        }
+        for removed in &image.removed_packages {
+            if let Some(wanted) = image.packages.iter().find(|package| package.name == removed.name) {
+                let (removed, wanted) = (removed.clone(), wanted.span);
+                self.report(
+                    Diagnostic::new(codes::OPTION_CONFLICT, format!("`{}` is both wanted and removed", short(&removed.name)))
+                        .label(removed.span, "removed here")
+                        .label(wanted, "wanted here"),
+                );
+                break;
+            }
+        }
+        Some(())
+    }
+
+    fn package(&mut self, text: Text) -> Option<Package> {
+        let (name, version) = match text.value.split_once('=') {
+            Some((name, version)) => (name, Some(version)),
+            None => (text.value.as_str(), None),
+        };
+        let version_fine = version.is_none_or(|version| {
+            version.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b'~' | b':'))
+        });
+        if super::names::is_package(name) && version_fine {
+            return Some(Package { span: text.span, name: name.to_owned(), version: version.map(str::to_owned) });
+        }
+        let help = if text.value.contains(char::is_whitespace) {
+            "each package is a value of its own: `[\"jq\", \"curl\"]`"
+        } else {
+            "write a name, `\"jq\"`, or a name and the exact version, `\"kubelet=1.36.1-1.1\"`"
+        };
+        self.misfit(codes::NOT_A_PACKAGE, text.span, &text.value, "a package", help);
+        None
+    }
+
+    pub(super) fn app(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let name = self.scalar(operands, "the name of an application, such as `nginx`")?;
+        let name = self.name(name, "an application's name", super::names::is_identifier, "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first")?;
+        let version = self.requirement(operands, &name.value);
+        let given = self.options(operands, &[]);
+        let mut options = Vec::new();
+        for (key, entry) in given.entries {
+            let Some(value) = entry.value.as_ref().and_then(|value| self.literal(value)) else { continue };
+            options.push(AppOption { key: Spanned::new(key, entry.key.span), value });
+        }
+        if !self.claim("app", &name.value, name.span, placed) {
+            return None;
+        }
+        image.apps.retain(|app| app.name.value != name.value);
+        image.apps.push(App { span: operands.statement.span, name, version, options });
+        Some(())
+    }
+
+    fn literal(&mut self, operand: &Operand) -> Option<Spanned<Literal>> {
+        let value = match &operand.kind {
+            OperandKind::List(list) => {
+                let elements: Vec<&Operand> = list.elements().collect();
+                Literal::List(elements.into_iter().filter_map(|element| self.literal(element)).collect())
+            }
+            _ => Literal::Text(self.scalar_value(operand, "a value or a list")?.value),
+        };
+        Some(Spanned::new(value, operand.span))
+    }
+
+    pub(super) fn account(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let name = self.scalar(operands, "the name of an account")?;
+        let name = self.account_name(name)?;
+        let given = self.options(operands, &["groups", "sudo", "shell", "uid", "ssh_keys", "password_hash"]);
+        let groups = self.texts_option(&given, "groups", "a group's name");
+        let groups = groups.into_iter().filter_map(|group| self.account_name(group)).collect();
+        let sudo = self.boolean_option(&given, "sudo").is_some_and(|value| value.value);
+        let shell = given.value("shell").and_then(|operand| {
+            let text = self.scalar_value(operand, "a path, such as `/bin/bash`")?;
+            self.image_path(text)
+        });
+        let uid = self.integer_option(&given, "uid", 1..=60_000);
+        let keys = self.texts_option(&given, "ssh_keys", "a public key");
+        let ssh_keys = keys.into_iter().filter_map(|key| self.ssh_key(key)).collect();
+        let password_hash = given.value("password_hash").and_then(|operand| {
+            let text = self.scalar_value(operand, "a password's hash")?;
+            let hash = text.value.starts_with('$') && text.value.matches('$').count() >= 3;
+            let clean = !text.value.contains([':', '\n']);
+            if hash && clean || matches!(text.value.as_str(), "!" | "*") {
+                return Some(text.spanned());
+            }
+            self.report(
+                Diagnostic::new(codes::BAD_NAME, "this is not a password's hash")
+                    .label(text.span, "expected something like `$y$j9T$…`")
+                    .help("make one with `mkpasswd`; a password itself never belongs into an ImageFile"),
+            );
+            None
+        });
+        if name.value == "root" && (given.value("uid").is_some() || given.value("sudo").is_some()) {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "`root` is there already, with user id 0 and all rights")
+                    .label(name.span, "takes `ssh_keys`, `password_hash` and `shell` only"),
+            );
+        }
+        if !self.claim("account", &name.value, name.span, placed) {
+            return None;
+        }
+        image.accounts.retain(|account| account.name.value != name.value);
+        image.accounts.push(Account { name, groups, sudo, shell, uid, ssh_keys, password_hash });
+        Some(())
+    }
+
+    fn ssh_key(&mut self, text: Text) -> Option<Spanned<String>> {
+        let mut words = text.value.split_whitespace();
+        let kind = words.next().unwrap_or_default();
+        let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-");
+        let body = words.next().unwrap_or_default();
+        if known && body.len() > 16 && body.starts_with("AAAA") && !text.value.contains('\n') {
+            return Some(text.spanned());
+        }
+        let private = text.value.contains("PRIVATE KEY");
+        self.report(
+            Diagnostic::new(codes::BAD_NAME, if private { "this is a private key" } else { "this is not a public ssh key" })
+                .label(text.span, "expected a line such as `ssh-ed25519 AAAA… name`")
+                .help("take the line from the `.pub` file"),
+        );
+        None
+    }
+
+    pub(super) fn user(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let name = self.scalar(operands, "the name of an account")?;
+        self.finish(operands);
+        image.user = self.account_name(name);
+        Some(())
+    }
+
+    fn key_value(&mut self, operands: &mut Operands<'_>, what: &str) -> Option<(Text, Text)> {
+        let key = self.scalar(operands, what)?;
+        self.equals(operands);
+        let value = self.scalar(operands, "a value")?;
+        self.finish(operands);
+        Some((key, value))
+    }
+
+    pub(super) fn env(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
+        let key = self.env_key(key)?;
+        if !self.claim("env", &key.value, key.span, placed) {
+            return None;
+        }
+        image.env.retain(|known| known.key.value != key.value);
+        image.env.push(KeyValue { key, value: value.spanned() });
+        Some(())
+    }
+
+    pub(super) fn env_key(&mut self, key: Text) -> Option<Spanned<String>> {
+        let key = self.variable_name(key)?;
+        if key.value.starts_with("IMAGEFILE_") {
+            self.report(
+                Diagnostic::new(codes::BAD_NAME, format!("names that start with `IMAGEFILE_` are set by the build, `{}` too", short(&key.value)))
+                    .label(key.span, "this name is taken"),
+            );
+            return None;
+        }
+        Some(key)
+    }
+
+    pub(super) fn label(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let (key, value) = self.key_value(operands, "a name and a value, such as `team = \"web\"`")?;
+        let key = self.name(key, "a label's name", super::names::is_identifier, "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first")?;
+        if !self.claim("label", &key.value, key.span, placed) {
+            return None;
+        }
+        image.labels.retain(|known| known.key.value != key.value);
+        image.labels.push(KeyValue { key, value: value.spanned() });
+        Some(())
+    }
+
+    pub(super) fn secret(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let name = self.scalar(operands, "a name, such as `token`")?;
+        let name = self.name(name, "a secret's name", super::names::is_identifier, "letters, digits, `.`, `_` and `-`: it is a file name under /run/secrets")?;
+        if !self.require(operands, "from") {
+            return None;
+        }
+        let source = if self.accept(operands, "env") {
+            let variable = self.scalar(operands, "a variable's name, such as `API_TOKEN`")?;
+            SecretSource::Env(self.variable_name(variable)?)
+        } else if self.accept(operands, "file") {
+            let path = self.scalar(operands, "a path in quotes")?;
+            SecretSource::File(self.machine_path(path)?)
+        } else {
+            self.scalar_mismatch(operands, "`env VARIABLE` or `file \"PATH\"`");
+            return None;
+        };
+        self.finish(operands);
+        if !self.claim("secret", &name.value, name.span, placed) {
+            return None;
+        }
+        image.secrets.retain(|known| known.name.value != name.value);
+        image.secrets.push(Secret { name, source });
+        Some(())
+    }
+
+    /// The next operand, whatever it is, is not what was expected.
+    pub(super) fn scalar_mismatch(&mut self, operands: &mut Operands<'_>, expected: &str) {
+        let keyword = self.slice(operands.statement.keyword).to_owned();
+        if std::mem::replace(&mut operands.failed, true) {
+            return;
+        }
+        let diagnostic = match operands.peek() {
+            Some(operand) => {
+                let found = short(self.slice(operand.span));
+                Diagnostic::new(codes::UNEXPECTED, format!("expected {expected}, found `{found}`")).label(operand.span, "not expected here")
+            }
+            None => Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs {expected}")).label(operands.gap(), "missing here"),
+        };
+        let example = super::statements::statement(&keyword).map_or("", |info| info.example);
+        self.report(diagnostic.help(format!("for example `{example}`")));
+    }
+
+    pub(super) fn service(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+        let name = self.scalar(operands, "the name of a service, such as `nginx`")?;
+        let name = self.name(name, "a unit's name", super::names::is_unit, "letters, digits, `:`, `-`, `_`, `.` and `@`")?;
+        let state = self.scalar(operands, "`enabled`, `disabled` or `masked`")?;
+        let meant = match state.value.as_str() {
+            "enable" | "on" | "start" | "started" => Some("enabled"),
+            "disable" | "off" | "stop" | "stopped" => Some("disabled"),
+            "mask" => Some("masked"),
+            _ => None,
+        };
+        let state = if let Some(meant) = meant {
+            operands.failed = true;
+            self.report(
+                Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is not a state of a service", state.value))
+                    .label(state.span, "expected `enabled`, `disabled` or `masked`")
+                    .help(format!("write `{meant}`"))
+                    .fix(Applicability::Safe, format!("write `{meant}`"), state.span, meant),
+            );
+            return None;
+        } else {
+            let states = [("enabled", ServiceState::Enabled), ("disabled", ServiceState::Disabled), ("masked", ServiceState::Masked)];
+            self.choice(&state, "a state of a service", &states)?
+        };
+        let given = self.options(operands, &["active"]);
+        let active = self.boolean_option(&given, "active");
+        if let Some(active) = active.filter(|active| active.value && state.value != ServiceState::Enabled) {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "only an enabled service can be expected to be active")
+                    .label(active.span, "asked for here")
+                    .label(state.span, "but not enabled"),
+            );
+        }
+        let active = active.map_or(state.value == ServiceState::Enabled, |active| active.value);
+        if !self.claim("service", &name.value, name.span, placed) {
+            return None;
+        }
+        image.services.retain(|known| known.name.value != name.value);
+        image.services.push(Service { span: operands.statement.span, name, state, active });
+        Some(())
+    }
+
+    pub(super) fn kernel_args(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let (list, _) = self.list(operands, "a list, such as `[\"quiet\"]`")?;
+        for element in list.elements() {
+            let Some(text) = self.scalar_value(element, "an argument of the kernel") else { continue };
+            if text.value.is_empty() || text.value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
+                self.misfit(codes::BAD_NAME, text.span, &text.value, "one argument of the kernel", "each argument is a value of its own, without blanks and quotes");
+                continue;
+            }
+            image.kernel_args.push(text.spanned());
+        }
+        self.finish(operands);
+        Some(())
+    }
+}

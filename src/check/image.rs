@@ -1,0 +1,491 @@
+//! One image: profiles merged in, every statement read into its [`ImageSpec`].
+
+use std::collections::{HashMap, HashSet};
+
+use super::operands::{Operands, enumerate};
+use super::params::Scope;
+use super::shape::short;
+use super::statements::{Times, statement};
+use super::{
+    Arch, Base, BaseSource, Checker, Cleanup, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
+};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::{Item, OperandKind, Statement};
+use crate::text::{Op, Requirement, Span, Spanned, nearest};
+
+/// A profile of the project.
+#[derive(Debug)]
+pub(super) struct Profile<'s> {
+    pub name: Span,
+    pub statement: &'s Statement,
+}
+
+pub(super) type Profiles<'s> = HashMap<String, Profile<'s>>;
+
+/// A statement of an image, with the `use` that brought it, if one did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed<'s> {
+    pub statement: &'s Statement,
+    /// The name in the `use`, in the image itself.
+    pub used: Option<Span>,
+}
+
+impl<'a> Checker<'a> {
+    /// The name of an `image` or `profile` and whatever is wrong with its head.
+    pub(super) fn head(&mut self, statement: &Statement) -> Option<Spanned<String>> {
+        let image = self.slice(statement.keyword) == "image";
+        let what = if image { "a name in quotes, such as `\"web\"`" } else { "a name, such as `hardened`" };
+        let name = self.statement_scope(statement, |checker, operands| {
+            let bare = operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
+            let name = checker.scalar(operands, what)?;
+            if let Some(span) = bare.filter(|_| image) {
+                operands.failed = true;
+                checker.report(
+                    Diagnostic::new(codes::NEEDS_QUOTES, "the name of an image is written in quotes")
+                        .label(span, "without quotes")
+                        .help(format!("write `\"{}\"`", short(&name.value)))
+                        .fix(Applicability::Safe, "put it in quotes", span, format!("\"{}\"", name.value)),
+                );
+            }
+            checker.finish(operands);
+            if !image {
+                return checker.name(name, "a profile's name", super::names::is_identifier, "letters, digits, `_`, `-` and `.`, a letter or digit first");
+            }
+            checker.image_name(name.spanned())
+        });
+        if statement.body.is_none() && !self.broken.contains(&statement.span) {
+            let end = statement.operands.last().map_or(statement.keyword, |operand| operand.span).after();
+            let keyword = self.slice(statement.keyword).to_owned();
+            self.report(
+                Diagnostic::new(codes::BLOCK_NOT_OPENED, format!("`{keyword}` has no block"))
+                    .label(end, "`{ … }` belongs here")
+                    .help(format!("write `{keyword} … {{`, the statements, and `}}` on a line of its own")),
+            );
+        }
+        name
+    }
+
+    fn image_name(&mut self, name: Spanned<String>) -> Option<Spanned<String>> {
+        let (bytes, chars) = (name.value.len(), name.value.chars().count());
+        let problem = if bytes == 0 {
+            "an image's name is empty".to_owned()
+        } else if bytes > 255 {
+            format!("an image's name has at most 255 bytes, this one has {bytes} ({chars} characters)")
+        } else if name.value.contains(char::is_control) {
+            "an image's name has no control characters".to_owned()
+        } else {
+            return Some(name);
+        };
+        self.report(
+            Diagnostic::new(codes::BAD_NAME, problem)
+                .label(name.span, "not a name")
+                .help("1 to 255 bytes of UTF-8: 255 English letters, or 85 Korean or Japanese ones"),
+        );
+        None
+    }
+
+    /// The statements of a block in order, those of used profiles in the place of `use`.
+    pub(super) fn flatten<'s>(&mut self, items: &'s [Item], profiles: &Profiles<'s>, out: &mut Flat<'s>) {
+        for item in items {
+            let statement = match item {
+                Item::Statement(statement) => statement,
+                Item::Bad(_) | Item::StrayClose(_) => {
+                    out.doubtful = true;
+                    continue;
+                }
+                Item::Comment(_) | Item::SlashComment(_) => continue,
+            };
+            let keyword = self.slice(statement.keyword);
+            match super::statements::statement(keyword) {
+                Some(info) if info.place == super::statements::Place::Image => {}
+                _ => {
+                    out.doubtful = true;
+                    continue;
+                }
+            }
+            if keyword == "use" {
+                self.flatten_use(statement, profiles, out);
+            } else {
+                let used = out.through.first().map(|(_, span)| *span);
+                out.statements.push(Placed { statement, used });
+            }
+        }
+    }
+
+    fn flatten_use<'s>(&mut self, statement: &'s Statement, profiles: &Profiles<'s>, out: &mut Flat<'s>) {
+        let name = self.statement_scope(statement, |checker, operands| {
+            let name = checker.scalar(operands, "the name of a profile");
+            checker.finish(operands);
+            name
+        });
+        let Some(name) = name else {
+            out.doubtful = true;
+            return;
+        };
+        let (name, span) = (name.value, name.span);
+        if let Some(at) = out.through.iter().position(|(known, _)| *known == name) {
+            let mut diagnostic = Diagnostic::new(codes::INCLUDE_CYCLE, format!("the profile `{}` uses itself", short(&name)))
+                .label(span, "this closes the circle");
+            for (_, on_the_way) in &out.through[at + 1..] {
+                diagnostic = diagnostic.label(*on_the_way, "on the way");
+            }
+            self.report(diagnostic.help("remove one of these `use`"));
+            return;
+        }
+        let Some(profile) = profiles.get(&name) else {
+            out.doubtful = true;
+            self.unknown_profile(&name, span, profiles);
+            return;
+        };
+        self.used_profiles.insert(name.clone());
+        if let Some(first) = out.seen.get(&name) {
+            // Twice in one block is a slip; twice by way of others is the same statements once.
+            if first.source == span.source && out.through.is_empty() && out.direct.contains(&name) {
+                let first = *first;
+                self.twice(&format!("the profile `{}` is used", short(&name)), span, first);
+            }
+            return;
+        }
+        if out.through.is_empty() {
+            out.direct.insert(name.clone());
+        }
+        out.seen.insert(name.clone(), span);
+        if let Some(body) = &profile.statement.body {
+            out.through.push((name, span));
+            self.flatten(&body.items, profiles, out);
+            out.through.pop();
+        }
+    }
+
+    fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
+        let mut names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let diagnostic = Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name))).label(span, "not declared");
+        self.report(match nearest(name, names.iter().copied()) {
+            Some(near) => diagnostic
+                .help(format!("did you mean `{near}`?"))
+                .fix(Applicability::Maybe, format!("write `{near}`"), span, near),
+            None if names.is_empty() => diagnostic.help(format!("declare one: `profile {} {{ … }}`", short(name))),
+            None => diagnostic.help(format!("profiles are {}", enumerate(&names))),
+        });
+    }
+
+    /// Reads an image. `flat` holds its statements.
+    pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
+        let errors_before = self.errors();
+        self.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
+        let statements = self.settle_once(flat.statements);
+        let mut image = ImageSpec::new(name);
+        // `${arch}` and `${os.version}` are known in every statement, also in those above.
+        for keyword in ["arch", "os"] {
+            for placed in &statements {
+                if self.slice(placed.statement.keyword) == keyword {
+                    self.read(&mut image, *placed);
+                }
+            }
+            self.scope.arch = Some(image.arch.value.as_str().to_owned());
+            self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
+        }
+        let mut unresolvable = flat.doubtful;
+        let mut given = HashSet::new();
+        for placed in &statements {
+            let keyword = self.slice(placed.statement.keyword).to_owned();
+            let before = self.errors();
+            if !matches!(keyword.as_str(), "arch" | "os") {
+                self.read(&mut image, *placed);
+            }
+            unresolvable |= (self.errors() > before || self.broken.contains(&placed.statement.span))
+                && matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
+            given.insert(keyword);
+        }
+        if image.os.is_none() && !given.contains("os") && !flat.doubtful && !self.swallowed && !matches!(image.base.source, BaseSource::Image { .. }) {
+            self.report(
+                Diagnostic::new(codes::MISSING_STATEMENT, "this image does not say its operating system")
+                    .label(image.name.span, "has no `os`")
+                    .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited"),
+            );
+        }
+        self.finish_image(&mut image, &statements);
+        image.resolvable = !unresolvable && (image.os.is_some() || matches!(image.base.source, BaseSource::Image { .. }));
+        if self.errors() == errors_before {
+            image.resolvable = true;
+        }
+        self.scope = Scope::default();
+        image
+    }
+
+    /// Of statements allowed once, keeps the image's own; two of the image, or of two profiles, are
+    /// reported.
+    fn settle_once<'s>(&mut self, statements: Vec<Placed<'s>>) -> Vec<Placed<'s>> {
+        let mut first: HashMap<&'static str, usize> = HashMap::new();
+        let mut drop: HashSet<usize> = HashSet::new();
+        for (at, placed) in statements.iter().enumerate() {
+            let Some(info) = statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once) else { continue };
+            let Some(&earlier) = first.get(info.keyword) else {
+                first.insert(info.keyword, at);
+                continue;
+            };
+            let other = statements[earlier];
+            match (other.used, placed.used) {
+                (None, Some(_)) => {
+                    drop.insert(at);
+                }
+                (Some(_), None) => {
+                    drop.insert(earlier);
+                    first.insert(info.keyword, at);
+                }
+                (Some(one), Some(two)) if one != two => {
+                    drop.insert(at);
+                    self.clash(info.keyword, other, *placed);
+                }
+                _ => {
+                    drop.insert(at);
+                    self.report(
+                        Diagnostic::new(codes::GIVEN_TWICE, format!("`{}` is given twice", info.keyword))
+                            .label(placed.statement.span, "given again")
+                            .label(other.statement.span, "first given here")
+                            .help("remove one of them"),
+                    );
+                }
+            }
+        }
+        statements.into_iter().enumerate().filter(|(at, _)| !drop.contains(at)).map(|(_, placed)| placed).collect()
+    }
+
+    /// Two profiles of one image say different things.
+    pub(super) fn clash(&mut self, what: &str, one: Placed<'_>, two: Placed<'_>) {
+        let mut diagnostic = Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{what}`"))
+            .label(two.statement.keyword, "said here")
+            .label(one.statement.keyword, "and here");
+        for used in [one.used, two.used].into_iter().flatten() {
+            diagnostic = diagnostic.label(used, "used here");
+        }
+        self.report(diagnostic.help(format!("write `{what}` in the image itself, which wins over profiles, or use one of the two profiles")));
+    }
+
+    fn read(&mut self, image: &mut ImageSpec, placed: Placed<'_>) {
+        let keyword = self.slice(placed.statement.keyword).to_owned();
+        self.statement_scope(placed.statement, |checker, operands| match keyword.as_str() {
+            "description" => checker.description(image, operands),
+            "os" => checker.os(image, operands),
+            "arch" => checker.arch(image, operands),
+            "base" => checker.base(image, operands),
+            "min_storage" => checker.min_storage(image, operands),
+            "packages" => checker.packages(image, operands),
+            "app" => checker.app(image, operands, placed),
+            "account" => checker.account(image, operands, placed),
+            "user" => checker.user(image, operands),
+            "env" => checker.env(image, operands, placed),
+            "secret" => checker.secret(image, operands, placed),
+            "copy" => checker.copy(image, operands),
+            "script" => checker.scripts(image, operands),
+            "reboot" => {
+                checker.finish(operands);
+                image.steps.push(StepSpec::Reboot(placed.statement.span));
+                Some(())
+            }
+            "service" => checker.service(image, operands, placed),
+            "kernel_args" => checker.kernel_args(image, operands),
+            "network" => checker.network(image, operands),
+            "machine" => checker.machine(image, operands),
+            "cleanup" => checker.cleanup(image, operands),
+            "test" => checker.test(image, operands),
+            "label" => checker.label(image, operands, placed),
+            "output" => checker.output(image, operands),
+            _ => None,
+        });
+    }
+
+    fn description(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let text = self.scalar(operands, "a text in quotes")?;
+        self.finish(operands);
+        image.description = Some(text.spanned());
+        Some(())
+    }
+
+    fn os(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let kind = self.scalar(operands, "`linux` and a distribution, such as `linux debian 13`")?;
+        let kind = self.choice(&kind, "a type of operating system", &[("linux", OsKind::Linux), ("windows", OsKind::Windows)]);
+        let Some(kind) = kind else {
+            operands.failed = true;
+            return None;
+        };
+        if kind.value == OsKind::Windows {
+            operands.failed = true;
+            self.report(
+                Diagnostic::new(codes::NOT_SUPPORTED, "images with Windows are not supported yet")
+                    .label(kind.span, "no driver can build this")
+                    .help("write `os linux …`"),
+            );
+            return None;
+        }
+        let distribution = self.scalar(operands, "a distribution, such as `debian`")?;
+        let distribution =
+            self.name(distribution, "a distribution", super::names::is_identifier, "a name such as `debian` or `ubuntu`")?;
+        let version = self.requirement(operands, &distribution.value);
+        self.finish(operands);
+        let distribution = distribution.map(|name| name.to_ascii_lowercase());
+        image.os = Some(Os { span: operands.statement.span, kind, distribution, version });
+        Some(())
+    }
+
+    fn arch(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let text = self.scalar(operands, "an architecture, such as `x86_64`")?;
+        let meant = match text.value.as_str() {
+            "amd64" | "x86-64" | "x64" => Some("x86_64"),
+            "arm64" => Some("aarch64"),
+            _ => None,
+        };
+        if let Some(meant) = meant {
+            self.report(
+                Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is called `{meant}` here", text.value))
+                    .label(text.span, "another name for it")
+                    .fix(Applicability::Safe, format!("write `{meant}`"), text.span, meant),
+            );
+        } else if let Some(arch) =
+            self.choice(&text, "an architecture", &[("x86_64", Arch::X86_64), ("aarch64", Arch::Aarch64)])
+        {
+            image.arch = arch;
+        }
+        self.finish(operands);
+        Some(())
+    }
+
+    fn base(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let kind = self.scalar(operands, "`auto`, a base's name, `file`, `url` or `image`")?;
+        let source = match kind.value.as_str() {
+            "auto" if !kind.quoted => BaseSource::Auto,
+            "file" if !kind.quoted => {
+                let path = self.scalar(operands, "a path, such as `\"disk.qcow2\"`")?;
+                let path = self.machine_path(path)?;
+                let sha256 = if self.accept(operands, "sha256") { Some(self.sha256_operand(operands)?) } else { None };
+                BaseSource::File { path, sha256 }
+            }
+            "url" if !kind.quoted => {
+                let url = self.scalar(operands, "an address, such as `\"https://example.org/disk.qcow2\"`")?;
+                let url = self.url(url)?;
+                if !self.require(operands, "sha256") {
+                    return None;
+                }
+                BaseSource::Url { url, sha256: self.sha256_operand(operands)? }
+            }
+            "image" if !kind.quoted => {
+                BaseSource::Image { name: self.scalar(operands, "an image's name in quotes")?.spanned() }
+            }
+            _ => {
+                let name = self.name(kind, "a base's name", super::names::is_identifier, "a name of the catalogue, such as `debian-13`")?;
+                let version = self.requirement(operands, &name.value);
+                BaseSource::Named { name, version }
+            }
+        };
+        let given = self.options(operands, &["upgrade", "firmware"]);
+        let upgrade = self.boolean_option(&given, "upgrade").is_some_and(|value| value.value);
+        let firmware = given.value("firmware").and_then(|operand| {
+            let text = self.scalar_value(operand, "`bios` or `uefi`")?;
+            self.choice(&text, "a firmware", &[("bios", super::Firmware::Bios), ("uefi", super::Firmware::Uefi)])
+        });
+        image.base = Base { span: operands.statement.span, source, upgrade, firmware };
+        Some(())
+    }
+
+    /// The digest behind `sha256`.
+    pub(super) fn sha256_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<crate::text::Digest>> {
+        let text = self.scalar(operands, "64 hexadecimal digits")?;
+        let digest = self.digest(&text);
+        operands.failed |= digest.is_none();
+        digest
+    }
+
+    fn min_storage(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        self.no_equals(operands);
+        let text = self.scalar(operands, "a size, such as `8GiB`")?;
+        let before = self.errors();
+        image.min_storage = self.size(&text);
+        if image.min_storage.is_some_and(|size| size.value.bytes() < 1 << 20) {
+            self.misfit(codes::NOT_A_SIZE, text.span, &text.value, "a size a disk can have", "an image needs at least some hundred mebibytes");
+            image.min_storage = None;
+        }
+        if self.errors() == before {
+            self.finish(operands);
+        }
+        Some(())
+    }
+
+    fn network(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let text = self.scalar(operands, "`full` or `none`")?;
+        if text.value == "locked" {
+            self.report(
+                Diagnostic::new(codes::NOT_SUPPORTED, "`network locked` is reserved and not supported yet")
+                    .label(text.span, "not yet")
+                    .help("write `network full` or `network none`"),
+            );
+        } else if let Some(network) = self.choice(&text, "a kind of network", &[("full", Network::Full), ("none", Network::None)]) {
+            image.network = network.value;
+        }
+        self.finish(operands);
+        Some(())
+    }
+
+    fn machine(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let given = self.required_options(operands, &["cpus", "memory"])?;
+        let cpus = self.integer_option(&given, "cpus", 1..=256);
+        let mut memory = self.size_option(&given, "memory");
+        if let Some(small) = memory.filter(|memory| memory.value.bytes() < 256 << 20) {
+            self.misfit(codes::NOT_A_SIZE, small.span, &small.value.to_string(), "enough memory", "a build needs at least `256MiB`");
+            memory = None;
+        }
+        image.machine = MachineSize { cpus, memory };
+        Some(())
+    }
+
+    fn cleanup(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        use super::{CleanupItem as Item, CleanupPreset as Preset, CleanupTopic as Topic};
+        let text = self.scalar(operands, "a preset: `cloud`, `identity` or `none`")?;
+        let choices = [("cloud", Preset::Cloud), ("identity", Preset::Identity), ("none", Preset::None)];
+        let preset = self.choice(&text, "a clean-up preset", &choices);
+        let given = self.options(operands, &["keep", "remove"]);
+        let items = |checker: &mut Self, key: &str| -> Vec<Spanned<Item>> {
+            let topics = Topic::ALL.map(|topic| (topic.as_str(), topic));
+            let texts = checker.texts_option(&given, key, "a topic, such as `logs`, or an absolute path");
+            texts
+                .into_iter()
+                .filter_map(|text| {
+                    if text.value.starts_with('/') {
+                        return checker.image_path(text).map(|path| path.map(Item::Path));
+                    }
+                    checker.choice(&text, "something that is cleared", &topics).map(|topic| topic.map(Item::Topic))
+                })
+                .collect()
+        };
+        let (keep, remove) = (items(self, "keep"), items(self, "remove"));
+        if let Some(both) = keep.iter().find_map(|kept| Some((kept, remove.iter().find(|removed| removed.value == kept.value)?))) {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "the same thing is both kept and removed")
+                    .label(both.1.span, "removed here")
+                    .label(both.0.span, "kept here"),
+            );
+        }
+        image.cleanup = Cleanup { preset: preset.map_or_else(Preset::default, |preset| preset.value), keep, remove };
+        Some(())
+    }
+}
+
+/// Statements of one image or profile, and what may be missing among them.
+#[derive(Debug, Default)]
+pub(super) struct Flat<'s> {
+    pub statements: Vec<Placed<'s>>,
+    /// Something was not understood, so that nothing can be said to be missing.
+    pub doubtful: bool,
+    /// Profiles on the way, and where each is used.
+    through: Vec<(String, Span)>,
+    seen: HashMap<String, Span>,
+    direct: HashSet<String>,
+}
+
+/// The version that a requirement names if it names one: `13`, `=24.04`.
+fn one_version(requirement: &Requirement) -> Option<String> {
+    match requirement.comparators() {
+        [only] if matches!(only.op, Op::Prefix | Op::Exact) => Some(only.version.as_str().to_owned()),
+        _ => None,
+    }
+}

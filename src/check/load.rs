@@ -1,0 +1,243 @@
+//! The entry file and what it includes, read and parsed.
+
+use std::collections::BTreeMap;
+
+use super::shape::{Shape, shape, short};
+use super::statements::{self, Place};
+use super::{Checker, FileError, FileKind};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::{Ast, Item, Statement, parse};
+use crate::text::{SourceId, Span, Spanned, nearest};
+
+/// Largest ImageFile that is looked at, in bytes: a hundred times what anyone writes.
+pub const FILE_LIMIT: u64 = 16 << 20;
+/// Most files one project may be made of.
+const FILES_LIMIT: usize = 256;
+
+/// One parsed file of the project.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub ast: Ast,
+    pub shape: Shape,
+}
+
+/// All files, the entry first, each once.
+#[derive(Debug, Default)]
+pub(super) struct Project {
+    pub units: Vec<Unit>,
+}
+
+impl Checker<'_> {
+    /// Reads the entry and everything it includes.
+    pub(super) fn load(&mut self, entry: &str) -> Project {
+        let mut project = Project::default();
+        let mut seen: BTreeMap<String, SourceId> = BTreeMap::new();
+        let entry = super::paths::normalise("", entry).unwrap_or_else(|| entry.to_owned());
+        self.load_file(&entry, None, &mut Vec::new(), &mut seen, &mut project);
+        project
+    }
+
+    fn load_file(
+        &mut self,
+        path: &str,
+        asked: Option<Span>,
+        stack: &mut Vec<(String, Span)>,
+        seen: &mut BTreeMap<String, SourceId>,
+        project: &mut Project,
+    ) {
+        let Some((source, valid)) = self.read_text(path, asked) else { return };
+        seen.insert(path.to_owned(), source);
+        self.folders.insert(source, super::paths::folder(path).to_owned());
+        if !valid {
+            return;
+        }
+        let file = self.sources.get(source);
+        let ast = parse(source, &file.text);
+        let shape = shape(&ast, file);
+        let includes: Vec<Statement> = ast
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Statement(statement) if self.slice(statement.keyword) == "include" => Some(statement.clone()),
+                _ => None,
+            })
+            .collect();
+        self.broken.extend(shape.broken.iter().copied());
+        self.out.extend(shape.diagnostics.iter().cloned());
+        project.units.push(Unit { ast, shape });
+        for include in includes {
+            let Some(target) = self.include_target(&include) else { continue };
+            stack.push((path.to_owned(), target.span));
+            if let Some(at) = stack.iter().position(|(file, _)| *file == target.value) {
+                let chain: Vec<(String, Span)> = stack[at..].to_vec();
+                self.include_cycle(&target, &chain);
+            } else if !seen.contains_key(&target.value) {
+                if seen.len() < FILES_LIMIT {
+                    self.load_file(&target.value, Some(target.span), stack, seen, project);
+                } else {
+                    self.report(
+                        Diagnostic::new(codes::UNREADABLE, format!("a project is made of at most {FILES_LIMIT} files"))
+                            .label(target.span, "one include too many"),
+                    );
+                }
+            }
+            stack.pop();
+        }
+    }
+
+    fn include_target(&mut self, include: &Statement) -> Option<Spanned<String>> {
+        self.statement_scope(include, |checker, operands| {
+            let text = checker.scalar(operands, "a path, such as `\"common.imagefile\"`")?;
+            checker.finish(operands);
+            let path = checker.project_path(text)?;
+            match checker.kind_of(&path)? {
+                FileKind::File { .. } => Some(path),
+                _ => {
+                    checker.misfit(codes::WRONG_KIND, path.span, &path.value, "a file", "`include` takes an ImageFile");
+                    None
+                }
+            }
+        })
+    }
+
+    fn include_cycle(&mut self, target: &Spanned<String>, chain: &[(String, Span)]) {
+        let mut diagnostic = Diagnostic::new(codes::INCLUDE_CYCLE, format!("`{}` includes itself", short(&target.value)))
+            .label(target.span, "this closes the circle");
+        for (file, span) in chain.iter().filter(|(_, span)| *span != target.span) {
+            diagnostic = diagnostic.label(*span, format!("`{}` includes this", short(file)));
+        }
+        self.report(diagnostic.help("move what both need into a third file"));
+    }
+
+    /// Reads a text file into the sources; whether it is UTF-8 comes along.
+    fn read_text(&mut self, path: &str, asked: Option<Span>) -> Option<(SourceId, bool)> {
+        let bytes = match self.files.read(path, FILE_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.unreadable(path, asked, &error);
+                return None;
+            }
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Some((self.sources.add(path, text), true)),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let bytes = error.into_bytes();
+                let byte = bytes.get(at).copied().unwrap_or_default();
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let source = self.sources.add(path, text);
+                let at = u32::try_from(at).unwrap_or(0);
+                let end = at + u32::try_from('\u{FFFD}'.len_utf8()).unwrap_or(3);
+                self.report(
+                    Diagnostic::new(codes::NOT_UTF8, "the file is not UTF-8 text")
+                        .label(Span::new(source, at, end), format!("the byte 0x{byte:02X} is no part of a UTF-8 character"))
+                        .help("save the file as UTF-8"),
+                );
+                Some((source, false))
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &str, asked: Option<Span>, error: &FileError) {
+        let shown = if path.is_empty() { "." } else { path };
+        let why = match error {
+            FileError::NotFound => "it does not exist".to_owned(),
+            FileError::Outside => "it is outside the project's folder".to_owned(),
+            FileError::TooLarge => format!("it is larger than {}", super::Size(FILE_LIMIT)),
+            FileError::Unreadable(why) => why.clone(),
+        };
+        let diagnostic = Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(shown)));
+        self.report(match asked {
+            Some(span) => diagnostic.label(span, "asked for here"),
+            None => diagnostic,
+        });
+    }
+
+    /// Unknown and misplaced statements of one level. `top` says which level.
+    pub(super) fn placement(&mut self, items: &[Item], top: bool) {
+        let here = if top { Place::Top } else { Place::Image };
+        let mut misplaced_run = false;
+        for item in items {
+            let Item::Statement(statement) = item else { continue };
+            let keyword = self.slice(statement.keyword).to_owned();
+            match statements::statement(&keyword) {
+                Some(info) if info.place == here => {
+                    misplaced_run = false;
+                    if let Some(body) = statement.body.as_ref().filter(|_| top) {
+                        if matches!(info.keyword, "image" | "profile") {
+                            self.placement(&body.items, false);
+                        } else if !self.broken.contains(&statement.span) {
+                            self.broken.insert(statement.span);
+                            self.report(
+                                Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` has no block"))
+                                    .label(Span { end: body.span.start + 1, ..body.span }, "no `{` here")
+                                    .help(format!("write it like `{}`", info.example)),
+                            );
+                        }
+                    }
+                }
+                Some(info) => {
+                    // A run of them at the top level has one cause: a lost `image … {`, or a `}` too many.
+                    if !std::mem::replace(&mut misplaced_run, top) && !self.broken.contains(&statement.span) {
+                        self.misplaced(statement, info, top);
+                    }
+                    self.broken.insert(statement.span);
+                }
+                None => {
+                    if !misplaced_run {
+                        self.unknown_statement(statement, &keyword, here);
+                    }
+                    self.broken.insert(statement.span);
+                    if let Some(body) = statement.body.as_ref().filter(|_| top) {
+                        self.placement(&body.items, false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn misplaced(&mut self, statement: &Statement, info: &statements::StatementInfo, top: bool) {
+        let keyword = info.keyword;
+        let diagnostic = if top {
+            Diagnostic::new(codes::MISPLACED_STATEMENT, format!("`{keyword}` belongs into an `image` or `profile`"))
+                .label(statement.keyword, "outside of any block")
+                .help("put it between the braces of `image \"NAME\" { … }`; perhaps a `}` above is one too many")
+        } else {
+            Diagnostic::new(codes::MISPLACED_STATEMENT, format!("`{keyword}` belongs outside of images and profiles"))
+                .label(statement.keyword, "inside a block")
+                .help("move it to the top level of the file; perhaps a `}` is missing above")
+        };
+        self.report(diagnostic);
+    }
+
+    fn unknown_statement(&mut self, statement: &Statement, keyword: &str, here: Place) {
+        if self.broken.contains(&statement.span) {
+            return;
+        }
+        let shown = short(keyword);
+        let diagnostic = Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"))
+            .label(statement.keyword, "not known");
+        let names = || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
+        let common = match keyword.to_ascii_lowercase().as_str() {
+            "run" | "shell" | "provisioner" | "exec" => Some("script"),
+            "from" | "source" => Some("base"),
+            "add" | "file" => Some("copy"),
+            "package" | "install" | "apt" => Some("packages"),
+            "application" => Some("app"),
+            "variable" | "var" | "arg" => Some("param"),
+            "import" => Some("include"),
+            "disk" | "disk_size" | "size" => Some("min_storage"),
+            _ => None,
+        }
+        .filter(|name| names().any(|known| known == *name));
+        self.report(match common.or_else(|| nearest(keyword, names())) {
+            Some(near) => diagnostic
+                .help(format!("did you mean `{near}`?"))
+                .fix(Applicability::Maybe, format!("write `{near}`"), statement.keyword, near),
+            None => diagnostic.help(match here {
+                Place::Top => "a file holds `param`, `include`, `catalog`, `profile` and `image`".to_owned(),
+                Place::Image => "statements look like `os linux debian 13` or `app nginx { port = 8080 }`".to_owned(),
+            }),
+        });
+    }
+}

@@ -1,0 +1,251 @@
+//! `output`, and what only the whole image or project shows: names that collide, secrets, switches.
+
+use std::collections::HashMap;
+
+use super::image::Placed;
+use super::operands::{Operands, enumerate};
+use super::shape::short;
+use super::{Checker, Compression, ImageSpec, Output, OutputFormat, Script, StepSpec};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::text::{Span, Spanned, nearest};
+
+impl Checker<'_> {
+    pub(super) fn output(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let text = self.scalar(operands, "a format, such as `qcow2`")?;
+        let format = self.choice(&text, "a format of image files", &OutputFormat::ALL.map(|format| (format.as_str(), format)));
+        let given = self.options(operands, &["name", "compression"]);
+        let name = given.value("name").map(|operand| {
+            let text = self.scalar_value(operand, "a name in quotes")?;
+            self.output_name(text.spanned())
+        });
+        let compression = given.value("compression").and_then(|operand| {
+            let text = self.scalar_value(operand, "`zstd`, `zlib` or `none`")?;
+            self.choice(&text, "a compression", &[("zstd", Compression::Zstd), ("zlib", Compression::Zlib), ("none", Compression::None)])
+        });
+        let format = format?.value;
+        if let Some(compression) = compression {
+            let fits = match format {
+                OutputFormat::Qcow2 => true,
+                OutputFormat::Vmdk => compression.value != Compression::Zstd,
+                _ => compression.value == Compression::None,
+            };
+            if !fits {
+                self.report(
+                    Diagnostic::new(codes::OPTION_CONFLICT, format!("a `{}` file cannot be compressed so", format.as_str()))
+                        .label(compression.span, "not possible in this format")
+                        .label(text.span, "the format")
+                        .help("`qcow2` takes `zstd`, `zlib` and `none`, `vmdk` takes `zlib` and `none`"),
+                );
+            }
+        }
+        let span = operands.statement.span;
+        let name = match name {
+            Some(name) => name?,
+            None => self.default_output_name(image, span)?,
+        };
+        image.outputs.push(Output { span, format, name, compression });
+        Some(())
+    }
+
+    fn output_name(&mut self, name: Spanned<String>) -> Option<Spanned<String>> {
+        let problem = if name.value.is_empty() {
+            "is empty"
+        } else if name.value.len() > 255 {
+            "is longer than 255 characters"
+        } else if !name.value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            "has other than printable ASCII characters"
+        } else if name.value.contains('/') {
+            "has a `/`"
+        } else if name.value.starts_with('.') {
+            "starts with a dot"
+        } else {
+            return Some(name);
+        };
+        self.report(
+            Diagnostic::new(codes::OUTPUT_NAME, format!("the name of this output {problem}"))
+                .label(name.span, "not a name for an output")
+                .help("1 to 255 printable ASCII characters, no `/`, no dot at the start"),
+        );
+        None
+    }
+
+    fn default_output_name(&mut self, image: &ImageSpec, place: Span) -> Option<Spanned<String>> {
+        let name = &image.name;
+        if super::names::is_plain_output(&name.value) {
+            return Some(Spanned::new(name.value.clone(), place));
+        }
+        self.report(
+            Diagnostic::new(codes::OUTPUT_NAME, format!("`{}` cannot be the name of an output", short(&name.value)))
+                .label(name.span, "has other characters than `A-Z a-z 0-9 . _ -`")
+                .help("name the output: `output qcow2 { name = \"my-image\" }`"),
+        );
+        None
+    }
+
+    /// What can be said once all statements of an image were read.
+    pub(super) fn finish_image(&mut self, image: &mut ImageSpec, statements: &[Placed<'_>]) {
+        let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
+        if !said {
+            if let Some(name) = self.default_output_name(image, image.name.span) {
+                image.outputs.push(Output { span: image.name.span, format: OutputFormat::Qcow2, name, compression: None });
+            }
+        }
+        self.secrets_in_use(image);
+        self.switches(image);
+        self.examine_pending(image);
+    }
+
+    fn secrets_in_use(&mut self, image: &ImageSpec) {
+        let scripts: Vec<&Script> = scripts(image).collect();
+        let names: Vec<&str> = image.secrets.iter().map(|secret| secret.name.value.as_str()).collect();
+        for script in &scripts {
+            for wanted in &script.secrets {
+                if names.contains(&wanted.value.as_str()) {
+                    continue;
+                }
+                let diagnostic = Diagnostic::new(codes::UNKNOWN_SECRET, format!("there is no secret `{}`", short(&wanted.value)))
+                    .label(wanted.span, "not declared in this image");
+                self.report(match nearest(&wanted.value, names.iter().copied()) {
+                    Some(near) => diagnostic
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(Applicability::Maybe, format!("write `{near}`"), wanted.span, near),
+                    None if names.is_empty() => diagnostic.help(format!("declare it: `secret {} from env VARIABLE`", short(&wanted.value))),
+                    None => diagnostic.help(format!("secrets are {}", enumerate(&names))),
+                });
+            }
+        }
+        for secret in &image.secrets {
+            if !scripts.iter().any(|script| script.secrets.iter().any(|wanted| wanted.value == secret.name.value)) {
+                let name = short(&secret.name.value);
+                self.report(
+                    Diagnostic::new(codes::UNUSED_SECRET, format!("no script asks for the secret `{name}`"))
+                        .label(secret.name.span, "never handed out")
+                        .help(format!("name it where it is needed: `script \"…\" {{ secrets = [{name}] }}`")),
+                );
+            }
+        }
+    }
+
+    /// Each change between offline and booted scripts beyond the first costs another boot.
+    fn switches(&mut self, image: &ImageSpec) {
+        let mut previous: Option<&Script> = None;
+        let mut switches = 0;
+        for step in &image.steps {
+            let StepSpec::Script(script) = step else { continue };
+            if let Some(before) = previous.filter(|before| before.offline != script.offline) {
+                switches += 1;
+                if switches == 2 {
+                    let (now, then) = (mode(script), mode(before));
+                    self.report(
+                        Diagnostic::new(codes::MANY_SWITCHES, "offline and booted scripts take turns, and each turn costs a boot")
+                            .label(script.span, format!("{now} again"))
+                            .label(before.span, format!("{then}"))
+                            .help("write the offline scripts first, if their order allows it"),
+                    );
+                }
+            }
+            previous = Some(script);
+        }
+    }
+
+    /// Outputs of the project that would be one file.
+    pub(super) fn outputs_collide(&mut self, images: &[ImageSpec]) {
+        let mut known: HashMap<String, Span> = HashMap::new();
+        for output in images.iter().flat_map(|image| &image.outputs) {
+            let file = output.file_name();
+            match known.get(&file) {
+                Some(first) => {
+                    let first = *first;
+                    self.report(
+                        Diagnostic::new(codes::OUTPUTS_COLLIDE, format!("two outputs would be the file `{}`", short(&file)))
+                            .label(output.span, "written here")
+                            .label(first, "and here")
+                            .help("give one another name: `output qcow2 { name = \"…\" }`"),
+                    );
+                }
+                None => {
+                    known.insert(file, output.span);
+                }
+            }
+        }
+    }
+
+    /// `base image` must name an image of the project, and not lead back to itself.
+    pub(super) fn base_images(&mut self, images: &[ImageSpec]) {
+        let parent = |image: &ImageSpec| match &image.base.source {
+            super::BaseSource::Image { name } => Some(name.clone()),
+            _ => None,
+        };
+        let index: HashMap<&str, usize> = images.iter().enumerate().map(|(at, image)| (image.name.value.as_str(), at)).collect();
+        let mut in_cycle = vec![false; images.len()];
+        // 0: not seen, 1: on the way, 2: done.
+        let mut state = vec![0u8; images.len()];
+        for start in 0..images.len() {
+            let mut way: Vec<usize> = Vec::new();
+            let mut at = start;
+            loop {
+                if state[at] == 1 {
+                    let from = way.iter().position(|&on_way| on_way == at).unwrap_or(0);
+                    self.image_cycle(&way[from..], images);
+                    way[from..].iter().for_each(|&member| in_cycle[member] = true);
+                    break;
+                }
+                if state[at] == 2 {
+                    break;
+                }
+                state[at] = 1;
+                way.push(at);
+                let Some(name) = parent(&images[at]) else { break };
+                match index.get(name.value.as_str()) {
+                    Some(&next) => at = next,
+                    None => {
+                        self.unknown_image(&name, images);
+                        break;
+                    }
+                }
+            }
+            way.into_iter().for_each(|seen| state[seen] = 2);
+        }
+    }
+
+    fn image_cycle(&mut self, cycle: &[usize], images: &[ImageSpec]) {
+        let Some(&first) = cycle.first() else { return };
+        let name = short(&images[first].name.value);
+        let message = if cycle.len() == 1 {
+            format!("the image `{name}` has itself as its base")
+        } else {
+            format!("the image `{name}` is, through others, its own base")
+        };
+        let mut diagnostic = Diagnostic::new(codes::IMAGE_CYCLE, message);
+        for &member in cycle {
+            let text = if member == first { "part of a circle" } else { "and so is this" };
+            diagnostic = diagnostic.label(images[member].base.span, text);
+        }
+        self.report(diagnostic.help("one image of a chain starts from a base of the catalogue, such as `base auto`"));
+    }
+
+    fn unknown_image(&mut self, name: &Spanned<String>, images: &[ImageSpec]) {
+        let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
+        let diagnostic = Diagnostic::new(codes::UNKNOWN_IMAGE, format!("there is no image `{}` in this project", short(&name.value)))
+            .label(name.span, "not declared");
+        self.report(match nearest(&name.value, names.iter().copied()) {
+            Some(near) => diagnostic
+                .help(format!("did you mean `\"{near}\"`?"))
+                .fix(Applicability::Maybe, format!("write `\"{near}\"`"), name.span, format!("\"{near}\"")),
+            None => diagnostic.help(format!("images are {}", enumerate(&names))),
+        });
+    }
+}
+
+/// Every script of an image, its tests included.
+pub(super) fn scripts(image: &ImageSpec) -> impl Iterator<Item = &Script> {
+    let steps = image.steps.iter().filter_map(|step| match step {
+        StepSpec::Script(script) => Some(script),
+        _ => None,
+    });
+    steps.chain(image.tests.iter().map(|test| &test.script))
+}
+
+const fn mode(script: &Script) -> &'static str {
+    if script.offline { "offline" } else { "booted" }
+}

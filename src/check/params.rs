@@ -1,0 +1,219 @@
+//! `param NAME [TYPE] [= VALUE]`, `--set`, and the names known in an image.
+
+use std::collections::BTreeMap;
+
+use super::operands::{Operands, Text};
+use super::shape::short;
+use super::{Checker, Settings};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::Statement;
+use crate::text::{Span, Version, nearest};
+
+/// A declared param.
+#[derive(Debug)]
+pub(super) struct Param {
+    pub name: Span,
+    /// Absent: something is wrong with it, which has been said.
+    pub value: Option<String>,
+    pub used: bool,
+}
+
+/// What `${image}` and its like stand for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    pub image: Option<String>,
+    pub arch: Option<String>,
+    /// Known if `os` names one version.
+    pub os_version: Option<String>,
+}
+
+const PREDEFINED: [&str; 3] = ["image", "arch", "os.version"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    String,
+    Integer,
+    Boolean,
+    Size,
+    Duration,
+    Version,
+}
+
+const TYPES: [(&str, Type); 6] = [
+    ("string", Type::String),
+    ("integer", Type::Integer),
+    ("boolean", Type::Boolean),
+    ("size", Type::Size),
+    ("duration", Type::Duration),
+    ("version", Type::Version),
+];
+
+impl Type {
+    fn holds(self, text: &str) -> bool {
+        match self {
+            Self::String => true,
+            Self::Integer => text.strip_prefix('-').unwrap_or(text).parse::<u64>().is_ok(),
+            Self::Boolean => matches!(text, "true" | "false"),
+            Self::Size => super::Size::parse(text).is_some(),
+            Self::Duration => super::parse_duration(text).is_some(),
+            Self::Version => text.parse::<Version>().is_ok(),
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Integer => "an integer, such as `8080`",
+            Self::Boolean => "`true` or `false`",
+            Self::Size => "a size, such as `8GiB`",
+            Self::Duration => "a duration, such as `10m`",
+            Self::Version => "a version, such as `1.26`",
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// Reads the declarations in the order written; a value may use params declared before it.
+    pub(super) fn params<'s>(&mut self, statements: impl Iterator<Item = &'s Statement>, set: &Settings) {
+        for statement in statements {
+            self.statement_scope(statement, |checker, operands| checker.declare(operands, set));
+        }
+        for (name, _) in set {
+            if !self.params.contains_key(name) {
+                let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
+                let diagnostic = Diagnostic::new(codes::UNKNOWN_SETTING, format!("`--set {}` names no param of this file", short(name)));
+                let diagnostic = match (nearest(name, known.iter().copied()), known.is_empty()) {
+                    (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
+                    (None, true) => diagnostic.help("the file declares no `param`"),
+                    (None, false) => diagnostic.help(format!("params are {}", super::operands::enumerate(&known))),
+                };
+                self.report(diagnostic);
+            }
+        }
+    }
+
+    fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings) -> Option<()> {
+        let name = self.scalar(operands, "a name")?;
+        let name = self.name(name, "a name", super::names::is_identifier, "letters, digits, `_`, `-` and `.`, a letter or digit first")?;
+        let (name, span) = (name.value, name.span);
+        let kind = match operands.peek() {
+            Some(operand) if operand.kind == crate::syntax::OperandKind::Word => {
+                let text = self.scalar(operands, "a type")?;
+                Some(self.choice(&text, "a type of param", &TYPES))
+            }
+            _ => None,
+        };
+        let mut written = None;
+        if operands.peek().is_some() {
+            self.equals(operands);
+            written = self.scalar(operands, "a value, such as `\"2026.11\"`");
+            self.finish(operands);
+        }
+        let kind = match kind {
+            Some(kind) => kind.map(|kind| kind.value),
+            None => Some(Type::String),
+        };
+        let failed = operands.failed;
+        let value = self.param_value(&name, span, kind, written, failed, set);
+        if PREDEFINED.contains(&name.as_str()) {
+            self.report(
+                Diagnostic::new(codes::DUPLICATE_NAME, format!("`{name}` is predefined"))
+                    .label(span, "this name is taken")
+                    .help(format!("`${{{name}}}` stands for the image's own; choose another name")),
+            );
+        } else if let Some(first) = self.params.get(&name) {
+            let first = first.name;
+            self.twice(&format!("the param `{name}` is declared"), span, first);
+        } else {
+            self.params.insert(name, Param { name: span, value, used: false });
+        }
+        Some(())
+    }
+
+    fn param_value(
+        &mut self,
+        name: &str,
+        span: Span,
+        kind: Option<Type>,
+        written: Option<Text>,
+        failed: bool,
+        set: &Settings,
+    ) -> Option<String> {
+        if let Some((_, value)) = set.iter().rev().find(|(key, _)| key == name) {
+            let kind = kind?;
+            if kind.holds(value) {
+                return Some(value.clone());
+            }
+            self.report(
+                Diagnostic::new(codes::PARAM_VALUE, format!("`--set {name}={}` is not {}", short(value), kind.words()))
+                    .label(span, format!("this param takes {}", kind.words())),
+            );
+            return None;
+        }
+        let Some(written) = written else {
+            if !failed {
+                self.report(
+                    Diagnostic::new(codes::PARAM_VALUE, format!("the param `{name}` has no value"))
+                        .label(span, "declared without one")
+                        .help(format!("set it with `--set {name}=…`, or give it one here: `param {name} = \"…\"`")),
+                );
+            }
+            return None;
+        };
+        let kind = kind?;
+        if kind.holds(&written.value) {
+            return Some(written.value);
+        }
+        self.misfit(codes::PARAM_VALUE, written.span, &written.value, kind.words(), &format!("the param is declared to be {}", kind.words()));
+        None
+    }
+
+    /// The value of `${name}` at `span`.
+    pub(super) fn param(&mut self, name: &str, span: Span) -> Option<String> {
+        if let Some(param) = self.params.get_mut(name) {
+            param.used = true;
+            return param.value.clone();
+        }
+        let predefined = match name {
+            "image" => Some((&self.scope.image, "it is the name of the image, so it is known in images only")),
+            "arch" => Some((&self.scope.arch, "it is the architecture of the image, so it is known in images only")),
+            "os.version" => Some((&self.scope.os_version, "it is known where `os` names one version, such as `os linux debian 13`")),
+            _ => None,
+        };
+        if let Some((value, why)) = predefined {
+            if value.is_some() {
+                return value.clone();
+            }
+            self.report(
+                Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here")).label(span, "has no value here").note(why),
+            );
+            return None;
+        }
+        let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
+        let near = nearest(name, known).map(str::to_owned);
+        let diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, format!("there is no param `{}`", short(name))).label(span, "not declared");
+        self.report(match near {
+            Some(near) => diagnostic
+                .help(format!("did you mean `${{{near}}}`?"))
+                .fix(Applicability::Maybe, format!("write `${{{near}}}`"), span, format!("${{{near}}}")),
+            None => diagnostic
+                .help(format!("declare it with `param {} = \"…\"`; a literal `${{` is written `$${{`", short(name))),
+        });
+        None
+    }
+
+    /// Params that nothing reads.
+    pub(super) fn unused_params(&mut self) {
+        let unused: Vec<(String, Span)> =
+            self.params.iter().filter(|(_, param)| !param.used).map(|(name, param)| (name.clone(), param.name)).collect();
+        for (name, span) in unused {
+            self.report(
+                Diagnostic::new(codes::UNUSED_PARAM, format!("the param `{name}` is never used"))
+                    .label(span, "nothing reads it")
+                    .help(format!("use it as `${{{name}}}`, or remove it")),
+            );
+        }
+    }
+}
+
+pub(super) type Params = BTreeMap<String, Param>;

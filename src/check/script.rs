@@ -1,0 +1,360 @@
+//! User scripts are looked into: shebang, encoding, `-e`, and what their environment lacks.
+
+use super::operands::Text;
+use super::outputs::scripts;
+use super::shape::short;
+use super::{Checker, FileKind, ImageSpec, Script, ScriptBody, shell};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::Heredoc;
+use crate::text::{Source, SourceId, Span, Spanned, nearest};
+
+/// Largest script that is looked at and sent to the guest, in bytes.
+pub const SCRIPT_LIMIT: u64 = 4 << 20;
+
+/// A script's text, and how its offsets map to the file it stands in.
+#[derive(Debug, Clone)]
+pub(super) struct ScriptText {
+    pub content: String,
+    pub source: SourceId,
+    /// Of each line: offset in the content, and in the source behind the stripped indentation.
+    lines: Vec<(u32, u32)>,
+}
+
+impl ScriptText {
+    /// A heredoc's text: line ends normalised, and with `<<-` the common indentation stripped.
+    pub(super) fn of_heredoc(heredoc: &Heredoc, source: &Source) -> Self {
+        let body = &source.text[heredoc.body.start as usize..heredoc.body.end as usize];
+        let blank = |line: &str| line.trim().is_empty();
+        let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+        let strip = match heredoc.flavour {
+            Some(_) => body.lines().filter(|line| !blank(line)).map(indent).min().unwrap_or(0),
+            None => 0,
+        };
+        let (mut content, mut lines) = (String::with_capacity(body.len()), Vec::new());
+        let mut offset = heredoc.body.start as usize;
+        for line in body.split_inclusive('\n') {
+            let stripped = strip.min(indent(line));
+            lines.push((to_u32(content.len()), to_u32(offset + stripped)));
+            let text = line[stripped..].trim_end_matches('\n');
+            content.push_str(text.strip_suffix('\r').unwrap_or(text));
+            content.push('\n');
+            offset += line.len();
+        }
+        Self { content, source: heredoc.body.source, lines }
+    }
+
+    fn of_file(source: SourceId, text: &str) -> Self {
+        let lines = text.split_inclusive('\n').scan(0, |offset, line| {
+            let start = to_u32(*offset);
+            *offset += line.len();
+            Some((start, start))
+        });
+        Self { content: text.to_owned(), source, lines: lines.collect() }
+    }
+
+    /// The place in the source of a range of the content; a range over several lines ends at its
+    /// first.
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        let at = self.lines.partition_point(|(line, _)| *line as usize <= start).saturating_sub(1);
+        let (line, place) = self.lines.get(at).copied().unwrap_or_default();
+        let rest = self.content.get(start..end).unwrap_or_default();
+        let len = rest.find('\n').unwrap_or(rest.len());
+        let start = place + to_u32(start) - line;
+        Span::new(self.source, start, start + to_u32(len))
+    }
+}
+
+fn to_u32(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+/// A script as it was found.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub body: ScriptBody,
+    /// The path as written, or the heredoc's tag.
+    pub written: String,
+    /// Absent if it is not text.
+    pub text: Option<ScriptText>,
+}
+
+/// A script to examine once its whole image is known.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub text: ScriptText,
+    pub script: Script,
+    /// The image's name, as its identity.
+    pub image: Span,
+}
+
+impl Checker<'_> {
+    pub(super) fn heredoc_script(&mut self, heredoc: &Heredoc) -> Option<Origin> {
+        let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+        let interpreter = self.shebang(&text, heredoc.marker)?;
+        let body = ScriptBody {
+            content: text.content.clone().into_bytes(),
+            path: None,
+            interpreter,
+            source: text.source,
+            start: heredoc.body.start,
+        };
+        let written = self.slice(heredoc.tag).to_owned();
+        Some(Origin { body, written, text: Some(text) })
+    }
+
+    pub(super) fn script_file(&mut self, path: Text) -> Option<Origin> {
+        let written = path.value.clone();
+        let path = self.project_path(path)?;
+        let (source, bytes) = match self.script_sources.get(&path.value) {
+            Some((source, bytes)) => (*source, bytes.clone()),
+            None => {
+                if !matches!(self.kind_of(&path)?, FileKind::File { .. }) {
+                    self.misfit(codes::WRONG_KIND, path.span, &path.value, "a script", "it is no file; a script is a file that starts with `#!`");
+                    return None;
+                }
+                let bytes = match self.files.read(&path.value, SCRIPT_LIMIT) {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        self.no_file(&path, &error);
+                        return None;
+                    }
+                };
+                let source = self.sources.add(path.value.clone(), String::from_utf8_lossy(&bytes).into_owned());
+                self.script_sources.insert(path.value.clone(), (source, bytes.clone()));
+                (source, bytes)
+            }
+        };
+        let file = self.sources.get(source);
+        let text = ScriptText::of_file(source, &file.text);
+        let is_text = std::str::from_utf8(&bytes).is_ok();
+        self.encoding(&path, &text)?;
+        let interpreter = self.shebang(&text, path.span)?;
+        let body = ScriptBody { content: bytes, path: Some(path.value), interpreter, source, start: 0 };
+        Some(Origin { body, written, text: is_text.then_some(text) })
+    }
+
+    /// A byte-order mark or carriage returns, with which no kernel finds the interpreter.
+    fn encoding(&mut self, path: &Spanned<String>, text: &ScriptText) -> Option<()> {
+        if text.content.starts_with('\u{FEFF}') {
+            let bom = Span::new(text.source, 0, 3);
+            self.report(
+                Diagnostic::new(codes::SCRIPT_ENCODING, format!("the script `{}` starts with a byte-order mark", short(&path.value)))
+                    .label(bom, "this invisible character stands before `#!`")
+                    .label(path.span, "run here")
+                    .fix(Applicability::Safe, "remove the byte-order mark", bom, ""),
+            );
+            return None;
+        }
+        let first = text.content.split('\n').next().unwrap_or_default();
+        if first.starts_with("#!") && first.ends_with('\r') {
+            let end = to_u32(first.len());
+            let mut diagnostic =
+                Diagnostic::new(codes::SCRIPT_ENCODING, format!("the script `{}` has Windows line ends", short(&path.value)))
+                    .label(Span::new(text.source, end - 1, end), "the system would look for an interpreter whose name ends in a carriage return")
+                    .label(path.span, "run here")
+                    .help("save it with `\\n` line ends, and add `* text eol=lf` to .gitattributes");
+            let edits = text.content.match_indices("\r\n").map(|(at, _)| crate::diagnostic::Edit {
+                span: Span::new(text.source, to_u32(at), to_u32(at + 1)),
+                text: String::new(),
+            });
+            diagnostic.fixes.push(crate::diagnostic::Fix {
+                title: "remove the carriage returns".into(),
+                edits: edits.collect(),
+                applicability: Applicability::Safe,
+            });
+            self.report(diagnostic);
+            return None;
+        }
+        Some(())
+    }
+
+    /// The words of the first line behind `#!`.
+    fn shebang(&mut self, text: &ScriptText, asked: Span) -> Option<Vec<String>> {
+        let first = text.content.split('\n').next().unwrap_or_default();
+        let words: Vec<String> = match first.strip_prefix("#!") {
+            // The kernel gives everything behind the interpreter as one argument.
+            Some(rest) => rest.trim().splitn(2, [' ', '\t']).map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect(),
+            None => Vec::new(),
+        };
+        if words.first().is_some_and(|program| program.starts_with('/')) {
+            return Some(words);
+        }
+        let shown = text.content.lines().position(|line| line.starts_with("#!"));
+        let diagnostic = if text.content.trim().is_empty() {
+            Diagnostic::new(codes::NO_SHEBANG, "this script is empty").label(asked, "nothing to run")
+        } else if first.starts_with("#!") {
+            Diagnostic::new(codes::NO_SHEBANG, "this shebang names no interpreter by its whole path")
+                .label(text.span(0, first.len()), "expected a path such as `/bin/bash`")
+                .label(asked, "run here")
+        } else {
+            let diagnostic = Diagnostic::new(codes::NO_SHEBANG, "this script has no shebang")
+                .label(text.span(0, first.len()), "the first line must say what runs it")
+                .label(asked, "run here");
+            match shown {
+                Some(_) => diagnostic.note("there is one further below: it counts only as the very first line"),
+                None => {
+                    let start = text.span(0, 0);
+                    let indent = self.indentation(start);
+                    diagnostic.fix(Applicability::Maybe, "start it with `#!/bin/bash -e`", start, format!("#!/bin/bash -e\n{indent}"))
+                }
+            }
+        };
+        self.report(diagnostic.help("start it with `#!/bin/bash -e`"));
+        None
+    }
+
+    /// The blanks before a place on its line.
+    fn indentation(&self, place: Span) -> String {
+        let source = self.sources.get(place.source);
+        let line = source.lines().line_col(place.start).line;
+        let start = source.lines().line_start(line).unwrap_or(place.start);
+        source.text[start as usize..place.start as usize].chars().filter(|c| c.is_whitespace()).collect()
+    }
+
+    /// Looks into the scripts of a finished image.
+    pub(super) fn examine_pending(&mut self, image: &ImageSpec) {
+        let pending = std::mem::take(&mut self.pending);
+        let (here, elsewhere): (Vec<Pending>, Vec<Pending>) = pending.into_iter().partition(|pending| pending.image == image.name.span);
+        self.pending = elsewhere;
+        for Pending { text, script, .. } in here {
+            self.examine(&text, &script, image);
+        }
+    }
+
+    fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec) {
+        let Some(program) = program(&script.body.interpreter) else { return };
+        self.interpreter(text, program, image);
+        if script.body.path.is_none() {
+            self.interpolation_in(text, image);
+        }
+        if !matches!(program, "sh" | "bash" | "dash" | "ksh") {
+            return;
+        }
+        self.errexit(text, script);
+        let Some(facts) = shell::look(&text.content) else { return };
+        if let Some((start, end)) = facts.error {
+            self.report(
+                Diagnostic::new(codes::SHELL_SYNTAX, "the shell would not understand this script")
+                    .label(text.span(start, end), "something is missing or too much here")
+                    .help(format!("`{program} -n` says more, if it is installed; silence this with a comment `# W0205`")),
+            );
+            return;
+        }
+        let root = script.user.as_ref().map_or(script.offline, |user| user.value == "root");
+        if let Some((start, end)) = facts.sudo.filter(|_| root) {
+            let why = if script.user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
+            self.report(
+                Diagnostic::new(codes::POINTLESS_SUDO, format!("`sudo` is not needed: this script {why}"))
+                    .label(text.span(start, end), "already root")
+                    .help("leave out `sudo`"),
+            );
+        }
+        let mut known: Vec<&str> = image.env.iter().chain(&script.env).map(|var| var.key.value.as_str()).collect();
+        known.extend(["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"]);
+        for (name, start, end) in facts.unset {
+            if known.contains(&name.as_str()) {
+                continue;
+            }
+            let diagnostic = Diagnostic::new(codes::UNSET_VARIABLE, format!("nothing sets the variable `{}`", short(&name)))
+                .label(text.span(start, end), "empty when the script runs");
+            self.report(match nearest(&name, known.iter().copied()) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help(format!("give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty", short(&name))),
+            });
+        }
+    }
+
+    /// An interpreter that a server image lacks unless something brings it.
+    fn interpreter(&mut self, text: &ScriptText, program: &str, image: &ImageSpec) {
+        const COMMON: [&str; 9] = ["sh", "bash", "dash", "perl", "python3", "awk", "sed", "env", "true"];
+        if COMMON.contains(&program) {
+            return;
+        }
+        let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let related = |name: &str| name.starts_with(stem) || stem == "node" && name.starts_with("node");
+        let brought = image.packages.iter().any(|package| related(&package.name)) || image.apps.iter().any(|app| related(&app.name.value));
+        if brought {
+            return;
+        }
+        let first = text.content.split('\n').next().unwrap_or_default().len();
+        let help = match program {
+            "python" => "Debian and Ubuntu have `python3` only".to_owned(),
+            _ => format!("install it, for example `packages [\"{program}\"]`"),
+        };
+        self.report(
+            Diagnostic::new(codes::UNUSUAL_INTERPRETER, format!("nothing in this image brings the interpreter `{}`", short(program)))
+                .label(text.span(0, first), "not part of a usual base")
+                .help(help),
+        );
+    }
+
+    fn errexit(&mut self, text: &ScriptText, script: &Script) {
+        let stops = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e') || word == "errexit";
+        let argument = script.body.interpreter.get(1).map_or("", String::as_str);
+        // `#!/usr/bin/env -S bash -e`: the options behind the shell count.
+        if argument.split_whitespace().filter(|word| *word != "-S").any(stops) {
+            return;
+        }
+        let set = text.content.lines().any(|line| {
+            line.split([';', '&']).any(|command| {
+                let mut words = command.split_whitespace();
+                words.next() == Some("set") && words.any(stops)
+            })
+        });
+        if set || text.content.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).count() <= 1 {
+            return;
+        }
+        let first = text.content.split('\n').next().unwrap_or_default();
+        let place = text.span(0, first.len());
+        let diagnostic = Diagnostic::new(codes::NO_ERREXIT, "this script goes on after a command that fails")
+            .label(place, "no `-e` here, and no `set -e` below")
+            .help("add `-e`, so that the build stops at the first failure");
+        self.report(if argument.is_empty() {
+            diagnostic.fix(Applicability::Safe, "add `-e`", place.after(), " -e")
+        } else {
+            diagnostic
+        });
+    }
+
+    /// `${x}` in a heredoc means the shell's variable, which may not be what was meant.
+    pub(super) fn interpolation_in(&mut self, text: &ScriptText, image: &ImageSpec) {
+        let mut said: Vec<&str> = Vec::new();
+        for (at, _) in text.content.match_indices("${") {
+            let rest = &text.content[at + 2..];
+            let Some(end) = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) else { continue };
+            let name = &rest[..end];
+            if !rest[end..].starts_with('}') || !self.params.contains_key(name) || said.contains(&name) {
+                continue;
+            }
+            let given = image.env.iter().any(|var| var.key.value == name)
+                || scripts(image).any(|script| script.env.iter().any(|var| var.key.value == name));
+            let assigned = text.content.contains(&format!("{name}="));
+            if given || assigned {
+                continue;
+            }
+            said.push(name);
+            self.report(
+                Diagnostic::new(codes::HEREDOC_INTERPOLATION, format!("`${{{name}}}` is not replaced by the param `{name}` in a heredoc"))
+                    .label(text.span(at, at + end + 3), "stays as it is written")
+                    .help(format!("hand the value over: `env {} = \"${{{name}}}\"`", name.to_ascii_uppercase().replace(['-', '.'], "_"))),
+            );
+            // It was meant to be used, so that it is unused is no second finding.
+            if let Some(param) = self.params.get_mut(name) {
+                param.used = true;
+            }
+        }
+    }
+}
+
+/// The program a shebang runs, seen through `env`.
+fn program(interpreter: &[String]) -> Option<&str> {
+    let name = |path: &'_ str| path.rsplit('/').next().map(str::len).map(|len| path.len() - len);
+    let first = interpreter.first()?;
+    let base = &first[name(first)?..];
+    if base != "env" {
+        return Some(base);
+    }
+    let argument = interpreter.get(1)?;
+    let word = argument.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
+    Some(&word[name(word)?..])
+}

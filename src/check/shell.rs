@@ -1,0 +1,162 @@
+//! What a shell script shows without running it.
+
+use std::collections::HashSet;
+
+use tree_sitter::{Node, Parser};
+
+/// Byte ranges in the script.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// The first place that no shell would accept.
+    pub error: Option<(usize, usize)>,
+    /// The first command that is `sudo`.
+    pub sudo: Option<(usize, usize)>,
+    /// Upper-case variables that are read, but never set: first use each.
+    pub unset: Vec<(String, usize, usize)>,
+}
+
+/// Longest script that is parsed, in bytes.
+const LIMIT: usize = 256 << 10;
+
+/// Set by the shell, the system or sudo.
+const GIVEN: &[&str] = &[
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "LANG", "LC_ALL", "TERM", "HOSTNAME", "RANDOM", "SECONDS",
+    "UID", "EUID", "PPID", "IFS", "OPTARG", "OPTIND", "OPTERR", "LINENO", "FUNCNAME", "REPLY", "PIPESTATUS", "TMPDIR",
+    "MAIL", "EDITOR", "DEBIAN_FRONTEND", "HOSTTYPE", "MACHTYPE", "OSTYPE", "SHLVL", "GROUPS", "DIRSTACK", "EPOCHSECONDS",
+    "COLUMNS", "LINES", "XDG_RUNTIME_DIR", "PS1", "PS4", "MAPFILE", "COPROC", "SRANDOM", "EPOCHREALTIME",
+];
+
+/// Parses `script`; `None` if it is too long to be worth it.
+pub(super) fn look(script: &str) -> Option<Facts> {
+    if script.len() > LIMIT {
+        return None;
+    }
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    let tree = parser.parse(script, None)?;
+    let mut facts = Facts::default();
+    let mut set: HashSet<String> = GIVEN.iter().map(|name| (*name).to_owned()).collect();
+    let mut read: Vec<(String, usize, usize)> = Vec::new();
+    // Whatever a sourced file or `eval` sets is out of sight.
+    let mut open = false;
+    let text = |node: Node<'_>| script.get(node.byte_range()).unwrap_or_default();
+    let mut cursor = tree.walk();
+    loop {
+        let node = cursor.node();
+        let range = (node.start_byte(), node.end_byte().max(node.start_byte() + 1));
+        if (node.is_error() || node.is_missing()) && facts.error.is_none() {
+            facts.error = Some(first_line(script, range));
+        }
+        match node.kind() {
+            "command_name" => match text(node) {
+                "sudo" => facts.sudo = facts.sudo.or(Some(range)),
+                "source" | "." | "eval" | "mapfile" | "readarray" | "getopts" => open = true,
+                "read" => {
+                    let words = node.parent().map(text).unwrap_or_default();
+                    set.extend(words.split_whitespace().map(str::to_owned));
+                }
+                "printf" => {
+                    let words: Vec<&str> = node.parent().map(text).unwrap_or_default().split_whitespace().collect();
+                    if let Some(at) = words.iter().position(|word| *word == "-v") {
+                        set.extend(words.get(at + 1).map(|word| (*word).to_owned()));
+                    }
+                }
+                _ => {}
+            },
+            "variable_name" => {
+                let name = text(node);
+                let parent = node.parent().map_or("", |parent| parent.kind());
+                match parent {
+                    "simple_expansion" => read.push((name.to_owned(), range.0, range.1)),
+                    "expansion" => {
+                        // `${X:-}`, `${X+…}` and the like say themselves that X may be unset.
+                        let rest = script.get(node.end_byte()..).unwrap_or_default();
+                        if rest.starts_with('}') {
+                            read.push((name.to_owned(), range.0, range.1));
+                        }
+                    }
+                    _ => {
+                        set.insert(name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+        if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                if !open {
+                    facts.unset = unset(read, &set);
+                }
+                return Some(facts);
+            }
+        }
+    }
+}
+
+fn unset(read: Vec<(String, usize, usize)>, set: &HashSet<String>) -> Vec<(String, usize, usize)> {
+    let mut said = HashSet::new();
+    read.into_iter()
+        .filter(|(name, ..)| {
+            let upper = name.starts_with(|c: char| c.is_ascii_uppercase()) && !name.contains(|c: char| c.is_ascii_lowercase());
+            upper && name.len() > 1 && !name.starts_with("BASH") && !name.starts_with("LC_") && !name.starts_with("SUDO_") && !set.contains(name)
+        })
+        .filter(|(name, ..)| said.insert(name.clone()))
+        .collect()
+}
+
+fn first_line(script: &str, (start, end): (usize, usize)) -> (usize, usize) {
+    let text = script.get(start..end.min(script.len())).unwrap_or_default();
+    let skipped = text.len() - text.trim_start().len();
+    let start = if skipped == text.len() { start } else { start + skipped };
+    let rest = script.get(start..end.min(script.len())).unwrap_or_default();
+    (start, start + rest.find('\n').unwrap_or(rest.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_shows() {
+        let facts = look("#!/bin/bash\nsudo systemctl restart nginx\necho $RELEASE ${OTHER:-x} $HOME $lower\n").unwrap();
+        assert_eq!(facts.error, None);
+        assert!(facts.sudo.is_some());
+        assert_eq!(facts.unset.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
+    }
+
+    #[test]
+    fn what_is_set_in_any_way_is_set() {
+        for set in ["X1=1", "read -r X1", "for X1 in a b; do :; done", "export X1=2", "local X1", "source ./env", "printf -v X1 a", ": ${X1:=a}"] {
+            let facts = look(&format!("#!/bin/bash\n{set}\necho $X1\n")).unwrap();
+            assert!(facts.unset.is_empty(), "{set}: {:?}", facts.unset);
+        }
+    }
+
+    #[test]
+    fn broken_scripts_are_seen() {
+        for broken in ["if true; then\n  echo\n", "echo \"open\n", "case x in\n", "foo() {\n", "for x in a; do\n", ")\n", "fi\n"] {
+            assert!(look(&format!("#!/bin/bash\n{broken}")).unwrap().error.is_some(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn sound_scripts_are_left_alone() {
+        for sound in [
+            "cat <<EOF | sudo tee /etc/x\n$HOME\nEOF\n",
+            "[[ $a == b* && -n ${c:-} ]] && echo yes\n",
+            "while read -r line; do echo \"$line\"; done < <(ls -1)\n",
+            "case \"$1\" in\n  a|b) echo;;\n  *) exit 1;;\nesac\n",
+            "f() { local x=$1; echo \"${x%%.*}\" \"${x//a/b}\" \"${#x}\"; }\nf a.b\n",
+            "arr=(a b \"c d\")\nfor i in \"${arr[@]}\"; do echo \"$i\"; done\n",
+            "(( i = 1 + 2 )); echo $(( i * 2 ))\n",
+            "curl --fail --silent http://localhost:8080/ | grep -q shop\n",
+            "set -o pipefail; trap 'rm -rf \"$tmp\"' EXIT\n",
+            "if ! command -v jq >/dev/null 2>&1; then exit 3; fi\n",
+        ] {
+            assert_eq!(look(&format!("#!/bin/bash -e\n{sound}")).unwrap().error, None, "{sound:?}");
+        }
+    }
+}

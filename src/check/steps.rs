@@ -1,0 +1,244 @@
+//! `copy`, `script` and `test`.
+
+use super::operands::{Given, Operands, is_scalar};
+use super::script::{Origin, ScriptText};
+use super::shape::short;
+use super::{Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::{Operand, OperandKind};
+use crate::text::{Span, Spanned};
+
+const SCRIPT_OPTIONS: &[&str] = &["name", "user", "env", "timeout", "retries", "secrets", "offline", "with"];
+
+impl Checker<'_> {
+    pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip"];
+        let source = if let Some(heredoc) = self.accept_heredoc(operands) {
+            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            let span = heredoc.body;
+            self.interpolation_in(&text, image);
+            Some(CopySource::Inline { text: Spanned::new(text.content, span) })
+        } else if self.accept(operands, "url") {
+            let url = self.scalar(operands, "an address, such as `\"https://example.org/tool.tar.gz\"`")?;
+            let url = self.url(url);
+            if !self.require(operands, "sha256") {
+                return None;
+            }
+            let sha256 = self.sha256_operand(operands);
+            url.zip(sha256).map(|(url, sha256)| CopySource::Url { url, sha256, unpack: false, strip: 0 })
+        } else {
+            let path = self.scalar(operands, "a file or folder of the project, `url`, or a heredoc")?;
+            self.copied(path)
+        };
+        if !self.require(operands, "to") {
+            return None;
+        }
+        let dest = self.scalar(operands, "a path in the image, such as `\"/var/www/html\"`")?;
+        let dest = self.image_path(dest);
+        let given = self.options(operands, known);
+        let owner = self.owner_option(&given, "owner");
+        let group = self.owner_option(&given, "group");
+        let mode = self.mode_option(&given, "mode");
+        let dir_mode = self.mode_option(&given, "dir_mode");
+        let unpack = self.boolean_option(&given, "unpack");
+        let strip = self.integer_option(&given, "strip", 0..=64);
+        let (mut source, dest) = source.zip(dest)?;
+        if let CopySource::Url { unpack: to_unpack, strip: to_strip, .. } = &mut source {
+            *to_unpack = unpack.is_some_and(|unpack| unpack.value);
+            *to_strip = strip.map_or(0, |strip| strip.value);
+            if let Some(strip) = strip.filter(|strip| strip.value > 0 && !*to_unpack) {
+                self.option_conflict("`strip` without `unpack` has no effect", strip.span, "nothing is unpacked");
+            }
+        } else if let Some(span) = unpack.map(|unpack| unpack.span).or(strip.map(|strip| strip.span)) {
+            self.option_conflict("only a download can be unpacked", span, "`copy url` alone takes this");
+        }
+        let into_folder = dest.value.ends_with('/');
+        if matches!(source, CopySource::Inline { .. }) && into_folder {
+            self.misfit(codes::BAD_PATH, dest.span, &dest.value, "a file's path", "text in a heredoc has no name of its own: name the file, not only its folder");
+        }
+        if let (CopySource::File { .. } | CopySource::Inline { .. }, Some(dir_mode)) = (&source, dir_mode) {
+            self.option_conflict("`dir_mode` is for folders", dir_mode.span, "this copies one file");
+        }
+        image.steps.push(StepSpec::Copy(CopySpec { span: operands.statement.span, source, dest, owner, group, mode, dir_mode }));
+        Some(())
+    }
+
+    fn copied(&mut self, path: super::operands::Text) -> Option<CopySource> {
+        let folder_meant = path.value.ends_with('/');
+        let path = self.project_path(path)?;
+        match self.kind_of(&path)? {
+            FileKind::Folder => Some(CopySource::Folder { path }),
+            FileKind::File { .. } if folder_meant => {
+                self.misfit(codes::WRONG_KIND, path.span, &path.value, "a folder", "it is a file: leave out the `/` at its end");
+                None
+            }
+            FileKind::File { .. } => Some(CopySource::File { path }),
+            FileKind::Symlink { .. } | FileKind::Other => {
+                self.misfit(codes::WRONG_KIND, path.span, &path.value, "a file or a folder", "devices, sockets and pipes are not copied");
+                None
+            }
+        }
+    }
+
+    fn option_conflict(&mut self, message: &str, span: Span, label: &str) {
+        self.report(Diagnostic::new(codes::OPTION_CONFLICT, message).label(span, label));
+    }
+
+    fn owner_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<String>> {
+        let text = self.scalar_value(given.value(key)?, "an account's name or number")?;
+        self.name(
+            text,
+            "an account's name or number",
+            |name| super::names::is_account(name) || name.parse::<u32>().is_ok(),
+            "a name such as `www-data`, or a number",
+        )
+    }
+
+    pub(super) fn scripts(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let statement = operands.statement;
+        let mut origins = Vec::new();
+        if let Some(heredoc) = self.accept_heredoc(operands) {
+            origins.push((statement.span, self.heredoc_script(heredoc)));
+        } else if let Some(Operand { kind: OperandKind::List(list), span }) = operands.peek() {
+            operands.next();
+            for element in list.elements() {
+                let Some(path) = self.scalar_value(element, "a script's path") else { continue };
+                origins.push((element.span, self.script_file(path)));
+            }
+            if list.items.is_empty() && list.close.is_some() {
+                self.misfit(codes::WRONG_KIND, *span, "[]", "a list of scripts", "name at least one");
+            }
+        } else {
+            let path = self.scalar(operands, "a script's path in quotes, a list of them, or a heredoc")?;
+            origins.push((statement.span, self.script_file(path)));
+        }
+        let given = self.options(operands, SCRIPT_OPTIONS);
+        let options = self.script_options(&given);
+        if let Some(name) = options.name.as_ref().filter(|_| origins.len() > 1) {
+            self.option_conflict("one `name` cannot name several scripts", name.span, "each script of a list is a step of its own");
+        }
+        for (span, origin) in origins {
+            let number = image.steps.iter().filter(|step| matches!(step, StepSpec::Script(_))).count() + 1;
+            let Some(origin) = origin else { continue };
+            let script = self.script(span, origin, &options, &format!("script {number}"), image);
+            image.steps.push(StepSpec::Script(script));
+        }
+        Some(())
+    }
+
+    pub(super) fn test(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let bare = operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
+        let name = self.scalar(operands, "a name in quotes, such as `\"it answers\"`")?;
+        if let Some(span) = bare {
+            self.report(
+                Diagnostic::new(codes::NEEDS_QUOTES, "the name of a test is written in quotes")
+                    .label(span, "without quotes")
+                    .help(format!("write `\"{}\"`", short(&name.value)))
+                    .fix(Applicability::Safe, "put it in quotes", span, format!("\"{}\"", name.value)),
+            );
+            operands.failed = true;
+        }
+        let origin = if let Some(heredoc) = self.accept_heredoc(operands) {
+            self.heredoc_script(heredoc)
+        } else {
+            let path = self.scalar(operands, "a script's path in quotes, or a heredoc")?;
+            self.script_file(path)
+        };
+        let given = self.options(operands, SCRIPT_OPTIONS);
+        let mut options = self.script_options(&given);
+        options.name.get_or_insert_with(|| name.clone().spanned());
+        if name.value.is_empty() || name.value.len() > 255 || name.value.contains(char::is_control) {
+            self.misfit(codes::BAD_NAME, name.span, &name.value, "a test's name", "1 to 255 bytes without control characters");
+            return None;
+        }
+        if let Some(first) = image.tests.iter().find(|test| test.name.value == name.value) {
+            let first = first.name.span;
+            self.twice(&format!("the test `{}` is given", short(&name.value)), name.span, first);
+            return None;
+        }
+        let span = operands.statement.span;
+        let script = self.script(span, origin?, &options, &name.value, image);
+        image.tests.push(Test { name: name.spanned(), script });
+        Some(())
+    }
+
+    fn script_options(&mut self, given: &Given<'_>) -> ScriptOptions {
+        let name = self.text_option(given, "name", "a text in quotes");
+        let user = given.value("user").and_then(|operand| {
+            let text = self.scalar_value(operand, "an account's name")?;
+            self.account_name(text)
+        });
+        let timeout = self.duration_option(given, "timeout");
+        if let Some(zero) = timeout.filter(|timeout| timeout.value.is_zero()) {
+            self.misfit(codes::NOT_A_DURATION, zero.span, "0", "a time in which a script can end", "the default is `1h`");
+        }
+        let retries = self.integer_option(given, "retries", 0..=20);
+        let offline = self.boolean_option(given, "offline").is_some_and(|offline| offline.value);
+        let secrets: Vec<Spanned<String>> =
+            self.texts_option(given, "secrets", "a secret's name").into_iter().map(super::operands::Text::spanned).collect();
+        let mut with = Vec::new();
+        for text in self.texts_option(given, "with", "a file or folder of the project") {
+            let Some(path) = self.project_path(text) else { continue };
+            if self.kind_of(&path).is_some() {
+                with.push(path);
+            }
+        }
+        ScriptOptions { name, user, env: self.env_option(given), timeout, retries, secrets, offline, with }
+    }
+
+    fn env_option(&mut self, given: &Given<'_>) -> Vec<KeyValue> {
+        let Some(operand) = given.value("env") else { return Vec::new() };
+        let OperandKind::Options(options) = &operand.kind else {
+            if is_scalar(operand) || matches!(operand.kind, OperandKind::List(_)) {
+                self.report(
+                    Diagnostic::new(codes::WRONG_KIND, "`env` takes names and values in braces")
+                        .label(operand.span, "not in braces")
+                        .help("write `env = { RELEASE = \"2026.11\" }`"),
+                );
+            }
+            return Vec::new();
+        };
+        let given = self.given(options, "env", &[]);
+        let mut env = Vec::new();
+        for (key, entry) in given.entries {
+            let key = super::operands::Text { value: key, span: entry.key.span, quoted: false, param: false };
+            let Some(key) = self.env_key(key) else { continue };
+            let Some(value) = entry.value.as_ref().and_then(|value| self.scalar_value(value, "a value")) else { continue };
+            env.push(KeyValue { key, value: value.spanned() });
+        }
+        env
+    }
+
+    fn script(&mut self, span: Span, origin: Origin, options: &ScriptOptions, name: &str, image: &ImageSpec) -> Script {
+        let named = options.name.as_ref().map(|name| name.value.clone());
+        let written = origin.body.path.is_some().then(|| origin.written.clone());
+        let script = Script {
+            span,
+            name: named.or(written).unwrap_or_else(|| name.to_owned()),
+            body: origin.body,
+            user: options.user.clone(),
+            env: options.env.clone(),
+            timeout: options.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.value),
+            retries: options.retries.map_or(0, |retries| retries.value),
+            secrets: options.secrets.clone(),
+            offline: options.offline,
+            with: options.with.clone(),
+        };
+        if let Some(text) = &origin.text {
+            self.pending.push(super::script::Pending { text: text.clone(), script: script.clone(), image: image.name.span });
+        }
+        script
+    }
+}
+
+/// What scripts and tests have in common.
+struct ScriptOptions {
+    name: Option<Spanned<String>>,
+    user: Option<Spanned<String>>,
+    env: Vec<KeyValue>,
+    timeout: Option<Spanned<std::time::Duration>>,
+    retries: Option<Spanned<u32>>,
+    secrets: Vec<Spanned<String>>,
+    offline: bool,
+    with: Vec<Spanned<String>>,
+}

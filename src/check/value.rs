@@ -1,0 +1,96 @@
+//! Quoted text: escapes and `${…}`.
+
+/// A piece of a quoted text, offsets in bytes from behind the opening quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    Char(char),
+    /// `${name}`: place and length of the whole, and the name.
+    Param { at: usize, len: usize, name: &'a str },
+    /// A backslash with something it cannot stand before.
+    BadEscape { at: usize, len: usize },
+}
+
+/// Takes the inside of a quoted text apart.
+pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
+    let mut plain = 0;
+    let mut at = 0;
+    let bytes = inner.as_bytes();
+    while at < bytes.len() {
+        let rest = &inner[at..];
+        let (found, len) = match bytes[at] {
+            b'\\' => escape(rest, at),
+            b'$' if rest.starts_with("$${") => (Piece::Text("${"), 3),
+            b'$' if rest.starts_with("${") => match rest.find('}') {
+                Some(end) => (Piece::Param { at, len: end + 1, name: &rest[2..end] }, end + 1),
+                None => (Piece::Text("${"), 2),
+            },
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        if plain < at {
+            piece(Piece::Text(&inner[plain..at]));
+        }
+        piece(found);
+        at += len;
+        plain = at;
+    }
+    if plain < inner.len() {
+        piece(Piece::Text(&inner[plain..]));
+    }
+}
+
+fn escape(rest: &str, at: usize) -> (Piece<'_>, usize) {
+    let mut chars = rest.chars();
+    chars.next();
+    let plain = |c| (Piece::Char(c), 2);
+    match chars.next() {
+        Some('n') => plain('\n'),
+        Some('t') => plain('\t'),
+        Some('"') => plain('"'),
+        Some('\\') => plain('\\'),
+        Some('u') => {
+            let digits = rest[2..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
+            let hex = digits.filter(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+            match hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32) {
+                Some(c) => (Piece::Char(c), 4 + digits.map_or(0, str::len)),
+                None => {
+                    let len = digits.map_or(2, |digits| 4 + digits.len());
+                    (Piece::BadEscape { at, len }, len)
+                }
+            }
+        }
+        Some(other) => {
+            let len = 1 + other.len_utf8();
+            (Piece::BadEscape { at, len }, len)
+        }
+        None => (Piece::BadEscape { at, len: 1 }, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(inner: &str) -> Vec<Piece<'_>> {
+        let mut out = Vec::new();
+        decode(inner, |piece| out.push(piece));
+        out
+    }
+
+    #[test]
+    fn escapes_and_params() {
+        assert_eq!(pieces(r"a\nb"), [Piece::Text("a"), Piece::Char('\n'), Piece::Text("b")]);
+        assert_eq!(pieces("$${x} ${y}"), [
+            Piece::Text("${"),
+            Piece::Text("x} "),
+            Piece::Param { at: 6, len: 4, name: "y" }
+        ]);
+        assert_eq!(pieces(r"\u{1F600}"), [Piece::Char('😀')]);
+        assert_eq!(pieces(r"\u{110000}"), [Piece::BadEscape { at: 0, len: 10 }]);
+        assert_eq!(pieces(r"\é"), [Piece::BadEscape { at: 0, len: 3 }]);
+        assert_eq!(pieces("5$ and ${"), [Piece::Text("5$ and "), Piece::Text("${")]);
+    }
+}

@@ -1,0 +1,164 @@
+//! `imgfile check`: everything that can be known without a network or a VM.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::Exit;
+use super::project::{self, OpenError, Project};
+use crate::diagnostic::Diagnostic;
+use crate::report;
+
+/// Check ImageFiles.
+///
+/// Reports everything that is wrong in one run, without network or virtual machine, and executes
+/// and downloads nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ImageFiles, or folders to walk for them.
+    #[arg(default_value = ".")]
+    pub paths: Vec<PathBuf>,
+    /// Give a `param` a value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
+    pub set: Vec<(String, String)>,
+    /// How findings are written.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Apply the fixes that are safe, then check again.
+    #[arg(long)]
+    pub fix: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for people, on stderr.
+    Human,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0, which code-scanning services read.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let mut files = Vec::new();
+    for path in &args.paths {
+        match image_files(path) {
+            Ok(found) if found.is_empty() => {
+                super::complain(&OpenError::NoImageFile(path.clone()).to_string());
+                return Exit::Files;
+            }
+            Ok(found) => files.extend(found),
+            Err(error) => {
+                super::complain(&error.to_string());
+                return Exit::Files;
+            }
+        }
+    }
+    let mut projects = Vec::new();
+    for file in &files {
+        match checked(file, args) {
+            Ok(project) => projects.push(project),
+            Err(error) => {
+                super::complain(&error.to_string());
+                return Exit::Files;
+            }
+        }
+    }
+    drop_included(&mut projects);
+    let failed = projects.iter().any(|(_, found)| found.iter().any(Diagnostic::is_error));
+    if let Err(error) = write(&projects, args.format) {
+        // A reader that closed the pipe has seen enough.
+        if error.kind() != std::io::ErrorKind::BrokenPipe {
+            super::complain(&format!("cannot write: {error}"));
+        }
+    }
+    if failed { Exit::Files } else { Exit::Done }
+}
+
+/// Checks one ImageFile, and with `--fix` repairs it as far as that helps.
+fn checked(file: &Path, args: &Args) -> Result<(Project, Vec<Diagnostic>), OpenError> {
+    let mut project = project::open(file, &args.set)?;
+    if args.fix {
+        // A fix may bring another to light; a few rounds are plenty, and each must change something.
+        for _ in 0..8 {
+            let changed = report::fixed(&project.checked.diagnostics, &project.sources);
+            let mut written = false;
+            for (id, text) in changed {
+                let name = &project.sources.get(id).name;
+                std::fs::write(name, text).map_err(|error| OpenError::Io { path: name.into(), error })?;
+                written = true;
+            }
+            if !written {
+                break;
+            }
+            project = project::open(file, &args.set)?;
+        }
+    }
+    let mut found = std::mem::take(&mut project.checked.diagnostics);
+    found.extend(super::resolve_for_check(&mut project));
+    Ok((project, found))
+}
+
+/// Files that other files of the same walk include are checked with those, not alone.
+fn drop_included(projects: &mut Vec<(Project, Vec<Diagnostic>)>) {
+    let included: Vec<PathBuf> = projects
+        .iter()
+        .flat_map(|(project, _)| project.sources.iter().skip(1).map(|(_, source)| PathBuf::from(&source.name)))
+        .collect();
+    if projects.len() > 1 {
+        projects.retain(|(project, _)| !included.contains(&project.path));
+    }
+}
+
+fn write(projects: &[(Project, Vec<Diagnostic>)], format: Format) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let all = || projects.iter().map(|(project, found)| (found.as_slice(), &project.sources));
+    match format {
+        Format::Human => {
+            let mut stderr = std::io::stderr().lock();
+            let colour = super::colour(std::io::stderr().is_terminal());
+            for (project, found) in projects {
+                stderr.write_all(report::human(found, &project.sources, colour).as_bytes())?;
+            }
+            let every: Vec<Diagnostic> = projects.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
+            match report::summary(&every) {
+                Some(summary) => writeln!(stderr, "{summary}"),
+                None => {
+                    let images: usize = projects.iter().map(|(project, _)| project.checked.spec.images.len()).sum();
+                    writeln!(stderr, "{images} image{} checked, nothing wrong", if images == 1 { "" } else { "s" })
+                }
+            }
+        }
+        Format::Json => stdout.write_all(report::json(all()).as_bytes()),
+        Format::Sarif => stdout.write_all(report::sarif(all()).as_bytes()),
+        Format::Github => stdout.write_all(report::github(all()).as_bytes()),
+    }
+}
+
+/// The file itself, or every ImageFile below a folder: `ImageFile` and `NAME.imagefile`, hidden
+/// folders and what git ignores left out.
+pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
+        _ => OpenError::Io { path: path.to_owned(), error },
+    })?;
+    if !metadata.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let walk = ignore::WalkBuilder::new(path).require_git(false).follow_links(false).sort_by_file_name(Ord::cmp).build();
+    Ok(walk
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
+        .map(|entry| entry.into_path())
+        .filter(|file| {
+            file.file_name().is_some_and(|name| name == "ImageFile")
+                || file.extension().is_some_and(|extension| extension == "imagefile")
+        })
+        .map(|file| file.strip_prefix("./").map(Path::to_owned).unwrap_or(file))
+        .collect())
+}

@@ -1,0 +1,73 @@
+//! From a path on the command line to a checked project.
+
+use std::path::{Path, PathBuf};
+
+use super::files::DiskFiles;
+use crate::check::{Checked, Settings, check};
+use crate::text::Sources;
+
+/// A project whose ImageFile was read and checked.
+#[derive(Debug)]
+pub struct Project {
+    /// Serves the project's folder, the one that holds the ImageFile.
+    pub files: DiskFiles,
+    /// The ImageFile's path as the user would write it.
+    pub path: PathBuf,
+    /// The ImageFile's name in its folder.
+    pub entry: String,
+    /// Every file looked at; names are as the user would write them.
+    pub sources: Sources,
+    pub checked: Checked,
+}
+
+/// Why there is no project at a path.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("there is no ImageFile in `{0}`; `imgfile init` writes a first one")]
+    NoImageFile(PathBuf),
+    #[error("`{0}` does not exist")]
+    NotFound(PathBuf),
+    #[error("`{0}` has a name that is not UTF-8")]
+    Name(PathBuf),
+    #[error("`{path}` cannot be read: {error}")]
+    Io { path: PathBuf, error: std::io::Error },
+}
+
+/// The ImageFile that `path` means: itself if it is a file, else the one in the folder.
+pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
+        _ => OpenError::Io { path: path.to_owned(), error },
+    })?;
+    if !metadata.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = if path == Path::new(".") { PathBuf::from("ImageFile") } else { path.join("ImageFile") };
+    if file.is_file() {
+        return Ok(file);
+    }
+    // A folder may hold a single `NAME.imagefile` instead.
+    let mut named: Vec<PathBuf> = std::fs::read_dir(path)
+        .map_err(|error| OpenError::Io { path: path.to_owned(), error })?
+        .filter_map(Result::ok)
+        .map(|entry| if path == Path::new(".") { PathBuf::from(entry.file_name()) } else { entry.path() })
+        .filter(|file| file.extension().is_some_and(|extension| extension == "imagefile") && file.is_file())
+        .collect();
+    match named.pop() {
+        Some(file) if named.is_empty() => Ok(file),
+        _ => Err(OpenError::NoImageFile(path.to_owned())),
+    }
+}
+
+/// Reads and checks the ImageFile `file`.
+pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let files = DiskFiles::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
+    let name = file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
+    let mut sources = Sources::default();
+    let checked = check(name, &mut sources, &files, set);
+    if !folder.as_os_str().is_empty() {
+        sources.prefix_names(&folder.to_string_lossy());
+    }
+    Ok(Project { files, path: file.to_owned(), entry: name.to_owned(), sources, checked })
+}
