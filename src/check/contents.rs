@@ -14,7 +14,11 @@ use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
     /// Options that the statement cannot do without.
-    pub(super) fn required_options<'s>(&mut self, operands: &mut Operands<'s>, known: &'static [&'static str]) -> Option<Given<'s>> {
+    pub(super) fn required_options<'s>(
+        &mut self,
+        operands: &mut Operands<'s>,
+        known: &'static [&'static str],
+    ) -> Option<Given<'s>> {
         if !matches!(operands.peek(), Some(Operand { kind: OperandKind::Options(_), .. })) {
             let keyword = self.slice(operands.statement.keyword).to_owned();
             if operands.peek().is_none() && !operands.failed {
@@ -49,12 +53,18 @@ impl Checker<'_> {
             }
             (Some(one), Some(two)) if one != two => {
                 self.report(
-                    Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{kind} {}`", short(name)))
-                        .label(span, "said here")
-                        .label(first, "and here")
-                        .label(one, "used here")
-                        .label(two, "used here")
-                        .help(format!("write `{kind} {}` in the image itself, which wins over profiles", short(name))),
+                    Diagnostic::new(
+                        codes::PROFILES_CLASH,
+                        format!("two profiles of this image both say `{kind} {}`", short(name)),
+                    )
+                    .label(span, "said here")
+                    .label(first, "and here")
+                    .label(one, "used here")
+                    .label(two, "used here")
+                    .help(format!(
+                        "write `{kind} {}` in the image itself, which wins over profiles",
+                        short(name)
+                    )),
                 );
                 false
             }
@@ -67,7 +77,8 @@ impl Checker<'_> {
 
     pub(super) fn packages(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let (list, span) = self.list(operands, "a list of packages, such as `[\"jq\", \"curl\"]`")?;
-        let texts: Vec<Text> = list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
+        let texts: Vec<Text> =
+            list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
         let given = self.options(operands, &["remove"]);
         let packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
         let removing = match given.value("remove") {
@@ -82,7 +93,9 @@ impl Checker<'_> {
         };
         if list.elements().next().is_none() && given.value("remove").is_none() && list.close.is_some() {
             self.report(
-                Diagnostic::new(codes::NOT_A_PACKAGE, "this list of packages is empty").label(span, "names no package").help("remove the statement, or name packages"),
+                Diagnostic::new(codes::NOT_A_PACKAGE, "this list of packages is empty")
+                    .label(span, "names no package")
+                    .help("remove the statement, or name packages"),
             );
         }
         if removing {
@@ -94,9 +107,12 @@ impl Checker<'_> {
             if let Some(wanted) = image.packages.iter().find(|package| package.name == removed.name) {
                 let (removed, wanted) = (removed.clone(), wanted.span);
                 self.report(
-                    Diagnostic::new(codes::OPTION_CONFLICT, format!("`{}` is both wanted and removed", short(&removed.name)))
-                        .label(removed.span, "removed here")
-                        .label(wanted, "wanted here"),
+                    Diagnostic::new(
+                        codes::OPTION_CONFLICT,
+                        format!("`{}` is both wanted and removed", short(&removed.name)),
+                    )
+                    .label(removed.span, "removed here")
+                    .label(wanted, "wanted here"),
                 );
                 break;
             }
@@ -111,10 +127,16 @@ impl Checker<'_> {
         };
         let version_fine = version.is_none_or(|version| {
             version.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b'~' | b':'))
+                && version
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b'~' | b':'))
         });
         if super::names::is_package(name) && version_fine {
-            return Some(Package { span: text.span, name: name.to_owned(), version: version.map(str::to_owned) });
+            return Some(Package {
+                span: text.span,
+                name: name.to_owned(),
+                version: version.map(str::to_owned),
+            });
         }
         let help = if text.value.contains(char::is_whitespace) {
             "each package is a value of its own: `[\"jq\", \"curl\"]`"
@@ -125,9 +147,19 @@ impl Checker<'_> {
         None
     }
 
-    pub(super) fn app(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn app(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let name = self.scalar(operands, "the name of an application, such as `nginx`")?;
-        let name = self.name(name, "an application's name", super::names::is_identifier, "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first")?;
+        let name = self.name(
+            name,
+            "an application's name",
+            super::names::is_identifier,
+            "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
+        )?;
         let version = self.requirement(operands, &name.value);
         let given = self.options(operands, &[]);
         let mut options = Vec::new();
@@ -154,7 +186,12 @@ impl Checker<'_> {
         Some(Spanned::new(value, operand.span))
     }
 
-    pub(super) fn account(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn account(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
         let name = self.account_name(name)?;
         let given = self.options(operands, &["groups", "sudo", "shell", "uid", "ssh_keys", "password_hash"]);
@@ -184,8 +221,11 @@ impl Checker<'_> {
         });
         if name.value == "root" && (given.value("uid").is_some() || given.value("sudo").is_some()) {
             self.report(
-                Diagnostic::new(codes::OPTION_CONFLICT, "`root` is there already, with user id 0 and all rights")
-                    .label(name.span, "takes `ssh_keys`, `password_hash` and `shell` only"),
+                Diagnostic::new(
+                    codes::OPTION_CONFLICT,
+                    "`root` is there already, with user id 0 and all rights",
+                )
+                .label(name.span, "takes `ssh_keys`, `password_hash` and `shell` only"),
             );
         }
         if !self.claim("account", &name.value, name.span, placed) {
@@ -206,9 +246,12 @@ impl Checker<'_> {
         }
         let private = text.value.contains("PRIVATE KEY");
         self.report(
-            Diagnostic::new(codes::BAD_NAME, if private { "this is a private key" } else { "this is not a public ssh key" })
-                .label(text.span, "expected a line such as `ssh-ed25519 AAAA… name`")
-                .help("take the line from the `.pub` file"),
+            Diagnostic::new(
+                codes::BAD_NAME,
+                if private { "this is a private key" } else { "this is not a public ssh key" },
+            )
+            .label(text.span, "expected a line such as `ssh-ed25519 AAAA… name`")
+            .help("take the line from the `.pub` file"),
         );
         None
     }
@@ -228,7 +271,12 @@ impl Checker<'_> {
         Some((key, value))
     }
 
-    pub(super) fn env(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn env(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
         let key = self.env_key(key)?;
         if !self.claim("env", &key.value, key.span, placed) {
@@ -243,17 +291,33 @@ impl Checker<'_> {
         let key = self.variable_name(key)?;
         if key.value.starts_with("IMAGEFILE_") {
             self.report(
-                Diagnostic::new(codes::BAD_NAME, format!("names that start with `IMAGEFILE_` are set by the build, `{}` too", short(&key.value)))
-                    .label(key.span, "this name is taken"),
+                Diagnostic::new(
+                    codes::BAD_NAME,
+                    format!(
+                        "names that start with `IMAGEFILE_` are set by the build, `{}` too",
+                        short(&key.value)
+                    ),
+                )
+                .label(key.span, "this name is taken"),
             );
             return None;
         }
         Some(key)
     }
 
-    pub(super) fn label(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn label(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `team = \"web\"`")?;
-        let key = self.name(key, "a label's name", super::names::is_identifier, "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first")?;
+        let key = self.name(
+            key,
+            "a label's name",
+            super::names::is_identifier,
+            "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
+        )?;
         if !self.claim("label", &key.value, key.span, placed) {
             return None;
         }
@@ -262,9 +326,19 @@ impl Checker<'_> {
         Some(())
     }
 
-    pub(super) fn secret(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn secret(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let name = self.scalar(operands, "a name, such as `token`")?;
-        let name = self.name(name, "a secret's name", super::names::is_identifier, "letters, digits, `.`, `_` and `-`: it is a file name under /run/secrets")?;
+        let name = self.name(
+            name,
+            "a secret's name",
+            super::names::is_identifier,
+            "letters, digits, `.`, `_` and `-`: it is a file name under /run/secrets",
+        )?;
         if !self.require(operands, "from") {
             return None;
         }
@@ -296,17 +370,29 @@ impl Checker<'_> {
         let diagnostic = match operands.peek() {
             Some(operand) => {
                 let found = short(self.slice(operand.span));
-                Diagnostic::new(codes::UNEXPECTED, format!("expected {expected}, found `{found}`")).label(operand.span, "not expected here")
+                Diagnostic::new(codes::UNEXPECTED, format!("expected {expected}, found `{found}`"))
+                    .label(operand.span, "not expected here")
             }
-            None => Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs {expected}")).label(operands.gap(), "missing here"),
+            None => Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs {expected}"))
+                .label(operands.gap(), "missing here"),
         };
         let example = super::statements::statement(&keyword).map_or("", |info| info.example);
         self.report(diagnostic.help(format!("for example `{example}`")));
     }
 
-    pub(super) fn service(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn service(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let name = self.scalar(operands, "the name of a service, such as `nginx`")?;
-        let name = self.name(name, "a unit's name", super::names::is_unit, "letters, digits, `:`, `-`, `_`, `.` and `@`")?;
+        let name = self.name(
+            name,
+            "a unit's name",
+            super::names::is_unit,
+            "letters, digits, `:`, `-`, `_`, `.` and `@`",
+        )?;
         let state = self.scalar(operands, "`enabled`, `disabled` or `masked`")?;
         let meant = match state.value.as_str() {
             "enable" | "on" | "start" | "started" => Some("enabled"),
@@ -317,23 +403,33 @@ impl Checker<'_> {
         let state = if let Some(meant) = meant {
             operands.failed = true;
             self.report(
-                Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is not a state of a service", state.value))
-                    .label(state.span, "expected `enabled`, `disabled` or `masked`")
-                    .help(format!("write `{meant}`"))
-                    .fix(Applicability::Safe, format!("write `{meant}`"), state.span, meant),
+                Diagnostic::new(
+                    codes::NOT_A_CHOICE,
+                    format!("`{}` is not a state of a service", state.value),
+                )
+                .label(state.span, "expected `enabled`, `disabled` or `masked`")
+                .help(format!("write `{meant}`"))
+                .fix(Applicability::Safe, format!("write `{meant}`"), state.span, meant),
             );
             return None;
         } else {
-            let states = [("enabled", ServiceState::Enabled), ("disabled", ServiceState::Disabled), ("masked", ServiceState::Masked)];
+            let states = [
+                ("enabled", ServiceState::Enabled),
+                ("disabled", ServiceState::Disabled),
+                ("masked", ServiceState::Masked),
+            ];
             self.choice(&state, "a state of a service", &states)?
         };
         let given = self.options(operands, &["active"]);
         let active = self.boolean_option(&given, "active");
         if let Some(active) = active.filter(|active| active.value && state.value != ServiceState::Enabled) {
             self.report(
-                Diagnostic::new(codes::OPTION_CONFLICT, "only an enabled service can be expected to be active")
-                    .label(active.span, "asked for here")
-                    .label(state.span, "but not enabled"),
+                Diagnostic::new(
+                    codes::OPTION_CONFLICT,
+                    "only an enabled service can be expected to be active",
+                )
+                .label(active.span, "asked for here")
+                .label(state.span, "but not enabled"),
             );
         }
         let active = active.map_or(state.value == ServiceState::Enabled, |active| active.value);
@@ -349,8 +445,16 @@ impl Checker<'_> {
         let (list, _) = self.list(operands, "a list, such as `[\"quiet\"]`")?;
         for element in list.elements() {
             let Some(text) = self.scalar_value(element, "an argument of the kernel") else { continue };
-            if text.value.is_empty() || text.value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
-                self.misfit(codes::BAD_NAME, text.span, &text.value, "one argument of the kernel", "each argument is a value of its own, without blanks and quotes");
+            if text.value.is_empty()
+                || text.value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"')
+            {
+                self.misfit(
+                    codes::BAD_NAME,
+                    text.span,
+                    &text.value,
+                    "one argument of the kernel",
+                    "each argument is a value of its own, without blanks and quotes",
+                );
                 continue;
             }
             image.kernel_args.push(text.spanned());

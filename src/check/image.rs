@@ -36,7 +36,10 @@ impl<'a> Checker<'a> {
         let image = self.slice(statement.keyword) == "image";
         let what = if image { "a name in quotes, such as `\"web\"`" } else { "a name, such as `hardened`" };
         let name = self.statement_scope(statement, |checker, operands| {
-            let bare = operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
+            let bare = operands
+                .peek()
+                .filter(|operand| operand.kind == OperandKind::Word)
+                .map(|operand| operand.span);
             let name = checker.scalar(operands, what)?;
             if let Some(span) = bare.filter(|_| image) {
                 operands.failed = true;
@@ -49,7 +52,12 @@ impl<'a> Checker<'a> {
             }
             checker.finish(operands);
             if !image {
-                return checker.name(name, "a profile's name", super::names::is_identifier, "letters, digits, `_`, `-` and `.`, a letter or digit first");
+                return checker.name(
+                    name,
+                    "a profile's name",
+                    super::names::is_identifier,
+                    "letters, digits, `_`, `-` and `.`, a letter or digit first",
+                );
             }
             checker.image_name(name.spanned())
         });
@@ -124,8 +132,9 @@ impl<'a> Checker<'a> {
         };
         let (name, span) = (name.value, name.span);
         if let Some(at) = out.through.iter().position(|(known, _)| *known == name) {
-            let mut diagnostic = Diagnostic::new(codes::INCLUDE_CYCLE, format!("the profile `{}` uses itself", short(&name)))
-                .label(span, "this closes the circle");
+            let mut diagnostic =
+                Diagnostic::new(codes::INCLUDE_CYCLE, format!("the profile `{}` uses itself", short(&name)))
+                    .label(span, "this closes the circle");
             for (_, on_the_way) in &out.through[at + 1..] {
                 diagnostic = diagnostic.label(*on_the_way, "on the way");
             }
@@ -160,12 +169,19 @@ impl<'a> Checker<'a> {
     fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
         let mut names: Vec<&str> = profiles.keys().map(String::as_str).collect();
         names.sort_unstable();
-        let diagnostic = Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name))).label(span, "not declared");
+        let diagnostic =
+            Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
+                .label(span, "not declared");
         self.report(match nearest(name, names.iter().copied()) {
-            Some(near) => diagnostic
-                .help(format!("did you mean `{near}`?"))
-                .fix(Applicability::Maybe, format!("write `{near}`"), span, near),
-            None if names.is_empty() => diagnostic.help(format!("declare one: `profile {} {{ … }}`", short(name))),
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                Applicability::Maybe,
+                format!("write `{near}`"),
+                span,
+                near,
+            ),
+            None if names.is_empty() => {
+                diagnostic.help(format!("declare one: `profile {} {{ … }}`", short(name)))
+            }
             None => diagnostic.help(format!("profiles are {}", enumerate(&names))),
         });
     }
@@ -198,7 +214,12 @@ impl<'a> Checker<'a> {
                 && matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
             given.insert(keyword);
         }
-        if image.os.is_none() && !given.contains("os") && !flat.doubtful && !self.swallowed && !matches!(image.base.source, BaseSource::Image { .. }) {
+        if image.os.is_none()
+            && !given.contains("os")
+            && !flat.doubtful
+            && !self.swallowed
+            && !matches!(image.base.source, BaseSource::Image { .. })
+        {
             self.report(
                 Diagnostic::new(codes::MISSING_STATEMENT, "this image does not say its operating system")
                     .label(image.name.span, "has no `os`")
@@ -206,7 +227,8 @@ impl<'a> Checker<'a> {
             );
         }
         self.finish_image(&mut image, &statements);
-        image.resolvable = !unresolvable && (image.os.is_some() || matches!(image.base.source, BaseSource::Image { .. }));
+        image.resolvable =
+            !unresolvable && (image.os.is_some() || matches!(image.base.source, BaseSource::Image { .. }));
         if self.errors() == errors_before {
             image.resolvable = true;
         }
@@ -220,7 +242,11 @@ impl<'a> Checker<'a> {
         let mut first: HashMap<&'static str, usize> = HashMap::new();
         let mut drop: HashSet<usize> = HashSet::new();
         for (at, placed) in statements.iter().enumerate() {
-            let Some(info) = statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once) else { continue };
+            let Some(info) =
+                statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once)
+            else {
+                continue;
+            };
             let Some(&earlier) = first.get(info.keyword) else {
                 first.insert(info.keyword, at);
                 continue;
@@ -249,18 +275,26 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        statements.into_iter().enumerate().filter(|(at, _)| !drop.contains(at)).map(|(_, placed)| placed).collect()
+        statements
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| !drop.contains(at))
+            .map(|(_, placed)| placed)
+            .collect()
     }
 
     /// Two profiles of one image say different things.
     pub(super) fn clash(&mut self, what: &str, one: Placed<'_>, two: Placed<'_>) {
-        let mut diagnostic = Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{what}`"))
-            .label(two.statement.keyword, "said here")
-            .label(one.statement.keyword, "and here");
+        let mut diagnostic =
+            Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{what}`"))
+                .label(two.statement.keyword, "said here")
+                .label(one.statement.keyword, "and here");
         for used in [one.used, two.used].into_iter().flatten() {
             diagnostic = diagnostic.label(used, "used here");
         }
-        self.report(diagnostic.help(format!("write `{what}` in the image itself, which wins over profiles, or use one of the two profiles")));
+        self.report(diagnostic.help(format!(
+            "write `{what}` in the image itself, which wins over profiles, or use one of the two profiles"
+        )));
     }
 
     fn read(&mut self, image: &mut ImageSpec, placed: Placed<'_>) {
@@ -305,7 +339,11 @@ impl<'a> Checker<'a> {
 
     fn os(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let kind = self.scalar(operands, "`linux` and a distribution, such as `linux debian 13`")?;
-        let kind = self.choice(&kind, "a type of operating system", &[("linux", OsKind::Linux), ("windows", OsKind::Windows)]);
+        let kind = self.choice(
+            &kind,
+            "a type of operating system",
+            &[("linux", OsKind::Linux), ("windows", OsKind::Windows)],
+        );
         let Some(kind) = kind else {
             operands.failed = true;
             return None;
@@ -320,8 +358,12 @@ impl<'a> Checker<'a> {
             return None;
         }
         let distribution = self.scalar(operands, "a distribution, such as `debian`")?;
-        let distribution =
-            self.name(distribution, "a distribution", super::names::is_identifier, "a name such as `debian` or `ubuntu`")?;
+        let distribution = self.name(
+            distribution,
+            "a distribution",
+            super::names::is_identifier,
+            "a name such as `debian` or `ubuntu`",
+        )?;
         let version = self.requirement(operands, &distribution.value);
         self.finish(operands);
         let distribution = distribution.map(|name| name.to_ascii_lowercase());
@@ -358,11 +400,13 @@ impl<'a> Checker<'a> {
             "file" if !kind.quoted => {
                 let path = self.scalar(operands, "a path, such as `\"disk.qcow2\"`")?;
                 let path = self.machine_path(path)?;
-                let sha256 = if self.accept(operands, "sha256") { Some(self.sha256_operand(operands)?) } else { None };
+                let sha256 =
+                    if self.accept(operands, "sha256") { Some(self.sha256_operand(operands)?) } else { None };
                 BaseSource::File { path, sha256 }
             }
             "url" if !kind.quoted => {
-                let url = self.scalar(operands, "an address, such as `\"https://example.org/disk.qcow2\"`")?;
+                let url =
+                    self.scalar(operands, "an address, such as `\"https://example.org/disk.qcow2\"`")?;
                 let url = self.url(url)?;
                 if !self.require(operands, "sha256") {
                     return None;
@@ -373,7 +417,12 @@ impl<'a> Checker<'a> {
                 BaseSource::Image { name: self.scalar(operands, "an image's name in quotes")?.spanned() }
             }
             _ => {
-                let name = self.name(kind, "a base's name", super::names::is_identifier, "a name of the catalogue, such as `debian-13`")?;
+                let name = self.name(
+                    kind,
+                    "a base's name",
+                    super::names::is_identifier,
+                    "a name of the catalogue, such as `debian-13`",
+                )?;
                 let version = self.requirement(operands, &name.value);
                 BaseSource::Named { name, version }
             }
@@ -382,14 +431,21 @@ impl<'a> Checker<'a> {
         let upgrade = self.boolean_option(&given, "upgrade").is_some_and(|value| value.value);
         let firmware = given.value("firmware").and_then(|operand| {
             let text = self.scalar_value(operand, "`bios` or `uefi`")?;
-            self.choice(&text, "a firmware", &[("bios", super::Firmware::Bios), ("uefi", super::Firmware::Uefi)])
+            self.choice(
+                &text,
+                "a firmware",
+                &[("bios", super::Firmware::Bios), ("uefi", super::Firmware::Uefi)],
+            )
         });
         image.base = Base { span: operands.statement.span, source, upgrade, firmware };
         Some(())
     }
 
     /// The digest behind `sha256`.
-    pub(super) fn sha256_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<crate::text::Digest>> {
+    pub(super) fn sha256_operand(
+        &mut self,
+        operands: &mut Operands<'_>,
+    ) -> Option<Spanned<crate::text::Digest>> {
         let text = self.scalar(operands, "64 hexadecimal digits")?;
         let digest = self.digest(&text);
         operands.failed |= digest.is_none();
@@ -402,7 +458,13 @@ impl<'a> Checker<'a> {
         let before = self.errors();
         image.min_storage = self.size(&text);
         if image.min_storage.is_some_and(|size| size.value.bytes() < 1 << 20) {
-            self.misfit(codes::NOT_A_SIZE, text.span, &text.value, "a size a disk can have", "an image needs at least some hundred mebibytes");
+            self.misfit(
+                codes::NOT_A_SIZE,
+                text.span,
+                &text.value,
+                "a size a disk can have",
+                "an image needs at least some hundred mebibytes",
+            );
             image.min_storage = None;
         }
         if self.errors() == before {
@@ -419,7 +481,9 @@ impl<'a> Checker<'a> {
                     .label(text.span, "not yet")
                     .help("write `network full` or `network none`"),
             );
-        } else if let Some(network) = self.choice(&text, "a kind of network", &[("full", Network::Full), ("none", Network::None)]) {
+        } else if let Some(network) =
+            self.choice(&text, "a kind of network", &[("full", Network::Full), ("none", Network::None)])
+        {
             image.network = network.value;
         }
         self.finish(operands);
@@ -431,7 +495,13 @@ impl<'a> Checker<'a> {
         let cpus = self.integer_option(&given, "cpus", 1..=256);
         let mut memory = self.size_option(&given, "memory");
         if let Some(small) = memory.filter(|memory| memory.value.bytes() < 256 << 20) {
-            self.misfit(codes::NOT_A_SIZE, small.span, &small.value.to_string(), "enough memory", "a build needs at least `256MiB`");
+            self.misfit(
+                codes::NOT_A_SIZE,
+                small.span,
+                &small.value.to_string(),
+                "enough memory",
+                "a build needs at least `256MiB`",
+            );
             memory = None;
         }
         image.machine = MachineSize { cpus, memory };
@@ -453,19 +523,25 @@ impl<'a> Checker<'a> {
                     if text.value.starts_with('/') {
                         return checker.image_path(text).map(|path| path.map(Item::Path));
                     }
-                    checker.choice(&text, "something that is cleared", &topics).map(|topic| topic.map(Item::Topic))
+                    checker
+                        .choice(&text, "something that is cleared", &topics)
+                        .map(|topic| topic.map(Item::Topic))
                 })
                 .collect()
         };
         let (keep, remove) = (items(self, "keep"), items(self, "remove"));
-        if let Some(both) = keep.iter().find_map(|kept| Some((kept, remove.iter().find(|removed| removed.value == kept.value)?))) {
+        if let Some(both) = keep
+            .iter()
+            .find_map(|kept| Some((kept, remove.iter().find(|removed| removed.value == kept.value)?)))
+        {
             self.report(
                 Diagnostic::new(codes::OPTION_CONFLICT, "the same thing is both kept and removed")
                     .label(both.1.span, "removed here")
                     .label(both.0.span, "kept here"),
             );
         }
-        image.cleanup = Cleanup { preset: preset.map_or_else(Preset::default, |preset| preset.value), keep, remove };
+        image.cleanup =
+            Cleanup { preset: preset.map_or_else(Preset::default, |preset| preset.value), keep, remove };
         Some(())
     }
 }

@@ -58,7 +58,9 @@ impl Checker<'_> {
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Statement(statement) if self.slice(statement.keyword) == "include" => Some(statement.clone()),
+                Item::Statement(statement) if self.slice(statement.keyword) == "include" => {
+                    Some(statement.clone())
+                }
                 _ => None,
             })
             .collect();
@@ -76,8 +78,11 @@ impl Checker<'_> {
                     self.load_file(&target.value, Some(target.span), stack, seen, project);
                 } else {
                     self.report(
-                        Diagnostic::new(codes::UNREADABLE, format!("a project is made of at most {FILES_LIMIT} files"))
-                            .label(target.span, "one include too many"),
+                        Diagnostic::new(
+                            codes::UNREADABLE,
+                            format!("a project is made of at most {FILES_LIMIT} files"),
+                        )
+                        .label(target.span, "one include too many"),
                     );
                 }
             }
@@ -93,7 +98,13 @@ impl Checker<'_> {
             match checker.kind_of(&path)? {
                 FileKind::File { .. } => Some(path),
                 _ => {
-                    checker.misfit(codes::WRONG_KIND, path.span, &path.value, "a file", "`include` takes an ImageFile");
+                    checker.misfit(
+                        codes::WRONG_KIND,
+                        path.span,
+                        &path.value,
+                        "a file",
+                        "`include` takes an ImageFile",
+                    );
                     None
                 }
             }
@@ -101,8 +112,9 @@ impl Checker<'_> {
     }
 
     fn include_cycle(&mut self, target: &Spanned<String>, chain: &[(String, Span)]) {
-        let mut diagnostic = Diagnostic::new(codes::INCLUDE_CYCLE, format!("`{}` includes itself", short(&target.value)))
-            .label(target.span, "this closes the circle");
+        let mut diagnostic =
+            Diagnostic::new(codes::INCLUDE_CYCLE, format!("`{}` includes itself", short(&target.value)))
+                .label(target.span, "this closes the circle");
         for (file, span) in chain.iter().filter(|(_, span)| *span != target.span) {
             diagnostic = diagnostic.label(*span, format!("`{}` includes this", short(file)));
         }
@@ -130,7 +142,10 @@ impl Checker<'_> {
                 let end = at + u32::try_from('\u{FFFD}'.len_utf8()).unwrap_or(3);
                 self.report(
                     Diagnostic::new(codes::NOT_UTF8, "the file is not UTF-8 text")
-                        .label(Span::new(source, at, end), format!("the byte 0x{byte:02X} is no part of a UTF-8 character"))
+                        .label(
+                            Span::new(source, at, end),
+                            format!("the byte 0x{byte:02X} is no part of a UTF-8 character"),
+                        )
                         .help("save the file as UTF-8"),
                 );
                 Some((source, false))
@@ -146,7 +161,8 @@ impl Checker<'_> {
             FileError::TooLarge => format!("it is larger than {}", super::Size(FILE_LIMIT)),
             FileError::Unreadable(why) => why.clone(),
         };
-        let diagnostic = Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(shown)));
+        let diagnostic =
+            Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(shown)));
         self.report(match asked {
             Some(span) => diagnostic.label(span, "asked for here"),
             None => diagnostic,
@@ -199,13 +215,19 @@ impl Checker<'_> {
     fn misplaced(&mut self, statement: &Statement, info: &statements::StatementInfo, top: bool) {
         let keyword = info.keyword;
         let diagnostic = if top {
-            Diagnostic::new(codes::MISPLACED_STATEMENT, format!("`{keyword}` belongs into an `image` or `profile`"))
-                .label(statement.keyword, "outside of any block")
-                .help("put it between the braces of `image \"NAME\" { … }`; perhaps a `}` above is one too many")
+            Diagnostic::new(
+                codes::MISPLACED_STATEMENT,
+                format!("`{keyword}` belongs into an `image` or `profile`"),
+            )
+            .label(statement.keyword, "outside of any block")
+            .help("put it between the braces of `image \"NAME\" { … }`; perhaps a `}` above is one too many")
         } else {
-            Diagnostic::new(codes::MISPLACED_STATEMENT, format!("`{keyword}` belongs outside of images and profiles"))
-                .label(statement.keyword, "inside a block")
-                .help("move it to the top level of the file; perhaps a `}` is missing above")
+            Diagnostic::new(
+                codes::MISPLACED_STATEMENT,
+                format!("`{keyword}` belongs outside of images and profiles"),
+            )
+            .label(statement.keyword, "inside a block")
+            .help("move it to the top level of the file; perhaps a `}` is missing above")
         };
         self.report(diagnostic);
     }
@@ -215,9 +237,11 @@ impl Checker<'_> {
             return;
         }
         let shown = short(keyword);
-        let diagnostic = Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"))
-            .label(statement.keyword, "not known");
-        let names = || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
+        let diagnostic =
+            Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"))
+                .label(statement.keyword, "not known");
+        let names =
+            || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
         let common = match keyword.to_ascii_lowercase().as_str() {
             "run" | "shell" | "provisioner" | "exec" => Some("script"),
             "from" | "source" => Some("base"),
@@ -231,12 +255,17 @@ impl Checker<'_> {
         }
         .filter(|name| names().any(|known| known == *name));
         self.report(match common.or_else(|| nearest(keyword, names())) {
-            Some(near) => diagnostic
-                .help(format!("did you mean `{near}`?"))
-                .fix(Applicability::Maybe, format!("write `{near}`"), statement.keyword, near),
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                Applicability::Maybe,
+                format!("write `{near}`"),
+                statement.keyword,
+                near,
+            ),
             None => diagnostic.help(match here {
                 Place::Top => "a file holds `param`, `include`, `catalog`, `profile` and `image`".to_owned(),
-                Place::Image => "statements look like `os linux debian 13` or `app nginx { port = 8080 }`".to_owned(),
+                Place::Image => {
+                    "statements look like `os linux debian 13` or `app nginx { port = 8080 }`".to_owned()
+                }
             }),
         });
     }

@@ -158,7 +158,11 @@ impl Checker<'_> {
             let doubtful_name = name.is_none();
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
             if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
-                self.twice(&format!("the image `{}` is declared", shape::short(&name.value)), name.span, first);
+                self.twice(
+                    &format!("the image `{}` is declared", shape::short(&name.value)),
+                    name.span,
+                    first,
+                );
             }
             names.entry(name.value.clone()).or_insert(name.span);
             let mut flat = Flat::default();
@@ -203,7 +207,13 @@ impl Checker<'_> {
                 checker.finish(operands);
                 let path = checker.project_path(text)?;
                 if !matches!(checker.kind_of(&path)?, FileKind::Folder) {
-                    checker.misfit(codes::WRONG_KIND, path.span, &path.value, "a folder", "`catalog` takes a folder of YAML files");
+                    checker.misfit(
+                        codes::WRONG_KIND,
+                        path.span,
+                        &path.value,
+                        "a folder",
+                        "`catalog` takes a folder of YAML files",
+                    );
                     return None;
                 }
                 Some(path)
@@ -218,7 +228,11 @@ impl Checker<'_> {
         for &statement in statements {
             let Some(name) = self.head(statement) else { continue };
             if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
-                self.twice(&format!("the profile `{}` is declared", shape::short(&name.value)), name.span, first);
+                self.twice(
+                    &format!("the profile `{}` is declared", shape::short(&name.value)),
+                    name.span,
+                    first,
+                );
                 continue;
             }
             profiles.insert(name.value.clone(), Profile { name: name.span, statement });
@@ -235,7 +249,9 @@ impl Checker<'_> {
             .collect();
         unused.sort_by_key(|(_, span)| *span);
         for (name, span) in unused {
-            let Some(statement) = statements.iter().find(|statement| profiles.get(&name).is_some_and(|p| std::ptr::eq(p.statement, **statement))) else {
+            let Some(statement) = statements.iter().find(|statement| {
+                profiles.get(&name).is_some_and(|p| std::ptr::eq(p.statement, **statement))
+            }) else {
                 continue;
             };
             let mut flat = Flat::default();
@@ -246,9 +262,12 @@ impl Checker<'_> {
             self.claimed.clear();
             self.image(Spanned::new("profile".into(), span), flat);
             self.report(
-                Diagnostic::new(codes::UNUSED_PROFILE, format!("no image uses the profile `{}`", shape::short(&name)))
-                    .label(span, "never used")
-                    .help(format!("write `use {}` in an image, or remove it", shape::short(&name))),
+                Diagnostic::new(
+                    codes::UNUSED_PROFILE,
+                    format!("no image uses the profile `{}`", shape::short(&name)),
+                )
+                .label(span, "never used")
+                .help(format!("write `use {}` in an image, or remove it", shape::short(&name))),
             );
         }
     }

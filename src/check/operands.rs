@@ -138,9 +138,17 @@ impl<'a> Checker<'a> {
                 operands.next();
                 operands.failed = true;
                 self.report(
-                    Diagnostic::new(codes::UNEXPECTED, format!("expected `{word}`, found `{}`", short(&written)))
-                        .label(operand.span, format!("write `{word}`"))
-                        .fix(Applicability::Safe, format!("write `{word}`"), operand.span, word),
+                    Diagnostic::new(
+                        codes::UNEXPECTED,
+                        format!("expected `{word}`, found `{}`", short(&written)),
+                    )
+                    .label(operand.span, format!("write `{word}`"))
+                    .fix(
+                        Applicability::Safe,
+                        format!("write `{word}`"),
+                        operand.span,
+                        word,
+                    ),
                 );
                 return false;
             }
@@ -190,7 +198,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn list<'s>(&mut self, operands: &mut Operands<'s>, expected: &str) -> Option<(&'s List, Span)> {
+    pub(super) fn list<'s>(
+        &mut self,
+        operands: &mut Operands<'s>,
+        expected: &str,
+    ) -> Option<(&'s List, Span)> {
         if let Some(Operand { kind: OperandKind::List(list), span }) = operands.peek() {
             operands.next();
             return Some((list, *span));
@@ -206,9 +218,16 @@ impl<'a> Checker<'a> {
     }
 
     /// A version requirement if one comes next; it may be made of several tokens.
-    pub(super) fn requirement(&mut self, operands: &mut Operands<'_>, what: &str) -> Option<Spanned<Requirement>> {
+    pub(super) fn requirement(
+        &mut self,
+        operands: &mut Operands<'_>,
+        what: &str,
+    ) -> Option<Spanned<Requirement>> {
         let first = operands.peek()?;
-        if !matches!(first.kind, OperandKind::Word | OperandKind::String | OperandKind::Param | OperandKind::Eq) {
+        if !matches!(
+            first.kind,
+            OperandKind::Word | OperandKind::String | OperandKind::Param | OperandKind::Eq
+        ) {
             return None;
         }
         let (text, span) = if matches!(first.kind, OperandKind::String | OperandKind::Param) {
@@ -226,7 +245,9 @@ impl<'a> Checker<'a> {
                     || operand.span.start == span.end
                     || operand.kind == OperandKind::Comma
                     || self.slice(span).ends_with([',', '=', '<', '>', '^', '~']);
-                if !joined || !matches!(operand.kind, OperandKind::Word | OperandKind::Eq | OperandKind::Comma) {
+                if !joined
+                    || !matches!(operand.kind, OperandKind::Word | OperandKind::Eq | OperandKind::Comma)
+                {
                     break;
                 }
                 span = span.to(operand.span);
@@ -250,7 +271,11 @@ impl<'a> Checker<'a> {
     }
 
     /// The options in braces, if there are any, and nothing after them.
-    pub(super) fn options<'s>(&mut self, operands: &mut Operands<'s>, known: &'static [&'static str]) -> Given<'s> {
+    pub(super) fn options<'s>(
+        &mut self,
+        operands: &mut Operands<'s>,
+        known: &'static [&'static str],
+    ) -> Given<'s> {
         let mut given = Given::default();
         if let Some(Operand { kind: OperandKind::Options(options), .. }) = operands.peek() {
             operands.next();
@@ -262,27 +287,39 @@ impl<'a> Checker<'a> {
 
     /// Sorts options by key; unknown and repeated ones are reported. With nothing `known`, any key
     /// goes.
-    pub(super) fn given<'s>(&mut self, options: &'s Options, owner: &str, known: &'static [&'static str]) -> Given<'s> {
+    pub(super) fn given<'s>(
+        &mut self,
+        options: &'s Options,
+        owner: &str,
+        known: &'static [&'static str],
+    ) -> Given<'s> {
         let mut given = Given::default();
         for entry in options.entries() {
             let key = self.slice(entry.key.span).trim_matches('"').to_owned();
             if let Some((_, first)) = given.entries.iter().find(|(name, _)| *name == key) {
                 let first = first.key.span;
                 self.report(
-                    Diagnostic::new(codes::DUPLICATE_NAME, format!("the option `{}` is given twice", short(&key)))
-                        .label(entry.key.span, "given again")
-                        .label(first, "first given here"),
+                    Diagnostic::new(
+                        codes::DUPLICATE_NAME,
+                        format!("the option `{}` is given twice", short(&key)),
+                    )
+                    .label(entry.key.span, "given again")
+                    .label(first, "first given here"),
                 );
                 continue;
             }
             if !known.is_empty() && !known.contains(&key.as_str()) {
                 let near = nearest(&key, known.iter().copied());
-                let diagnostic = Diagnostic::new(codes::UNKNOWN_OPTION, format!("`{owner}` has no option `{}`", short(&key)))
-                    .label(entry.key.span, "not an option of this statement");
+                let diagnostic =
+                    Diagnostic::new(codes::UNKNOWN_KEY, format!("`{owner}` has no option `{}`", short(&key)))
+                        .label(entry.key.span, "not an option of this statement");
                 self.report(match near {
-                    Some(near) => diagnostic
-                        .help(format!("did you mean `{near}`?"))
-                        .fix(Applicability::Maybe, format!("write `{near}`"), entry.key.span, near),
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                        Applicability::Maybe,
+                        format!("write `{near}`"),
+                        entry.key.span,
+                        near,
+                    ),
                     None => diagnostic.help(format!("its options are {}", enumerate(known))),
                 });
                 continue;
@@ -310,12 +347,18 @@ impl<'a> Checker<'a> {
             self.report(
                 Diagnostic::new(codes::NEEDS_QUOTES, format!("`{}` needs quotes", short(&written)))
                     .label(whole, "more than one word")
-                    .fix(Applicability::Maybe, "put it in quotes", whole, format!("\"{}\"", written.replace('"', ""))),
+                    .fix(
+                        Applicability::Maybe,
+                        "put it in quotes",
+                        whole,
+                        format!("\"{}\"", written.replace('"', "")),
+                    ),
             );
             return;
         }
-        let diagnostic = Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` takes no more than this, found {found}"))
-            .label(first.span.to(last), "not expected here");
+        let diagnostic =
+            Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` takes no more than this, found {found}"))
+                .label(first.span.to(last), "not expected here");
         let diagnostic = match super::statements::statement(&keyword) {
             Some(info) => diagnostic.help(format!("write it like `{}`", info.example)),
             None => diagnostic,
@@ -363,7 +406,9 @@ impl<'a> Checker<'a> {
     /// Reports a value that does not fit its place.
     pub(super) fn misfit(&mut self, code: Code, span: Span, written: &str, what: &str, help: &str) {
         self.report(
-            Diagnostic::new(code, format!("`{}` is not {what}", short(written))).label(span, format!("expected {what}")).help(help),
+            Diagnostic::new(code, format!("`{}` is not {what}", short(written)))
+                .label(span, format!("expected {what}"))
+                .help(help),
         );
     }
 }
@@ -394,7 +439,10 @@ pub(super) fn enumerate(names: &[&str]) -> String {
         [] => String::new(),
         [one] => format!("`{one}`"),
         [most @ .., last] => {
-            format!("{} and `{last}`", most.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+            format!(
+                "{} and `{last}`",
+                most.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }

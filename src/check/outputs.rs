@@ -12,7 +12,11 @@ use crate::text::{Span, Spanned, nearest};
 impl Checker<'_> {
     pub(super) fn output(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let text = self.scalar(operands, "a format, such as `qcow2`")?;
-        let format = self.choice(&text, "a format of image files", &OutputFormat::ALL.map(|format| (format.as_str(), format)));
+        let format = self.choice(
+            &text,
+            "a format of image files",
+            &OutputFormat::ALL.map(|format| (format.as_str(), format)),
+        );
         let given = self.options(operands, &["name", "compression"]);
         let name = given.value("name").map(|operand| {
             let text = self.scalar_value(operand, "a name in quotes")?;
@@ -20,7 +24,11 @@ impl Checker<'_> {
         });
         let compression = given.value("compression").and_then(|operand| {
             let text = self.scalar_value(operand, "`zstd`, `zlib` or `none`")?;
-            self.choice(&text, "a compression", &[("zstd", Compression::Zstd), ("zlib", Compression::Zlib), ("none", Compression::None)])
+            self.choice(
+                &text,
+                "a compression",
+                &[("zstd", Compression::Zstd), ("zlib", Compression::Zlib), ("none", Compression::None)],
+            )
         });
         let format = format?.value;
         if let Some(compression) = compression {
@@ -31,10 +39,13 @@ impl Checker<'_> {
             };
             if !fits {
                 self.report(
-                    Diagnostic::new(codes::OPTION_CONFLICT, format!("a `{}` file cannot be compressed so", format.as_str()))
-                        .label(compression.span, "not possible in this format")
-                        .label(text.span, "the format")
-                        .help("`qcow2` takes `zstd`, `zlib` and `none`, `vmdk` takes `zlib` and `none`"),
+                    Diagnostic::new(
+                        codes::OPTION_CONFLICT,
+                        format!("a `{}` file cannot be compressed so", format.as_str()),
+                    )
+                    .label(compression.span, "not possible in this format")
+                    .label(text.span, "the format")
+                    .help("`qcow2` takes `zstd`, `zlib` and `none`, `vmdk` takes `zlib` and `none`"),
                 );
             }
         }
@@ -75,9 +86,12 @@ impl Checker<'_> {
             return Some(Spanned::new(name.value.clone(), place));
         }
         self.report(
-            Diagnostic::new(codes::OUTPUT_NAME, format!("`{}` cannot be the name of an output", short(&name.value)))
-                .label(name.span, "has other characters than `A-Z a-z 0-9 . _ -`")
-                .help("name the output: `output qcow2 { name = \"my-image\" }`"),
+            Diagnostic::new(
+                codes::OUTPUT_NAME,
+                format!("`{}` cannot be the name of an output", short(&name.value)),
+            )
+            .label(name.span, "has other characters than `A-Z a-z 0-9 . _ -`")
+            .help("name the output: `output qcow2 { name = \"my-image\" }`"),
         );
         None
     }
@@ -87,7 +101,12 @@ impl Checker<'_> {
         let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
         if !said {
             if let Some(name) = self.default_output_name(image, image.name.span) {
-                image.outputs.push(Output { span: image.name.span, format: OutputFormat::Qcow2, name, compression: None });
+                image.outputs.push(Output {
+                    span: image.name.span,
+                    format: OutputFormat::Qcow2,
+                    name,
+                    compression: None,
+                });
             }
         }
         self.secrets_in_use(image);
@@ -103,19 +122,29 @@ impl Checker<'_> {
                 if names.contains(&wanted.value.as_str()) {
                     continue;
                 }
-                let diagnostic = Diagnostic::new(codes::UNKNOWN_SECRET, format!("there is no secret `{}`", short(&wanted.value)))
-                    .label(wanted.span, "not declared in this image");
+                let diagnostic = Diagnostic::new(
+                    codes::UNKNOWN_SECRET,
+                    format!("there is no secret `{}`", short(&wanted.value)),
+                )
+                .label(wanted.span, "not declared in this image");
                 self.report(match nearest(&wanted.value, names.iter().copied()) {
-                    Some(near) => diagnostic
-                        .help(format!("did you mean `{near}`?"))
-                        .fix(Applicability::Maybe, format!("write `{near}`"), wanted.span, near),
-                    None if names.is_empty() => diagnostic.help(format!("declare it: `secret {} from env VARIABLE`", short(&wanted.value))),
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                        Applicability::Maybe,
+                        format!("write `{near}`"),
+                        wanted.span,
+                        near,
+                    ),
+                    None if names.is_empty() => diagnostic
+                        .help(format!("declare it: `secret {} from env VARIABLE`", short(&wanted.value))),
                     None => diagnostic.help(format!("secrets are {}", enumerate(&names))),
                 });
             }
         }
         for secret in &image.secrets {
-            if !scripts.iter().any(|script| script.secrets.iter().any(|wanted| wanted.value == secret.name.value)) {
+            if !scripts
+                .iter()
+                .any(|script| script.secrets.iter().any(|wanted| wanted.value == secret.name.value))
+            {
                 let name = short(&secret.name.value);
                 self.report(
                     Diagnostic::new(codes::UNUSED_SECRET, format!("no script asks for the secret `{name}`"))
@@ -137,10 +166,13 @@ impl Checker<'_> {
                 if switches == 2 {
                     let (now, then) = (mode(script), mode(before));
                     self.report(
-                        Diagnostic::new(codes::MANY_SWITCHES, "offline and booted scripts take turns, and each turn costs a boot")
-                            .label(script.span, format!("{now} again"))
-                            .label(before.span, format!("{then}"))
-                            .help("write the offline scripts first, if their order allows it"),
+                        Diagnostic::new(
+                            codes::MANY_SWITCHES,
+                            "offline and booted scripts take turns, and each turn costs a boot",
+                        )
+                        .label(script.span, format!("{now} again"))
+                        .label(before.span, format!("{then}"))
+                        .help("write the offline scripts first, if their order allows it"),
                     );
                 }
             }
@@ -157,10 +189,13 @@ impl Checker<'_> {
                 Some(first) => {
                     let first = *first;
                     self.report(
-                        Diagnostic::new(codes::OUTPUTS_COLLIDE, format!("two outputs would be the file `{}`", short(&file)))
-                            .label(output.span, "written here")
-                            .label(first, "and here")
-                            .help("give one another name: `output qcow2 { name = \"…\" }`"),
+                        Diagnostic::new(
+                            codes::OUTPUTS_COLLIDE,
+                            format!("two outputs would be the file `{}`", short(&file)),
+                        )
+                        .label(output.span, "written here")
+                        .label(first, "and here")
+                        .help("give one another name: `output qcow2 { name = \"…\" }`"),
                     );
                 }
                 None => {
@@ -176,7 +211,8 @@ impl Checker<'_> {
             super::BaseSource::Image { name } => Some(name.clone()),
             _ => None,
         };
-        let index: HashMap<&str, usize> = images.iter().enumerate().map(|(at, image)| (image.name.value.as_str(), at)).collect();
+        let index: HashMap<&str, usize> =
+            images.iter().enumerate().map(|(at, image)| (image.name.value.as_str(), at)).collect();
         let mut in_cycle = vec![false; images.len()];
         // 0: not seen, 1: on the way, 2: done.
         let mut state = vec![0u8; images.len()];
@@ -221,17 +257,25 @@ impl Checker<'_> {
             let text = if member == first { "part of a circle" } else { "and so is this" };
             diagnostic = diagnostic.label(images[member].base.span, text);
         }
-        self.report(diagnostic.help("one image of a chain starts from a base of the catalogue, such as `base auto`"));
+        self.report(
+            diagnostic.help("one image of a chain starts from a base of the catalogue, such as `base auto`"),
+        );
     }
 
     fn unknown_image(&mut self, name: &Spanned<String>, images: &[ImageSpec]) {
         let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
-        let diagnostic = Diagnostic::new(codes::UNKNOWN_IMAGE, format!("there is no image `{}` in this project", short(&name.value)))
-            .label(name.span, "not declared");
+        let diagnostic = Diagnostic::new(
+            codes::UNKNOWN_IMAGE,
+            format!("there is no image `{}` in this project", short(&name.value)),
+        )
+        .label(name.span, "not declared");
         self.report(match nearest(&name.value, names.iter().copied()) {
-            Some(near) => diagnostic
-                .help(format!("did you mean `\"{near}\"`?"))
-                .fix(Applicability::Maybe, format!("write `\"{near}\"`"), name.span, format!("\"{near}\"")),
+            Some(near) => diagnostic.help(format!("did you mean `\"{near}\"`?")).fix(
+                Applicability::Maybe,
+                format!("write `\"{near}\"`"),
+                name.span,
+                format!("\"{near}\""),
+            ),
             None => diagnostic.help(format!("images are {}", enumerate(&names))),
         });
     }

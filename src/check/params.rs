@@ -81,11 +81,16 @@ impl Checker<'_> {
         for (name, _) in set {
             if !self.params.contains_key(name) {
                 let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
-                let diagnostic = Diagnostic::new(codes::UNKNOWN_SETTING, format!("`--set {}` names no param of this file", short(name)));
+                let diagnostic = Diagnostic::new(
+                    codes::UNKNOWN_SETTING,
+                    format!("`--set {}` names no param of this file", short(name)),
+                );
                 let diagnostic = match (nearest(name, known.iter().copied()), known.is_empty()) {
                     (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
                     (None, true) => diagnostic.help("the file declares no `param`"),
-                    (None, false) => diagnostic.help(format!("params are {}", super::operands::enumerate(&known))),
+                    (None, false) => {
+                        diagnostic.help(format!("params are {}", super::operands::enumerate(&known)))
+                    }
                 };
                 self.report(diagnostic);
             }
@@ -94,7 +99,12 @@ impl Checker<'_> {
 
     fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings) -> Option<()> {
         let name = self.scalar(operands, "a name")?;
-        let name = self.name(name, "a name", super::names::is_identifier, "letters, digits, `_`, `-` and `.`, a letter or digit first")?;
+        let name = self.name(
+            name,
+            "a name",
+            super::names::is_identifier,
+            "letters, digits, `_`, `-` and `.`, a letter or digit first",
+        )?;
         let (name, span) = (name.value, name.span);
         let kind = match operands.peek() {
             Some(operand) if operand.kind == crate::syntax::OperandKind::Word => {
@@ -145,8 +155,11 @@ impl Checker<'_> {
                 return Some(value.clone());
             }
             self.report(
-                Diagnostic::new(codes::PARAM_VALUE, format!("`--set {name}={}` is not {}", short(value), kind.words()))
-                    .label(span, format!("this param takes {}", kind.words())),
+                Diagnostic::new(
+                    codes::PARAM_VALUE,
+                    format!("`--set {name}={}` is not {}", short(value), kind.words()),
+                )
+                .label(span, format!("this param takes {}", kind.words())),
             );
             return None;
         }
@@ -155,7 +168,9 @@ impl Checker<'_> {
                 self.report(
                     Diagnostic::new(codes::PARAM_VALUE, format!("the param `{name}` has no value"))
                         .label(span, "declared without one")
-                        .help(format!("set it with `--set {name}=…`, or give it one here: `param {name} = \"…\"`")),
+                        .help(format!(
+                            "set it with `--set {name}=…`, or give it one here: `param {name} = \"…\"`"
+                        )),
                 );
             }
             return None;
@@ -164,7 +179,13 @@ impl Checker<'_> {
         if kind.holds(&written.value) {
             return Some(written.value);
         }
-        self.misfit(codes::PARAM_VALUE, written.span, &written.value, kind.words(), &format!("the param is declared to be {}", kind.words()));
+        self.misfit(
+            codes::PARAM_VALUE,
+            written.span,
+            &written.value,
+            kind.words(),
+            &format!("the param is declared to be {}", kind.words()),
+        );
         None
     }
 
@@ -175,9 +196,16 @@ impl Checker<'_> {
             return param.value.clone();
         }
         let predefined = match name {
-            "image" => Some((&self.scope.image, "it is the name of the image, so it is known in images only")),
-            "arch" => Some((&self.scope.arch, "it is the architecture of the image, so it is known in images only")),
-            "os.version" => Some((&self.scope.os_version, "it is known where `os` names one version, such as `os linux debian 13`")),
+            "image" => {
+                Some((&self.scope.image, "it is the name of the image, so it is known in images only"))
+            }
+            "arch" => {
+                Some((&self.scope.arch, "it is the architecture of the image, so it is known in images only"))
+            }
+            "os.version" => Some((
+                &self.scope.os_version,
+                "it is known where `os` names one version, such as `os linux debian 13`",
+            )),
             _ => None,
         };
         if let Some((value, why)) = predefined {
@@ -185,27 +213,40 @@ impl Checker<'_> {
                 return value.clone();
             }
             self.report(
-                Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here")).label(span, "has no value here").note(why),
+                Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
+                    .label(span, "has no value here")
+                    .note(why),
             );
             return None;
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
         let near = nearest(name, known).map(str::to_owned);
-        let diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, format!("there is no param `{}`", short(name))).label(span, "not declared");
+        let diagnostic =
+            Diagnostic::new(codes::UNKNOWN_PARAM, format!("there is no param `{}`", short(name)))
+                .label(span, "not declared");
         self.report(match near {
-            Some(near) => diagnostic
-                .help(format!("did you mean `${{{near}}}`?"))
-                .fix(Applicability::Maybe, format!("write `${{{near}}}`"), span, format!("${{{near}}}")),
-            None => diagnostic
-                .help(format!("declare it with `param {} = \"…\"`; a literal `${{` is written `$${{`", short(name))),
+            Some(near) => diagnostic.help(format!("did you mean `${{{near}}}`?")).fix(
+                Applicability::Maybe,
+                format!("write `${{{near}}}`"),
+                span,
+                format!("${{{near}}}"),
+            ),
+            None => diagnostic.help(format!(
+                "declare it with `param {} = \"…\"`; a literal `${{` is written `$${{`",
+                short(name)
+            )),
         });
         None
     }
 
     /// Params that nothing reads.
     pub(super) fn unused_params(&mut self) {
-        let unused: Vec<(String, Span)> =
-            self.params.iter().filter(|(_, param)| !param.used).map(|(name, param)| (name.clone(), param.name)).collect();
+        let unused: Vec<(String, Span)> = self
+            .params
+            .iter()
+            .filter(|(_, param)| !param.used)
+            .map(|(name, param)| (name.clone(), param.name))
+            .collect();
         for (name, span) in unused {
             self.report(
                 Diagnostic::new(codes::UNUSED_PARAM, format!("the param `{name}` is never used"))

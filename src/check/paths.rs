@@ -36,7 +36,13 @@ impl Checker<'_> {
         let span = text.span;
         let folder = self.folders.get(&span.source).cloned().unwrap_or_default();
         if text.value.is_empty() || text.value.contains('\0') {
-            self.misfit(codes::BAD_PATH, span, &text.value, "a path", "name a file of the project, such as `\"provision.sh\"`");
+            self.misfit(
+                codes::BAD_PATH,
+                span,
+                &text.value,
+                "a path",
+                "name a file of the project, such as `\"provision.sh\"`",
+            );
             return None;
         }
         match normalise(&folder, &text.value) {
@@ -59,7 +65,13 @@ impl Checker<'_> {
     /// A path on this machine, see [`super::BaseSource::File`].
     pub(super) fn machine_path(&mut self, text: Text) -> Option<Spanned<String>> {
         if text.value.is_empty() || text.value.contains('\0') {
-            self.misfit(codes::BAD_PATH, text.span, &text.value, "a path", "name a file, such as `\"disk.qcow2\"`");
+            self.misfit(
+                codes::BAD_PATH,
+                text.span,
+                &text.value,
+                "a path",
+                "name a file, such as `\"disk.qcow2\"`",
+            );
             return None;
         }
         if text.value.starts_with('/') {
@@ -91,8 +103,9 @@ impl Checker<'_> {
                 let (parent, name) = path.value.rsplit_once('/').unwrap_or(("", &path.value));
                 let entries = self.files.list(parent).unwrap_or_default();
                 let near = nearest(name, entries.iter().map(|entry| entry.name.as_str()));
-                let diagnostic = Diagnostic::new(codes::NOT_FOUND, format!("`{}` does not exist", short(&path.value)))
-                    .label(path.span, "no such file or folder");
+                let diagnostic =
+                    Diagnostic::new(codes::NOT_FOUND, format!("`{}` does not exist", short(&path.value)))
+                        .label(path.span, "no such file or folder");
                 self.report(match near {
                     Some(near) => {
                         let meant = match written.trim_end_matches('/').rsplit_once('/') {
@@ -110,8 +123,11 @@ impl Checker<'_> {
                 });
             }
             FileError::TooLarge => self.report(
-                Diagnostic::new(codes::UNREADABLE, format!("`{}` is too large for what it is used as", short(&path.value)))
-                    .label(path.span, "this file"),
+                Diagnostic::new(
+                    codes::UNREADABLE,
+                    format!("`{}` is too large for what it is used as", short(&path.value)),
+                )
+                .label(path.span, "this file"),
             ),
             FileError::Unreadable(why) => self.report(
                 Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(&path.value)))

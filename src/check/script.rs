@@ -109,7 +109,13 @@ impl Checker<'_> {
             Some((source, bytes)) => (*source, bytes.clone()),
             None => {
                 if !matches!(self.kind_of(&path)?, FileKind::File { .. }) {
-                    self.misfit(codes::WRONG_KIND, path.span, &path.value, "a script", "it is no file; a script is a file that starts with `#!`");
+                    self.misfit(
+                        codes::WRONG_KIND,
+                        path.span,
+                        &path.value,
+                        "a script",
+                        "it is no file; a script is a file that starts with `#!`",
+                    );
                     return None;
                 }
                 let bytes = match self.files.read(&path.value, SCRIPT_LIMIT) {
@@ -119,7 +125,8 @@ impl Checker<'_> {
                         return None;
                     }
                 };
-                let source = self.sources.add(path.value.clone(), String::from_utf8_lossy(&bytes).into_owned());
+                let source =
+                    self.sources.add(path.value.clone(), String::from_utf8_lossy(&bytes).into_owned());
                 self.script_sources.insert(path.value.clone(), (source, bytes.clone()));
                 (source, bytes)
             }
@@ -138,21 +145,29 @@ impl Checker<'_> {
         if text.content.starts_with('\u{FEFF}') {
             let bom = Span::new(text.source, 0, 3);
             self.report(
-                Diagnostic::new(codes::SCRIPT_ENCODING, format!("the script `{}` starts with a byte-order mark", short(&path.value)))
-                    .label(bom, "this invisible character stands before `#!`")
-                    .label(path.span, "run here")
-                    .fix(Applicability::Safe, "remove the byte-order mark", bom, ""),
+                Diagnostic::new(
+                    codes::SCRIPT_ENCODING,
+                    format!("the script `{}` starts with a byte-order mark", short(&path.value)),
+                )
+                .label(bom, "this invisible character stands before `#!`")
+                .label(path.span, "run here")
+                .fix(Applicability::Safe, "remove the byte-order mark", bom, ""),
             );
             return None;
         }
         let first = text.content.split('\n').next().unwrap_or_default();
         if first.starts_with("#!") && first.ends_with('\r') {
             let end = to_u32(first.len());
-            let mut diagnostic =
-                Diagnostic::new(codes::SCRIPT_ENCODING, format!("the script `{}` has Windows line ends", short(&path.value)))
-                    .label(Span::new(text.source, end - 1, end), "the system would look for an interpreter whose name ends in a carriage return")
-                    .label(path.span, "run here")
-                    .help("save it with `\\n` line ends, and add `* text eol=lf` to .gitattributes");
+            let mut diagnostic = Diagnostic::new(
+                codes::SCRIPT_ENCODING,
+                format!("the script `{}` has Windows line ends", short(&path.value)),
+            )
+            .label(
+                Span::new(text.source, end - 1, end),
+                "the system would look for an interpreter whose name ends in a carriage return",
+            )
+            .label(path.span, "run here")
+            .help("save it with `\\n` line ends, and add `* text eol=lf` to .gitattributes");
             let edits = text.content.match_indices("\r\n").map(|(at, _)| crate::diagnostic::Edit {
                 span: Span::new(text.source, to_u32(at), to_u32(at + 1)),
                 text: String::new(),
@@ -173,7 +188,12 @@ impl Checker<'_> {
         let first = text.content.split('\n').next().unwrap_or_default();
         let words: Vec<String> = match first.strip_prefix("#!") {
             // The kernel gives everything behind the interpreter as one argument.
-            Some(rest) => rest.trim().splitn(2, [' ', '\t']).map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect(),
+            Some(rest) => rest
+                .trim()
+                .splitn(2, [' ', '\t'])
+                .map(|word| word.trim().to_owned())
+                .filter(|word| !word.is_empty())
+                .collect(),
             None => Vec::new(),
         };
         if words.first().is_some_and(|program| program.starts_with('/')) {
@@ -191,11 +211,18 @@ impl Checker<'_> {
                 .label(text.span(0, first.len()), "the first line must say what runs it")
                 .label(asked, "run here");
             match shown {
-                Some(_) => diagnostic.note("there is one further below: it counts only as the very first line"),
+                Some(_) => {
+                    diagnostic.note("there is one further below: it counts only as the very first line")
+                }
                 None => {
                     let start = text.span(0, 0);
                     let indent = self.indentation(start);
-                    diagnostic.fix(Applicability::Maybe, "start it with `#!/bin/bash -e`", start, format!("#!/bin/bash -e\n{indent}"))
+                    diagnostic.fix(
+                        Applicability::Maybe,
+                        "start it with `#!/bin/bash -e`",
+                        start,
+                        format!("#!/bin/bash -e\n{indent}"),
+                    )
                 }
             }
         };
@@ -214,7 +241,8 @@ impl Checker<'_> {
     /// Looks into the scripts of a finished image.
     pub(super) fn examine_pending(&mut self, image: &ImageSpec) {
         let pending = std::mem::take(&mut self.pending);
-        let (here, elsewhere): (Vec<Pending>, Vec<Pending>) = pending.into_iter().partition(|pending| pending.image == image.name.span);
+        let (here, elsewhere): (Vec<Pending>, Vec<Pending>) =
+            pending.into_iter().partition(|pending| pending.image == image.name.span);
         self.pending = elsewhere;
         for Pending { text, script, .. } in here {
             self.examine(&text, &script, image);
@@ -236,30 +264,40 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::new(codes::SHELL_SYNTAX, "the shell would not understand this script")
                     .label(text.span(start, end), "something is missing or too much here")
-                    .help(format!("`{program} -n` says more, if it is installed; silence this with a comment `# W0205`")),
+                    .help(format!(
+                        "`{program} -n` says more, if it is installed; silence this with a comment `# W0205`"
+                    )),
             );
             return;
         }
         let root = script.user.as_ref().map_or(script.offline, |user| user.value == "root");
         if let Some((start, end)) = facts.sudo.filter(|_| root) {
-            let why = if script.user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
+            let why =
+                if script.user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
             self.report(
                 Diagnostic::new(codes::POINTLESS_SUDO, format!("`sudo` is not needed: this script {why}"))
                     .label(text.span(start, end), "already root")
                     .help("leave out `sudo`"),
             );
         }
-        let mut known: Vec<&str> = image.env.iter().chain(&script.env).map(|var| var.key.value.as_str()).collect();
+        let mut known: Vec<&str> =
+            image.env.iter().chain(&script.env).map(|var| var.key.value.as_str()).collect();
         known.extend(["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"]);
         for (name, start, end) in facts.unset {
             if known.contains(&name.as_str()) {
                 continue;
             }
-            let diagnostic = Diagnostic::new(codes::UNSET_VARIABLE, format!("nothing sets the variable `{}`", short(&name)))
-                .label(text.span(start, end), "empty when the script runs");
+            let diagnostic = Diagnostic::new(
+                codes::UNSET_VARIABLE,
+                format!("nothing sets the variable `{}`", short(&name)),
+            )
+            .label(text.span(start, end), "empty when the script runs");
             self.report(match nearest(&name, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help(format!("give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty", short(&name))),
+                None => diagnostic.help(format!(
+                    "give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty",
+                    short(&name)
+                )),
             });
         }
     }
@@ -272,7 +310,8 @@ impl Checker<'_> {
         }
         let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         let related = |name: &str| name.starts_with(stem) || stem == "node" && name.starts_with("node");
-        let brought = image.packages.iter().any(|package| related(&package.name)) || image.apps.iter().any(|app| related(&app.name.value));
+        let brought = image.packages.iter().any(|package| related(&package.name))
+            || image.apps.iter().any(|app| related(&app.name.value));
         if brought {
             return;
         }
@@ -282,14 +321,19 @@ impl Checker<'_> {
             _ => format!("install it, for example `packages [\"{program}\"]`"),
         };
         self.report(
-            Diagnostic::new(codes::UNUSUAL_INTERPRETER, format!("nothing in this image brings the interpreter `{}`", short(program)))
-                .label(text.span(0, first), "not part of a usual base")
-                .help(help),
+            Diagnostic::new(
+                codes::UNUSUAL_INTERPRETER,
+                format!("nothing in this image brings the interpreter `{}`", short(program)),
+            )
+            .label(text.span(0, first), "not part of a usual base")
+            .help(help),
         );
     }
 
     fn errexit(&mut self, text: &ScriptText, script: &Script) {
-        let stops = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e') || word == "errexit";
+        let stops = |word: &str| {
+            word.starts_with('-') && !word.starts_with("--") && word.contains('e') || word == "errexit"
+        };
         let argument = script.body.interpreter.get(1).map_or("", String::as_str);
         // `#!/usr/bin/env -S bash -e`: the options behind the shell count.
         if argument.split_whitespace().filter(|word| *word != "-S").any(stops) {
@@ -301,7 +345,14 @@ impl Checker<'_> {
                 words.next() == Some("set") && words.any(stops)
             })
         });
-        if set || text.content.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).count() <= 1 {
+        if set
+            || text
+                .content
+                .lines()
+                .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
+                .count()
+                <= 1
+        {
             return;
         }
         let first = text.content.split('\n').next().unwrap_or_default();
@@ -321,7 +372,10 @@ impl Checker<'_> {
         let mut said: Vec<&str> = Vec::new();
         for (at, _) in text.content.match_indices("${") {
             let rest = &text.content[at + 2..];
-            let Some(end) = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))) else { continue };
+            let Some(end) = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
+            else {
+                continue;
+            };
             let name = &rest[..end];
             if !rest[end..].starts_with('}') || !self.params.contains_key(name) || said.contains(&name) {
                 continue;
@@ -334,9 +388,15 @@ impl Checker<'_> {
             }
             said.push(name);
             self.report(
-                Diagnostic::new(codes::HEREDOC_INTERPOLATION, format!("`${{{name}}}` is not replaced by the param `{name}` in a heredoc"))
-                    .label(text.span(at, at + end + 3), "stays as it is written")
-                    .help(format!("hand the value over: `env {} = \"${{{name}}}\"`", name.to_ascii_uppercase().replace(['-', '.'], "_"))),
+                Diagnostic::new(
+                    codes::HEREDOC_INTERPOLATION,
+                    format!("`${{{name}}}` is not replaced by the param `{name}` in a heredoc"),
+                )
+                .label(text.span(at, at + end + 3), "stays as it is written")
+                .help(format!(
+                    "hand the value over: `env {} = \"${{{name}}}\"`",
+                    name.to_ascii_uppercase().replace(['-', '.'], "_")
+                )),
             );
             // It was meant to be used, so that it is unused is no second finding.
             if let Some(param) = self.params.get_mut(name) {

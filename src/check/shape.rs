@@ -89,7 +89,8 @@ impl Walk<'_> {
             .last()
             .is_some_and(|statement| {
                 let keyword = self.slice(statement.keyword);
-                !super::statements::allowed_at_top(keyword) || statement.body.is_none() && matches!(keyword, "image" | "profile")
+                !super::statements::allowed_at_top(keyword)
+                    || statement.body.is_none() && matches!(keyword, "image" | "profile")
             })
     }
 
@@ -147,11 +148,16 @@ impl Walk<'_> {
     fn operand(&mut self, operand: &Operand) {
         let span = operand.span;
         match &operand.kind {
-            OperandKind::Word | OperandKind::Eq | OperandKind::Comma | OperandKind::Comment | OperandKind::Heredoc(_) => {}
+            OperandKind::Word
+            | OperandKind::Eq
+            | OperandKind::Comma
+            | OperandKind::Comment
+            | OperandKind::Heredoc(_) => {}
             OperandKind::String => self.string(span),
             OperandKind::Single => {
                 let inner = self.slice(Span { start: span.start + 1, end: span.end - 1, ..span });
-                let fixed = format!("\"{}\"", inner.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${"));
+                let fixed =
+                    format!("\"{}\"", inner.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${"));
                 self.report(
                     Diagnostic::new(codes::SINGLE_QUOTES, "text is quoted with `\"`, not with `'`")
                         .label(span, "single quotes")
@@ -163,7 +169,8 @@ impl Walk<'_> {
             OperandKind::SlashComment => self.slash_comment(span),
             OperandKind::Junk => {
                 let found = short(self.slice(span)).replace('\r', "\\r");
-                let diagnostic = Diagnostic::new(codes::UNEXPECTED, format!("unexpected `{found}`")).label(span, "nothing starts with this");
+                let diagnostic = Diagnostic::new(codes::UNEXPECTED, format!("unexpected `{found}`"))
+                    .label(span, "nothing starts with this");
                 let diagnostic = match found.as_str() {
                     "]" => diagnostic.help("remove it, or look for the `[` that is missing before it"),
                     "<<" => diagnostic.help("a heredoc's tag starts with a letter, such as `<<-EOF`"),
@@ -179,9 +186,11 @@ impl Walk<'_> {
 
     fn string(&mut self, span: Span) {
         let written = self.slice(span);
-        let closed = written.len() > 1 && written.ends_with('"') && !ends_in_escape(&written[..written.len() - 1]);
+        let closed =
+            written.len() > 1 && written.ends_with('"') && !ends_in_escape(&written[..written.len() - 1]);
         if !closed {
-            let insert = Span { start: span.start + u32::try_from(written.trim_end().len()).unwrap_or(0), ..span };
+            let insert =
+                Span { start: span.start + u32::try_from(written.trim_end().len()).unwrap_or(0), ..span };
             self.report(
                 Diagnostic::new(codes::STRING_NOT_CLOSED, "this text has no closing `\"`")
                     .label(Span { end: insert.start, ..span }, "starts here and runs to the end of the line")
@@ -203,11 +212,18 @@ impl Walk<'_> {
             let text = self.slice(bad).to_owned();
             let diagnostic = Diagnostic::new(codes::BAD_ESCAPE, format!("`{text}` is not an escape"))
                 .label(bad, "not understood")
-                .help("known are `\\n`, `\\t`, `\\\"`, `\\\\` and `\\u{1F600}`; a backslash itself is `\\\\`");
+                .help(
+                    "known are `\\n`, `\\t`, `\\\"`, `\\\\` and `\\u{1F600}`; a backslash itself is `\\\\`",
+                );
             self.report(if text.starts_with("\\u") {
                 diagnostic
             } else {
-                diagnostic.fix(Applicability::Maybe, "write a backslash", Span { end: start + 1, ..bad }, "\\\\")
+                diagnostic.fix(
+                    Applicability::Maybe,
+                    "write a backslash",
+                    Span { end: start + 1, ..bad },
+                    "\\\\",
+                )
             });
         }
     }
@@ -216,9 +232,12 @@ impl Walk<'_> {
         let written = self.slice(span);
         if !written.ends_with('}') {
             self.report(
-                Diagnostic::new(codes::STRING_NOT_CLOSED, format!("`{}` has no closing `}}`", short(written)))
-                    .label(span, "a param's value is written `${name}`")
-                    .fix(Applicability::Maybe, "close it", span.after(), "}"),
+                Diagnostic::new(
+                    codes::STRING_NOT_CLOSED,
+                    format!("`{}` has no closing `}}`", short(written)),
+                )
+                .label(span, "a param's value is written `${name}`")
+                .fix(Applicability::Maybe, "close it", span.after(), "}"),
             );
         }
     }
@@ -298,9 +317,12 @@ impl Walk<'_> {
                     if stray.is_none_or(|line| line != self.line(span.start)) {
                         let found = short(self.slice(*span));
                         self.report(
-                            Diagnostic::new(codes::OPTION_PAIR, format!("expected `key = value`, found `{found}`"))
-                                .label(*span, "not a pair")
-                                .help("options look like `{ port = 8080, workers = auto }`"),
+                            Diagnostic::new(
+                                codes::OPTION_PAIR,
+                                format!("expected `key = value`, found `{found}`"),
+                            )
+                            .label(*span, "not a pair")
+                            .help("options look like `{ port = 8080, workers = auto }`"),
                         );
                     }
                     stray = Some(self.line(span.start));
@@ -331,10 +353,16 @@ impl Walk<'_> {
         }
         match (&entry.eq[..], &entry.value) {
             ([], Some(value)) => self.report(
-                Diagnostic::new(codes::EQUALS_SIGN, format!("an `=` is missing between `{key}` and its value"))
-                    .label(Span { end: entry.key.span.end, start: entry.key.span.end, ..entry.span }, "an `=` belongs here")
-                    .help(format!("write `{key} = {}`", short(self.slice(value.span))))
-                    .fix(Applicability::Safe, "insert `=`", entry.key.span.after(), " ="),
+                Diagnostic::new(
+                    codes::EQUALS_SIGN,
+                    format!("an `=` is missing between `{key}` and its value"),
+                )
+                .label(
+                    Span { end: entry.key.span.end, start: entry.key.span.end, ..entry.span },
+                    "an `=` belongs here",
+                )
+                .help(format!("write `{key} = {}`", short(self.slice(value.span))))
+                .fix(Applicability::Safe, "insert `=`", entry.key.span.after(), " ="),
             ),
             ([], None) => self.report(
                 Diagnostic::new(codes::OPTION_PAIR, format!("expected `key = value`, found `{key}` alone"))
@@ -423,9 +451,12 @@ impl Walk<'_> {
         if heredoc.end.is_none() {
             self.out.swallowed = true;
             self.report(
-                Diagnostic::new(codes::HEREDOC_NOT_CLOSED, format!("this heredoc has no line with `{tag}` alone"))
-                    .label(heredoc.marker, format!("`{written}` ends at a line that holds only `{tag}`"))
-                    .help(format!("write `{tag}` on a line of its own below the text")),
+                Diagnostic::new(
+                    codes::HEREDOC_NOT_CLOSED,
+                    format!("this heredoc has no line with `{tag}` alone"),
+                )
+                .label(heredoc.marker, format!("`{written}` ends at a line that holds only `{tag}`"))
+                .help(format!("write `{tag}` on a line of its own below the text")),
             );
             return;
         }
@@ -435,11 +466,14 @@ impl Walk<'_> {
                 Span { start, end: start + u32::try_from(len).unwrap_or(0), ..heredoc.body }
             };
             self.report(
-                Diagnostic::new(codes::HEREDOC_TAG_INSIDE, format!("the tag `{tag}` is used again inside its own heredoc"))
-                    .label(at(opening), "used again here")
-                    .label(at(end), "so the outer heredoc would end here")
-                    .label(heredoc.marker, "the outer heredoc starts here")
-                    .help(format!("give the outer one another tag, such as `<<-{tag}_OUTER`")),
+                Diagnostic::new(
+                    codes::HEREDOC_TAG_INSIDE,
+                    format!("the tag `{tag}` is used again inside its own heredoc"),
+                )
+                .label(at(opening), "used again here")
+                .label(at(end), "so the outer heredoc would end here")
+                .label(heredoc.marker, "the outer heredoc starts here")
+                .help(format!("give the outer one another tag, such as `<<-{tag}_OUTER`")),
             );
         }
         // Options behind the marker must close on its line; `options` has said so if they do not.
@@ -486,7 +520,8 @@ pub(super) fn short(text: &str) -> String {
     const LIMIT: usize = 60;
     let line = text.lines().next().unwrap_or_default();
     let cut = line.chars().count() > LIMIT || line.len() < text.trim_end().len();
-    let mut shown: String = line.chars().take(LIMIT).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    let mut shown: String =
+        line.chars().take(LIMIT).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
     if cut {
         shown.push('…');
     }

@@ -20,10 +20,50 @@ const LIMIT: usize = 256 << 10;
 
 /// Set by the shell, the system or sudo.
 const GIVEN: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "LANG", "LC_ALL", "TERM", "HOSTNAME", "RANDOM", "SECONDS",
-    "UID", "EUID", "PPID", "IFS", "OPTARG", "OPTIND", "OPTERR", "LINENO", "FUNCNAME", "REPLY", "PIPESTATUS", "TMPDIR",
-    "MAIL", "EDITOR", "DEBIAN_FRONTEND", "HOSTTYPE", "MACHTYPE", "OSTYPE", "SHLVL", "GROUPS", "DIRSTACK", "EPOCHSECONDS",
-    "COLUMNS", "LINES", "XDG_RUNTIME_DIR", "PS1", "PS4", "MAPFILE", "COPROC", "SRANDOM", "EPOCHREALTIME",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PWD",
+    "OLDPWD",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "HOSTNAME",
+    "RANDOM",
+    "SECONDS",
+    "UID",
+    "EUID",
+    "PPID",
+    "IFS",
+    "OPTARG",
+    "OPTIND",
+    "OPTERR",
+    "LINENO",
+    "FUNCNAME",
+    "REPLY",
+    "PIPESTATUS",
+    "TMPDIR",
+    "MAIL",
+    "EDITOR",
+    "DEBIAN_FRONTEND",
+    "HOSTTYPE",
+    "MACHTYPE",
+    "OSTYPE",
+    "SHLVL",
+    "GROUPS",
+    "DIRSTACK",
+    "EPOCHSECONDS",
+    "COLUMNS",
+    "LINES",
+    "XDG_RUNTIME_DIR",
+    "PS1",
+    "PS4",
+    "MAPFILE",
+    "COPROC",
+    "SRANDOM",
+    "EPOCHREALTIME",
 ];
 
 /// Parses `script`; `None` if it is too long to be worth it.
@@ -56,7 +96,8 @@ pub(super) fn look(script: &str) -> Option<Facts> {
                     set.extend(words.split_whitespace().map(str::to_owned));
                 }
                 "printf" => {
-                    let words: Vec<&str> = node.parent().map(text).unwrap_or_default().split_whitespace().collect();
+                    let words: Vec<&str> =
+                        node.parent().map(text).unwrap_or_default().split_whitespace().collect();
                     if let Some(at) = words.iter().position(|word| *word == "-v") {
                         set.extend(words.get(at + 1).map(|word| (*word).to_owned()));
                     }
@@ -100,8 +141,14 @@ fn unset(read: Vec<(String, usize, usize)>, set: &HashSet<String>) -> Vec<(Strin
     let mut said = HashSet::new();
     read.into_iter()
         .filter(|(name, ..)| {
-            let upper = name.starts_with(|c: char| c.is_ascii_uppercase()) && !name.contains(|c: char| c.is_ascii_lowercase());
-            upper && name.len() > 1 && !name.starts_with("BASH") && !name.starts_with("LC_") && !name.starts_with("SUDO_") && !set.contains(name)
+            let upper = name.starts_with(|c: char| c.is_ascii_uppercase())
+                && !name.contains(|c: char| c.is_ascii_lowercase());
+            upper
+                && name.len() > 1
+                && !name.starts_with("BASH")
+                && !name.starts_with("LC_")
+                && !name.starts_with("SUDO_")
+                && !set.contains(name)
         })
         .filter(|(name, ..)| said.insert(name.clone()))
         .collect()
@@ -121,7 +168,9 @@ mod tests {
 
     #[test]
     fn what_a_script_shows() {
-        let facts = look("#!/bin/bash\nsudo systemctl restart nginx\necho $RELEASE ${OTHER:-x} $HOME $lower\n").unwrap();
+        let facts =
+            look("#!/bin/bash\nsudo systemctl restart nginx\necho $RELEASE ${OTHER:-x} $HOME $lower\n")
+                .unwrap();
         assert_eq!(facts.error, None);
         assert!(facts.sudo.is_some());
         assert_eq!(facts.unset.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
@@ -129,7 +178,16 @@ mod tests {
 
     #[test]
     fn what_is_set_in_any_way_is_set() {
-        for set in ["X1=1", "read -r X1", "for X1 in a b; do :; done", "export X1=2", "local X1", "source ./env", "printf -v X1 a", ": ${X1:=a}"] {
+        for set in [
+            "X1=1",
+            "read -r X1",
+            "for X1 in a b; do :; done",
+            "export X1=2",
+            "local X1",
+            "source ./env",
+            "printf -v X1 a",
+            ": ${X1:=a}",
+        ] {
             let facts = look(&format!("#!/bin/bash\n{set}\necho $X1\n")).unwrap();
             assert!(facts.unset.is_empty(), "{set}: {:?}", facts.unset);
         }
@@ -137,7 +195,15 @@ mod tests {
 
     #[test]
     fn broken_scripts_are_seen() {
-        for broken in ["if true; then\n  echo\n", "echo \"open\n", "case x in\n", "foo() {\n", "for x in a; do\n", ")\n", "fi\n"] {
+        for broken in [
+            "if true; then\n  echo\n",
+            "echo \"open\n",
+            "case x in\n",
+            "foo() {\n",
+            "for x in a; do\n",
+            ")\n",
+            "fi\n",
+        ] {
             assert!(look(&format!("#!/bin/bash\n{broken}")).unwrap().error.is_some(), "{broken:?}");
         }
     }

@@ -3,7 +3,9 @@
 use super::operands::{Given, Operands, is_scalar};
 use super::script::{Origin, ScriptText};
 use super::shape::short;
-use super::{Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test};
+use super::{
+    Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,
+};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
 use crate::text::{Span, Spanned};
@@ -47,19 +49,37 @@ impl Checker<'_> {
             *to_unpack = unpack.is_some_and(|unpack| unpack.value);
             *to_strip = strip.map_or(0, |strip| strip.value);
             if let Some(strip) = strip.filter(|strip| strip.value > 0 && !*to_unpack) {
-                self.option_conflict("`strip` without `unpack` has no effect", strip.span, "nothing is unpacked");
+                self.option_conflict(
+                    "`strip` without `unpack` has no effect",
+                    strip.span,
+                    "nothing is unpacked",
+                );
             }
         } else if let Some(span) = unpack.map(|unpack| unpack.span).or(strip.map(|strip| strip.span)) {
             self.option_conflict("only a download can be unpacked", span, "`copy url` alone takes this");
         }
         let into_folder = dest.value.ends_with('/');
         if matches!(source, CopySource::Inline { .. }) && into_folder {
-            self.misfit(codes::BAD_PATH, dest.span, &dest.value, "a file's path", "text in a heredoc has no name of its own: name the file, not only its folder");
+            self.misfit(
+                codes::BAD_PATH,
+                dest.span,
+                &dest.value,
+                "a file's path",
+                "text in a heredoc has no name of its own: name the file, not only its folder",
+            );
         }
         if let (CopySource::File { .. } | CopySource::Inline { .. }, Some(dir_mode)) = (&source, dir_mode) {
             self.option_conflict("`dir_mode` is for folders", dir_mode.span, "this copies one file");
         }
-        image.steps.push(StepSpec::Copy(CopySpec { span: operands.statement.span, source, dest, owner, group, mode, dir_mode }));
+        image.steps.push(StepSpec::Copy(CopySpec {
+            span: operands.statement.span,
+            source,
+            dest,
+            owner,
+            group,
+            mode,
+            dir_mode,
+        }));
         Some(())
     }
 
@@ -69,12 +89,24 @@ impl Checker<'_> {
         match self.kind_of(&path)? {
             FileKind::Folder => Some(CopySource::Folder { path }),
             FileKind::File { .. } if folder_meant => {
-                self.misfit(codes::WRONG_KIND, path.span, &path.value, "a folder", "it is a file: leave out the `/` at its end");
+                self.misfit(
+                    codes::WRONG_KIND,
+                    path.span,
+                    &path.value,
+                    "a folder",
+                    "it is a file: leave out the `/` at its end",
+                );
                 None
             }
             FileKind::File { .. } => Some(CopySource::File { path }),
             FileKind::Symlink { .. } | FileKind::Other => {
-                self.misfit(codes::WRONG_KIND, path.span, &path.value, "a file or a folder", "devices, sockets and pipes are not copied");
+                self.misfit(
+                    codes::WRONG_KIND,
+                    path.span,
+                    &path.value,
+                    "a file or a folder",
+                    "devices, sockets and pipes are not copied",
+                );
                 None
             }
         }
@@ -115,7 +147,11 @@ impl Checker<'_> {
         let given = self.options(operands, SCRIPT_OPTIONS);
         let options = self.script_options(&given);
         if let Some(name) = options.name.as_ref().filter(|_| origins.len() > 1) {
-            self.option_conflict("one `name` cannot name several scripts", name.span, "each script of a list is a step of its own");
+            self.option_conflict(
+                "one `name` cannot name several scripts",
+                name.span,
+                "each script of a list is a step of its own",
+            );
         }
         for (span, origin) in origins {
             let number = image.steps.iter().filter(|step| matches!(step, StepSpec::Script(_))).count() + 1;
@@ -127,7 +163,8 @@ impl Checker<'_> {
     }
 
     pub(super) fn test(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let bare = operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
+        let bare =
+            operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
         let name = self.scalar(operands, "a name in quotes, such as `\"it answers\"`")?;
         if let Some(span) = bare {
             self.report(
@@ -148,7 +185,13 @@ impl Checker<'_> {
         let mut options = self.script_options(&given);
         options.name.get_or_insert_with(|| name.clone().spanned());
         if name.value.is_empty() || name.value.len() > 255 || name.value.contains(char::is_control) {
-            self.misfit(codes::BAD_NAME, name.span, &name.value, "a test's name", "1 to 255 bytes without control characters");
+            self.misfit(
+                codes::BAD_NAME,
+                name.span,
+                &name.value,
+                "a test's name",
+                "1 to 255 bytes without control characters",
+            );
             return None;
         }
         if let Some(first) = image.tests.iter().find(|test| test.name.value == name.value) {
@@ -170,12 +213,21 @@ impl Checker<'_> {
         });
         let timeout = self.duration_option(given, "timeout");
         if let Some(zero) = timeout.filter(|timeout| timeout.value.is_zero()) {
-            self.misfit(codes::NOT_A_DURATION, zero.span, "0", "a time in which a script can end", "the default is `1h`");
+            self.misfit(
+                codes::NOT_A_DURATION,
+                zero.span,
+                "0",
+                "a time in which a script can end",
+                "the default is `1h`",
+            );
         }
         let retries = self.integer_option(given, "retries", 0..=20);
         let offline = self.boolean_option(given, "offline").is_some_and(|offline| offline.value);
-        let secrets: Vec<Spanned<String>> =
-            self.texts_option(given, "secrets", "a secret's name").into_iter().map(super::operands::Text::spanned).collect();
+        let secrets: Vec<Spanned<String>> = self
+            .texts_option(given, "secrets", "a secret's name")
+            .into_iter()
+            .map(super::operands::Text::spanned)
+            .collect();
         let mut with = Vec::new();
         for text in self.texts_option(given, "with", "a file or folder of the project") {
             let Some(path) = self.project_path(text) else { continue };
@@ -203,13 +255,23 @@ impl Checker<'_> {
         for (key, entry) in given.entries {
             let key = super::operands::Text { value: key, span: entry.key.span, quoted: false, param: false };
             let Some(key) = self.env_key(key) else { continue };
-            let Some(value) = entry.value.as_ref().and_then(|value| self.scalar_value(value, "a value")) else { continue };
+            let Some(value) = entry.value.as_ref().and_then(|value| self.scalar_value(value, "a value"))
+            else {
+                continue;
+            };
             env.push(KeyValue { key, value: value.spanned() });
         }
         env
     }
 
-    fn script(&mut self, span: Span, origin: Origin, options: &ScriptOptions, name: &str, image: &ImageSpec) -> Script {
+    fn script(
+        &mut self,
+        span: Span,
+        origin: Origin,
+        options: &ScriptOptions,
+        name: &str,
+        image: &ImageSpec,
+    ) -> Script {
         let named = options.name.as_ref().map(|name| name.value.clone());
         let written = origin.body.path.is_some().then(|| origin.written.clone());
         let script = Script {
@@ -225,7 +287,11 @@ impl Checker<'_> {
             with: options.with.clone(),
         };
         if let Some(text) = &origin.text {
-            self.pending.push(super::script::Pending { text: text.clone(), script: script.clone(), image: image.name.span });
+            self.pending.push(super::script::Pending {
+                text: text.clone(),
+                script: script.clone(),
+                image: image.name.span,
+            });
         }
         script
     }

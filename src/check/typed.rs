@@ -34,7 +34,12 @@ impl Checker<'_> {
         );
     }
 
-    pub(super) fn text_option(&mut self, given: &Given<'_>, key: &str, what: &str) -> Option<Spanned<String>> {
+    pub(super) fn text_option(
+        &mut self,
+        given: &Given<'_>,
+        key: &str,
+        what: &str,
+    ) -> Option<Spanned<String>> {
         Some(self.scalar_value(given.value(key)?, what)?.spanned())
     }
 
@@ -53,12 +58,18 @@ impl Checker<'_> {
                     "no" | "off" | "0" | "False" | "FALSE" | "disabled" => Some("false"),
                     _ => None,
                 };
-                let diagnostic = Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is neither `true` nor `false`", short(other)))
-                    .label(text.span, "expected `true` or `false`");
+                let diagnostic = Diagnostic::new(
+                    codes::NOT_A_CHOICE,
+                    format!("`{}` is neither `true` nor `false`", short(other)),
+                )
+                .label(text.span, "expected `true` or `false`");
                 self.report(match meant {
-                    Some(meant) => diagnostic
-                        .help(format!("write `{meant}`"))
-                        .fix(Applicability::Safe, format!("write `{meant}`"), text.span, meant),
+                    Some(meant) => diagnostic.help(format!("write `{meant}`")).fix(
+                        Applicability::Safe,
+                        format!("write `{meant}`"),
+                        text.span,
+                        meant,
+                    ),
                     None => diagnostic.help("write `true` or `false`"),
                 });
                 return None;
@@ -90,10 +101,15 @@ impl Checker<'_> {
         let diagnostic = Diagnostic::new(codes::NOT_A_SIZE, format!("`{}` is not a size", short(written)))
             .label(text.span, "expected a size, such as `8GiB` or `20GB`");
         self.report(match meant {
-            Some(meant) => diagnostic
-                .help(format!("write `{meant}`"))
-                .fix(Applicability::Maybe, format!("write `{meant}`"), text.span, &meant),
-            None => diagnostic.help("a size is a whole number and a unit: `KiB`, `MiB`, `GiB`, `TiB`, or `kB`, `MB`, `GB`, `TB`"),
+            Some(meant) => diagnostic.help(format!("write `{meant}`")).fix(
+                Applicability::Maybe,
+                format!("write `{meant}`"),
+                text.span,
+                &meant,
+            ),
+            None => diagnostic.help(
+                "a size is a whole number and a unit: `KiB`, `MiB`, `GiB`, `TiB`, or `kB`, `MB`, `GB`, `TB`",
+            ),
         });
         None
     }
@@ -107,14 +123,20 @@ impl Checker<'_> {
         match parse_duration(&text.value) {
             Some(duration) => Some(Spanned::new(duration, text.span)),
             None => {
-                let diagnostic = Diagnostic::new(codes::NOT_A_DURATION, format!("`{}` is not a duration", short(&text.value)))
-                    .label(text.span, "expected a duration, such as `90s`, `10m` or `1h`");
+                let diagnostic = Diagnostic::new(
+                    codes::NOT_A_DURATION,
+                    format!("`{}` is not a duration", short(&text.value)),
+                )
+                .label(text.span, "expected a duration, such as `90s`, `10m` or `1h`");
                 let bare = !text.value.is_empty() && text.value.bytes().all(|b| b.is_ascii_digit());
                 let seconds = format!("{}s", text.value);
                 self.report(if bare && parse_duration(&seconds).is_some() {
-                    diagnostic
-                        .help(format!("a duration has a unit: `{seconds}` for seconds"))
-                        .fix(Applicability::Maybe, format!("write `{seconds}`"), text.span, &seconds)
+                    diagnostic.help(format!("a duration has a unit: `{seconds}` for seconds")).fix(
+                        Applicability::Maybe,
+                        format!("write `{seconds}`"),
+                        text.span,
+                        &seconds,
+                    )
                 } else {
                     diagnostic.help("a duration is a whole number and `s`, `m` or `h`")
                 });
@@ -138,27 +160,39 @@ impl Checker<'_> {
         if let Some(mode) = text.value.strip_prefix('0').and_then(octal) {
             return Some(Spanned::new(mode, text.span));
         }
-        let diagnostic = Diagnostic::new(codes::NOT_A_MODE, format!("`{}` is not a mode", short(&text.value)))
-            .label(text.span, "expected an octal mode with its leading 0, such as `0644`");
+        let diagnostic =
+            Diagnostic::new(codes::NOT_A_MODE, format!("`{}` is not a mode", short(&text.value)))
+                .label(text.span, "expected an octal mode with its leading 0, such as `0644`");
         let bare = text.value.strip_prefix("0o").unwrap_or(&text.value);
         self.report(if octal(bare).is_some() {
-            diagnostic
-                .help(format!("write `0{bare}`"))
-                .fix(Applicability::Safe, format!("write `0{bare}`"), text.span, format!("0{bare}"))
+            diagnostic.help(format!("write `0{bare}`")).fix(
+                Applicability::Safe,
+                format!("write `0{bare}`"),
+                text.span,
+                format!("0{bare}"),
+            )
         } else {
             diagnostic.help("write `0644`, `0755` or the like")
         });
         None
     }
 
-    pub(super) fn integer_option(&mut self, given: &Given<'_>, key: &str, range: RangeInclusive<u32>) -> Option<Spanned<u32>> {
+    pub(super) fn integer_option(
+        &mut self,
+        given: &Given<'_>,
+        key: &str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Spanned<u32>> {
         let text = self.scalar_value(given.value(key)?, "a whole number")?;
         self.integer(&text, range)
     }
 
     pub(super) fn integer(&mut self, text: &Text, range: RangeInclusive<u32>) -> Option<Spanned<u32>> {
-        let value = text.value.bytes().all(|b| b.is_ascii_digit()).then(|| text.value.parse::<u64>().ok()).flatten();
-        if let Some(value) = value.and_then(|value| u32::try_from(value).ok()).filter(|value| range.contains(value)) {
+        let value =
+            text.value.bytes().all(|b| b.is_ascii_digit()).then(|| text.value.parse::<u64>().ok()).flatten();
+        if let Some(value) =
+            value.and_then(|value| u32::try_from(value).ok()).filter(|value| range.contains(value))
+        {
             return Some(Spanned::new(value, text.span));
         }
         let bounds = if *range.end() == u32::MAX {
@@ -175,17 +209,26 @@ impl Checker<'_> {
     }
 
     /// One of a fixed set of words.
-    pub(super) fn choice<T: Copy>(&mut self, text: &Text, what: &str, choices: &[(&'static str, T)]) -> Option<Spanned<T>> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        text: &Text,
+        what: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<Spanned<T>> {
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text.value) {
             return Some(Spanned::new(*value, text.span));
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let diagnostic = Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is not {what}", short(&text.value)))
-            .label(text.span, format!("expected {what}"));
+        let diagnostic =
+            Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is not {what}", short(&text.value)))
+                .label(text.span, format!("expected {what}"));
         self.report(match nearest(&text.value, names.iter().copied()) {
-            Some(near) => diagnostic
-                .help(format!("did you mean `{near}`?"))
-                .fix(Applicability::Maybe, format!("write `{near}`"), text.span, near),
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                Applicability::Maybe,
+                format!("write `{near}`"),
+                text.span,
+                near,
+            ),
             None => diagnostic.help(format!("known are {}", enumerate(&names))),
         });
         None
@@ -196,12 +239,18 @@ impl Checker<'_> {
         if let Ok(digest) = text.value.parse() {
             return Some(Spanned::new(digest, text.span));
         }
-        let diagnostic = Diagnostic::new(codes::NOT_A_DIGEST, format!("`{}` is not a sha256", short(&text.value)))
-            .label(text.span, format!("{} characters, of which a sha256 has 64", text.value.chars().count()));
+        let diagnostic = Diagnostic::new(
+            codes::NOT_A_DIGEST,
+            format!("`{}` is not a sha256", short(&text.value)),
+        )
+        .label(text.span, format!("{} characters, of which a sha256 has 64", text.value.chars().count()));
         self.report(match text.value.strip_prefix("sha256:") {
-            Some(rest) if rest.parse::<Digest>().is_ok() => diagnostic
-                .help("leave out `sha256:`")
-                .fix(Applicability::Safe, "leave out `sha256:`", text.span, format!("\"{rest}\"")),
+            Some(rest) if rest.parse::<Digest>().is_ok() => diagnostic.help("leave out `sha256:`").fix(
+                Applicability::Safe,
+                "leave out `sha256:`",
+                text.span,
+                format!("\"{rest}\""),
+            ),
             _ => diagnostic.help("a sha256 is 64 hexadecimal digits, as `sha256sum FILE` prints them"),
         });
         None
@@ -215,7 +264,13 @@ impl Checker<'_> {
         if clean && host.is_some_and(|host| !host.is_empty()) {
             return Some(text.spanned());
         }
-        self.misfit(codes::NOT_A_URL, text.span, &text.value, "a web address", "write it whole, such as `https://example.org/disk.qcow2`");
+        self.misfit(
+            codes::NOT_A_URL,
+            text.span,
+            &text.value,
+            "a web address",
+            "write it whole, such as `https://example.org/disk.qcow2`",
+        );
         None
     }
 
@@ -223,7 +278,9 @@ impl Checker<'_> {
     pub(super) fn texts_option(&mut self, given: &Given<'_>, key: &str, what: &str) -> Vec<Text> {
         let Some(operand) = given.value(key) else { return Vec::new() };
         match &operand.kind {
-            OperandKind::List(list) => list.elements().filter_map(|element| self.scalar_value(element, what)).collect(),
+            OperandKind::List(list) => {
+                list.elements().filter_map(|element| self.scalar_value(element, what)).collect()
+            }
             _ if is_scalar(operand) => {
                 let written = self.slice(operand.span).to_owned();
                 self.report(
@@ -245,7 +302,11 @@ impl Checker<'_> {
     pub(super) fn image_path(&mut self, text: Text) -> Option<Spanned<String>> {
         let (span, value) = (text.span, &text.value);
         if !value.starts_with('/') {
-            let help = if value.starts_with('~') { "name the home folder, such as `/home/deploy/…`" } else { "a path in the image starts with `/`" };
+            let help = if value.starts_with('~') {
+                "name the home folder, such as `/home/deploy/…`"
+            } else {
+                "a path in the image starts with `/`"
+            };
             self.misfit(codes::BAD_PATH, span, value, "an absolute path", help);
             return None;
         }
@@ -261,7 +322,13 @@ impl Checker<'_> {
     }
 
     /// An account, group, secret or variable name made of `allowed` characters.
-    pub(super) fn name(&mut self, text: Text, what: &str, fine: impl Fn(&str) -> bool, rule: &str) -> Option<Spanned<String>> {
+    pub(super) fn name(
+        &mut self,
+        text: Text,
+        what: &str,
+        fine: impl Fn(&str) -> bool,
+        rule: &str,
+    ) -> Option<Spanned<String>> {
         if fine(&text.value) {
             return Some(text.spanned());
         }
@@ -274,17 +341,29 @@ impl Checker<'_> {
     }
 
     pub(super) fn account_name(&mut self, text: Text) -> Option<Spanned<String>> {
-        self.name(text, "an account name", super::names::is_account, "lower-case letters, digits, `_` and `-`, a letter first, at most 32")
+        self.name(
+            text,
+            "an account name",
+            super::names::is_account,
+            "lower-case letters, digits, `_` and `-`, a letter first, at most 32",
+        )
     }
 
     pub(super) fn variable_name(&mut self, text: Text) -> Option<Spanned<String>> {
-        self.name(text, "a variable name", super::names::is_variable, "letters, digits and `_`, not starting with a digit")
+        self.name(
+            text,
+            "a variable name",
+            super::names::is_variable,
+            "letters, digits and `_`, not starting with a digit",
+        )
     }
 
     /// Reports the second of two things that may be given once.
     pub(super) fn twice(&mut self, what: &str, again: Span, first: Span) {
         self.report(
-            Diagnostic::new(codes::DUPLICATE_NAME, format!("{what} twice")).label(again, "given again").label(first, "first given here"),
+            Diagnostic::new(codes::DUPLICATE_NAME, format!("{what} twice"))
+                .label(again, "given again")
+                .label(first, "first given here"),
         );
     }
 }

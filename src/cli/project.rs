@@ -63,7 +63,8 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
 pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let files = DiskFiles::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
-    let name = file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
+    let name =
+        file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
     let mut sources = Sources::default();
     let checked = check(name, &mut sources, &files, set);
     if !folder.as_os_str().is_empty() {

@@ -78,7 +78,7 @@ registry! {
     MISSING_STATEMENT = "E0201": "an image lacks a statement it needs";
     GIVEN_TWICE = "E0202": "a statement that is allowed once is given twice";
     DUPLICATE_NAME = "E0203": "a name is used twice";
-    UNKNOWN_OPTION = "E0204": "a statement has no such option";
+    UNKNOWN_KEY = "E0204": "a statement has no such option";
     NOT_A_SIZE = "E0205": "a value is not a size";
     NOT_A_DURATION = "E0206": "a value is not a duration";
     NOT_A_MODE = "E0207": "a value is not a file mode";
@@ -163,4 +163,9 @@ registry! {
 #[must_use]
 pub fn page(code: &str) -> Option<(Code, &'static str, &'static str)> {
     PAGES.iter().copied().find(|(known, _, _)| known.as_str().eq_ignore_ascii_case(code))
+}
+
+/// Every code with its one-line title, in order.
+pub fn codes_with_titles() -> impl Iterator<Item = (Code, &'static str)> {
+    PAGES.iter().map(|(code, title, _)| (*code, *title))
 }

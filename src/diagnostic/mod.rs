@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Span;
 
-pub use code::{Code, codes, page};
+pub use code::{Code, codes, codes_with_titles, page};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

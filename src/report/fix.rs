@@ -11,7 +11,9 @@ use crate::text::{SourceId, Sources};
 pub fn fixed(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<(SourceId, String)> {
     let mut taken: BTreeMap<SourceId, Vec<&Edit>> = BTreeMap::new();
     for diagnostic in diagnostics {
-        let Some(fix) = diagnostic.fixes.iter().find(|fix| fix.applicability == Applicability::Safe) else { continue };
+        let Some(fix) = diagnostic.fixes.iter().find(|fix| fix.applicability == Applicability::Safe) else {
+            continue;
+        };
         if fits(fix, &taken) {
             for edit in &fix.edits {
                 taken.entry(edit.span.source).or_default().push(edit);

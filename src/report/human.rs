@@ -57,11 +57,19 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Pain
     let head = paint.with(hue, &format!("{word}[{}]", diagnostic.code));
     let _ = writeln!(out, "{head}: {}", paint.with("1", &printable(&diagnostic.message)));
     let frames = frames(&diagnostic.labels, sources);
-    let gutter = frames.iter().flat_map(|frame| &frame.lines).map(|line| digits(line.number)).max().unwrap_or(1);
+    let gutter =
+        frames.iter().flat_map(|frame| &frame.lines).map(|line| digits(line.number)).max().unwrap_or(1);
     let pad = " ".repeat(gutter);
     for (at, frame) in frames.iter().enumerate() {
         let corner = if at == 0 { "┌─" } else { "├─" };
-        let _ = writeln!(out, "{pad} {} {}:{}:{}", paint.frame(corner), printable(&sources.get(frame.source).name), frame.line, frame.column);
+        let _ = writeln!(
+            out,
+            "{pad} {} {}:{}:{}",
+            paint.frame(corner),
+            printable(&sources.get(frame.source).name),
+            frame.line,
+            frame.column
+        );
         let mut previous: Option<usize> = None;
         for line in &frame.lines {
             if previous.is_some_and(|previous| line.number > previous + 1) {
@@ -74,8 +82,15 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Pain
                 let sign = if mark.primary { "^" } else { "-" };
                 let marks = sign.repeat(mark.width);
                 let hue = if mark.primary { hue } else { "1;34" };
-                let said = if mark.text.is_empty() { marks } else { format!("{marks} {}", printable(mark.text)) };
-                let _ = writeln!(out, "{pad} {} {}{}", paint.frame("│"), " ".repeat(mark.column), paint.with(hue, &said));
+                let said =
+                    if mark.text.is_empty() { marks } else { format!("{marks} {}", printable(mark.text)) };
+                let _ = writeln!(
+                    out,
+                    "{pad} {} {}{}",
+                    paint.frame("│"),
+                    " ".repeat(mark.column),
+                    paint.with(hue, &said)
+                );
             }
         }
     }

@@ -75,8 +75,13 @@ fn position(sources: &Sources, span: Span, offset: u32) -> Position {
     let offset = offset.min(u32::try_from(source.text.len()).unwrap_or(u32::MAX));
     let place = source.lines().line_col(offset);
     let start = (offset - place.col) as usize;
-    let column = source.text.get(start..offset as usize).map_or(place.col as usize, |before| before.chars().count());
-    Position { line: place.line + 1, column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1), offset }
+    let column =
+        source.text.get(start..offset as usize).map_or(place.col as usize, |before| before.chars().count());
+    Position {
+        line: place.line + 1,
+        column: u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
+        offset,
+    }
 }
 
 fn finding(diagnostic: &Diagnostic, sources: &Sources) -> Finding {
@@ -132,7 +137,9 @@ const fn severity(severity: Severity) -> &'static str {
 /// The findings of several projects as one [`Report`].
 #[must_use]
 pub fn json<'a>(found: impl Iterator<Item = (&'a [Diagnostic], &'a Sources)>) -> String {
-    let diagnostics = found.flat_map(|(diagnostics, sources)| diagnostics.iter().map(|one| finding(one, sources))).collect();
+    let diagnostics = found
+        .flat_map(|(diagnostics, sources)| diagnostics.iter().map(|one| finding(one, sources)))
+        .collect();
     let report = Report { schema: SCHEMA.to_owned(), diagnostics };
     pretty(&report)
 }
@@ -147,7 +154,8 @@ fn pretty(value: &impl Serialize) -> String {
 #[must_use]
 pub fn sarif<'a>(found: impl Iterator<Item = (&'a [Diagnostic], &'a Sources)>) -> String {
     let found: Vec<_> = found.collect();
-    let codes: BTreeSet<_> = found.iter().flat_map(|(diagnostics, _)| diagnostics.iter().map(|one| one.code)).collect();
+    let codes: BTreeSet<_> =
+        found.iter().flat_map(|(diagnostics, _)| diagnostics.iter().map(|one| one.code)).collect();
     let rules: Vec<_> = codes
         .iter()
         .map(|code| {

@@ -98,7 +98,8 @@ impl Build {
     fn body(&self, pair: Pair<'_, Rule>) -> Body {
         let (rule, whole) = (pair.as_rule(), self.span(&pair));
         let here = Span::new(self.source, whole.start, whole.start + 1);
-        let mut body = Body { span: whole, open: Open::Lost, extra_open: Vec::new(), items: Vec::new(), close: None };
+        let mut body =
+            Body { span: whole, open: Open::Lost, extra_open: Vec::new(), items: Vec::new(), close: None };
         let mut end = whole.start;
         match rule {
             Rule::body => {
@@ -271,7 +272,8 @@ impl Build {
         if let Some(last) = operands.last().filter(|_| operands.len() > place) {
             end = end.max(last.span.end);
         }
-        operands.insert(place, Operand { span: heredoc.marker, kind: OperandKind::Heredoc(Box::new(heredoc)) });
+        operands
+            .insert(place, Operand { span: heredoc.marker, kind: OperandKind::Heredoc(Box::new(heredoc)) });
         end
     }
 }

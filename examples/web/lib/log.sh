@@ -1,0 +1,3 @@
+log() {
+  printf '%s: %s\n' "$IMAGEFILE_IMAGE" "$*"
+}

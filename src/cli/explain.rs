@@ -1,0 +1,34 @@
+//! `imgfile explain CODE`: the page behind a code.
+
+use super::Exit;
+use crate::diagnostic::{self, codes_with_titles};
+use crate::text::nearest;
+
+/// Explain a diagnostic code.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A code such as E0201; without one, all codes are listed.
+    pub code: Option<String>,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let Some(code) = &args.code else {
+        for (code, title) in codes_with_titles() {
+            super::print(&format!("{code}  {title}\n"));
+        }
+        return Exit::Done;
+    };
+    if let Some((code, title, page)) = diagnostic::page(code.trim()) {
+        super::print(&format!("{code}: {title}\n\n{}\n", page.trim_end()));
+        return Exit::Done;
+    }
+    let known: Vec<&str> = codes_with_titles().map(|(code, _)| code.as_str()).collect();
+    let code = code.to_ascii_uppercase();
+    let near = nearest(&code, known.iter().copied())
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default();
+    super::complain(&format!("there is no code `{code}`{near}"));
+    Exit::Usage
+}
