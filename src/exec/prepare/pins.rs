@@ -1,0 +1,110 @@
+//! The exact packages of an image: out of the lock, or chosen now.
+
+use crate::{
+    check::ImageSpec,
+    lock::{LockedImage, LockedSource},
+    packages::{
+        InstalledPackage, Request, Selected, Solution, SolveError, Universe, Upgrade, Version, Want, after,
+        bootstrap_set, extended_states, solve,
+    },
+    resolve::Resolution,
+};
+
+/// Everything that decides which packages an image has.
+#[derive(Debug, Clone)]
+pub struct Pins {
+    pub base: BasePins,
+    pub solution: Solution,
+    /// What apt's `extended_states` holds in the end.
+    pub extended_states: String,
+}
+
+/// The packages of the base.
+#[derive(Debug, Clone)]
+pub enum BasePins {
+    /// A bootstrapped base is this set.
+    Set(Vec<Selected>),
+    /// A disk that was looked into has these.
+    Found(Vec<InstalledPackage>),
+}
+
+impl BasePins {
+    /// The set as dpkg will know it.
+    fn installed(&self) -> Vec<InstalledPackage> {
+        match self {
+            Self::Set(set) => after(&[], &Solution { install: set.clone(), ..Solution::default() }),
+            Self::Found(installed) => installed.clone(),
+        }
+    }
+}
+
+impl Pins {
+    /// What the lock says. `found` is for bases that the lock names by digest only.
+    #[must_use]
+    pub fn of_lock(locked: &LockedImage, found: Option<Vec<InstalledPackage>>, native: &str) -> Self {
+        let base = match (&locked.base.source, found) {
+            (LockedSource::Bootstrap { packages, .. }, _) => BasePins::Set(packages.clone()),
+            (_, found) => BasePins::Found(found.unwrap_or_default()),
+        };
+        let solution = Solution {
+            install: locked.packages.clone(),
+            remove: locked.removed.clone(),
+            now_manual: locked.now_manual.clone(),
+        };
+        Self::with(base, solution, native)
+    }
+
+    /// Chooses now.
+    pub fn choose(
+        universe: &Universe,
+        base: Wish<'_>,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+    ) -> Result<Self, SolveError> {
+        let base = match base {
+            Wish::Bootstrap { include } => {
+                let include: Vec<Want> = include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
+                BasePins::Set(bootstrap_set(universe, &include)?)
+            }
+            Wish::Found(installed) => BasePins::Found(installed),
+        };
+        let solution = solve(universe, &base.installed(), &request(spec, resolution)?)?;
+        Ok(Self::with(base, solution, universe.arch()))
+    }
+
+    fn with(base: BasePins, solution: Solution, native: &str) -> Self {
+        let extended_states = extended_states(&after(&base.installed(), &solution), native);
+        Self { base, solution, extended_states }
+    }
+}
+
+/// What the base is to be.
+#[derive(Debug)]
+pub enum Wish<'a> {
+    /// Made from an archive, with these packages named.
+    Bootstrap { include: &'a [String] },
+    /// There already, with these packages.
+    Found(Vec<InstalledPackage>),
+}
+
+/// The image's own packages first, as written, then those of its applications.
+fn request(spec: &ImageSpec, resolution: &Resolution) -> Result<Request, SolveError> {
+    let written = spec.packages.iter().map(|package| want(&package.name, package.version.as_deref()));
+    let apps = resolution.apps.iter().flat_map(|app| &app.packages);
+    let apps = apps.map(|package| want(&package.name, package.version.as_deref()));
+    Ok(Request {
+        install: written.chain(apps).collect::<Result<_, _>>()?,
+        remove: spec.removed_packages.iter().map(|package| package.name.clone()).collect(),
+        upgrade: if spec.base.upgrade { Upgrade::All } else { Upgrade::No },
+    })
+}
+
+/// A text that is no version is no package's version either.
+fn want(name: &str, version: Option<&str>) -> Result<Want, SolveError> {
+    let parsed = version.map(str::parse::<Version>).transpose();
+    let version = parsed.map_err(|_| SolveError::Unknown {
+        name: format!("{name}={}", version.unwrap_or_default()),
+        nearest: None,
+    })?;
+    Ok(Want { name: name.to_owned(), version })
+}
