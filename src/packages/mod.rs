@@ -6,8 +6,27 @@
 //! `apt-get install --no-install-recommends` would choose. Everything here is pure; fetching and
 //! caching are `store::archive`'s business.
 
+mod bootstrap;
+mod control;
+mod index;
+mod installed;
 mod model;
+mod relation;
+mod release;
+mod solve;
+mod sources;
+mod universe;
 mod version;
 
+pub use bootstrap::bootstrap_set;
+pub use control::{Stanza, stanzas};
+pub use index::{Index, IndexError};
+pub use installed::{after, extended_states};
 pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
+pub use release::{Keyring, ReleaseError, ReleaseFile, verify_release};
+pub use solve::{NotRemovable, SolveError, Unmet, solve};
+pub use sources::{
+    Archive, DEBIAN, DEBIAN_SECURITY, Mirrors, SourceEntry, codename, read_list, read_sources,
+};
+pub use universe::{IndexSource, Universe};
 pub use version::{Version, VersionError};

@@ -1,0 +1,289 @@
+//! One `Packages` file, reduced to what decides.
+//!
+//! A full index is mostly descriptions and tags. What is left after reading one is kept in a
+//! compact text that the store caches, so that a second `lock` neither decompresses nor sorts
+//! anything: first the names in the order in which apt would meet them (see
+//! [`Universe`](super::Universe) for why that order counts), then the stanzas, one field a line
+//! under a key of one letter.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::control::{Stanza, stanzas};
+use super::relation::groups;
+
+const HEADER: &str = "imgfile-index 1\n";
+
+/// Names that matter, of the fields that matter, in the order apt reads them; `Replaces`,
+/// `Suggests` and `Enhances` are here for the names they mention, not for what they say.
+const RELATIONS: &[(&str, Option<char>)] = &[
+    ("Pre-Depends", Some('d')),
+    ("Depends", Some('D')),
+    ("Conflicts", Some('C')),
+    ("Breaks", Some('B')),
+    ("Recommends", Some('R')),
+    ("Suggests", None),
+    ("Replaces", None),
+    ("Enhances", None),
+    ("Provides", Some('X')),
+];
+
+/// Why a text is no index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    #[error("stanza {0} has no `{1}` field")]
+    Incomplete(usize, &'static str),
+    #[error("stanza {0} has a malformed `{1}` field")]
+    Malformed(usize, &'static str),
+    #[error("not UTF-8 text")]
+    NotUtf8,
+    #[error("not a cached index of this version")]
+    Stale,
+}
+
+/// The compact form of one `Packages` file.
+#[derive(Debug, Clone)]
+pub struct Index {
+    text: Arc<str>,
+    /// Where the stanzas start in `text`.
+    stanzas: usize,
+}
+
+impl Index {
+    /// Reads a `Packages` file.
+    pub fn parse(packages: &[u8]) -> Result<Self, IndexError> {
+        let packages = std::str::from_utf8(packages).map_err(|_| IndexError::NotUtf8)?;
+        let mut names = Names::default();
+        let mut body = String::with_capacity(packages.len() / 2);
+        for (number, stanza) in stanzas(packages).enumerate() {
+            reduce(number, stanza, &mut names, &mut body)?;
+        }
+        let mut text = String::with_capacity(HEADER.len() + names.text.len() + 1 + body.len());
+        text.push_str(HEADER);
+        text.push_str(&names.text);
+        text.push('\n');
+        let stanzas = text.len();
+        text.push_str(&body);
+        Ok(Self { text: text.into(), stanzas })
+    }
+
+    /// Reads back what [`encode`](Self::encode) gave.
+    pub fn decode(text: String) -> Result<Self, IndexError> {
+        if !text.starts_with(HEADER) {
+            return Err(IndexError::Stale);
+        }
+        let stanzas = match text.find("\n\n") {
+            Some(at) => at + 2,
+            None => return Err(IndexError::Stale),
+        };
+        Ok(Self { text: text.into(), stanzas })
+    }
+
+    /// The text to cache.
+    #[must_use]
+    pub fn encode(&self) -> &str {
+        &self.text
+    }
+
+    /// All names, in the order of their first mention.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.text[HEADER.len()..self.stanzas].lines().filter(|name| !name.is_empty())
+    }
+
+    /// The text the offsets of [`stanzas`](Self::stanzas) are of.
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Byte ranges of the stanzas.
+    pub(super) fn stanzas(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let mut at = self.stanzas;
+        std::iter::from_fn(move || {
+            let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
+            let end = at + rest.find("\n\n").map_or(rest.len(), |end| end + 1);
+            let range = (at, end);
+            at = end + 1;
+            Some(range)
+        })
+    }
+}
+
+#[derive(Default)]
+struct Names<'a> {
+    seen: HashSet<&'a str>,
+    text: String,
+}
+
+impl<'a> Names<'a> {
+    fn mention(&mut self, name: &'a str) {
+        if self.seen.insert(name) {
+            self.text.push_str(name);
+            self.text.push('\n');
+        }
+    }
+}
+
+fn reduce<'a>(
+    number: usize,
+    stanza: Stanza<'a>,
+    names: &mut Names<'a>,
+    out: &mut String,
+) -> Result<(), IndexError> {
+    let mut fields = Fields::default();
+    for (name, value) in stanza.fields() {
+        fields.take(name, value);
+    }
+    let need = |value: Option<&'a str>, field| {
+        value.filter(|value| is_token(value)).ok_or(IndexError::Incomplete(number, field))
+    };
+    let name = need(fields.package, "Package")?;
+    names.mention(name);
+    let mut line = |key: char, value: &str| {
+        out.push(key);
+        // A folded field becomes one line; a stanza stays free of blank ones.
+        for (part, text) in value.lines().enumerate() {
+            if part > 0 {
+                out.push(' ');
+            }
+            out.push_str(text.trim());
+        }
+        out.push('\n');
+    };
+    line('P', name);
+    line('V', need(fields.version, "Version")?);
+    line('A', need(fields.architecture, "Architecture")?);
+    line('F', need(fields.filename, "Filename")?);
+    let sha256 = need(fields.sha256, "SHA256")?;
+    if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(IndexError::Malformed(number, "SHA256"));
+    }
+    line('H', sha256);
+    let size = need(fields.size, "Size")?;
+    size.parse::<u64>().map_err(|_| IndexError::Malformed(number, "Size"))?;
+    line('Z', size);
+    for (key, value) in [
+        ('I', fields.installed_size),
+        ('S', fields.source),
+        ('p', fields.priority),
+        ('M', fields.multi_arch.filter(|value| *value != "no")),
+        ('E', fields.essential),
+        ('Y', fields.protected),
+    ] {
+        if let Some(value) = value {
+            line(key, value);
+        }
+    }
+    for ((_, key), value) in RELATIONS.iter().zip(fields.relations) {
+        let Some(value) = value else { continue };
+        for alternative in groups(value).flatten() {
+            names.mention(alternative.name);
+        }
+        if let Some(key) = key {
+            line(*key, value);
+        }
+    }
+    out.push('\n');
+    Ok(())
+}
+
+/// Whether a value is one word: nothing that could break a line or climb out of a folder.
+fn is_token(value: &str) -> bool {
+    !value.is_empty()
+        && !value.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !value.split('/').any(|part| part == "..")
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    package: Option<&'a str>,
+    version: Option<&'a str>,
+    architecture: Option<&'a str>,
+    filename: Option<&'a str>,
+    sha256: Option<&'a str>,
+    size: Option<&'a str>,
+    installed_size: Option<&'a str>,
+    source: Option<&'a str>,
+    priority: Option<&'a str>,
+    multi_arch: Option<&'a str>,
+    essential: Option<&'a str>,
+    protected: Option<&'a str>,
+    relations: [Option<&'a str>; RELATIONS.len()],
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, name: &str, value: &'a str) {
+        let place = match name {
+            "Package" => &mut self.package,
+            "Version" => &mut self.version,
+            "Architecture" => &mut self.architecture,
+            "Filename" => &mut self.filename,
+            "SHA256" => &mut self.sha256,
+            "Size" => &mut self.size,
+            "Installed-Size" => &mut self.installed_size,
+            "Source" => &mut self.source,
+            "Priority" => &mut self.priority,
+            "Multi-Arch" => &mut self.multi_arch,
+            "Essential" => &mut self.essential,
+            "Protected" | "Important" => &mut self.protected,
+            _ => match RELATIONS.iter().position(|(field, _)| *field == name) {
+                Some(at) => &mut self.relations[at],
+                None => return,
+            },
+        };
+        *place = Some(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Index, IndexError};
+
+    const SAMPLE: &str = "\
+Package: b
+Version: 1.0-1
+Architecture: amd64
+Depends: c (>= 2), d | e:any
+Suggests: f
+Provides: g (= 3)
+Description: some
+ words
+Filename: pool/b.deb
+Size: 10
+SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+
+Package: a
+Version: 2
+Architecture: all
+Filename: pool/a.deb
+Size: 11
+SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+";
+
+    #[test]
+    fn names_come_in_the_order_of_first_mention() {
+        let index = Index::parse(SAMPLE.as_bytes()).unwrap();
+        assert_eq!(index.names().collect::<Vec<_>>(), ["b", "c", "d", "e:any", "f", "g", "a"]);
+        assert_eq!(index.stanzas().count(), 2);
+    }
+
+    #[test]
+    fn the_compact_form_reads_back() {
+        let index = Index::parse(SAMPLE.as_bytes()).unwrap();
+        let again = Index::decode(index.encode().to_owned()).unwrap();
+        assert_eq!(again.encode(), index.encode());
+        assert_eq!(again.stanzas().collect::<Vec<_>>(), index.stanzas().collect::<Vec<_>>());
+        assert_eq!(Index::decode(SAMPLE.to_owned()).unwrap_err(), IndexError::Stale);
+        let empty = Index::parse(b"").unwrap();
+        assert_eq!(Index::decode(empty.encode().to_owned()).unwrap().stanzas().count(), 0);
+    }
+
+    #[test]
+    fn a_stanza_without_what_it_needs_is_refused() {
+        let missing = SAMPLE.replace("Version: 2\n", "");
+        assert_eq!(Index::parse(missing.as_bytes()).unwrap_err(), IndexError::Incomplete(1, "Version"));
+        let climbing = SAMPLE.replace("pool/b.deb", "../../b.deb");
+        assert_eq!(Index::parse(climbing.as_bytes()).unwrap_err(), IndexError::Incomplete(0, "Filename"));
+        let short = SAMPLE.replacen("SHA256: 0123", "SHA256: ", 1);
+        assert_eq!(Index::parse(short.as_bytes()).unwrap_err(), IndexError::Malformed(0, "SHA256"));
+    }
+}

@@ -1,0 +1,130 @@
+//! What a system has: dpkg's status file and apt's marks, read and brought into a [`Universe`].
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::control::{Stanza, stanzas};
+use super::relation::groups;
+use super::universe::{Universe, VerId};
+use super::{InstalledPackage, Solution, Version};
+
+impl InstalledPackage {
+    /// Reads `/var/lib/dpkg/status` and `/var/lib/apt/extended_states` (empty where there is
+    /// none). Packages that are not wholly installed are left out.
+    #[must_use]
+    pub fn read_status(status: &str, extended_states: &str) -> Vec<Self> {
+        let auto: BTreeSet<(&str, &str)> = stanzas(extended_states)
+            .filter(|stanza| stanza.get("Auto-Installed") == Some("1"))
+            .filter_map(|stanza| Some((stanza.get("Package")?, stanza.get("Architecture")?)))
+            .collect();
+        stanzas(status)
+            .filter_map(|stanza| {
+                let mut words = stanza.get("Status")?.split_whitespace();
+                let (want, _, now) = (words.next()?, words.next()?, words.next()?);
+                if now != "installed" {
+                    return None;
+                }
+                let (name, arch) = (stanza.get("Package")?, stanza.get("Architecture")?);
+                Some(Self {
+                    name: name.to_owned(),
+                    version: Version::trusted(stanza.get("Version")?),
+                    arch: arch.to_owned(),
+                    auto: auto.iter().any(|(known, of)| *known == name && (*of == arch || arch == "all")),
+                    hold: want == "hold",
+                    control: stanza.text().to_owned(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The installed packages after a solution was carried out on `before`.
+#[must_use]
+pub fn after(before: &[InstalledPackage], solution: &Solution) -> Vec<InstalledPackage> {
+    let mut all: Vec<_> = before
+        .iter()
+        .filter(|package| !solution.remove.contains(&package.name))
+        .filter(|package| !solution.install.iter().any(|new| new.name == package.name))
+        .cloned()
+        .map(|package| InstalledPackage {
+            auto: package.auto && !solution.now_manual.contains(&package.name),
+            ..package
+        })
+        .collect();
+    all.extend(solution.install.iter().map(|new| InstalledPackage {
+        name: new.name.clone(),
+        version: new.version.clone(),
+        arch: new.arch.clone(),
+        auto: new.auto,
+        hold: false,
+        control: String::new(),
+    }));
+    all.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
+    all
+}
+
+/// Apt's memory of what nobody asked for: the content of `/var/lib/apt/extended_states`.
+/// `native` is the architecture of the system; apt notes packages of architecture `all` under it.
+#[must_use]
+pub fn extended_states(installed: &[InstalledPackage], native: &str) -> String {
+    let mut text = String::new();
+    for package in installed.iter().filter(|package| package.auto) {
+        let arch = if package.arch == "all" { native } else { &package.arch };
+        let _ = write!(text, "Package: {}\nArchitecture: {arch}\nAuto-Installed: 1\n\n", package.name);
+    }
+    text
+}
+
+/// The universe with the installed versions in it, and their numbers with auto and hold marks.
+/// Where the archives still have all of them nothing is copied.
+pub(super) fn overlay<'u>(
+    universe: &'u Universe,
+    installed: &[InstalledPackage],
+) -> (Cow<'u, Universe>, Vec<(VerId, bool, bool)>) {
+    let mut universe = Cow::Borrowed(universe);
+    let mut current = Vec::with_capacity(installed.len());
+    for package in installed {
+        let known = universe.id(&package.name).and_then(|id| {
+            let versions = &universe.package(id).versions;
+            versions.iter().copied().find(|version| universe.version(*version) == package.version)
+        });
+        let version = known.or_else(|| add(universe.to_mut(), package));
+        current.extend(version.map(|version| (version, package.auto, package.hold)));
+    }
+    (universe, current)
+}
+
+/// The number of the archive that the status file stands for.
+const NO_ARCHIVE: u16 = u16::MAX;
+/// apt's pin for what only the system itself has.
+const INSTALLED_PIN: u16 = 100;
+
+fn add(universe: &mut Universe, package: &InstalledPackage) -> Option<VerId> {
+    let mut text = format!("P{}\nV{}\nA{}\n", package.name, package.version, package.arch);
+    let stanza = Stanza::new(&package.control);
+    for (key, field) in [
+        ('S', "Source"),
+        ('p', "Priority"),
+        ('M', "Multi-Arch"),
+        ('E', "Essential"),
+        ('Y', "Protected"),
+        ('I', "Installed-Size"),
+        ('d', "Pre-Depends"),
+        ('D', "Depends"),
+        ('C', "Conflicts"),
+        ('B', "Breaks"),
+        ('R', "Recommends"),
+        ('X', "Provides"),
+    ] {
+        let Some(value) = stanza.get(field) else { continue };
+        for alternative in groups(value).flatten().filter(|_| "dDCBRX".contains(key)) {
+            universe.intern(alternative.name);
+        }
+        let value: Vec<&str> = value.lines().map(str::trim).collect();
+        let _ = writeln!(text, "{key}{}", value.join(" "));
+    }
+    let text: Arc<str> = text.into();
+    universe.add(&text, 0, text.len(), NO_ARCHIVE, INSTALLED_PIN)
+}

@@ -1,0 +1,137 @@
+//! Why a request cannot be met, down to the relation at the end of the chain.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::super::Version;
+use super::super::relation::{Kind, Op};
+use super::super::universe::{Dependency, PkgId, VerId};
+use super::state::{State, Which};
+
+/// One relation that cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// The package asked for that leads here.
+    pub wanted: String,
+    /// The package whose relation it is; `wanted` itself or one it needs.
+    pub package: String,
+    pub version: Version,
+    /// Such as `Depends: libfoo (>= 2) | libbar`.
+    pub relation: String,
+    /// What the archives have of it, such as `libfoo 1.9-1`; empty when they have nothing.
+    pub available: Vec<String>,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} has `{}`", self.package, self.version, self.relation)?;
+        match &*self.available {
+            [] => f.write_str(", and no archive has that"),
+            available => write!(f, ", and there is {}", available.join(", ")),
+        }
+    }
+}
+
+/// The relations at fault for every wanted package that cannot be had.
+pub(super) fn unmet(state: &State<'_>, wanted: &[PkgId]) -> Vec<Unmet> {
+    let mut found = Vec::new();
+    for &root in wanted {
+        let mut seen = BTreeSet::new();
+        if let Some(version) = state[root].install.or(state[root].candidate) {
+            follow(state, root, version, &mut seen, &mut found);
+        }
+    }
+    // What breaks without being wanted: an installed package that a wanted one pushes aside.
+    if found.is_empty() {
+        for pkg in state.ids().filter(|pkg| state.broken(*pkg)) {
+            if let Some(version) = state[pkg].install {
+                report_broken(state, pkg, version, &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn follow(
+    state: &State<'_>,
+    root: PkgId,
+    version: VerId,
+    seen: &mut BTreeSet<VerId>,
+    found: &mut Vec<Unmet>,
+) {
+    if !seen.insert(version) || seen.len() > 10_000 {
+        return;
+    }
+    for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
+        if state.holds(version, dependency, Which::Install) {
+            continue;
+        }
+        let next = dependency
+            .alternatives
+            .iter()
+            .filter(|_| !dependency.kind.is_negative())
+            .flat_map(|one| state.targets(version, dependency.kind, one, Which::Candidate))
+            .find(|next| !state.sound(*next, Which::Install));
+        match next {
+            Some(next) => follow(state, root, next, seen, found),
+            None => found.push(describe(state, root, version, dependency)),
+        }
+    }
+}
+
+fn report_broken(state: &State<'_>, pkg: PkgId, version: VerId, found: &mut Vec<Unmet>) {
+    for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
+        if !state.holds(version, dependency, Which::Install) {
+            found.push(describe(state, pkg, version, dependency));
+        }
+    }
+}
+
+fn describe(state: &State<'_>, root: PkgId, version: VerId, dependency: &Dependency) -> Unmet {
+    let mut available = BTreeSet::new();
+    for one in &dependency.alternatives {
+        let data = state.universe.package(one.target);
+        let owners = data.providers.iter().map(|provider| provider.owner);
+        for other in data.versions.iter().copied().chain(owners) {
+            let chosen = state[state.pkg(other)].install == Some(other);
+            // What a conflict names is of interest where it is really there.
+            if !dependency.kind.is_negative() || chosen {
+                let name = state.universe.name(state.pkg(other));
+                available.insert(format!("{name} {}", state.universe.version_str(other)));
+            }
+        }
+    }
+    Unmet {
+        wanted: state.universe.name(root).to_owned(),
+        package: state.universe.name(state.pkg(version)).to_owned(),
+        version: state.universe.version(version),
+        relation: format!("{}: {}", field(dependency.kind), alternatives(state, dependency)),
+        available: available.into_iter().take(5).collect(),
+    }
+}
+
+fn field(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PreDepends => "Pre-Depends",
+        Kind::Depends => "Depends",
+        Kind::Conflicts => "Conflicts",
+        Kind::Breaks => "Breaks",
+        Kind::Recommends => "Recommends",
+    }
+}
+
+fn alternatives(state: &State<'_>, dependency: &Dependency) -> String {
+    let one = |relation: &super::super::universe::Relation| {
+        let name = state.universe.name(relation.target);
+        let sign = match relation.op {
+            Op::Any => return name.to_owned(),
+            Op::Less => "<<",
+            Op::LessEqual => "<=",
+            Op::Equal => "=",
+            Op::GreaterEqual => ">=",
+            Op::Greater => ">>",
+        };
+        format!("{name} ({sign} {})", relation.version)
+    };
+    dependency.alternatives.iter().map(one).collect::<Vec<_>>().join(" | ")
+}

@@ -1,0 +1,207 @@
+//! Where archives are: a host's own apt sources in both formats, and Debian's suites.
+
+use super::control::stanzas;
+
+/// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceEntry {
+    pub uris: Vec<String>,
+    pub suites: Vec<String>,
+    pub components: Vec<String>,
+}
+
+/// Reads the one-line format (`deb [options] URI suite component…`).
+#[must_use]
+pub fn read_list(text: &str) -> Vec<SourceEntry> {
+    text.lines().filter_map(read_line).collect()
+}
+
+fn read_line(line: &str) -> Option<SourceEntry> {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
+    let rest = match rest.strip_prefix('[') {
+        Some(options) => options.split_once(']')?.1,
+        None => rest,
+    };
+    let mut words = rest.split_whitespace().map(str::to_owned);
+    Some(SourceEntry { uris: vec![words.next()?], suites: vec![words.next()?], components: words.collect() })
+}
+
+/// Reads the deb822 format (`Types:`, `URIs:`, `Suites:`…).
+#[must_use]
+pub fn read_sources(text: &str) -> Vec<SourceEntry> {
+    // Whole-line comments may stand inside a stanza.
+    let text: String =
+        text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| [line, "\n"]).collect();
+    stanzas(&text)
+        .filter(|stanza| !stanza.get("Enabled").is_some_and(|value| value.eq_ignore_ascii_case("no")))
+        .filter(|stanza| stanza.get("Types").unwrap_or_default().split_whitespace().any(|kind| kind == "deb"))
+        .map(|stanza| {
+            let words =
+                |field| stanza.get(field).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+            SourceEntry { uris: words("URIs"), suites: words("Suites"), components: words("Components") }
+        })
+        .collect()
+}
+
+/// One suite of one archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// As it goes into [`Origin::archive`](super::Origin::archive).
+    pub name: String,
+    /// Root of the archive, without a slash at its end.
+    pub url: String,
+    pub suite: String,
+    pub components: Vec<String>,
+}
+
+/// Where Debian's two archives are to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirrors {
+    pub debian: String,
+    pub security: String,
+}
+
+/// The name of Debian's main archive in locks.
+pub const DEBIAN: &str = "debian";
+/// The name of Debian's security archive in locks.
+pub const DEBIAN_SECURITY: &str = "debian-security";
+
+const CODENAMES: &[&str] =
+    &["bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldstable", "stable", "testing", "unstable"];
+
+/// The suite of a Debian version (`13` → `trixie`); codenames pass as they are.
+#[must_use]
+pub fn codename(version: &str) -> Option<&'static str> {
+    match version.split('.').next()? {
+        "11" => Some("bullseye"),
+        "12" => Some("bookworm"),
+        "13" => Some("trixie"),
+        "14" => Some("forky"),
+        name => CODENAMES.iter().copied().find(|known| *known == name),
+    }
+}
+
+impl Mirrors {
+    /// A mirror from a setting. Without a security mirror of its own, security updates are
+    /// expected beside it, as mirrors lay them out: `…/debian` and `…/debian-security`.
+    #[must_use]
+    pub fn setting(debian: &str, security: Option<&str>) -> Self {
+        let debian = debian.trim_end_matches('/').to_owned();
+        let security =
+            security.map_or_else(|| format!("{debian}-security"), |url| url.trim_end_matches('/').to_owned());
+        Self { debian, security }
+    }
+
+    /// What the host's own sources use, whatever release they name; `None` when they name none of
+    /// Debian's suites.
+    #[must_use]
+    pub fn of_host(entries: &[SourceEntry]) -> Option<Self> {
+        let find = |fits: &dyn Fn(&str) -> bool| {
+            entries
+                .iter()
+                .filter(|entry| entry.suites.iter().any(|suite| fits(suite)))
+                .flat_map(|entry| &entry.uris)
+                .find(|uri| uri.starts_with("http://") || uri.starts_with("https://"))
+                .map(|uri| uri.trim_end_matches('/').to_owned())
+        };
+        let debian = find(&|suite| CODENAMES.contains(&suite))?;
+        let security = find(&|suite| {
+            let base = suite.strip_suffix("-security").or_else(|| suite.strip_suffix("/updates"));
+            base.is_some_and(|base| CODENAMES.contains(&base))
+        });
+        Some(Self::setting(&debian, security.as_deref()))
+    }
+
+    /// The suites that make up a Debian release, in the order an image's own sources have them.
+    #[must_use]
+    pub fn suites(&self, codename: &str) -> Vec<Archive> {
+        let archive = |name: &str, url: &str, suite: String| Archive {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            suite,
+            components: vec!["main".to_owned()],
+        };
+        let mut all = vec![archive(DEBIAN, &self.debian, codename.to_owned())];
+        // Unreleased Debian has neither updates nor security of its own.
+        if !matches!(codename, "sid" | "unstable") {
+            all.push(archive(DEBIAN, &self.debian, format!("{codename}-updates")));
+            all.push(archive(DEBIAN_SECURITY, &self.security, format!("{codename}-security")));
+        }
+        all
+    }
+
+    /// The URL of a path in an archive that a lock names. Archives that are not Debian's are
+    /// named by their URL.
+    #[must_use]
+    pub fn url(&self, origin: &super::Origin) -> String {
+        let root = match &*origin.archive {
+            DEBIAN => &self.debian,
+            DEBIAN_SECURITY => &self.security,
+            url => url.trim_end_matches('/'),
+        };
+        format!("{root}/{}", origin.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mirrors, SourceEntry, codename, read_list, read_sources};
+
+    fn entry(uris: &[&str], suites: &[&str], components: &[&str]) -> SourceEntry {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        SourceEntry { uris: own(uris), suites: own(suites), components: own(components) }
+    }
+
+    #[test]
+    fn one_line_sources() {
+        let text = "# deb http://old.example/debian buster main\n\
+                    deb-src http://m.example/debian trixie main\n\
+                    deb [arch=amd64 signed-by=/x.gpg] http://m.example/debian trixie main contrib # why\n";
+        assert_eq!(read_list(text), [entry(&["http://m.example/debian"], &["trixie"], &["main", "contrib"])]);
+    }
+
+    #[test]
+    fn deb822_sources() {
+        let text = "Types: deb deb-src\n# a snapshot\nURIs: http://m.example/debian/\nSuites: trixie trixie-updates\n\
+                    Components: main\n\nTypes: deb\nEnabled: no\nURIs: http://off.example\nSuites: trixie\n";
+        assert_eq!(
+            read_sources(text),
+            [entry(&["http://m.example/debian/"], &["trixie", "trixie-updates"], &["main"])]
+        );
+    }
+
+    #[test]
+    fn the_hosts_mirror_serves_other_releases_too() {
+        let host = [
+            entry(&["http://m.example/debian"], &["bookworm-backports"], &["main"]),
+            entry(&["http://m.example/debian/"], &["bookworm", "bookworm-updates"], &["main"]),
+            entry(&["http://s.example/sec"], &["bookworm-security"], &["main"]),
+        ];
+        let mirrors = Mirrors::of_host(&host).unwrap();
+        let suites: Vec<_> =
+            mirrors.suites("trixie").into_iter().map(|one| format!("{} {}", one.url, one.suite)).collect();
+        assert_eq!(
+            suites,
+            [
+                "http://m.example/debian trixie",
+                "http://m.example/debian trixie-updates",
+                "http://s.example/sec trixie-security"
+            ]
+        );
+        let ubuntu = [entry(&["http://u.example/ubuntu"], &["noble", "noble-security"], &["main"])];
+        assert_eq!(Mirrors::of_host(&ubuntu), None);
+        assert_eq!(
+            Mirrors::setting("https://m.example/debian/", None).security,
+            "https://m.example/debian-security"
+        );
+    }
+
+    #[test]
+    fn versions_have_suites() {
+        assert_eq!(codename("13"), Some("trixie"));
+        assert_eq!(codename("12.11"), Some("bookworm"));
+        assert_eq!(codename("trixie"), Some("trixie"));
+        assert_eq!(codename("9"), None);
+    }
+}

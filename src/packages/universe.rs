@@ -1,0 +1,399 @@
+//! Every package that the archives offer, by number.
+//!
+//! Where several packages serve equally, apt's last resort is the order in which it met their
+//! names: later ones win. Choosing what apt chooses therefore needs that order, and a
+//! [`PkgId`] *is* it: a name gets its number when it is first mentioned, be it by its own stanza
+//! or in a relation of another, the archives read one after the other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::index::Index;
+use super::relation::{Kind, Op, groups};
+use super::version::compare;
+use super::{Origin, Selected, Version};
+
+/// A package name, real or virtual; ordered as apt meets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PkgId(pub u32);
+
+/// A version of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct VerId(pub u32);
+
+/// One index and where it is from.
+#[derive(Debug, Clone)]
+pub struct IndexSource {
+    /// The archive's name as it goes into [`Origin::archive`].
+    pub archive: String,
+    /// As apt's pinning counts: 500, or 100 for suites that are only taken when asked for
+    /// (`NotAutomatic` with `ButAutomaticUpgrades`), or 1 (`NotAutomatic` alone).
+    pub priority: u16,
+    pub index: Index,
+}
+
+/// A `Priority` field; lower is more important, [`Priority::Unset`] before all, as in apt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Priority {
+    Unset,
+    Required,
+    Important,
+    Standard,
+    Optional,
+    Extra,
+}
+
+impl Priority {
+    fn parse(text: &str) -> Self {
+        match text {
+            "" => Self::Unset,
+            "required" => Self::Required,
+            "important" => Self::Important,
+            "standard" => Self::Standard,
+            "optional" => Self::Optional,
+            _ => Self::Extra,
+        }
+    }
+}
+
+/// How a package answers relations of other architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MultiArch {
+    No,
+    Same,
+    Foreign,
+    Allowed,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct VersionData {
+    pub pkg: PkgId,
+    /// Pin priority of the best archive that has it; 100 for what is installed only.
+    pub pin: u16,
+    pub priority: Priority,
+    pub multi_arch: MultiArch,
+    text: Arc<str>,
+    stanza: (u32, u32),
+    version: (u32, u32),
+    source: u16,
+}
+
+/// An entry in the list of who provides a name.
+#[derive(Debug, Clone)]
+pub(super) struct Provider {
+    pub owner: VerId,
+    pub version: Option<Box<str>>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct PackageData {
+    /// Newest first.
+    pub versions: Vec<VerId>,
+    pub providers: Vec<Provider>,
+    pub essential: bool,
+    /// `Protected: yes`, or apt itself: never removed by a solve.
+    pub important: bool,
+}
+
+/// One alternative of a dependency, resolved to numbers.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    pub target: PkgId,
+    pub op: Op,
+    pub version: Box<str>,
+}
+
+/// One dependency: any of the alternatives will do (or, negative, must not be).
+#[derive(Debug, Clone)]
+pub(super) struct Dependency {
+    pub kind: Kind,
+    pub alternatives: Vec<Relation>,
+}
+
+/// All packages of a set of archives, for one architecture.
+#[derive(Debug, Clone)]
+pub struct Universe {
+    arch: String,
+    archives: Vec<String>,
+    ids: HashMap<Box<str>, PkgId>,
+    names: Vec<Box<str>>,
+    pub(super) packages: Vec<PackageData>,
+    pub(super) versions: Vec<VersionData>,
+}
+
+impl Universe {
+    /// Takes in indexes in the order of the image's own sources; `arch` is Debian's name for the
+    /// architecture.
+    #[must_use]
+    pub fn new(arch: &str, sources: &[IndexSource]) -> Self {
+        let mut universe = Self {
+            arch: arch.to_owned(),
+            archives: Vec::new(),
+            ids: HashMap::new(),
+            names: Vec::new(),
+            packages: Vec::new(),
+            versions: Vec::new(),
+        };
+        for source in sources {
+            let number = u16::try_from(universe.archives.len()).unwrap_or(u16::MAX);
+            universe.archives.push(source.archive.clone());
+            for name in source.index.names() {
+                universe.intern(name);
+            }
+            for (start, end) in source.index.stanzas() {
+                universe.add(source.index.text(), start, end, number, source.priority);
+            }
+        }
+        universe
+    }
+
+    /// Debian's name of the architecture.
+    #[must_use]
+    pub fn arch(&self) -> &str {
+        &self.arch
+    }
+
+    /// Number of package versions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.versions.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+
+    /// The names of real packages: what a misspelt name is compared with.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.packages
+            .iter()
+            .zip(&self.names)
+            .filter(|(data, _)| !data.versions.is_empty())
+            .map(|(_, name)| &**name)
+    }
+
+    /// All versions of a package, newest first.
+    pub fn versions(&self, name: &str) -> impl Iterator<Item = Version> {
+        let versions = self.id(name).map(|id| &*self.packages[id.0 as usize].versions).unwrap_or_default();
+        versions.iter().map(|version| self.version(*version))
+    }
+
+    /// The exact package of a name and version, as the archive has it: with its digest.
+    #[must_use]
+    pub fn find(&self, name: &str, version: &Version) -> Option<Selected> {
+        let id = self.id(name)?;
+        let found = self.package(id).versions.iter().find(|found| self.version(**found) == *version)?;
+        Some(self.selected(*found, false))
+    }
+
+    pub(super) fn id(&self, name: &str) -> Option<PkgId> {
+        let name = name.strip_suffix(":native").unwrap_or(name);
+        let name = match name.strip_suffix(&*self.arch) {
+            Some(bare) if bare.ends_with(':') => &bare[..bare.len() - 1],
+            _ => name,
+        };
+        self.ids.get(name).copied()
+    }
+
+    pub(super) fn name(&self, id: PkgId) -> &str {
+        &self.names[id.0 as usize]
+    }
+
+    pub(super) fn package(&self, id: PkgId) -> &PackageData {
+        &self.packages[id.0 as usize]
+    }
+
+    pub(super) fn data(&self, id: VerId) -> &VersionData {
+        &self.versions[id.0 as usize]
+    }
+
+    pub(super) fn version_str(&self, id: VerId) -> &str {
+        let data = self.data(id);
+        &data.text[data.version.0 as usize..data.version.1 as usize]
+    }
+
+    pub(super) fn version(&self, id: VerId) -> Version {
+        Version::trusted(self.version_str(id))
+    }
+
+    fn field(&self, id: VerId, key: char) -> &str {
+        let data = self.data(id);
+        let stanza = &data.text[data.stanza.0 as usize..data.stanza.1 as usize];
+        stanza.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default()
+    }
+
+    /// Source package and its version.
+    pub(super) fn source(&self, id: VerId) -> (&str, &str) {
+        let source = self.field(id, 'S');
+        let own = (self.name(self.data(id).pkg), self.version_str(id));
+        if source.is_empty() {
+            return own;
+        }
+        match source.split_once('(') {
+            Some((name, version)) => (name.trim(), version.trim_end_matches(')').trim()),
+            None => (source, own.1),
+        }
+    }
+
+    pub(super) fn selected(&self, id: VerId, auto: bool) -> Selected {
+        let number = |key| self.field(id, key).parse().unwrap_or(0);
+        Selected {
+            name: self.name(self.data(id).pkg).to_owned(),
+            version: self.version(id),
+            arch: self.field(id, 'A').to_owned(),
+            // A stanza without a digest cannot be had: no content has this one.
+            sha256: self.field(id, 'H').parse().unwrap_or(crate::text::Digest::from_bytes([0; 32])),
+            size: number('Z'),
+            installed_size: number('I'),
+            origin: Origin {
+                archive: self.archives.get(self.data(id).source as usize).cloned().unwrap_or_default(),
+                path: self.field(id, 'F').to_owned(),
+            },
+            auto,
+        }
+    }
+
+    /// The relations of a version, in the order in which apt works through them.
+    pub(super) fn dependencies(&self, id: VerId) -> Vec<Dependency> {
+        const KINDS: [(char, Kind); 5] = [
+            ('d', Kind::PreDepends),
+            ('D', Kind::Depends),
+            ('C', Kind::Conflicts),
+            ('B', Kind::Breaks),
+            ('R', Kind::Recommends),
+        ];
+        let mut all = Vec::new();
+        for (key, kind) in KINDS {
+            for group in groups(self.field(id, key)) {
+                let alternatives: Vec<_> = group
+                    .filter_map(|alternative| {
+                        let target = self.id(alternative.name)?;
+                        Some(Relation { target, op: alternative.op, version: alternative.version.into() })
+                    })
+                    .collect();
+                all.push(Dependency { kind, alternatives });
+            }
+        }
+        all
+    }
+
+    pub(super) fn intern(&mut self, name: &str) -> PkgId {
+        if let Some(id) = self.id(name) {
+            return id;
+        }
+        let id = PkgId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        self.ids.insert(name.into(), id);
+        self.names.push(name.into());
+        self.packages.push(PackageData::default());
+        id
+    }
+
+    /// Adds the stanza of that range, unless its version is there already; gives its number.
+    pub(super) fn add(
+        &mut self,
+        text: &Arc<str>,
+        start: usize,
+        end: usize,
+        source: u16,
+        pin: u16,
+    ) -> Option<VerId> {
+        let mut name = "";
+        let mut version = "";
+        let mut provides = "";
+        let mut priority = Priority::Unset;
+        let mut multi_arch = MultiArch::No;
+        let (mut essential, mut important) = (false, false);
+        for line in text[start..end].lines() {
+            let (Some(key), Some(value)) = (line.chars().next(), line.get(1..)) else { continue };
+            match key {
+                'P' => name = value,
+                'V' => version = value,
+                'X' => provides = value,
+                'A' if value != self.arch && value != "all" => return None,
+                'p' => priority = Priority::parse(value),
+                'E' => essential = value.eq_ignore_ascii_case("yes"),
+                'Y' => important = value.eq_ignore_ascii_case("yes"),
+                'M' => {
+                    multi_arch = match value {
+                        "same" => MultiArch::Same,
+                        "foreign" => MultiArch::Foreign,
+                        "allowed" => MultiArch::Allowed,
+                        _ => MultiArch::No,
+                    }
+                }
+                _ => {}
+            }
+        }
+        let pkg = self.intern(name);
+        let data = &self.packages[pkg.0 as usize];
+        let mut place = data.versions.len();
+        for (at, known) in data.versions.iter().enumerate() {
+            match compare(version, self.version_str(*known)) {
+                std::cmp::Ordering::Greater => {
+                    place = at;
+                    break;
+                }
+                std::cmp::Ordering::Equal => {
+                    let known = *known;
+                    let data = &mut self.versions[known.0 as usize];
+                    data.pin = data.pin.max(pin);
+                    self.flag(pkg, name, essential, important);
+                    return Some(known);
+                }
+                std::cmp::Ordering::Less => {}
+            }
+        }
+        let id = VerId(u32::try_from(self.versions.len()).unwrap_or(u32::MAX));
+        let offset = version.as_ptr() as usize - text.as_ptr() as usize;
+        let small = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        self.versions.push(VersionData {
+            pkg,
+            pin,
+            priority,
+            multi_arch,
+            text: Arc::clone(text),
+            stanza: (small(start), small(end)),
+            version: (small(offset), small(offset + version.len())),
+            source,
+        });
+        self.packages[pkg.0 as usize].versions.insert(place, id);
+        self.flag(pkg, name, essential, important);
+        self.provide(id, name, version, provides, multi_arch);
+        Some(id)
+    }
+
+    fn flag(&mut self, pkg: PkgId, name: &str, essential: bool, important: bool) {
+        let data = &mut self.packages[pkg.0 as usize];
+        data.essential |= essential;
+        data.important |= important || name == "apt";
+    }
+
+    fn provide(&mut self, id: VerId, name: &str, version: &str, provides: &str, multi_arch: MultiArch) {
+        let allowed = multi_arch == MultiArch::Allowed;
+        for alternative in groups(provides).flatten() {
+            let provided = match alternative.op {
+                Op::Any => None,
+                Op::Equal => Some(alternative.version),
+                // A range is no version: dpkg ignores such a provide, and so does apt.
+                _ => continue,
+            };
+            // A package that provides its own name in its own version says nothing new.
+            if alternative.name == name && provided.is_none_or(|provided| provided == version) {
+                continue;
+            }
+            self.provider(alternative.name, id, provided);
+            if allowed && !alternative.name.contains(':') {
+                self.provider(&format!("{}:any", alternative.name), id, provided);
+            }
+        }
+        if allowed {
+            self.provider(&format!("{name}:any"), id, Some(version));
+        }
+    }
+
+    fn provider(&mut self, name: &str, owner: VerId, version: Option<&str>) {
+        let target = self.intern(name);
+        self.packages[target.0 as usize].providers.push(Provider { owner, version: version.map(Into::into) });
+    }
+}
