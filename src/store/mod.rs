@@ -17,13 +17,15 @@
 //! once are made under a lock, and a working folder is locked by the process it belongs to, so
 //! that whoever finds it unlocked knows its owner is gone and clears it.
 
+pub mod archive;
 mod base;
 mod blob;
 mod facts;
+pub mod fetch;
 mod file_digest;
 mod layer;
-mod scratch;
 mod project;
+mod scratch;
 mod work;
 
 use std::io;
@@ -35,8 +37,8 @@ pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
-pub use scratch::Scratch;
 pub use project::ProjectFolder;
+pub use scratch::Scratch;
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.

@@ -63,7 +63,8 @@ impl Pins {
     ) -> Result<Self, SolveError> {
         let base = match base {
             Wish::Bootstrap { include } => {
-                let include: Vec<Want> = include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
+                let include: Vec<Want> =
+                    include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
                 BasePins::Set(bootstrap_set(universe, &include)?)
             }
             Wish::Found(installed) => BasePins::Found(installed),

@@ -1,0 +1,327 @@
+//! Downloads: resumed, retried, verified, and kept by content.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use reqwest::{StatusCode, header};
+
+use super::{Digest, Store, StoreError};
+
+/// Downloads at one time. Package mirrors serve this many from one host without complaint.
+const PARALLEL: usize = 6;
+/// Tries for one file, the first included.
+const TRIES: u32 = 4;
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(15);
+/// Without a byte.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How the network is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// URL of a proxy; without it, what `http_proxy` and `https_proxy` say.
+    pub proxy: Option<String>,
+    /// A PEM file of more certificate authorities to trust.
+    pub ca: Option<PathBuf>,
+    /// Nothing is fetched: what the store lacks is an error.
+    pub offline: bool,
+}
+
+/// A file to have in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    /// For people, such as `nginx 1.26.3-3`.
+    pub name: String,
+    pub url: String,
+    pub sha256: Digest,
+    /// Bytes, where known: for progress.
+    pub size: Option<u64>,
+}
+
+/// Why something could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("{name} is not in the store, and the network is off (--offline)")]
+    Offline { name: String },
+    /// No connection, or one that broke too often.
+    #[error("cannot reach `{url}`: {reason}")]
+    Unreachable { url: String, reason: String },
+    /// The server answered, and has no such file.
+    #[error("`{url}` is gone ({status})")]
+    Gone { url: String, status: u16 },
+    /// The server answered with a defect of its own, or of the request.
+    #[error("`{url}` cannot be had: the server says {status}")]
+    Refused { url: String, status: u16 },
+    /// Whole, and not what was promised.
+    #[error("`{url}` has sha256 {actual}, not {expected}")]
+    Wrong { url: String, expected: Digest, actual: Digest },
+    #[error("`{url}` is larger than {limit} bytes")]
+    TooLarge { url: String, limit: u64 },
+    /// A setting is unusable: the proxy's URL, or the file of certificates.
+    #[error("{0}")]
+    Setting(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was fetched so far, and how much there is: bytes.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// Fetches over HTTP and HTTPS. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: reqwest::Client,
+    offline: bool,
+}
+
+impl Fetcher {
+    /// A client by the settings.
+    pub fn new(network: &Network) -> Result<Self, FetchError> {
+        // Another part of the process may have been first: there is one provider either way.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let setting =
+            |what: &str, reason: String| FetchError::Setting(format!("{what} cannot be used: {reason}"));
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("imgfile/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE);
+        if let Some(proxy) = &network.proxy {
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|error| setting(&format!("the proxy `{proxy}`"), error.to_string()))?;
+            builder = builder.proxy(proxy);
+        }
+        if let Some(path) = &network.ca {
+            let name = format!("the certificates in `{}`", path.display());
+            let pem = std::fs::read(path).map_err(|error| setting(&name, error.to_string()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| setting(&name, error.to_string()))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let client = builder.build().map_err(|error| setting("the network", reason(&error)))?;
+        Ok(Self { client, offline: network.offline })
+    }
+
+    #[must_use]
+    pub const fn offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Has all files in the store; the answer names each by its digest.
+    pub async fn all(
+        &self,
+        store: &Arc<Store>,
+        downloads: &[Download],
+        progress: Progress<'_>,
+    ) -> Result<BTreeMap<Digest, PathBuf>, FetchError> {
+        let mut have = BTreeMap::new();
+        let mut missing: Vec<&Download> = Vec::new();
+        for download in downloads {
+            match store.blobs().get(&download.sha256) {
+                Some(path) => drop(have.insert(download.sha256, path)),
+                None => missing.push(download),
+            }
+        }
+        missing.sort_by_key(|download| download.sha256);
+        missing.dedup_by_key(|download| download.sha256);
+        if let (Some(first), true) = (missing.first(), self.offline) {
+            return Err(FetchError::Offline { name: first.name.clone() });
+        }
+        let total = missing.iter().filter_map(|download| download.size).sum();
+        let done = AtomicU64::new(0);
+        let count = |bytes: u64| progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, total);
+        let mut results = stream::iter(missing)
+            .map(|download| self.one(store, download, &count))
+            .buffer_unordered(PARALLEL);
+        while let Some(result) = results.next().await {
+            let (digest, path) = result?;
+            have.insert(digest, path);
+        }
+        Ok(have)
+    }
+
+    async fn one(
+        &self,
+        store: &Arc<Store>,
+        download: &Download,
+        count: &(dyn Fn(u64) + Sync),
+    ) -> Result<(Digest, PathBuf), FetchError> {
+        let digest = download.sha256;
+        let mut partial = Partial::open(store, digest).await?;
+        // Another process may have fetched it while we waited for its lock.
+        if let Some(path) = store.blobs().get(&digest) {
+            return Ok((digest, path));
+        }
+        let mut resumed = partial.len > 0;
+        let mut tries = 1;
+        loop {
+            let result = match self.transfer(&download.url, &mut partial, count).await {
+                Ok(()) => partial.adopt(store, digest, &download.url).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(path) => return Ok((digest, path)),
+                // The beginning was another process's, perhaps of another content: once from the start.
+                Err(FetchError::Wrong { .. }) if resumed => {
+                    resumed = false;
+                    partial = Partial::open(store, digest).await?;
+                }
+                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Appends what is missing.
+    async fn transfer(
+        &self,
+        url: &str,
+        partial: &mut Partial,
+        count: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), FetchError> {
+        let mut request = self.client.get(url);
+        if partial.len > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", partial.len));
+        }
+        let response = request.send().await.map_err(|error| unreachable(url, &error))?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => count(partial.len),
+            // The server has no more than we have: whether that is all, the digest says.
+            StatusCode::RANGE_NOT_SATISFIABLE => return Ok(()),
+            status if status.is_success() => partial.restart()?,
+            status => return Err(status_error(url, status)),
+        }
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(|error| unreachable(url, &error))?;
+            partial.append(&chunk)?;
+            count(chunk.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// A small file that has no digest yet, such as a signed index.
+    pub async fn bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        if self.offline {
+            return Err(FetchError::Offline { name: format!("`{url}`") });
+        }
+        let mut tries = 1;
+        loop {
+            match self.bytes_once(url, limit).await {
+                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn bytes_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        let response = self.client.get(url).send().await.map_err(|error| unreachable(url, &error))?;
+        if !response.status().is_success() {
+            return Err(status_error(url, response.status()));
+        }
+        let mut bytes = Vec::new();
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+            if bytes.len() as u64 > limit {
+                return Err(FetchError::TooLarge { url: url.to_owned(), limit });
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+fn status_error(url: &str, status: StatusCode) -> FetchError {
+    let (url, code) = (url.to_owned(), status.as_u16());
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::Gone { url, status: code },
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            FetchError::Unreachable { url, reason: format!("the server says {code}") }
+        }
+        _ => FetchError::Refused { url, status: code },
+    }
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> FetchError {
+    FetchError::Unreachable { url: url.to_owned(), reason: reason(error) }
+}
+
+/// The innermost cause: the layers above it only say "error sending request".
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// A download in the making, locked: processes that want the same file wait for each other.
+struct Partial {
+    file: std::fs::File,
+    path: PathBuf,
+    /// Bytes that are there.
+    len: u64,
+}
+
+impl Partial {
+    async fn open(store: &Arc<Store>, digest: Digest) -> Result<Self, FetchError> {
+        let path = store.blobs().partial(&digest);
+        let opened = {
+            let path = path.clone();
+            blocking(move || {
+                let file = std::fs::File::options().create(true).append(true).open(&path)?;
+                file.lock()?;
+                let len = file.metadata()?.len();
+                Ok((file, len))
+            })
+            .await
+        };
+        let (file, len) =
+            opened.map_err(|source| StoreError::Io { action: "open", path: path.clone(), source })?;
+        Ok(Self { file, path, len })
+    }
+
+    fn restart(&mut self) -> Result<(), FetchError> {
+        self.len = 0;
+        self.file.set_len(0).map_err(|source| self.failed(source))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        self.len += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: std::io::Error) -> FetchError {
+        StoreError::Io { action: "write", path: self.path.clone(), source }.into()
+    }
+
+    /// Verifies the whole file and makes it a blob; a wrong one is removed.
+    async fn adopt(&mut self, store: &Arc<Store>, digest: Digest, url: &str) -> Result<PathBuf, FetchError> {
+        let (store, path) = (Arc::clone(store), self.path.clone());
+        let adopted = tokio::task::spawn_blocking(move || store.blobs().adopt(&path, &digest)).await;
+        match adopted {
+            Ok(Ok(path)) => Ok(path),
+            Ok(Err(StoreError::Mismatch { expected, actual, .. })) => {
+                Err(FetchError::Wrong { url: url.to_owned(), expected, actual })
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(error) => Err(self.failed(std::io::Error::other(error))),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
