@@ -4,12 +4,15 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod explain;
 mod files;
 mod project;
 pub mod settings;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{diagnostic::Diagnostic, report, text::Sources};
 
 /// How a command ended, as the process's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,7 @@ enum Command {
     Explain(explain::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
+    Doctor(doctor::Args),
 }
 
 /// Runs the command the process was started with.
@@ -67,6 +71,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Doctor(args) => explained(|sources| doctor::run(&args, sources)),
     }
     .into()
 }
@@ -102,4 +107,14 @@ fn colour(terminal: bool) -> bool {
 fn resolve_for_check(project: &mut project::Project) -> Vec<crate::diagnostic::Diagnostic> {
     let _ = project;
     Vec::new()
+}
+
+/// Runs a command that may end in diagnostics; those are for stderr.
+fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>) -> Exit {
+    let mut sources = Sources::default();
+    command(&mut sources).unwrap_or_else(|diagnostics| {
+        let colour = colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        eprint!("{}", report::human(&diagnostics, &sources, colour));
+        Exit::Files
+    })
 }

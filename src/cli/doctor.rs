@@ -1,0 +1,358 @@
+//! `imgfile doctor`: what this host has, what it lacks, and the command that installs it.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use super::{
+    Exit,
+    settings::{Flags, Settings, Surroundings},
+};
+use crate::{diagnostic::Diagnostic, text::Sources};
+
+/// Show what this host has and lacks, and each setting with where it came from.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The project whose settings count.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+/// How a thing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Ok,
+    /// Worth knowing; builds work without it.
+    Note,
+    Missing,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    name: String,
+    state: State,
+    /// What was found, or what is wrong.
+    detail: String,
+    /// The package that would bring it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<&'static str>,
+    /// What to do about it, where no package helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Finding {
+    fn new(name: &str, state: State, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state, detail: detail.into(), package: None, help: None }
+    }
+}
+
+/// The report, as `--format json` prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    findings: Vec<Finding>,
+    /// The command that installs everything that is missing and comes in packages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    install: Option<String>,
+    settings: Vec<SettingRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct SettingRow {
+    name: &'static str,
+    value: Option<String>,
+    origin: String,
+}
+
+/// A program builds run: its name, what for, and the package that brings it on Debian and on Fedora.
+const PROGRAMS: [(&str, &str, &str, &str); 4] = [
+    ("qemu-system-x86_64", "runs the machines", "qemu-system-x86", "qemu-system-x86-core"),
+    ("qemu-img", "writes disk images", "qemu-utils", "qemu-img"),
+    ("mmdebstrap", "makes Debian bases", "mmdebstrap", "mmdebstrap"),
+    ("mke2fs", "makes the bases' file systems", "e2fsprogs", "e2fsprogs"),
+];
+
+/// Needed by whoever is not root, to make bases in a user namespace.
+const ID_MAPPERS: [&str; 2] = ["newuidmap", "newgidmap"];
+
+/// Firmware for UEFI machines, where distributions put it.
+const UEFI_FIRMWARE: [&str; 6] = [
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/OVMF/OVMF_CODE.fd",
+    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+    "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd",
+    "/usr/share/qemu/ovmf-x86_64-code.bin",
+];
+
+/// Bytes below which a build is likely to fill the store's file system.
+const LITTLE_SPACE: u64 = 5 << 30;
+
+/// Administrator programs are not in the path of ordinary users.
+const MORE_PATH: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Runs the command.
+pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> {
+    let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
+    let around = Surroundings { project: folder, env: |name: &str| env::var_os(name) };
+    let settings = Settings::load(&Flags::default(), &around, sources)?;
+    let findings = look(&settings);
+    let missing: Vec<&str> =
+        findings.iter().filter(|f| f.state == State::Missing).filter_map(|f| f.package).collect();
+    let lacking = findings.iter().any(|finding| finding.state == State::Missing);
+    let report = Report {
+        install: install_command(&missing),
+        findings,
+        settings: settings
+            .rows()
+            .into_iter()
+            .map(|(key, value, origin)| SettingRow { name: key.name(), value, origin: origin.to_string() })
+            .collect(),
+    };
+    match args.format {
+        Format::Human => super::print(&human(&report)),
+        Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default())),
+    }
+    Ok(if lacking { Exit::Host } else { Exit::Done })
+}
+
+fn look(settings: &Settings) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = PROGRAMS
+        .iter()
+        .map(|&(name, purpose, debian, fedora)| program(name, purpose, debian, fedora))
+        .collect();
+    findings.push(uefi());
+    if !nix::unistd::geteuid().is_root() {
+        findings.extend(
+            ID_MAPPERS.map(|name| program(name, "makes bases without root", "uidmap", "shadow-utils")),
+        );
+        findings.extend([subordinate_ids("/etc/subuid"), subordinate_ids("/etc/subgid")]);
+        findings.extend(user_namespaces());
+    }
+    findings.push(accelerator());
+    findings.push(store(&settings.store.value));
+    findings
+}
+
+fn program(name: &str, purpose: &str, debian: &'static str, fedora: &'static str) -> Finding {
+    match find(name) {
+        Some(path) => {
+            let version = version(&path).map(|version| format!(", {version}")).unwrap_or_default();
+            Finding::new(name, State::Ok, format!("{}{version}", path.display()))
+        }
+        None => Finding {
+            package: Some(if is_fedora() { fedora } else { debian }),
+            ..Finding::new(name, State::Missing, format!("not installed; it {purpose}"))
+        },
+    }
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(MORE_PATH.map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// The first line of `--version`, for those that have one.
+fn version(program: &Path) -> Option<String> {
+    let name = program.file_name()?.to_str()?;
+    if !matches!(name, "qemu-system-x86_64" | "qemu-img" | "mmdebstrap") {
+        return None;
+    }
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Some(text.lines().next()?.chars().filter(|c| !c.is_control()).take(100).collect())
+}
+
+fn uefi() -> Finding {
+    match UEFI_FIRMWARE.iter().find(|path| Path::new(path).is_file()) {
+        Some(path) => Finding::new("UEFI firmware", State::Ok, *path),
+        None => Finding {
+            package: Some(if is_fedora() { "edk2-ovmf" } else { "ovmf" }),
+            ..Finding::new("UEFI firmware", State::Missing, "not installed; UEFI machines boot with it")
+        },
+    }
+}
+
+fn is_fedora() -> bool {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    text.lines().any(|line| line.starts_with("ID") && (line.contains("fedora") || line.contains("rhel")))
+}
+
+/// One command for all packages, in the host's own package manager's words.
+fn install_command(packages: &[&str]) -> Option<String> {
+    if packages.is_empty() {
+        return None;
+    }
+    let mut packages = packages.to_vec();
+    packages.sort_unstable();
+    packages.dedup();
+    let sudo = if nix::unistd::geteuid().is_root() { "" } else { "sudo " };
+    let manager = if is_fedora() { "dnf install" } else { "apt-get install" };
+    Some(format!("{sudo}{manager} {}", packages.join(" ")))
+}
+
+/// Whether the user has enough subordinate ids for a system's own users: subuid(5).
+fn subordinate_ids(file: &str) -> Finding {
+    let uid = nix::unistd::getuid();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    if has_range(&text, &name, uid.as_raw()) {
+        return Finding::new(file, State::Ok, format!("{name} has subordinate ids"));
+    }
+    Finding {
+        help: Some(format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}")),
+        ..Finding::new(
+            file,
+            State::Missing,
+            format!("{name} has no 65536 subordinate ids; bases are made with them"),
+        )
+    }
+}
+
+fn has_range(text: &str, name: &str, uid: u32) -> bool {
+    text.lines().any(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next().unwrap_or_default();
+        let count = fields.nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+        (owner == name || owner.parse() == Ok(uid)) && count >= 65536
+    })
+}
+
+/// Hosts where ordinary users may not make user namespaces.
+fn user_namespaces() -> Option<Finding> {
+    const SWITCHES: [(&str, &str, &str); 2] = [
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+    ];
+    let (_, _, switch) = SWITCHES
+        .iter()
+        .find(|(path, bad, _)| std::fs::read_to_string(path).is_ok_and(|value| value.trim() == *bad))?;
+    Some(Finding {
+        help: Some(format!("sudo sysctl -w {switch}")),
+        ..Finding::new(
+            "user namespaces",
+            State::Missing,
+            "this host does not let ordinary users make them; bases are made in one",
+        )
+    })
+}
+
+fn accelerator() -> Finding {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
+    match opened {
+        Ok(_) => Finding::new(
+            "KVM",
+            State::Ok,
+            "/dev/kvm opens; the first build tries whether machines run under it",
+        ),
+        Err(error) => Finding::new(
+            "KVM",
+            State::Note,
+            format!("/dev/kvm: {error}; machines are emulated, which is slower"),
+        ),
+    }
+}
+
+fn store(root: &Path) -> Finding {
+    // The store may not be there yet: its nearest existing parent decides.
+    let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+    let writable = nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_ok();
+    let free = nix::sys::statvfs::statvfs(existing)
+        .map_or(0, |stat| u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()));
+    let detail = format!("{}, {} GiB free", root.display(), free >> 30);
+    match (writable, free < LITTLE_SPACE) {
+        (false, _) => Finding {
+            help: Some("choose another with the setting `store`".to_owned()),
+            ..Finding::new("store", State::Missing, format!("{detail}, not writable"))
+        },
+        (true, true) => Finding::new("store", State::Note, format!("{detail}: little for building images")),
+        (true, false) => Finding::new("store", State::Ok, detail),
+    }
+}
+
+fn human(report: &Report) -> String {
+    let mut text = String::new();
+    let width = report.findings.iter().map(|f| f.name.len()).max().unwrap_or(0);
+    for finding in &report.findings {
+        let mark = match finding.state {
+            State::Ok => "ok     ",
+            State::Note => "note   ",
+            State::Missing => "MISSING",
+        };
+        let _ = writeln!(text, "{mark}  {:width$}  {}", finding.name, finding.detail);
+        if let Some(help) = &finding.help {
+            let _ = writeln!(text, "         {:width$}  run: {help}", "");
+        }
+    }
+    if let Some(command) = &report.install {
+        let _ = writeln!(text, "\nInstall what is missing:\n  {command}");
+    }
+    let _ = writeln!(text, "\nSettings");
+    let width = report.settings.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    for row in &report.settings {
+        let value = row.value.as_deref().unwrap_or("-");
+        let _ = writeln!(text, "  {:width$}  {value}  ({})", row.name, row.origin);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subordinate_ids_count_by_name_or_number_and_only_if_enough() {
+        let text = "alice:100000:65536\n1001:165536:65536\nbob:1:10\nbroken\n";
+        assert!(has_range(text, "alice", 1000));
+        assert!(has_range(text, "carol", 1001));
+        assert!(!has_range(text, "bob", 1002));
+        assert!(!has_range(text, "broken", 1003));
+    }
+
+    #[test]
+    fn what_is_missing_comes_with_one_command() {
+        let mut missing = Finding::new("qemu-img", State::Missing, "not installed; it writes disk images");
+        missing.package = Some("qemu-utils");
+        let report = Report {
+            install: Some("sudo apt-get install qemu-utils".to_owned()),
+            findings: vec![Finding::new("store", State::Ok, "/s, 9 GiB free"), missing],
+            settings: vec![SettingRow {
+                name: "accel",
+                value: Some("auto".into()),
+                origin: "default".into(),
+            }],
+        };
+        assert_eq!(
+            human(&report),
+            "ok       store     /s, 9 GiB free\n\
+             MISSING  qemu-img  not installed; it writes disk images\n\
+             \nInstall what is missing:\n  sudo apt-get install qemu-utils\n\
+             \nSettings\n  accel  auto  (default)\n"
+        );
+        assert_eq!(install_command(&[]), None);
+        assert!(
+            install_command(&["uidmap", "uidmap"])
+                .is_some_and(|command| command.matches("uidmap").count() == 1)
+        );
+    }
+}
