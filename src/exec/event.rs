@@ -115,6 +115,11 @@ impl Reporter {
         self.report(What::Note { text: text.into() });
     }
 
+    /// A piece of a step's standard output.
+    pub fn output(&self, step: &str, text: &str) {
+        self.report(What::Output { step: step.to_owned(), stream: Stream::Stdout, text: text.to_owned() });
+    }
+
     /// A step that need not run: its result is there.
     pub fn reused(&self, step: &str) {
         self.report(What::StepFinished { step: step.to_owned(), outcome: Outcome::Reused, elapsed_ms: 0 });

@@ -1,0 +1,123 @@
+//! What can go wrong while preparing, as diagnostics.
+
+use crate::{
+    check::ImageSpec,
+    diagnostic::{Diagnostic, codes},
+    exec::Failure,
+    packages::{NotRemovable, ReleaseError, SolveError},
+    resolve::Resolution,
+    store::{archive::ArchiveError, fetch::FetchError},
+    text::Span,
+};
+
+fn one(diagnostic: Diagnostic) -> Failure {
+    Failure::Diagnosed(vec![diagnostic])
+}
+
+pub(super) fn unsupported_base(spec: &ImageSpec) -> Failure {
+    let diagnostic = Diagnostic::new(codes::BASE_UNSUPPORTED, "this kind of base cannot be built on yet")
+        .label(spec.base.span, "from outside the Debian archive")
+        .help("leave `base` out, or write `base auto`");
+    one(diagnostic)
+}
+
+pub(super) fn no_mirror() -> Failure {
+    let message = "no Debian mirror is known: this host's package sources name none";
+    one(Diagnostic::new(codes::NO_MIRROR, message)
+        .help("name one: `IMGFILE_MIRROR=https://…/debian`, or `mirror = \"…\"` in `.imgfile.toml`"))
+}
+
+pub(super) fn keyring(error: &ReleaseError) -> Failure {
+    one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, format!("the archive's keys cannot be read: {error}")))
+}
+
+pub(super) fn archive(error: &ArchiveError) -> Failure {
+    let message = error.to_string();
+    one(match error {
+        ArchiveError::Fetch(error) => return fetch(error),
+        ArchiveError::Store(_) => Diagnostic::new(codes::HOST_REFUSED, message),
+        ArchiveError::Inconsistent { .. } => {
+            Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message).help("try again in some minutes, or use another mirror")
+        }
+        ArchiveError::Release { .. } | ArchiveError::Index { .. } | ArchiveError::NoComponent { .. } => {
+            Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
+                .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`")
+        }
+    })
+}
+
+pub(super) fn fetch(error: &FetchError) -> Failure {
+    let message = error.to_string();
+    one(match error {
+        FetchError::Offline { .. } => Diagnostic::new(codes::NO_NETWORK, message).help("run once without `--offline`"),
+        FetchError::Unreachable { .. } | FetchError::Refused { .. } => Diagnostic::new(codes::NO_NETWORK, message)
+            .help("check the connection and the settings `mirror` and `proxy` (`imgfile doctor` shows them)"),
+        FetchError::Gone { .. } => Diagnostic::new(codes::DOWNLOAD_GONE, message)
+            .help("archives keep only the newest version of a package: `imgfile lock --update` locks what is there now"),
+        FetchError::Wrong { .. } | FetchError::TooLarge { .. } => Diagnostic::new(codes::DOWNLOAD_WRONG, message)
+            .help("the download is damaged, or somebody changed it; do not trust it until you know which"),
+        FetchError::Setting(_) => Diagnostic::new(codes::NO_NETWORK, message),
+        FetchError::Store(_) => Diagnostic::new(codes::HOST_REFUSED, message),
+    })
+}
+
+/// What the packages' solve says, at the statement that asked for the package.
+pub(super) fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
+    let place = |name: &str| place(name, spec, resolution);
+    let at = |diagnostic: Diagnostic, name: &str, label: &str| match place(name) {
+        Some((span, None)) => diagnostic.label(span, label),
+        Some((span, Some(app))) => diagnostic.label(span, format!("`{app}` needs it")),
+        None => diagnostic,
+    };
+    one(match error {
+        SolveError::Unknown { name, nearest } => {
+            let message = format!("no archive of the base has a package `{name}`");
+            let diagnostic = at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "unknown package");
+            match nearest {
+                Some(nearest) => diagnostic.help(format!("there is `{nearest}`")),
+                None => diagnostic,
+            }
+        }
+        SolveError::Virtual { name, providers } => {
+            let message = format!("`{name}` is not one package: several provide it");
+            at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "choose one")
+                .help(format!("write one of {}", providers.join(", ")))
+        }
+        SolveError::NoVersion { name, wanted, available } => {
+            let message = format!("the archive has no version {wanted} of `{name}`");
+            let have: Vec<String> = available.iter().map(ToString::to_string).collect();
+            at(Diagnostic::new(codes::PACKAGE_VERSION_GONE, message), name, "this version is not there")
+                .help(format!("there is {}", have.join(", ")))
+        }
+        SolveError::CannotRemove { name, because } => {
+            let why = match because {
+                NotRemovable::Essential => "the system does not work without it",
+                NotRemovable::NotInstalled => "the base does not have it",
+            };
+            let message = format!("`{name}` cannot be removed: {why}");
+            at(Diagnostic::new(codes::PACKAGES_CLASH, message), name, "to be removed")
+        }
+        SolveError::WouldRemove { names } => {
+            let message = format!("the packages asked for would remove {} from the base", names.join(", "));
+            Diagnostic::new(codes::PACKAGES_CLASH, message).help("name them in `packages [...] { remove = [...] }` if that is meant")
+        }
+        SolveError::Unsatisfiable { unmet } => {
+            let mut diagnostic = Diagnostic::new(codes::PACKAGES_CLASH, "the packages asked for cannot be installed together");
+            for one in unmet {
+                diagnostic = at(diagnostic, &one.wanted, "this cannot be installed").note(format!("{one}"));
+            }
+            diagnostic
+        }
+    })
+}
+
+/// The statement that asks for a package, and the application it belongs to.
+fn place<'a>(name: &str, spec: &ImageSpec, resolution: &'a Resolution) -> Option<(Span, Option<&'a str>)> {
+    let bare = name.split(['=', ':']).next().unwrap_or(name);
+    let written = spec.packages.iter().chain(&spec.removed_packages).find(|package| package.name == bare);
+    if let Some(package) = written {
+        return Some((package.span, None));
+    }
+    let app = resolution.apps.iter().find(|app| app.packages.iter().any(|package| package.name == bare))?;
+    Some((app.span.unwrap_or(spec.name.span), Some(app.name.as_str())))
+}
