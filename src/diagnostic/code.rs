@@ -134,6 +134,14 @@ registry! {
     CATALOG_DANGLING = "E0338": "the catalogue requires what it does not hold";
     CATALOG_CYCLE = "E0339": "applications require each other in a circle";
     PACKAGE_VERSION = "E0341": "the package's version is not the catalogue's";
+    PACKAGE_UNKNOWN = "E0450": "no archive has a package of this name";
+    PACKAGE_VERSION_GONE = "E0451": "no archive has this version of a package";
+    PACKAGES_CLASH = "E0452": "packages cannot be installed together, or removed";
+    ARCHIVE_UNTRUSTED = "E0453": "an archive's index cannot be trusted or read";
+    DOWNLOAD_GONE = "E0454": "a file is no longer where it was";
+    DOWNLOAD_WRONG = "E0455": "a download is not what was promised";
+    NO_NETWORK = "E0456": "something is not in the store and cannot be fetched";
+    NO_MIRROR = "E0457": "no package mirror is known";
     HOST_LACKS = "E0501": "a program this host needs is not installed";
     HOST_REFUSED = "E0502": "the host's own system refused something";
     HOST_FULL = "E0503": "no space is left on the host";
@@ -147,6 +155,7 @@ registry! {
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";
+    BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";
     HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";

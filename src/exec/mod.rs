@@ -9,6 +9,7 @@ mod event;
 mod failure;
 mod pack;
 mod packages;
+pub mod prepare;
 mod project;
 mod session;
 mod tail;
