@@ -11,6 +11,7 @@
 
 mod fault;
 pub mod inspect;
+pub mod qemu;
 mod spec;
 
 use std::fmt::Debug;

@@ -1,0 +1,21 @@
+//! Framed, length-bounded, versioned messages over a byte stream that may lose data when the agent
+//! changes hands (virtio-serial has no framing and drops data on reopen).
+//!
+//! [`frame`] finds messages in the stream and resynchronises, [`wire`] turns values into bytes,
+//! [`message`] says what there is to say.
+
+pub mod frame;
+pub mod message;
+pub mod wire;
+
+/// Changes whenever an agent and a host of different builds could misunderstand each other.
+pub const VERSION: u32 = 1;
+
+/// The name of the virtio-serial port, as /sys/class/virtio-ports/*/name shows it.
+pub const PORT_NAME: &str = "imagefile.agent";
+
+/// Where the agent lives in a booted guest, and all else that is only there during a build.
+pub const RUN_DIR: &str = "/run/imagefile";
+
+/// Kernel parameter with the epoch of the first agent, such as `imagefile.epoch=1`.
+pub const EPOCH_PARAMETER: &str = "imagefile.epoch";

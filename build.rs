@@ -1,0 +1,65 @@
+//! Builds the guest agent and embeds it, so that `cargo build` alone yields a complete program.
+//!
+//! The agent is linked statically (`crt-static`), which needs an explicit target: without one the
+//! flag would reach proc macros too, which cannot be static. It has a target folder of its own
+//! inside OUT_DIR, because the outer cargo holds the lock of the common one; that cargo of it
+//! decides what is to be done again.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+fn main() -> ExitCode {
+    for path in ["agent/src", "agent/Cargo.toml", "Cargo.lock", "build.rs"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    match agent() {
+        Ok(path) => {
+            println!("cargo::rustc-env=IMGFILE_AGENT={}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            println!("cargo::error=the guest agent was not built: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn agent() -> Result<PathBuf, String> {
+    let variable = |name: &str| env::var_os(name).ok_or_else(|| format!("cargo did not set {name}"));
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let target_dir = PathBuf::from(variable("OUT_DIR")?).join("agent");
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo
+        .current_dir(root.join("agent"))
+        .args(["build", "--quiet", "--bin", "imgfile-agent", "--profile", "agent", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
+    // What the outer cargo says about itself (clippy's wrapper, the profile, coverage) is not
+    // meant for a program of another target; the job server and network settings are.
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        let outer = [
+            "RUSTC",
+            "RUSTFLAGS",
+            "CARGO_BUILD_",
+            "CARGO_PROFILE_",
+            "CARGO_TARGET_",
+            "CARGO_CFG_",
+            "CARGO_FEATURE_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+        if outer && name != "RUSTC" && name != "CARGO_BUILD_JOBS" {
+            cargo.env_remove(name.as_ref());
+        }
+    }
+    let output = cargo.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).replace('\n', "\ncargo::error="));
+    }
+    Ok(target_dir.join(TARGET).join("agent").join("imgfile-agent"))
+}

@@ -1,0 +1,95 @@
+//! Which accelerator to use. That `/dev/kvm` opens proves nothing (there are hosts where every
+//! guest dies under it, or hangs), so KVM is used only if a probe machine has really come up.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::super::{Accelerator, Fault, Limits};
+use super::start::{self, Host, RunningKernel};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Choice {
+    /// KVM where it works, else emulation with a word about it.
+    #[default]
+    Auto,
+    /// KVM or nothing.
+    Kvm,
+    /// Emulation.
+    Tcg,
+}
+
+/// A probe machine comes up in less than a second where KVM works.
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Sets the host's accelerator; answers a line for the user when there is something to say.
+pub(super) async fn decide(host: &mut Host, choice: Choice, facts: &Path) -> Result<Option<String>, Fault> {
+    if choice == Choice::Tcg {
+        host.accelerator = Accelerator::Tcg;
+        return Ok(None);
+    }
+    let refused = match usable(host, facts).await? {
+        Ok(()) => {
+            host.accelerator = Accelerator::Kvm;
+            return Ok(None);
+        }
+        Err(reason) => reason,
+    };
+    if choice == Choice::Kvm {
+        return Err(Fault::HostLacks {
+            what: "working hardware virtualisation (KVM)".into(),
+            install: format!("{refused}; `--accel tcg` builds without it, more slowly"),
+        });
+    }
+    host.accelerator = Accelerator::Tcg;
+    Ok(Some(format!("{refused}: machines are emulated, which takes several times longer")))
+}
+
+/// Whether a guest runs under KVM, or why not. The inner answer is kept for as long as the host
+/// runs with the same QEMU and CPU.
+async fn usable(host: &mut Host, facts: &Path) -> Result<Result<(), String>, Fault> {
+    if let Err(error) = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        return Ok(Err(format!("/dev/kvm cannot be opened ({error})")));
+    }
+    let answer = facts.join(format!("kvm-{}", fingerprint(host)));
+    match fs::read_to_string(&answer).as_deref() {
+        Ok("works") => return Ok(Ok(())),
+        Ok(reason) if !reason.is_empty() => return Ok(Err(reason.to_owned())),
+        _ => {}
+    }
+    host.accelerator = Accelerator::Kvm;
+    let failed = |source| Fault::Host { doing: "probe KVM".to_owned(), source };
+    fs::create_dir_all(facts).map_err(failed)?;
+    let folder = tempfile::Builder::new().prefix(".probe-").tempdir_in(facts).map_err(failed)?;
+    let limits = Limits { start: PROBE_LIMIT, operation: PROBE_LIMIT };
+    let result = match start::kernel(host, &start::bare(folder.path(), limits), &RunningKernel::Build).await {
+        Ok(_guest) => Ok(()),
+        Err(Fault::Hang { .. }) => Err("a probe machine hung under KVM".to_owned()),
+        Err(Fault::MachineEnded { .. }) => Err("a probe machine died under KVM".to_owned()),
+        Err(fault) => return Err(fault),
+    };
+    let text = result.as_ref().map_or_else(String::as_str, |()| "works");
+    // An answer that cannot be kept is found again next time.
+    let _ = fs::write(&answer, text);
+    Ok(result)
+}
+
+/// What the answer depends on: this boot of the host, the QEMU, the CPU.
+fn fingerprint(host: &Host) -> String {
+    let mut hash = Sha256::new();
+    hash.update(fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
+    hash.update(host.qemu.as_os_str().as_encoded_bytes());
+    if let Ok(found) = fs::metadata(&host.qemu) {
+        use std::os::unix::fs::MetadataExt;
+        hash.update(format!("{} {} {}", found.len(), found.mtime(), found.ino()));
+    }
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    for line in cpu.lines().filter(|line| line.starts_with("flags") || line.starts_with("model name")).take(2)
+    {
+        hash.update(line);
+    }
+    hex::encode(&hash.finalize()[..8])
+}

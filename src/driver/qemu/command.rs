@@ -1,0 +1,174 @@
+//! QEMU's command line.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Firmware, Network};
+use imgfile_agent::protocol::PORT_NAME;
+
+/// Everything a QEMU process is told.
+#[derive(Debug)]
+pub(super) struct CommandLine<'a> {
+    pub(super) program: &'a Path,
+    pub(super) accelerator: Accelerator,
+    pub(super) cpus: u8,
+    pub(super) memory_mib: u32,
+    pub(super) boot: Boot<'a>,
+    pub(super) disks: &'a [Disk],
+    pub(super) payload: Option<&'a Path>,
+    pub(super) network: Network,
+    pub(super) console: &'a Path,
+    /// QEMU's ends of the lines to its monitor and to the agent.
+    pub(super) monitor: &'a OwnedFd,
+    pub(super) agent: &'a OwnedFd,
+}
+
+/// What the machine starts with.
+#[derive(Debug)]
+pub(super) enum Boot<'a> {
+    Kernel { kernel: &'a Path, initramfs: &'a Path, arguments: String },
+    Firmware { firmware: Firmware, uefi: Option<&'a UefiFiles> },
+}
+
+/// OVMF: its code, and variables of this machine's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UefiFiles {
+    pub(super) code: PathBuf,
+    pub(super) variables: PathBuf,
+}
+
+impl CommandLine<'_> {
+    /// The command, its standard streams on nothing but the error stream of the caller's choice.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(self.arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
+        for option in ["-nodefaults", "-no-user-config", "-no-reboot"] {
+            add(option, OsString::new());
+        }
+        add("-display", "none".into());
+        add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
+        let uefi = matches!(self.boot, Boot::Firmware { firmware: Firmware::Uefi, .. });
+        // The older machine comes up quicker; OVMF is at home on the newer.
+        add("-machine", if uefi { "q35" } else { "pc" }.into());
+        match self.accelerator {
+            Accelerator::Kvm => {
+                add("-accel", "kvm".into());
+                add("-cpu", "host".into());
+            }
+            Accelerator::Tcg | Accelerator::None => {
+                add("-accel", "tcg,thread=multi,tb-size=512".into());
+                add("-cpu", "max".into());
+            }
+        }
+        add("-smp", self.cpus.max(1).to_string().into());
+        add("-m", format!("{}M", self.memory_mib).into());
+        add("-chardev", format!("socket,id=monitor,fd={}", self.monitor.as_raw_fd()).into());
+        add("-mon", "chardev=monitor,mode=control".into());
+        add("-chardev", with_path("file,id=console,append=on,path=", self.console));
+        add("-serial", "chardev:console".into());
+        add("-device", "virtio-serial-pci".into());
+        add("-chardev", format!("socket,id=agent,fd={}", self.agent.as_raw_fd()).into());
+        add("-device", format!("virtserialport,chardev=agent,name={PORT_NAME}").into());
+        for (index, disk) in self.disks.iter().enumerate() {
+            add("-blockdev", block_device(index, disk).into());
+            add(
+                "-device",
+                format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1).into(),
+            );
+        }
+        if let Some(payload) = self.payload {
+            let disk = Disk { path: payload.to_owned(), format: DiskFormat::Raw, access: DiskAccess::Read };
+            add("-blockdev", block_device(self.disks.len(), &disk).into());
+            add("-device", format!("virtio-blk-pci,drive=disk{}", self.disks.len()).into());
+        }
+        if self.network == Network::User {
+            add("-netdev", "user,id=net".into());
+            // No option ROM: nothing here boots from the network.
+            add("-device", "virtio-net-pci,netdev=net,romfile=".into());
+        }
+        match &self.boot {
+            Boot::Kernel { kernel, initramfs, arguments: line } => {
+                add("-kernel", kernel.into());
+                add("-initrd", initramfs.into());
+                add("-append", line.into());
+            }
+            Boot::Firmware { uefi: Some(files), .. } => {
+                add("-drive", with_path("if=pflash,unit=0,format=raw,readonly=on,file=", &files.code));
+                add("-drive", with_path("if=pflash,unit=1,format=raw,file=", &files.variables));
+            }
+            Boot::Firmware { uefi: None, .. } => {}
+        }
+        arguments.retain(|argument| !argument.is_empty());
+        arguments
+    }
+}
+
+/// A path in a comma-separated option: commas are doubled.
+fn with_path(option: &str, path: &Path) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut bytes = option.as_bytes().to_vec();
+    for &byte in path.as_os_str().as_bytes() {
+        bytes.push(byte);
+        if byte == b',' {
+            bytes.push(b',');
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+/// The disk as a node of QEMU's block graph; JSON, so that paths need no escaping.
+fn block_device(index: usize, disk: &Disk) -> String {
+    let read_only = disk.access == DiskAccess::Read;
+    // Nothing of a build survives a crash of the host, so nothing waits for its disk (`no-flush`).
+    let cache = json!({ "direct": false, "no-flush": true });
+    let mut node = json!({
+        "driver": match disk.format { DiskFormat::Qcow2 => "qcow2", DiskFormat::Raw => "raw" },
+        "node-name": format!("disk{index}"),
+        "read-only": read_only,
+        "cache": cache,
+        "discard": "unmap",
+        "detect-zeroes": if read_only { "off" } else { "unmap" },
+        "file": {
+            "driver": "file",
+            "filename": disk.path.to_string_lossy(),
+            "read-only": read_only,
+            "cache": cache,
+            "discard": "unmap",
+        },
+    });
+    if disk.format == DiskFormat::Qcow2 && !read_only {
+        // Without this, what the guest trims is kept as allocated zeroes in the file.
+        node["discard-no-unref"] = json!(false);
+    }
+    node.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_paths_do_not_end_an_option() {
+        assert_eq!(with_path("file,path=", Path::new("/a,b/c")), OsString::from("file,path=/a,,b/c"));
+    }
+
+    #[test]
+    fn a_disk_to_be_read_cannot_be_written() {
+        let disk =
+            Disk { path: "/base \"x\",y.qcow2".into(), format: DiskFormat::Qcow2, access: DiskAccess::Read };
+        let node: serde_json::Value = serde_json::from_str(&block_device(0, &disk)).unwrap();
+        assert_eq!(node["read-only"], json!(true));
+        assert_eq!(node["file"]["read-only"], json!(true));
+        assert_eq!(node["file"]["filename"], json!("/base \"x\",y.qcow2"));
+    }
+}

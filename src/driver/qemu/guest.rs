@@ -1,0 +1,351 @@
+//! A started QEMU process with an agent in it: every request becomes an answer or a [`Fault`] that
+//! says what the machine was to do, how it ended, and what its console shows.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
+
+use super::super::{End, Fault};
+use super::line::{Line, Patience, Trouble, Upload};
+use super::process::Process;
+use super::qmp::Qmp;
+
+/// No such file, or a part of its path is no folder.
+const ABSENT: [i32; 2] = [nix::libc::ENOENT, nix::libc::ENOTDIR];
+
+#[derive(Debug)]
+pub(super) struct Guest {
+    line: Line,
+    qmp: Qmp,
+    process: Process,
+    files: Files,
+    limit: Duration,
+    /// The kernel's error number of the last refusal.
+    errno: i32,
+    /// Modules that were sent to the running kernel.
+    pub(super) loaded: HashSet<String>,
+}
+
+/// Where a QEMU process writes.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) console: PathBuf,
+    pub(super) stderr: PathBuf,
+}
+
+impl Guest {
+    pub(super) fn new(line: Line, qmp: Qmp, process: Process, files: Files, limit: Duration) -> Self {
+        Self { line, qmp, process, files, limit, errno: 0, loaded: HashSet::new() }
+    }
+
+    /// Runs one conversation, which ends at once when the machine does.
+    async fn converse(
+        &mut self,
+        doing: &str,
+        request: Request,
+        upload: Option<Upload>,
+        patience: Patience,
+        take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
+    ) -> Result<Answer, Fault> {
+        let mut observed = self.qmp.observed();
+        let result = tokio::select! {
+            biased;
+            result = self.line.converse(request, upload, patience, take) => result,
+            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+        };
+        match result {
+            Ok(answer) => Ok(answer),
+            Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    pub(super) async fn ask(&mut self, doing: &str, request: Request) -> Result<Answer, Fault> {
+        self.converse(doing, request, None, Patience::Idle(self.limit), &mut |_| Ok(())).await
+    }
+
+    pub(super) async fn upload(
+        &mut self,
+        doing: &str,
+        request: Request,
+        upload: Upload,
+    ) -> Result<Answer, Fault> {
+        self.converse(doing, request, Some(upload), Patience::Idle(self.limit), &mut |_| Ok(())).await
+    }
+
+    /// A request with all its content at hand.
+    pub(super) async fn send(
+        &mut self,
+        doing: &str,
+        request: Request,
+        content: Vec<u8>,
+    ) -> Result<Answer, Fault> {
+        self.upload(doing, request, at_hand(content)).await
+    }
+
+    /// Answers that come with data, at most `most` bytes.
+    pub(super) async fn download(
+        &mut self,
+        doing: &str,
+        request: Request,
+        most: u64,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut content = Vec::new();
+        self.converse(doing, request, None, Patience::Idle(self.limit), &mut |reply| {
+            let Reply::Data { bytes } = reply else { return Ok(()) };
+            if (content.len() + bytes.0.len()) as u64 > most {
+                return Err(Trouble::Nonsense("more data than was asked for".into()));
+            }
+            content.extend_from_slice(&bytes.0);
+            Ok(())
+        })
+        .await?;
+        Ok(content)
+    }
+
+    /// A command whose own limit the agent keeps; `limit` is for the agent itself.
+    pub(super) async fn run(
+        &mut self,
+        doing: &str,
+        request: Request,
+        script: Option<Vec<u8>>,
+        limit: Duration,
+        sink: &mut (dyn FnMut(bool, Vec<u8>) + Send),
+    ) -> Result<Answer, Fault> {
+        self.converse(doing, request, script.map(at_hand), Patience::Total(limit), &mut |reply| {
+            if let Reply::Output { error, bytes } = reply {
+                sink(error, bytes.0);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A file of the image, or nothing if it is not there.
+    pub(super) async fn get(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        self.get_with(path, limit, false).await
+    }
+
+    /// The start of a file of the image.
+    pub(super) async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        self.get_with(path, limit, true).await
+    }
+
+    async fn get_with(&mut self, path: &str, limit: u64, truncate: bool) -> Result<Option<Vec<u8>>, Fault> {
+        let request = Request::Get { path: path.to_owned(), limit, truncate };
+        let result = self.download(&format!("read {path}"), request, limit).await;
+        self.absent(result)
+    }
+
+    /// A folder of the image; empty if it is not there.
+    pub(super) async fn list(&mut self, path: &str) -> Result<Vec<Entry>, Fault> {
+        let answer = self.ask(&format!("list {path}"), Request::List { path: path.to_owned() }).await;
+        match self.absent(answer)? {
+            None => Ok(Vec::new()),
+            Some(Answer::Entries { entries }) => Ok(entries),
+            Some(_) => Err(odd()),
+        }
+    }
+
+    /// A refusal because there is no such file is no fault here.
+    fn absent<T>(&self, result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(Fault::Refused { .. }) if ABSENT.contains(&self.errno) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Waits for the next agent after a hand-over.
+    pub(super) async fn hello(&mut self, doing: &str, epoch: u32, limit: Duration) -> Result<Place, Fault> {
+        let mut observed = self.qmp.observed();
+        let result = tokio::select! {
+            biased;
+            result = self.line.hello(epoch, limit) => result,
+            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+        };
+        match result {
+            Ok(place) => Ok(place),
+            Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    /// Whether nothing more is to be expected of the machine.
+    pub(super) fn is_over(&self) -> bool {
+        self.qmp.observed().borrow().is_end()
+    }
+
+    pub(super) const fn next_epoch(&self) -> u32 {
+        self.line.next_epoch()
+    }
+
+    /// Hands the machine over: the next agent answers in `epoch`, unless this one refuses.
+    pub(super) async fn hand_over(
+        &mut self,
+        doing: &str,
+        request: Request,
+        epoch: u32,
+        limit: Duration,
+    ) -> Result<Place, Fault> {
+        let mut observed = self.qmp.observed();
+        let result = tokio::select! {
+            biased;
+            result = self.line.hand_over(request, epoch, limit) => result,
+            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+        };
+        match result {
+            Ok(place) => Ok(place),
+            Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    /// Unmounts, powers off, and waits for the end of the process.
+    pub(super) async fn power_off(mut self) -> Result<(), Fault> {
+        let doing = "power off";
+        let mut observed = self.qmp.observed();
+        let limit = self.limit;
+        let result = tokio::select! {
+            biased;
+            _ = observed.wait_for(super::qmp::Observed::is_end) => Ok(()),
+            // An answer means that it could not: there is none otherwise.
+            result = self.line.ask(Request::PowerOff, limit) => result.map(|_| ()),
+        };
+        let how = self.qmp.observed().borrow().clone();
+        match result {
+            _ if how.shutdown.as_deref() == Some("guest-shutdown") => self.wait_for_end(doing).await,
+            Ok(()) => Err(self.fault(doing, Trouble::Closed).await),
+            Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    /// QEMU writes the last of its disks before it goes.
+    async fn wait_for_end(&mut self, doing: &str) -> Result<(), Fault> {
+        let mut observed = self.qmp.observed();
+        let closed = observed.wait_for(|observed| observed.closed);
+        if tokio::time::timeout(self.limit, closed).await.is_err() {
+            return Err(Fault::Hang {
+                doing: doing.to_owned(),
+                after: self.limit,
+                console: tail(&self.files.console),
+            });
+        }
+        self.reap().await;
+        Ok(())
+    }
+
+    async fn reap(&mut self) -> Option<std::process::ExitStatus> {
+        // Its monitor is closed: what is left to it is a few milliseconds.
+        for _ in 0..1000 {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        None
+    }
+
+    async fn fault(&mut self, doing: &str, trouble: Trouble) -> Fault {
+        let doing = doing.to_owned();
+        match trouble {
+            Trouble::Refused { reason, errno } => {
+                self.errno = errno;
+                Fault::Refused { doing, reason }
+            }
+            Trouble::Nonsense(detail) => Fault::Protocol { detail },
+            Trouble::Source(source) => Fault::Host { doing, source },
+            Trouble::Silent(after) => Fault::Hang { doing, after, console: tail(&self.files.console) },
+            Trouble::Closed => {
+                let mut observed = self.qmp.observed();
+                let settled = observed.wait_for(|observed| observed.closed || observed.disk_full);
+                let _ = tokio::time::timeout(Duration::from_secs(5), settled).await;
+                let seen = self.qmp.observed().borrow().clone();
+                if seen.disk_full {
+                    return Fault::HostFull;
+                }
+                let console = tail(&self.files.console);
+                let end = match seen.shutdown.as_deref() {
+                    Some("guest-panic") => End::Panicked,
+                    Some("guest-reset") if console.contains("Kernel panic") => End::Panicked,
+                    Some("guest-reset") => End::Rebooted,
+                    Some("guest-shutdown") => End::PoweredOff,
+                    _ => {
+                        let status = self
+                            .reap()
+                            .await
+                            .map_or_else(|| "no exit status".to_owned(), |status| status.to_string());
+                        let stderr = seen.disk_error.unwrap_or_else(|| tail(&self.files.stderr));
+                        End::EmulatorDied { status, stderr }
+                    }
+                };
+                Fault::MachineEnded { end, doing, console }
+            }
+        }
+    }
+}
+
+/// What an agent of this version does not answer to the question asked.
+pub(super) fn odd() -> Fault {
+    Fault::Protocol { detail: "an answer of the wrong kind".into() }
+}
+
+fn at_hand(content: Vec<u8>) -> Upload {
+    let (sender, upload) = tokio::sync::mpsc::channel(1);
+    // There is room for one, and the receiver is here.
+    let _ = sender.try_send(Ok(content));
+    upload
+}
+
+/// The end of a log the guest had a hand in: at most 40 lines, control characters removed.
+pub(super) fn tail(path: &Path) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut bytes = Vec::new();
+    if let Ok(mut file) = std::fs::File::open(path) {
+        let len = file.metadata().map_or(0, |found| found.len());
+        let _ = file.seek(SeekFrom::Start(len.saturating_sub(8 * 1024)));
+        let _ = file.take(8 * 1024).read_to_end(&mut bytes);
+    }
+    let plain = plain(&String::from_utf8_lossy(&bytes));
+    let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// Text without escape sequences and other control characters but the newline.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\x1b' => {
+                // CSI: parameters, then one final letter; anything else is one character long.
+                if chars.next() == Some('[') {
+                    while chars.next().is_some_and(|char| !('@'..='~').contains(&char)) {}
+                }
+            }
+            '\n' => out.push('\n'),
+            '\t' => out.push(' '),
+            char if char.is_control() => {}
+            char => out.push(char),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_cannot_play_tricks_on_a_terminal() {
+        assert_eq!(plain("a\x1b[2J\x1b[1;31mb\x07\r\n\x1bcc\x1b[9999"), "ab\nc");
+    }
+
+    #[test]
+    fn the_tail_is_short_whatever_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::fs::write(&log, "line\n\n".repeat(100_000)).unwrap();
+        assert_eq!(tail(&log).lines().count(), 40);
+        assert_eq!(tail(&folder.path().join("none")), "");
+    }
+}

@@ -1,0 +1,95 @@
+//! The image's own kernel: found by looking, read out of the guest, booted from the host.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::super::Fault;
+use super::guest::Guest;
+use super::kernel::{Modules, decompress};
+use super::look;
+
+/// Largest kernel or module in bytes.
+const LIMIT: u64 = 256 * 1024 * 1024;
+/// modules.dep of a distribution's full kernel is half a megabyte.
+const INDEX_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// What an initramfs needs before the line to the host works, and to reach the root's disk.
+const DRIVERS: &[&str] = &["virtio_pci", "virtio_console", "virtio_blk"];
+
+/// A kernel read out of an image.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) release: String,
+    /// SHA-256 in hex.
+    pub(super) digest: String,
+    content: Vec<u8>,
+    modules: Modules,
+}
+
+/// A kernel of an image, kept beside the machine that runs it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) release: String,
+    pub(super) digest: String,
+    pub(super) image: PathBuf,
+    /// For the initramfs, in order.
+    pub(super) early: Vec<(String, Vec<u8>)>,
+    pub(super) modules: Modules,
+}
+
+/// The newest kernel of the mounted image.
+pub(super) async fn newest(guest: &mut Guest) -> Result<Found, Fault> {
+    let kernels = look::kernels(guest).await?;
+    let kernel = kernels.into_iter().next().ok_or_else(|| Fault::Unsupported {
+        what: "the image has no kernel, so its scripts can only run with `offline = true`".into(),
+    })?;
+    let content = guest
+        .get(&kernel.path, LIMIT)
+        .await?
+        .ok_or_else(|| Fault::Unsupported { what: format!("{} leads nowhere", kernel.path) })?;
+    let folder = format!("/lib/modules/{}", kernel.release);
+    let dep = look::text(guest, &format!("{folder}/modules.dep"), INDEX_LIMIT).await?.unwrap_or_default();
+    let builtin =
+        look::text(guest, &format!("{folder}/modules.builtin"), INDEX_LIMIT).await?.unwrap_or_default();
+    let digest = hex::encode(Sha256::digest(&content));
+    Ok(Found { release: kernel.release, digest, content, modules: Modules::parse(&dep, &builtin) })
+}
+
+/// The modules that must be in the initramfs, in order, uncompressed.
+pub(super) async fn modules(
+    guest: &mut Guest,
+    found: &Found,
+    root_fs: &str,
+) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+    let mut early: Vec<(String, Vec<u8>)> = Vec::new();
+    for name in DRIVERS.iter().copied().chain([root_fs]) {
+        let order = found.modules.order(name).ok_or_else(|| Fault::Unsupported {
+            what: format!("the image's kernel {} has no driver `{name}`", found.release),
+        })?;
+        for (name, path) in order {
+            if !early.iter().any(|(known, _)| known == name) {
+                early.push((name.to_owned(), module(guest, &found.release, path).await?));
+            }
+        }
+    }
+    Ok(early)
+}
+
+/// A module of the mounted image by its path in the kernel's own index.
+pub(super) async fn module(guest: &mut Guest, release: &str, path: &str) -> Result<Vec<u8>, Fault> {
+    let path = format!("/lib/modules/{release}/{path}");
+    let broken = |reason: String| Fault::Unsupported { what: format!("the image's driver {path} {reason}") };
+    let content = guest.get(&path, LIMIT).await?.ok_or_else(|| broken("is not there".into()))?;
+    decompress(&path, &content).map_err(|error| broken(format!("cannot be unpacked: {error}")))
+}
+
+impl Found {
+    /// Writes the kernel into `folder`, for QEMU to read.
+    pub(super) fn keep(self, folder: &Path, early: Vec<(String, Vec<u8>)>) -> Result<Kept, Fault> {
+        let image = folder.join("vmlinuz");
+        std::fs::write(&image, &self.content)
+            .map_err(|source| Fault::Host { doing: format!("write {}", image.display()), source })?;
+        Ok(Kept { release: self.release, digest: self.digest, image, early, modules: self.modules })
+    }
+}

@@ -1,0 +1,194 @@
+//! Finding the image's file systems on its first disk.
+
+use imgfile_agent::protocol::message::{Answer, Device, Request};
+
+use super::super::Fault;
+use super::guest::{Guest, odd};
+use super::superblock::{self, Content, Superblock};
+use super::table;
+
+/// The first disk, looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) disk: Device,
+    pub(super) table: Vec<u8>,
+    pub(super) volumes: Vec<Volume>,
+}
+
+/// A partition, or a whole disk without a table.
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    /// Such as `vda1`.
+    pub(super) name: String,
+    /// None for a whole disk.
+    pub(super) number: Option<u32>,
+    /// Bytes from the start of the disk.
+    pub(super) start: u64,
+    pub(super) superblock: Superblock,
+    partuuid: Option<String>,
+    partlabel: Option<String>,
+}
+
+impl Layout {
+    /// Reads the table and the start of every partition.
+    pub(super) async fn look(guest: &mut Guest) -> Result<Self, Fault> {
+        let Answer::Devices { devices } = guest.ask("list its disks", Request::BlockDevices).await? else {
+            return Err(odd());
+        };
+        let disk = devices
+            .into_iter()
+            .find(|device| device.name == "vda")
+            .ok_or_else(|| Fault::Unsupported { what: "the machine has no disk".into() })?;
+        let table = read(guest, &disk.name, 0, table::LOOK).await?;
+        let mut volumes = Vec::new();
+        for partition in &disk.partitions {
+            let start = read(guest, &partition.name, 0, superblock::LOOK).await?;
+            let (partuuid, partlabel) = table::names(&table, partition.number);
+            volumes.push(Volume {
+                name: partition.name.clone(),
+                number: Some(partition.number),
+                start: partition.start,
+                superblock: superblock::identify(&start),
+                partuuid,
+                partlabel,
+            });
+        }
+        if volumes.is_empty() {
+            let start = read(guest, &disk.name, 0, superblock::LOOK).await?;
+            let superblock = superblock::identify(&start);
+            let name = disk.name.clone();
+            volumes.push(Volume {
+                name,
+                number: None,
+                start: 0,
+                superblock,
+                partuuid: None,
+                partlabel: None,
+            });
+        }
+        Ok(Self { disk, table, volumes })
+    }
+
+    /// The volumes that may hold a Linux system's root, as name and file system type.
+    pub(super) fn candidates(&self) -> Vec<(&Volume, &'static str)> {
+        self.volumes
+            .iter()
+            .filter_map(|volume| match volume.superblock.content {
+                Content::Fs(fs_type) if fs_type != "vfat" => Some((volume, fs_type)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Why there is no root to be found.
+    pub(super) fn no_root(&self) -> Fault {
+        let layers: Vec<&str> = self
+            .volumes
+            .iter()
+            .filter_map(|volume| match volume.superblock.content {
+                Content::Layer(name) if name != "swap" => Some(name),
+                _ => None,
+            })
+            .collect();
+        let what = match layers.first() {
+            Some(layer) => format!("the disk's root file system is on {layer}, which is not supported"),
+            None => "the disk has no Linux system on an ext4, xfs or btrfs partition".to_owned(),
+        };
+        Fault::Unsupported { what }
+    }
+
+    /// The volume that an fstab's first field names.
+    pub(super) fn find(&self, spec: &str) -> Option<&Volume> {
+        let (key, value) = spec.split_once('=').unwrap_or(("", spec));
+        let value = value.trim_matches('"');
+        let by_path = |folder: &str| spec.strip_prefix(folder).map(str::to_owned);
+        let (key, value) = match key {
+            "" => {
+                if let Some(uuid) = by_path("/dev/disk/by-uuid/") {
+                    ("UUID", uuid)
+                } else if let Some(label) = by_path("/dev/disk/by-label/") {
+                    ("LABEL", label)
+                } else if let Some(uuid) = by_path("/dev/disk/by-partuuid/") {
+                    ("PARTUUID", uuid)
+                } else {
+                    return None;
+                }
+            }
+            key => (key, value.to_owned()),
+        };
+        self.volumes.iter().find(|volume| {
+            let name = match key {
+                "UUID" => &volume.superblock.uuid,
+                "LABEL" => &volume.superblock.label,
+                "PARTUUID" => &volume.partuuid,
+                "PARTLABEL" => &volume.partlabel,
+                _ => &None,
+            };
+            name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&value))
+        })
+    }
+}
+
+async fn read(guest: &mut Guest, device: &str, offset: u64, len: u32) -> Result<Vec<u8>, Fault> {
+    let request = Request::ReadDevice { device: device.to_owned(), offset, len };
+    guest.download(&format!("read {device}"), request, u64::from(len)).await
+}
+
+/// A line of an fstab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FstabEntry {
+    pub(super) spec: String,
+    pub(super) target: String,
+    pub(super) fs_type: String,
+    pub(super) options: String,
+}
+
+/// The folders that a change of the system needs, when they are file systems of their own.
+const NEEDED: &[&str] = &["/usr", "/var", "/boot", "/boot/efi", "/efi"];
+
+/// The entries to mount beside the root, outer before inner.
+pub(super) fn fstab(text: &str) -> Vec<FstabEntry> {
+    let mut entries: Vec<FstabEntry> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [spec, target, fs_type, options, ..] = fields[..] else { return None };
+            let wanted = NEEDED.contains(&target) && !options.split(',').any(|option| option == "noauto");
+            wanted.then(|| FstabEntry {
+                spec: spec.to_owned(),
+                target: target.to_owned(),
+                fs_type: fs_type.to_owned(),
+                options: options.to_owned(),
+            })
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.target.matches('/').count());
+    entries
+}
+
+/// The btrfs `subvol=` of an fstab's options, the only one that changes what is mounted.
+pub(super) fn subvolume(options: &str) -> &str {
+    options.split(',').find(|option| option.starts_with("subvol=")).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_belongs_to_the_system_is_mounted() {
+        let text = "# a comment\n\
+            UUID=1 / ext4 rw 0 1\n\
+            UUID=3 /boot/efi vfat umask=0077 0 1\n\
+            UUID=2 /boot ext4 defaults 0 2\n\
+            UUID=4 /data ext4 defaults 0 2\n\
+            UUID=5 /var xfs noauto 0 2\n\
+            broken line\n";
+        let entries = fstab(text);
+        let targets: Vec<&str> = entries.iter().map(|entry| entry.target.as_str()).collect();
+        assert_eq!(targets, ["/boot", "/boot/efi"]);
+        assert_eq!(subvolume("compress=zstd,subvol=root,ro"), "subvol=root");
+    }
+}

@@ -1,0 +1,254 @@
+//! The host's end of the line to the agent: one request at a time, everything it says taken as
+//! hostile input.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use imgfile_agent::protocol::VERSION;
+use imgfile_agent::protocol::frame::{self, CHUNK, Decoder};
+use imgfile_agent::protocol::message::{Answer, Body, FromGuest, Place, Reply, Request, ToGuest};
+use imgfile_agent::protocol::wire::{Bytes, Wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::Receiver;
+
+/// What can go wrong on the line.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The emulator closed its end.
+    Closed,
+    /// The agent could not do it.
+    Refused { reason: String, errno: i32 },
+    /// Nothing moved for the given time.
+    Silent(Duration),
+    /// Not what an agent says.
+    Nonsense(String),
+    /// What was to be sent could not be read on the host.
+    Source(io::Error),
+}
+
+/// How much noise between frames is tolerated before the line is given up, in bytes. The hand-over
+/// between agents may tear a frame or two; anything beyond is someone else writing.
+const NOISE_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// What a request streams after itself.
+pub(super) type Upload = Receiver<io::Result<Vec<u8>>>;
+
+#[derive(Debug)]
+pub(super) struct Line {
+    reader: Reader,
+    writer: OwnedWriteHalf,
+    epoch: u32,
+    next_id: u32,
+}
+
+#[derive(Debug)]
+struct Reader {
+    half: OwnedReadHalf,
+    decoder: Decoder,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// The next message of `epoch`.
+    async fn message(&mut self, epoch: u32) -> Result<FromGuest, Trouble> {
+        self.either(epoch, epoch).await.map(|(_, message)| message)
+    }
+
+    /// The next message of one of two epochs, and whose it is.
+    async fn either(&mut self, one: u32, other: u32) -> Result<(u32, FromGuest), Trouble> {
+        loop {
+            while let Some((of, payload)) = self.decoder.next_frame() {
+                if of == one || of == other {
+                    let message =
+                        FromGuest::read(payload).map_err(|error| Trouble::Nonsense(error.to_string()))?;
+                    return Ok((of, message));
+                }
+            }
+            if self.decoder.skipped() > NOISE_LIMIT {
+                return Err(Trouble::Nonsense("a flood of noise on the line to the agent".into()));
+            }
+            match self.half.read(&mut self.buffer).await {
+                Ok(0) | Err(_) => return Err(Trouble::Closed),
+                Ok(len) => self.decoder.feed(&self.buffer[..len]),
+            }
+        }
+    }
+}
+
+impl Line {
+    /// A line on which nobody has spoken yet.
+    pub(super) fn new(stream: UnixStream) -> Self {
+        let (half, writer) = stream.into_split();
+        let reader = Reader { half, decoder: Decoder::default(), buffer: vec![0; 2 * CHUNK] };
+        Self { reader, writer, epoch: 0, next_id: 1 }
+    }
+
+    /// The epoch that the next agent is to speak in.
+    pub(super) const fn next_epoch(&self) -> u32 {
+        self.epoch + 1
+    }
+
+    /// Waits for the first word of the agent of `epoch`; answers where it is.
+    pub(super) async fn hello(&mut self, epoch: u32, limit: Duration) -> Result<Place, Trouble> {
+        let first = tokio::time::timeout(limit, self.reader.message(epoch));
+        match first.await.map_err(|_| Trouble::Silent(limit))??.reply {
+            Reply::Hello { version, .. } if version != VERSION => {
+                Err(Trouble::Nonsense(format!("an agent of protocol version {version}, not {VERSION}")))
+            }
+            Reply::Hello { place, .. } => {
+                self.epoch = epoch;
+                Ok(place)
+            }
+            _ => Err(Trouble::Nonsense("an agent that does not say hello".into())),
+        }
+    }
+
+    /// Sends a request that ends this agent, and waits for the first word of the next one; an
+    /// agent that cannot go says why, or that it is on its way.
+    pub(super) async fn hand_over(
+        &mut self,
+        request: Request,
+        epoch: u32,
+        limit: Duration,
+    ) -> Result<Place, Trouble> {
+        let (id, old) = (self.take_id(), self.epoch);
+        send(&mut self.writer, old, ToGuest { id, body: Body::Ask { request } }).await?;
+        let waiting = async {
+            loop {
+                let (of, message) = self.reader.either(old, epoch).await?;
+                match message.reply {
+                    Reply::Hello { version, place, .. } if of == epoch && version == VERSION => {
+                        return Ok(place);
+                    }
+                    Reply::Failed { reason, errno } if of == old => {
+                        return Err(Trouble::Refused { reason, errno });
+                    }
+                    Reply::Done { .. } if of == old => {}
+                    _ => return Err(Trouble::Nonsense("an agent that does not say hello".into())),
+                }
+            }
+        };
+        let place = tokio::time::timeout(limit, waiting).await.map_err(|_| Trouble::Silent(limit))??;
+        self.epoch = epoch;
+        Ok(place)
+    }
+
+    /// Asks and waits for the answer, giving up when nothing has moved for `limit`.
+    pub(super) async fn ask(&mut self, request: Request, limit: Duration) -> Result<Answer, Trouble> {
+        self.converse(request, None, Patience::Idle(limit), &mut |_| Ok(())).await
+    }
+
+    /// The whole of a conversation: request, what is streamed, every reply but the last to `take`.
+    pub(super) async fn converse(
+        &mut self,
+        request: Request,
+        upload: Option<Upload>,
+        patience: Patience,
+        take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
+    ) -> Result<Answer, Trouble> {
+        let (id, epoch) = (self.take_id(), self.epoch);
+        let moved = Mutex::new(Instant::now());
+        let touch = || *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        let answered = AtomicBool::new(false);
+        let (reader, writer) = (&mut self.reader, &mut self.writer);
+        let sending = async {
+            send(writer, epoch, ToGuest { id, body: Body::Ask { request } }).await?;
+            let Some(mut upload) = upload else { return Ok(()) };
+            let mut source = Ok(());
+            while let Some(chunk) = upload.recv().await {
+                // A request that failed takes no more; the stream is still to be ended properly.
+                if answered.load(Ordering::Acquire) {
+                    break;
+                }
+                match chunk {
+                    Ok(chunk) => {
+                        for piece in chunk.chunks(CHUNK) {
+                            let bytes = Bytes(piece.to_vec());
+                            send(writer, epoch, ToGuest { id, body: Body::Data { bytes } }).await?;
+                            touch();
+                        }
+                    }
+                    Err(error) => {
+                        source = Err(Trouble::Source(error));
+                        break;
+                    }
+                }
+            }
+            send(writer, epoch, ToGuest { id, body: Body::End }).await?;
+            source
+        };
+        let receiving = async {
+            loop {
+                let message = reader.message(epoch).await?;
+                touch();
+                if message.id != id {
+                    return Err(Trouble::Nonsense("an answer to another question".into()));
+                }
+                match message.reply {
+                    Reply::Done { result } => {
+                        answered.store(true, Ordering::Release);
+                        return Ok(Ok(result));
+                    }
+                    Reply::Failed { reason, errno } => {
+                        answered.store(true, Ordering::Release);
+                        return Ok(Err(Trouble::Refused { reason, errno }));
+                    }
+                    other => take(other)?,
+                }
+            }
+        };
+        let watching = async {
+            let started = Instant::now();
+            loop {
+                let (since, limit) = match patience {
+                    Patience::Idle(limit) => {
+                        (*moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner), limit)
+                    }
+                    Patience::Total(limit) => (started, limit),
+                };
+                match limit.checked_sub(since.elapsed()) {
+                    Some(rest) if !rest.is_zero() => tokio::time::sleep(rest).await,
+                    _ => return limit,
+                }
+            }
+        };
+        let both = async {
+            let (sent, received) = tokio::join!(sending, receiving);
+            // The agent's own reason tells more than a stream that it stopped taking.
+            match (sent, received?) {
+                (Err(error), Ok(_)) => Err(error),
+                (_, received) => received,
+            }
+        };
+        tokio::select! {
+            result = both => result,
+            limit = watching => Err(Trouble::Silent(limit)),
+        }
+    }
+
+    fn take_id(&mut self) -> u32 {
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        id
+    }
+}
+
+/// How long a conversation may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// Since something last moved.
+    Idle(Duration),
+    /// From its start, for what limits itself in the guest.
+    Total(Duration),
+}
+
+async fn send(writer: &mut OwnedWriteHalf, epoch: u32, message: ToGuest) -> Result<(), Trouble> {
+    let mut bytes = Vec::new();
+    frame::encode(epoch, &mut bytes, |out| message.put(out))
+        .map_err(|_| Trouble::Source(io::Error::other("a request that is too long for one message")))?;
+    writer.write_all(&bytes).await.map_err(|_| Trouble::Closed)
+}

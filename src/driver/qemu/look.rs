@@ -1,0 +1,338 @@
+//! Looking into a mounted image: what it is, for [`Facts`](super::super::inspect::Facts) and for
+//! choosing a kernel. The guest's files are hostile input: everything is bounded, nothing trusted.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use imgfile_agent::protocol::message::Kind;
+
+use super::super::inspect::{Apt, DefaultUser, Init, Kernel, Keyring};
+use super::super::{Fault, Firmware};
+use super::guest::Guest;
+
+const TEXT: u64 = 1024 * 1024;
+/// A dpkg status file of a large desktop is 6 MB.
+const STATUS: u64 = 64 * 1024 * 1024;
+
+pub(super) async fn text(guest: &mut Guest, path: &str, limit: u64) -> Result<Option<String>, Fault> {
+    Ok(guest.get(path, limit).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+pub(super) async fn os_release(guest: &mut Guest) -> Result<Option<BTreeMap<String, String>>, Fault> {
+    for path in ["/etc/os-release", "/usr/lib/os-release"] {
+        if let Some(text) = text(guest, path, TEXT).await? {
+            return Ok(Some(assignments(&text)));
+        }
+    }
+    Ok(None)
+}
+
+/// Shell-like assignments: `NAME=value`, quotes and backslashes undone.
+fn assignments(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| {
+            let value = value.trim();
+            let quoted = [('"', '"'), ('\'', '\'')].iter().find_map(|&(open, close)| {
+                value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+            });
+            let mut plain = String::new();
+            let mut chars = quoted.unwrap_or(value).chars();
+            while let Some(char) = chars.next() {
+                plain.extend(if char == '\\' { chars.next() } else { Some(char) });
+            }
+            (name.to_owned(), plain)
+        })
+        .collect()
+}
+
+/// The architecture of the system's own programs, by the header of one of them.
+pub(super) async fn arch(guest: &mut Guest) -> Result<String, Fault> {
+    for path in ["/bin/sh", "/usr/bin/sh", "/sbin/init", "/usr/lib/systemd/systemd", "/bin/busybox"] {
+        if let Some(header) = guest.peek(path, 64).await?
+            && let Some(arch) = elf_arch(&header)
+        {
+            return Ok(arch.to_owned());
+        }
+    }
+    Ok("unknown".to_owned())
+}
+
+fn elf_arch(header: &[u8]) -> Option<&'static str> {
+    let machine = header.starts_with(b"\x7fELF").then(|| header.get(18..20))??;
+    Some(match (u16::from_le_bytes([machine[0], machine[1]]), header[4]) {
+        (62, _) => "x86_64",
+        (183, _) => "aarch64",
+        (3, _) => "i386",
+        (40, _) => "arm",
+        (243, 2) => "riscv64",
+        (21, 2) => "ppc64",
+        (22, 2) => "s390x",
+        _ => "unknown",
+    })
+}
+
+pub(super) async fn init(guest: &mut Guest) -> Result<Init, Fault> {
+    for path in ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"] {
+        if guest.peek(path, 4).await?.is_some() {
+            return Ok(Init::Systemd);
+        }
+    }
+    Ok(if guest.peek("/sbin/openrc", 4).await?.is_some() { Init::OpenRc } else { Init::Other })
+}
+
+/// Kernels that have both an image and modules, newest first.
+pub(super) async fn kernels(guest: &mut Guest) -> Result<Vec<Kernel>, Fault> {
+    let mut releases = Vec::new();
+    for entry in guest.list("/usr/lib/modules").await?.into_iter().chain(guest.list("/lib/modules").await?) {
+        if entry.kind == Kind::Directory && !releases.contains(&entry.name) {
+            releases.push(entry.name);
+        }
+    }
+    let boot = guest.list("/boot").await?;
+    let mut kernels: Vec<Kernel> = boot
+        .iter()
+        .filter(|entry| matches!(entry.kind, Kind::File | Kind::Symlink))
+        .filter_map(|entry| {
+            let release = ["vmlinuz-", "kernel-", "vmlinux-"]
+                .iter()
+                .find_map(|prefix| entry.name.strip_prefix(prefix))?;
+            releases
+                .contains(&release.to_owned())
+                .then(|| Kernel { release: release.to_owned(), path: format!("/boot/{}", entry.name) })
+        })
+        .collect();
+    // Fedora and others keep the image with the modules, and copy it to /boot when it is installed.
+    for release in releases {
+        let path = format!("/usr/lib/modules/{release}/vmlinuz");
+        if !kernels.iter().any(|kernel| kernel.release == release) && guest.peek(&path, 4).await?.is_some() {
+            kernels.push(Kernel { release, path });
+        }
+    }
+    kernels.sort_by(|a, b| compare_releases(&b.release, &a.release));
+    Ok(kernels)
+}
+
+/// By runs of digits as numbers and the rest as text; what a boot loader's menu would put first is greater.
+fn compare_releases(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while !a.is_empty() && !b.is_empty() {
+        if a[0].is_ascii_digit() && b[0].is_ascii_digit() {
+            let (left, right) = (take_number(&mut a), take_number(&mut b));
+            let order = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
+            if order != Ordering::Equal {
+                return order;
+            }
+        } else {
+            // A `~` sorts before everything, the end included.
+            let weight = |byte: u8| if byte == b'~' { 0 } else { u16::from(byte) + 1 };
+            let order = weight(a[0]).cmp(&weight(b[0]));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (a, b) = (&a[1..], &b[1..]);
+        }
+    }
+    match (a.first(), b.first()) {
+        (Some(b'~'), _) => Ordering::Less,
+        (_, Some(b'~')) => Ordering::Greater,
+        _ => a.len().cmp(&b.len()),
+    }
+}
+
+/// A run of digits without leading zeroes.
+fn take_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    *text = rest;
+    let zeroes = number.iter().take_while(|&&byte| byte == b'0').count();
+    &number[zeroes..]
+}
+
+/// cloud-init's default user.
+pub(super) async fn default_user(guest: &mut Guest) -> Result<Option<DefaultUser>, Fault> {
+    let mut name = None;
+    let mut paths = vec!["/etc/cloud/cloud.cfg".to_owned()];
+    // Later files override earlier ones, in the order of their names.
+    paths.extend(names(guest, "/etc/cloud/cloud.cfg.d", &[".cfg"]).await?);
+    for path in paths {
+        if let Some(found) = text(guest, &path, TEXT).await?.as_deref().and_then(named_user) {
+            name = Some(found);
+        }
+    }
+    let Some(name) = name else { return Ok(None) };
+    let passwd = text(guest, "/etc/passwd", TEXT).await?.unwrap_or_default();
+    let exists = passwd.lines().any(|line| line.split(':').next() == Some(&name));
+    Ok(Some(DefaultUser { name, exists }))
+}
+
+fn named_user(cloud_cfg: &str) -> Option<String> {
+    let config: serde_yaml::Value = serde_yaml::from_str(cloud_cfg).ok()?;
+    let name = config.get("system_info")?.get("default_user")?.get("name")?.as_str()?;
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (!name.is_empty() && name.len() <= 32 && name.bytes().all(sound)).then(|| name.to_owned())
+}
+
+/// Paths of a folder's files with one of these ends.
+async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<String>, Fault> {
+    let entries = guest.list(folder).await?;
+    Ok(entries
+        .into_iter()
+        .filter(|entry| matches!(entry.kind, Kind::File | Kind::Symlink))
+        .filter(|entry| ends.iter().any(|end| entry.name.ends_with(end)))
+        .map(|entry| format!("{folder}/{}", entry.name))
+        .collect())
+}
+
+pub(super) async fn dpkg(guest: &mut Guest) -> Result<(Option<String>, Option<String>), Fault> {
+    let status = text(guest, "/var/lib/dpkg/status", STATUS).await?;
+    let extended = text(guest, "/var/lib/apt/extended_states", STATUS).await?;
+    Ok((status, extended))
+}
+
+pub(super) async fn apt(guest: &mut Guest) -> Result<Apt, Fault> {
+    let mut apt = Apt::default();
+    let mut sources = vec!["/etc/apt/sources.list".to_owned()];
+    sources.extend(names(guest, "/etc/apt/sources.list.d", &[".list", ".sources"]).await?);
+    for path in sources {
+        if let Some(text) = text(guest, &path, TEXT).await? {
+            apt.sources.push((path, text));
+        }
+    }
+    let mut preferences = vec!["/etc/apt/preferences".to_owned()];
+    preferences.extend(names(guest, "/etc/apt/preferences.d", &[""]).await?);
+    for path in preferences {
+        if let Some(text) = text(guest, &path, TEXT).await? {
+            apt.preferences.push((path, text));
+        }
+    }
+    let mut keyrings = vec!["/etc/apt/trusted.gpg".to_owned()];
+    for folder in ["/etc/apt/trusted.gpg.d", "/etc/apt/keyrings"] {
+        keyrings.extend(names(guest, folder, &[".gpg", ".asc", ".pgp"]).await?);
+    }
+    for (_, text) in &apt.sources {
+        for path in signed_by(text) {
+            if !keyrings.contains(&path) {
+                keyrings.push(path);
+            }
+        }
+    }
+    for path in keyrings {
+        if let Some(content) = guest.get(&path, TEXT).await? {
+            apt.keyrings.push(Keyring { path, content });
+        }
+    }
+    Ok(apt)
+}
+
+/// Paths that `Signed-By:` and `[signed-by=]` name.
+fn signed_by(sources: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for line in sources.lines() {
+        let lower = line.to_ascii_lowercase();
+        let value = if lower.starts_with("signed-by:") {
+            &line["signed-by:".len()..]
+        } else if let Some(at) = lower.find("signed-by=") {
+            line[at + "signed-by=".len()..].split([' ', ']']).next().unwrap_or("")
+        } else {
+            continue;
+        };
+        paths.extend(value.split([',', ' ']).filter(|path| path.starts_with('/')).map(str::to_owned));
+    }
+    paths
+}
+
+pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, Fault> {
+    let mut units = Vec::new();
+    for folder in ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"] {
+        for entry in guest.list(folder).await? {
+            let is_unit = [".service", ".socket", ".timer", ".target", ".path", ".mount"]
+                .iter()
+                .any(|end| entry.name.ends_with(end));
+            if is_unit && entry.kind != Kind::Directory {
+                units.push(entry.name);
+            }
+        }
+    }
+    units.sort();
+    units.dedup();
+    Ok(units)
+}
+
+/// Boot loaders: GRUB's image in front of the first partition, and the removable path of UEFI.
+pub(super) async fn firmware(guest: &mut Guest, disk_start: &[u8]) -> Result<Vec<Firmware>, Fault> {
+    let mut firmware = Vec::new();
+    // An MBR with code in it; a protective one alone is empty there.
+    if disk_start.get(..440).is_some_and(|code| code.iter().any(|&byte| byte != 0)) {
+        firmware.push(Firmware::Bios);
+    }
+    for folder in ["/boot/efi/EFI/BOOT", "/boot/efi/EFI/boot", "/efi/EFI/BOOT", "/boot/EFI/BOOT"] {
+        let found =
+            guest.list(folder).await?.iter().any(|entry| entry.name.to_ascii_lowercase().starts_with("boot"));
+        if found {
+            firmware.push(Firmware::Uefi);
+            break;
+        }
+    }
+    Ok(firmware)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn os_release_is_unquoted() {
+        let text = "# about\nPRETTY_NAME=\"Debian \\\"13\\\"\"\nID=debian\nVERSION_ID='13'\nbroken\n";
+        let fields = assignments(text);
+        assert_eq!(fields["PRETTY_NAME"], "Debian \"13\"");
+        assert_eq!((fields["ID"].as_str(), fields["VERSION_ID"].as_str()), ("debian", "13"));
+    }
+
+    #[test]
+    fn the_newest_kernel_comes_first() {
+        let mut releases = vec![
+            "6.12.9+deb13-cloud-amd64",
+            "6.12.48+deb13-cloud-amd64",
+            "6.12.48~rc1+deb13-cloud-amd64",
+            "6.1.0-42-amd64",
+            "6.12.48+deb13.1-cloud-amd64",
+        ];
+        releases.sort_by(|a, b| compare_releases(b, a));
+        assert_eq!(releases.last(), Some(&"6.1.0-42-amd64"));
+        let place = |release| releases.iter().position(|known| *known == release);
+        assert!(place("6.12.48+deb13-cloud-amd64") < place("6.12.9+deb13-cloud-amd64"));
+        assert!(place("6.12.48+deb13-cloud-amd64") < place("6.12.48~rc1+deb13-cloud-amd64"));
+    }
+
+    #[test]
+    fn the_default_user_is_a_sound_name_or_none() {
+        let config = |name: &str| {
+            format!("users:\n - default\nsystem_info:\n  distro: debian\n  default_user:\n    name: {name}\n")
+        };
+        assert_eq!(named_user(&config("debian")), Some("debian".into()));
+        assert_eq!(named_user(&config("'../../etc'")), None);
+        assert_eq!(named_user("system_info: [1]"), None);
+        assert_eq!(named_user("\t{"), None);
+    }
+
+    #[test]
+    fn keyrings_that_sources_name() {
+        let text = "deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] http://x y z\n\
+                    Signed-By: /usr/share/keyrings/b.gpg\nSigned-By:\n -----BEGIN\n";
+        assert_eq!(signed_by(text), ["/usr/share/keyrings/a.gpg", "/usr/share/keyrings/b.gpg"]);
+    }
+
+    #[test]
+    fn architectures_by_elf_header() {
+        let mut header = b"\x7fELF\x02\x01\x01".to_vec();
+        header.resize(64, 0);
+        header[18] = 62;
+        assert_eq!(elf_arch(&header), Some("x86_64"));
+        header[18] = 183;
+        assert_eq!(elf_arch(&header), Some("aarch64"));
+        assert_eq!(elf_arch(b"#!/bin/sh"), None);
+    }
+}

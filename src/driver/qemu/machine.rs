@@ -1,0 +1,623 @@
+//! [`Machine`] on QEMU: the stages and the ways between them.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use imgfile_agent::protocol::frame::CHUNK;
+use imgfile_agent::protocol::message::{Answer, Command, Ended, Place, Request};
+
+use super::super::inspect::{Facts, Init, RootFs};
+use super::super::{
+    BootOptions, Exec, ExecEnd, Fault, Machine, MachineSpec, MountOptions, Network, Op, Output, Program,
+    RootSource, Sink, Stage, Start, Stream,
+};
+use super::guest::{Guest, odd, tail};
+use super::kernel::Modules;
+use super::layout::{self, Layout};
+use super::start::{self, Host, RunningKernel};
+use super::superblock::Content;
+use super::table::{self, Growth};
+use super::{image_kernel, look, masks};
+
+/// What the agent gets beyond a command's own time limit, to kill and report.
+const GRACE: Duration = Duration::from_secs(90);
+/// QEMU's user-mode network: our address, and the resolver it offers.
+const ADDRESS: ([u8; 4], u8, [u8; 4]) = ([10, 0, 2, 15], 24, [10, 0, 2, 2]);
+const RESOLVER: &str = "nameserver 10.0.2.3\n";
+
+/// One mounted file system of the image, to be mounted again after a boot.
+#[derive(Debug, Clone)]
+struct Mounted {
+    device: String,
+    fs_type: String,
+    target: String,
+    options: String,
+}
+
+/// A machine of the QEMU driver.
+#[derive(Debug)]
+pub(super) struct QemuMachine {
+    host: Arc<Host>,
+    spec: MachineSpec,
+    /// None only between the end of one process and the start of the next.
+    guest: Option<Guest>,
+    kernel: RunningKernel,
+    stage: Stage,
+    mounted: Vec<Mounted>,
+    /// Whether this process has already been through a boot of the image's init.
+    was_booted: bool,
+}
+
+impl QemuMachine {
+    /// A machine that has just come up.
+    pub(super) const fn new(
+        host: Arc<Host>,
+        spec: MachineSpec,
+        guest: Guest,
+        kernel: RunningKernel,
+        stage: Stage,
+    ) -> Self {
+        Self { host, spec, guest: Some(guest), kernel, stage, mounted: Vec::new(), was_booted: false }
+    }
+
+    fn guest(&mut self) -> Result<&mut Guest, Fault> {
+        self.guest.as_mut().ok_or_else(|| Fault::Protocol { detail: "the machine is not running".into() })
+    }
+
+    fn expect(&self, stages: &[Stage], doing: &str) -> Result<(), Fault> {
+        if stages.contains(&self.stage) {
+            return Ok(());
+        }
+        let reason = format!("the machine is not in the right stage ({:?})", self.stage);
+        Err(Fault::Refused { doing: doing.to_owned(), reason })
+    }
+
+    /// Loads a module with all it needs, if the running kernel has it not built in.
+    async fn need(&mut self, name: &str) -> Result<(), Fault> {
+        let missing = || Fault::Unsupported { what: format!("the kernel has no driver `{name}`") };
+        let modules: Modules = self.kernel.modules(&self.host).clone();
+        let order: Vec<(String, String)> = modules
+            .order(name)
+            .ok_or_else(missing)?
+            .into_iter()
+            .map(|(name, path)| (name.to_owned(), path.to_owned()))
+            .collect();
+        for (name, path) in order {
+            if self.guest()?.loaded.contains(&name) {
+                continue;
+            }
+            let content = match &self.kernel {
+                RunningKernel::Build => self.host.kernel.module(&path).map_err(|source| Fault::Host {
+                    doing: format!("read the build kernel's module {name}"),
+                    source,
+                })?,
+                RunningKernel::Image(image) => {
+                    let (release, guest) = (image.release.clone(), self.guest()?);
+                    image_kernel::module(guest, &release, &path).await?
+                }
+            };
+            let doing = format!("load the driver `{name}`");
+            self.guest()?.send(&doing, Request::LoadModule { name: name.clone() }, content).await?;
+            self.guest()?.loaded.insert(name);
+        }
+        Ok(())
+    }
+
+    async fn need_fs(&mut self, fs_type: &str) -> Result<(), Fault> {
+        match fs_type {
+            // btrfs asks for its checksums by name, and there is no modprobe to answer.
+            "btrfs" => {
+                for name in
+                    ["crc32c_generic", "crc32c_intel", "xxhash_generic", "blake2b_generic", "sha256_generic"]
+                {
+                    if self.kernel.modules(&self.host).order(name).is_some() {
+                        self.need(name).await?;
+                    }
+                }
+            }
+            "vfat" => {
+                for name in ["nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8"] {
+                    if self.kernel.modules(&self.host).order(name).is_some() {
+                        self.need(name).await?;
+                    }
+                }
+            }
+            "tmpfs" => return Ok(()),
+            _ => {}
+        }
+        self.need(fs_type).await
+    }
+
+    async fn mount_fs(&mut self, mounted: &Mounted, read_only: bool) -> Result<(), Fault> {
+        self.need_fs(&mounted.fs_type).await?;
+        let Mounted { device, fs_type, target, options } = mounted.clone();
+        let doing = format!("mount {device} at {target}");
+        self.guest()?.ask(&doing, Request::Mount { device, fs_type, target, options, read_only }).await?;
+        self.mounted.push(mounted.clone());
+        Ok(())
+    }
+
+    async fn unmount_fs(&mut self) -> Result<(), Fault> {
+        while let Some(last) = self.mounted.last().cloned() {
+            let target = last.target;
+            self.guest()?.ask(&format!("unmount {target}"), Request::Unmount { target }).await?;
+            self.mounted.pop();
+        }
+        Ok(())
+    }
+
+    /// Finds and mounts the root, and what belongs to it.
+    async fn mount_system(
+        &mut self,
+        source: &RootSource,
+        read_only: bool,
+        untouched: bool,
+    ) -> Result<(), Fault> {
+        let mount = |device: &str, fs_type: &str, options: String| Mounted {
+            device: device.to_owned(),
+            fs_type: fs_type.to_owned(),
+            target: "/".to_owned(),
+            options,
+        };
+        let layout = match source {
+            RootSource::Memory { size_mib } => {
+                return self
+                    .mount_fs(&mount("tmpfs", "tmpfs", format!("size={size_mib}m,mode=755")), false)
+                    .await;
+            }
+            RootSource::Find | RootSource::Device(_) => {
+                self.need("virtio_blk").await?;
+                Layout::look(self.guest()?).await?
+            }
+        };
+        if let RootSource::Device(name) = source {
+            let volume = layout.volumes.iter().find(|volume| volume.name == *name);
+            let fs_type = match volume.map(|volume| &volume.superblock.content) {
+                Some(Content::Fs(fs_type)) => *fs_type,
+                Some(Content::Layer(layer)) => {
+                    return Err(Fault::Unsupported {
+                        what: format!("{name} is {layer}, which is not supported"),
+                    });
+                }
+                _ => return Err(Fault::Unsupported { what: format!("{name} holds no known file system") }),
+            };
+            return self.mount_fs(&mount(name, fs_type, String::new()), read_only).await;
+        }
+        let found = 'found: {
+            for (volume, fs_type) in layout.candidates() {
+                let subvolumes: &[&str] =
+                    if fs_type == "btrfs" { &["", "subvol=root", "subvol=@"] } else { &[""] };
+                for subvolume in subvolumes {
+                    let quiet = if untouched { no_replay(fs_type) } else { "" };
+                    let options: Vec<&str> =
+                        [*subvolume, quiet].into_iter().filter(|part| !part.is_empty()).collect();
+                    if self
+                        .mount_fs(&mount(&volume.name, fs_type, options.join(",")), read_only)
+                        .await
+                        .is_err()
+                    {
+                        // Broken, or a subvolume that is not there: the next may be the root.
+                        if self.guest()?.is_over() {
+                            return Err(Fault::Protocol { detail: "the machine ended".into() });
+                        }
+                        continue;
+                    }
+                    if look::os_release(self.guest()?).await?.is_some() {
+                        break 'found true;
+                    }
+                    self.unmount_fs().await?;
+                }
+            }
+            false
+        };
+        if !found {
+            return Err(layout.no_root());
+        }
+        let text = look::text(self.guest()?, "/etc/fstab", 1024 * 1024).await?.unwrap_or_default();
+        for entry in layout::fstab(&text) {
+            let Some(volume) = layout.find(&entry.spec) else { continue };
+            let Content::Fs(fs_type) = volume.superblock.content else { continue };
+            let mut options = vec![layout::subvolume(&entry.options)];
+            if untouched {
+                options.push(no_replay(fs_type));
+            }
+            options.retain(|part| !part.is_empty());
+            let mounted = Mounted {
+                device: volume.name.clone(),
+                fs_type: fs_type.to_owned(),
+                target: entry.target.clone(),
+                options: options.join(","),
+            };
+            self.mount_fs(&mounted, read_only).await?;
+        }
+        Ok(())
+    }
+
+    async fn enter(&mut self) -> Result<(), Fault> {
+        let payload = if self.spec.payload.is_empty() {
+            None
+        } else {
+            self.need("virtio_blk").await?;
+            self.need("isofs").await?;
+            Some(start::payload_device(&self.spec))
+        };
+        let resolver = self.network().await?;
+        self.guest()?.ask("set up the chroot", Request::Enter { payload, resolver }).await?;
+        self.stage = Stage::Mounted;
+        Ok(())
+    }
+
+    /// Brings the card up; answers what to resolve names with.
+    async fn network(&mut self) -> Result<Option<String>, Fault> {
+        if self.spec.network == Network::None {
+            return Ok(None);
+        }
+        self.need("virtio_net").await?;
+        let (address, prefix, gateway) = ADDRESS;
+        self.guest()?.ask("bring up the network", Request::Network { address, prefix, gateway }).await?;
+        Ok(Some(RESOLVER.to_owned()))
+    }
+
+    async fn do_mount(&mut self, options: MountOptions) -> Result<(), Fault> {
+        self.expect(&[Stage::Offline], "mount the image")?;
+        self.mount_system(&options.root, options.read_only, false).await?;
+        self.enter().await
+    }
+
+    async fn do_unmount(&mut self) -> Result<(), Fault> {
+        self.expect(&[Stage::Mounted], "unmount the image")?;
+        self.guest()?.ask("leave the chroot", Request::Leave).await?;
+        self.unmount_fs().await?;
+        self.stage = Stage::Offline;
+        Ok(())
+    }
+
+    async fn do_inspect(&mut self) -> Result<Facts, Fault> {
+        self.expect(&[Stage::Offline], "look into the disk")?;
+        self.mount_system(&RootSource::Find, true, true).await?;
+        let root = self.mounted[0].clone();
+        let layout = Layout::look(self.guest()?).await?;
+        let guest = self.guest()?;
+        let Answer::Space { size, free } =
+            guest.ask("measure it", Request::StatFs { target: "/".into() }).await?
+        else {
+            return Err(odd());
+        };
+        let (dpkg_status, apt_extended_states) = look::dpkg(guest).await?;
+        let facts = Facts {
+            os_release: look::os_release(guest).await?.unwrap_or_default(),
+            arch: look::arch(guest).await?,
+            root: RootFs {
+                last_partition: layout.volumes.iter().all(|volume| {
+                    volume.start
+                        <= layout
+                            .volumes
+                            .iter()
+                            .find(|own| own.name == root.device)
+                            .map_or(0, |own| own.start)
+                }),
+                device: root.device,
+                fs_type: root.fs_type,
+                size,
+                free,
+            },
+            kernels: look::kernels(guest).await?,
+            init: look::init(guest).await?,
+            default_user: look::default_user(guest).await?,
+            dpkg_status,
+            apt_extended_states,
+            apt: look::apt(guest).await?,
+            units: look::units(guest).await?,
+            firmware: look::firmware(guest, &layout.table).await?,
+        };
+        self.unmount_fs().await?;
+        Ok(facts)
+    }
+
+    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, Fault> {
+        self.expect(&[Stage::Mounted, Stage::Booted], "run a command")?;
+        let (argv, script, text) = match command.program {
+            Program::Argv(argv) => (argv, None, None),
+            Program::Script { name, content } => (Vec::new(), Some(file_name(&name)), Some(content)),
+        };
+        let doing = match (&script, argv.first()) {
+            (Some(name), _) => format!("run the script {name}"),
+            (None, Some(program)) => format!("run {program}"),
+            (None, None) => "run nothing".to_owned(),
+        };
+        let request = Request::Exec {
+            command: Command {
+                argv,
+                script,
+                env: command.env,
+                cwd: command.cwd.unwrap_or_else(|| "/".into()),
+                user: command.user.unwrap_or_else(|| "root".into()),
+                timeout_ms: u64::try_from(command.timeout.as_millis()).unwrap_or(u64::MAX),
+            },
+        };
+        let mut take = |error: bool, bytes: Vec<u8>| {
+            sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
+        };
+        match self.guest()?.run(&doing, request, text, command.timeout + GRACE, &mut take).await? {
+            Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(code)),
+            Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(signal)),
+            Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
+            _ => Err(odd()),
+        }
+    }
+
+    async fn do_put(&mut self, mut tar: Box<dyn Read + Send>) -> Result<(), Fault> {
+        self.expect(&[Stage::Mounted, Stage::Booted], "write files")?;
+        let (sender, upload) = tokio::sync::mpsc::channel(4);
+        // Reading is blocking work; the channel makes it wait for the guest.
+        let reading = tokio::task::spawn_blocking(move || {
+            loop {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                let result = tar.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+                let last = chunk.is_empty() || result.is_err();
+                let chunk = result.map(|_| chunk);
+                if matches!(&chunk, Ok(chunk) if chunk.is_empty())
+                    || sender.blocking_send(chunk).is_err()
+                    || last
+                {
+                    return;
+                }
+            }
+        });
+        let result = self.guest()?.upload("write files", Request::Put, upload).await;
+        // Its channel is closed by now, so it has ended or is about to.
+        let _ = reading.await;
+        result.map(|_| ())
+    }
+
+    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+        self.expect(&[Stage::Mounted, Stage::Booted], "read a file")?;
+        let request = Request::Get { path: path.to_owned(), limit, truncate: false };
+        self.guest()?.download(&format!("read {path}"), request, limit).await
+    }
+
+    async fn do_grow(&mut self) -> Result<u64, Fault> {
+        self.expect(&[Stage::Mounted], "grow the root file system")?;
+        let root = self.mounted[0].device.clone();
+        let layout = Layout::look(self.guest()?).await?;
+        let volume = layout.volumes.iter().find(|volume| volume.name == root).ok_or_else(|| {
+            Fault::Unsupported { what: "the root is on no partition of the first disk".into() }
+        })?;
+        if let Some(number) = volume.number {
+            match table::grow(&layout.table, number, layout.disk.size) {
+                Growth::Nothing => {}
+                Growth::NotLast => {
+                    let what = format!("the root partition {root} cannot grow: another one lies behind it");
+                    return Err(Fault::Unsupported { what });
+                }
+                Growth::Unknown(what) => {
+                    return Err(Fault::Unsupported { what: format!("the disk has {what}") });
+                }
+                Growth::To { len, writes } => {
+                    let device = layout.disk.name.clone();
+                    for table::Write { offset, bytes } in writes {
+                        let request = Request::WriteDevice { device: device.clone(), offset };
+                        self.guest()?.send("write the partition table", request, bytes).await?;
+                    }
+                    let request = Request::ResizePartition { device, number, start: volume.start, len };
+                    self.guest()?.ask("grow the root partition", request).await?;
+                }
+            }
+        }
+        let request = Request::GrowFs { target: "/".into(), device: root };
+        match self.guest()?.ask("grow the root file system", request).await? {
+            Answer::Number { value } => Ok(value),
+            _ => Err(odd()),
+        }
+    }
+
+    async fn do_boot(&mut self, options: BootOptions) -> Result<(), Fault> {
+        self.expect(&[Stage::Offline, Stage::Mounted], "boot the image")?;
+        let deadline = Instant::now() + options.timeout;
+        match self.stage {
+            Stage::Offline => self.mount_system(&RootSource::Find, false, false).await?,
+            _ => {
+                self.guest()?.ask("leave the chroot", Request::Leave).await?;
+                self.stage = Stage::Offline;
+            }
+        }
+        if look::init(self.guest()?).await? != Init::Systemd {
+            let what = "the image's init is not systemd, so its scripts can only run with `offline = true`";
+            return Err(Fault::Unsupported { what: what.into() });
+        }
+        let image = image_kernel::newest(self.guest()?).await?;
+        let same = match &self.kernel {
+            RunningKernel::Build => image.digest == self.host.kernel.digest(),
+            RunningKernel::Image(running) => image.digest == running.digest,
+        };
+        // A kernel that has already run this system is not fresh: a reboot is a reboot.
+        if !same || self.was_booted {
+            let root = self.mounted[0].clone();
+            let others = self.mounted[1..].to_vec();
+            let initramfs = if same {
+                Vec::new()
+            } else {
+                image_kernel::modules(self.guest()?, &image, &root.fs_type).await?
+            };
+            let kernel = match (same, &self.kernel) {
+                (true, kernel) => kernel.clone(),
+                (false, _) => RunningKernel::Image(Arc::new(image.keep(&self.spec.run_dir, initramfs)?)),
+            };
+            self.unmount_fs().await?;
+            self.restart(kernel).await?;
+            self.mount_fs(&root, false).await?;
+            for other in &others {
+                self.mount_fs(other, false).await?;
+            }
+        }
+        let resolver = self.network().await?;
+        let guest = self.guest()?;
+        let epoch = guest.next_epoch();
+        let masks = masks::UNITS.iter().map(|&unit| unit.to_owned()).chain(options.mask).collect();
+        let init = "/sbin/init".to_owned();
+        let request = Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks };
+        let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
+        if place != Place::Booted {
+            return Err(odd());
+        }
+        self.stage = Stage::Booted;
+        self.was_booted = true;
+        self.settle(deadline).await
+    }
+
+    /// Waits until the booted system has no more jobs to do.
+    pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), Fault> {
+        let waiting =
+            Exec { timeout: rest(deadline), ..Exec::argv(["systemctl", "is-system-running", "--wait"]) };
+        // `degraded` is up to whoever looks at the units: the system is there.
+        if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
+            return Ok(());
+        }
+        let mut jobs = Vec::new();
+        let listing = Exec::argv(["systemctl", "list-jobs", "--no-pager", "--no-legend"]);
+        self.do_exec(listing, &mut |output| jobs.extend(output.bytes)).await?;
+        let jobs = String::from_utf8_lossy(&jobs);
+        let units: Vec<&str> =
+            jobs.lines().filter_map(|line| line.split_ascii_whitespace().nth(1)).take(5).collect();
+        let doing = format!("finish starting (still starting: {})", units.join(", "));
+        Err(Fault::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
+    }
+
+    /// Ends the process and starts another with the same disks.
+    async fn restart(&mut self, kernel: RunningKernel) -> Result<(), Fault> {
+        if let Some(guest) = self.guest.take() {
+            guest.power_off().await?;
+        }
+        let mut guest = start::kernel(&self.host, &self.spec, &kernel).await?;
+        if let RunningKernel::Image(kept) = &kernel {
+            guest.loaded.extend(kept.early.iter().map(|(name, _)| name.clone()));
+        }
+        self.guest = Some(guest);
+        self.kernel = kernel;
+        self.was_booted = false;
+        self.need("virtio_blk").await
+    }
+
+    async fn do_offline(&mut self) -> Result<(), Fault> {
+        self.expect(&[Stage::Booted], "shut the image down")?;
+        let limit = self.spec.limits.operation;
+        let guest = self.guest()?;
+        let epoch = guest.next_epoch();
+        if guest.hand_over("shut down", Request::Shutdown, epoch, limit).await? != Place::AfterShutdown {
+            return Err(odd());
+        }
+        // The root is where it was; what else belongs to it was unmounted by the shutdown.
+        let others = self.mounted.split_off(1);
+        for other in &others {
+            self.mount_fs(other, false).await?;
+        }
+        self.enter().await
+    }
+
+    async fn do_trim(&mut self) -> Result<u64, Fault> {
+        self.expect(&[Stage::Mounted], "trim the disk")?;
+        match self.guest()?.ask("trim the disk", Request::Trim).await? {
+            Answer::Number { value } => Ok(value),
+            _ => Err(odd()),
+        }
+    }
+
+    async fn do_power_off(mut self: Box<Self>) -> Result<(), Fault> {
+        if self.stage == Stage::Booted {
+            // What its boot loader started runs on a disk that is thrown away.
+            if matches!(self.spec.start, Start::Firmware(_)) {
+                return Ok(());
+            }
+            self.do_offline().await?;
+        }
+        match self.guest.take() {
+            Some(guest) => guest.power_off().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Lays files into the image without any chroot around it.
+    pub(super) async fn plant(&mut self, tar: Vec<u8>) -> Result<(), Fault> {
+        self.mount_system(&RootSource::Find, false, false).await?;
+        self.guest()?.send("write files", Request::Put, tar).await.map(|_| ())
+    }
+}
+
+/// Mount options that leave a journal alone.
+fn no_replay(fs_type: &str) -> &'static str {
+    match fs_type {
+        "ext4" => "noload",
+        "xfs" => "norecovery",
+        "btrfs" => "rescue=nologreplay",
+        _ => "",
+    }
+}
+
+fn rest(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
+}
+
+/// A script's name as a file name.
+fn file_name(name: &str) -> String {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let sound = |char: char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '_' };
+    let name: String = name.chars().take(64).map(sound).collect();
+    if name.trim_matches('.').is_empty() { "script".to_owned() } else { name }
+}
+
+impl Machine for QemuMachine {
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn inspect(&mut self) -> Op<'_, Facts> {
+        self.do_inspect().boxed()
+    }
+
+    fn mount(&mut self, options: MountOptions) -> Op<'_, ()> {
+        self.do_mount(options).boxed()
+    }
+
+    fn unmount(&mut self) -> Op<'_, ()> {
+        self.do_unmount().boxed()
+    }
+
+    fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd> {
+        self.do_exec(command, sink).boxed()
+    }
+
+    fn put(&mut self, tar: Box<dyn Read + Send>) -> Op<'_, ()> {
+        self.do_put(tar).boxed()
+    }
+
+    fn get<'a>(&'a mut self, path: &'a str, limit: u64) -> Op<'a, Vec<u8>> {
+        self.do_get(path, limit).boxed()
+    }
+
+    fn grow_root(&mut self) -> Op<'_, u64> {
+        self.do_grow().boxed()
+    }
+
+    fn boot(&mut self, options: BootOptions) -> Op<'_, ()> {
+        self.do_boot(options).boxed()
+    }
+
+    fn offline(&mut self) -> Op<'_, ()> {
+        self.do_offline().boxed()
+    }
+
+    fn trim(&mut self) -> Op<'_, u64> {
+        self.do_trim().boxed()
+    }
+
+    fn power_off(self: Box<Self>) -> Op<'static, ()> {
+        self.do_power_off().boxed()
+    }
+
+    fn console_tail(&self) -> String {
+        tail(Path::new(&start::console(&self.spec)))
+    }
+}

@@ -1,0 +1,53 @@
+//! Units that a build's boot does without.
+
+/// Each either waits for what is not there, speaks to a terminal that nobody sits at, changes the
+/// image by itself, or works in the background while a script runs.
+pub(super) const UNITS: &[&str] = &[
+    // Waiting for a network that is already configured.
+    "systemd-networkd-wait-online.service",
+    "NetworkManager-wait-online.service",
+    "ifupdown-wait-online.service",
+    // First-boot work that belongs to instances, not to the image.
+    "cloud-init.target",
+    "cloud-init.service",
+    "cloud-init-local.service",
+    "cloud-init-main.service",
+    "cloud-init-network.service",
+    "cloud-config.service",
+    "cloud-final.service",
+    "systemd-firstboot.service",
+    // Traces on the disk that the next real boot makes anew anyway.
+    "systemd-random-seed.service",
+    "systemd-journal-flush.service",
+    "systemd-machine-id-commit.service",
+    "systemd-update-done.service",
+    // Rebuilding caches because a clock moved: slow, and packages do it themselves.
+    "ldconfig.service",
+    "systemd-hwdb-update.service",
+    "systemd-journal-catalog-update.service",
+    // Terminals and remote access; they also make the shutdown wait.
+    "getty.target",
+    "getty@tty1.service",
+    "serial-getty@ttyS0.service",
+    "console-getty.service",
+    "ssh.service",
+    "ssh.socket",
+    "sshd.service",
+    // Background upkeep that would hold package locks or waste emulated time.
+    "apt-daily.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.service",
+    "apt-daily-upgrade.timer",
+    "unattended-upgrades.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "logrotate.timer",
+    "man-db.timer",
+    "motd-news.timer",
+    "dnf-makecache.timer",
+    // Has /run/initramfs of its own, which is where the way back is.
+    "dracut-shutdown.service",
+    "plymouth-start.service",
+];

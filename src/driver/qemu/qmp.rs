@@ -1,0 +1,99 @@
+//! A small client of QEMU's machine protocol: it listens for the few events that matter.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What QEMU said of its machine so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Observed {
+    /// The reason of a SHUTDOWN event, such as `guest-shutdown` or `guest-reset`.
+    pub(super) shutdown: Option<String>,
+    /// A disk write failed for want of space on the host; the machine stands still.
+    pub(super) disk_full: bool,
+    /// A disk access failed otherwise.
+    pub(super) disk_error: Option<String>,
+    /// The connection is closed: QEMU is gone.
+    pub(super) closed: bool,
+}
+
+impl Observed {
+    /// Whether nothing more is to be expected of the machine.
+    pub(super) const fn is_end(&self) -> bool {
+        self.shutdown.is_some() || self.disk_full || self.disk_error.is_some() || self.closed
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Qmp {
+    /// Closing it would end the session, events included.
+    _writer: OwnedWriteHalf,
+    observed: watch::Receiver<Observed>,
+    reader: JoinHandle<()>,
+}
+
+impl Qmp {
+    /// Starts listening; events come once the capabilities are agreed on.
+    pub(super) async fn connect(stream: UnixStream) -> std::io::Result<Self> {
+        let (half, mut writer) = stream.into_split();
+        let (observe, observed) = watch::channel(Observed::default());
+        let reader = tokio::spawn(async move {
+            let mut lines = BufReader::new(half).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+                if let Some(event) = message["event"].as_str() {
+                    observe.send_modify(|observed| note(observed, event, &message["data"]));
+                }
+            }
+            observe.send_modify(|observed| observed.closed = true);
+        });
+        writer.write_all(b"{\"execute\":\"qmp_capabilities\"}\n").await?;
+        Ok(Self { _writer: writer, observed, reader })
+    }
+
+    pub(super) fn observed(&self) -> watch::Receiver<Observed> {
+        self.observed.clone()
+    }
+}
+
+impl Drop for Qmp {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+fn note(observed: &mut Observed, event: &str, data: &Value) {
+    match event {
+        "SHUTDOWN" => observed.shutdown = Some(data["reason"].as_str().unwrap_or("unknown").to_owned()),
+        "BLOCK_IO_ERROR" if data["nospace"] == json!(true) => observed.disk_full = true,
+        // With `report` the guest hears of it and copes or fails; only a stop ends the machine.
+        "BLOCK_IO_ERROR" if data["action"] == json!("stop") => {
+            observed.disk_error = Some(data["reason"].as_str().unwrap_or("unknown").to_owned());
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_events_that_end_a_machine() {
+        let seen = |event: &str, data: Value| {
+            let mut observed = Observed::default();
+            note(&mut observed, event, &data);
+            observed
+        };
+        assert_eq!(
+            seen("SHUTDOWN", json!({"reason": "guest-reset"})).shutdown.as_deref(),
+            Some("guest-reset")
+        );
+        assert!(seen("BLOCK_IO_ERROR", json!({"nospace": true, "action": "stop"})).disk_full);
+        assert!(!seen("BLOCK_IO_ERROR", json!({"nospace": false, "action": "report"})).is_end());
+        assert!(!seen("RTC_CHANGE", json!({})).is_end());
+    }
+}

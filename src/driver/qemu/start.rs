@@ -1,0 +1,228 @@
+//! From a [`MachineSpec`] to a running QEMU with an agent that has said hello.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+
+use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Fault, Firmware, MachineSpec, Network};
+use super::command::{Boot, CommandLine, UefiFiles};
+use super::guest::{Files, Guest};
+use super::image_kernel::Kept;
+use super::kernel::{BuildKernel, Modules};
+use super::line::Line;
+use super::process::Process;
+use super::qmp::Qmp;
+use super::{AGENT, initramfs, iso};
+use imgfile_agent::protocol::EPOCH_PARAMETER;
+
+/// What of the host every machine of a driver shares.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) qemu: PathBuf,
+    pub(super) qemu_img: PathBuf,
+    pub(super) accelerator: Accelerator,
+    pub(super) kernel: BuildKernel,
+}
+
+/// The kernel that a machine runs under.
+#[derive(Debug, Clone)]
+pub(super) enum RunningKernel {
+    Build,
+    Image(Arc<Kept>),
+}
+
+impl RunningKernel {
+    pub(super) fn modules<'a>(&'a self, host: &'a Host) -> &'a Modules {
+        match self {
+            Self::Build => host.kernel.modules(),
+            Self::Image(kept) => &kept.modules,
+        }
+    }
+}
+
+/// What every kernel of ours is told. `panic=-1` and QEMU's `-no-reboot` make a panic an end;
+/// without mitigations and zeroing, an emulated machine is quicker and no less safe.
+const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off init_on_alloc=0 \
+    tsc=reliable no_timer_check net.ifnames=0 enforcing=0 rw \
+    systemd.tty.term.ttyS0=dumb systemd.tty.rows.ttyS0=24 systemd.tty.columns.ttyS0=80 \
+    systemd.show_status=error plymouth.enable=0";
+
+/// Where a machine's console goes.
+pub(super) fn console(spec: &MachineSpec) -> PathBuf {
+    spec.run_dir.join("console.log")
+}
+
+/// The payload's name in the guest: the disk after the last of the machine's own.
+pub(super) fn payload_device(spec: &MachineSpec) -> String {
+    let letter = char::from(b'a' + u8::try_from(spec.disks.len()).unwrap_or(0).min(25));
+    format!("vd{letter}")
+}
+
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Fault {
+    let doing = doing.into();
+    move |source| match source.raw_os_error() {
+        Some(nix::libc::ENOSPC) => Fault::HostFull,
+        _ => Fault::Host { doing, source },
+    }
+}
+
+/// Starts QEMU with a kernel and the agent's initramfs.
+pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKernel) -> Result<Guest, Fault> {
+    let (image, early): (PathBuf, &[(String, Vec<u8>)]) = match kernel {
+        RunningKernel::Build => (host.kernel.image(), &[]),
+        RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
+    };
+    let initramfs = spec.run_dir.join("initramfs");
+    fs::write(&initramfs, initramfs::write(AGENT, early)).map_err(failed("write the initramfs"))?;
+    let epoch = 1;
+    let arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={epoch}");
+    let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
+    let mut guest = launch(host, spec, boot).await?;
+    guest.hello("start", epoch, spec.limits.start).await?;
+    Ok(guest)
+}
+
+/// Starts QEMU from its first disk; `epoch` is the planted agent's.
+pub(super) async fn firmware(
+    host: &Host,
+    spec: &MachineSpec,
+    firmware: Firmware,
+    epoch: u32,
+) -> Result<Guest, Fault> {
+    let uefi = match firmware {
+        Firmware::Bios => None,
+        Firmware::Uefi => Some(uefi(&spec.run_dir)?),
+    };
+    let mut guest = launch(host, spec, Boot::Firmware { firmware, uefi: uefi.as_ref() }).await?;
+    guest.hello("boot from its own disk", epoch, spec.limits.start).await?;
+    Ok(guest)
+}
+
+/// Where distributions put OVMF: code and a template of its variables.
+const OVMF: &[(&str, &str)] = &[
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+];
+
+fn uefi(run_dir: &Path) -> Result<UefiFiles, Fault> {
+    let (code, template) = OVMF
+        .iter()
+        .find(|(code, template)| Path::new(code).is_file() && Path::new(template).is_file())
+        .ok_or_else(|| Fault::HostLacks {
+            what: "the UEFI firmware OVMF".into(),
+            install: "install it, on Debian and Ubuntu with `sudo apt-get install ovmf`".into(),
+        })?;
+    let variables = run_dir.join("uefi-variables.fd");
+    // Read and written, not copied: the template is read-only for everyone.
+    fs::read(template)
+        .and_then(|content| fs::write(&variables, content))
+        .map_err(failed("copy OVMF's variables"))?;
+    Ok(UefiFiles { code: PathBuf::from(code), variables })
+}
+
+/// A pair of connected sockets: one for QEMU to inherit, one for us.
+fn pair() -> io::Result<(OwnedFd, UnixStream)> {
+    let (theirs, ours) = StdStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((theirs.into(), UnixStream::from_std(ours)?))
+}
+
+async fn launch(host: &Host, spec: &MachineSpec, boot: Boot<'_>) -> Result<Guest, Fault> {
+    let mut disks = Vec::new();
+    for (index, disk) in spec.disks.iter().enumerate() {
+        disks.push(if disk.access == DiskAccess::Discard {
+            discarded(host, spec, index, disk).await?
+        } else {
+            disk.clone()
+        });
+    }
+    let payload = if spec.payload.is_empty() { None } else { Some(payload(spec).await?) };
+    // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
+    let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
+    let (agent, our_agent) = pair().map_err(failed("make a socket"))?;
+    let files = Files { console: console(spec), stderr: spec.run_dir.join("qemu.log") };
+    let line = CommandLine {
+        program: &host.qemu,
+        accelerator: host.accelerator,
+        cpus: spec.cpus,
+        memory_mib: spec.memory_mib,
+        boot,
+        disks: &disks,
+        payload: payload.as_deref(),
+        network: spec.network,
+        console: &files.console,
+        monitor: &monitor,
+        agent: &agent,
+    };
+    let mut command = line.command();
+    let stderr = fs::File::create(&files.stderr).map_err(failed("write QEMU's log"))?;
+    command.stderr(Stdio::from(stderr));
+    let start = format!("start {}", host.qemu.display());
+    let process = Process::spawn(command, vec![monitor, agent]).map_err(failed(start.clone()))?;
+    let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
+    Ok(Guest::new(Line::new(our_agent), qmp, process, files, spec.limits.operation))
+}
+
+/// An overlay that takes the writes; made once for a machine, whatever number of processes it has.
+async fn discarded(host: &Host, spec: &MachineSpec, index: usize, disk: &Disk) -> Result<Disk, Fault> {
+    let path = spec.run_dir.join(format!("discarded-{index}.qcow2"));
+    if !path.exists() {
+        overlay(&host.qemu_img, disk, &path).await?;
+    }
+    Ok(Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Write })
+}
+
+async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), Fault> {
+    let doing = format!("make an overlay of {}", disk.path.display());
+    let backing = fs::canonicalize(&disk.path).map_err(failed(doing.clone()))?;
+    let format = match disk.format {
+        DiskFormat::Qcow2 => "qcow2",
+        DiskFormat::Raw => "raw",
+    };
+    let output = tokio::process::Command::new(qemu_img)
+        .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
+        .arg(&backing)
+        .arg(to)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(failed(format!("start {}", qemu_img.display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Fault::Host { doing, source: io::Error::other(reason) })
+}
+
+async fn payload(spec: &MachineSpec) -> Result<PathBuf, Fault> {
+    let path = spec.run_dir.join("payload.iso");
+    if path.exists() {
+        return Ok(path);
+    }
+    let (files, to) = (spec.payload.clone(), path.clone());
+    let written = tokio::task::spawn_blocking(move || iso::write(&files, &to)).await;
+    written.map_err(io::Error::other).and_then(|result| result).map_err(failed("write the payload disk"))?;
+    Ok(path)
+}
+
+/// A small machine without disks or network: does a guest come up at all under `accelerator`?
+pub(super) fn bare(run_dir: &Path, limits: super::super::Limits) -> MachineSpec {
+    MachineSpec {
+        cpus: 1,
+        memory_mib: 256,
+        start: super::super::Start::Offline,
+        disks: Vec::new(),
+        payload: Vec::new(),
+        network: Network::None,
+        run_dir: run_dir.to_owned(),
+        limits,
+    }
+}
