@@ -43,6 +43,36 @@ pub fn trim(targets: &[PathBuf]) -> Result<Answer> {
     Ok(Answer::Number { value: trimmed })
 }
 
+/// Freezes what can be; the rest (vfat) is synchronised and left alone by all.
+pub fn freeze(targets: &[PathBuf]) -> Result<Answer> {
+    nix::unistd::sync();
+    for target in targets {
+        if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
+            && trouble.errno != nix::errno::Errno::EOPNOTSUPP as i32
+        {
+            let _ = thaw(targets);
+            return Err(trouble);
+        }
+    }
+    Ok(Answer::Nothing)
+}
+
+/// Thaws what is frozen.
+pub fn thaw(targets: &[PathBuf]) -> Result<Answer> {
+    for target in targets {
+        // One that was not frozen says EINVAL, which is what is wanted.
+        let _ = change(target, request_code_readwrite!(b'X', 120, size_of::<i32>()));
+    }
+    Ok(Answer::Nothing)
+}
+
+fn change(target: &Path, request: u64) -> Result<()> {
+    let folder = File::open(target).at(target.display())?;
+    let mut unused = 0i32;
+    // SAFETY: FIFREEZE and FITHAW take an int that they do not look at.
+    unsafe { device::ioctl(&folder, request, &mut unused) }.at(target.display())
+}
+
 /// struct xfs_growfs_data of xfs_fs.h.
 #[repr(C)]
 struct XfsGrow {

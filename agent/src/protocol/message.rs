@@ -98,6 +98,9 @@ wire! {
         Shutdown = 18,
         /// Syncs, unmounts all and powers off; there is no answer.
         PowerOff = 19,
+        /// Holds the image's file systems still, so that the disk is whole between two writes.
+        Freeze = 20,
+        Thaw = 21,
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Firmware, Network};
 use imgfile_agent::protocol::PORT_NAME;
@@ -128,12 +128,23 @@ fn with_path(option: &str, path: &Path) -> OsString {
 
 /// The disk as a node of QEMU's block graph; JSON, so that paths need no escaping.
 fn block_device(index: usize, disk: &Disk) -> String {
+    node(&format!("disk{index}"), disk).to_string()
+}
+
+/// An overlay to be put over another node: it gets its backing file from QEMU, not from its header.
+pub(super) fn overlay_node(name: &str, disk: &Disk) -> Value {
+    let mut node = node(name, disk);
+    node["backing"] = Value::Null;
+    node
+}
+
+fn node(name: &str, disk: &Disk) -> Value {
     let read_only = disk.access == DiskAccess::Read;
     // Nothing of a build survives a crash of the host, so nothing waits for its disk (`no-flush`).
     let cache = json!({ "direct": false, "no-flush": true });
-    let mut node = json!({
+    json!({
         "driver": match disk.format { DiskFormat::Qcow2 => "qcow2", DiskFormat::Raw => "raw" },
-        "node-name": format!("disk{index}"),
+        "node-name": name,
         "read-only": read_only,
         "cache": cache,
         "discard": "unmap",
@@ -145,12 +156,7 @@ fn block_device(index: usize, disk: &Disk) -> String {
             "cache": cache,
             "discard": "unmap",
         },
-    });
-    if disk.format == DiskFormat::Qcow2 && !read_only {
-        // Without this, what the guest trims is kept as allocated zeroes in the file.
-        node["discard-no-unref"] = json!(false);
-    }
-    node.to_string()
+    })
 }
 
 #[cfg(test)]

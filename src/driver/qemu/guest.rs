@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
 use super::super::{End, Fault};
@@ -168,6 +170,23 @@ impl Guest {
         match result {
             Ok(place) => Ok(place),
             Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    /// A command to QEMU itself.
+    pub(super) async fn execute(
+        &mut self,
+        doing: &str,
+        command: &str,
+        arguments: Value,
+    ) -> Result<(), Fault> {
+        let answer = tokio::time::timeout(self.limit, self.qmp.execute(command, arguments)).await;
+        match answer {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => {
+                Err(Fault::Host { doing: doing.to_owned(), source: std::io::Error::other(reason) })
+            }
+            Err(_) => Err(self.fault(doing, Trouble::Silent(self.limit)).await),
         }
     }
 

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use imgfile_agent::protocol::frame::CHUNK;
 use imgfile_agent::protocol::message::{Answer, Command, Ended, Place, Request};
+use serde_json::json;
 
 use super::super::inspect::{Facts, Init, RootFs};
 use super::super::{
-    BootOptions, Exec, ExecEnd, Fault, Machine, MachineSpec, MountOptions, Network, Op, Output, Program,
-    RootSource, Sink, Stage, Start, Stream,
+    BootOptions, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Fault, Machine, MachineSpec, MountOptions,
+    Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream,
 };
 use super::guest::{Guest, odd, tail};
 use super::kernel::Modules;
@@ -20,7 +21,7 @@ use super::layout::{self, Layout};
 use super::start::{self, Host, RunningKernel};
 use super::superblock::Content;
 use super::table::{self, Growth};
-use super::{image_kernel, look, masks};
+use super::{command, image_kernel, look, masks};
 
 /// What the agent gets beyond a command's own time limit, to kill and report.
 const GRACE: Duration = Duration::from_secs(90);
@@ -49,6 +50,8 @@ pub(super) struct QemuMachine {
     mounted: Vec<Mounted>,
     /// Whether this process has already been through a boot of the image's init.
     was_booted: bool,
+    /// How many overlays this process has put over its first disk.
+    cuts: u32,
 }
 
 impl QemuMachine {
@@ -60,7 +63,16 @@ impl QemuMachine {
         kernel: RunningKernel,
         stage: Stage,
     ) -> Self {
-        Self { host, spec, guest: Some(guest), kernel, stage, mounted: Vec::new(), was_booted: false }
+        Self {
+            host,
+            spec,
+            guest: Some(guest),
+            kernel,
+            stage,
+            mounted: Vec::new(),
+            was_booted: false,
+            cuts: 0,
+        }
     }
 
     fn guest(&mut self) -> Result<&mut Guest, Fault> {
@@ -498,6 +510,7 @@ impl QemuMachine {
         self.guest = Some(guest);
         self.kernel = kernel;
         self.was_booted = false;
+        self.cuts = 0;
         self.need("virtio_blk").await
     }
 
@@ -515,6 +528,25 @@ impl QemuMachine {
             self.mount_fs(other, false).await?;
         }
         self.enter().await
+    }
+
+    async fn do_cut(&mut self, overlay: &Path) -> Result<(), Fault> {
+        let doing = "keep the state of the disk";
+        self.expect(&[Stage::Mounted], doing)?;
+        let next = format!("disk0-{}", self.cuts + 1);
+        let node = if self.cuts == 0 { "disk0".to_owned() } else { format!("disk0-{}", self.cuts) };
+        let disk = Disk { path: overlay.to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
+        let guest = self.guest()?;
+        guest.execute(doing, "blockdev-add", command::overlay_node(&next, &disk)).await?;
+        guest.ask(doing, Request::Freeze).await?;
+        let result =
+            guest.execute(doing, "blockdev-snapshot", json!({ "node": node, "overlay": next })).await;
+        guest.ask(doing, Request::Thaw).await?;
+        result?;
+        self.cuts += 1;
+        // The next process of this machine starts from here.
+        self.spec.disks[0] = disk;
+        Ok(())
     }
 
     async fn do_trim(&mut self) -> Result<u64, Fault> {
@@ -607,6 +639,10 @@ impl Machine for QemuMachine {
 
     fn offline(&mut self) -> Op<'_, ()> {
         self.do_offline().boxed()
+    }
+
+    fn cut<'a>(&'a mut self, overlay: &'a Path) -> Op<'a, ()> {
+        self.do_cut(overlay).boxed()
     }
 
     fn trim(&mut self) -> Op<'_, u64> {

@@ -1,10 +1,11 @@
-//! A small client of QEMU's machine protocol: it listens for the few events that matter.
+//! A small client of QEMU's machine protocol: one command at a time, and the few
+//! events that matter.
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// What QEMU said of its machine so far.
@@ -29,16 +30,17 @@ impl Observed {
 
 #[derive(Debug)]
 pub(super) struct Qmp {
-    /// Closing it would end the session, events included.
-    _writer: OwnedWriteHalf,
+    writer: OwnedWriteHalf,
+    answers: mpsc::Receiver<Result<(), String>>,
     observed: watch::Receiver<Observed>,
     reader: JoinHandle<()>,
 }
 
 impl Qmp {
-    /// Starts listening; events come once the capabilities are agreed on.
+    /// Agrees on the capabilities and listens.
     pub(super) async fn connect(stream: UnixStream) -> std::io::Result<Self> {
         let (half, mut writer) = stream.into_split();
+        let (answer, answers) = mpsc::channel(4);
         let (observe, observed) = watch::channel(Observed::default());
         let reader = tokio::spawn(async move {
             let mut lines = BufReader::new(half).lines();
@@ -46,12 +48,28 @@ impl Qmp {
                 let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
                 if let Some(event) = message["event"].as_str() {
                     observe.send_modify(|observed| note(observed, event, &message["data"]));
+                } else if let Some(error) = message.get("error") {
+                    let _ =
+                        answer.try_send(Err(error["desc"].as_str().unwrap_or("no reason given").to_owned()));
+                } else if message.get("return").is_some() {
+                    let _ = answer.try_send(Ok(()));
                 }
             }
             observe.send_modify(|observed| observed.closed = true);
         });
         writer.write_all(b"{\"execute\":\"qmp_capabilities\"}\n").await?;
-        Ok(Self { _writer: writer, observed, reader })
+        let mut qmp = Self { writer, answers, observed, reader };
+        // The answer to the agreement; nothing if QEMU has ended already, which the events tell.
+        let _ = qmp.answers.recv().await;
+        Ok(qmp)
+    }
+
+    /// Runs a command; the error is QEMU's own words.
+    pub(super) async fn execute(&mut self, command: &str, arguments: Value) -> Result<(), String> {
+        let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
+        let gone = || "QEMU has ended".to_owned();
+        self.writer.write_all(line.as_bytes()).await.map_err(|_| gone())?;
+        self.answers.recv().await.ok_or_else(gone)?
     }
 
     pub(super) fn observed(&self) -> watch::Receiver<Observed> {
