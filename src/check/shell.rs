@@ -89,6 +89,7 @@ pub(super) fn look(script: &str) -> Option<Facts> {
         }
         match node.kind() {
             "command_name" => match text(node) {
+                "fi" | "done" | "esac" | "then" | "else" | "elif" | "do" if facts.error.is_none() => facts.error = Some(range),
                 "sudo" => facts.sudo = facts.sudo.or(Some(range)),
                 "source" | "." | "eval" | "mapfile" | "readarray" | "getopts" => open = true,
                 "read" => {
@@ -114,6 +115,8 @@ pub(super) fn look(script: &str) -> Option<Facts> {
                         let rest = script.get(node.end_byte()..).unwrap_or_default();
                         if rest.starts_with('}') {
                             read.push((name.to_owned(), range.0, range.1));
+                        } else if rest.starts_with([':', '=']) {
+                            set.insert(name.to_owned());
                         }
                     }
                     _ => {

@@ -24,18 +24,24 @@ pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
     let mut at = 0;
     let bytes = inner.as_bytes();
     while at < bytes.len() {
+        // Both are ASCII, so an offset at one is never inside a character.
+        if !matches!(bytes[at], b'\\' | b'$') {
+            at += 1;
+            continue;
+        }
         let rest = &inner[at..];
-        let (found, len) = match bytes[at] {
-            b'\\' => escape(rest, at),
-            b'$' if rest.starts_with("$${") => (Piece::Text("${"), 3),
-            b'$' if rest.starts_with("${") => match rest.find('}') {
+        let (found, len) = if bytes[at] == b'\\' {
+            escape(rest, at)
+        } else if rest.starts_with("$${") {
+            (Piece::Text("${"), 3)
+        } else if rest.starts_with("${") {
+            match rest.find('}') {
                 Some(end) => (Piece::Param { at, len: end + 1, name: &rest[2..end] }, end + 1),
                 None => (Piece::Text("${"), 2),
-            },
-            _ => {
-                at += 1;
-                continue;
             }
+        } else {
+            at += 1;
+            continue;
         };
         if plain < at {
             piece(Piece::Text(&inner[plain..at]));

@@ -7,6 +7,8 @@ mod completions;
 mod doctor;
 mod explain;
 mod files;
+mod fmt;
+mod init;
 mod project;
 pub mod settings;
 
@@ -58,6 +60,8 @@ pub struct Cli {
 enum Command {
     Check(check::Args),
     Explain(explain::Args),
+    Fmt(fmt::Args),
+    Init(init::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
     Doctor(doctor::Args),
@@ -70,6 +74,8 @@ pub fn main() -> std::process::ExitCode {
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Fmt(args) => fmt::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         Command::Doctor(args) => explained(|sources| doctor::run(&args, sources)),
     }
