@@ -30,7 +30,7 @@ rm -f "$new"/var/log/dpkg.log "$new"/var/log/alternatives.log "$new"/var/log/boo
 mkdir -p "$new/boot/efi"
 cat >"$new/etc/fstab" <<FSTAB
 # <file system> <mount point> <type> <options> <dump> <pass>
-UUID=$root_uuid / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1
+UUID=$root_uuid / ext4 rw,discard,errors=remount-ro 0 1
 UUID=$esp_uuid /boot/efi vfat umask=0077 0 2
 FSTAB
 
