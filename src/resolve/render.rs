@@ -41,12 +41,15 @@ pub(super) fn render(
     let mut packages = Vec::new();
     for template in version.packages.as_ref().unwrap_or(&def.packages) {
         let Some(written) = text(template) else { continue };
-        match package(&written) {
-            Some(package) => packages.push(package),
-            None => wrong.push((
-                TemplateError { message: format!("`{written}` is not a package"), span: template.span() },
-                "expected a package such as `jq`, or `kubelet=1.36.1-1.1`",
-            )),
+        // One entry can come to several packages, or by an option to none.
+        for word in written.split_whitespace() {
+            match package(word) {
+                Some(package) => packages.push(package),
+                None => wrong.push((
+                    TemplateError { message: format!("`{word}` is not a package"), span: template.span() },
+                    "expected packages such as `jq`, or `kubelet=1.36.1-1.1`",
+                )),
+            }
         }
     }
     let mut files = Vec::new();

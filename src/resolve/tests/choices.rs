@@ -123,3 +123,32 @@ fn a_base_chosen_on_the_command_line() {
     assert_eq!(choose("rocky-9"), "`nginx` does not run on the base `rocky-9`");
     assert_eq!(choose("debian-9"), "the catalogue has no base `debian-9`");
 }
+
+/// Every built-in application, on every system it is said to run on, by itself.
+#[test]
+fn the_built_in_applications_resolve_and_render() {
+    use crate::catalog::{Catalog, builtin};
+    use crate::text::Sources;
+
+    let mut sources = Sources::default();
+    let layer = builtin(&mut sources);
+    let (catalog, mistakes) = Catalog::load(&[layer], &sources);
+    assert_eq!(mistakes, []);
+    assert!(catalog.apps().count() >= 25);
+    for def in catalog.apps() {
+        for version in &def.versions {
+            assert!(!version.os.is_empty(), "{} says where it runs", def.name.value);
+            for os in &version.os {
+                let text = format!(
+                    "os linux {} {}\napp {} ={}\n",
+                    os.distro, os.requirement, def.name.value, version.version.value
+                );
+                let wanted = super::parse(crate::text::SourceId(0), &text);
+                let resolution = resolve(&wanted, &catalog, &Preferences::default())
+                    .unwrap_or_else(|errors| panic!("{text}: {errors:#?}"));
+                let app = resolution.apps.last().unwrap();
+                assert!(!app.packages.is_empty() && app.verify.is_some(), "{text}");
+            }
+        }
+    }
+}
