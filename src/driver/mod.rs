@@ -9,6 +9,7 @@
 //!
 //! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
 
+pub mod fake;
 mod fault;
 pub mod inspect;
 pub mod qemu;

@@ -1,0 +1,249 @@
+//! A driver without machines: it keeps the rules of the stages, records what it is asked, answers
+//! from a script, and fails or hangs where it is told to. What it shows of an executor, it shows in
+//! milliseconds.
+
+mod machine;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+
+use super::inspect::{Apt, Facts, Init, Kernel, RootFs};
+use super::{
+    Accelerator, Capabilities, Driver, ExecEnd, Fault, Firmware, Machine, MachineSpec, Op, Stage, Start,
+};
+use machine::FakeMachine;
+
+/// One thing a machine was asked, in few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Start(Start),
+    Inspect,
+    Mount,
+    Unmount,
+    /// The script's name, or the command line; and the user.
+    Exec {
+        what: String,
+        user: String,
+    },
+    /// Paths of the archive, in order.
+    Put(Vec<String>),
+    Get(String),
+    GrowRoot,
+    Boot,
+    Offline,
+    Cut,
+    Trim,
+    PowerOff,
+    /// The machine was dropped while it ran.
+    Killed,
+}
+
+impl Event {
+    /// The operation's name, as [`FakeDriver::fail`] and [`FakeDriver::hang`] take it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Inspect => "inspect",
+            Self::Mount => "mount",
+            Self::Unmount => "unmount",
+            Self::Exec { .. } => "exec",
+            Self::Put(_) => "put",
+            Self::Get(_) => "get",
+            Self::GrowRoot => "grow_root",
+            Self::Boot => "boot",
+            Self::Offline => "offline",
+            Self::Cut => "cut",
+            Self::Trim => "trim",
+            Self::PowerOff => "power_off",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+/// What happens instead of an operation.
+enum Mishap {
+    Fail(Fault),
+    Hang,
+}
+
+/// How a command that matches is answered.
+struct Scripted {
+    needle: String,
+    output: String,
+    ends: VecDeque<ExecEnd>,
+}
+
+#[derive(Default)]
+struct Script {
+    events: Vec<Event>,
+    facts: Option<Facts>,
+    files: BTreeMap<String, Vec<u8>>,
+    commands: Vec<Scripted>,
+    /// By operation: how many more times it works before the mishap.
+    mishaps: Vec<(String, usize, Option<Mishap>)>,
+}
+
+/// The fake driver; clones share script and record.
+#[derive(Clone)]
+pub struct FakeDriver {
+    script: Arc<Mutex<Script>>,
+    capabilities: Capabilities,
+}
+
+impl std::fmt::Debug for FakeDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeDriver").finish_non_exhaustive()
+    }
+}
+
+impl Default for FakeDriver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FakeDriver {
+    /// A driver whose every operation works, on a Debian 13 disk.
+    #[must_use]
+    pub fn new() -> Self {
+        let capabilities = Capabilities {
+            name: "fake".into(),
+            archs: vec!["x86_64".into()],
+            os_types: vec!["linux".into()],
+            firmware: vec![Firmware::Bios, Firmware::Uefi],
+            booted_stage: true,
+            accelerator: Accelerator::None,
+            note: None,
+            agent_version: "fake".into(),
+        };
+        Self { script: Arc::default(), capabilities }
+    }
+
+    /// What an inspection finds.
+    #[must_use]
+    pub fn facts(self, facts: Facts) -> Self {
+        self.script().facts = Some(facts);
+        self
+    }
+
+    /// A file that the image has.
+    #[must_use]
+    pub fn file(self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        self.script().files.insert(path.into(), content.into());
+        self
+    }
+
+    /// Commands whose script name, text or command line contains `needle` print `output` and end
+    /// as `ends` says, one after the other, the last for good. The first rule that matches counts.
+    #[must_use]
+    pub fn command(self, needle: impl Into<String>, output: impl Into<String>, ends: &[ExecEnd]) -> Self {
+        let ends = ends.iter().copied().collect();
+        self.script().commands.push(Scripted { needle: needle.into(), output: output.into(), ends });
+        self
+    }
+
+    /// The operation of this name fails after it has worked `after` times; then it works again.
+    #[must_use]
+    pub fn fail(self, operation: &str, after: usize, fault: Fault) -> Self {
+        self.script().mishaps.push((operation.to_owned(), after, Some(Mishap::Fail(fault))));
+        self
+    }
+
+    /// The operation of this name never comes back after it has worked `after` times.
+    #[must_use]
+    pub fn hang(self, operation: &str, after: usize) -> Self {
+        self.script().mishaps.push((operation.to_owned(), after, Some(Mishap::Hang)));
+        self
+    }
+
+    /// Everything asked so far, by any machine, in order.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.script().events.clone()
+    }
+
+    /// Everything asked so far, by name.
+    #[must_use]
+    pub fn operations(&self) -> Vec<&'static str> {
+        self.script().events.iter().map(Event::name).collect()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records an event, and has the mishap that is due.
+    async fn happen(&self, event: Event) -> Result<(), Fault> {
+        let mishap = {
+            let mut script = self.script();
+            let name = event.name();
+            script.events.push(event);
+            let mut due = None;
+            for (operation, after, mishap) in &mut script.mishaps {
+                if operation == name && mishap.is_some() {
+                    if *after == 0 {
+                        due = mishap.take();
+                        break;
+                    }
+                    *after -= 1;
+                }
+            }
+            due
+        };
+        match mishap {
+            None => Ok(()),
+            Some(Mishap::Fail(fault)) => Err(fault),
+            Some(Mishap::Hang) => std::future::pending().await,
+        }
+    }
+
+    async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {
+        self.happen(Event::Start(spec.start)).await?;
+        let stage = match spec.start {
+            Start::Offline => Stage::Offline,
+            Start::Firmware(_) => Stage::Booted,
+        };
+        Ok(Box::new(FakeMachine::new(self.clone(), stage)))
+    }
+}
+
+impl Driver for FakeDriver {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
+        self.do_start(spec).boxed()
+    }
+}
+
+/// Facts of a small Debian system of this version, such as `13`.
+#[must_use]
+pub fn debian(version: &str) -> Facts {
+    let os_release = [("ID", "debian"), ("VERSION_ID", version)];
+    Facts {
+        os_release: os_release.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        arch: "x86_64".into(),
+        root: RootFs {
+            device: "vda1".into(),
+            fs_type: "ext4".into(),
+            size: 3 << 30,
+            free: 2 << 30,
+            last_partition: true,
+        },
+        kernels: vec![Kernel {
+            release: "6.12.1-cloud-amd64".into(),
+            path: "/boot/vmlinuz-6.12.1-cloud-amd64".into(),
+        }],
+        init: Init::Systemd,
+        default_user: None,
+        dpkg_status: Some(String::new()),
+        apt_extended_states: None,
+        apt: Apt::default(),
+        units: Vec::new(),
+        firmware: vec![Firmware::Bios, Firmware::Uefi],
+    }
+}
