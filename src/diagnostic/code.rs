@@ -152,6 +152,8 @@ registry! {
     GUEST_NONSENSE = "E0508": "the guest broke the protocol";
     HOST_TOOL_FAILED = "E0520": "a program of this host did not do its work";
     SETTING = "E0521": "a setting has a value that cannot be used";
+    BASE_UNUSABLE = "E0522": "a disk cannot be a base";
+    BASE_CHANGED = "E0523": "a base is not the disk that is pinned";
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";

@@ -8,6 +8,7 @@
 mod bootloader;
 mod bootstrap;
 mod deb;
+pub mod given;
 mod layout;
 mod repository;
 

@@ -1,0 +1,362 @@
+//! Bases that are disks already: `base file`, and `base url` once it is downloaded.
+//!
+//! The disk is looked at with suspicion, copied into the store (so that a later change of the
+//! user's file cannot pull the ground from under a layer) and inspected in a machine, once for each
+//! content.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use crate::{
+    diagnostic::{Diagnostic, codes},
+    driver::{Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect},
+    exec::Failure,
+    store::{Base, BaseSlot, Store, WorkFolder},
+    text::{Digest, Span, Spanned},
+};
+
+/// Changes when an old copy or old facts would no longer do.
+const IMPORT: &str = "import-v1";
+const FACTS: &str = "disk-v1";
+
+/// What any disk with a system on it is larger than.
+const SMALLEST: u64 = 1 << 20;
+
+/// The machine of an inspection is small: it only reads.
+const MEMORY_MIB: u32 = 512;
+
+/// A disk that a statement names.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// As the ImageFile writes it, for messages.
+    pub name: &'a str,
+    /// Where it is written.
+    pub span: Span,
+    /// Where the file is.
+    pub path: &'a Path,
+    /// What its content must be, if the ImageFile or the lock says.
+    pub sha256: Option<Spanned<Digest>>,
+}
+
+/// A disk that may be built upon.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// The store's copy, qcow2.
+    pub base: Base,
+    /// Of the user's file.
+    pub sha256: Digest,
+    /// Bytes of the user's file.
+    pub size: u64,
+    /// Bytes of the disk.
+    pub virtual_size: u64,
+    /// What was found in it.
+    pub facts: inspect::Facts,
+}
+
+/// What `qemu-img info` says and matters here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Info {
+    format: String,
+    virtual_size: u64,
+    backing_filename: Option<String>,
+    #[serde(default)]
+    encrypted: bool,
+    format_specific: Option<FormatSpecific>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FormatSpecific {
+    data: Option<SpecificData>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SpecificData {
+    data_file: Option<serde_json::Value>,
+}
+
+/// What the store remembers about a copy.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copied {
+    sha256: Digest,
+    virtual_size: u64,
+}
+
+/// Takes a disk in and looks into it. Both are done once for each content.
+pub async fn take(store: &Store, driver: &dyn Driver, named: Named<'_>) -> Result<Given, Failure> {
+    let metadata = std::fs::metadata(named.path).map_err(|error| unreadable(named, &error))?;
+    if !metadata.is_file() {
+        return Err(refuse(
+            named,
+            "it is not a regular file",
+            "give a disk image in the format qcow2 or raw",
+        ));
+    }
+    let sha256 = tokio::task::block_in_place(|| store.digest_file(named.path))?;
+    if let Some(expected) = named.sha256.filter(|expected| expected.value != sha256) {
+        return Err(Failure::Diagnosed(vec![
+            Diagnostic::new(
+                codes::BASE_CHANGED,
+                format!("the base `{}` is not the disk that is pinned", named.name),
+            )
+            .label(expected.span, format!("expected sha256 {}", expected.value))
+            .note(format!("the file's sha256 is {sha256}"))
+            .help("if the new content is meant, write its sha256, or run `imgfile lock --update`"),
+        ]));
+    }
+    let (base, virtual_size) = copy(store, named, sha256).await?;
+    let facts = match store.facts().get(FACTS, &sha256) {
+        Some(facts) => facts,
+        None => {
+            let facts = look(store, driver, named, &base, sha256).await?;
+            store.facts().put(FACTS, &sha256, &facts)?;
+            facts
+        }
+    };
+    Ok(Given { base, sha256, size: metadata.len(), virtual_size, facts })
+}
+
+/// What is known about a disk without looking into it now: for commands that start no machine.
+#[must_use]
+pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
+    store.facts().get(FACTS, &store.digest_file(path).ok()?)
+}
+
+/// The store's own copy of the disk, as it is inside, without anything it may depend on.
+async fn copy(store: &Store, named: Named<'_>, sha256: Digest) -> Result<(Base, u64), Failure> {
+    let key = Digest::of(format!("{IMPORT} {sha256}"));
+    let new = match tokio::task::block_in_place(|| store.bases().claim(&key, || ()))? {
+        BaseSlot::Ready(base) => {
+            let copied: Copied = base.meta()?;
+            return Ok((base, copied.virtual_size));
+        }
+        BaseSlot::Missing(new) => new,
+    };
+    let info = examine(named).await?;
+    let disk = new.disk();
+    let output = run(qemu_img("convert")
+        .args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"])
+        .args(["-o".as_ref(), "compression_type=zstd".as_ref(), named.path.as_os_str(), disk.as_os_str()]))
+    .await?;
+    if !output.status.success() {
+        let detail = last_line(&output);
+        if detail.contains("No space left on device") {
+            return Err(Fault::HostFull.into());
+        }
+        return Err(damaged(named).map_note(&detail).into());
+    }
+    let virtual_size = info.virtual_size;
+    let base = tokio::task::block_in_place(|| new.commit(&Copied { sha256, virtual_size }))?;
+    Ok((base, virtual_size))
+}
+
+/// Refuses what is no whole, independent disk.
+async fn examine(named: Named<'_>) -> Result<Info, Failure> {
+    let output = run(qemu_img("info").arg("--output=json").arg(named.path)).await?;
+    let info: Info = match serde_json::from_slice(&output.stdout) {
+        Ok(info) if output.status.success() => info,
+        _ => return Err(damaged(named).map_note(&last_line(&output)).into()),
+    };
+    let data_file =
+        info.format_specific.as_ref().and_then(|specific| specific.data.as_ref()?.data_file.as_ref());
+    let reason = if !matches!(info.format.as_str(), "qcow2" | "raw") {
+        Some(format!("its format is {}, and a base is qcow2 or raw", info.format))
+    } else if info.backing_filename.is_some() || data_file.is_some() {
+        Some("it is only a part of a disk: it refers to another file".to_owned())
+    } else if info.encrypted {
+        Some("it is encrypted".to_owned())
+    } else if info.virtual_size < SMALLEST {
+        Some(format!("it is a disk of {} bytes, too small for a system", info.virtual_size))
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        return Err(refuse(
+            named,
+            &reason,
+            "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks",
+        ));
+    }
+    if info.format == "qcow2" {
+        // Leaked clusters (status 3) waste space and hurt nobody.
+        let check =
+            run(qemu_img("check").args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path)).await?;
+        if !matches!(check.status.code(), Some(0 | 3)) {
+            return Err(damaged(named).into());
+        }
+    }
+    Ok(info)
+}
+
+/// Boots a machine that only reads the disk.
+async fn look(
+    store: &Store,
+    driver: &dyn Driver,
+    named: Named<'_>,
+    base: &Base,
+    sha256: Digest,
+) -> Result<inspect::Facts, Failure> {
+    let step = format!("look into {}", named.name);
+    let fault = |fault| Failure::Step { step: step.clone(), span: Some(named.span), fault };
+    let work: WorkFolder =
+        store.begin_build(&format!("inspect-{}-{}", sha256.short(), std::process::id()))?;
+    let run_dir: PathBuf = work.path().join("machine");
+    std::fs::create_dir(&run_dir).map_err(|source| Failure::Io {
+        action: "create",
+        path: run_dir.clone(),
+        source,
+    })?;
+    let spec = MachineSpec {
+        cpus: 1,
+        memory_mib: MEMORY_MIB,
+        start: Start::Offline,
+        disks: vec![Disk { path: base.disk.clone(), format: DiskFormat::Qcow2, access: DiskAccess::Read }],
+        payload: Vec::new(),
+        network: Network::None,
+        run_dir,
+        limits: Limits::default(),
+    };
+    let mut machine = driver.start(spec).await.map_err(fault)?;
+    let facts = machine.inspect().await.map_err(fault)?;
+    machine.power_off().await.map_err(fault)?;
+    Ok(facts)
+}
+
+fn unreadable(named: Named<'_>, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Failure::Diagnosed(vec![
+            Diagnostic::new(codes::BASE_UNUSABLE, format!("there is no disk `{}`", named.name))
+                .label(named.span, "not found")
+                .help("give a path relative to the ImageFile's folder, or an absolute one"),
+        ]);
+    }
+    refuse(named, &error.to_string(), "give a disk image that this user may read")
+}
+
+fn refuse(named: Named<'_>, reason: &str, help: &str) -> Failure {
+    Failure::Diagnosed(vec![
+        Diagnostic::new(codes::BASE_UNUSABLE, format!("`{}` cannot be a base", named.name))
+            .label(named.span, reason.to_owned())
+            .help(help),
+    ])
+}
+
+/// A diagnostic under way to a [`Failure`].
+struct Damage(Diagnostic);
+
+fn damaged(named: Named<'_>) -> Damage {
+    Damage(
+        Diagnostic::new(codes::BASE_UNUSABLE, format!("the disk `{}` is damaged", named.name))
+            .label(named.span, "cut off, or written to while it was copied")
+            .help("copy or download it again"),
+    )
+}
+
+impl Damage {
+    fn map_note(self, detail: &str) -> Self {
+        if detail.is_empty() { self } else { Self(self.0.note(detail)) }
+    }
+}
+
+impl From<Damage> for Failure {
+    fn from(damage: Damage) -> Self {
+        Self::Diagnosed(vec![damage.0])
+    }
+}
+
+/// The last words of a tool; a damaged disk makes it say the same thing thousands of times.
+fn last_line(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().last().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+fn qemu_img(verb: &str) -> Command {
+    let mut command = Command::new("qemu-img");
+    command.arg(verb).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(command: &mut Command) -> Result<Output, Failure> {
+    command.output().await.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Fault::HostLacks {
+            what: "`qemu-img`".into(),
+            install:
+                "install it with your system's package manager, for example `sudo apt-get install qemu-utils`"
+                    .into(),
+        }
+        .into(),
+        _ => Failure::Io { action: "start", path: "qemu-img".into(), source },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::SourceId;
+    use std::process::Command as Sync;
+
+    fn named(path: &Path) -> Named<'_> {
+        Named { name: "disk", span: Span::new(SourceId(0), 0, 1), path, sha256: None }
+    }
+
+    async fn told(path: &Path) -> String {
+        let failure = examine(named(path)).await.unwrap_err();
+        let diagnostic = failure.diagnostics().remove(0);
+        format!("{}: {}", diagnostic.message, diagnostic.labels[0].text)
+    }
+
+    fn create(args: &[&str], path: &Path) {
+        let made =
+            Sync::new("qemu-img").args(["create", "-q"]).args(args).arg(path).arg("64M").status().unwrap();
+        assert!(made.success());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_whole_disk_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        create(&["-f", "qcow2"], &path("good.qcow2"));
+        create(&["-f", "vmdk"], &path("other.vmdk"));
+        create(&["-f", "qcow2", "-F", "qcow2", "-b", "good.qcow2"], &path("overlay.qcow2"));
+        std::fs::write(path("small"), "hello").unwrap();
+
+        assert_eq!(examine(named(&path("good.qcow2"))).await.unwrap().virtual_size, 64 << 20);
+        assert_eq!(
+            told(&path("other.vmdk")).await,
+            "`disk` cannot be a base: its format is vmdk, and a base is qcow2 or raw"
+        );
+        assert_eq!(
+            told(&path("overlay.qcow2")).await,
+            "`disk` cannot be a base: it is only a part of a disk: it refers to another file"
+        );
+        assert_eq!(
+            told(&path("small")).await,
+            "`disk` cannot be a base: it is a disk of 512 bytes, too small for a system"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_truncated_disk_is_noticed_before_anything_boots() {
+        let dir = tempfile::tempdir().unwrap();
+        let (raw, path) = (dir.path().join("raw"), dir.path().join("disk.qcow2"));
+        std::fs::write(&raw, vec![7; 8 << 20]).unwrap();
+        let made =
+            Sync::new("qemu-img").args(["convert", "-O", "qcow2"]).args([&raw, &path]).status().unwrap();
+        assert!(made.success());
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(4 << 20).unwrap();
+        assert_eq!(
+            told(&path).await,
+            "the disk `disk` is damaged: cut off, or written to while it was copied"
+        );
+        file.set_len(10).unwrap();
+        assert!(
+            told(&path).await.starts_with("`disk` cannot be a base") || told(&path).await.contains("damaged")
+        );
+    }
+}
