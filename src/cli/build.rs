@@ -1,8 +1,17 @@
 //! `imgfile build`: from the ImageFile to tested artifacts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::ValueEnum;
+
+use super::{
+    Exit,
+    workshop::{Choices, Outcome, Workshop},
+};
+use crate::{
+    exec::{Executor, Observer, Options, Reporter, prepare::Prepared},
+    report::progress::{JsonLines, Plain},
+};
 
 /// Build the images of an ImageFile.
 ///
@@ -23,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub base: Option<String>,
     /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = key_value)]
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
     pub set: Vec<(String, String)>,
     /// Fail instead of writing or changing the lock.
     #[arg(long)]
@@ -73,10 +82,85 @@ pub enum Progress {
     Json,
 }
 
-/// `NAME=VALUE` of the command line.
-pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
+pub(super) fn run(args: Args) -> Exit {
+    let choices = Choices {
+        path: args.path.clone(),
+        set: args.set.clone(),
+        image: args.image.clone(),
+        base: args.base.clone(),
+        offline: args.offline,
+        locked: args.locked,
+        update: None,
+    };
+    super::block_on(async {
+        let workshop = match Workshop::open(&choices) {
+            Ok(workshop) => workshop,
+            Err(exit) => return exit,
+        };
+        match build(&args, &choices, &workshop).await {
+            Ok(()) => Exit::Done,
+            Err(exit) => exit,
+        }
+    })
+}
+
+async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
+    let mut prepared = workshop.prepare_all(crate::driver::agent_version(), choices).await?;
+    if let Some(name) = &args.name {
+        rename(&mut prepared, name)?;
+    }
+    if workshop.write_lock(&workshop.lock_with(&prepared))? {
+        eprintln!("wrote {}", super::shown(&workshop.lock_path()));
+    }
+    let reporter = Reporter::new(observer(args.progress));
+    let driver = workshop.driver(args.accel, &reporter).await.map_err(|failure| workshop.failed(failure))?;
+    let executor = Executor {
+        store: &workshop.store,
+        driver: driver.as_ref(),
+        project: &workshop.project.files,
+        reporter: &reporter,
+    };
+    let options = Options {
+        out: args.out.clone().unwrap_or_else(|| workshop.out()),
+        test: !args.no_test,
+        cache: !args.no_cache,
+    };
+    if args.no_test {
+        reporter.note("tests are left out (--no-test)");
+    }
+    for one in &prepared {
+        let of_image = reporter.of_image(&one.plan.image);
+        let preparer = workshop.preparer(crate::driver::agent_version(), false);
+        let result = async {
+            let supplies = preparer.supply(one, &of_image).await?;
+            executor.build(&one.plan, &supplies, &options).await
+        };
+        let artifacts = result.await.map_err(|failure| workshop.failed(failure))?;
+        if args.progress != Progress::Json {
+            for artifact in artifacts {
+                super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `--name` is for one image with one output.
+fn rename(prepared: &mut [Prepared], name: &str) -> Outcome<()> {
+    let [Prepared { plan, .. }] = prepared else {
+        super::complain("`--name` names the artifact of one image; choose it with `--image`");
+        return Err(Exit::Usage);
+    };
+    for output in &mut plan.outputs {
+        let extension = output.file.rsplit('.').next().unwrap_or_default().to_owned();
+        output.file = format!("{name}.{extension}");
+    }
+    Ok(())
+}
+
+fn observer(progress: Progress) -> Arc<dyn Observer> {
+    match progress {
+        Progress::Json => Arc::new(JsonLines::new(std::io::stdout())),
+        Progress::Auto | Progress::Tty | Progress::Plain => Arc::new(Plain::new(std::io::stderr())),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod build;
 mod check;
 mod completions;
 mod doctor;
@@ -9,8 +10,11 @@ mod explain;
 mod files;
 mod fmt;
 mod init;
+mod lock;
+mod plan;
 mod project;
 pub mod settings;
+mod workshop;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -59,6 +63,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Plan(plan::Args),
+    Lock(lock::Args),
+    Build(build::Args),
     Explain(explain::Args),
     Fmt(fmt::Args),
     Init(init::Args),
@@ -73,6 +80,9 @@ pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(args),
+        Command::Lock(args) => lock::run(args),
+        Command::Build(args) => build::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
@@ -88,6 +98,39 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+/// Runs a command that waits for processes and the network; Ctrl-C drops it, and what is dropped
+/// clears up behind itself.
+fn block_on(command: impl Future<Output = Exit>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("cannot start: {error}"));
+            return Exit::Host;
+        }
+    };
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        let terminated = async {
+            match &mut terminate {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = command => exit,
+            _ = tokio::signal::ctrl_c() => Exit::Cancelled,
+            _ = terminated => Exit::Cancelled,
+        }
+    })
+}
+
+/// A path for people: relative to the working directory where it is below.
+fn shown(path: &std::path::Path) -> String {
+    let here = std::env::current_dir().ok();
+    let path = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    path.display().to_string()
 }
 
 /// Says what went wrong, on stderr.

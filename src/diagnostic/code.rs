@@ -134,6 +134,8 @@ registry! {
     CATALOG_DANGLING = "E0338": "the catalogue requires what it does not hold";
     CATALOG_CYCLE = "E0339": "applications require each other in a circle";
     PACKAGE_VERSION = "E0341": "the package's version is not the catalogue's";
+    LOCK_UNREADABLE = "E0401": "the lock cannot be read";
+    LOCK_STALE = "E0402": "the lock no longer says what the ImageFile asks for";
     PACKAGE_UNKNOWN = "E0450": "no archive has a package of this name";
     PACKAGE_VERSION_GONE = "E0451": "no archive has this version of a package";
     PACKAGES_CLASH = "E0452": "packages cannot be installed together, or removed";

@@ -5,6 +5,7 @@
 //! no mirror names, and one package is one line, so that branches merge.
 
 mod model;
+mod wire;
 
 pub use model::{
     FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,

@@ -3,7 +3,10 @@
 mod fix;
 mod human;
 mod machine;
+mod plan;
 pub mod progress;
+
+pub use plan::{plan, plan_json};
 
 pub use fix::fixed;
 pub use human::{human, summary};

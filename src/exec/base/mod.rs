@@ -35,7 +35,7 @@ pub struct Recipe {
     pub suite: String,
     /// In Debian's spelling, such as `amd64`.
     pub arch: String,
-    /// What the catalogue entry names: these are marked as wanted, all else as pulled in.
+    /// What nobody pulled in: the essential and required packages, and those the catalogue entry names.
     pub wanted: Vec<String>,
     /// The exact set, essential packages included.
     pub packages: Vec<Selected>,
@@ -87,7 +87,7 @@ impl Recipe {
         Self {
             suite: bootstrap.suite.clone(),
             arch: arch.to_owned(),
-            wanted: bootstrap.packages.clone(),
+            wanted: packages.iter().filter(|package| !package.auto).map(|package| package.name.clone()).collect(),
             packages,
             files: bootstrap.files.clone(),
             finish: bootstrap.finish.clone(),

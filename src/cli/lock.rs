@@ -1,0 +1,56 @@
+//! `imgfile lock`: pin everything an image is made of, without a virtual machine.
+
+use std::path::PathBuf;
+
+use super::{
+    Exit,
+    workshop::{Choices, Workshop},
+};
+
+/// Resolve and pin bases, applications and packages into `ImageFile.lock`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ImageFile, or a folder with one.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Give a `param` a value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
+    pub set: Vec<(String, String)>,
+    /// Lock anew what is there: every image, or only this one.
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub update: Option<String>,
+    /// Fail if the lock would change.
+    #[arg(long)]
+    pub locked: bool,
+    /// Use only what is in the store.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let choices = Choices {
+        path: args.path,
+        set: args.set,
+        offline: args.offline,
+        locked: args.locked,
+        update: args.update,
+        ..Choices::default()
+    };
+    super::block_on(async {
+        let workshop = match Workshop::open(&choices) {
+            Ok(workshop) => workshop,
+            Err(exit) => return exit,
+        };
+        let prepared = match workshop.prepare_all(crate::driver::agent_version(), &choices).await {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        };
+        let path = workshop.lock_path();
+        match workshop.write_lock(&workshop.lock_with(&prepared)) {
+            Ok(true) => eprintln!("wrote {}", super::shown(&path)),
+            Ok(false) => eprintln!("{} is up to date", super::shown(&path)),
+            Err(exit) => return exit,
+        }
+        Exit::Done
+    })
+}

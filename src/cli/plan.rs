@@ -1,0 +1,75 @@
+//! `imgfile plan`: what `build` would do.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{
+    Exit,
+    workshop::{Choices, Workshop},
+};
+use crate::{
+    plan::{PLAN_FORMAT, Plan},
+    report,
+};
+
+/// Show the steps a build would take, without a virtual machine.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ImageFile, or a folder with one.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Plan only this image.
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<String>,
+    /// Start from this base of the catalogue, if it is compatible.
+    #[arg(long, value_name = "NAME")]
+    pub base: Option<String>,
+    /// Give a `param` a value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
+    pub set: Vec<(String, String)>,
+    /// Fail if the lock would change.
+    #[arg(long)]
+    pub locked: bool,
+    /// Use only what is in the store.
+    #[arg(long)]
+    pub offline: bool,
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A list for people.
+    Human,
+    /// The whole plan as JSON (`schemas/plan.schema.json`).
+    Json,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let choices = Choices {
+        path: args.path,
+        set: args.set,
+        image: args.image,
+        base: args.base,
+        offline: args.offline,
+        locked: args.locked,
+        update: None,
+    };
+    super::block_on(async {
+        let workshop = match Workshop::open(&choices) {
+            Ok(workshop) => workshop,
+            Err(exit) => return exit,
+        };
+        let prepared = match workshop.prepare_all(crate::driver::agent_version(), &choices).await {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        };
+        let plan = Plan { format: PLAN_FORMAT, images: prepared.into_iter().map(|one| one.plan).collect() };
+        super::print(&match args.format {
+            Format::Human => report::plan(&plan),
+            Format::Json => report::plan_json(&plan),
+        });
+        Exit::Done
+    })
+}

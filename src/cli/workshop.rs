@@ -1,0 +1,352 @@
+//! What `plan`, `lock`, `build` and `test` share: the way from a path to prepared images.
+
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Exit,
+    project::{self, Project},
+    settings::{self, Flags, Settings},
+};
+use crate::{
+    catalog::{self, Catalog},
+    check::ImageSpec,
+    diagnostic::{Diagnostic, codes},
+    exec::{
+        Failure, ProjectFiles,
+        prepare::{Prepared, Preparer},
+    },
+    lock::{FORMAT, Lock, LockedImage},
+    packages::{Mirrors, read_list, read_sources},
+    plan,
+    report,
+    resolve::{Preferences, Resolution, Version, resolve_project},
+    store::{
+        Store,
+        archive::FRESH,
+        fetch::{Fetcher, Network},
+    },
+};
+
+/// Name of the lock beside the ImageFile.
+const LOCK: &str = "ImageFile.lock";
+
+/// The choices of one command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choices {
+    pub path: PathBuf,
+    pub set: Vec<(String, String)>,
+    /// Only this image, and those it is based on.
+    pub image: Option<String>,
+    /// This base or none.
+    pub base: Option<String>,
+    pub offline: bool,
+    /// Nothing in the lock may change.
+    pub locked: bool,
+    /// Images whose locked entry is made anew; an empty name means every image.
+    pub update: Option<String>,
+}
+
+impl Choices {
+    fn updates(&self, image: &str) -> bool {
+        self.update.as_ref().is_some_and(|update| update.is_empty() || update == image)
+    }
+}
+
+/// A project that was understood, with all that is around it.
+pub(super) struct Workshop {
+    pub project: Project,
+    pub settings: Settings,
+    pub store: Arc<Store>,
+    pub fetcher: Fetcher,
+    pub mirrors: Option<Mirrors>,
+    pub resolutions: BTreeMap<String, Resolution>,
+    /// What the lock beside the ImageFile says.
+    pub lock: Lock,
+}
+
+/// A command that cannot go on has said why; what is left is its exit status.
+pub(super) type Outcome<T> = Result<T, Exit>;
+
+impl Workshop {
+    /// Reads, checks and resolves; whatever is wrong has been shown when this returns.
+    pub(super) fn open(choices: &Choices) -> Outcome<Self> {
+        let complain = |error: project::OpenError| {
+            super::complain(&error.to_string());
+            Exit::Files
+        };
+        let file = project::find(&choices.path).map_err(complain)?;
+        let mut project = project::open(&file, &choices.set).map_err(complain)?;
+        let mut found = std::mem::take(&mut project.checked.diagnostics);
+        let (catalog, lock, settings) = {
+            let (catalog, mistakes) = catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
+            found.extend(mistakes);
+            let lock = read_lock(&mut project, &mut found);
+            let settings = load_settings(&mut project, &mut found);
+            (catalog, lock, settings)
+        };
+        let resolutions = resolve(&project, &catalog, &lock, choices, &mut found);
+        if !show(&found, &project) {
+            return Err(Exit::Files);
+        }
+        let Some(settings) = settings else { return Err(Exit::Files) };
+        let (store, fetcher) = open_store(&settings, choices.offline)?;
+        let mirrors = mirrors(&settings);
+        Ok(Self { project, settings, store, fetcher, mirrors, resolutions, lock })
+    }
+
+    /// The images to work on, each after the one it is based on.
+    pub(super) fn images(&self, choices: &Choices) -> Outcome<Vec<&ImageSpec>> {
+        let images = &self.project.checked.spec.images;
+        let Some(name) = &choices.image else { return Ok(images.iter().collect()) };
+        match images.iter().find(|image| image.name.value == *name) {
+            Some(image) => Ok(vec![image]),
+            None => {
+                let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
+                super::complain(&format!("there is no image `{name}`; the ImageFile has {}", names.join(", ")));
+                Err(Exit::Usage)
+            }
+        }
+    }
+
+    /// Prepares an image, from the lock where that holds. Where it does not, says why point by point,
+    /// and with `--locked` stops.
+    pub(super) async fn prepare(&self, spec: &ImageSpec, agent: &str, choices: &Choices) -> Result<Prepared, Failure> {
+        let name = &spec.name.value;
+        let resolution = self.resolutions.get(name).ok_or_else(|| Failure::Diagnosed(Vec::new()))?;
+        let update = choices.updates(name);
+        let mut locked = self.lock.images.get(name).filter(|_| !update);
+        let mut points = Vec::new();
+        if let Some(found) = locked {
+            points = plan::stale_points(found, spec, resolution);
+            if !points.is_empty() {
+                locked = None;
+            }
+        } else if !update {
+            points.push(format!("image {name} is not in the lock"));
+        }
+        if choices.locked && !points.is_empty() {
+            return Err(Failure::Diagnosed(vec![lock_stale(spec, &points)]));
+        }
+        if !self.lock.images.is_empty() {
+            for point in &points {
+                eprintln!("note: locking `{name}` anew: {point}");
+            }
+        }
+        let prepared = self.preparer(agent, update).prepare(spec, resolution, locked).await?;
+        match locked {
+            Some(locked) if choices.locked && *locked != prepared.locked => {
+                let changed = changed_inputs(locked, &prepared.locked);
+                Err(Failure::Diagnosed(vec![lock_stale(spec, &changed)]))
+            }
+            _ => Ok(prepared),
+        }
+    }
+
+    /// Prepares the images that were asked for; what goes wrong is shown.
+    pub(super) async fn prepare_all(&self, agent: &str, choices: &Choices) -> Outcome<Vec<Prepared>> {
+        let mut all = Vec::new();
+        for spec in self.images(choices)? {
+            all.push(self.prepare(spec, agent, choices).await.map_err(|failure| self.failed(failure))?);
+        }
+        Ok(all)
+    }
+
+    pub(super) fn preparer<'a>(&'a self, agent_version: &'a str, refresh: bool) -> Preparer<'a> {
+        Preparer {
+            store: &self.store,
+            fetcher: &self.fetcher,
+            mirrors: self.mirrors.as_ref(),
+            files: &self.project.files,
+            agent_version,
+            max_age: if refresh { std::time::Duration::ZERO } else { FRESH },
+        }
+    }
+
+    /// Where the lock is or will be.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.project.files.root().join(LOCK)
+    }
+
+    /// The folder artifacts go to unless the command says otherwise.
+    pub(super) fn out(&self) -> PathBuf {
+        self.project.path.parent().unwrap_or(Path::new("")).join("out")
+    }
+
+    /// The lock with these images' entries in place; entries of images that are gone go.
+    pub(super) fn lock_with(&self, prepared: &[Prepared]) -> Lock {
+        let mut images: BTreeMap<String, LockedImage> = self.lock.images.clone();
+        images.retain(|name, _| self.project.checked.spec.image(name).is_some());
+        for one in prepared {
+            images.insert(one.plan.image.clone(), one.locked.clone());
+        }
+        Lock { version: FORMAT, images }
+    }
+
+    /// Writes the lock if it changes; says whether it did.
+    pub(super) fn write_lock(&self, lock: &Lock) -> Outcome<bool> {
+        let path = self.lock_path();
+        let text = lock.to_yaml();
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            return Ok(false);
+        }
+        let written = tempfile::NamedTempFile::new_in(self.project.files.root()).and_then(|mut file| {
+            use std::{io::Write, os::unix::fs::PermissionsExt};
+            file.write_all(text.as_bytes())?;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        });
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                super::complain(&format!("cannot write `{}`: {error}", path.display()));
+                Err(Exit::Host)
+            }
+        }
+    }
+
+    /// Shows why something failed; the exit status that goes with it.
+    pub(super) fn failed(&self, failure: Failure) -> Exit {
+        let exit = match &failure {
+            Failure::Diagnosed(_) => Exit::Files,
+            failure if failure.is_host_defect() => Exit::Host,
+            _ => Exit::Failed,
+        };
+        let diagnostics = failure.diagnostics();
+        show(&diagnostics, &self.project);
+        let on_host = |diagnostic: &Diagnostic| diagnostic.code.as_str() >= "E0453" && diagnostic.code.as_str() < "E0600";
+        if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }
+    }
+}
+
+/// Shows diagnostics on stderr; says whether none is an error.
+fn show(found: &[Diagnostic], project: &Project) -> bool {
+    let colour = super::colour(std::io::stderr().is_terminal());
+    eprint!("{}", report::human(found, &project.sources, colour));
+    let errors = found.iter().any(Diagnostic::is_error);
+    if let (true, Some(summary)) = (errors, report::summary(found)) {
+        eprintln!("{summary}");
+    }
+    !errors
+}
+
+fn read_lock(project: &mut Project, found: &mut Vec<Diagnostic>) -> Lock {
+    let empty = Lock { version: FORMAT, images: BTreeMap::new() };
+    let Ok(text) = std::fs::read_to_string(project.files.root().join(LOCK)) else { return empty };
+    let source = project.sources.add(LOCK, text);
+    match Lock::read(source, &project.sources) {
+        Ok(lock) => lock,
+        Err(diagnostics) => {
+            found.extend(diagnostics);
+            empty
+        }
+    }
+}
+
+fn load_settings(project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<Settings> {
+    let folder = project.files.root().to_owned();
+    let around = settings::Surroundings { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
+    match Settings::load(&Flags::default(), &around, &mut project.sources) {
+        Ok(settings) => Some(settings),
+        Err(diagnostics) => {
+            found.extend(diagnostics);
+            None
+        }
+    }
+}
+
+fn resolve(
+    project: &Project,
+    catalog: &Catalog,
+    lock: &Lock,
+    choices: &Choices,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Resolution> {
+    let preferences = |name: &str| {
+        let mut preferences = Preferences { only_base: choices.base.clone(), ..Preferences::default() };
+        let update = choices.updates(name);
+        if let Some(locked) = lock.images.get(name).filter(|_| !update) {
+            let version = |text: &str| text.parse::<Version>().ok();
+            preferences.base = version(&locked.base.version).map(|version| (locked.base.name.clone(), version));
+            preferences.apps =
+                locked.apps.iter().filter_map(|(name, app)| Some((name.clone(), version(&app.version)?))).collect();
+        }
+        preferences
+    };
+    let resolved = resolve_project(&project.checked.spec, catalog, preferences, |_| None);
+    found.extend(resolved.diagnostics);
+    resolved.images
+}
+
+fn open_store(settings: &Settings, offline: bool) -> Outcome<(Arc<Store>, Fetcher)> {
+    let store = Store::open_and_sweep(&settings.store.value).map_err(|error| {
+        super::complain(&format!("the store cannot be opened: {error}"));
+        Exit::Host
+    });
+    let (store, leftovers) = store?;
+    for leftover in leftovers {
+        eprintln!("note: cleared what build {} had left behind", leftover.name);
+    }
+    let network = Network {
+        proxy: settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
+        ca: settings.ca.as_ref().map(|ca| ca.value.clone()),
+        offline,
+    };
+    match Fetcher::new(&network) {
+        Ok(fetcher) => Ok((Arc::new(store), fetcher)),
+        Err(error) => {
+            super::complain(&error.to_string());
+            Err(Exit::Host)
+        }
+    }
+}
+
+/// The mirror of the settings, else the one the host's own apt sources name.
+pub(super) fn mirrors(settings: &Settings) -> Option<Mirrors> {
+    if let Some(mirror) = &settings.mirror {
+        let security = settings.security_mirror.as_ref().map(|mirror| mirror.value.as_str());
+        return Some(Mirrors::setting(&mirror.value, security));
+    }
+    let mut entries = Vec::new();
+    let folder = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = folder.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.insert(0, "/etc/apt/sources.list".into());
+    for path in paths {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("list") => entries.extend(read_list(&text)),
+            Some("sources") => entries.extend(read_sources(&text)),
+            _ => {}
+        }
+    }
+    Mirrors::of_host(&entries)
+}
+
+impl ProjectFiles for super::files::DiskFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let place = self.place(path).map_err(|_| Failure::InputChanged { path: path.to_owned() })?;
+        std::fs::read(&place).map_err(|source| Failure::Io { action: "read", path: place, source })
+    }
+}
+
+fn lock_stale(spec: &ImageSpec, points: &[String]) -> Diagnostic {
+    let message = format!("`{LOCK}` would have to change for the image `{}`, and `--locked` forbids that", spec.name.value);
+    let diagnostic = Diagnostic::new(codes::LOCK_STALE, message).label(spec.name.span, "this image");
+    points
+        .iter()
+        .fold(diagnostic, |diagnostic, point| diagnostic.note(point.clone()))
+        .help("run `imgfile lock` and commit the result")
+}
+
+/// Scripts and copied files whose digests differ.
+fn changed_inputs(old: &LockedImage, new: &LockedImage) -> Vec<String> {
+    let names = old.inputs.keys().chain(new.inputs.keys()).collect::<std::collections::BTreeSet<_>>();
+    let changed = names.into_iter().filter(|name| old.inputs.get(*name) != new.inputs.get(*name));
+    changed.map(|name| format!("{name} is not what the lock has")).collect()
+}
