@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::{
     Exit,
+    settings::Accel,
     workshop::{Choices, Outcome, Workshop},
 };
 use crate::{
@@ -50,24 +51,14 @@ pub struct Args {
     #[arg(long)]
     pub unproven: bool,
     /// How the machine's processor is provided.
-    #[arg(long, value_enum, env = "IMGFILE_ACCEL", default_value_t = Accel::Auto)]
-    pub accel: Accel,
+    #[arg(long, value_enum)]
+    pub accel: Option<Accel>,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Where artifacts go; without it `out` beside the ImageFile.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Accel {
-    /// KVM where a probe guest really runs under it, else emulation.
-    Auto,
-    /// Hardware virtualisation, or an error.
-    Kvm,
-    /// Emulation.
-    Tcg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,7 +96,7 @@ pub(super) fn run(args: Args) -> Exit {
 }
 
 async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
-    let mut prepared = workshop.prepare_all(crate::driver::agent_version(), choices).await?;
+    let mut prepared = workshop.prepare_all(choices).await?;
     if let Some(name) = &args.name {
         rename(&mut prepared, name)?;
     }
@@ -130,7 +121,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     }
     for one in &prepared {
         let of_image = reporter.of_image(&one.plan.image);
-        let preparer = workshop.preparer(crate::driver::agent_version(), false);
+        let preparer = workshop.preparer(false);
         let result = async {
             let supplies = preparer.supply(one, &of_image).await?;
             executor.build(&one.plan, &supplies, &options).await

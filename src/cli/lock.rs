@@ -41,7 +41,7 @@ pub(super) fn run(args: Args) -> Exit {
             Ok(workshop) => workshop,
             Err(exit) => return exit,
         };
-        let prepared = match workshop.prepare_all(crate::driver::agent_version(), &choices).await {
+        let prepared = match workshop.prepare_all(&choices).await {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };

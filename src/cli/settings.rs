@@ -43,10 +43,13 @@ pub struct Setting<T> {
 }
 
 /// Whether the machine's processor is emulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accel {
+    /// KVM where a probe guest really runs under it, else emulation.
     Auto,
+    /// Hardware virtualisation, or an error.
     Kvm,
+    /// Emulation.
     Tcg,
 }
 

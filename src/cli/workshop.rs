@@ -10,14 +10,18 @@ use std::{
 use super::{
     Exit,
     project::{self, Project},
-    settings::{self, Flags, Settings},
+    settings::{self, Accel, Flags, Settings},
 };
 use crate::{
     catalog::{self, Catalog},
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
+    driver::{
+        Driver,
+        qemu::{self, AcceleratorChoice, QemuDriver},
+    },
     exec::{
-        Failure, ProjectFiles,
+        Failure, ProjectFiles, Reporter,
         prepare::{Prepared, Preparer},
     },
     lock::{FORMAT, Lock, LockedImage},
@@ -67,6 +71,7 @@ pub(super) struct Workshop {
     pub resolutions: BTreeMap<String, Resolution>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,
+    agent_version: String,
 }
 
 /// A command that cannot go on has said why; what is left is its exit status.
@@ -96,7 +101,7 @@ impl Workshop {
         let Some(settings) = settings else { return Err(Exit::Files) };
         let (store, fetcher) = open_store(&settings, choices.offline)?;
         let mirrors = mirrors(&settings);
-        Ok(Self { project, settings, store, fetcher, mirrors, resolutions, lock })
+        Ok(Self { project, settings, store, fetcher, mirrors, resolutions, lock, agent_version: qemu::agent_version() })
     }
 
     /// The images to work on, each after the one it is based on.
@@ -115,7 +120,7 @@ impl Workshop {
 
     /// Prepares an image, from the lock where that holds. Where it does not, says why point by point,
     /// and with `--locked` stops.
-    pub(super) async fn prepare(&self, spec: &ImageSpec, agent: &str, choices: &Choices) -> Result<Prepared, Failure> {
+    pub(super) async fn prepare(&self, spec: &ImageSpec, choices: &Choices) -> Result<Prepared, Failure> {
         let name = &spec.name.value;
         let resolution = self.resolutions.get(name).ok_or_else(|| Failure::Diagnosed(Vec::new()))?;
         let update = choices.updates(name);
@@ -137,7 +142,7 @@ impl Workshop {
                 eprintln!("note: locking `{name}` anew: {point}");
             }
         }
-        let prepared = self.preparer(agent, update).prepare(spec, resolution, locked).await?;
+        let prepared = self.preparer(update).prepare(spec, resolution, locked).await?;
         match locked {
             Some(locked) if choices.locked && *locked != prepared.locked => {
                 let changed = changed_inputs(locked, &prepared.locked);
@@ -148,23 +153,39 @@ impl Workshop {
     }
 
     /// Prepares the images that were asked for; what goes wrong is shown.
-    pub(super) async fn prepare_all(&self, agent: &str, choices: &Choices) -> Outcome<Vec<Prepared>> {
+    pub(super) async fn prepare_all(&self, choices: &Choices) -> Outcome<Vec<Prepared>> {
         let mut all = Vec::new();
         for spec in self.images(choices)? {
-            all.push(self.prepare(spec, agent, choices).await.map_err(|failure| self.failed(failure))?);
+            all.push(self.prepare(spec, choices).await.map_err(|failure| self.failed(failure))?);
         }
         Ok(all)
     }
 
-    pub(super) fn preparer<'a>(&'a self, agent_version: &'a str, refresh: bool) -> Preparer<'a> {
+    pub(super) fn preparer(&self, refresh: bool) -> Preparer<'_> {
         Preparer {
             store: &self.store,
             fetcher: &self.fetcher,
             mirrors: self.mirrors.as_ref(),
             files: &self.project.files,
-            agent_version,
+            agent_version: &self.agent_version,
             max_age: if refresh { std::time::Duration::ZERO } else { FRESH },
         }
+    }
+
+    /// The machines of this host; what there is to say about them is reported.
+    pub(super) async fn driver(&self, accel: Option<Accel>, reporter: &Reporter) -> Result<Box<dyn Driver>, Failure> {
+        let kernel = self.preparer(false).build_kernel(reporter).await?;
+        let choice = match accel.unwrap_or(self.settings.accel.value) {
+            Accel::Auto => AcceleratorChoice::Auto,
+            Accel::Kvm => AcceleratorChoice::Kvm,
+            Accel::Tcg => AcceleratorChoice::Tcg,
+        };
+        let facts = self.store.root().join("facts");
+        let driver = QemuDriver::new(kernel, choice, &facts).await?;
+        if let Some(note) = &driver.capabilities().note {
+            reporter.note(note.clone());
+        }
+        Ok(Box::new(driver))
     }
 
     /// Where the lock is or will be.

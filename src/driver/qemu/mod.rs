@@ -121,7 +121,8 @@ impl Driver for QemuDriver {
 }
 
 /// Identifies the agent's program in step keys: equal agents do equal things.
-fn agent_version() -> String {
+#[must_use]
+pub fn agent_version() -> String {
     use sha2::{Digest, Sha256};
     hex::encode(&Sha256::digest(AGENT)[..8])
 }

@@ -3,6 +3,7 @@
 //! A lock that holds answers everything, without network and without indexes. Else the archives' verified
 //! indexes do, fetched where the store's are too old.
 
+mod kernel;
 mod pins;
 mod trouble;
 

@@ -27,6 +27,11 @@ pub(super) fn no_mirror() -> Failure {
         .help("name one: `IMGFILE_MIRROR=https://…/debian`, or `mirror = \"…\"` in `.imgfile.toml`"))
 }
 
+pub(super) fn no_kernel() -> Failure {
+    let message = "the mirror has no kernel for virtual machines (linux-image-…-cloud-amd64 of Debian 13)";
+    one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message).help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
+}
+
 pub(super) fn keyring(error: &ReleaseError) -> Failure {
     one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, format!("the archive's keys cannot be read: {error}")))
 }
