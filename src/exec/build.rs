@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Failure, ProjectFiles, Reporter, What,
+    Failure, Outcome, PlanSummary, ProjectFiles, Reporter, What,
     chain::{self, Chain, FinishedDisk, Overtaken},
     disk,
     packages::payload_name,
@@ -90,6 +90,23 @@ impl Executor<'_> {
         supplies: &Supplies,
         options: &Options,
     ) -> Result<Vec<Artifact>, Failure> {
+        let began = std::time::Instant::now();
+        let result = self.build_image(image, supplies, options).await;
+        let (outcome, message) = match &result {
+            Ok(_) => (Outcome::Done, None),
+            Err(failure) => (Outcome::Failed, Some(failure.to_string())),
+        };
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.reporter.of_image(&image.image).report(What::Finished { outcome, elapsed_ms, message });
+        result
+    }
+
+    async fn build_image(
+        &self,
+        image: &ImagePlan,
+        supplies: &Supplies,
+        options: &Options,
+    ) -> Result<Vec<Artifact>, Failure> {
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
             image,
@@ -98,6 +115,7 @@ impl Executor<'_> {
             reporter: &reporter,
             downloads: &supplies.blobs,
         };
+        reporter.report(What::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(What::Started { steps: step_names(image, options) });
         let work = self.store.begin_build(&build_id())?;
         let disk = self.make_disk(&around, supplies, &work, options.cache).await?;

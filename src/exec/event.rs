@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PlanSummary;
 use crate::text::Digest;
 
 /// One thing that happened.
@@ -21,6 +22,14 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
+    /// The command begins; comes first. `build` is the number `logs` and `cancel` take.
+    Begun {
+        build: i64,
+        /// Version of imgfile.
+        version: String,
+    },
+    /// What an image's build is going to do, as far as a reader of the record wants to know it.
+    Planned(Box<PlanSummary>),
     /// An image's build begins; `steps` are the names of all steps and tests, in order.
     Started {
         steps: Vec<String>,
@@ -44,6 +53,11 @@ pub enum What {
         done: u64,
         total: u64,
     },
+    /// How the command of a step ended; a step with retries has several.
+    Exited {
+        step: String,
+        exit: Exit,
+    },
     StepFinished {
         step: String,
         outcome: Outcome,
@@ -55,6 +69,38 @@ pub enum What {
         sha256: Digest,
         size: u64,
     },
+    /// An image's build ended.
+    Finished {
+        outcome: Outcome,
+        elapsed_ms: u64,
+        /// Why it failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// The command ended; comes last.
+    Ended {
+        outcome: Outcome,
+    },
+}
+
+/// How a command in the guest ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    Status(i32),
+    Signal(i32),
+    /// It took too long and was killed.
+    TimedOut,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::TimedOut => f.write_str("timed out"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +125,24 @@ pub enum Outcome {
 /// slows the guest down, which is what keeps a flood of output from filling memory.
 pub trait Observer: Send + Sync {
     fn event(&self, event: &Event);
+}
+
+/// Several observers of one stream, each in turn.
+#[derive(Clone, Default)]
+pub struct Tee(pub Vec<std::sync::Arc<dyn Observer>>);
+
+impl std::fmt::Debug for Tee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tee").field(&self.0.len()).finish()
+    }
+}
+
+impl Observer for Tee {
+    fn event(&self, event: &Event) {
+        for observer in &self.0 {
+            observer.event(event);
+        }
+    }
 }
 
 /// The clock and the address of the events of one image.

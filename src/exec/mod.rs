@@ -12,9 +12,11 @@ mod packages;
 pub mod prepare;
 mod project;
 mod session;
+mod summary;
 mod tail;
 
 pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
-pub use event::{Event, Observer, Outcome, Reporter, Stream, What};
+pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failure::Failure;
 pub use project::ProjectFiles;
+pub use summary::{PackageSummary, PlanSummary};

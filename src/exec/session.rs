@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
-    Failure, Reporter, Stream, What,
+    Exit, Failure, Reporter, Stream, What,
     pack::{Pack, Placement},
     project::ProjectFiles,
     tail::Tail,
@@ -202,6 +202,12 @@ impl<'a> Session<'a> {
             reporter.report(What::Output { step: place.name.to_owned(), stream, text });
         };
         let end = self.machine.exec(exec, &mut sink).await.map_err(|fault| place.fault(fault))?;
+        let exit = match end {
+            ExecEnd::Code(code) => Exit::Status(code),
+            ExecEnd::Signal(signal) => Exit::Signal(signal),
+            ExecEnd::TimedOut => Exit::TimedOut,
+        };
+        reporter.report(What::Exited { step: place.name.to_owned(), exit });
         match end {
             ExecEnd::Code(0) => Ok(()),
             end => Err(Failure::Script {

@@ -10,6 +10,7 @@
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
 //! builds/<id>/            working folder of a build, with its journal
+//! records/                builds.sqlite and logs/<number>.log: what was built, see `records`
 //! tmp/<session>/          working folder of a process
 //! ```
 //!
@@ -24,7 +25,9 @@ mod facts;
 pub mod fetch;
 mod file_digest;
 mod layer;
+mod process;
 mod project;
+pub mod records;
 mod scratch;
 mod work;
 
@@ -37,7 +40,9 @@ pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
+pub use process::ProcessName;
 pub use project::ProjectFolder;
+pub use records::Records;
 pub use scratch::Scratch;
 pub use work::{Leftover, WorkFolder};
 
@@ -53,14 +58,24 @@ pub enum StoreError {
     /// A file the store wrote cannot be understood; removing it is safe.
     #[error("{path} is damaged: {reason}", path = path.display())]
     Damaged { path: PathBuf, reason: String },
+    /// The database of build records refused; `action` reads as in "cannot {action} the build records".
+    #[error("cannot {action} the build records: {source}")]
+    Records { action: &'static str, source: rusqlite::Error },
 }
 
 impl StoreError {
     /// Whether the file system is full, which callers report by name.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        match self {
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Records { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            Self::Mismatch { .. } | Self::Damaged { .. } => false,
+        }
     }
 }
 
@@ -141,6 +156,11 @@ impl Store {
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
         Facts::new(self)
+    }
+
+    /// What was built, and by which builds.
+    pub fn records(&self) -> Result<Records> {
+        Records::open(&self.root)
     }
 
     /// Where the driver keeps its build kernels.

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Result};
+use super::{Context, Result, process::start_time};
 
 /// Held by the process the folder belongs to.
 const LOCK: &str = "lock";
@@ -236,13 +236,6 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
         }
         Err(error) => Err(error),
     }
-}
-
-/// When a running process started, in clock ticks since the host's boot (proc(5), field 22).
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]

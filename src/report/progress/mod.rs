@@ -1,0 +1,19 @@
+//! Events for whoever waits: a live view on a terminal, lines in a log, groups in CI, JSON for programs.
+
+mod buffered;
+mod ci;
+mod grouped;
+mod json;
+mod lines;
+mod plain;
+mod tree;
+mod words;
+
+pub use buffered::Buffered;
+pub use ci::Ci;
+pub use grouped::Grouped;
+pub use json::JsonLines;
+pub use lines::{LONGEST_LINE, Lines, Tail, clean};
+pub use plain::Plain;
+pub use tree::Tree;
+pub use words::{duration, size};

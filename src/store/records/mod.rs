@@ -1,0 +1,121 @@
+//! Records: what was built, by which builds, step by step.
+//!
+//! An SQLite database in the store, used by several processes at once: a build writes its own rows, other
+//! terminals read them. What the steps printed is in one log file a build beside the database, since rows
+//! are no place for it. A record never stops a build: whoever writes one goes on without it.
+
+mod artifact;
+mod model;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{Context, Result, StoreError};
+
+pub use model::{ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, NewArtifact, State, StepRecord};
+pub use write::{Ending, StepId};
+
+/// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// Milliseconds to wait for another process that writes.
+const BUSY_MS: u64 = 5000;
+
+/// The open records of a store.
+#[derive(Debug)]
+pub struct Records {
+    connection: Mutex<Connection>,
+    folder: PathBuf,
+}
+
+/// Adds what was tried to an error of the database.
+trait Tried<T> {
+    fn tried(self, action: &'static str) -> Result<T>;
+}
+
+impl<T> Tried<T> for rusqlite::Result<T> {
+    fn tried(self, action: &'static str) -> Result<T> {
+        self.map_err(|source| StoreError::Records { action, source })
+    }
+}
+
+impl Records {
+    /// Opens the records of the store at `root`, made if absent, and settles builds whose process is gone.
+    pub fn open(root: &Path) -> Result<Self> {
+        use std::os::unix::fs::DirBuilderExt;
+        let folder = root.join("records");
+        let logs = folder.join("logs");
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&logs).context("create", &logs)?;
+        let path = folder.join("builds.sqlite");
+        let mut connection = Connection::open(&path).tried("open")?;
+        connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).tried("open")?;
+        prepare(&mut connection).map_err(|error| match error {
+            StoreError::Records { source, .. }
+                if matches!(
+                    source.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+                ) =>
+            {
+                StoreError::Damaged { path: path.clone(), reason: source.to_string() }
+            }
+            other => other,
+        })?;
+        let version = version(&connection)?;
+        if version > MIGRATIONS.len() {
+            let reason = format!("a newer imgfile wrote it (version {version})");
+            return Err(StoreError::Damaged { path, reason });
+        }
+        let records = Self { connection: Mutex::new(connection), folder };
+        records.settle()?;
+        Ok(records)
+    }
+
+    /// The file with everything a build printed.
+    #[must_use]
+    pub fn log(&self, build: i64) -> PathBuf {
+        self.folder.join("logs").join(format!("{build}.log"))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic in another thread leaves no half-written transaction behind: SQLite rolls it back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn prepare(connection: &mut Connection) -> Result<()> {
+    // Readers never wait for the build that writes. A power cut may lose the last rows, not the database.
+    connection.pragma_update(None, "journal_mode", "wal").tried("open")?;
+    connection.pragma_update(None, "synchronous", "normal").tried("open")?;
+    connection.pragma_update(None, "foreign_keys", true).tried("open")?;
+    while version(connection)? < MIGRATIONS.len() {
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).tried("update")?;
+        // Another process may have been faster.
+        let at = version(&transaction)?;
+        if let Some(statements) = MIGRATIONS.get(at) {
+            transaction.execute_batch(statements).tried("update")?;
+            let next = i64::try_from(at + 1).unwrap_or(i64::MAX);
+            transaction.pragma_update(None, "user_version", next).tried("update")?;
+        }
+        transaction.commit().tried("update")?;
+    }
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<usize> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).tried("read")?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Milliseconds since 1970, for rows that people read.
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
