@@ -157,7 +157,7 @@ mod tests {
             (&["a", "", "\n"], &["a"]),
             (&["\u{1b}[2K\u{1b}[31mred\u{1b}[0m\r\n"], &["red"]),
             (&["10%\r20%\r30%\n"], &["30%"]),
-            (&["tab\there\u{7}\u{9b}2J \n"], &["tab\there2J"]),
+            (&["tab\there\u{7}\u{9b}2J \n"], &["tab\there"]),
         ] {
             assert_eq!(cut(pieces), expected, "{pieces:?}");
         }

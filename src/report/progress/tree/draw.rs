@@ -62,7 +62,7 @@ impl Look {
         let left = truncate_str(left, room, if self.unicode { "…" } else { "~" });
         let gap = (self.width.saturating_sub(1))
             .saturating_sub(measure_text_width(&left) + measure_text_width(right));
-        format!("{left}{}{right}", " ".repeat(gap))
+        self.cut(&format!("{left}{}{right}", " ".repeat(gap)))
     }
 
     fn cut(self, text: &str) -> String {
@@ -117,17 +117,19 @@ fn draw_image(lines: &mut Vec<String>, image: &ImageView, at_ms: u64, look: Look
     } else {
         ""
     };
-    let ended = |step: &&StepView| matches!(step.state, StepState::Ended(..));
-    if detail == Detail::Running && image.steps.iter().any(|step| ended(&step)) {
-        let reused = |step: &&StepView| matches!(step.state, StepState::Ended(Outcome::Reused, _));
-        let count = image.steps.iter().filter(ended).count();
-        let reused = image.steps.iter().filter(reused).count();
-        let text = format!("{indent}  {count} steps done, {reused} of them reused");
+    let count = |wanted: &[Outcome]| {
+        let is = |step: &&StepView| matches!(&step.state, StepState::Ended(end, _) if wanted.contains(end));
+        image.steps.iter().filter(is).count()
+    };
+    let done = count(&[Outcome::Done, Outcome::Reused]);
+    if detail == Detail::Running && done > 0 {
+        let text = format!("{indent}  {done} done, {} of them reused", count(&[Outcome::Reused]));
         lines.push(look.cut(&look.dim(&text)));
     }
     let mut waiting = 0;
     for step in &image.steps {
         match &step.state {
+            StepState::Waiting if image.end.is_some() => {}
             StepState::Waiting if detail != Detail::All => waiting += 1,
             StepState::Ended(outcome, _) if detail == Detail::Running && *outcome != Outcome::Failed => {}
             _ => draw_step(lines, step, indent, at_ms, look),
