@@ -136,6 +136,9 @@ registry! {
     PACKAGE_VERSION = "E0341": "the package's version is not the catalogue's";
     LOCK_UNREADABLE = "E0401": "the lock cannot be read";
     LOCK_STALE = "E0402": "the lock no longer says what the ImageFile asks for";
+    LOCK_FORMAT = "E0403": "the lock is in another format";
+    LOCK_DOUBLE = "E0404": "the lock has a package twice";
+    LOCK_CONFLICT = "E0405": "the lock has an unresolved merge conflict";
     PACKAGE_UNKNOWN = "E0450": "no archive has a package of this name";
     PACKAGE_VERSION_GONE = "E0451": "no archive has this version of a package";
     PACKAGES_CLASH = "E0452": "packages cannot be installed together, or removed";

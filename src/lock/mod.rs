@@ -5,8 +5,13 @@
 //! no mirror names, and one package is one line, so that branches merge.
 
 mod model;
-mod wire;
+mod read;
+mod stale;
+#[cfg(test)]
+mod tests;
+mod write;
 
 pub use model::{
     FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
 };
+pub use stale::{Class, Point, Reason};
