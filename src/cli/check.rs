@@ -100,7 +100,8 @@ fn checked(file: &Path, args: &Args) -> Result<(Project, Vec<Diagnostic>), OpenE
         }
     }
     let mut found = std::mem::take(&mut project.checked.diagnostics);
-    found.extend(super::resolve_for_check(&mut project));
+    let (project, more) = super::resolve_for_check(project);
+    found.extend(more);
     Ok((project, found))
 }
 

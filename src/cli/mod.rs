@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod bases;
 mod build;
 mod check;
 mod completions;
@@ -13,7 +14,9 @@ mod init;
 mod lock;
 mod plan;
 mod project;
+mod resolving;
 pub mod settings;
+mod why;
 mod workshop;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -72,6 +75,8 @@ enum Command {
     /// Print the completion script of a shell.
     Completions(completions::Args),
     Doctor(doctor::Args),
+    Bases(bases::Args),
+    Why(why::Args),
 }
 
 /// Runs the command the process was started with.
@@ -87,6 +92,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Bases(args) => bases::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Doctor(args) => explained(|sources| doctor::run(&args, sources)),
     }
     .into()
@@ -153,9 +160,9 @@ fn colour(terminal: bool) -> bool {
 
 /// What only the catalogue knows: bases and applications. Images that were understood so far are
 /// resolved; what is wrong then comes back as further diagnostics.
-fn resolve_for_check(project: &mut project::Project) -> Vec<crate::diagnostic::Diagnostic> {
-    let _ = project;
-    Vec::new()
+fn resolve_for_check(project: project::Project) -> (project::Project, Vec<Diagnostic>) {
+    let (resolved, found) = resolving::resolve_opened(project, None);
+    (resolved.project, found)
 }
 
 /// Runs a command that may end in diagnostics; those are for stderr.

@@ -5,11 +5,13 @@ use super::problem::{Candidate, Problem, Statement};
 use super::solve::{Chosen, Outcome, Solver};
 use super::{PassedOver, Preferences, Reason, Wanted, WantedBase};
 use crate::catalog::{BaseDef, Catalog, Tier};
+use crate::text::Version;
 
 /// A catalogue base as seen by one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseChoice {
     pub name: String,
+    pub version: Version,
     pub possible: bool,
     /// Why not; empty if it is possible.
     pub reasons: Vec<Reason>,
@@ -22,7 +24,12 @@ pub fn base_choices(wanted: &Wanted, catalog: &Catalog, preferences: &Preference
     let solver = Solver::new(&problem);
     let choice = |(index, def): (usize, &BaseDef)| {
         let reasons = obstacles(&problem, &solver, index);
-        BaseChoice { name: def.name.value.clone(), possible: reasons.is_empty(), reasons }
+        BaseChoice {
+            name: def.name.value.clone(),
+            version: def.version.value.clone(),
+            possible: reasons.is_empty(),
+            reasons,
+        }
     };
     in_catalogue_order(&problem).into_iter().map(choice).collect()
 }

@@ -18,6 +18,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod wanted;
+mod why;
 
 pub use bases::{BaseChoice, base_choices};
 pub use choose::resolve;
@@ -29,5 +30,7 @@ pub use resolution::{
 pub use spec::wanted;
 pub use storage::StorageNeed;
 pub use wanted::{BaseFacts, Given, Preferences, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
+
+pub use why::{VersionChoice, version_choices};
 
 pub use crate::text::{Requirement, Version};

@@ -1,0 +1,162 @@
+//! `imgfile bases`: what images can start from.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::resolving::{self, Resolved};
+use super::{Exit, project};
+use crate::catalog::{BaseDef, BaseSource, Catalog, builtin};
+use crate::check::Size;
+use crate::resolve::base_choices;
+use crate::text::Sources;
+
+/// List the bases that images can start from.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The ImageFile, or the folder that holds it.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Say which bases this image can be built on, and for the others why not.
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<String>,
+    /// Give a param of the ImageFile a value.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::key_value)]
+    pub set: Vec<(String, String)>,
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Format,
+}
+
+/// How the list is written.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+}
+
+/// A base as listed.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    version: String,
+    tier: &'static str,
+    os: String,
+    arch: String,
+    firmware: Vec<&'static str>,
+    source: &'static str,
+    /// In bytes.
+    virtual_size: u64,
+    user: String,
+    summary: String,
+    layer: String,
+    /// Whether the image can be built on it; only with `--image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    possible: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let rows = match rows(args) {
+        Ok(rows) => rows,
+        Err(exit) => return exit,
+    };
+    match args.format {
+        Format::Json => match serde_json::to_string_pretty(&rows) {
+            Ok(text) => super::print(&format!("{text}\n")),
+            Err(error) => {
+                super::complain(&error.to_string());
+                return Exit::Failed;
+            }
+        },
+        Format::Human => super::print(&human(&rows)),
+    }
+    Exit::Done
+}
+
+fn rows(args: &Args) -> Result<Vec<Row>, Exit> {
+    // Without a project there is still the built-in catalogue to show.
+    if args.image.is_none() && project::find(&args.path).is_err() {
+        let mut sources = Sources::default();
+        let layer = builtin(&mut sources);
+        let (catalog, _) = Catalog::load(&[layer], &sources);
+        return Ok(catalog.bases().map(|def| row(def, &catalog)).collect());
+    }
+    let resolved = resolving::open(&args.path, &args.set)?;
+    let mut rows: Vec<Row> = resolved.catalog.bases().map(|def| row(def, &resolved.catalog)).collect();
+    if let Some(name) = &args.image {
+        let image = resolved.image(Some(name))?;
+        let preferences = resolved.preferences(name, None);
+        let choices = base_choices(&Resolved::wanted(image), &resolved.catalog, &preferences);
+        for row in &mut rows {
+            if let Some(choice) = choices
+                .iter()
+                .find(|choice| choice.name == row.name && choice.version.as_str() == row.version)
+            {
+                row.possible = Some(choice.possible);
+                row.reasons = choice.reasons.iter().map(|reason| reason.text.clone()).collect();
+            }
+        }
+        rows.sort_by_key(|row| row.possible == Some(false));
+    }
+    Ok(rows)
+}
+
+fn row(def: &BaseDef, catalog: &Catalog) -> Row {
+    Row {
+        name: def.name.value.clone(),
+        version: def.version.value.to_string(),
+        tier: def.tier.as_str(),
+        os: format!("{} {}", def.os.distro, def.os.version),
+        arch: def.arch.value.clone(),
+        firmware: def.firmware.iter().map(|firmware| firmware.as_str()).collect(),
+        source: match def.source {
+            BaseSource::Bootstrap(_) => "bootstrap",
+            BaseSource::Url { .. } => "url",
+            BaseSource::File { .. } => "file",
+        },
+        virtual_size: def.virtual_size.value,
+        user: def.user.value.clone(),
+        summary: def.summary.clone(),
+        layer: catalog.layers()[def.layer].clone(),
+        possible: None,
+        reasons: Vec::new(),
+    }
+}
+
+fn human(rows: &[Row]) -> String {
+    let head = ["NAME", "TIER", "SYSTEM", "ARCH", "FIRMWARE", "DISK", "USER"].map(str::to_owned);
+    let cells: Vec<[String; 7]> = rows
+        .iter()
+        .map(|row| {
+            [
+                row.name.clone(),
+                row.tier.to_owned(),
+                row.os.clone(),
+                row.arch.clone(),
+                row.firmware.join(","),
+                Size(row.virtual_size).to_string(),
+                row.user.clone(),
+            ]
+        })
+        .collect();
+    let width =
+        |column: usize| cells.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let line = |row: &[String; 7]| {
+        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut out = line(&head);
+    out.push('\n');
+    for (row, cells) in rows.iter().zip(&cells) {
+        out.push_str(&line(cells));
+        out.push('\n');
+        for reason in &row.reasons {
+            out.push_str(&format!("    not for this image: {reason}\n"));
+        }
+    }
+    out
+}

@@ -1,0 +1,107 @@
+//! From a path to what the images of a project resolve to, without a store or a network.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use super::Exit;
+use super::project::{self, Project};
+use crate::catalog::{self, Catalog};
+use crate::check::{Files, ImageSpec, Settings};
+use crate::diagnostic::Diagnostic;
+use crate::lock::Lock;
+use crate::report;
+use crate::resolve::{Preferences, ResolvedProject, Wanted, resolve_project, wanted};
+
+/// A project with its catalogue and the lock beside it.
+pub(super) struct Resolved {
+    pub project: Project,
+    pub catalog: Catalog,
+    pub lock: Option<Lock>,
+    pub images: ResolvedProject,
+}
+
+impl Resolved {
+    /// What the solve prefers for an image.
+    pub(super) fn preferences(&self, image: &str, base: Option<&str>) -> Preferences {
+        preferences(self.lock.as_ref(), image, base)
+    }
+
+    /// What the solve takes of an image; nothing is known of a base from outside the catalogue.
+    pub(super) fn wanted(image: &ImageSpec) -> Wanted {
+        wanted(image, None)
+    }
+}
+
+/// What the lock makes the solve prefer.
+fn preferences(lock: Option<&Lock>, image: &str, base: Option<&str>) -> Preferences {
+    let locked = lock.and_then(|lock| lock.images.get(image));
+    Preferences {
+        apps: locked
+            .into_iter()
+            .flat_map(|locked| &locked.apps)
+            .filter_map(|(name, app)| Some((name.clone(), app.version.parse().ok()?)))
+            .collect(),
+        base: locked.and_then(|locked| Some((locked.base.name.clone(), locked.base.version.parse().ok()?))),
+        only_base: base.map(str::to_owned),
+    }
+}
+
+/// Loads the catalogue of a checked project and resolves its images.
+pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resolved, Vec<Diagnostic>) {
+    let spec = &project.checked.spec;
+    let (catalog, mut found) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
+    // A lock that cannot be read is for the commands that use it to complain of.
+    let lock = read_lock(&mut project);
+    let mut images = resolve_project(
+        &project.checked.spec,
+        &catalog,
+        |image| preferences(lock.as_ref(), image, base),
+        |_| None,
+    );
+    found.append(&mut images.diagnostics);
+    (Resolved { project, catalog, lock, images }, found)
+}
+
+/// Opens, checks and resolves; what is wrong is shown, and the exit status says so.
+pub(super) fn open(path: &Path, set: &Settings) -> Result<Resolved, Exit> {
+    let complain = |error: project::OpenError| {
+        super::complain(&error.to_string());
+        Exit::Files
+    };
+    let mut project = project::open(&project::find(path).map_err(complain)?, set).map_err(complain)?;
+    let mut found = std::mem::take(&mut project.checked.diagnostics);
+    let (resolved, more) = resolve_opened(project, None);
+    found.extend(more);
+    if found.iter().any(Diagnostic::is_error) {
+        let colour = super::colour(std::io::stderr().is_terminal());
+        eprint!("{}", report::human(&found, &resolved.project.sources, colour));
+        return Err(Exit::Files);
+    }
+    Ok(resolved)
+}
+
+impl Resolved {
+    /// The image called `name`, or the only one; says so if there is none.
+    pub(super) fn image(&self, name: Option<&str>) -> Result<&ImageSpec, Exit> {
+        let images = &self.project.checked.spec.images;
+        let found = match name {
+            Some(name) => images.iter().find(|image| image.name.value == name),
+            None if images.len() == 1 => images.first(),
+            None => None,
+        };
+        found.ok_or_else(|| {
+            let names: Vec<_> = images.iter().map(|image| image.name.value.as_str()).collect();
+            super::complain(&match name {
+                Some(name) => format!("there is no image `{name}`; the ImageFile has {}", names.join(", ")),
+                None => format!("say which image with --image: the ImageFile has {}", names.join(", ")),
+            });
+            Exit::Usage
+        })
+    }
+}
+
+fn read_lock(project: &mut Project) -> Option<Lock> {
+    let bytes = project.files.read("ImageFile.lock", 64 << 20).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    serde_yaml::from_str(&text).ok()
+}
