@@ -1,5 +1,7 @@
 //! The package step: the host hands over the locked .debs, the guest only unpacks and configures.
 
+use std::collections::BTreeSet;
+
 use super::{
     Failure,
     commands::quoted,
@@ -31,7 +33,8 @@ pub(super) async fn apply(
 
 /// The commands of one package transaction.
 ///
-/// All files go to one `dpkg`, which configures in dependency order and runs each trigger once.
+/// All files of a stage go to one `dpkg`, which configures in dependency order and runs each trigger
+/// once; `Pre-Depends` alone make further stages.
 /// Nobody is there to answer questions: a changed configuration file of the base is kept
 /// (`--force-confold`), as with unattended upgrades. The disk of a failed build is thrown away, so
 /// syncing every file would only cost time (`--force-unsafe-io`).
@@ -42,8 +45,10 @@ fn transaction(change: &PackageChange) -> String {
         let names: Vec<String> = change.remove.iter().map(|name| quoted(name)).collect();
         script += &format!("{DPKG} --remove {}\n", names.join(" "));
     }
-    if !change.install.is_empty() {
+    let stages: BTreeSet<u16> = change.install.iter().map(|package| package.stage).collect();
+    for stage in stages {
         let files: Vec<String> = (0..change.install.len())
+            .filter(|i| change.install[*i].stage == stage)
             .map(|i| format!("/run/imagefile/payload/{}", payload_name(i)))
             .collect();
         script += &format!("{DPKG} --install {}\n", files.join(" "));

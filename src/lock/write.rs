@@ -130,9 +130,10 @@ fn repository(repository: &LockedRepository) -> String {
 }
 
 fn package(package: &Selected) -> String {
+    let stage = if package.stage > 0 { format!(", stage: {}", package.stage) } else { String::new() };
     let auto = if package.auto { ", auto: true" } else { "" };
     format!(
-        "{{ name: {}, version: {}, arch: {}, sha256: {}, size: {}, installed_size: {}, archive: {}, path: {}{auto} }}",
+        "{{ name: {}, version: {}, arch: {}, sha256: {}, size: {}, installed_size: {}, archive: {}, path: {}{stage}{auto} }}",
         scalar(&package.name),
         scalar(package.version.as_str()),
         scalar(&package.arch),

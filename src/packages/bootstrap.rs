@@ -43,6 +43,10 @@ pub fn bootstrap_set(universe: &Universe, include: &[Want]) -> Result<Vec<Select
         .filter(|package| !second.install.iter().any(|new| new.name == package.name))
         .chain(second.install.iter().cloned())
         .collect();
+    // Whoever bootstraps has an order of its own for these.
+    for package in &mut all {
+        package.stage = 0;
+    }
     all.sort();
     Ok(all)
 }

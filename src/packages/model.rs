@@ -83,9 +83,18 @@ pub struct Selected {
     pub installed_size: u64,
     #[serde(flatten)]
     pub origin: Origin,
+    /// Which call of dpkg installs it: 0 is the first. A package whose `Pre-Depends` are met by
+    /// others of the same transaction comes in a later one.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub stage: u16,
     /// Wanted by a package, not by a person: gets the auto-installed mark.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_first(stage: &u16) -> bool {
+    *stage == 0
 }
 
 /// One solve's answer.

@@ -250,6 +250,7 @@ impl Universe {
                 archive: self.archives.get(self.data(id).source as usize).cloned().unwrap_or_default(),
                 path: self.field(id, 'F').to_owned(),
             },
+            stage: 0,
             auto,
         }
     }

@@ -348,6 +348,7 @@ pub fn planned(package: &Selected) -> PlannedPackage {
         arch: package.arch.clone(),
         sha256: package.sha256,
         size: package.size,
+        stage: package.stage,
         auto: package.auto,
     }
 }

@@ -83,6 +83,10 @@ pub struct PlannedPackage {
     pub sha256: Digest,
     /// Size of the package file in bytes.
     pub size: u64,
+    /// Which call of dpkg installs it, 0 first: packages that must be unpacked only when others of
+    /// the transaction are configured come in a later one.
+    #[serde(default)]
+    pub stage: u16,
     /// Installed only because another package needs it: marked so for the image's own apt.
     pub auto: bool,
 }

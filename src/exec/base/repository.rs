@@ -77,6 +77,7 @@ mod tests {
             size: 7,
             installed_size: 1,
             origin: Origin { archive: "debian".into(), path: "pool/a.deb".into() },
+            stage: 0,
             auto: false,
         };
         let repository = dir.path().join("repository");

@@ -64,6 +64,12 @@ fn follow(
     }
     for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
         if state.holds(version, dependency, Which::Install) {
+            // What serves may itself lack something.
+            for one in dependency.alternatives.iter().filter(|_| !dependency.kind.is_negative()) {
+                for next in state.targets(version, dependency.kind, one, Which::Install) {
+                    follow(state, root, next, seen, found);
+                }
+            }
             continue;
         }
         let next = dependency

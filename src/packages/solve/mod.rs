@@ -8,6 +8,7 @@
 mod explain;
 mod mark;
 mod repair;
+mod stages;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use self::repair::Repair;
 use self::state::{Mode, State};
 use super::installed::overlay;
 use super::universe::{PkgId, Universe, VerId};
-use super::{InstalledPackage, Request, Solution, Upgrade, Version, Want};
+use super::{InstalledPackage, Request, Selected, Solution, Upgrade, Version, Want};
 
 pub use self::explain::Unmet;
 
@@ -169,10 +170,18 @@ impl<'u> Solve<'u> {
             unasked.sort();
             return Err(SolveError::WouldRemove { names: unasked });
         }
-        let mut install: Vec<_> = state
+        let chosen: Vec<(PkgId, VerId)> = state
             .ids()
             .filter(|pkg| state[*pkg].mode == Mode::Install)
-            .filter_map(|pkg| Some(self.universe.selected(state[pkg].install?, state[pkg].auto)))
+            .filter_map(|pkg| Some((pkg, state[pkg].install?)))
+            .collect();
+        let stages = stages::stages(state, &chosen);
+        let mut install: Vec<Selected> = chosen
+            .into_iter()
+            .map(|(pkg, version)| Selected {
+                stage: stages[&pkg],
+                ..self.universe.selected(version, state[pkg].auto)
+            })
             .collect();
         install.sort();
         let was_auto = |pkg: &PkgId| {
