@@ -124,7 +124,8 @@ impl<'a> Layers<'a> {
         Ok((path, lock))
     }
 
-    /// Moves a finished overlay in; its content must no longer change. The caller holds the layer's
+    /// Takes a finished overlay in; its content must no longer change. It stays under its old name as
+    /// well, since a running machine opens its backing files again by name. The caller holds the layer's
     /// [`Claim`]; a layer that is there all the same (made before the claim was had) is an error, since
     /// two disks of one key are equal in what they hold but not in their bytes.
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
@@ -139,7 +140,7 @@ impl<'a> Layers<'a> {
         let lock = File::open(ready.join(LOCK)).context("open", &ready)?;
         lock.lock_shared().context("lock", &ready)?;
         let folder = self.folder(key);
-        std::fs::rename(disk, ready.join(DISK)).context("rename", disk)?;
+        std::fs::hard_link(disk, ready.join(DISK)).context("link", disk)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
         Ok(Layer { key: *key, disk: folder.join(DISK), meta: meta.clone(), _lock: lock })
     }
