@@ -4,7 +4,7 @@
 use std::ffi::{CString, c_int, c_ulong};
 use std::fs;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
 use imgfile_agent::protocol::message::Answer;
@@ -15,8 +15,9 @@ use crate::trouble::{At, Result, Trouble};
 
 /// Brings lo and the card up.
 pub fn configure(address: [u8; 4], prefix: u8, gateway: [u8; 4]) -> Result<Answer> {
-    // Any socket will do to ask through; this one sends nothing.
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // Any socket will do to ask through; this one sends nothing. An address given as text would
+    // link the C library's resolver, a third of a megabyte.
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
     let fd = socket.as_raw_fd();
     up(fd, "lo").at("lo")?;
     let card = fs::read_dir("/sys/class/net")?

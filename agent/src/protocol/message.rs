@@ -191,3 +191,79 @@ wire! {
         Other = 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::frame::{Decoder, encode};
+    use super::*;
+
+    fn replies() -> impl Strategy<Value = Reply> {
+        let place = prop_oneof![Just(Place::Initramfs), Just(Place::Booted), Just(Place::AfterShutdown)];
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes);
+        let entry = ("[^\0/]{0,20}", any::<u64>(), proptest::option::of(".{0,20}"))
+            .prop_map(|(name, size, link)| Entry { name, kind: Kind::File, size, link });
+        prop_oneof![
+            (any::<u32>(), place, ".{0,20}").prop_map(|(version, place, kernel)| Reply::Hello { version, place, kernel }),
+            bytes().prop_map(|bytes| Reply::Data { bytes }),
+            (any::<bool>(), bytes()).prop_map(|(error, bytes)| Reply::Output { error, bytes }),
+            (".{0,40}", any::<i32>()).prop_map(|(reason, errno)| Reply::Failed { reason, errno }),
+            any::<u64>().prop_map(|value| Reply::Done { result: Answer::Number { value } }),
+            proptest::collection::vec(entry, 0..5)
+                .prop_map(|entries| Reply::Done { result: Answer::Entries { entries } }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(id in any::<u32>(), reply in replies()) {
+            let message = FromGuest { id, reply };
+            let mut bytes = Vec::new();
+            message.put(&mut bytes);
+            prop_assert_eq!(FromGuest::read(&bytes), Ok(message));
+            // Neither a shorter nor a longer one is the same message.
+            prop_assert!(FromGuest::read(&bytes[..bytes.len() - 1]).is_err());
+            bytes.push(0);
+            prop_assert!(FromGuest::read(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = FromGuest::read(&bytes);
+            let _ = ToGuest::read(&bytes);
+        }
+
+        /// A guest that damages one byte of a stream loses at most the messages it touched.
+        #[test]
+        fn a_damaged_stream_is_found_again(replies in proptest::collection::vec(replies(), 2..6), at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let mut stream = Vec::new();
+            let mut starts = Vec::new();
+            for (reply, id) in replies.iter().zip(0..) {
+                starts.push(stream.len());
+                encode(1, &mut stream, |out| FromGuest { id, reply: reply.clone() }.put(out)).unwrap();
+            }
+            let at = at.index(stream.len());
+            stream[at] ^= flip;
+            let damaged = starts.iter().rposition(|&start| start <= at).unwrap();
+            let mut decoder = Decoder::default();
+            decoder.feed(&stream);
+            let mut seen = Vec::new();
+            while let Some((epoch, payload)) = decoder.next_frame() {
+                if epoch == 1 && let Ok(message) = FromGuest::read(payload) {
+                    seen.push(message.id);
+                }
+            }
+            for id in (0..u32::try_from(replies.len()).unwrap()).filter(|&id| id as usize != damaged) {
+                prop_assert!(seen.contains(&id), "{id} of {seen:?}, damaged {damaged}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_absurd_list_ends_with_the_input() {
+        // Reply::Done, Answer::Entries, four billion of them, and nothing.
+        let bytes = [0, 0, 0, 0, 3, 4, 0xff, 0xff, 0xff, 0xff];
+        assert!(FromGuest::read(&bytes).is_err());
+    }
+}
