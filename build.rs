@@ -2,7 +2,7 @@
 //!
 //! The agent is linked statically (`crt-static`), which needs an explicit target: without one the
 //! flag would reach proc macros too, which cannot be static. It has a target folder of its own
-//! inside OUT_DIR, because the outer cargo holds the lock of the common one; that cargo of it
+//! inside `OUT_DIR`, because the outer cargo holds the lock of the common one; that cargo of it
 //! decides what is to be done again.
 
 use std::env;

@@ -109,7 +109,7 @@ pub fn size(device: &str) -> Result<u64> {
     Ok(size)
 }
 
-/// struct blkpg_partition of linux/blkpg.h.
+/// `struct blkpg_partition` of `linux/blkpg.h`.
 #[repr(C)]
 struct BlkpgPartition {
     start: i64,
@@ -119,7 +119,7 @@ struct BlkpgPartition {
     volname: [c_char; 64],
 }
 
-/// struct blkpg_ioctl_arg of linux/blkpg.h.
+/// `struct blkpg_ioctl_arg` of `linux/blkpg.h`.
 #[repr(C)]
 struct BlkpgArg {
     op: c_int,

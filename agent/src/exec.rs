@@ -43,7 +43,7 @@ pub fn run(agent: &Agent, id: u32, command: Command) -> Result<Answer> {
         }
         None => None,
     };
-    let result = supervise(agent, id, command, script.as_deref());
+    let result = supervise(agent, id, &command, script.as_deref());
     if let Some(path) = script {
         let _ = inside(agent.mounts.root(), || fs::remove_file(&path).at(&path));
     }
@@ -64,10 +64,9 @@ fn lay_out(root: &Path, name: &str, text: &[u8]) -> Result<String> {
     })
 }
 
-fn supervise(agent: &Agent, id: u32, command: Command, script: Option<&str>) -> Result<Answer> {
-    let deadline = Instant::now() + Duration::from_millis(command.timeout_ms);
+fn supervise(agent: &Agent, id: u32, command: &Command, script: Option<&str>) -> Result<Answer> {
     let group = Group::new(&agent.place, id);
-    let mut child = match spawn(agent, &command, script, &group)? {
+    let mut child = match spawn(agent, command, script, &group)? {
         Ok(child) => child,
         Err((code, words)) => {
             let bytes = Bytes(format!("{words}\n").into_bytes());
@@ -101,12 +100,19 @@ fn supervise(agent: &Agent, id: u32, command: Command, script: Option<&str>) -> 
 
     let mut ended = None;
     let mut timed_out = false;
-    let mut limit = deadline;
+    let mut limit = None;
     while ended.is_none() || open > 0 {
-        match agent.events.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+        // Until it has ended, the host says when it is enough.
+        let event = match limit {
+            None => agent.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(limit) => {
+                agent.events.recv_timeout(Instant::saturating_duration_since(&limit, Instant::now()))
+            }
+        };
+        match event {
             Ok(Event::Exited { id: of, status }) if of == id => {
                 ended = Some(status);
-                limit = Instant::now() + DRAIN;
+                limit = Some(Instant::now() + DRAIN);
                 group.kill(pid);
             }
             Ok(Event::Drained { id: of }) if of == id => open -= 1,
@@ -117,13 +123,7 @@ fn supervise(agent: &Agent, id: u32, command: Command, script: Option<&str>) -> 
             Ok(Event::Lost(error)) => return Err(error.into()),
             Ok(_) => {}
             // Its processes are gone, and something else holds its output open: enough is enough.
-            Err(RecvTimeoutError::Timeout) if ended.is_some() => break,
-            Err(RecvTimeoutError::Timeout) => {
-                timed_out = true;
-                group.kill(pid);
-                limit = Instant::now() + Duration::from_secs(60);
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(_) => break,
         }
     }
     muted.store(true, Ordering::Release);

@@ -19,7 +19,7 @@ pub fn space(path: &Path) -> Result<Answer> {
     Ok(Answer::Space { size: found.blocks() * block, free: found.blocks_free() * block })
 }
 
-/// struct fstrim_range of linux/fs.h.
+/// `struct fstrim_range` of `linux/fs.h`.
 #[repr(C)]
 struct TrimRange {
     start: u64,
@@ -50,7 +50,7 @@ pub fn freeze(targets: &[PathBuf]) -> Result<Answer> {
         if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
             && trouble.errno != nix::errno::Errno::EOPNOTSUPP as i32
         {
-            let _ = thaw(targets);
+            thaw(targets);
             return Err(trouble);
         }
     }
@@ -58,12 +58,12 @@ pub fn freeze(targets: &[PathBuf]) -> Result<Answer> {
 }
 
 /// Thaws what is frozen.
-pub fn thaw(targets: &[PathBuf]) -> Result<Answer> {
+pub fn thaw(targets: &[PathBuf]) -> Answer {
     for target in targets {
         // One that was not frozen says EINVAL, which is what is wanted.
         let _ = change(target, request_code_readwrite!(b'X', 120, size_of::<i32>()));
     }
-    Ok(Answer::Nothing)
+    Answer::Nothing
 }
 
 fn change(target: &Path, request: u64) -> Result<()> {
@@ -73,20 +73,20 @@ fn change(target: &Path, request: u64) -> Result<()> {
     unsafe { device::ioctl(&folder, request, &mut unused) }.at(target.display())
 }
 
-/// struct xfs_growfs_data of xfs_fs.h.
+/// `struct xfs_growfs_data` of `xfs_fs.h`.
 #[repr(C)]
 struct XfsGrow {
     newblocks: u64,
     imaxpct: u32,
 }
 
-/// struct xfs_fsop_geom_v1 of xfs_fs.h; only its first eight words matter here.
+/// `struct xfs_fsop_geom_v1` of `xfs_fs.h`; only its first eight words matter here.
 #[repr(C)]
 struct XfsGeometry {
     words: [u32; 28],
 }
 
-/// struct btrfs_ioctl_vol_args of linux/btrfs.h.
+/// `struct btrfs_ioctl_vol_args` of `linux/btrfs.h`.
 #[repr(C)]
 struct BtrfsArgs {
     fd: i64,

@@ -159,7 +159,7 @@ impl Agent {
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
             Request::Freeze => filesystem::freeze(self.mounts.targets()),
-            Request::Thaw => filesystem::thaw(self.mounts.targets()),
+            Request::Thaw => Ok(filesystem::thaw(self.mounts.targets())),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
             Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks } => {

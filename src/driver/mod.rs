@@ -128,6 +128,6 @@ pub struct Limits {
 impl Default for Limits {
     /// Generous enough for an emulated machine on a busy host.
     fn default() -> Self {
-        Self { start: Duration::from_secs(120), operation: Duration::from_secs(300) }
+        Self { start: Duration::from_mins(2), operation: Duration::from_mins(5) }
     }
 }

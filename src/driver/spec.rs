@@ -140,7 +140,7 @@ impl Exec {
     }
 
     fn program(program: Program) -> Self {
-        Self { program, env: Vec::new(), cwd: None, user: None, timeout: Duration::from_secs(600) }
+        Self { program, env: Vec::new(), cwd: None, user: None, timeout: Duration::from_mins(10) }
     }
 }
 
@@ -199,7 +199,7 @@ pub struct BootOptions {
 
 impl Default for BootOptions {
     fn default() -> Self {
-        Self { mask: Vec::new(), timeout: Duration::from_secs(300) }
+        Self { mask: Vec::new(), timeout: Duration::from_mins(5) }
     }
 }
 
@@ -207,9 +207,9 @@ impl Default for BootOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     pub name: String,
-    /// Architectures in ImageFile spelling, such as `x86_64`.
+    /// Architectures in the language's spelling, such as `x86_64`.
     pub archs: Vec<String>,
-    /// OS types in ImageFile spelling, such as `linux`.
+    /// OS types in the language's spelling, such as `linux`.
     pub os_types: Vec<String>,
     pub firmware: Vec<Firmware>,
     /// Whether scripts can run in the really booted system.

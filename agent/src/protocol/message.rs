@@ -22,7 +22,8 @@ wire! {
         Ask { request: Request } = 0,
         Data { bytes: Bytes } = 1,
         End = 2,
-        /// Kills the command that runs as this request; it then ends as [`Ended::TimedOut`].
+        /// Kills the command that runs as this request; it then ends as [`Ended::TimedOut`]. Time is
+        /// kept by the host: the clock of an emulated guest may run wild.
         Cancel = 3,
     }
 }
@@ -123,7 +124,6 @@ wire! {
         pub env: Vec<(String, String)>,
         pub cwd: String,
         pub user: String,
-        pub timeout_ms: u64,
     }
 }
 
@@ -205,7 +205,11 @@ mod tests {
         let entry = ("[^\0/]{0,20}", any::<u64>(), proptest::option::of(".{0,20}"))
             .prop_map(|(name, size, link)| Entry { name, kind: Kind::File, size, link });
         prop_oneof![
-            (any::<u32>(), place, ".{0,20}").prop_map(|(version, place, kernel)| Reply::Hello { version, place, kernel }),
+            (any::<u32>(), place, ".{0,20}").prop_map(|(version, place, kernel)| Reply::Hello {
+                version,
+                place,
+                kernel
+            }),
             bytes().prop_map(|bytes| Reply::Data { bytes }),
             (any::<bool>(), bytes()).prop_map(|(error, bytes)| Reply::Output { error, bytes }),
             (".{0,40}", any::<i32>()).prop_map(|(reason, errno)| Reply::Failed { reason, errno }),

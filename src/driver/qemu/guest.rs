@@ -17,6 +17,9 @@ use super::qmp::Qmp;
 /// No such file, or a part of its path is no folder.
 const ABSENT: [i32; 2] = [nix::libc::ENOENT, nix::libc::ENOTDIR];
 
+/// What the agent gets beyond a command's own time limit, to kill and report.
+const GRACE: Duration = Duration::from_secs(90);
+
 #[derive(Debug)]
 pub(super) struct Guest {
     line: Line,
@@ -106,7 +109,7 @@ impl Guest {
         Ok(content)
     }
 
-    /// A command whose own limit the agent keeps; `limit` is for the agent itself.
+    /// A command that is cancelled after `limit`.
     pub(super) async fn run(
         &mut self,
         doing: &str,
@@ -115,12 +118,18 @@ impl Guest {
         limit: Duration,
         sink: &mut (dyn FnMut(bool, Vec<u8>) + Send),
     ) -> Result<Answer, Fault> {
-        self.converse(doing, request, script.map(at_hand), Patience::Total(limit), &mut |reply| {
-            if let Reply::Output { error, bytes } = reply {
-                sink(error, bytes.0);
-            }
-            Ok(())
-        })
+        self.converse(
+            doing,
+            request,
+            script.map(at_hand),
+            Patience::Command { limit, grace: GRACE },
+            &mut |reply| {
+                if let Reply::Output { error, bytes } = reply {
+                    sink(error, bytes.0);
+                }
+                Ok(())
+            },
+        )
         .await
     }
 

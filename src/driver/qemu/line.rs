@@ -13,6 +13,7 @@ use imgfile_agent::protocol::wire::{Bytes, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 
 /// What can go wrong on the line.
@@ -154,12 +155,14 @@ impl Line {
         let moved = Mutex::new(Instant::now());
         let touch = || *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
         let answered = AtomicBool::new(false);
+        let done = Notify::new();
         let (reader, writer) = (&mut self.reader, &mut self.writer);
         let sending = async {
             send(writer, epoch, ToGuest { id, body: Body::Ask { request } }).await?;
-            let Some(mut upload) = upload else { return Ok(()) };
             let mut source = Ok(());
-            while let Some(chunk) = upload.recv().await {
+            let streamed = upload.is_some();
+            let mut upload = upload;
+            while let Some(chunk) = next(&mut upload).await {
                 // A request that failed takes no more; the stream is still to be ended properly.
                 if answered.load(Ordering::Acquire) {
                     break;
@@ -178,7 +181,16 @@ impl Line {
                     }
                 }
             }
-            send(writer, epoch, ToGuest { id, body: Body::End }).await?;
+            if streamed {
+                send(writer, epoch, ToGuest { id, body: Body::End }).await?;
+            }
+            if let Patience::Command { limit, .. } = patience {
+                // By the clock of the host: a guest's may run wild on a busy one.
+                tokio::select! {
+                    () = tokio::time::sleep(limit) => send(writer, epoch, ToGuest { id, body: Body::Cancel }).await?,
+                    () = done.notified() => {}
+                }
+            }
             source
         };
         let receiving = async {
@@ -208,7 +220,7 @@ impl Line {
                     Patience::Idle(limit) => {
                         (*moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner), limit)
                     }
-                    Patience::Total(limit) => (started, limit),
+                    Patience::Command { limit, grace } => (started, limit + grace),
                 };
                 match limit.checked_sub(since.elapsed()) {
                     Some(rest) if !rest.is_zero() => tokio::time::sleep(rest).await,
@@ -217,6 +229,11 @@ impl Line {
             }
         };
         let both = async {
+            let receiving = async {
+                let received = receiving.await;
+                done.notify_one();
+                received
+            };
             let (sent, received) = tokio::join!(sending, receiving);
             // The agent's own reason tells more than a stream that it stopped taking.
             match (sent, received?) {
@@ -242,8 +259,13 @@ impl Line {
 pub(super) enum Patience {
     /// Since something last moved.
     Idle(Duration),
-    /// From its start, for what limits itself in the guest.
-    Total(Duration),
+    /// From its start: after `limit` the command is cancelled, after `grace` more the agent is
+    /// given up.
+    Command { limit: Duration, grace: Duration },
+}
+
+async fn next(upload: &mut Option<Upload>) -> Option<io::Result<Vec<u8>>> {
+    upload.as_mut()?.recv().await
 }
 
 async fn send(writer: &mut OwnedWriteHalf, epoch: u32, message: ToGuest) -> Result<(), Trouble> {

@@ -23,8 +23,6 @@ use super::superblock::Content;
 use super::table::{self, Growth};
 use super::{command, image_kernel, look, masks};
 
-/// What the agent gets beyond a command's own time limit, to kill and report.
-const GRACE: Duration = Duration::from_secs(90);
 /// QEMU's user-mode network: our address, and the resolver it offers.
 const ADDRESS: ([u8; 4], u8, [u8; 4]) = ([10, 0, 2, 15], 24, [10, 0, 2, 2]);
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
@@ -347,13 +345,12 @@ impl QemuMachine {
                 env: command.env,
                 cwd: command.cwd.unwrap_or_else(|| "/".into()),
                 user: command.user.unwrap_or_else(|| "root".into()),
-                timeout_ms: u64::try_from(command.timeout.as_millis()).unwrap_or(u64::MAX),
             },
         };
         let mut take = |error: bool, bytes: Vec<u8>| {
             sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
         };
-        match self.guest()?.run(&doing, request, text, command.timeout + GRACE, &mut take).await? {
+        match self.guest()?.run(&doing, request, text, command.timeout, &mut take).await? {
             Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(code)),
             Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(signal)),
             Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
@@ -429,12 +426,11 @@ impl QemuMachine {
     async fn do_boot(&mut self, options: BootOptions) -> Result<(), Fault> {
         self.expect(&[Stage::Offline, Stage::Mounted], "boot the image")?;
         let deadline = Instant::now() + options.timeout;
-        match self.stage {
-            Stage::Offline => self.mount_system(&RootSource::Find, false, false).await?,
-            _ => {
-                self.guest()?.ask("leave the chroot", Request::Leave).await?;
-                self.stage = Stage::Offline;
-            }
+        if self.stage == Stage::Offline {
+            self.mount_system(&RootSource::Find, false, false).await?;
+        } else {
+            self.guest()?.ask("leave the chroot", Request::Leave).await?;
+            self.stage = Stage::Offline;
         }
         if look::init(self.guest()?).await? != Init::Systemd {
             let what = "the image's init is not systemd, so its scripts can only run with `offline = true`";

@@ -5,6 +5,7 @@
 //! pure functions over what the agent reads ([`superblock`], [`table`], [`layout`], [`look`]).
 
 mod accelerator;
+mod clock;
 mod command;
 mod guest;
 mod image_kernel;
@@ -81,13 +82,13 @@ impl QemuDriver {
                 let guest = start::kernel(&host, &spec, &RunningKernel::Build).await?;
                 QemuMachine::new(host, spec, guest, RunningKernel::Build, Stage::Offline)
             }
-            Start::Firmware(firmware) => self.from_disk(spec, firmware).await?,
+            Start::Firmware(firmware) => self.start_disk(spec, firmware).await?,
         };
         Ok(Box::new(machine))
     }
 
     /// Plants the agent in an overlay of the first disk, then lets the disk boot itself.
-    async fn from_disk(&self, mut spec: MachineSpec, firmware: Firmware) -> Result<QemuMachine, Fault> {
+    async fn start_disk(&self, mut spec: MachineSpec, firmware: Firmware) -> Result<QemuMachine, Fault> {
         if let Some(disk) = spec.disks.first_mut() {
             disk.access = DiskAccess::Discard;
         }

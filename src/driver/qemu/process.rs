@@ -61,9 +61,9 @@ impl Process {
             let _ = answer.send(command.spawn());
             drop(inherited);
         });
-        let gone = |_| io::Error::other("the thread that starts processes is gone");
-        spawner().send(job).map_err(|_| gone(()))?;
-        Ok(Self { child: result.recv().map_err(|_| gone(()))?? })
+        let gone = || io::Error::other("the thread that starts processes is gone");
+        spawner().send(job).map_err(|_| gone())?;
+        Ok(Self { child: result.recv().map_err(|_| gone())?? })
     }
 
     /// The exit status, if it has ended.

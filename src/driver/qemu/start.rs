@@ -1,5 +1,6 @@
 //! From a [`MachineSpec`] to a running QEMU with an agent that has said hello.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,7 +19,7 @@ use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
 use super::process::Process;
 use super::qmp::Qmp;
-use super::{AGENT, initramfs, iso};
+use super::{AGENT, clock, initramfs, iso};
 use imgfile_agent::protocol::EPOCH_PARAMETER;
 
 /// What of the host every machine of a driver shares.
@@ -49,7 +50,7 @@ impl RunningKernel {
 /// What every kernel of ours is told. `panic=-1` and QEMU's `-no-reboot` make a panic an end;
 /// without mitigations and zeroing, an emulated machine is quicker and no less safe.
 const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off init_on_alloc=0 \
-    tsc=reliable no_timer_check net.ifnames=0 enforcing=0 rw \
+    no_timer_check net.ifnames=0 enforcing=0 rw \
     systemd.tty.term.ttyS0=dumb systemd.tty.rows.ttyS0=24 systemd.tty.columns.ttyS0=80 \
     systemd.show_status=error plymouth.enable=0";
 
@@ -81,7 +82,12 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     let initramfs = spec.run_dir.join("initramfs");
     fs::write(&initramfs, initramfs::write(AGENT, early)).map_err(failed("write the initramfs"))?;
     let epoch = 1;
-    let arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={epoch}");
+    let mut arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={epoch}");
+    if host.accelerator != Accelerator::Kvm
+        && let Some(khz) = clock::tsc_khz()
+    {
+        let _ = write!(arguments, " tsc=reliable tsc_early_khz={khz}");
+    }
     let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
     let mut guest = launch(host, spec, boot).await?;
     guest.hello("start", epoch, spec.limits.start).await?;
