@@ -84,7 +84,7 @@ pub(super) fn run(args: Args) -> Exit {
         update: None,
     };
     super::block_on(async {
-        let workshop = match Workshop::open(&choices) {
+        let workshop = match Workshop::open(&choices).await {
             Ok(workshop) => workshop,
             Err(exit) => return exit,
         };

@@ -33,7 +33,7 @@ impl Resolved {
 }
 
 /// What the lock makes the solve prefer.
-fn preferences(lock: Option<&Lock>, image: &str, base: Option<&str>) -> Preferences {
+pub(super) fn preferences(lock: Option<&Lock>, image: &str, base: Option<&str>) -> Preferences {
     let locked = lock.and_then(|lock| lock.images.get(image));
     Preferences {
         apps: locked

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     catalog::{self, Catalog},
-    check::ImageSpec,
+    check::{BaseSource, ImageSpec},
     diagnostic::{Diagnostic, codes},
     driver::{
         Driver,
@@ -22,18 +22,19 @@ use crate::{
     },
     exec::{
         Failure, ProjectFiles, Reporter,
-        prepare::{Prepared, Preparer},
+        base::given::{self, Given, Named},
+        prepare::{Prepared, Preparer, base_facts},
     },
-    lock::{FORMAT, Lock, LockedImage},
+    lock::{Class, FORMAT, Lock, LockedImage, Reason},
     packages::{Mirrors, read_list, read_sources},
-    plan,
-    report,
-    resolve::{Preferences, Resolution, Version, resolve_project},
+    report::{self, progress::Plain},
+    resolve::{BaseFacts, Resolution, ResolvedProject, resolve_project},
     store::{
         Store,
         archive::FRESH,
-        fetch::{Fetcher, Network},
+        fetch::{Download, Fetcher, Network},
     },
+    text::Digest,
 };
 
 /// Name of the lock beside the ImageFile.
@@ -69,6 +70,8 @@ pub(super) struct Workshop {
     pub fetcher: Fetcher,
     pub mirrors: Option<Mirrors>,
     pub resolutions: BTreeMap<String, Resolution>,
+    /// The disks of `base file` and `base url`, by name as written.
+    given: BTreeMap<String, Given>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,
     agent_version: String,
@@ -79,7 +82,7 @@ pub(super) type Outcome<T> = Result<T, Exit>;
 
 impl Workshop {
     /// Reads, checks and resolves; whatever is wrong has been shown when this returns.
-    pub(super) fn open(choices: &Choices) -> Outcome<Self> {
+    pub(super) async fn open(choices: &Choices) -> Outcome<Self> {
         let complain = |error: project::OpenError| {
             super::complain(&error.to_string());
             Exit::Files
@@ -94,14 +97,73 @@ impl Workshop {
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
         };
-        let resolutions = resolve(&project, &catalog, &lock, choices, &mut found);
-        if !show(&found, &project) {
+        // What is wrong already is shown before anything is looked up or downloaded.
+        if found.iter().any(Diagnostic::is_error) {
+            found.extend(resolve(&project, &catalog, &lock, choices, |_| None).diagnostics);
+            show(&found, &project);
             return Err(Exit::Files);
         }
         let Some(settings) = settings else { return Err(Exit::Files) };
         let (store, fetcher) = open_store(&settings, choices.offline)?;
         let mirrors = mirrors(&settings);
-        Ok(Self { project, settings, store, fetcher, mirrors, resolutions, lock, agent_version: qemu::agent_version() })
+        let mut workshop = Self {
+            project,
+            settings,
+            store,
+            fetcher,
+            mirrors,
+            resolutions: BTreeMap::new(),
+            given: BTreeMap::new(),
+            lock,
+            agent_version: qemu::agent_version(),
+        };
+        match workshop.look_into_bases(choices).await {
+            Ok(given) => workshop.given = given,
+            Err(failure) => return Err(workshop.failed(failure)),
+        }
+        let facts = |name: &str| {
+            let given = workshop.given.get(name)?;
+            base_facts(&given.facts, given.virtual_size)
+        };
+        let resolved = resolve(&workshop.project, &catalog, &workshop.lock, choices, facts);
+        found.extend(resolved.diagnostics);
+        workshop.resolutions = resolved.images;
+        if show(&found, &workshop.project) { Ok(workshop) } else { Err(Exit::Files) }
+    }
+
+    /// Takes in the disks that `base file` and `base url` name.
+    async fn look_into_bases(&self, choices: &Choices) -> Result<BTreeMap<String, Given>, Failure> {
+        let mut all = BTreeMap::new();
+        let mut driver: Option<Box<dyn Driver>> = None;
+        let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
+        for spec in &self.project.checked.spec.images {
+            if choices.image.as_ref().is_some_and(|name| spec.name.value != *name) {
+                continue;
+            }
+            let (name, path, sha256) = match &spec.base.source {
+                BaseSource::File { path, sha256 } => {
+                    (path, self.project.files.root().join(&path.value), *sha256)
+                }
+                BaseSource::Url { url, sha256 } => {
+                    (url, self.download(&url.value, sha256.value, &reporter).await?, Some(*sha256))
+                }
+                BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => continue,
+            };
+            let driver = match &driver {
+                Some(driver) => driver,
+                None => driver.insert(self.driver(None, &reporter).await?),
+            };
+            let named = Named { name: &name.value, span: name.span, path: &path, sha256 };
+            all.insert(name.value.clone(), given::take(&self.store, driver.as_ref(), named).await?);
+        }
+        Ok(all)
+    }
+
+    async fn download(&self, url: &str, sha256: Digest, reporter: &Reporter) -> Result<PathBuf, Failure> {
+        let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
+        let step = format!("download {url}");
+        let mut files = self.preparer(false).fetch(&step, &[download], reporter).await?;
+        files.remove(&sha256).ok_or_else(|| Failure::InputChanged { path: url.to_owned() })
     }
 
     /// The images to work on, each after the one it is based on.
@@ -118,37 +180,44 @@ impl Workshop {
         }
     }
 
-    /// Prepares an image, from the lock where that holds. Where it does not, says why point by point,
-    /// and with `--locked` stops.
+    /// Prepares an image from the lock, if that has it. What the lock lacks is chosen; where it says
+    /// something else than the ImageFile, only `lock --update` changes it.
     pub(super) async fn prepare(&self, spec: &ImageSpec, choices: &Choices) -> Result<Prepared, Failure> {
         let name = &spec.name.value;
         let resolution = self.resolutions.get(name).ok_or_else(|| Failure::Diagnosed(Vec::new()))?;
+        let given = self.given_for(spec);
         let update = choices.updates(name);
-        let mut locked = self.lock.images.get(name).filter(|_| !update);
-        let mut points = Vec::new();
-        if let Some(found) = locked {
-            points = plan::stale_points(found, spec, resolution);
-            if !points.is_empty() {
-                locked = None;
+        let preparer = self.preparer(update);
+        let Some(locked) = self.lock.images.get(name).filter(|_| !update) else {
+            if choices.locked && !update {
+                let nothing = "the lock has nothing about this image".to_owned();
+                return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", [nothing])]));
             }
-        } else if !update {
-            points.push(format!("image {name} is not in the lock"));
+            return preparer.prepare(spec, resolution, None, given).await;
+        };
+        let prepared = preparer.prepare(spec, resolution, Some(locked), given).await?;
+        let reasons = locked.stale(&prepared.locked);
+        let said = |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
+        if choices.locked && !reasons.is_empty() {
+            return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", said(&reasons))]));
         }
-        if choices.locked && !points.is_empty() {
-            return Err(Failure::Diagnosed(vec![lock_stale(spec, &points)]));
+        if reasons.iter().any(|reason| reason.class == Class::Changed) {
+            return Err(Failure::Diagnosed(vec![lock_stale(spec, "", said(&reasons))]));
         }
-        if !self.lock.images.is_empty() {
-            for point in &points {
-                eprintln!("note: locking `{name}` anew: {point}");
-            }
+        for point in said(&reasons) {
+            eprintln!("note: `{name}`: {point}; the lock follows");
         }
-        let prepared = self.preparer(update).prepare(spec, resolution, locked).await?;
-        match locked {
-            Some(locked) if choices.locked && *locked != prepared.locked => {
-                let changed = changed_inputs(locked, &prepared.locked);
-                Err(Failure::Diagnosed(vec![lock_stale(spec, &changed)]))
-            }
-            _ => Ok(prepared),
+        if reasons.iter().any(|reason| reason.class == Class::Missing) {
+            return preparer.prepare(spec, resolution, None, given).await;
+        }
+        Ok(prepared)
+    }
+
+    /// The disk an image starts from, if its `base` names one.
+    fn given_for(&self, spec: &ImageSpec) -> Option<&Given> {
+        match &spec.base.source {
+            BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => self.given.get(&name.value),
+            BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => None,
         }
     }
 
@@ -286,22 +355,13 @@ fn resolve(
     catalog: &Catalog,
     lock: &Lock,
     choices: &Choices,
-    found: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, Resolution> {
-    let preferences = |name: &str| {
-        let mut preferences = Preferences { only_base: choices.base.clone(), ..Preferences::default() };
-        let update = choices.updates(name);
-        if let Some(locked) = lock.images.get(name).filter(|_| !update) {
-            let version = |text: &str| text.parse::<Version>().ok();
-            preferences.base = version(&locked.base.version).map(|version| (locked.base.name.clone(), version));
-            preferences.apps =
-                locked.apps.iter().filter_map(|(name, app)| Some((name.clone(), version(&app.version)?))).collect();
-        }
-        preferences
+    facts: impl Fn(&str) -> Option<BaseFacts>,
+) -> ResolvedProject {
+    let preferences = |image: &str| {
+        let lock = Some(lock).filter(|_| !choices.updates(image));
+        super::resolving::preferences(lock, image, choices.base.as_deref())
     };
-    let resolved = resolve_project(&project.checked.spec, catalog, preferences, |_| None);
-    found.extend(resolved.diagnostics);
-    resolved.images
+    resolve_project(&project.checked.spec, catalog, preferences, facts)
 }
 
 fn open_store(settings: &Settings, offline: bool) -> Outcome<(Arc<Store>, Fetcher)> {
@@ -356,18 +416,16 @@ impl ProjectFiles for super::files::DiskFiles {
     }
 }
 
-fn lock_stale(spec: &ImageSpec, points: &[String]) -> Diagnostic {
-    let message = format!("`{LOCK}` would have to change for the image `{}`, and `--locked` forbids that", spec.name.value);
+/// The lock and the ImageFile part, and this command may not change the lock.
+fn lock_stale(spec: &ImageSpec, flag: &str, points: impl IntoIterator<Item = String>) -> Diagnostic {
+    let name = &spec.name.value;
+    let message = match flag {
+        "" => format!("`{LOCK}` says something else about the image `{name}` than the ImageFile"),
+        flag => format!("`{LOCK}` would have to change for the image `{name}`, and `{flag}` forbids that"),
+    };
     let diagnostic = Diagnostic::new(codes::LOCK_STALE, message).label(spec.name.span, "this image");
     points
-        .iter()
-        .fold(diagnostic, |diagnostic, point| diagnostic.note(point.clone()))
-        .help("run `imgfile lock` and commit the result")
-}
-
-/// Scripts and copied files whose digests differ.
-fn changed_inputs(old: &LockedImage, new: &LockedImage) -> Vec<String> {
-    let names = old.inputs.keys().chain(new.inputs.keys()).collect::<std::collections::BTreeSet<_>>();
-    let changed = names.into_iter().filter(|name| old.inputs.get(*name) != new.inputs.get(*name));
-    changed.map(|name| format!("{name} is not what the lock has")).collect()
+        .into_iter()
+        .fold(diagnostic, Diagnostic::note)
+        .help(format!("run `imgfile lock --update {name}`, look at the difference and commit it"))
 }

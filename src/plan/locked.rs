@@ -8,7 +8,7 @@ use crate::{
     check::ImageSpec,
     lock::{LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue},
     packages::Solution,
-    resolve::{BaseOrigin, Resolution},
+    resolve::Resolution,
     text::Digest,
 };
 
@@ -129,51 +129,4 @@ fn option(value: &catalog::OptionValue) -> OptionValue {
             OptionValue::List(values.iter().cloned().map(OptionValue::Text).collect())
         }
     }
-}
-
-/// Where a locked image no longer says what the ImageFile and the catalogue ask for, point by point;
-/// empty if its packages still stand. Scripts and copied files do not count: they pin nothing.
-#[must_use]
-pub fn stale_points(locked: &LockedImage, spec: &ImageSpec, resolution: &Resolution) -> Vec<String> {
-    let mut points = Vec::new();
-    let mut differ = |what: &str, was: &str, now: &str| {
-        if was != now {
-            points.push(format!("{what} is {was} in the lock and {now} now"));
-        }
-    };
-    differ("the system", &format!("{} {}", locked.os, locked.os_version), &format!("{} {}", resolution.os.distro, resolution.os.version));
-    differ("the architecture", &locked.arch, &resolution.arch);
-    differ("the base", &format!("{} {}", locked.base.name, locked.base.version), &format!("{} {}", resolution.base.name, resolution.base.version));
-    if let (LockedSource::Bootstrap { recipe, .. }, BaseOrigin::Catalog { definition, .. }) =
-        (&locked.base.source, &resolution.base.origin)
-        && *recipe != definition.to_string()
-    {
-        points.push(format!("the definition of the base {} has changed", resolution.base.name));
-    }
-    for app in &resolution.apps {
-        match locked.apps.get(&app.name) {
-            None => points.push(format!("app {} is not in the lock", app.name)),
-            Some(old) if old.version != app.version.to_string() => {
-                points.push(format!("app {} is {} in the lock and {} now", app.name, old.version, app.version));
-            }
-            Some(old) if old.definition != app.definition.to_string() => {
-                points.push(format!("the definition of app {} has changed", app.name));
-            }
-            Some(_) => {}
-        }
-    }
-    for name in locked.apps.keys().filter(|name| resolution.apps.iter().all(|app| app.name != **name)) {
-        points.push(format!("app {name} is in the lock and no longer asked for"));
-    }
-    let now = requested(spec, resolution);
-    for name in now.iter().filter(|name| !locked.requested.contains(name)) {
-        points.push(format!("package {name} is not in the lock"));
-    }
-    for name in locked.requested.iter().filter(|name| !now.contains(name)) {
-        points.push(format!("package {name} is in the lock and no longer asked for"));
-    }
-    if locked.upgrade != spec.base.upgrade {
-        points.push("`upgrade` has changed".to_owned());
-    }
-    points
 }

@@ -17,7 +17,7 @@ use crate::text::Digest;
 
 pub use compile::{Inputs, base_key, compile, planned};
 pub use key::{Key, KeyPart, parts as key_parts};
-pub use locked::{locked_image, requested, stale_points};
+pub use locked::{locked_image, requested};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
     ScriptStep, Stage, Step, Test, TestCheck, UnitState, UnitWish,

@@ -3,6 +3,7 @@
 //! A lock that holds answers everything, without network and without indexes. Else the archives' verified
 //! indexes do, fetched where the store's are too old.
 
+mod found;
 mod kernel;
 mod pins;
 mod trouble;
@@ -14,12 +15,15 @@ use std::{
     time::Duration,
 };
 
-use super::{BaseFormat, Failure, Reporter, Supplies, What, base::{self, Recipe}};
+use super::{
+    BaseFormat, Failure, Reporter, Supplies, What,
+    base::{self, Recipe, given::Given},
+};
 use crate::{
     catalog::{self, Bootstrap},
-    check::{Arch, Files, ImageSpec},
+    check::{self, Arch, Files, ImageSpec},
     lock::{LockedImage, LockedSource},
-    packages::{Archive, Keyring, Mirrors, Selected, codename},
+    packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
@@ -30,6 +34,7 @@ use crate::{
     text::Digest,
 };
 
+pub use found::base_facts;
 pub use pins::{BasePins, Pins, Wish};
 
 /// Where things are looked up.
@@ -51,53 +56,137 @@ pub struct Preparer<'a> {
 pub struct Prepared {
     pub plan: ImagePlan,
     pub locked: LockedImage,
-    /// How the base is made; none for bases that are disks already.
-    recipe: Option<Recipe>,
+    foundation: Foundation,
+}
+
+/// What the build disk stands on.
+#[derive(Debug, Clone)]
+enum Foundation {
+    /// Made when it is missing.
+    Recipe(Recipe),
+    /// In the store already, qcow2.
+    Disk(PathBuf),
 }
 
 impl Preparer<'_> {
     /// Pins packages, plans, and says what the lock is to hold. With `locked`, what it says is taken;
-    /// the caller has found that it satisfies the image.
+    /// the caller has found that it satisfies the image. `given` is the disk of `base file` and
+    /// `base url`.
     pub async fn prepare(
         &self,
         spec: &ImageSpec,
         resolution: &Resolution,
         locked: Option<&LockedImage>,
+        given: Option<&Given>,
+    ) -> Result<Prepared, Failure> {
+        match (&resolution.base.origin, given) {
+            (BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. }, _) => {
+                self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition)).await
+            }
+            (_, Some(given)) => self.on_disk(spec, resolution, locked, given).await,
+            _ => Err(trouble::unsupported_base(spec)),
+        }
+    }
+
+    async fn on_bootstrap(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        locked: Option<&LockedImage>,
+        (bootstrap, definition): (&Bootstrap, Digest),
     ) -> Result<Prepared, Failure> {
         let arch = debian_arch(&resolution.arch);
-        let BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. } =
-            &resolution.base.origin
-        else {
-            return Err(trouble::unsupported_base(spec));
-        };
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
         let pins = match locked {
             Some(locked) => Pins::of_lock(locked, None, arch),
             None => {
                 let keys = Keyring::debian().map_err(|error| trouble::keyring(&error))?;
-                let archives = suites(bootstrap, mirrors);
-                let archives: Vec<_> = archives.iter().map(|archive| (archive.clone(), &keys)).collect();
-                let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
-                let universe = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
                 let wish = Wish::Bootstrap { include: &bootstrap.packages };
-                Pins::choose(&universe, wish, spec, resolution)
-                    .map_err(|error| trouble::packages(&error, spec, resolution))?
+                self.choose(spec, resolution, suites(bootstrap, mirrors), &keys, wish).await?
             }
         };
         let BasePins::Set(set) = &pins.base else { return Err(trouble::unsupported_base(spec)) };
         let virtual_size = base_size(spec, resolution);
         let sources = base::apt_sources(bootstrap, &mirrors.debian, &mirrors.security);
         let recipe = Recipe::new(bootstrap, arch, set, sources, virtual_size);
-        let base = BasePlan {
-            name: resolution.base.name.clone(),
-            source: BaseSource::Bootstrap {
-                suite: bootstrap.suite.clone(),
-                recipe: recipe.key(),
-                packages: set.iter().map(planned).collect(),
-            },
-            virtual_size,
-            firmware: resolution.base.firmware.iter().map(|firmware| firmware.as_str().to_owned()).collect(),
+        let source = BaseSource::Bootstrap {
+            suite: bootstrap.suite.clone(),
+            recipe: recipe.key(),
+            packages: set.iter().map(planned).collect(),
         };
+        let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.clone() };
+        let base = base_plan(resolution, source, virtual_size);
+        self.planned(spec, resolution, &pins, base, pinned, Foundation::Recipe(recipe))
+    }
+
+    async fn on_disk(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        locked: Option<&LockedImage>,
+        given: &Given,
+    ) -> Result<Prepared, Failure> {
+        let arch = debian_arch(&resolution.arch);
+        let facts = &given.facts;
+        let marks = facts.apt_extended_states.as_deref().unwrap_or_default();
+        let installed = facts.dpkg_status.as_ref().map(|status| InstalledPackage::read_status(status, marks));
+        let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
+        let pins = match (locked, installed) {
+            (Some(locked), installed) => Pins::of_lock(locked, installed, arch),
+            (None, Some(installed)) if asks => {
+                let keys = found::keys(&facts.apt).ok_or_else(|| trouble::no_packages(spec))?;
+                let archives = found::archives(&facts.apt, self.mirrors);
+                self.choose(spec, resolution, archives, &keys, Wish::Found(installed)).await?
+            }
+            (None, None) if asks => return Err(trouble::no_packages(spec)),
+            (None, _) => Pins::none(marks),
+        };
+        let (source, pinned) = match &spec.base.source {
+            check::BaseSource::Url { url, .. } => (
+                BaseSource::Url { url: url.value.clone(), sha256: given.sha256 },
+                LockedSource::Url {
+                    url: url.value.clone(),
+                    sha256: given.sha256.to_string(),
+                    size: Some(given.size),
+                },
+            ),
+            _ => (
+                BaseSource::File { path: resolution.base.name.clone(), sha256: given.sha256 },
+                LockedSource::File {
+                    path: resolution.base.name.clone(),
+                    sha256: given.sha256.to_string(),
+                    size: given.size,
+                },
+            ),
+        };
+        let base = base_plan(resolution, source, given.virtual_size);
+        self.planned(spec, resolution, &pins, base, pinned, Foundation::Disk(given.base.disk.clone()))
+    }
+
+    async fn choose(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        archives: Vec<Archive>,
+        keys: &Keyring,
+        wish: Wish<'_>,
+    ) -> Result<Pins, Failure> {
+        let archives: Vec<_> = archives.into_iter().map(|archive| (archive, keys)).collect();
+        let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
+        let arch = debian_arch(&resolution.arch);
+        let universe = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
+        Pins::choose(&universe, wish, spec, resolution).map_err(|error| trouble::packages(&error, spec, resolution))
+    }
+
+    fn planned(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        pins: &Pins,
+        base: BasePlan,
+        pinned: LockedSource,
+        foundation: Foundation,
+    ) -> Result<Prepared, Failure> {
         let plan = plan::compile(plan::Inputs {
             spec,
             resolution,
@@ -108,16 +197,18 @@ impl Preparer<'_> {
             agent_version: self.agent_version,
         })
         .map_err(Failure::Diagnosed)?;
-        let source = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.clone() };
-        let locked = plan::locked_image(spec, resolution, &plan, source, &pins.solution);
-        Ok(Prepared { plan, locked, recipe: Some(recipe) })
+        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution);
+        Ok(Prepared { plan, locked, foundation })
     }
 
     /// Has everything on this host that the image's steps need, the base among it.
     pub async fn supply(&self, prepared: &Prepared, reporter: &Reporter) -> Result<Supplies, Failure> {
         let mut blobs = self.fetch("download packages", &self.downloads(prepared)?, reporter).await?;
-        let Some(recipe) = &prepared.recipe else {
-            return Ok(Supplies { base: PathBuf::new(), base_format: BaseFormat::Qcow2, blobs });
+        let recipe = match &prepared.foundation {
+            Foundation::Recipe(recipe) => recipe,
+            Foundation::Disk(disk) => {
+                return Ok(Supplies { base: disk.clone(), base_format: BaseFormat::Qcow2, blobs });
+            }
         };
         let made = match self.store.bases().get(&recipe.key()) {
             Some(made) => made,
@@ -132,7 +223,7 @@ impl Preparer<'_> {
         Ok(Supplies { base: made.disk, base_format: BaseFormat::Qcow2, blobs })
     }
 
-    async fn fetch(
+    pub async fn fetch(
         &self,
         step: &str,
         downloads: &[Download],
@@ -171,6 +262,15 @@ impl Preparer<'_> {
             size: Some(package.size),
         };
         Ok(packages.iter().map(download).collect())
+    }
+}
+
+fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> BasePlan {
+    BasePlan {
+        name: resolution.base.name.clone(),
+        source,
+        virtual_size,
+        firmware: resolution.base.firmware.iter().map(|firmware| firmware.as_str().to_owned()).collect(),
     }
 }
 

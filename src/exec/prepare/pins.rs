@@ -54,6 +54,16 @@ impl Pins {
         Self::with(base, solution, native)
     }
 
+    /// Nothing changes: what the base has, with the marks it has.
+    #[must_use]
+    pub fn none(marks: &str) -> Self {
+        Self {
+            base: BasePins::Found(Vec::new()),
+            solution: Solution::default(),
+            extended_states: marks.to_owned(),
+        }
+    }
+
     /// Chooses now.
     pub fn choose(
         universe: &Universe,

@@ -21,6 +21,15 @@ pub(super) fn unsupported_base(spec: &ImageSpec) -> Failure {
     one(diagnostic)
 }
 
+pub(super) fn no_packages(spec: &ImageSpec) -> Failure {
+    let message = "packages can be installed on systems of the Debian family only, as yet";
+    let span = spec.packages.first().map_or(spec.base.span, |package| package.span);
+    one(Diagnostic::new(codes::BASE_UNSUPPORTED, message)
+        .label(span, "asked for here")
+        .label(spec.base.span, "the base has no dpkg")
+        .help("install them in a `script`"))
+}
+
 pub(super) fn no_mirror() -> Failure {
     let message = "no Debian mirror is known: this host's package sources name none";
     one(Diagnostic::new(codes::NO_MIRROR, message)
