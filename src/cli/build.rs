@@ -1,18 +1,16 @@
 //! `imgfile build`: from the ImageFile to tested artifacts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
 use super::{
     Exit,
     settings::Accel,
+    watch::Watch,
     workshop::{Choices, Outcome, Workshop},
 };
-use crate::{
-    exec::{Executor, Observer, Options, Reporter, prepare::Prepared},
-    report::progress::{JsonLines, Plain},
-};
+use crate::exec::{self, Artifact, Executor, Failure, Options, Reporter, prepare::Prepared};
 
 /// Build the images of an ImageFile.
 ///
@@ -63,7 +61,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Progress {
-    /// `tty` on a terminal, else `plain`.
+    /// `tty` on a terminal, groups in the logs of GitHub Actions and GitLab CI, else `plain`.
     Auto,
     /// A live view.
     Tty,
@@ -103,37 +101,70 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     if workshop.write_lock(&workshop.lock_with(&prepared))? {
         eprintln!("wrote {}", super::shown(&workshop.lock_path()));
     }
-    let reporter = Reporter::new(observer(args.progress));
-    let driver = workshop.driver(args.accel, &reporter).await.map_err(|failure| workshop.failed(failure))?;
-    let executor = Executor {
-        store: &workshop.store,
-        driver: driver.as_ref(),
-        project: &workshop.project.files,
-        reporter: &reporter,
-    };
     let options = Options {
         out: args.out.clone().unwrap_or_else(|| workshop.out()),
         test: !args.no_test,
         cache: !args.no_cache,
     };
+    let folder = workshop.project.files.root();
+    let watch = Watch::begin(args.progress, &workshop.store, folder, workshop.lock_path());
+    let targets: Vec<PathBuf> = prepared
+        .iter()
+        .flat_map(|one| one.plan.outputs.iter().map(|output| options.out.join(&output.file)))
+        .collect();
+    if let Some(path) = watch.protected(targets.iter().map(PathBuf::as_path)) {
+        let message = format!(
+            "{} is protected; take that off with `imgfile image unprotect {}`, or choose another folder with `--out`",
+            super::shown(path),
+            path.file_stem().unwrap_or_default().display()
+        );
+        watch.end(exec::Outcome::Failed, Some(&message));
+        super::complain(&message);
+        return Err(Exit::Files);
+    }
+    let result = build_all(args, workshop, &prepared, &options, watch.reporter()).await;
+    // The view ends before anything else is printed.
+    match result {
+        Ok(artifacts) => {
+            watch.end(exec::Outcome::Done, None);
+            if args.progress != Progress::Json {
+                for artifact in artifacts {
+                    super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
+                }
+            }
+            Ok(())
+        }
+        Err(failure) => {
+            watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
+            Err(workshop.failed(failure))
+        }
+    }
+}
+
+/// Builds the images one after the other, up to the first that fails.
+async fn build_all(
+    args: &Args,
+    workshop: &Workshop,
+    prepared: &[Prepared],
+    options: &Options,
+    reporter: &Reporter,
+) -> Result<Vec<Artifact>, Failure> {
+    let driver = workshop.driver(args.accel, reporter).await?;
+    let executor = Executor {
+        store: &workshop.store,
+        driver: driver.as_ref(),
+        project: &workshop.project.files,
+        reporter,
+    };
     if args.no_test {
         reporter.note("tests are left out (--no-test)");
     }
-    for one in &prepared {
-        let of_image = reporter.of_image(&one.plan.image);
-        let preparer = workshop.preparer(false);
-        let result = async {
-            let supplies = preparer.supply(one, &of_image).await?;
-            executor.build(&one.plan, &supplies, &options).await
-        };
-        let artifacts = result.await.map_err(|failure| workshop.failed(failure))?;
-        if args.progress != Progress::Json {
-            for artifact in artifacts {
-                super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
-            }
-        }
+    let mut artifacts = Vec::new();
+    for one in prepared {
+        let supplies = workshop.preparer(false).supply(one, &reporter.of_image(&one.plan.image)).await?;
+        artifacts.extend(executor.build(&one.plan, &supplies, options).await?);
     }
-    Ok(())
+    Ok(artifacts)
 }
 
 /// `--name` is for one image with one output.
@@ -147,11 +178,4 @@ fn rename(prepared: &mut [Prepared], name: &str) -> Outcome<()> {
         output.file = format!("{name}.{extension}");
     }
     Ok(())
-}
-
-fn observer(progress: Progress) -> Arc<dyn Observer> {
-    match progress {
-        Progress::Json => Arc::new(JsonLines::new(std::io::stdout())),
-        Progress::Auto | Progress::Tty | Progress::Plain => Arc::new(Plain::new(std::io::stderr())),
-    }
 }

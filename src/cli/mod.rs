@@ -4,18 +4,27 @@
 
 mod bases;
 mod build;
+pub mod builds;
+pub mod cache;
+mod cancel;
 mod check;
 mod completions;
 mod doctor;
 mod explain;
 mod files;
 mod fmt;
+mod gc;
+mod image;
+pub mod images;
 mod init;
 mod lock;
+mod logs;
 mod plan;
 mod project;
+mod recorded;
 mod resolving;
 pub mod settings;
+mod watch;
 mod why;
 mod workshop;
 
@@ -69,6 +78,13 @@ enum Command {
     Plan(plan::Args),
     Lock(lock::Args),
     Build(build::Args),
+    Builds(builds::Args),
+    Logs(logs::Args),
+    Cancel(cancel::Args),
+    Images(images::Args),
+    Image(image::Args),
+    Cache(cache::Args),
+    Gc(gc::Args),
     Explain(explain::Args),
     Fmt(fmt::Args),
     Init(init::Args),
@@ -88,6 +104,13 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Lock(args) => lock::run(args),
         Command::Build(args) => build::run(args),
+        Command::Builds(args) => builds::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Cancel(args) => cancel::run(&args),
+        Command::Images(args) => images::run(&args),
+        Command::Image(args) => image::run(&args),
+        Command::Cache(args) => cache::run(&args),
+        Command::Gc(args) => gc::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
@@ -117,7 +140,7 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
             return Exit::Host;
         }
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
         let terminated = async {
             match &mut terminate {
@@ -130,7 +153,10 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
             _ = tokio::signal::ctrl_c() => Exit::Cancelled,
             _ = terminated => Exit::Cancelled,
         }
-    })
+    });
+    // A thread that waits for another build's lock would be waited for.
+    runtime.shutdown_background();
+    exit
 }
 
 /// A path for people: relative to the working directory where it is below.

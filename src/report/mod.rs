@@ -1,13 +1,18 @@
 //! One diagnostic or event, many renderers.
 
 mod fix;
+mod html;
 mod human;
 mod machine;
 mod plan;
 pub mod progress;
+pub mod record;
+mod time;
 
 pub use plan::{plan, plan_json};
 
 pub use fix::fixed;
+pub use html::build_report;
 pub use human::{human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
+pub use time::utc;

@@ -21,6 +21,12 @@ impl ProcessName {
         Self { pid, started: start_time(pid).unwrap_or(0), boot: boot_id() }
     }
 
+    /// The process that has this number now.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        Some(Self { pid, started: start_time(pid)?, boot: boot_id() })
+    }
+
     /// Whether it still runs. A process that ended and was not waited for yet counts as gone.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -64,10 +70,9 @@ mod tests {
     #[test]
     fn a_process_is_alive_until_it_ends_and_its_number_alone_is_no_name() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let started = start_time(child.id()).unwrap();
-        let name = ProcessName { pid: child.id(), started, boot: boot_id() };
+        let name = ProcessName::of(child.id()).unwrap();
         assert!(name.is_alive());
-        assert!(!ProcessName { started: started + 1, ..name.clone() }.is_alive());
+        assert!(!ProcessName { started: name.started + 1, ..name.clone() }.is_alive());
         assert!(!ProcessName { boot: "another".into(), ..name.clone() }.is_alive());
         name.signal(signal::Signal::SIGKILL).unwrap();
         child.wait().unwrap();

@@ -15,5 +15,5 @@ pub use grouped::Grouped;
 pub use json::JsonLines;
 pub use lines::{LONGEST_LINE, Lines, Tail, clean};
 pub use plain::Plain;
-pub use tree::Tree;
+pub use tree::{Look, Tree};
 pub use words::{duration, size};

@@ -70,6 +70,12 @@ impl<W: Write> State<W> {
         let lines = draw::draw(&self.model, at_ms, look);
         self.screen.show(&above, lines, look.width);
     }
+
+    /// Draws the last state, whole, and nothing after it.
+    fn end(&mut self, look: Look) {
+        self.ended = true;
+        self.draw(Look { height: None, ..look });
+    }
 }
 
 impl<W: Write + Send + 'static> Tree<W> {
@@ -91,18 +97,24 @@ impl<W: Write + Send + 'static> Observer for Tree<W> {
         let mut state = self.shared.lock();
         state.model.event(event);
         state.last = Instant::now();
+        if state.model.ended.is_some() && !state.ended {
+            // What others print now comes below.
+            state.end((self.shared.look)());
+        }
     }
 }
 
 impl<W: Write + Send + 'static> Drop for Tree<W> {
     fn drop(&mut self) {
-        self.shared.lock().ended = true;
+        let mut state = self.shared.lock();
+        if !state.ended {
+            state.end((self.shared.look)());
+        }
+        drop(state);
         self.shared.wake.notify_one();
         if let Some(painter) = self.painter.take() {
             let _ = painter.join();
         }
-        let look = Look { height: None, ..(self.shared.look)() };
-        self.shared.lock().draw(look);
     }
 }
 

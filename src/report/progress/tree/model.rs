@@ -75,7 +75,11 @@ impl Model {
                 });
             }
             What::Progress { task, done, total } => self.transfer(event.at_ms, task, *done, *total),
-            What::Ended { outcome } => self.ended = Some(*outcome),
+            What::Ended { outcome } => {
+                self.ended = Some(*outcome);
+                self.transfers.clear();
+                self.images.iter_mut().for_each(|image| image.stop(*outcome, event.at_ms));
+            }
             _ => self.image(event).event(event),
         }
     }
@@ -122,7 +126,6 @@ impl ImageView {
         match &event.what {
             What::Planned(plan) => self.plan = Some((**plan).clone()),
             What::Started { steps } => {
-                self.began = event.at_ms;
                 self.steps.extend(steps.iter().map(|name| StepView {
                     name: name.clone(),
                     state: StepState::Waiting,
@@ -148,9 +151,21 @@ impl ImageView {
                 }
             }
             What::Artifact { path, size, .. } => self.artifacts.push((path.clone(), *size)),
-            What::Finished { outcome, elapsed_ms, .. } => self.end = Some((*outcome, *elapsed_ms)),
+            What::Finished { outcome, .. } => {
+                self.end = Some((*outcome, event.at_ms.saturating_sub(self.began)));
+            }
             _ => {}
         }
+    }
+
+    /// The command ended: so did what had not said so itself.
+    fn stop(&mut self, outcome: Outcome, at_ms: u64) {
+        for step in &mut self.steps {
+            if let StepState::Running { began, .. } = step.state {
+                step.state = StepState::Ended(outcome, at_ms.saturating_sub(began));
+            }
+        }
+        self.end.get_or_insert((outcome, at_ms.saturating_sub(self.began)));
     }
 
     fn running(&mut self, name: &str) -> Option<&mut StepView> {

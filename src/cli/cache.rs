@@ -1,0 +1,134 @@
+//! `imgfile cache`: the states of build disks that are kept for reuse.
+
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use super::{
+    Exit, gc,
+    recorded::{self, Format, Outcome, refused},
+};
+use crate::{check::Size, report, store::Store, text::Digest};
+
+/// Look at the layers that builds reuse, and thin them out.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List the layers, least recently used first.
+    Ls {
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Remove the least recently used layers; what a running build uses stays.
+    Prune {
+        /// Bytes the layers may still take together, such as `20GiB`; without it all go.
+        #[arg(long, value_name = "SIZE", value_parser = gc::parse_size)]
+        size: Option<Size>,
+    },
+    /// Check that every layer can be read whole.
+    Verify,
+}
+
+/// A layer as `cache ls --format json` prints it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Listed {
+    /// Key of the step it is the state after.
+    pub key: Digest,
+    pub step: String,
+    /// The image it was first made for.
+    pub image: String,
+    /// Key of the layer it stands on.
+    pub parent: Option<Digest>,
+    /// Bytes on disk.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub used_ms: i64,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let result = recorded::settings().and_then(|settings| recorded::store(&settings)).and_then(|store| {
+        match &args.action {
+            Action::Ls { format } => list(&store, *format),
+            Action::Prune { size } => {
+                let freed = store.layers().shrink(size.map_or(0, Size::bytes)).map_err(refused)?;
+                eprintln!("freed {} of layers", report::progress::size(freed));
+                Ok(())
+            }
+            Action::Verify => verify(&store),
+        }
+    });
+    result.err().unwrap_or(Exit::Done)
+}
+
+fn listed(store: &Store) -> Outcome<Vec<Listed>> {
+    let entries = store.layers().list().map_err(refused)?;
+    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(entries
+        .into_iter()
+        .map(|entry| Listed {
+            key: entry.key,
+            step: entry.meta.step,
+            image: entry.meta.image,
+            parent: entry.meta.parent,
+            size: entry.size,
+            used_ms: i64::try_from(since(entry.used).as_millis()).unwrap_or(i64::MAX),
+        })
+        .collect())
+}
+
+fn list(store: &Store, format: Format) -> Outcome<()> {
+    let layers = listed(store)?;
+    match format {
+        Format::Json => recorded::print_json(&layers),
+        Format::Human if layers.is_empty() => eprintln!("no layer is kept"),
+        Format::Human => {
+            let rows: Vec<_> = layers
+                .iter()
+                .map(|layer| {
+                    [
+                        layer.key.short(),
+                        report::progress::size(layer.size),
+                        report::utc(layer.used_ms),
+                        layer.image.clone(),
+                        layer.step.clone(),
+                    ]
+                })
+                .collect();
+            super::print(&recorded::table(["KEY", "SIZE", "USED", "IMAGE", "STEP"], &rows));
+            let total = layers.iter().map(|layer| layer.size).sum();
+            eprintln!("{} layers, {}", layers.len(), report::progress::size(total));
+        }
+    }
+    Ok(())
+}
+
+/// Lets `qemu-img` look through every layer.
+fn verify(store: &Store) -> Outcome<()> {
+    let layers = listed(store)?;
+    let mut damaged = 0;
+    for layer in &layers {
+        // Held, so that nobody evicts it meanwhile; one that went before is no defect.
+        let Some(held) = store.layers().get(&layer.key) else { continue };
+        let mut command = Command::new("qemu-img");
+        command.args(["check", "-q", "-f", "qcow2"]).arg(&held.disk).stdin(Stdio::null());
+        match command.output() {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => {
+                damaged += 1;
+                let said = String::from_utf8_lossy(&output.stderr);
+                super::complain(&format!("layer {} ({}): {}", layer.key, layer.step, said.trim()));
+            }
+            Err(error) => {
+                super::complain(&format!("qemu-img cannot be run: {error}"));
+                return Err(Exit::Host);
+            }
+        }
+    }
+    eprintln!("{} layers checked, {damaged} damaged", layers.len());
+    if damaged == 0 { Ok(()) } else { Err(Exit::Failed) }
+}

@@ -1,0 +1,302 @@
+//! `imgfile image`: one artifact: looked at, renamed, protected, removed, exported.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use clap::ValueEnum;
+
+use super::{
+    Exit,
+    images::{FileState, Listed},
+    recorded::{self, Format, Outcome, refused},
+};
+use crate::{
+    report::{progress, utc},
+    store::{Records, Store, records::ArtifactRecord},
+};
+
+/// Work with an image that was built here.
+///
+/// IMAGE is what `imgfile images` lists: a name, a number, or the path of the file.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show all that is known about it.
+    Inspect {
+        image: String,
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+        /// Compare the file with the sha256 it was built with.
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Give its file another name, in the same folder and with the same extension.
+    Rename { image: String, name: String },
+    /// Keep it from being removed or built over.
+    Protect { image: String },
+    /// Take the protection off.
+    Unprotect { image: String },
+    /// Remove its file.
+    Rm {
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Copy it, into another format if wanted.
+    Export {
+        image: String,
+        /// A folder, or the path of the new file.
+        to: PathBuf,
+        /// Format of the new file; without it, what its extension says, else that of the image.
+        #[arg(long, value_enum)]
+        format: Option<DiskFormat>,
+    },
+}
+
+/// What `qemu-img` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DiskFormat {
+    Qcow2,
+    Raw,
+    Vmdk,
+    Vhd,
+    Vhdx,
+    Vdi,
+}
+
+impl DiskFormat {
+    /// As `qemu-img` calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vpc",
+            Self::Vhdx => "vhdx",
+            Self::Vdi => "vdi",
+        }
+    }
+
+    fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?;
+        if extension == "img" { Some(Self::Raw) } else { <Self as ValueEnum>::from_str(extension, true).ok() }
+    }
+
+    fn extension(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let result = recorded::records().and_then(|(store, records)| act(&args.action, &store, &records));
+    result.err().unwrap_or(Exit::Done)
+}
+
+fn act(action: &Action, store: &Store, records: &Records) -> Outcome<()> {
+    match action {
+        Action::Inspect { image, format, verify } => inspect(store, find(records, image)?, *format, *verify),
+        Action::Rename { image, name } => rename(records, &find(records, image)?, name),
+        Action::Protect { image } => records.protect(find(records, image)?.id, true).map_err(refused),
+        Action::Unprotect { image } => records.protect(find(records, image)?.id, false).map_err(refused),
+        Action::Rm { images } => {
+            // All are looked for before the first goes.
+            let found: Vec<_> = images.iter().map(|image| find(records, image)).collect::<Outcome<_>>()?;
+            found.iter().try_for_each(|artifact| remove(records, artifact))
+        }
+        Action::Export { image, to, format } => export(store, &find(records, image)?, to, *format),
+    }
+}
+
+/// Ends a command with a message.
+fn wrong<T>(message: &str) -> Outcome<T> {
+    super::complain(message);
+    Err(Exit::Usage)
+}
+
+/// The host refused something.
+fn host<T>(action: &str, path: &Path, error: &impl std::fmt::Display) -> Outcome<T> {
+    super::complain(&format!("cannot {action} {}: {error}", path.display()));
+    Err(Exit::Host)
+}
+
+/// The artifact a word of the command line means.
+fn find(records: &Records, word: &str) -> Outcome<ArtifactRecord> {
+    let artifacts = records.artifacts().map_err(refused)?;
+    let path = std::path::absolute(word).unwrap_or_default();
+    let mut found: Vec<_> = artifacts
+        .iter()
+        .filter(|artifact| {
+            artifact.name() == word || artifact.id.to_string() == word || Path::new(&artifact.path) == path
+        })
+        .collect();
+    // A number or a path means one; a name may be that of several.
+    if let Some(exact) = found.iter().position(|artifact| artifact.name() != word) {
+        found = vec![found[exact]];
+    }
+    match found.as_slice() {
+        [artifact] => Ok((*artifact).clone()),
+        [] => wrong(&format!("there is no image `{word}`; `imgfile images` lists them")),
+        several => {
+            let mut text = format!("several images are named `{word}`; say which by its number:");
+            for artifact in several {
+                let _ = write!(text, "\n  {}  {}", artifact.id, artifact.path);
+            }
+            wrong(&text)
+        }
+    }
+}
+
+fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool) -> Outcome<()> {
+    let listed = Listed::from(artifact);
+    let artifact = &listed.artifact;
+    match format {
+        Format::Json => recorded::print_json(&listed),
+        Format::Human => {
+            let mut rows = vec![
+                ("name", listed.name.clone()),
+                ("number", artifact.id.to_string()),
+                ("image", artifact.image.clone()),
+                ("path", artifact.path.clone()),
+                ("file", listed.file.word().to_owned()),
+                ("size", progress::size(u64::try_from(artifact.size).unwrap_or(0))),
+                ("sha256", artifact.sha256.to_string()),
+                ("made", utc(artifact.made_ms)),
+                ("build", artifact.build.map_or_else(|| "-".to_owned(), |build| build.to_string())),
+                ("plan key", artifact.plan_key.clone()),
+                ("lock", artifact.lock.map_or_else(|| "-".to_owned(), |lock| lock.to_string())),
+                ("protected", if artifact.protected { "yes" } else { "no" }.to_owned()),
+            ];
+            rows.extend(artifact.labels.iter().map(|(key, value)| ("label", format!("{key} = {value}"))));
+            let text: String = rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect();
+            super::print(&text);
+        }
+    }
+    if verify { verified(store, artifact) } else { Ok(()) }
+}
+
+/// Fails unless the file is what was built.
+fn verified(store: &Store, artifact: &ArtifactRecord) -> Outcome<()> {
+    let actual = store.digest_file(Path::new(&artifact.path)).map_err(refused)?;
+    if actual == artifact.sha256 {
+        return Ok(());
+    }
+    super::complain(&format!(
+        "{} is not what was built: its sha256 is {actual}, not {}",
+        artifact.path, artifact.sha256
+    ));
+    Err(Exit::Failed)
+}
+
+fn rename(records: &Records, artifact: &ArtifactRecord, name: &str) -> Outcome<()> {
+    if name.is_empty() || name.contains('/') || name.starts_with('.') {
+        return wrong("a name has no `/` and does not begin with a dot");
+    }
+    let from = Path::new(&artifact.path);
+    let file = match from.extension().and_then(|extension| extension.to_str()) {
+        Some(extension) => format!("{name}.{extension}"),
+        None => name.to_owned(),
+    };
+    let to = from.with_file_name(file);
+    if to.exists() {
+        return wrong(&format!("{} is there already", to.display()));
+    }
+    if let Err(error) = std::fs::rename(from, &to) {
+        return host("rename", from, &error);
+    }
+    if let Err(error) = records.moved(artifact.id, &to.to_string_lossy()) {
+        // The record and the file stay together.
+        let _ = std::fs::rename(&to, from);
+        return Err(refused(error));
+    }
+    super::print(&format!("{}\n", to.display()));
+    Ok(())
+}
+
+fn remove(records: &Records, artifact: &ArtifactRecord) -> Outcome<()> {
+    let name = artifact.name();
+    if !records.remove_artifact(artifact.id).map_err(refused)? {
+        return wrong(&format!("`{name}` is protected; `imgfile image unprotect {name}` takes that off"));
+    }
+    let path = Path::new(&artifact.path);
+    match std::fs::remove_file(path) {
+        Ok(()) => super::print(&format!("removed {}\n", artifact.path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return host("remove", path, &error),
+    }
+    Ok(())
+}
+
+fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<DiskFormat>) -> Outcome<()> {
+    let from = Path::new(&artifact.path);
+    if FileState::of(artifact) == FileState::Missing {
+        return wrong(&format!("{} is not there any more", artifact.path));
+    }
+    verified(store, artifact)?;
+    let own = DiskFormat::of(from).unwrap_or(DiskFormat::Raw);
+    let (to, wanted) = if to.is_dir() {
+        let wanted = format.unwrap_or(own);
+        let extension = if wanted == own {
+            from.extension().unwrap_or_default().to_string_lossy().into_owned()
+        } else {
+            wanted.extension()
+        };
+        (to.join(artifact.name()).with_added_extension(extension), wanted)
+    } else {
+        (to.to_owned(), format.or_else(|| DiskFormat::of(to)).unwrap_or(own))
+    };
+    if to.exists() {
+        return wrong(&format!("{} is there already", to.display()));
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Complete or not at all: the name appears by rename.
+    let temp = match tempfile::Builder::new().prefix(".imgfile-export-").tempfile_in(folder) {
+        Ok(temp) => temp,
+        Err(error) => return host("write in", folder, &error),
+    };
+    if wanted == own {
+        if let Err(error) = std::fs::copy(from, temp.path()) {
+            return host("write", &to, &error);
+        }
+    } else {
+        convert(from, own, temp.path(), wanted)?;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    if let Err(error) = std::fs::set_permissions(temp.path(), readable) {
+        return host("write", &to, &error);
+    }
+    if let Err(error) = temp.persist_noclobber(&to) {
+        return host("write", &to, &error.error);
+    }
+    super::print(&format!("{}\n", to.display()));
+    Ok(())
+}
+
+fn convert(from: &Path, own: DiskFormat, to: &Path, wanted: DiskFormat) -> Outcome<()> {
+    let mut command = Command::new("qemu-img");
+    command.args(["convert", "-f", own.name(), "-O", wanted.name()]);
+    if wanted == DiskFormat::Qcow2 {
+        command.args(["-c", "-m", "16", "-W", "-o", "compression_type=zstd"]);
+    }
+    let output = command.arg(from).arg(to).stdin(Stdio::null()).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            host("convert", from, &said.trim())
+        }
+        Err(error) => {
+            super::complain(&format!(
+                "qemu-img cannot be run: {error}; `imgfile doctor` says what installs it"
+            ));
+            Err(Exit::Host)
+        }
+    }
+}

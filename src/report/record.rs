@@ -1,0 +1,340 @@
+//! Events into the store's record of a build: rows for states and times, a log file for output.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use super::progress::{Buffered, Lines, Plain, Tail, size};
+use crate::{
+    exec::{Event, Observer, Outcome, PlanSummary, Stream, What},
+    store::{
+        Context as _, Records,
+        records::{Ending, NewArtifact, State, StepId},
+    },
+    text::Digest,
+};
+
+/// Bytes of a step's output that go to the log; of what comes after only the end is kept, so that a guest
+/// that floods fills no disk.
+const LOGGED: u64 = 64 << 20;
+
+/// Writes a build's record. What goes wrong with that is told at the end and never stops the build.
+#[derive(Debug)]
+pub struct Recorder {
+    records: Records,
+    build: i64,
+    log: Plain<Buffered<std::fs::File>>,
+    /// The lock the artifacts are built by; read when the first of them is there.
+    lock: PathBuf,
+    state: Mutex<Recording>,
+}
+
+#[derive(Debug, Default)]
+struct Recording {
+    lines: Lines,
+    running: Vec<Running>,
+    images: Vec<String>,
+    plans: HashMap<String, PlanSummary>,
+    problem: Option<String>,
+}
+
+/// A step that has begun.
+#[derive(Debug)]
+struct Running {
+    image: String,
+    name: String,
+    id: Option<StepId>,
+    output: u64,
+    unlogged: u64,
+    tail: Tail,
+    exit: Option<String>,
+}
+
+impl Recorder {
+    /// The record of a build that `records.begin` has given the number `build`. `lock` is the path of the
+    /// lock it is built by.
+    pub fn new(records: Records, build: i64, lock: PathBuf) -> crate::store::Result<Self> {
+        let path = records.log(build);
+        let file = std::fs::File::create(&path).context("create", &path)?;
+        let log = Plain::new(Buffered::new(file));
+        Ok(Self { records, build, log, lock, state: Mutex::default() })
+    }
+
+    #[must_use]
+    pub fn build(&self) -> i64 {
+        self.build
+    }
+
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Writes the build's end.
+    pub fn end(&self, outcome: Outcome, elapsed_ms: u64, message: Option<&str>) {
+        let ending = Ending { state: state(outcome), elapsed_ms, message };
+        let result = self.records.end(self.build, ending);
+        let mut recording = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        recording.note(result);
+    }
+
+    /// The first thing that could not be recorded.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).problem.clone()
+    }
+
+    fn record(&self, recording: &mut Recording, event: &Event) {
+        let image = event.image.as_deref().unwrap_or_default();
+        let result = match &event.what {
+            What::Planned(plan) => {
+                recording.plans.insert(image.to_owned(), (**plan).clone());
+                let json = serde_json::to_string(plan).unwrap_or_default();
+                self.image_begun(recording, event)
+                    .and_then(|()| self.records.image_planned(self.build, image, &json))
+            }
+            What::Started { .. } => self.image_begun(recording, event),
+            What::StepStarted { step } => {
+                let begun = self.image_begun(recording, event);
+                recording.note(begun);
+                let id = self.records.step_began(self.build, image, step, event.at_ms);
+                let running = Running {
+                    image: image.to_owned(),
+                    name: step.clone(),
+                    id: id.as_ref().ok().copied(),
+                    output: 0,
+                    unlogged: 0,
+                    tail: Tail::default(),
+                    exit: None,
+                };
+                recording.running.push(running);
+                id.map(|_| ())
+            }
+            What::Exited { step, exit } => {
+                if let Some(running) = recording.running(image, step) {
+                    running.exit = Some(exit.to_string());
+                }
+                Ok(())
+            }
+            What::StepFinished { step, outcome, elapsed_ms } => {
+                self.step_finished(recording, event, step, *outcome, *elapsed_ms)
+            }
+            What::Artifact { path, sha256, size } => {
+                let plan = recording.plans.get(image).cloned().unwrap_or_default();
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+                self.records.add_artifact(&NewArtifact {
+                    build: self.build,
+                    image,
+                    path: &path.to_string_lossy(),
+                    sha256: *sha256,
+                    size: *size,
+                    plan_key: &plan.key,
+                    lock: std::fs::read(&self.lock).ok().map(Digest::of),
+                    labels: &plan.labels,
+                })
+            }
+            What::Finished { outcome, elapsed_ms, message } => {
+                let ending =
+                    Ending { state: state(*outcome), elapsed_ms: *elapsed_ms, message: message.as_deref() };
+                self.records.image_ended(self.build, image, ending)
+            }
+            What::Begun { .. }
+            | What::Note { .. }
+            | What::Output { .. }
+            | What::Progress { .. }
+            | What::Ended { .. } => Ok(()),
+        };
+        recording.note(result);
+    }
+
+    /// An image begins with the first that is heard of it: its base may be made before its plan is told.
+    fn image_begun(&self, recording: &mut Recording, event: &Event) -> crate::store::Result<()> {
+        let Some(image) = &event.image else { return Ok(()) };
+        if recording.images.contains(image) {
+            return Ok(());
+        }
+        recording.images.push(image.clone());
+        self.records.image_began(self.build, image, event.at_ms)
+    }
+
+    /// Counts a piece of output; says whether the log gets it.
+    fn output(recording: &mut Recording, event: &Event, step: &str, stream: Stream, text: &str) -> bool {
+        let image = event.image.as_deref().unwrap_or_default();
+        let Recording { lines, running, .. } = recording;
+        let running = running.iter_mut().rev().find(|running| running.is(image, step));
+        let Some(running) = running else { return true };
+        let bytes = text.len() as u64;
+        running.output += bytes;
+        lines.push(Some(image), step, stream, text, |line| running.tail.push(line));
+        let logged = running.output <= LOGGED;
+        if !logged {
+            running.unlogged += bytes;
+        }
+        logged
+    }
+
+    fn step_finished(
+        &self,
+        recording: &mut Recording,
+        event: &Event,
+        step: &str,
+        outcome: Outcome,
+        elapsed_ms: u64,
+    ) -> crate::store::Result<()> {
+        let image = event.image.as_deref().unwrap_or_default();
+        let index = recording.running.iter().rposition(|running| running.is(image, step));
+        let Some(mut running) = index.map(|index| recording.running.remove(index)) else {
+            // Reused steps never began.
+            let id = self.records.step_began(self.build, image, step, event.at_ms)?;
+            let ending = Ending { state: state(outcome), elapsed_ms, message: None };
+            return self.records.step_ended(id, ending, 0, "");
+        };
+        recording.lines.end(Some(image), step, |line| running.tail.push(line));
+        let tail = running.tail.text();
+        if running.unlogged > 0 {
+            let unlogged = size(running.unlogged);
+            let text = format!("\n[{unlogged} more are not kept in this log; their end:]\n{tail}\n");
+            let what = What::Output { step: step.to_owned(), stream: Stream::Stdout, text };
+            self.log.event(&Event { what, ..event.clone() });
+        }
+        let Some(id) = running.id else { return Ok(()) };
+        let ending = Ending { state: state(outcome), elapsed_ms, message: running.exit.as_deref() };
+        self.records.step_ended(id, ending, running.output, &tail)
+    }
+}
+
+impl Running {
+    fn is(&self, image: &str, step: &str) -> bool {
+        self.image == image && self.name == step
+    }
+}
+
+impl Recording {
+    fn running(&mut self, image: &str, step: &str) -> Option<&mut Running> {
+        self.running.iter_mut().rev().find(|running| running.is(image, step))
+    }
+
+    /// Remembers the first thing that went wrong.
+    fn note(&mut self, result: crate::store::Result<()>) {
+        if let Err(error) = result {
+            self.problem.get_or_insert(error.to_string());
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn event(&self, event: &Event) {
+        let mut recording = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let What::Output { step, stream, text } = &event.what {
+            if Self::output(&mut recording, event, step, *stream, text) {
+                self.log.event(event);
+            }
+        } else {
+            self.record(&mut recording, event);
+            self.log.event(event);
+        }
+    }
+}
+
+const fn state(outcome: Outcome) -> State {
+    match outcome {
+        Outcome::Done => State::Done,
+        Outcome::Reused => State::Reused,
+        Outcome::Failed => State::Failed,
+        Outcome::Cancelled => State::Cancelled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Exit;
+
+    fn recorder() -> (tempfile::TempDir, Recorder) {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::open(dir.path()).unwrap();
+        let build = records.begin(dir.path(), "0.1.0").unwrap();
+        let lock = dir.path().join("ImageFile.lock");
+        std::fs::write(&lock, "lock").unwrap();
+        (dir, Recorder::new(records, build, lock).unwrap())
+    }
+
+    fn send(recorder: &Recorder, at_ms: u64, what: What) {
+        recorder.event(&Event { at_ms, image: Some("web".into()), what });
+    }
+
+    #[test]
+    fn the_stream_becomes_rows_and_a_log() {
+        let (dir, recorder) = recorder();
+        let plan = PlanSummary {
+            key: "k".into(),
+            labels: [("team".to_owned(), "shop".to_owned())].into(),
+            ..PlanSummary::default()
+        };
+        let finished = |step: &str, outcome| What::StepFinished { step: step.into(), outcome, elapsed_ms: 7 };
+        let output =
+            |text: &str| What::Output { step: "script".into(), stream: Stream::Stdout, text: text.into() };
+        let artifact = dir.path().join("web.qcow2").to_string_lossy().into_owned();
+        for (at, what) in [
+            What::Planned(Box::new(plan)),
+            What::Started { steps: vec!["grow".into(), "script".into()] },
+            finished("grow", Outcome::Reused),
+            What::StepStarted { step: "script".into() },
+            output("first\nsec"),
+            output("ond\n\u{1b}[31mlast"),
+            What::Exited { step: "script".into(), exit: Exit::Status(0) },
+            finished("script", Outcome::Done),
+            What::Artifact { path: artifact.clone(), sha256: Digest::of("a"), size: 5 },
+            What::Finished { outcome: Outcome::Done, elapsed_ms: 9, message: None },
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            send(&recorder, at as u64, what);
+        }
+        recorder.end(Outcome::Done, 10, None);
+        assert_eq!(recorder.problem(), None);
+
+        let record = recorder.records.build(recorder.build).unwrap().unwrap();
+        let image = &record.details[0];
+        assert_eq!(
+            (record.summary.state, image.state, image.elapsed_ms),
+            (State::Done, State::Done, Some(9))
+        );
+        let script = &image.steps[1];
+        assert_eq!((script.tail.as_str(), script.output_bytes), ("first\nsecond\nlast", 19));
+        assert_eq!((script.exit.as_deref(), script.began_ms), (Some("exit status 0"), 3));
+        assert_eq!(image.steps[0].state, State::Reused);
+        let made = &image.artifacts[0];
+        assert_eq!((made.path.as_str(), made.plan_key.as_str()), (artifact.as_str(), "k"));
+        assert_eq!((made.lock, made.labels["team"].as_str()), (Some(Digest::of("lock")), "shop"));
+
+        let log = recorder.records.log(recorder.build);
+        drop(recorder);
+        let log = std::fs::read_to_string(log).unwrap();
+        let end = "    0.0s web: > script\n    0.0s web:   | first\n    0.0s web:   | second\n    0.0s web:   | last\n";
+        assert!(log.contains(end), "{log}");
+    }
+
+    #[test]
+    fn a_flood_leaves_a_log_of_bounded_size_with_its_end() {
+        let (_dir, recorder) = recorder();
+        send(&recorder, 0, What::StepStarted { step: "s".into() });
+        let piece = ("x".repeat(127) + "\n").repeat(512);
+        for _ in 0..2048 {
+            send(
+                &recorder,
+                1,
+                What::Output { step: "s".into(), stream: Stream::Stdout, text: piece.clone() },
+            );
+        }
+        send(&recorder, 2, What::Output { step: "s".into(), stream: Stream::Stdout, text: "the end".into() });
+        send(&recorder, 2, What::StepFinished { step: "s".into(), outcome: Outcome::Done, elapsed_ms: 2 });
+        let path = recorder.records.log(recorder.build);
+        drop(recorder);
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!(size < 2 * LOGGED, "{size}");
+        let log = std::fs::read_to_string(path).unwrap();
+        assert!(log.contains("[64.0 MiB more are not kept in this log") && log.contains("| the end\n"));
+    }
+}
