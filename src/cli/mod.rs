@@ -19,6 +19,7 @@ pub mod images;
 mod init;
 mod lock;
 mod logs;
+mod lsp;
 mod plan;
 mod project;
 mod recorded;
@@ -88,6 +89,7 @@ enum Command {
     Explain(explain::Args),
     Fmt(fmt::Args),
     Init(init::Args),
+    Lsp(lsp::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
     Doctor(doctor::Args),
@@ -114,6 +116,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
         Command::Bases(args) => bases::run(&args),
         Command::Why(args) => why::run(&args),

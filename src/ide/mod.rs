@@ -1,1 +1,30 @@
-//! Editor features on plain types.
+//! Editor features on plain types: no protocol, no files, no clock. `lsp` alone knows the protocol
+//! and the disk.
+//!
+//! Everything starts from an [`Analysis`], which is what `check` and the resolver found in one
+//! project at one moment. It is made anew for each change: that takes milliseconds, and there is no
+//! state between two of them that could be stale. Only the catalogue is kept ([`Shelf`]).
+
+mod analysis;
+mod completion;
+mod definition;
+mod edits;
+mod hover;
+pub mod lsp;
+mod names;
+mod outline;
+mod tokens;
+mod tree;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use analysis::{Analysis, Shelf, analyse, analyse_catalog};
+pub use completion::{Completion, CompletionKind, complete};
+pub use definition::{Target, definition};
+pub use edits::line_edits;
+pub use hover::{Hover, hover};
+pub use names::{RenameError, Symbol, references, rename, symbol_at};
+pub use outline::{Fold, FoldKind, Outline, OutlineKind, folds, outline};
+pub use tokens::{Token, TokenKind, tokens};

@@ -1,0 +1,26 @@
+//! `imgfile lsp`: the language server on stdin and stdout.
+
+use super::Exit;
+use crate::ide::lsp::{Ended, serve};
+
+/// Serve an editor over stdin and stdout.
+///
+/// Speaks the Language Server Protocol. Editors start this; see docs/editors.md. It reads the
+/// project's files only, and executes and downloads nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Accepted because some editors pass it; there is no other transport.
+    #[arg(long)]
+    stdio: bool,
+}
+
+/// Runs the command until the editor leaves.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let Args { stdio: _ } = args;
+    match serve(std::io::BufReader::new(std::io::stdin()), std::io::stdout()) {
+        Ended::Properly => Exit::Done,
+        // The protocol asks for 1 after an `exit` without `shutdown`.
+        Ended::Abruptly => Exit::Files,
+    }
+}

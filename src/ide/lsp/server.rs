@@ -1,0 +1,323 @@
+//! The session: its states, the order of things, and which answer a message gets.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, BufRead, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver};
+
+use gen_lsp_types as lsp;
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::convert::{self, Places};
+use super::documents::Documents;
+use super::features;
+use super::position::Encoding;
+use super::projects::{Key, Projects};
+use super::transport::{self, Envelope, Incoming, failure};
+use super::uri;
+use crate::text::Span;
+
+/// Messages taken in before diagnostics are published, however many more are waiting.
+const MAX_BATCH: usize = 256;
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The client said `shutdown` and `exit`.
+    Properly,
+    /// The client went away, or said `exit` alone.
+    Abruptly,
+}
+
+/// Serves one client until it leaves. `input` is read on a thread of its own.
+pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write) -> Ended {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // A stream that cannot be read has ended for us.
+        while let Ok(Some(incoming)) = transport::read(&mut input) {
+            if sender.send(incoming).is_err() {
+                break;
+            }
+        }
+    });
+    let mut server = Server {
+        output,
+        state: State::Fresh,
+        encoding: Encoding::Utf16,
+        watches: false,
+        documents: Documents::default(),
+        projects: Projects::default(),
+        reports: BTreeMap::new(),
+        published: BTreeMap::new(),
+    };
+    // Writing fails when the client is gone; there is nobody left to tell.
+    server.run(&receiver).unwrap_or(Ended::Abruptly)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before `initialize`.
+    Fresh,
+    Running,
+    /// After `shutdown`.
+    Stopped,
+}
+
+/// What was last said about a file: the version of its text, and the diagnostics.
+type Published = (Option<i32>, Vec<lsp::Diagnostic>);
+
+pub(super) struct Server<W> {
+    output: W,
+    state: State,
+    pub encoding: Encoding,
+    /// The client can tell of changes on the disk.
+    watches: bool,
+    pub documents: Documents,
+    pub projects: Projects,
+    /// What each project has to say about each file, by its URI.
+    reports: BTreeMap<Key, BTreeMap<String, Vec<lsp::Diagnostic>>>,
+    published: BTreeMap<String, Published>,
+}
+
+impl<W: Write> Server<W> {
+    fn run(&mut self, incoming: &Receiver<Incoming>) -> io::Result<Ended> {
+        let mut waiting: VecDeque<Incoming> = VecDeque::new();
+        loop {
+            let Ok(first) = incoming.recv() else { return Ok(Ended::Abruptly) };
+            waiting.push_back(first);
+            let mut taken = 1;
+            loop {
+                while taken < MAX_BATCH
+                    && let Ok(next) = incoming.try_recv()
+                {
+                    waiting.push_back(next);
+                    taken += 1;
+                }
+                let Some(next) = waiting.pop_front() else { break };
+                if let Some(ended) = self.take(next, &mut waiting)? {
+                    return Ok(ended);
+                }
+            }
+            if self.state == State::Running {
+                self.publish()?;
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming, waiting: &mut VecDeque<Incoming>) -> io::Result<Option<Ended>> {
+        match incoming {
+            Incoming::Broken(nonsense) => {
+                transport::write(&mut self.output, &nonsense.to_json())?;
+            }
+            Incoming::Message(Message::Response(_)) => {}
+            Incoming::Message(Message::Request(request)) => self.request(request)?,
+            Incoming::Message(Message::Notification(note)) => match note.method.as_str() {
+                "exit" => {
+                    let properly = self.state == State::Stopped;
+                    return Ok(Some(if properly { Ended::Properly } else { Ended::Abruptly }));
+                }
+                "$/cancelRequest" => self.cancel(&note, waiting)?,
+                _ if self.state == State::Running => self.notification(note)?,
+                _ => {}
+            },
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, message: impl Into<Message>) -> io::Result<()> {
+        transport::write(&mut self.output, &Envelope::new(&message.into()))
+    }
+
+    fn fail(&mut self, id: RequestId, code: ErrorCode, message: impl Into<String>) -> io::Result<()> {
+        self.send(failure(id, code, message))
+    }
+
+    /// Answers a request that is still waiting; one that was answered cannot be cancelled.
+    fn cancel(&mut self, note: &Notification, waiting: &mut VecDeque<Incoming>) -> io::Result<()> {
+        let id = &note.params["id"];
+        let is_it = |incoming: &Incoming| matches!(incoming, Incoming::Message(Message::Request(request)) if json!(request.id) == *id);
+        if let Some(at) = waiting.iter().position(is_it)
+            && let Some(Incoming::Message(Message::Request(request))) = waiting.remove(at)
+        {
+            self.fail(request.id, ErrorCode::RequestCanceled, "cancelled")?;
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: Request) -> io::Result<()> {
+        let Request { id, method, params } = request;
+        match (self.state, method.as_str()) {
+            (State::Fresh, "initialize") => {
+                let result = self.initialize(&params);
+                self.state = State::Running;
+                self.send(Response::new_ok(id, result))
+            }
+            (State::Fresh, _) => self.fail(id, ErrorCode::ServerNotInitialized, "`initialize` comes first"),
+            (State::Running, "initialize") => {
+                self.fail(id, ErrorCode::InvalidRequest, "the session has begun already")
+            }
+            (State::Running, "shutdown") => {
+                self.state = State::Stopped;
+                self.send(Response::new_ok(id, Value::Null))
+            }
+            (State::Stopped, _) => self.fail(id, ErrorCode::InvalidRequest, "the session was shut down"),
+            (State::Running, _) => {
+                let answer = self.guarded(|server| {
+                    // Answers are about the text as it is now, not as it was when last published.
+                    let touched = server.projects.refresh(&server.documents);
+                    server.report(&touched);
+                    features::answer(server, &method, params)
+                });
+                match answer {
+                    Some(Ok(result)) => self.send(Response::new_ok(id, result)),
+                    Some(Err(error)) => self.fail(id, error.code, error.message),
+                    None => self.fail(
+                        id,
+                        ErrorCode::InternalError,
+                        "a defect of imgfile; its message is on stderr",
+                    ),
+                }
+            }
+        }
+    }
+
+    /// Runs what must not end the session even if it panics.
+    fn guarded<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(|| run(self))).ok()
+    }
+
+    fn initialize(&mut self, params: &Value) -> Value {
+        let offered: Option<Vec<lsp::PositionEncodingKind>> =
+            parse(params.pointer("/capabilities/general/positionEncodings").cloned().unwrap_or_default());
+        self.encoding = Encoding::negotiate(offered.as_deref());
+        self.watches = params
+            .pointer("/capabilities/workspace/didChangeWatchedFiles/dynamicRegistration")
+            .is_some_and(|value| *value == true);
+        let folders =
+            params["workspaceFolders"].as_array().into_iter().flatten().map(|folder| &folder["uri"]);
+        let folders = folders.chain([&params["rootUri"]]).filter_map(Value::as_str).filter_map(uri::to_path);
+        self.projects.set_workspace(folders);
+        let result = lsp::InitializeResult {
+            capabilities: features::capabilities(self.encoding),
+            server_info: Some(lsp::ServerInfo {
+                name: "imgfile".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+        };
+        json!(result)
+    }
+
+    fn notification(&mut self, note: Notification) -> io::Result<()> {
+        match note.method.as_str() {
+            "initialized" if self.watches => {
+                let watchers = json!([{ "globPattern": "**/*" }]);
+                let registration = json!({
+                    "id": "files",
+                    "method": "workspace/didChangeWatchedFiles",
+                    "registerOptions": { "watchers": watchers },
+                });
+                let params = json!({ "registrations": [registration] });
+                let id = RequestId::from("watch-files".to_owned());
+                self.send(Request { id, method: "client/registerCapability".to_owned(), params })?;
+            }
+            "textDocument/didOpen" => {
+                if let Some(params) = parse::<lsp::DidOpenTextDocumentParams>(note.params) {
+                    let document = params.text_document;
+                    let uri = document.uri.0;
+                    self.documents.open(uri.clone(), document.version, document.text);
+                    self.guarded(|server| server.projects.opened(&uri, &server.documents));
+                    self.published.remove(&uri);
+                }
+            }
+            "textDocument/didChange" => {
+                if let Some(params) = parse::<lsp::DidChangeTextDocumentParams>(note.params) {
+                    let uri = params.text_document.text_document_identifier.uri.0;
+                    let version = params.text_document.version;
+                    if self.documents.change(&uri, version, &params.content_changes, self.encoding) {
+                        self.projects.touch(&uri);
+                    }
+                }
+            }
+            "textDocument/didClose" => {
+                if let Some(params) = parse::<lsp::DidCloseTextDocumentParams>(note.params) {
+                    let uri = params.text_document.uri.0;
+                    self.projects.closed(&uri);
+                    self.documents.close(&uri);
+                }
+            }
+            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {
+                self.guarded(|server| server.projects.touch_all(&server.documents));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes note of what projects have to say after an analysis.
+    fn report(&mut self, touched: &[Key]) {
+        for key in touched {
+            let Some((project, analysis)) = self.projects.get(key) else { continue };
+            let places = Places::new(&analysis.sources, self.encoding);
+            let uri = |source| self.projects.uri(key, project, &analysis, source);
+            let mut by_uri: BTreeMap<String, Vec<lsp::Diagnostic>> = BTreeMap::new();
+            for diagnostic in &analysis.diagnostics {
+                // What has no place in a file of the project is shown at the start of its ImageFile.
+                let span = diagnostic.span().filter(|span| !analysis.is_builtin(span.source));
+                let span = span.or_else(|| Some(Span::new(project.main_source(&analysis)?, 0, 0)));
+                if let Some((span, to)) = span.and_then(|span| Some((span, uri(span.source)?))) {
+                    by_uri.entry(to).or_default().push(convert::diagnostic(diagnostic, span, &places, uri));
+                }
+            }
+            self.reports.insert(key.clone(), by_uri);
+        }
+        let live: Vec<&Key> = self.projects.keys().collect();
+        self.reports.retain(|key, _| live.contains(&key));
+    }
+
+    /// Analyses what changed and tells the client what is new.
+    fn publish(&mut self) -> io::Result<()> {
+        self.guarded(|server| {
+            let touched = server.projects.refresh(&server.documents);
+            server.report(&touched);
+        });
+        let mut now: BTreeMap<String, Published> = BTreeMap::new();
+        for (uri, document) in self.documents.iter() {
+            now.insert(uri.to_owned(), (Some(document.version), Vec::new()));
+        }
+        for (uri, diagnostics) in self.reports.values().flatten() {
+            let list = &mut now.entry(uri.clone()).or_default().1;
+            for diagnostic in diagnostics {
+                if !list.contains(diagnostic) {
+                    list.push(diagnostic.clone());
+                }
+            }
+        }
+        let before = std::mem::take(&mut self.published);
+        for uri in before.keys().filter(|uri| !now.contains_key(*uri)) {
+            self.send_diagnostics(uri, &(None, Vec::new()))?;
+        }
+        for (uri, published) in &now {
+            if before.get(uri) != Some(published) {
+                self.send_diagnostics(uri, published)?;
+            }
+        }
+        self.published = now;
+        Ok(())
+    }
+
+    fn send_diagnostics(&mut self, uri: &str, (version, diagnostics): &Published) -> io::Result<()> {
+        let params = lsp::PublishDiagnosticsParams {
+            uri: uri.to_owned().into(),
+            version: *version,
+            diagnostics: diagnostics.clone(),
+        };
+        self.send(Notification::new("textDocument/publishDiagnostics".to_owned(), params))
+    }
+}
+
+/// Reads parameters; what does not fit is as if it had not been said.
+pub(super) fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
+    serde_json::from_value(params).ok()
+}

@@ -1,0 +1,366 @@
+//! The features on a project in memory. `‸` marks the cursor and is taken out.
+
+use super::*;
+use crate::check::MemoryFiles;
+use crate::text::SourceId;
+
+/// A project whose ImageFile has a cursor, analysed.
+struct Editor {
+    files: MemoryFiles,
+    analysis: Analysis,
+    source: SourceId,
+    offset: u32,
+}
+
+fn editor(text: &str) -> Editor {
+    editor_with(text, MemoryFiles::new())
+}
+
+fn editor_with(text: &str, files: MemoryFiles) -> Editor {
+    editor_from(text, files, &mut None)
+}
+
+fn editor_from(text: &str, files: MemoryFiles, shelf: &mut Option<Shelf>) -> Editor {
+    let offset = text.find('‸').unwrap_or(0);
+    let files = files.with("ImageFile", text.replacen('‸', "", 1));
+    let analysis = analyse("ImageFile", &files, shelf);
+    let source = analysis.source("ImageFile").unwrap();
+    Editor { files, analysis, source, offset: u32::try_from(offset).unwrap() }
+}
+
+impl Editor {
+    fn labels(&self) -> Vec<String> {
+        self.completions().into_iter().map(|one| one.label).collect()
+    }
+
+    fn completions(&self) -> Vec<Completion> {
+        complete(&self.analysis, &self.files, self.source, self.offset)
+    }
+
+    /// The text after taking the proposal called `label`.
+    fn completed(&self, label: &str) -> String {
+        let one = self.completions().into_iter().find(|one| one.label == label).unwrap();
+        let mut text = self.analysis.sources.get(self.source).text.clone();
+        text.replace_range(one.replace.start as usize..one.replace.end as usize, &one.insert);
+        text
+    }
+
+    fn hover(&self) -> Option<String> {
+        hover(&self.analysis, self.source, self.offset).map(|hover| hover.markdown)
+    }
+
+    /// `FILE:LINE: the text there`, or the path of a file.
+    fn definition(&self) -> Option<String> {
+        Some(match definition(&self.analysis, self.source, self.offset)?.1 {
+            Target::File(path) => path,
+            Target::Place(span) => self.place(span),
+        })
+    }
+
+    fn place(&self, span: crate::text::Span) -> String {
+        let file = self.analysis.sources.get(span.source);
+        let line = self.analysis.sources.line_col(span).line + 1;
+        format!("{}:{line}: {}", file.name, self.analysis.sources.slice(span))
+    }
+
+    fn references(&self) -> Vec<String> {
+        let symbol = symbol_at(&self.analysis, self.source, self.offset).unwrap();
+        references(&self.analysis, &symbol.value, true).into_iter().map(|span| self.place(span)).collect()
+    }
+}
+
+fn in_image(line: &str) -> Editor {
+    editor(&format!(
+        "param release = \"1\"\nprofile hardened {{\n}}\nimage \"web\" {{\n  os linux debian 13\n  {line}\n}}\n"
+    ))
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+#[test]
+fn statements_where_they_are_allowed() {
+    let top = words("param include catalog profile image");
+    for text in ["‸", "im‸", "\n‸\nimage \"a\" {\n}\n", "param a = 1\n‸", "image \"a\" {\n}\n\n‸"] {
+        assert_eq!(editor(text).labels(), top, "{text}");
+    }
+    let inner = in_image("‸").labels();
+    assert!(inner.contains(&"app".to_owned()) && inner.contains(&"min_storage".to_owned()));
+    assert!(!inner.contains(&"param".to_owned()), "top level only");
+    assert!(!inner.contains(&"os".to_owned()), "once, and already there");
+    assert!(editor("image \"a\" {\n  o‸s linux debian\n}").labels().contains(&"os".to_owned()), "itself");
+    assert_eq!(in_image("mi‸").completed("min_storage").lines().nth(5), Some("  min_storage"));
+    for nothing in ["# a comment ‸", "script <<SH\n  ech‸\nSH"] {
+        assert_eq!(in_image(nothing).labels(), [""; 0], "{nothing}");
+    }
+    assert_eq!(editor("image \"a\" {\n  ‸").labels(), inner_of_empty(), "a block without its end");
+}
+
+fn inner_of_empty() -> Vec<String> {
+    editor("image \"a\" {\n  ‸\n}").labels()
+}
+
+#[test]
+fn operands_and_options() {
+    let table = [
+        ("app nginx ‸", "^1.26 ^1.22"),
+        ("app nginx { ‸ }", "port workers"),
+        ("app nginx {\n    ‸\n  }", "port workers"),
+        ("app nginx { port = 1, ‸ }", "workers"),
+        ("app nginx { port = ‸ }", "80"),
+        ("use ‸", "hardened"),
+        ("network ‸", "full none"),
+        ("service ssh ‸", "enabled disabled masked"),
+        ("arch x‸", "x86_64 aarch64"),
+        ("base auto { ‸ }", "upgrade firmware"),
+        ("base auto { firmware = ‸ }", "bios uefi"),
+        ("base auto { firmware = b‸ }", "bios uefi"),
+        ("output qcow2 { compression = ‸", "zstd zlib none"),
+        ("script <<SH { off‸ }\nSH", "name user env timeout retries secrets offline with"),
+        ("script <<SH { offline = ‸ }\nSH", "true false"),
+        ("secret token ‸", "from"),
+        ("secret token from ‸", "env file"),
+        ("copy \"a\" ‸", "to"),
+        (
+            "cleanup cloud { keep = [‸] }",
+            "machine-id ssh-host-keys random-seed cloud-init logs histories package-caches dhcp-leases tmp",
+        ),
+        ("description \"a ${‸\"", "release image arch os.version"),
+        ("description \"a ${re‸}\"", "release image arch os.version"),
+        ("description ${‸", "release image arch os.version"),
+        ("description \"a $$‸\"", ""),
+    ];
+    for (line, expected) in table {
+        assert_eq!(in_image(line).labels(), words(expected), "{line}");
+    }
+    for app in ["app ‸", "app ng‸"] {
+        assert!(in_image(app).labels().contains(&"nginx".to_owned()));
+        assert!(!in_image(&format!("app nginx\n  {app}")).labels().contains(&"nginx".to_owned()), "once");
+    }
+    let line = |line: &str, label: &str| in_image(line).completed(label).lines().nth(5).unwrap().to_owned();
+    assert_eq!(line("app n‸", "nginx"), "  app nginx");
+    assert_eq!(line("app nginx { po‸ }", "port"), "  app nginx { port =  }");
+    assert_eq!(line("app nginx { po‸ = 1 }", "port"), "  app nginx { port = 1 }");
+    assert_eq!(line("description \"a ${r‸ b\"", "release"), "  description \"a ${release} b\"");
+    assert_eq!(line("description \"a $‸ b\"", "release"), "  description \"a ${release} b\"");
+    assert_eq!(line("description \"${r‸}\"", "release"), "  description \"${release}\"");
+}
+
+#[test]
+fn bases_and_images() {
+    let labels = in_image("base ‸").labels();
+    assert_eq!(labels[..4], ["auto", "file", "url", "image"]);
+    assert!(labels.contains(&"debian-13".to_owned()));
+    let two = editor("image \"first\" {\n  os linux debian 13\n}\nimage \"second\" {\n  base image ‸\n}\n");
+    assert_eq!(two.labels(), ["first"], "not the image itself");
+    assert!(two.completed("first").contains("base image \"first\"\n"));
+}
+
+#[test]
+fn paths_of_the_project_only() {
+    let files = MemoryFiles::new()
+        .with("provision.sh", "#!/bin/sh\n")
+        .with("site/index.html", "x")
+        .with("common.imagefile", "")
+        .with(".git/config", "x");
+    let with = |line: &str| editor_with(&format!("image \"web\" {{\n  {line}\n}}\n"), files.clone());
+    assert_eq!(with("script ‸").labels(), ["common.imagefile", "provision.sh", "site/"]);
+    assert_eq!(
+        with("script \"pro‸\"").completed("provision.sh").lines().nth(1),
+        Some("  script \"provision.sh\"")
+    );
+    assert_eq!(with("copy \"site/‸\" to \"/x\"").labels(), ["site/index.html"]);
+    assert_eq!(with("copy \"../‸\" to \"/x\"").labels(), [""; 0], "not above the project");
+    assert_eq!(with("copy \"/etc/‸\" to \"/x\"").labels(), [""; 0], "not of the machine");
+    assert_eq!(editor_with("include ‸", files.clone()).labels(), ["common.imagefile", "site/"]);
+}
+
+#[test]
+fn the_keys_of_each_statement_are_those_that_check_takes() {
+    let statements = [
+        ("base", "base auto { zzzzzzzzzzzz = 1 }"),
+        ("packages", "packages [\"jq\"] { zzzzzzzzzzzz = 1 }"),
+        ("account", "account a { zzzzzzzzzzzz = 1 }"),
+        ("copy", "copy \"ImageFile\" to \"/x\" { zzzzzzzzzzzz = 1 }"),
+        ("script", "script <<SH { zzzzzzzzzzzz = 1 }\n#!/bin/sh -e\nSH"),
+        ("test", "test \"t\" <<SH { zzzzzzzzzzzz = 1 }\n#!/bin/sh -e\nSH"),
+        ("service", "service a enabled { zzzzzzzzzzzz = 1 }"),
+        ("machine", "machine { zzzzzzzzzzzz = 1 }"),
+        ("cleanup", "cleanup cloud { zzzzzzzzzzzz = 1 }"),
+        ("output", "output qcow2 { zzzzzzzzzzzz = 1 }"),
+    ];
+    for (keyword, line) in statements {
+        let editor = in_image(line);
+        let help = editor
+            .analysis
+            .diagnostics
+            .iter()
+            .flat_map(|d| &d.helps)
+            .find(|help| help.contains("options are"));
+        let help = help.unwrap_or_else(|| panic!("{keyword}: {:?}", editor.analysis.diagnostics));
+        let known: Vec<&str> = help.split('`').skip(1).step_by(2).collect();
+        let ours: Vec<&str> = super::words::options(keyword).iter().map(|(key, _)| *key).collect();
+        assert_eq!(ours, known, "{keyword}");
+    }
+}
+
+#[test]
+fn hovers() {
+    let hover = |line: &str| in_image(line).hover().unwrap_or_default();
+    assert!(hover("ap‸p nginx").starts_with("**app**: an application of the catalogue"));
+    assert!(hover("app ngi‸nx").contains("- 1.26 on debian 13\n- 1.22 on debian 12"));
+    assert!(hover("app nginx { po‸rt = 1 }").starts_with("**port**: a port, default `80`"));
+    assert!(hover("base debian-1‸3").starts_with("**debian-13 "));
+    assert_eq!(hover("min_storage 8G‸iB"), "8\u{202F}589\u{202F}934\u{202F}592 bytes");
+    assert!(hover("description \"${rele‸ase}\"").contains("param release = \"1\""));
+    assert!(hover("description \"${ima‸ge}\"").contains("the name of the image"));
+    assert!(hover("use hard‸ened").contains("profile hardened {"));
+    assert_eq!(hover("min_storage 8GiB ‸"), "");
+}
+
+#[test]
+fn definitions() {
+    let files = MemoryFiles::new()
+        .with("lib/common.imagefile", "profile hardened {\n  script \"x.sh\"\n}\n")
+        .with("lib/x.sh", "#!/bin/sh -e\n")
+        .with("run.sh", "#!/bin/sh -e\n")
+        .with("site/a", "")
+        .with("catalog/apps/shop.yaml", "schema: imgfile/app/v1\nname: shop\nsummary: s\nversions: [{version: 1}]\noptions:\n  port: {type: port, default: 1}\n");
+    let of = |text: &str| {
+        editor_with(&format!("include \"lib/common.imagefile\"\nparam p = 1\n{text}"), files.clone())
+            .definition()
+    };
+    let line = |line: &str| {
+        of(&format!("image \"web\" {{\n  os linux debian 13\n  secret key from env K\n  {line}\n}}\n"))
+    };
+    let table = [
+        ("use hard‸ened", "lib/common.imagefile:1: hardened"),
+        ("description \"${‸p}\"", "ImageFile:2: p"),
+        ("app sh‸op", "catalog/apps/shop.yaml:2: shop"),
+        ("app shop { po‸rt = 2 }", "catalog/apps/shop.yaml:6: port"),
+        ("app ngi‸nx", "apps/nginx.yaml:2: nginx"),
+        ("script \"run‸.sh\"", "run.sh:1: "),
+        ("script [\"run‸.sh\"]", "run.sh:1: "),
+        ("script \"run.sh\" { secrets = [k‸ey] }", "ImageFile:5: key"),
+        ("copy \"site/‸a\" to \"/x\"", "site/a"),
+        ("base image \"we‸b\"", "ImageFile:3: \"web\""),
+    ];
+    for (text, expected) in table {
+        assert_eq!(line(text).as_deref(), Some(expected), "{text}");
+    }
+    assert_eq!(line("copy \"../‸a\" to \"/x\""), None);
+    let include = editor_with("include \"lib/co‸mmon.imagefile\"\n", files.clone()).definition();
+    assert_eq!(include.as_deref(), Some("lib/common.imagefile:1: "));
+}
+
+#[test]
+fn references_and_renaming() {
+    let files = MemoryFiles::new().with("b.imagefile", "profile p {\n  description \"${rel} $${rel}\"\n}\n");
+    let text = "include \"b.imagefile\"\nparam rel = \"1\"\nimage \"a\" {\n  use p\n  env R = ${r‸el}\n  script <<SH\n    echo ${rel}\n  SH\n}\n";
+    let editor = editor_with(text, files.clone());
+    assert_eq!(
+        editor.references(),
+        ["ImageFile:2: rel", "ImageFile:5: rel", "b.imagefile:2: rel"],
+        "not in shell"
+    );
+    let symbol = Symbol::Param("rel".into());
+    assert_eq!(rename(&editor.analysis, &symbol, "version").unwrap().len(), 3);
+    let refused = |name: &str| rename(&editor.analysis, &symbol, name).unwrap_err();
+    assert_eq!(refused("a b"), RenameError::NotAName("a b".into()));
+    assert_eq!(refused(""), RenameError::NotAName(String::new()));
+    assert_eq!(refused("arch"), RenameError::Predefined("arch".into()));
+    let on_use = editor_with(&text.replace('‸', "").replace("use p", "use ‸p"), files);
+    assert_eq!(on_use.references(), ["ImageFile:4: p", "b.imagefile:1: p"]);
+    let image = Symbol::Param("image".into());
+    assert_eq!(rename(&editor.analysis, &image, "x"), Err(RenameError::Predefined("image".into())));
+    let two = self::editor("param a = 1\nparam b = 1\n");
+    let a = Symbol::Param("a".into());
+    assert_eq!(rename(&two.analysis, &a, "b"), Err(RenameError::Taken("b".into())));
+}
+
+#[test]
+fn the_outline_and_folds() {
+    let text = "# one\n# two\nparam a = 1\nimage \"web\" {\n  app nginx {\n    port = 1\n  }\n  script <<SH { name = \"hi\" }\n    x\n  SH\n  copy <<E to \"/etc/x\"\n  E\n}\n";
+    let editor = editor(text);
+    let unit = editor.analysis.unit(editor.source).unwrap();
+    let file = editor.analysis.sources.get(editor.source);
+    let shape: Vec<_> = outline(unit, file)
+        .into_iter()
+        .map(|one| (one.name, one.children.into_iter().map(|child| child.name).collect::<Vec<_>>()))
+        .collect();
+    let inner = ["nginx", "hi", "/etc/x"].map(str::to_owned).to_vec();
+    assert_eq!(shape, [("a".to_owned(), vec![]), ("web".to_owned(), inner)]);
+    let lines: Vec<_> = folds(unit, file).into_iter().map(|fold| (fold.start, fold.end)).collect();
+    assert_eq!(lines, [(0, 1), (3, 11), (4, 5), (7, 8)]);
+}
+
+#[test]
+fn tokens_are_in_order_and_apart() {
+    let editor = editor(
+        "param a = \"x\"\nimage \"w ${a} b\" {\n  app nginx ^1.26 { port = 80 } # c\n  copy <<E to \"/x\"\n  raw\n  E\n}\n",
+    );
+    let unit = editor.analysis.unit(editor.source).unwrap();
+    let found = tokens(unit, editor.analysis.sources.get(editor.source));
+    let shown: Vec<_> = found
+        .iter()
+        .map(|token| format!("{:?} {}", token.kind, editor.analysis.sources.slice(token.span)))
+        .collect();
+    let expected = "Keyword param|Param a|Operator =|String \"x\"|Keyword image|String \"w ${|Param a|String } b\"|\
+        Keyword app|Class nginx|Number ^1.26|Property port|Operator =|Number 80|Comment # c|\
+        Keyword copy|Operator <<E|Modifier to|String \"/x\"|Operator   E";
+    assert_eq!(shown, expected.split('|').collect::<Vec<_>>());
+    assert!(found.windows(2).all(|pair| pair[0].span.end <= pair[1].span.start));
+}
+
+#[test]
+fn a_named_catalogue_is_loaded_again_only_when_the_names_change() {
+    let app = |name: &str| {
+        format!("schema: imgfile/app/v1\nname: {name}\nsummary: s\nversions: [{{version: 1}}]\n")
+    };
+    let text = "catalog \"more\"\nimage \"a\" {\n  os linux debian 13\n  app one\n}\n";
+    let files = MemoryFiles::new().with("more/apps/one.yaml", app("one")).with("ImageFile", text);
+    let mut shelf = None;
+    let first = analyse("ImageFile", &files, &mut shelf);
+    assert_eq!(first.diagnostics, []);
+    let again =
+        analyse("ImageFile", &files.with("ImageFile", text.replace("\"a\"", "\"longer\"")), &mut shelf);
+    assert_eq!(again.diagnostics, []);
+    let without = MemoryFiles::new().with("ImageFile", "image \"a\" {\n  os linux debian 13\n  app one\n}\n");
+    assert_eq!(analyse("ImageFile", &without, &mut shelf).diagnostics.len(), 1);
+}
+
+mod everywhere {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "include \"b\"\nparam a = \"${b}\"\nprofile p {\n  use p\n}\nimage \"w ${a}\" {\n  os linux debian 13\n  app nginx ^1 { port = ${a}, x = [1, { y = 2 }] }\n  base image \"w\"\n  script <<-SH { env = { A = \"${a}\" } } # c\n    echo ${a}\n  SH\n  copy [\"x\"] to \"/y\"\n}\n";
+
+    thread_local! {
+        static SHELF: std::cell::RefCell<Option<Shelf>> = const { std::cell::RefCell::new(None) };
+    }
+
+    proptest! {
+        /// At any place of any damaged text, every feature has an answer and none a panic.
+        #[test]
+        fn nothing_panics(cut in 0usize..TEXT.len(), len in 0usize..12, new in "[{}\\[\\]\"$<=a# \n\u{e9}-]{0,4}", at in 0usize..400) {
+            let mut text = TEXT.to_owned();
+            text.replace_range(cut..(cut + len).min(TEXT.len()), &new);
+            let at = (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap();
+            text.insert(at, '‸');
+            let editor = SHELF.with_borrow_mut(|shelf| editor_from(&text, MemoryFiles::new(), shelf));
+            editor.completions();
+            editor.hover();
+            editor.definition();
+            if let Some(symbol) = symbol_at(&editor.analysis, editor.source, editor.offset) {
+                rename(&editor.analysis, &symbol.value, "new").ok();
+            }
+            let unit = editor.analysis.unit(editor.source).unwrap();
+            let file = editor.analysis.sources.get(editor.source);
+            let _ = (outline(unit, file), folds(unit, file));
+            let tokens = tokens(unit, file);
+            prop_assert!(tokens.windows(2).all(|pair| pair[0].span.end <= pair[1].span.start), "{:?}", tokens);
+        }
+    }
+}

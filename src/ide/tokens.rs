@@ -1,0 +1,151 @@
+//! What each token means, for colouring beyond what a grammar of regular expressions can know.
+
+use super::analysis::as_statement;
+use super::names::params_in;
+use crate::syntax::{Ast, Item, Operand, OperandKind, OptionItem, Options, Statement};
+use crate::text::{Source, Span};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    Keyword,
+    /// A word that belongs to the statement, such as `to` or `from`.
+    Modifier,
+    /// The name of an app, base or system.
+    Class,
+    Profile,
+    Param,
+    /// The key of an option.
+    Property,
+    /// A name the user chose: env, label, account, secret.
+    Variable,
+    String,
+    Number,
+    Word,
+    Operator,
+    Comment,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// Never longer than a line.
+    pub span: Span,
+    pub kind: TokenKind,
+}
+
+/// The tokens of a file in order, without overlaps. Heredoc bodies have none: they are shell.
+#[must_use]
+pub fn tokens(ast: &Ast, source: &Source) -> Vec<Token> {
+    let mut walk = Walk { text: &source.text, out: Vec::new() };
+    walk.items(&ast.items);
+    walk.out.sort_by_key(|token| token.span.start);
+    walk.out
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    out: Vec<Token>,
+}
+
+impl Walk<'_> {
+    fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    fn push(&mut self, span: Span, kind: TokenKind) {
+        if !span.is_empty() && !self.slice(span).contains('\n') {
+            self.out.push(Token { span, kind });
+        }
+    }
+
+    fn items(&mut self, items: &[Item]) {
+        for item in items {
+            match item {
+                Item::Comment(span) | Item::SlashComment(span) => self.push(*span, TokenKind::Comment),
+                _ => {}
+            }
+            if let Some(statement) = as_statement(item) {
+                self.statement(statement);
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        let keyword = self.slice(statement.keyword).to_owned();
+        if crate::check::statement(&keyword).is_some() {
+            self.push(statement.keyword, TokenKind::Keyword);
+        }
+        for (index, operand) in statement.operands.iter().enumerate() {
+            let kind = match (keyword.as_str(), index) {
+                ("app" | "base", 0) | ("os", 0 | 1) => TokenKind::Class,
+                ("profile" | "use", 0) => TokenKind::Profile,
+                ("param", 0) => TokenKind::Param,
+                ("env" | "label" | "account" | "secret" | "user" | "service", 0) => TokenKind::Variable,
+                _ => TokenKind::Word,
+            };
+            self.operand(operand, kind);
+        }
+        if let Some(body) = &statement.body {
+            self.items(&body.items);
+        }
+    }
+
+    fn operand(&mut self, operand: &Operand, kind: TokenKind) {
+        match &operand.kind {
+            OperandKind::Word => {
+                let word = self.slice(operand.span);
+                let kind = match word {
+                    "to" | "from" | "sha256" if kind == TokenKind::Word => TokenKind::Modifier,
+                    _ if kind == TokenKind::Word && is_number(word) => TokenKind::Number,
+                    _ => kind,
+                };
+                self.push(operand.span, kind);
+            }
+            OperandKind::String | OperandKind::Param => self.string(operand),
+            OperandKind::Single => self.push(operand.span, TokenKind::String),
+            OperandKind::Eq => self.push(operand.span, TokenKind::Operator),
+            OperandKind::Comment | OperandKind::SlashComment => self.push(operand.span, TokenKind::Comment),
+            OperandKind::List(list) => list.items.iter().for_each(|item| self.operand(item, TokenKind::Word)),
+            OperandKind::Options(options) => self.options(options),
+            OperandKind::Heredoc(heredoc) => {
+                self.push(heredoc.marker, TokenKind::Operator);
+                if let Some(comment) = heredoc.comment {
+                    self.push(comment, TokenKind::Comment);
+                }
+                if let Some(end) = heredoc.end {
+                    self.push(end, TokenKind::Operator);
+                }
+            }
+            OperandKind::Comma | OperandKind::Junk => {}
+        }
+    }
+
+    fn options(&mut self, options: &Options) {
+        for item in &options.items {
+            match item {
+                OptionItem::Entry(entry) => {
+                    self.push(entry.key.span, TokenKind::Property);
+                    entry.eq.iter().for_each(|eq| self.push(*eq, TokenKind::Operator));
+                    entry.value.iter().for_each(|value| self.operand(value, TokenKind::Word));
+                }
+                OptionItem::Comment(span) => self.push(*span, TokenKind::Comment),
+                OptionItem::Comma(_) | OptionItem::Stray(_) => {}
+            }
+        }
+    }
+
+    /// A string with the names of its params apart.
+    fn string(&mut self, operand: &Operand) {
+        let mut at = operand.span.start;
+        for (name, _) in params_in(self.slice(operand.span).to_owned().as_str(), operand) {
+            self.push(Span { start: at, end: name.start, ..operand.span }, TokenKind::String);
+            self.push(name, TokenKind::Param);
+            at = name.end;
+        }
+        self.push(Span { start: at, ..operand.span }, TokenKind::String);
+    }
+}
+
+/// Versions, sizes, durations, modes: what starts with a digit, after an operator perhaps.
+fn is_number(word: &str) -> bool {
+    word.trim_start_matches(['^', '~', '=', '!', '<', '>', '-']).starts_with(|c: char| c.is_ascii_digit())
+}

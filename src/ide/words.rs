@@ -1,0 +1,146 @@
+//! Words of the language with what they mean: option keys and fixed values, for completion and hover.
+//! Statements themselves are described by [`crate::check::STATEMENTS`].
+
+/// A key or value with one line about it.
+pub(super) type Word = (&'static str, &'static str);
+
+const SCRIPT: &[Word] = &[
+    ("name", "what the step is called in reports; the default is its path"),
+    ("user", "who runs it; the default is the image's default user, `root` is the other likely one"),
+    ("env", "variables on top of the image's: `{ KEY = \"value\" }`"),
+    ("timeout", "how long it may run, such as `10m`; the default is `1h`"),
+    ("retries", "how often to try again after a failure, 0 to 20"),
+    ("secrets", "names of `secret`s that appear under /run/secrets while it runs"),
+    ("offline", "`true`: in a chroot, as root, without booting the system"),
+    ("with", "files and folders of the project to lay at /run/imagefile/project, its working directory"),
+];
+
+/// The options of a statement, but for `app`, whose options the catalogue declares.
+pub(super) fn options(keyword: &str) -> &'static [Word] {
+    match keyword {
+        "base" => &[
+            ("upgrade", "`true`: bring the base's packages up to date before anything else"),
+            ("firmware", "only bases that boot under it: `bios` or `uefi`"),
+        ],
+        "packages" => &[("remove", "packages to remove")],
+        "account" => &[
+            ("groups", "supplementary groups"),
+            ("sudo", "`true`: may use sudo without a password"),
+            ("shell", "login shell, such as `/bin/bash`"),
+            ("uid", "user number"),
+            ("ssh_keys", "lines for authorized_keys"),
+            ("password_hash", "a crypt(3) hash, such as `$y$…`"),
+        ],
+        "copy" => &[
+            ("owner", "account name or number; the default is `root`"),
+            ("group", "group name or number; the default is `root`"),
+            ("mode", "octal mode of files, such as `0644`; folders get x where it has r"),
+            ("dir_mode", "octal mode of folders, such as `0750`"),
+            ("unpack", "`true`: unpack the downloaded archive into the destination"),
+            ("strip", "leading path components to drop when unpacking"),
+        ],
+        "script" | "test" => SCRIPT,
+        "service" => &[("active", "`false`: the test boot does not require the unit to be active")],
+        "machine" => &[
+            ("cpus", "virtual processors of the machine that builds"),
+            ("memory", "memory of the machine that builds, such as `2GiB`"),
+        ],
+        "cleanup" => &[
+            ("keep", "what the preset would clear and this image keeps"),
+            ("remove", "topics or absolute paths to clear besides"),
+        ],
+        "output" => &[
+            ("name", "the image's name where it is used, 1 to 255 printable ASCII characters"),
+            ("compression", "`zstd`, `zlib` or `none`"),
+        ],
+        _ => &[],
+    }
+}
+
+const BOOLEAN: &[Word] = &[("true", ""), ("false", "")];
+
+const TOPICS: &[Word] = &[
+    ("machine-id", "the machine's identity, made again at first boot"),
+    ("ssh-host-keys", "made again at first boot"),
+    ("random-seed", "the saved seed of the random generator"),
+    ("cloud-init", "state of cloud-init, so that it runs as on a new machine"),
+    ("logs", "below /var/log"),
+    ("histories", "of shells"),
+    ("package-caches", "downloaded packages and indexes"),
+    ("dhcp-leases", "addresses that the build machine was given"),
+    ("tmp", "temporary files"),
+];
+
+/// The values an option takes, where they are few words.
+pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
+    match (keyword, key) {
+        ("base", "upgrade")
+        | ("account", "sudo")
+        | ("copy", "unpack")
+        | ("script" | "test", "offline")
+        | ("service", "active") => BOOLEAN,
+        ("base", "firmware") => &[("bios", ""), ("uefi", "")],
+        ("output", "compression") => &[
+            ("zstd", "fast, for qcow2"),
+            ("zlib", "slower, for formats and programs that lack zstd"),
+            ("none", "as large as its contents"),
+        ],
+        ("cleanup", "keep" | "remove") => TOPICS,
+        _ => &[],
+    }
+}
+
+/// The fixed words of an operand, by its number.
+pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'static [Word] {
+    match (keyword, index) {
+        ("os", 0) => &[("linux", ""), ("windows", "no driver can build it yet")],
+        ("arch", 0) => &[("x86_64", "the default, whatever the host"), ("aarch64", "64-bit ARM")],
+        ("base", 0) => &[
+            ("auto", "the resolver chooses, the default"),
+            ("file", "a disk on this machine: `file \"PATH\"`"),
+            ("url", "a download: `url \"URL\" sha256 \"…\"`"),
+            ("image", "another image of this project: `image \"NAME\"`"),
+        ],
+        ("base", 2) if matches!(first, Some("file" | "url")) => {
+            &[("sha256", "digest of the disk, 64 hexadecimal digits")]
+        }
+        ("copy", 0) => &[("url", "a download: `url \"URL\" sha256 \"…\"`")],
+        ("copy", 1) if first != Some("url") => &[("to", "the place in the image follows")],
+        ("copy", 2) if first == Some("url") => &[("sha256", "digest of the download, 64 hexadecimal digits")],
+        ("copy", 4) if first == Some("url") => &[("to", "the place in the image follows")],
+        ("secret", 1) => &[("from", "where it comes from follows")],
+        ("secret", 2) => {
+            &[("env", "a variable of the environment of imgfile"), ("file", "a file on this machine")]
+        }
+        ("service", 1) => &[
+            ("enabled", "started at boot"),
+            ("disabled", "not started at boot"),
+            ("masked", "cannot be started at all"),
+        ],
+        ("cleanup", 0) => &[
+            ("cloud", "all that instances must not share, and all waste; the default"),
+            ("identity", "only what makes an instance unique"),
+            ("none", "nothing but the traces of the build"),
+        ],
+        ("network", 0) => {
+            &[("full", "scripts reach the network, the default"), ("none", "scripts reach nothing")]
+        }
+        ("output", 0) => &[
+            ("qcow2", "QEMU and OpenStack, the default"),
+            ("raw", "the plain disk"),
+            ("vmdk", "VMware"),
+            ("vhd", "Azure and older Hyper-V"),
+            ("vhdx", "Hyper-V"),
+            ("vdi", "VirtualBox"),
+        ],
+        ("param", 1) => &[
+            ("string", "any text, the default"),
+            ("integer", "such as `8080`"),
+            ("boolean", "`true` or `false`"),
+            ("size", "such as `8GiB`"),
+            ("duration", "such as `10m`"),
+            ("version", "such as `1.26`"),
+        ],
+        _ => &[],
+    }
+}

@@ -1,0 +1,465 @@
+//! The language server as an editor meets it: the built binary, over its stdin and stdout.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in the client's helpers too, this is how a test fails"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::{fs, str};
+
+use serde_json::{Value, json};
+
+/// A client with nothing of its own: it sends what it is told to and reads what comes.
+struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    next: i32,
+    /// Diagnostics that came while something else was waited for.
+    published: Vec<Value>,
+}
+
+impl Client {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+            .arg("lsp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, input, output, next: 1, published: Vec::new() }
+    }
+
+    /// A session in the middle of its life, in the folder `root`.
+    fn running(root: &Path) -> Self {
+        Self::running_with(root, &json!({})).0
+    }
+
+    fn running_with(root: &Path, capabilities: &Value) -> (Self, Value) {
+        let mut client = Self::start();
+        let folder = json!({ "uri": uri(root), "name": "project" });
+        let params = json!({ "processId": null, "capabilities": capabilities, "workspaceFolders": [folder] });
+        let answer = client.request("initialize", &params);
+        client.notify("initialized", &json!({}));
+        (client, answer["result"].clone())
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn send(&mut self, message: &Value) {
+        let body = message.to_string();
+        self.write(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    }
+
+    fn notify(&mut self, method: &str, params: &Value) {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    /// Sends a request and waits for its answer.
+    fn request(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.next;
+        self.next += 1;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        self.answer(&json!(id))
+    }
+
+    fn answer(&mut self, id: &Value) -> Value {
+        loop {
+            let message = self.read().expect("the server is there");
+            if message["id"] == *id && message.get("method").is_none() {
+                return message;
+            }
+            if message["method"] == "textDocument/publishDiagnostics" {
+                self.published.push(message["params"].clone());
+            }
+        }
+    }
+
+    fn read(&mut self) -> Option<Value> {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if self.output.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            match line.trim().split_once(": ") {
+                Some((_, value)) => length = value.parse().unwrap(),
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        self.output.read_exact(&mut body).unwrap();
+        Some(serde_json::from_str(str::from_utf8(&body).unwrap()).unwrap())
+    }
+
+    fn open(&mut self, path: &Path, text: &str) {
+        let document = json!({ "uri": uri(path), "languageId": "imagefile", "version": 1, "text": text });
+        self.notify("textDocument/didOpen", &json!({ "textDocument": document }));
+    }
+
+    fn change(&mut self, path: &Path, version: i32, text: &str) {
+        self.notify(
+            "textDocument/didChange",
+            &json!({ "textDocument": { "uri": uri(path), "version": version }, "contentChanges": [{ "text": text }] }),
+        );
+    }
+
+    /// The next diagnostics published for a file.
+    fn diagnostics(&mut self, path: &Path) -> Value {
+        let uri = uri(path);
+        loop {
+            if let Some(at) = self.published.iter().position(|params| params["uri"] == uri) {
+                return self.published.remove(at);
+            }
+            let message = self.read().expect("the server is there");
+            if message["method"] == "textDocument/publishDiagnostics" {
+                self.published.push(message["params"].clone());
+            }
+        }
+    }
+
+    /// The codes of the next diagnostics.
+    fn codes(&mut self, path: &Path) -> Vec<String> {
+        codes(&self.diagnostics(path))
+    }
+
+    fn at(&mut self, method: &str, path: &Path, line: u32, character: u32) -> Value {
+        self.request(
+            method,
+            &json!({
+                "textDocument": { "uri": uri(path) },
+                "position": { "line": line, "character": character },
+            }),
+        )["result"]
+            .clone()
+    }
+
+    fn end(mut self) -> ExitStatus {
+        assert_eq!(self.request("shutdown", &Value::Null)["result"], Value::Null);
+        self.notify("exit", &Value::Null);
+        self.child.wait().unwrap()
+    }
+}
+
+fn codes(published: &Value) -> Vec<String> {
+    let list = published["diagnostics"].as_array().unwrap();
+    list.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+}
+
+fn uri(path: &Path) -> String {
+    format!("file://{}", path.display())
+}
+
+fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+const GOOD: &str = "image \"web\" {\n  os linux debian 13\n  app nginx\n}\n";
+
+#[test]
+fn a_session_from_beginning_to_end() {
+    let folder = project(&[]);
+    let path = folder.path().join("ImageFile");
+    let mut client = Client::running(folder.path());
+    client.open(&path, &GOOD.replace("debian 13", "debian 99"));
+    assert_eq!(client.codes(&path).len(), 1);
+    client.change(&path, 2, GOOD);
+    let fixed = client.diagnostics(&path);
+    assert_eq!((codes(&fixed), &fixed["version"]), (vec![], &json!(2)));
+    client.notify("textDocument/didClose", &json!({ "textDocument": { "uri": uri(&path) } }));
+    assert_eq!(client.codes(&path), [""; 0], "what was shown is taken back");
+    assert_eq!(client.end().code(), Some(0));
+}
+
+#[test]
+fn the_latest_text_wins() {
+    let folder = project(&[]);
+    let path = folder.path().join("ImageFile");
+    let mut client = Client::running(folder.path());
+    client.open(&path, GOOD);
+    for version in 2..=200 {
+        let text = if version == 200 { GOOD.to_owned() } else { GOOD.replace("app", "ap") };
+        client.change(&path, version, &text);
+    }
+    let mut last = client.diagnostics(&path);
+    while last["version"] != 200 {
+        assert!(last["version"].as_i64() < Some(200));
+        last = client.diagnostics(&path);
+    }
+    assert_eq!(codes(&last), [""; 0]);
+    assert!(client.end().success());
+}
+
+#[test]
+fn positions_in_both_encodings() {
+    let folder = project(&[]);
+    let path = folder.path().join("ImageFile");
+    let text = "param ü = \"1\"\nimage \"w😀\" {\n  os linux debian 13\n  description \"😀 ${nope}\"\n}\n";
+    let offers = json!({ "general": { "positionEncodings": ["utf-8", "utf-16"] } });
+    for (capabilities, chosen, start) in [(json!({}), "utf-16", 18), (offers, "utf-8", 20)] {
+        let (mut client, result) = Client::running_with(folder.path(), &capabilities);
+        assert_eq!(result["capabilities"]["positionEncoding"], chosen);
+        client.open(&path, text);
+        let published = client.diagnostics(&path);
+        let found = published["diagnostics"].as_array().unwrap();
+        let found = found.iter().find(|one| one["range"]["start"]["line"] == 3).unwrap();
+        assert_eq!(found["range"]["start"]["character"], start, "{chosen}");
+        // An edit behind wide characters, in the client's units.
+        let place = json!({ "line": 3, "character": start });
+        let end = json!({ "line": 3, "character": start + 7 });
+        client.notify(
+            "textDocument/didChange",
+            &json!({
+                "textDocument": { "uri": uri(&path), "version": 2 },
+                "contentChanges": [{ "range": { "start": place, "end": end }, "text": "" }],
+            }),
+        );
+        let published = client.diagnostics(&path);
+        let mut lines =
+            published["diagnostics"].as_array().unwrap().iter().map(|one| &one["range"]["start"]["line"]);
+        assert!(lines.all(|line| *line != 3), "what is left is about the names: {published}");
+        assert!(client.end().success());
+    }
+}
+
+#[test]
+fn what_an_editor_asks_for() {
+    let text = "param release = \"1\"\nimage \"web\" {\n  os linux debian 13\n  app nginx { port = 80 }\n  env R = ${release}\n  min_storage 8gib\n}\n";
+    let folder = project(&[("ImageFile", text)]);
+    let path = folder.path().join("ImageFile");
+    let mut client = Client::running(folder.path());
+    client.open(&path, text);
+    let published = client.diagnostics(&path);
+    let document = json!({ "uri": uri(&path) });
+
+    let hover = client.at("textDocument/hover", &path, 3, 7);
+    assert!(hover["contents"]["value"].as_str().unwrap().starts_with("**nginx**"));
+    let completion = client.at("textDocument/completion", &path, 3, 14);
+    assert!(completion.as_array().unwrap().iter().any(|item| item["label"] == "workers"));
+    let definition = client.at("textDocument/definition", &path, 4, 13);
+    assert_eq!((&definition["uri"], &definition["range"]["start"]["line"]), (&document["uri"], &json!(0)));
+    let params = json!({
+        "textDocument": document,
+        "position": { "line": 0, "character": 8 },
+        "context": { "includeDeclaration": false },
+    });
+    assert_eq!(client.request("textDocument/references", &params)["result"].as_array().unwrap().len(), 1);
+    let place = client.at("textDocument/prepareRename", &path, 4, 13);
+    assert_eq!(place["placeholder"], "release");
+    let params =
+        json!({ "textDocument": document, "position": { "line": 4, "character": 13 }, "newName": "version" });
+    let edit = client.request("textDocument/rename", &params)["result"].clone();
+    assert_eq!(edit["changes"][uri(&path)].as_array().unwrap().len(), 2);
+    let params =
+        json!({ "textDocument": document, "position": { "line": 4, "character": 13 }, "newName": "a b" });
+    assert_eq!(client.request("textDocument/rename", &params)["error"]["code"], -32803);
+
+    let whole = json!({ "textDocument": document });
+    let symbols = client.request("textDocument/documentSymbol", &whole)["result"].clone();
+    assert_eq!(symbols[1]["name"], "web");
+    let folds = client.request("textDocument/foldingRange", &whole)["result"].clone();
+    assert_eq!((&folds[0]["startLine"], &folds[0]["endLine"]), (&json!(1), &json!(5)));
+    let tokens = client.request("textDocument/semanticTokens/full", &whole)["result"].clone();
+    assert_eq!(tokens["data"].as_array().unwrap().len() % 5, 0);
+    assert_eq!(tokens["data"].as_array().unwrap()[..5], [json!(0), json!(0), json!(5), json!(0), json!(0)]);
+
+    // The fix of the wrong size, offered where it stands, and it repairs the file.
+    let range = published["diagnostics"][0]["range"].clone();
+    let params = json!({ "textDocument": document, "range": range, "context": { "diagnostics": published["diagnostics"] } });
+    let actions = client.request("textDocument/codeAction", &params)["result"].clone();
+    let fix = actions.as_array().unwrap().iter().find(|action| action["kind"] == "quickfix").unwrap();
+    assert_eq!(fix["diagnostics"][0]["code"], published["diagnostics"][0]["code"]);
+    let edits = &fix["edit"]["changes"][uri(&path)];
+    client.notify(
+        "textDocument/didChange",
+        &json!({
+            "textDocument": { "uri": uri(&path), "version": 2 },
+            "contentChanges": [{ "range": edits[0]["range"], "text": edits[0]["newText"] }],
+        }),
+    );
+    assert_eq!(client.codes(&path), [""; 0]);
+
+    client.change(&path, 3, &text.replace("  os linux", "os    linux").replace("8gib", "8GiB"));
+    let params = json!({ "textDocument": document, "options": { "tabSize": 2, "insertSpaces": true } });
+    let edits = client.request("textDocument/formatting", &params)["result"].clone();
+    assert_eq!(edits.as_array().unwrap().len(), 1, "only the line that was out of shape: {edits}");
+    assert_eq!(edits[0]["newText"], "  os linux debian 13\n");
+    assert!(client.end().success());
+}
+
+#[test]
+fn included_files_belong_to_the_project_that_includes_them() {
+    let main = "include \"lib/common.imagefile\"\nimage \"web\" {\n  os linux debian 13\n  use hardened\n}\n";
+    let common = "profile hardened {\n  app nginx { prt = 80 }\n}\n";
+    let folder = project(&[("ImageFile", main), ("lib/common.imagefile", common)]);
+    let (entry, included) = (folder.path().join("ImageFile"), folder.path().join("lib/common.imagefile"));
+    let mut client = Client::running(folder.path());
+    client.open(&included, common);
+    let found = client.codes(&included);
+    assert_eq!(found.len(), 1, "the unknown option, and not an unused profile or a missing image: {found:?}");
+    client.change(&included, 2, &common.replace("prt", "port"));
+    assert_eq!(client.codes(&included), [""; 0]);
+    // The profile goes away in the unsaved text: the ImageFile, not open, is wrong now.
+    client.change(&included, 3, "profile other {\n}\n");
+    assert_eq!(client.codes(&entry).len(), 1);
+    let definition = {
+        client.change(&included, 4, common);
+        client.open(&entry, main);
+        client.at("textDocument/definition", &entry, 3, 8)
+    };
+    assert_eq!(definition["uri"], uri(&included));
+    assert!(client.end().success());
+}
+
+#[test]
+fn catalogue_files_are_checked_too() {
+    let app = "schema: imgfile/app/v1\nname: shop\nsummary: s\nversions: [{version: 1}]\n";
+    let folder = project(&[
+        ("ImageFile", "image \"web\" {\n  os linux debian 13\n  app shop\n}\n"),
+        ("catalog/apps/shop.yaml", app),
+        ("alone/apps/other.yaml", app),
+    ]);
+    let mut client = Client::running(folder.path());
+    let path = folder.path().join("catalog/apps/shop.yaml");
+    client.open(&path, &app.replace("summary: s\n", "sumary: s\n"));
+    assert!(!client.codes(&path).is_empty());
+    client.change(&path, 2, app);
+    assert_eq!(client.codes(&path), [""; 0]);
+    client.change(&path, 3, &app.replace("shop", "other"));
+    assert_eq!(
+        client.codes(&folder.path().join("ImageFile")).len(),
+        1,
+        "the app is gone, says the ImageFile"
+    );
+    let alone = folder.path().join("alone/apps/other.yaml");
+    client.open(&alone, &app.replace("version: 1", "version: x"));
+    assert_eq!(client.codes(&alone).len(), 1, "a catalogue without an ImageFile");
+    assert!(client.end().success());
+}
+
+#[test]
+fn nothing_outside_of_the_project_is_read() {
+    let folder = project(&[("outside/secret.imagefile", "nonsense here\n"), ("project/x", "")]);
+    let root = folder.path().join("project");
+    std::os::unix::fs::symlink("../outside/secret.imagefile", root.join("link.imagefile")).unwrap();
+    let path = root.join("ImageFile");
+    let mut client = Client::running(&root);
+    client
+        .open(&path, &format!("include \"link.imagefile\"\ninclude \"../outside/secret.imagefile\"\n{GOOD}"));
+    let published = client.diagnostics(&path);
+    assert!(published["diagnostics"].as_array().unwrap().len() >= 2);
+    assert!(!published.to_string().contains("nonsense"), "{published}");
+    let completion = {
+        client.change(&path, 2, "include \"../\"\n");
+        client.at("textDocument/completion", &path, 0, 12)
+    };
+    assert_eq!(completion, json!([]));
+    assert!(client.end().success());
+}
+
+#[test]
+fn texts_that_are_in_no_folder() {
+    let folder = project(&[]);
+    let mut client = Client::running(folder.path());
+    let unsaved = json!({ "uri": "untitled:Untitled-1", "languageId": "imagefile", "version": 1, "text": GOOD.replace("app", "ap") });
+    client.notify("textDocument/didOpen", &json!({ "textDocument": unsaved }));
+    let published = client.read().unwrap();
+    assert_eq!(published["params"]["uri"], "untitled:Untitled-1");
+    assert_eq!(codes(&published["params"]).len(), 1);
+    let gone = Path::new("/no/such/folder/ImageFile");
+    client.open(gone, GOOD);
+    assert_eq!(client.codes(gone), [""; 0]);
+    assert!(client.end().success());
+}
+
+#[test]
+fn nonsense_is_answered_and_survived() {
+    let mut client = Client::start();
+    let early = client.request("textDocument/hover", &json!({}));
+    assert_eq!(early["error"]["code"], -32002, "before initialize");
+    client.notify("textDocument/didOpen", &json!({}));
+    client.write(b"hello\r\n\r\n");
+    assert_eq!(client.answer(&Value::Null)["error"]["code"], -32700);
+    client.write(b"Content-Length: 3\r\n\r\n{{{");
+    assert_eq!(client.answer(&Value::Null)["error"]["code"], -32700);
+    assert!(
+        client
+            .request("initialize", &json!({ "capabilities": 7, "workspaceFolders": "x" }))
+            .get("result")
+            .is_some()
+    );
+    assert_eq!(client.request("initialize", &json!({}))["error"]["code"], -32600, "twice");
+    for (method, params, code) in [
+        ("no/such", json!({}), -32601),
+        ("textDocument/hover", json!([]), -32602),
+        ("textDocument/hover", json!({ "textDocument": { "uri": 5 } }), -32602),
+    ] {
+        assert_eq!(client.request(method, &params)["error"]["code"], code, "{method} {params}");
+    }
+    for params in [json!({}), json!([1]), json!({ "textDocument": { "uri": "file:///x", "version": 1 } })] {
+        for method in ["didOpen", "didChange", "didClose", "didSave"] {
+            client.notify(&format!("textDocument/{method}"), &params);
+        }
+        client.notify("$/cancelRequest", &params);
+    }
+    client.change(Path::new("/never/opened"), 1, "x");
+    let place = json!({ "textDocument": { "uri": "file:///never" }, "position": { "line": 4_000_000_000u32, "character": 0 } });
+    assert_eq!(
+        client.request("textDocument/hover", &place)["result"],
+        Value::Null,
+        "a text that is not open"
+    );
+    assert_eq!(client.request("shutdown", &Value::Null)["result"], Value::Null);
+    assert_eq!(client.request("textDocument/hover", &place)["error"]["code"], -32600, "after shutdown");
+    client.notify("exit", &Value::Null);
+    assert!(client.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_client_that_dies_takes_the_server_with_it() {
+    let mut client = Client::running(Path::new("/"));
+    drop(client.input.take());
+    assert_eq!(client.child.wait().unwrap().code(), Some(1));
+
+    // Dead in the middle of a message, and not reading what it is sent.
+    let mut client = Client::running(Path::new("/"));
+    client.write(b"Content-Length: 1000\r\n\r\n{\"jsonrpc\"");
+    drop(client.input.take());
+    assert_eq!(client.child.wait().unwrap().code(), Some(1));
+
+    let mut client = Client::running(Path::new("/"));
+    client.notify("exit", &Value::Null);
+    assert_eq!(client.child.wait().unwrap().code(), Some(1), "exit without shutdown");
+}
+
+#[test]
+fn a_request_that_still_waits_can_be_cancelled() {
+    let folder = project(&[]);
+    let path = folder.path().join("ImageFile");
+    let mut client = Client::running(folder.path());
+    client.open(&path, GOOD);
+    client.diagnostics(&path);
+    let place = json!({ "textDocument": { "uri": uri(&path) }, "position": { "line": 0, "character": 0 } });
+    let hover = json!({ "jsonrpc": "2.0", "id": 77, "method": "textDocument/hover", "params": place });
+    let cancel = json!({ "jsonrpc": "2.0", "method": "$/cancelRequest", "params": { "id": 77 } });
+    client.send(&hover);
+    client.send(&cancel);
+    // Answered or cancelled, as it happened to come: but answered once, and the session goes on.
+    let answer = client.answer(&json!(77));
+    assert!(answer.get("result").is_some() || answer["error"]["code"] == -32800, "{answer}");
+    assert!(client.end().success());
+}
