@@ -160,8 +160,8 @@ pub struct ReleaseFile {
     pub components: Vec<String>,
     /// `Date`, as written.
     pub date: String,
-    /// `Valid-Until`, as written; security archives and third parties may have none.
-    pub valid_until: Option<String>,
+    /// `Valid-Until`, in seconds since 1970; many archives have none.
+    pub valid_until: Option<u64>,
     /// Files can be had under their digest too, which a mirror in the middle of an update needs.
     pub by_hash: bool,
     /// apt's pin: 500, 100 or 1.
@@ -226,9 +226,68 @@ fn read_release(text: &str) -> Result<ReleaseFile, ReleaseError> {
         codename: field("Codename"),
         components: field("Components").split_whitespace().map(str::to_owned).collect(),
         date: field("Date"),
-        valid_until: stanza.get("Valid-Until").map(str::to_owned),
+        valid_until: stanza.get("Valid-Until").and_then(unix_time),
         by_hash: stanza.flag("Acquire-By-Hash"),
         priority,
         files,
     })
+}
+
+/// Seconds since 1970 of a date as release files have it: `Sat, 12 Sep 2026 07:55:41 UTC`.
+fn unix_time(date: &str) -> Option<u64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut words = date.split_once(',')?.1.split_whitespace();
+    let (day, month, year) = (words.next()?, words.next()?, words.next()?);
+    let time: Vec<u64> = words.next()?.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let (&[hour, minute, second], "UTC" | "GMT" | "+0000") = (&time[..], words.next()?) else { return None };
+    let (day, year): (u64, u64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? as u64 / 3 + 1;
+    if !(1970..10_000).contains(&year) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
+    {
+        return None;
+    }
+    // Days of the civil calendar, the year starting in March (H. Hinnant's algorithm).
+    let shifted = if month > 2 { year } else { year - 1 };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keyring, ReleaseError, unix_time, verify_release};
+
+    #[test]
+    fn dates_of_release_files() {
+        assert_eq!(unix_time("Thu, 01 Jan 1970 00:00:00 UTC"), Some(0));
+        assert_eq!(unix_time("Sat, 12 Sep 2026 07:55:41 UTC"), Some(1_789_199_741));
+        assert_eq!(unix_time("Thu, 29 Feb 2024 23:59:59 GMT"), Some(1_709_251_199));
+        for nonsense in [
+            "",
+            "tomorrow",
+            "Sat, 12 Foo 2026 07:55:41 UTC",
+            "Sat, 12 Sep 2026 07:55 UTC",
+            "Sat, 99 Sep 2026 07:55:41 UTC",
+        ] {
+            assert_eq!(unix_time(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_keys_are_those_of_two_releases() {
+        assert_eq!(Keyring::debian().unwrap().fingerprints().count(), 6);
+    }
+
+    #[test]
+    fn what_is_no_key_and_no_signed_file() {
+        assert!(matches!(Keyring::read(b"hello"), Err(ReleaseError::Key(_))));
+        assert!(matches!(Keyring::read(b""), Err(ReleaseError::Key(_))));
+        let keys = Keyring::debian().unwrap();
+        for text in ["", "Suite: stable\n", "-----BEGIN PGP SIGNED MESSAGE-----\n"] {
+            assert!(
+                matches!(verify_release(text.as_bytes(), &keys), Err(ReleaseError::NotSigned(_))),
+                "{text}"
+            );
+        }
+    }
 }

@@ -364,9 +364,30 @@ fn app_step(app: &ResolvedApp) -> AppStep {
     AppStep {
         app: app.name.clone(),
         version: app.version.to_string(),
-        files: files.collect(),
+        files: repository_files(app).chain(files).collect(),
         install: app.install.clone(),
     }
+}
+
+/// The archives an application brings stay in the image's own sources, so that it gets updates.
+fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
+    let file = |path: String, content: String| InlineFile {
+        path,
+        content,
+        mode: 0o644,
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+    };
+    app.repositories.iter().enumerate().flat_map(move |(number, repository)| {
+        let name = if number == 0 { app.name.clone() } else { format!("{}-{}", app.name, number + 1) };
+        let key = format!("/etc/apt/keyrings/{name}.asc");
+        let mut source = format!("Types: deb\nURIs: {}\nSuites: {}\n", repository.url, repository.suite);
+        if !repository.components.is_empty() {
+            source += &format!("Components: {}\n", repository.components.join(" "));
+        }
+        source += &format!("Signed-By: {key}\n");
+        [file(key, repository.key.clone()), file(format!("/etc/apt/sources.list.d/{name}.sources"), source)]
+    })
 }
 
 fn verify_script(text: &str) -> ScriptStep {

@@ -40,6 +40,9 @@ pub enum ArchiveError {
     /// The signed index promises another content than the mirror serves.
     #[error("`{url}` is not what the archive's signed index says: it may be in the middle of an update")]
     Inconsistent { url: String },
+    /// A mirror that is no longer updated, or somebody who hides security updates.
+    #[error("the index of `{url}` {suite} is past the day its archive says it is good for")]
+    Expired { url: String, suite: String },
     #[error("`{url}` {suite} has no component `{component}` for {arch}")]
     NoComponent { url: String, suite: String, component: String, arch: String },
     #[error(transparent)]
@@ -71,8 +74,10 @@ impl Indexes<'_> {
         keys: &Keyring,
     ) -> Result<Vec<IndexSource>, ArchiveError> {
         let release = self.release(archive, keys).await?;
-        let indexes =
-            archive.components.iter().map(|component| self.component(arch, archive, &release, component));
+        // A suite that ends in a slash is the folder of everything, without components.
+        let flat = [String::new()];
+        let components = if archive.suite.ends_with('/') { &flat[..] } else { &archive.components };
+        let indexes = components.iter().map(|component| self.component(arch, archive, &release, component));
         let indexes = try_join_all(indexes).await?;
         let source = |index| IndexSource { archive: archive.name.clone(), priority: release.priority, index };
         Ok(indexes.into_iter().map(source).collect())
@@ -101,9 +106,12 @@ impl Indexes<'_> {
         {
             return Ok(release);
         }
-        let url = format!("{}/dists/{}/InRelease", archive.url, archive.suite);
-        let bytes = self.fetcher.bytes(&url, RELEASE_LIMIT).await?;
+        let bytes = self.fetcher.bytes(&format!("{}/InRelease", root(archive)), RELEASE_LIMIT).await?;
         let release = verify(&bytes)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if release.valid_until.is_some_and(|until| until < now) {
+            return Err(ArchiveError::Expired { url: archive.url.clone(), suite: archive.suite.clone() });
+        }
         self.keep(&path, &bytes)?;
         Ok(release)
     }
@@ -116,10 +124,10 @@ impl Indexes<'_> {
         release: &ReleaseFile,
         component: &str,
     ) -> Result<Index, ArchiveError> {
-        let folder = format!("{component}/binary-{arch}");
+        let folder = if component.is_empty() { String::new() } else { format!("{component}/binary-{arch}/") };
         let found = ["Packages.xz", "Packages.gz", "Packages"]
             .into_iter()
-            .find_map(|name| Some((name, release.files.get(&format!("{folder}/{name}"))?)));
+            .find_map(|name| Some((name, release.files.get(&format!("{folder}{name}"))?)));
         let Some((name, (sha256, _))) = found else {
             return Err(ArchiveError::NoComponent {
                 url: archive.url.clone(),
@@ -133,10 +141,10 @@ impl Indexes<'_> {
             return Ok(index);
         }
         let file = match release.by_hash {
-            true => format!("{folder}/by-hash/SHA256/{sha256}"),
-            false => format!("{folder}/{name}"),
+            true => format!("{folder}by-hash/SHA256/{sha256}"),
+            false => format!("{folder}{name}"),
         };
-        let url = format!("{}/dists/{}/{file}", archive.url, archive.suite);
+        let url = format!("{}/{file}", root(archive));
         let bytes = self.fetcher.bytes(&url, PACKAGES_LIMIT).await?;
         if Digest::of(&bytes).to_string() != *sha256 {
             return Err(ArchiveError::Inconsistent { url });
@@ -156,6 +164,15 @@ impl Indexes<'_> {
         std::io::Write::write_all(&mut file, bytes).context("write", path)?;
         file.persist(path).map_err(|error| error.error).context("write", path)?;
         Ok(())
+    }
+}
+
+/// Where a suite's index is.
+fn root(archive: &Archive) -> String {
+    match archive.suite.strip_suffix('/') {
+        None => format!("{}/dists/{}", archive.url, archive.suite),
+        Some("" | ".") => archive.url.clone(),
+        Some(folder) => format!("{}/{}", archive.url, folder.trim_start_matches("./")),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     catalog::{self, Bootstrap},
     check::{self, Arch, Files, ImageSpec},
     lock::{LockedImage, LockedSource},
-    packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
+    packages::{Archive, InstalledPackage, Keyring, Mirrors, ReleaseError, Selected, codename},
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
@@ -171,11 +171,19 @@ impl Preparer<'_> {
         keys: &Keyring,
         wish: Wish<'_>,
     ) -> Result<Pins, Failure> {
-        let archives: Vec<_> = archives.into_iter().map(|archive| (archive, keys)).collect();
+        let mut archives: Vec<_> = archives.into_iter().map(|archive| (archive, keys)).collect();
         let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
         let arch = debian_arch(&resolution.arch);
-        let universe = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
-        Pins::choose(&universe, wish, spec, resolution).map_err(|error| trouble::packages(&error, spec, resolution))
+        let own = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
+        let brought = brought_archives(resolution).map_err(|error| trouble::keyring(&error))?;
+        archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
+        let wider = if brought.is_empty() {
+            None
+        } else {
+            Some(indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?)
+        };
+        Pins::choose(&own, wider.as_ref().unwrap_or(&own), wish, spec, resolution)
+            .map_err(|error| trouble::packages(&error, spec, resolution))
     }
 
     fn planned(
@@ -284,6 +292,23 @@ fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
         archive.components.clone_from(&bootstrap.components);
     }
     archives
+}
+
+/// The archives that applications bring, each with the key its catalogue entry pins.
+fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, ReleaseError> {
+    let mut all: Vec<(Archive, Keyring)> = Vec::new();
+    for repository in resolution.apps.iter().flat_map(|app| &app.repositories) {
+        let archive = Archive {
+            name: repository.url.trim_end_matches('/').to_owned(),
+            url: repository.url.trim_end_matches('/').to_owned(),
+            suite: repository.suite.clone(),
+            components: repository.components.clone(),
+        };
+        if all.iter().all(|(known, _)| *known != archive) {
+            all.push((archive, Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint)?));
+        }
+    }
+    Ok(all)
 }
 
 /// A bootstrapped base is made as small as `min_storage` asks; a larger disk is grown from it, so that

@@ -64,8 +64,10 @@ impl Pins {
         }
     }
 
-    /// Chooses now.
+    /// Chooses now: the base from what its own archives have, the rest also from those that
+    /// applications bring.
     pub fn choose(
+        own: &Universe,
         universe: &Universe,
         base: Wish<'_>,
         spec: &ImageSpec,
@@ -75,7 +77,7 @@ impl Pins {
             Wish::Bootstrap { include } => {
                 let include: Vec<Want> =
                     include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
-                BasePins::Set(bootstrap_set(universe, &include)?)
+                BasePins::Set(bootstrap_set(own, &include)?)
             }
             Wish::Found(installed) => BasePins::Found(installed),
         };

@@ -53,7 +53,7 @@ pub(super) fn archive(error: &ArchiveError) -> Failure {
         ArchiveError::Inconsistent { .. } => {
             Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message).help("try again in some minutes, or use another mirror")
         }
-        ArchiveError::Release { .. } | ArchiveError::Index { .. } | ArchiveError::NoComponent { .. } => {
+        ArchiveError::Release { .. } | ArchiveError::Expired { .. } | ArchiveError::Index { .. } | ArchiveError::NoComponent { .. } => {
             Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
                 .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`")
         }

@@ -52,6 +52,8 @@ pub(super) fn unmet(state: &State<'_>, wanted: &[PkgId]) -> Vec<Unmet> {
     found
 }
 
+/// Walks down from a version to the relations at the end. A worklist, not recursion: chains may be
+/// as long as an archive makes them.
 fn follow(
     state: &State<'_>,
     root: PkgId,
@@ -59,28 +61,29 @@ fn follow(
     seen: &mut BTreeSet<VerId>,
     found: &mut Vec<Unmet>,
 ) {
-    if !seen.insert(version) || seen.len() > 10_000 {
-        return;
-    }
-    for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
-        if state.holds(version, dependency, Which::Install) {
-            // What serves may itself lack something.
-            for one in dependency.alternatives.iter().filter(|_| !dependency.kind.is_negative()) {
-                for next in state.targets(version, dependency.kind, one, Which::Install) {
-                    follow(state, root, next, seen, found);
-                }
-            }
+    let mut open = vec![version];
+    while let Some(version) = open.pop() {
+        if !seen.insert(version) {
             continue;
         }
-        let next = dependency
-            .alternatives
-            .iter()
-            .filter(|_| !dependency.kind.is_negative())
-            .flat_map(|one| state.targets(version, dependency.kind, one, Which::Candidate))
-            .find(|next| !state.sound(*next, Which::Install));
-        match next {
-            Some(next) => follow(state, root, next, seen, found),
-            None => found.push(describe(state, root, version, dependency)),
+        for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
+            let holds = state.holds(version, dependency, Which::Install);
+            // What serves may itself lack something; so may what would.
+            let which = if holds { Which::Install } else { Which::Candidate };
+            let mut next: Vec<VerId> = dependency
+                .alternatives
+                .iter()
+                .filter(|_| !dependency.kind.is_negative())
+                .flat_map(|one| state.targets(version, dependency.kind, one, which))
+                .collect();
+            if !holds {
+                next.retain(|next| !state.sound(*next, Which::Install));
+                next.truncate(1);
+                if next.is_empty() {
+                    found.push(describe(state, root, version, dependency));
+                }
+            }
+            open.append(&mut next);
         }
     }
 }

@@ -1,0 +1,470 @@
+//! Archives and downloads, from a local server that is not always well behaved.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pgp::composed::{
+    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey, SignedSecretKey,
+};
+use pgp::types::{KeyDetails, Password};
+
+use imgfile::packages::{Archive, Keyring, Request, SolveError, Want, solve};
+use imgfile::store::Store;
+use imgfile::store::archive::{ArchiveError, Indexes};
+use imgfile::store::fetch::{Download, FetchError, Fetcher, Network};
+use imgfile::text::Digest;
+
+/// What the server does about a path.
+#[derive(Clone)]
+enum Answer {
+    Content(Vec<u8>),
+    /// Promises all of it, sends half, and hangs up; later requests get what they ask for.
+    CutOnce(Vec<u8>),
+    /// Hangs up in the middle each time, and knows no ranges.
+    CutAlways(Vec<u8>),
+    /// Sends one byte at a time.
+    Drip(Vec<u8>),
+    Redirect(String),
+    Status(u16),
+}
+
+/// A server of files that goes with the test; it remembers what it was asked for.
+struct Server {
+    url: String,
+    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers: Arc<Mutex<BTreeMap<String, Answer>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (known, log) = (Arc::clone(&answers), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (known, log) = (Arc::clone(&known), Arc::clone(&log));
+                std::thread::spawn(move || drop(serve(stream, &known, &log)));
+            }
+        });
+        Self { url, answers, asked }
+    }
+
+    fn put(&self, path: &str, answer: Answer) {
+        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    answers: &Mutex<BTreeMap<String, Answer>>,
+    asked: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut request, mut range) = (String::new(), None);
+    reader.read_line(&mut request)?;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
+            range = value.trim().trim_end_matches('-').parse::<usize>().ok();
+        }
+    }
+    let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(range.map_or(path.clone(), |from| format!("{path} from {from}")));
+    let answer = {
+        let mut answers = answers.lock().unwrap();
+        let answer = answers.get(&path).cloned();
+        if let Some(Answer::CutOnce(content)) = &answer {
+            answers.insert(path, Answer::Content(content.clone()));
+        }
+        answer
+    };
+    let head = |status: &str, length: usize| {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+    };
+    match answer {
+        None => stream.write_all(head("404 Not Found", 0).as_bytes()),
+        Some(Answer::Status(status)) => stream.write_all(head(&format!("{status} So it is"), 0).as_bytes()),
+        Some(Answer::Redirect(to)) => stream.write_all(
+            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        ),
+        Some(Answer::Content(content)) => match range {
+            Some(from) if from >= content.len() => {
+                stream.write_all(head("416 Range Not Satisfiable", 0).as_bytes())
+            }
+            Some(from) => {
+                stream.write_all(head("206 Partial Content", content.len() - from).as_bytes())?;
+                stream.write_all(&content[from..])
+            }
+            None => {
+                stream.write_all(head("200 OK", content.len()).as_bytes())?;
+                stream.write_all(&content)
+            }
+        },
+        Some(Answer::CutOnce(content) | Answer::CutAlways(content)) => {
+            stream.write_all(head("200 OK", content.len()).as_bytes())?;
+            stream.write_all(&content[..content.len() / 2])
+        }
+        Some(Answer::Drip(content)) => {
+            stream.write_all(head("200 OK", content.len()).as_bytes())?;
+            for byte in content {
+                stream.write_all(&[byte])?;
+                stream.flush()?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn store(dir: &Path) -> Arc<Store> {
+    Arc::new(Store::open(dir.join("store")).unwrap())
+}
+
+fn fetcher(offline: bool) -> Fetcher {
+    Fetcher::new(&Network { offline, ..Network::default() }).unwrap()
+}
+
+fn download(server: &Server, path: &str, content: &[u8]) -> Download {
+    Download {
+        name: path.trim_start_matches('/').to_owned(),
+        url: format!("{}{path}", server.url),
+        sha256: Digest::of(content),
+        size: Some(content.len() as u64),
+    }
+}
+
+fn fetch(store: &Arc<Store>, downloads: &[Download]) -> Result<Vec<Vec<u8>>, FetchError> {
+    let have = run(fetcher(false).all(store, downloads, &|_, _| {}))?;
+    Ok(downloads.iter().map(|one| std::fs::read(&have[&one.sha256]).unwrap()).collect())
+}
+
+fn content() -> Vec<u8> {
+    (0..200_000u32).flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn files_come_in_parallel_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    let contents: Vec<Vec<u8>> = (0..20u8).map(|byte| vec![byte; 1000]).collect();
+    let downloads: Vec<_> = contents
+        .iter()
+        .enumerate()
+        .map(|(number, content)| {
+            let path = format!("/{number}.deb");
+            server.put(&path, Answer::Content(content.clone()));
+            download(&server, &path, content)
+        })
+        .collect();
+    let seen = Mutex::new((0, 0));
+    let progress = |done: u64, total: u64| {
+        let mut seen = seen.lock().unwrap();
+        *seen = (done.max(seen.0), total);
+    };
+    run(fetcher(false).all(&store, &downloads, &progress)).unwrap();
+    assert_eq!(*seen.lock().unwrap(), (20_000, 20_000));
+    assert_eq!(fetch(&store, &downloads).unwrap(), contents);
+    assert_eq!(server.asked().len(), 20, "the second time all of it was in the store");
+}
+
+#[test]
+fn a_cut_connection_is_resumed_where_it_broke() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::CutOnce(content()));
+    assert_eq!(fetch(&store, &[download(&server, "/a.deb", &content())]).unwrap(), [content()]);
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[1].starts_with("/a.deb from "), "{asked:?}");
+}
+
+#[test]
+fn what_another_process_began_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::Content(content()));
+    let wanted = download(&server, "/a.deb", &content());
+    std::fs::write(store.blobs().partial(&wanted.sha256), &content()[..1000]).unwrap();
+    assert_eq!(fetch(&store, std::slice::from_ref(&wanted)).unwrap(), [content()]);
+    assert_eq!(server.asked(), ["/a.deb from 1000"]);
+}
+
+#[test]
+fn a_spoilt_beginning_is_thrown_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::Content(content()));
+    let wanted = download(&server, "/a.deb", &content());
+    std::fs::write(store.blobs().partial(&wanted.sha256), b"something else").unwrap();
+    assert_eq!(fetch(&store, &[wanted]).unwrap(), [content()]);
+}
+
+#[test]
+fn a_file_that_is_not_what_was_promised_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::Content(b"evil".to_vec()));
+    let wanted = download(&server, "/a.deb", &content());
+    let error = fetch(&store, std::slice::from_ref(&wanted)).unwrap_err();
+    assert!(matches!(error, FetchError::Wrong { .. }), "{error}");
+    assert_eq!(store.blobs().get(&wanted.sha256), None);
+    // Nothing of it is in the way of the right one.
+    server.put("/a.deb", Answer::Content(content()));
+    assert_eq!(fetch(&store, &[wanted]).unwrap(), [content()]);
+}
+
+#[test]
+fn a_file_that_is_gone_is_said_to_be_gone_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    let error = fetch(&store, &[download(&server, "/a.deb", &content())]).unwrap_err();
+    assert!(matches!(error, FetchError::Gone { status: 404, .. }), "{error}");
+    assert_eq!(server.asked().len(), 1);
+    server.put("/a.deb", Answer::Status(403));
+    let error = fetch(&store, &[download(&server, "/a.deb", &content())]).unwrap_err();
+    assert!(matches!(error, FetchError::Refused { status: 403, .. }), "{error}");
+}
+
+#[test]
+fn redirects_are_followed_and_slow_servers_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::Redirect("/pool/b.deb".into()));
+    server.put("/pool/b.deb", Answer::Drip(content()[..5000].to_vec()));
+    let wanted = download(&server, "/a.deb", &content()[..5000]);
+    assert_eq!(fetch(&store, &[wanted]).unwrap(), [&content()[..5000]]);
+}
+
+#[test]
+fn a_server_that_never_sends_all_of_it_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    server.put("/a.deb", Answer::CutAlways(content()));
+    let error = fetch(&store, &[download(&server, "/a.deb", &content())]).unwrap_err();
+    assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
+}
+
+#[test]
+fn without_a_network_only_the_store_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    let here =
+        Download { sha256: store.blobs().put(b"here").unwrap(), ..download(&server, "/here.deb", b"here") };
+    let missing = download(&server, "/a.deb", &content());
+    assert!(run(fetcher(true).all(&store, std::slice::from_ref(&here), &|_, _| {})).is_ok());
+    let error = run(fetcher(true).all(&store, &[here, missing], &|_, _| {})).unwrap_err();
+    assert!(matches!(&error, FetchError::Offline { name } if name == "a.deb"), "{error}");
+    assert!(server.asked().is_empty());
+}
+
+/// A key, and archives signed with it.
+struct Signer {
+    key: SignedSecretKey,
+}
+
+impl Signer {
+    fn new(owner: &str) -> Self {
+        let mut parameters = SecretKeyParamsBuilder::default();
+        parameters
+            .key_type(KeyType::Ed25519Legacy)
+            .can_sign(true)
+            .can_certify(true)
+            .primary_user_id(owner.into());
+        Self { key: parameters.build().unwrap().generate(rand::thread_rng()).unwrap() }
+    }
+
+    fn armored(&self) -> Vec<u8> {
+        SignedPublicKey::from(self.key.clone()).to_armored_bytes(ArmorOptions::default()).unwrap()
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{:X}", self.key.fingerprint())
+    }
+
+    fn sign(&self, text: &str) -> Vec<u8> {
+        let message =
+            CleartextSignedMessage::sign(rand::thread_rng(), text, &self.key.primary_key, &Password::empty())
+                .unwrap();
+        message.to_armored_bytes(ArmorOptions::default()).unwrap()
+    }
+
+    /// Serves an archive of one package below `/deb`; gives the `InRelease` text as signed.
+    fn serve(&self, server: &Server, version: &str, fields: &str) -> String {
+        let packages = format!(
+            "Package: tool\nVersion: {version}\nArchitecture: amd64\nFilename: pool/tool.deb\nSize: 4\nSHA256: {}\n",
+            Digest::of(b"tool")
+        );
+        let release = format!(
+            "Origin: Example\nSuite: stable\nCodename: stable\nComponents: main\n{fields}SHA256:\n {} {} main/binary-amd64/Packages\n {} {} Packages\n",
+            Digest::of(&packages),
+            packages.len(),
+            Digest::of(&packages),
+            packages.len()
+        );
+        for folder in ["/deb/dists/stable", "/deb"] {
+            server.put(&format!("{folder}/InRelease"), Answer::Content(self.sign(&release)));
+        }
+        server.put(
+            "/deb/dists/stable/main/binary-amd64/Packages",
+            Answer::Content(packages.clone().into_bytes()),
+        );
+        server.put("/deb/Packages", Answer::Content(packages.into_bytes()));
+        release
+    }
+}
+
+fn archive(server: &Server, suite: &str) -> Archive {
+    Archive {
+        name: format!("{}/deb", server.url),
+        url: format!("{}/deb", server.url),
+        suite: suite.to_owned(),
+        components: if suite == "/" { Vec::new() } else { vec!["main".to_owned()] },
+    }
+}
+
+/// The version of `tool` that a request gets, with indexes of at most some age.
+fn tool(
+    store: &Arc<Store>,
+    archive: &Archive,
+    keys: &Keyring,
+    max_age: Duration,
+    offline: bool,
+) -> Result<String, ArchiveError> {
+    let fetcher = fetcher(offline);
+    let indexes = Indexes { store, fetcher: &fetcher, max_age };
+    let universe = run(indexes.load("amd64", &[(archive.clone(), keys)]))?;
+    let wanted = Want { name: "tool".to_owned(), version: None };
+    let solution = solve(&universe, &[], &Request { install: vec![wanted], ..Request::default() }).unwrap();
+    let [tool] = &solution.install[..] else { panic!("{solution:?}") };
+    assert_eq!((tool.sha256, &tool.origin.archive), (Digest::of(b"tool"), &archive.name));
+    Ok(tool.version.to_string())
+}
+
+const ALWAYS: Duration = Duration::ZERO;
+const NEVER: Duration = Duration::MAX;
+
+#[test]
+fn an_archive_is_trusted_by_its_pinned_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    signer.serve(&server, "1.0", "");
+    let keys = Keyring::pinned(&signer.armored(), &signer.fingerprint()).unwrap();
+    assert_eq!(tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).unwrap(), "1.0");
+    assert_eq!(tool(&store, &archive(&server, "/"), &keys, ALWAYS, false).unwrap(), "1.0");
+}
+
+#[test]
+fn a_key_with_another_fingerprint_than_the_pinned_is_refused() {
+    let (signer, other) = (Signer::new("Example"), Signer::new("Other"));
+    assert!(Keyring::pinned(&signer.armored(), &other.fingerprint()).is_err());
+    let spaced: String = signer.fingerprint().to_lowercase().chars().flat_map(|c| [c, ' ']).collect();
+    assert!(Keyring::pinned(&signer.armored(), &spaced).is_ok());
+}
+
+#[test]
+fn another_signer_or_a_changed_byte_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer, other) =
+        (store(dir.path()), Server::start(), Signer::new("Example"), Signer::new("Other"));
+    let release = other.serve(&server, "1.0", "");
+    let keys = Keyring::pinned(&signer.armored(), &signer.fingerprint()).unwrap();
+    let refused = |what: &str| {
+        let error = tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).expect_err(what);
+        assert!(matches!(error, ArchiveError::Release { .. }), "{what}: {error}");
+    };
+    refused("signed by another");
+    let signed = String::from_utf8(signer.sign(&release)).unwrap();
+    let place = "/deb/dists/stable/InRelease";
+    server.put(place, Answer::Content(signed.replace("Origin: Example", "Origin: Exemple").into_bytes()));
+    refused("changed after it was signed");
+    server.put(place, Answer::Content(release.clone().into_bytes()));
+    refused("not signed at all");
+    server.put(place, Answer::Content(format!("Suite: evil\n\n{signed}").into_bytes()));
+    refused("with something before what is signed");
+    server.put(place, Answer::Content(signed.into_bytes()));
+    assert_eq!(tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).unwrap(), "1.0");
+}
+
+#[test]
+fn packages_that_the_index_does_not_vouch_for_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    signer.serve(&server, "1.0", "");
+    server.put("/deb/dists/stable/main/binary-amd64/Packages", Answer::Content(b"Package: tool\n".to_vec()));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let error = tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).unwrap_err();
+    assert!(matches!(error, ArchiveError::Inconsistent { .. }), "{error}");
+}
+
+#[test]
+fn an_index_past_its_day_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    signer.serve(&server, "1.0", "Valid-Until: Thu, 01 Jan 2015 00:00:00 UTC\n");
+    let error = tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).unwrap_err();
+    assert!(matches!(error, ArchiveError::Expired { .. }), "{error}");
+    signer.serve(&server, "1.0", "Valid-Until: Thu, 01 Jan 2370 00:00:00 UTC\n");
+    assert!(tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).is_ok());
+}
+
+#[test]
+fn kept_indexes_serve_until_they_are_old_and_without_a_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let archive = archive(&server, "stable");
+    signer.serve(&server, "1.0", "");
+    assert_eq!(tool(&store, &archive, &keys, NEVER, false).unwrap(), "1.0");
+    let asked = server.asked().len();
+    signer.serve(&server, "2.0", "");
+    assert_eq!(tool(&store, &archive, &keys, NEVER, false).unwrap(), "1.0");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, true).unwrap(), "1.0");
+    assert_eq!(server.asked().len(), asked, "nobody was asked");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "2.0");
+}
+
+#[test]
+fn an_archive_that_does_not_know_the_architecture_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    signer.serve(&server, "1.0", "");
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let fetcher = fetcher(false);
+    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS };
+    let error = run(indexes.load("arm64", &[(archive(&server, "stable"), &keys)])).unwrap_err();
+    assert!(matches!(error, ArchiveError::NoComponent { .. }), "{error}");
+}
+
+#[test]
+fn a_package_nobody_has_is_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    signer.serve(&server, "1.0", "");
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let fetcher = fetcher(false);
+    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS };
+    let universe = run(indexes.load("amd64", &[(archive(&server, "stable"), &keys)])).unwrap();
+    let request = Request { install: vec![Want { name: "tol".into(), version: None }], ..Request::default() };
+    assert_eq!(
+        solve(&universe, &[], &request),
+        Err(SolveError::Unknown { name: "tol".into(), nearest: Some("tool".into()) })
+    );
+}
