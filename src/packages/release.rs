@@ -53,7 +53,7 @@ impl Keyring {
         };
         // A keyring may hold keys of kinds that are not supported; the others still count.
         let (good, bad): (Vec<_>, Vec<_>) = parsed.into_iter().partition(Result::is_ok);
-        let certificates: Vec<_> = good.into_iter().flatten().collect();
+        let certificates: Vec<_> = good.into_iter().flatten().map(without_strangers).collect();
         if certificates.is_empty() {
             let why = bad
                 .into_iter()
@@ -134,6 +134,17 @@ enum Verdict {
 
 fn fingerprint_of(key: &SignedPublicKey) -> String {
     format!("{:X}", key.primary_key.fingerprint())
+}
+
+/// The certificate with its own signatures only: a keyring from a system carries those of other
+/// people on its user ids too, which nothing here could check.
+fn without_strangers(mut certificate: SignedPublicKey) -> SignedPublicKey {
+    let primary = certificate.primary_key.clone();
+    for user in &mut certificate.details.users {
+        user.signatures.retain(|signature| made_by(signature, &primary));
+    }
+    certificate.details.users.retain(|user| !user.signatures.is_empty());
+    certificate
 }
 
 fn made_by(signature: &Signature, key: &impl KeyDetails) -> bool {

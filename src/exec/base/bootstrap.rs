@@ -24,10 +24,6 @@ use crate::{
     text::Digest,
 };
 
-/// The programs of the host this needs, with the Debian package of each.
-pub(in crate::exec) const TOOLS: [(&str, &str); 3] =
-    [("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs"), ("qemu-img", "qemu-utils")];
-
 /// What `mmdebstrap` sees as the open disk.
 const DISK_FD: i32 = 9;
 
