@@ -169,6 +169,7 @@ impl<'a> Checker<'a> {
     fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
         let mut names: Vec<&str> = profiles.keys().map(String::as_str).collect();
         names.sort_unstable();
+        self.used_profiles.extend(nearest(name, names.iter().copied()).map(str::to_owned));
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
                 .label(span, "not declared");

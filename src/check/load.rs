@@ -197,6 +197,8 @@ impl Checker<'_> {
                     if !std::mem::replace(&mut misplaced_run, top) && !self.broken.contains(&statement.span) {
                         self.misplaced(statement, info, top);
                     }
+                    // An image may well lack what stands outside of it.
+                    self.swallowed |= top;
                     self.broken.insert(statement.span);
                 }
                 None => {

@@ -185,8 +185,9 @@ impl Checker<'_> {
         self.outputs_collide(&spec.images);
         if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
             self.no_image(project);
+        } else {
+            self.unused_params();
         }
-        self.unused_params();
         spec
     }
 

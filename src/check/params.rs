@@ -221,6 +221,10 @@ impl Checker<'_> {
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
         let near = nearest(name, known).map(str::to_owned);
+        // The one that was meant is not unused as well.
+        if let Some(meant) = near.as_ref().and_then(|near| self.params.get_mut(near)) {
+            meant.used = true;
+        }
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PARAM, format!("there is no param `{}`", short(name)))
                 .label(span, "not declared");
