@@ -52,9 +52,11 @@ fn every_code_of_the_language_has_a_case() {
         let text = fs::read(&case).unwrap();
         shown.extend(common::checked(text.clone(), &settings(&text)).0.diagnostics.iter().map(|one| one.code.as_str()));
     }
+    // Codes from 90 on in each range are reported by later stages.
+    let of_check = |code: &str| code[3..].parse::<u32>().is_ok_and(|number| number < 90);
     let missing: Vec<&str> = imgfile::diagnostic::codes_with_titles()
         .map(|(code, _)| code.as_str())
-        .filter(|code| ["E01", "E02", "W01", "W02"].iter().any(|range| code.starts_with(range)) && !shown.contains(code))
+        .filter(|code| ["E01", "E02", "W01", "W02"].iter().any(|range| code.starts_with(range)) && of_check(code) && !shown.contains(code))
         .collect();
     assert!(missing.is_empty(), "no case shows {missing:?}");
 }

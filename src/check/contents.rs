@@ -1,6 +1,8 @@
 //! What goes into an image beside scripts and copies: packages, applications, accounts, secrets,
 //! environment, services, kernel arguments, labels.
 
+use std::collections::HashMap;
+
 use super::image::Placed;
 use super::operands::{Given, Operands, Text};
 use super::shape::short;
@@ -11,6 +13,16 @@ use super::{
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
 use crate::text::{Span, Spanned};
+
+/// What became of a name that must be unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Fresh,
+    /// An earlier one, of a profile, gives way.
+    Replaces,
+    /// It is given already.
+    Refused,
+}
 
 impl Checker<'_> {
     /// Options that the statement cannot do without.
@@ -38,18 +50,18 @@ impl Checker<'_> {
     }
 
     /// Whether a name that must be unique in an image may be taken. The image's own wins over a
-    /// profile's; answers the place of an earlier one to replace.
-    fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: Placed<'_>) -> bool {
+    /// profile's.
+    pub(super) fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: Placed<'_>) -> Claim {
         let key = (kind, name.to_owned());
         let Some(&(first, used)) = self.claimed.get(&key) else {
             self.claimed.insert(key, (span, placed.used));
-            return true;
+            return Claim::Fresh;
         };
         match (used, placed.used) {
-            (None, Some(_)) => false,
+            (None, Some(_)) => Claim::Refused,
             (Some(_), None) => {
                 self.claimed.insert(key, (span, None));
-                true
+                Claim::Replaces
             }
             (Some(one), Some(two)) if one != two => {
                 self.report(
@@ -66,11 +78,11 @@ impl Checker<'_> {
                         short(name)
                     )),
                 );
-                false
+                Claim::Refused
             }
             _ => {
                 self.twice(&format!("`{kind} {}` is given", short(name)), span, first);
-                false
+                Claim::Refused
             }
         }
     }
@@ -103,21 +115,26 @@ impl Checker<'_> {
         } else {
             image.packages.extend(packages);
         }
+        Some(())
+    }
+
+    /// Packages that one statement wants and another removes.
+    pub(super) fn packages_conflict(&mut self, image: &ImageSpec) {
+        if image.removed_packages.is_empty() {
+            return;
+        }
+        let wanted: HashMap<&str, Span> =
+            image.packages.iter().map(|package| (package.name.as_str(), package.span)).collect();
         for removed in &image.removed_packages {
-            if let Some(wanted) = image.packages.iter().find(|package| package.name == removed.name) {
-                let (removed, wanted) = (removed.clone(), wanted.span);
+            if let Some(wanted) = wanted.get(removed.name.as_str()) {
+                let message = format!("`{}` is both wanted and removed", short(&removed.name));
                 self.report(
-                    Diagnostic::new(
-                        codes::OPTION_CONFLICT,
-                        format!("`{}` is both wanted and removed", short(&removed.name)),
-                    )
-                    .label(removed.span, "removed here")
-                    .label(wanted, "wanted here"),
+                    Diagnostic::new(codes::OPTION_CONFLICT, message)
+                        .label(removed.span, "removed here")
+                        .label(*wanted, "wanted here"),
                 );
-                break;
             }
         }
-        Some(())
     }
 
     fn package(&mut self, text: Text) -> Option<Package> {
@@ -167,10 +184,11 @@ impl Checker<'_> {
             let Some(value) = entry.value.as_ref().and_then(|value| self.literal(value)) else { continue };
             options.push(AppOption { key: Spanned::new(key, entry.key.span), value });
         }
-        if !self.claim("app", &name.value, name.span, placed) {
-            return None;
+        match self.claim("app", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.apps.retain(|app| app.name.value != name.value),
+            Claim::Fresh => {}
         }
-        image.apps.retain(|app| app.name.value != name.value);
         image.apps.push(App { span: operands.statement.span, name, version, options });
         Some(())
     }
@@ -228,10 +246,11 @@ impl Checker<'_> {
                 .label(name.span, "takes `ssh_keys`, `password_hash` and `shell` only"),
             );
         }
-        if !self.claim("account", &name.value, name.span, placed) {
-            return None;
+        match self.claim("account", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.accounts.retain(|account| account.name.value != name.value),
+            Claim::Fresh => {}
         }
-        image.accounts.retain(|account| account.name.value != name.value);
         image.accounts.push(Account { name, groups, sudo, shell, uid, ssh_keys, password_hash });
         Some(())
     }
@@ -279,10 +298,11 @@ impl Checker<'_> {
     ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
         let key = self.env_key(key)?;
-        if !self.claim("env", &key.value, key.span, placed) {
-            return None;
+        match self.claim("env", &key.value, key.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.env.retain(|known| known.key.value != key.value),
+            Claim::Fresh => {}
         }
-        image.env.retain(|known| known.key.value != key.value);
         image.env.push(KeyValue { key, value: value.spanned() });
         Some(())
     }
@@ -318,10 +338,11 @@ impl Checker<'_> {
             super::names::is_identifier,
             "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
         )?;
-        if !self.claim("label", &key.value, key.span, placed) {
-            return None;
+        match self.claim("label", &key.value, key.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.labels.retain(|known| known.key.value != key.value),
+            Claim::Fresh => {}
         }
-        image.labels.retain(|known| known.key.value != key.value);
         image.labels.push(KeyValue { key, value: value.spanned() });
         Some(())
     }
@@ -353,10 +374,11 @@ impl Checker<'_> {
             return None;
         };
         self.finish(operands);
-        if !self.claim("secret", &name.value, name.span, placed) {
-            return None;
+        match self.claim("secret", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.secrets.retain(|known| known.name.value != name.value),
+            Claim::Fresh => {}
         }
-        image.secrets.retain(|known| known.name.value != name.value);
         image.secrets.push(Secret { name, source });
         Some(())
     }
@@ -433,10 +455,11 @@ impl Checker<'_> {
             );
         }
         let active = active.map_or(state.value == ServiceState::Enabled, |active| active.value);
-        if !self.claim("service", &name.value, name.span, placed) {
-            return None;
+        match self.claim("service", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.services.retain(|known| known.name.value != name.value),
+            Claim::Fresh => {}
         }
-        image.services.retain(|known| known.name.value != name.value);
         image.services.push(Service { span: operands.statement.span, name, state, active });
         Some(())
     }

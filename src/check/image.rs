@@ -191,6 +191,7 @@ impl<'a> Checker<'a> {
     pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
         let errors_before = self.errors();
         self.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
+        self.script_count = 0;
         let statements = self.settle_once(flat.statements);
         let mut image = ImageSpec::new(name);
         // `${arch}` and `${os.version}` are known in every statement, also in those above.
@@ -324,7 +325,7 @@ impl<'a> Checker<'a> {
             "network" => checker.network(image, operands),
             "machine" => checker.machine(image, operands),
             "cleanup" => checker.cleanup(image, operands),
-            "test" => checker.test(image, operands),
+            "test" => checker.test(image, operands, placed),
             "label" => checker.label(image, operands, placed),
             "output" => checker.output(image, operands),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shape::{Shape, shape, short};
+use super::shape::{shape, short};
 use super::statements::{self, Place};
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
@@ -18,7 +18,6 @@ const FILES_LIMIT: usize = 256;
 #[derive(Debug)]
 pub(super) struct Unit {
     pub ast: Ast,
-    pub shape: Shape,
 }
 
 /// All files, the entry first, each once.
@@ -65,8 +64,9 @@ impl Checker<'_> {
             })
             .collect();
         self.broken.extend(shape.broken.iter().copied());
-        self.out.extend(shape.diagnostics.iter().cloned());
-        project.units.push(Unit { ast, shape });
+        self.swallowed |= shape.swallowed;
+        shape.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
+        project.units.push(Unit { ast });
         for include in includes {
             let Some(target) = self.include_target(&include) else { continue };
             stack.push((path.to_owned(), target.span));
@@ -173,8 +173,10 @@ impl Checker<'_> {
     pub(super) fn placement(&mut self, items: &[Item], top: bool) {
         let here = if top { Place::Top } else { Place::Image };
         let mut misplaced_run = false;
+        let mut closed = None;
         for item in items {
             let Item::Statement(statement) = item else { continue };
+            let closed_above = std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
             let keyword = self.slice(statement.keyword).to_owned();
             match statements::statement(&keyword) {
                 Some(info) if info.place == here => {
@@ -195,7 +197,7 @@ impl Checker<'_> {
                 Some(info) => {
                     // A run of them at the top level has one cause: a lost `image … {`, or a `}` too many.
                     if !std::mem::replace(&mut misplaced_run, top) && !self.broken.contains(&statement.span) {
-                        self.misplaced(statement, info, top);
+                        self.misplaced(statement, info, closed_above.filter(|_| top), top);
                     }
                     // An image may well lack what stands outside of it.
                     self.swallowed |= top;
@@ -214,7 +216,7 @@ impl Checker<'_> {
         }
     }
 
-    fn misplaced(&mut self, statement: &Statement, info: &statements::StatementInfo, top: bool) {
+    fn misplaced(&mut self, statement: &Statement, info: &statements::StatementInfo, closed: Option<Span>, top: bool) {
         let keyword = info.keyword;
         let diagnostic = if top {
             Diagnostic::new(
@@ -231,7 +233,10 @@ impl Checker<'_> {
             .label(statement.keyword, "inside a block")
             .help("move it to the top level of the file; perhaps a `}` is missing above")
         };
-        self.report(diagnostic);
+        self.report(match closed {
+            Some(close) => diagnostic.label(close, "the block above ends here"),
+            None => diagnostic,
+        });
     }
 
     fn unknown_statement(&mut self, statement: &Statement, keyword: &str, here: Place) {

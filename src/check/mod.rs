@@ -67,6 +67,7 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         sources,
         files,
         out: Vec::new(),
+        errors: 0,
         muted: 0,
         broken: HashSet::new(),
         swallowed: false,
@@ -77,6 +78,7 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         claimed: HashMap::new(),
         script_sources: HashMap::new(),
         pending: Vec::new(),
+        script_count: 0,
     };
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
@@ -89,6 +91,7 @@ struct Checker<'a> {
     sources: &'a mut Sources,
     files: &'a dyn Files,
     out: Vec<Diagnostic>,
+    errors: usize,
     /// Above 0: what is found now follows from something already reported.
     muted: u32,
     /// Statements about which something was said that makes their meaning doubtful.
@@ -106,17 +109,21 @@ struct Checker<'a> {
     script_sources: HashMap<String, (SourceId, Vec<u8>)>,
     /// Scripts to look into when their image is complete.
     pending: Vec<script::Pending>,
+    /// Scripts of the image being read, which number those without a name.
+    script_count: usize,
 }
 
 impl Checker<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
         if self.muted == 0 {
+            self.errors += usize::from(diagnostic.is_error());
             self.out.push(diagnostic);
         }
     }
 
-    fn errors(&self) -> usize {
-        self.out.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    /// Errors so far, to see whether reading something added any.
+    const fn errors(&self) -> usize {
+        self.errors
     }
 
     /// Reads a statement's operands; in silence if its tokens are broken.
@@ -133,7 +140,6 @@ impl Checker<'_> {
     }
 
     fn project(&mut self, project: &load::Project, set: &Settings) -> Spec {
-        self.swallowed = project.units.iter().any(|unit| unit.shape.swallowed);
         for unit in &project.units {
             self.placement(&unit.ast.items, true);
         }
@@ -180,7 +186,7 @@ impl Checker<'_> {
             };
             spec.images.push(image);
         }
-        self.unused_profiles(&profile_statements, &profiles);
+        self.unused_profiles(&profiles);
         self.base_images(&spec.images);
         self.outputs_collide(&spec.images);
         if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
@@ -242,19 +248,14 @@ impl Checker<'_> {
     }
 
     /// Profiles that no image uses are still checked, as if one did.
-    fn unused_profiles(&mut self, statements: &[&Statement], profiles: &Profiles<'_>) {
-        let mut unused: Vec<(String, Span)> = profiles
+    fn unused_profiles(&mut self, profiles: &Profiles<'_>) {
+        let mut unused: Vec<(&String, Span, &Statement)> = profiles
             .iter()
             .filter(|(name, _)| !self.used_profiles.contains(*name))
-            .map(|(name, profile)| (name.clone(), profile.name))
+            .map(|(name, profile)| (name, profile.name, profile.statement))
             .collect();
-        unused.sort_by_key(|(_, span)| *span);
-        for (name, span) in unused {
-            let Some(statement) = statements.iter().find(|statement| {
-                profiles.get(&name).is_some_and(|p| std::ptr::eq(p.statement, **statement))
-            }) else {
-                continue;
-            };
+        unused.sort_by_key(|(_, span, _)| *span);
+        for (name, span, statement) in unused {
             let mut flat = Flat::default();
             flat.doubtful = true;
             if let Some(body) = &statement.body {
@@ -268,7 +269,7 @@ impl Checker<'_> {
                     format!("no image uses the profile `{}`", shape::short(&name)),
                 )
                 .label(span, "never used")
-                .help(format!("write `use {}` in an image, or remove it", shape::short(&name))),
+                .help(format!("write `use {}` in an image, or remove it", shape::short(name))),
             );
         }
     }

@@ -1,5 +1,7 @@
 //! Reading a statement's operands one after the other, with words for what was expected.
 
+use std::collections::HashMap;
+
 use super::Checker;
 use super::shape::short;
 use super::value::{Piece, decode};
@@ -294,10 +296,10 @@ impl<'a> Checker<'a> {
         known: &'static [&'static str],
     ) -> Given<'s> {
         let mut given = Given::default();
+        let mut seen: HashMap<String, Span> = HashMap::new();
         for entry in options.entries() {
             let key = self.slice(entry.key.span).trim_matches('"').to_owned();
-            if let Some((_, first)) = given.entries.iter().find(|(name, _)| *name == key) {
-                let first = first.key.span;
+            if let Some(&first) = seen.get(&key) {
                 self.report(
                     Diagnostic::new(
                         codes::DUPLICATE_NAME,
@@ -324,6 +326,7 @@ impl<'a> Checker<'a> {
                 });
                 continue;
             }
+            seen.insert(key.clone(), entry.key.span);
             given.entries.push((key, entry));
         }
         given

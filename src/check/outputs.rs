@@ -109,6 +109,7 @@ impl Checker<'_> {
                 });
             }
         }
+        self.packages_conflict(image);
         self.secrets_in_use(image);
         self.switches(image);
         self.examine_pending(image);

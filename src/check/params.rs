@@ -27,6 +27,9 @@ pub(super) struct Scope {
     pub os_version: Option<String>,
 }
 
+/// How many names are looked at for one that was meant: each costs time.
+const NEAR_LIMIT: usize = 500;
+
 const PREDEFINED: [&str; 3] = ["image", "arch", "os.version"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,7 +223,7 @@ impl Checker<'_> {
             return None;
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
-        let near = nearest(name, known).map(str::to_owned);
+        let near = nearest(name, known.take(NEAR_LIMIT)).map(str::to_owned);
         // The one that was meant is not unused as well.
         if let Some(meant) = near.as_ref().and_then(|near| self.params.get_mut(near)) {
             meant.used = true;

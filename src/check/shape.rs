@@ -55,15 +55,22 @@ impl Walk<'_> {
     }
 
     fn items(&mut self, items: &[Item], top: bool) {
+        // Whether a `}` that closes nothing follows from something said already: what stands before
+        // it belongs into a block that was never opened, or it is one of several in a row.
+        let mut excused = false;
         for item in items {
             match item {
                 Item::Comment(_) => {}
                 Item::SlashComment(span) => self.slash_comment(*span),
-                Item::Statement(statement) => self.statement(statement),
+                Item::Statement(statement) => {
+                    self.statement(statement);
+                    let keyword = self.slice(statement.keyword);
+                    excused = !super::statements::allowed_at_top(keyword)
+                        || statement.body.is_none() && matches!(keyword, "image" | "profile");
+                }
                 Item::Bad(statement) => self.bad(statement),
                 Item::StrayClose(span) => {
-                    // A `}` that is left over because its block was never opened is no second defect.
-                    if top && !self.lost_open_before(items, *span) {
+                    if top && !std::mem::replace(&mut excused, true) {
                         self.report(
                             Diagnostic::new(codes::STRAY_CLOSE, "this `}` closes nothing")
                                 .label(*span, "no block is open here")
@@ -74,24 +81,6 @@ impl Walk<'_> {
                 }
             }
         }
-    }
-
-    /// Whether, since the last block, something stands at the top level that belongs into a block:
-    /// that is reported where it starts.
-    fn lost_open_before(&self, items: &[Item], close: Span) -> bool {
-        items
-            .iter()
-            .take_while(|item| item.span().start < close.start)
-            .filter_map(|item| match item {
-                Item::Statement(statement) => Some(statement),
-                _ => None,
-            })
-            .last()
-            .is_some_and(|statement| {
-                let keyword = self.slice(statement.keyword);
-                !super::statements::allowed_at_top(keyword)
-                    || statement.body.is_none() && matches!(keyword, "image" | "profile")
-            })
     }
 
     fn bad(&mut self, statement: &Statement) {

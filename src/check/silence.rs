@@ -5,13 +5,25 @@ use std::collections::HashSet;
 use crate::diagnostic::Diagnostic;
 use crate::text::{Sources, Span};
 
+/// Most findings of one check: nobody reads more, and a file of rubbish could have a million.
+const LIMIT: usize = 1_000;
+
 pub(super) fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     found.retain(|diagnostic| {
         let double = !seen.insert((diagnostic.code, diagnostic.span(), diagnostic.message.clone()));
         !double && (diagnostic.is_error() || !silenced(diagnostic, sources))
     });
-    found.sort_by_key(|diagnostic| diagnostic.span().map(|span| (span.source, span.start, span.end)));
+    let place = |diagnostic: &Diagnostic| diagnostic.span().map(|span| (span.source, span.start, span.end));
+    if found.len() > LIMIT {
+        // Errors must not become none by being cut off.
+        found.sort_by_key(|diagnostic| (!diagnostic.is_error(), place(diagnostic)));
+        let more = found.split_off(LIMIT).len();
+        if let Some(last) = found.last_mut() {
+            last.notes.push(format!("{more} more findings are not shown"));
+        }
+    }
+    found.sort_by_key(place);
     found
 }
 

@@ -1,5 +1,7 @@
 //! `copy`, `script` and `test`.
 
+use super::contents::Claim;
+use super::image::Placed;
 use super::operands::{Given, Operands, is_scalar};
 use super::script::{Origin, ScriptText};
 use super::shape::short;
@@ -154,7 +156,8 @@ impl Checker<'_> {
             );
         }
         for (span, origin) in origins {
-            let number = image.steps.iter().filter(|step| matches!(step, StepSpec::Script(_))).count() + 1;
+            self.script_count += 1;
+            let number = self.script_count;
             let Some(origin) = origin else { continue };
             let script = self.script(span, origin, &options, &format!("script {number}"), image);
             image.steps.push(StepSpec::Script(script));
@@ -162,7 +165,7 @@ impl Checker<'_> {
         Some(())
     }
 
-    pub(super) fn test(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+    pub(super) fn test(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
         let bare =
             operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
         let name = self.scalar(operands, "a name in quotes, such as `\"it answers\"`")?;
@@ -194,10 +197,10 @@ impl Checker<'_> {
             );
             return None;
         }
-        if let Some(first) = image.tests.iter().find(|test| test.name.value == name.value) {
-            let first = first.name.span;
-            self.twice(&format!("the test `{}` is given", short(&name.value)), name.span, first);
-            return None;
+        match self.claim("test", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.tests.retain(|known| known.name.value != name.value),
+            Claim::Fresh => {}
         }
         let span = operands.statement.span;
         let script = self.script(span, origin?, &options, &name.value, image);
