@@ -121,12 +121,14 @@ impl<'a> Checker<'a> {
     }
 
     fn flatten_use<'s>(&mut self, statement: &'s Statement, profiles: &Profiles<'s>, out: &mut Flat<'s>) {
+        let before = self.errors();
         let name = self.statement_scope(statement, |checker, operands| {
             let name = checker.scalar(operands, "the name of a profile");
             checker.finish(operands);
             name
         });
-        let Some(name) = name else {
+        let failed = self.errors() > before;
+        let Some(name) = name.filter(|_| !failed) else {
             out.doubtful = true;
             return;
         };
@@ -169,6 +171,9 @@ impl<'a> Checker<'a> {
     fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
         let mut names: Vec<&str> = profiles.keys().map(String::as_str).collect();
         names.sort_unstable();
+        if self.names_doubtful || !self.unknown_names.insert(format!("use {name}")) {
+            return;
+        }
         self.used_profiles.extend(nearest(name, names.iter().copied()).map(str::to_owned));
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
@@ -555,9 +560,9 @@ pub(super) struct Flat<'s> {
     /// Something was not understood, so that nothing can be said to be missing.
     pub doubtful: bool,
     /// Profiles on the way, and where each is used.
-    through: Vec<(String, Span)>,
-    seen: HashMap<String, Span>,
-    direct: HashSet<String>,
+    pub through: Vec<(String, Span)>,
+    pub seen: HashMap<String, Span>,
+    pub direct: HashSet<String>,
 }
 
 /// The version that a requirement names if it names one: `13`, `=24.04`.

@@ -174,8 +174,21 @@ impl Checker<'_> {
         let here = if top { Place::Top } else { Place::Image };
         let mut misplaced_run = false;
         let mut closed = None;
+        let mut before: Option<Span> = None;
         for item in items {
-            let Item::Statement(statement) = item else { continue };
+            let statement = match item {
+                Item::Statement(statement) => statement,
+                Item::Bad(bad) => {
+                    if let Some(body) = bad.body.as_ref().filter(|_| top) {
+                        self.placement(&body.items, false);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            let may_cause = matches!(self.slice(statement.keyword), "script" | "test" | "copy")
+                || statements::statement(self.slice(statement.keyword)).is_none();
+            let before = std::mem::replace(&mut before, may_cause.then_some(statement.span));
             let closed_above = std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
             let keyword = self.slice(statement.keyword).to_owned();
             match statements::statement(&keyword) {
@@ -205,7 +218,7 @@ impl Checker<'_> {
                 }
                 None => {
                     if !misplaced_run {
-                        self.unknown_statement(statement, &keyword, here);
+                        self.unknown_statement(statement, before, &keyword, here);
                     }
                     self.broken.insert(statement.span);
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
@@ -239,7 +252,7 @@ impl Checker<'_> {
         });
     }
 
-    fn unknown_statement(&mut self, statement: &Statement, keyword: &str, here: Place) {
+    fn unknown_statement(&mut self, statement: &Statement, before: Option<Span>, keyword: &str, here: Place) {
         if self.broken.contains(&statement.span) {
             return;
         }
@@ -261,7 +274,8 @@ impl Checker<'_> {
             _ => None,
         }
         .filter(|name| names().any(|known| known == *name));
-        self.report(match common.or_else(|| nearest(keyword, names())) {
+        let meant = common.or_else(|| nearest(keyword, names()));
+        let diagnostic = match meant {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                 Applicability::Maybe,
                 format!("write `{near}`"),
@@ -274,6 +288,11 @@ impl Checker<'_> {
                     "statements look like `os linux debian 13` or `app nginx { port = 8080 }`".to_owned()
                 }
             }),
-        });
+        };
+        // Without an idea of what was meant, it may be a consequence of the statement before it.
+        match meant {
+            Some(_) => self.report(diagnostic),
+            None => self.deferred.push((before, diagnostic)),
+        }
     }
 }

@@ -79,6 +79,9 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         script_sources: HashMap::new(),
         pending: Vec::new(),
         script_count: 0,
+        names_doubtful: false,
+        deferred: Vec::new(),
+        unknown_names: HashSet::new(),
     };
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
@@ -111,6 +114,12 @@ struct Checker<'a> {
     pending: Vec<script::Pending>,
     /// Scripts of the image being read, which number those without a name.
     script_count: usize,
+    /// A declaration was not understood: names may be missing for that reason.
+    names_doubtful: bool,
+    /// Unknown statements, each with the statement before it that may be the cause.
+    deferred: Vec<(Option<Span>, Diagnostic)>,
+    /// Names of params and profiles that were asked for and are not there.
+    unknown_names: HashSet<String>,
 }
 
 impl Checker<'_> {
@@ -134,7 +143,7 @@ impl Checker<'_> {
     ) -> T {
         let silent = u32::from(self.broken.contains(&statement.span));
         self.muted += silent;
-        let result = read(self, &mut Operands::new(statement));
+        let result = read(self, &mut Operands::new(statement, self.errors));
         self.muted -= silent;
         result
     }
@@ -143,15 +152,23 @@ impl Checker<'_> {
         for unit in &project.units {
             self.placement(&unit.ast.items, true);
         }
+        self.names_doubtful |= project.units.iter().flat_map(|unit| &unit.ast.items).any(|item| match item {
+            Item::Statement(statement) => self.broken.contains(&statement.span),
+            Item::Bad(_) => true,
+            _ => false,
+        });
         let statements = || {
             project.units.iter().flat_map(|unit| &unit.ast.items).filter_map(|item| match item {
                 Item::Statement(statement) => Some(statement),
+                // A block whose keyword is lost is still an image.
+                Item::Bad(statement) if statement.body.is_some() => Some(statement),
                 _ => None,
             })
         };
         let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
             statements().filter(|statement| checker.keyword(statement) == wanted).collect()
         };
+        self.names_doubtful |= self.errors > 0 && of(self, "include").iter().any(|include| self.failed_in(include.span));
         let params = of(self, "param");
         self.params(params.into_iter(), set);
         let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), images: Vec::new() };
@@ -161,6 +178,7 @@ impl Checker<'_> {
         let image_statements = of(self, "image");
         for statement in &image_statements {
             let name = self.head(statement);
+            let misread = statements::statement(self.slice(statement.keyword)).is_none();
             let doubtful_name = name.is_none();
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
             if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
@@ -171,7 +189,8 @@ impl Checker<'_> {
                 );
             }
             names.entry(name.value.clone()).or_insert(name.span);
-            let mut flat = Flat::default();
+            // What is no image by its keyword may as well be a profile.
+            let mut flat = Flat { doubtful: misread, ..Flat::default() };
             match &statement.body {
                 Some(body) => self.flatten(&body.items, &profiles, &mut flat),
                 None => flat.doubtful = true,
@@ -187,6 +206,7 @@ impl Checker<'_> {
             spec.images.push(image);
         }
         self.unused_profiles(&profiles);
+        self.settle_deferred();
         self.base_images(&spec.images);
         self.outputs_collide(&spec.images);
         if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
@@ -195,6 +215,30 @@ impl Checker<'_> {
             self.unused_params();
         }
         spec
+    }
+
+    /// Whether an error points into `span` first.
+    fn failed_in(&self, span: Span) -> bool {
+        self.out.iter().any(|found| found.is_error() && found.span().is_some_and(|at| inside(span, at)))
+    }
+
+    /// Unknown statements right behind one that has an error are most likely part of it, such as the
+    /// text of a heredoc whose marker is lost.
+    fn settle_deferred(&mut self) {
+        let mut failed: Vec<Span> = self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).collect();
+        failed.sort_unstable();
+        // Each unknown statement may in turn be the cause of the next.
+        let mut unknown: HashSet<(SourceId, u32)> = HashSet::new();
+        for (before, diagnostic) in std::mem::take(&mut self.deferred) {
+            let caused = before.is_some_and(|before| {
+                let from = failed.partition_point(|at| (at.source, at.start) < (before.source, before.start));
+                failed.get(from).is_some_and(|at| inside(before, *at)) || unknown.contains(&(before.source, before.start))
+            });
+            unknown.extend(diagnostic.span().map(|at| (at.source, at.start)));
+            if !caused {
+                self.report(diagnostic);
+            }
+        }
     }
 
     /// The keyword of a statement; a misspelt one with a block counts as what it was meant to be.
@@ -233,7 +277,10 @@ impl Checker<'_> {
     fn profiles<'s>(&mut self, statements: &[&'s Statement]) -> Profiles<'s> {
         let mut profiles = Profiles::new();
         for &statement in statements {
-            let Some(name) = self.head(statement) else { continue };
+            let before = self.errors;
+            let name = self.head(statement);
+            self.names_doubtful |= self.errors > before;
+            let Some(name) = name else { continue };
             if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
                 self.twice(
                     &format!("the profile `{}` is declared", shape::short(&name.value)),
@@ -255,9 +302,14 @@ impl Checker<'_> {
             .map(|(name, profile)| (name, profile.name, profile.statement))
             .collect();
         unused.sort_by_key(|(_, span, _)| *span);
+        // One that is asked for under another name is one defect, told where it is asked for.
+        let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
+        if let (Some(asked), [(name, span, _), ..]) = (asked, &unused[..]) {
+            let text = format!("`{}` is declared, and never used", shape::short(name));
+            asked.labels.push(crate::diagnostic::Label { span: *span, text });
+        }
         for (name, span, statement) in unused {
-            let mut flat = Flat::default();
-            flat.doubtful = true;
+            let mut flat = Flat { doubtful: true, ..Flat::default() };
             if let Some(body) = &statement.body {
                 self.flatten(&body.items, profiles, &mut flat);
             }
@@ -288,6 +340,11 @@ impl Checker<'_> {
                 .help("write `image \"web\" {`, then `os linux debian 13`, then `}`; `imgfile init` writes a first file"),
         );
     }
+}
+
+/// Whether a place lies in `span`, or just behind it.
+fn inside(span: Span, at: Span) -> bool {
+    at.source == span.source && (span.start..=span.end).contains(&at.start)
 }
 
 /// Whether the operand could name something, for callers that look at a tree themselves.

@@ -35,11 +35,13 @@ pub(super) struct Operands<'s> {
     last: Span,
     /// Something was wrong and has been said.
     pub failed: bool,
+    /// Errors known when this statement was begun.
+    errors_before: usize,
 }
 
 impl<'s> Operands<'s> {
-    pub(super) fn new(statement: &'s Statement) -> Self {
-        Self { statement, rest: &statement.operands, last: statement.keyword, failed: false }
+    pub(super) fn new(statement: &'s Statement, errors_before: usize) -> Self {
+        Self { statement, rest: &statement.operands, last: statement.keyword, failed: false, errors_before }
     }
 
     pub(super) fn peek(&self) -> Option<&'s Operand> {
@@ -66,10 +68,9 @@ impl<'a> Checker<'a> {
 
     /// `expected` reads like "a size, such as `8GiB`"; reports a missing or mismatched operand.
     fn expected(&mut self, operands: &mut Operands<'_>, expected: &str) {
-        if operands.failed {
+        if std::mem::replace(&mut operands.failed, true) || self.errors() > operands.errors_before {
             return;
         }
-        operands.failed = true;
         let keyword = short(self.slice(operands.statement.keyword));
         let diagnostic = match operands.peek() {
             // Options come last, so what is missing belongs before them.
@@ -165,7 +166,11 @@ impl<'a> Checker<'a> {
             Some(Operand { kind: OperandKind::Eq, .. }) => {
                 operands.next();
             }
-            Some(operand) if is_scalar(operand) && !operands.failed => {
+            Some(operand) if is_scalar(operand) => {
+                if operands.failed || self.errors() > operands.errors_before {
+                    operands.failed = true;
+                    return;
+                }
                 operands.failed = true;
                 let keyword = self.slice(operands.statement.keyword).to_owned();
                 let gap = operands.gap();
@@ -334,6 +339,10 @@ impl<'a> Checker<'a> {
 
     /// Says so if operands are left over.
     pub(super) fn finish(&mut self, operands: &mut Operands<'_>) {
+        // After a mistake the rest of the line may well be shifted by a word.
+        if operands.failed || self.errors() > operands.errors_before {
+            return;
+        }
         self.no_equals(operands);
         if operands.failed {
             return;

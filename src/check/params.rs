@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::operands::{Operands, Text};
 use super::shape::short;
 use super::{Checker, Settings};
-use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, Label, codes};
 use crate::syntax::Statement;
 use crate::text::{Span, Version, nearest};
 
@@ -79,7 +79,10 @@ impl Checker<'_> {
     /// Reads the declarations in the order written; a value may use params declared before it.
     pub(super) fn params<'s>(&mut self, statements: impl Iterator<Item = &'s Statement>, set: &Settings) {
         for statement in statements {
+            let before = self.errors();
             self.statement_scope(statement, |checker, operands| checker.declare(operands, set));
+            let renamed = self.errors() > before && self.failed_in(statement.span);
+            self.names_doubtful |= renamed;
         }
         for (name, _) in set {
             if !self.params.contains_key(name) {
@@ -224,6 +227,9 @@ impl Checker<'_> {
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
         let near = nearest(name, known.take(NEAR_LIMIT)).map(str::to_owned);
+        if self.names_doubtful || !self.unknown_names.insert(name.to_owned()) {
+            return None;
+        }
         // The one that was meant is not unused as well.
         if let Some(meant) = near.as_ref().and_then(|near| self.params.get_mut(near)) {
             meant.used = true;
@@ -254,6 +260,12 @@ impl Checker<'_> {
             .filter(|(_, param)| !param.used)
             .map(|(name, param)| (name.clone(), param.name))
             .collect();
+        // A param that is asked for under another name is one defect, told where it is asked for.
+        let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PARAM);
+        if let (Some(asked), [(name, span), ..]) = (asked, &unused[..]) {
+            asked.labels.push(Label { span: *span, text: format!("`{name}` is declared, and never used") });
+            return;
+        }
         for (name, span) in unused {
             self.report(
                 Diagnostic::new(codes::UNUSED_PARAM, format!("the param `{name}` is never used"))

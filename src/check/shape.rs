@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
 use crate::syntax::{
     Ast, Body, Entry, Heredoc, Item, List, Open, Operand, OperandKind, OptionItem, Options, Statement,
 };
@@ -87,7 +87,11 @@ impl Walk<'_> {
         self.out.broken.insert(statement.span);
         let before = self.out.diagnostics.len();
         self.operands(statement);
-        if self.out.diagnostics.len() > before {
+        let said = self.out.diagnostics.len() > before;
+        if let Some(body) = &statement.body {
+            self.body(statement, body, true);
+        }
+        if said {
             return;
         }
         let first = statement.operands.first().map_or(statement.span, |operand| operand.span);
@@ -232,8 +236,10 @@ impl Walk<'_> {
     }
 
     fn list(&mut self, span: Span, list: &List) {
+        let before = self.out.diagnostics.len();
         let mut separated = true;
         let mut last: Option<Span> = None;
+        let mut missing: Vec<Span> = Vec::new();
         for item in &list.items {
             match &item.kind {
                 OperandKind::Comment => continue,
@@ -257,25 +263,28 @@ impl Walk<'_> {
                     separated = true;
                     continue;
                 }
+                OperandKind::Junk => separated = true,
                 _ => {}
             }
-            if let Some(last) = last.filter(|_| !separated) {
-                self.report(
-                    Diagnostic::new(codes::LIST, "a comma is missing between two values of a list")
-                        .label(Span { start: last.end, end: last.end, ..last }, "a comma belongs here")
-                        .help("lists look like `[\"a\", \"b\"]`")
-                        .fix(Applicability::Safe, "insert a comma", last.after(), ","),
-                );
-            }
+            missing.extend(last.filter(|_| !separated).map(Span::after));
             self.operand(item);
             last = Some(item.span);
-            separated = false;
+            separated = item.kind == OperandKind::Junk;
         }
-        if list.close.is_none() {
+        if let Some(first) = missing.first() {
+            let mut diagnostic = Diagnostic::new(codes::LIST, "a comma is missing between two values of a list")
+                .label(*first, "a comma belongs here")
+                .help("lists look like `[\"a\", \"b\"]`");
+            let edits = missing.iter().map(|&span| Edit { span, text: ",".into() }).collect();
+            let title = if missing.len() == 1 { "insert a comma" } else { "insert the commas" };
+            diagnostic.fixes.push(Fix { title: title.into(), edits, applicability: Applicability::Safe });
+            self.report(diagnostic);
+        }
+        if list.close.is_none() && self.out.diagnostics.len() == before {
             self.report(
                 Diagnostic::new(codes::LIST, "this list is not closed")
-                    .label(Span { end: span.start + 1, ..span }, "the list starts here")
                     .label(span.after(), "a `]` belongs here")
+                    .label(Span { end: span.start + 1, ..span }, "the list starts here")
                     .fix(Applicability::Maybe, "insert `]`", span.after(), "]"),
             );
         }
@@ -292,18 +301,35 @@ impl Walk<'_> {
     }
 
     fn options(&mut self, span: Span, options: &Options) {
+        if options.lost_open {
+            let place = Span { end: span.start, ..span };
+            self.report(
+                Diagnostic::new(codes::BLOCK_NOT_OPENED, "a `{` is missing before these options")
+                    .label(place, "a `{` belongs before this")
+                    .fix(Applicability::Maybe, "insert `{`", place, "{ "),
+            );
+            return;
+        }
+        let before = self.out.diagnostics.len();
         self.extra_open(&options.extra_open);
-        let mut stray = None;
+        // The line of the last defect: what else is odd on it follows from that.
+        let mut bad_line = None;
         for item in &options.items {
+            let line = self.line(item.span().start);
             match item {
                 OptionItem::Entry(entry) => {
-                    // Words behind something stray belong to it: one message.
-                    if stray.is_none_or(|line| line != self.line(entry.span.start)) {
-                        self.entry(entry);
+                    let alone = entry.eq.is_empty();
+                    if alone && bad_line == Some(line) {
+                        continue;
+                    }
+                    let before = self.out.diagnostics.len();
+                    self.entry(entry);
+                    if self.out.diagnostics.len() > before {
+                        bad_line = Some(line);
                     }
                 }
                 OptionItem::Stray(span) => {
-                    if stray.is_none_or(|line| line != self.line(span.start)) {
+                    if bad_line.replace(line) != Some(line) {
                         let found = short(self.slice(*span));
                         self.report(
                             Diagnostic::new(
@@ -314,12 +340,11 @@ impl Walk<'_> {
                             .help("options look like `{ port = 8080, workers = auto }`"),
                         );
                     }
-                    stray = Some(self.line(span.start));
                 }
                 OptionItem::Comma(_) | OptionItem::Comment(_) => {}
             }
         }
-        if options.close.is_none() {
+        if options.close.is_none() && self.out.diagnostics.len() == before {
             let place = self.closing_place(span.start, span.end);
             self.report(
                 Diagnostic::new(codes::BLOCK_NOT_CLOSED, "these options are not closed")
@@ -396,7 +421,8 @@ impl Walk<'_> {
                         [(head.after(), " {"), (open, "")],
                     ),
             ),
-            Open::Lost if head_broken => {}
+            // Something stands where the `{` should; reading the head says so.
+            Open::Lost if head_broken || statement.operands.len() > 1 => {}
             Open::Lost => self.report(
                 Diagnostic::new(codes::BLOCK_NOT_OPENED, "a `{` is missing before these statements")
                     .label(head.after(), "a `{` belongs here")
@@ -405,7 +431,7 @@ impl Walk<'_> {
         }
         self.extra_open(&body.extra_open);
         self.items(&body.items, false);
-        if body.close.is_none() && !self.out.swallowed && !(matches!(body.open, Open::Lost) && head_broken) {
+        if body.close.is_none() && !self.out.swallowed && !self.ends_in_something_unknown(&body.items) && !(matches!(body.open, Open::Lost) && head_broken) {
             let place = self.closing_place(statement.span.start, body.span.end);
             let open = match body.open {
                 Open::Here(open) | Open::Late(open) => open,
@@ -418,6 +444,12 @@ impl Walk<'_> {
                     .fix(Applicability::Maybe, "insert `}`", body.span.after(), "\n}"),
             );
         }
+    }
+
+    /// Whether a lone unknown word stands where the `}` should: that is said of the word.
+    fn ends_in_something_unknown(&self, items: &[Item]) -> bool {
+        let Some(Item::Statement(last)) = items.last() else { return false };
+        last.operands.is_empty() && super::statements::statement(self.slice(last.keyword)).is_none()
     }
 
     fn heredoc(&mut self, statement: &Statement, heredoc: &Heredoc) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Sources, Span};
 
 /// Most findings of one check: nobody reads more, and a file of rubbish could have a million.
@@ -10,6 +10,11 @@ const LIMIT: usize = 1_000;
 
 pub(super) fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
+    // Beside errors, something unused or unset may well be part of one of them.
+    let absences = [codes::UNUSED_PARAM, codes::UNUSED_PROFILE, codes::UNUSED_SECRET, codes::UNSET_VARIABLE];
+    if found.iter().any(Diagnostic::is_error) {
+        found.retain(|diagnostic| !absences.contains(&diagnostic.code));
+    }
     found.retain(|diagnostic| {
         let double = !seen.insert((diagnostic.code, diagnostic.span(), diagnostic.message.clone()));
         !double && (diagnostic.is_error() || !silenced(diagnostic, sources))

@@ -182,7 +182,8 @@ impl Checker<'_> {
             self.heredoc_script(heredoc)
         } else {
             let path = self.scalar(operands, "a script's path in quotes, or a heredoc")?;
-            self.script_file(path)
+            // If the name was taken for something else, the path is not what it seems.
+            if operands.failed { None } else { self.script_file(path) }
         };
         let given = self.options(operands, SCRIPT_OPTIONS);
         let mut options = self.script_options(&given);

@@ -127,6 +127,8 @@ impl List {
 /// `{ key = value … }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// The `{` is missing; the operand's span starts at the first key.
+    pub lost_open: bool,
     /// Further `{` directly behind the first.
     pub extra_open: Vec<Span>,
     pub items: Vec<OptionItem>,

@@ -381,6 +381,7 @@ fn is_whole_operand<'t>(operand: &Operand, slice: &impl Fn(Span) -> &'t str) -> 
         }
         OperandKind::Options(options) => {
             options.close.is_some()
+                && !options.lost_open
                 && options.extra_open.is_empty()
                 && options.items.iter().all(|item| match item {
                     OptionItem::Entry(entry) => {

@@ -54,7 +54,7 @@ impl Build {
             Rule::comment => Item::Comment(span),
             Rule::slash_comment => Item::SlashComment(span),
             Rule::stray_close => Item::StrayClose(span),
-            Rule::bad => Item::Bad(self.statement(pair)),
+            Rule::bad | Rule::bad_top => Item::Bad(self.statement(pair)),
             Rule::statement | Rule::top | Rule::container => Item::Statement(self.statement(pair)),
             _ => return None,
         })
@@ -63,7 +63,7 @@ impl Build {
     fn statement(&self, pair: Pair<'_, Rule>) -> Statement {
         let start = self.span(&pair);
         let mut end = start.start;
-        let keyword_first = pair.as_rule() != Rule::bad;
+        let keyword_first = !matches!(pair.as_rule(), Rule::bad | Rule::bad_top);
         let mut statement = Statement {
             span: start,
             keyword: Span::new(self.source, start.start, start.start),
@@ -162,8 +162,11 @@ impl Build {
                 };
                 OperandKind::List(list)
             }
-            Rule::options | Rule::line_options | Rule::map | Rule::line_map => {
+            Rule::options | Rule::line_options | Rule::map | Rule::line_map | Rule::lost_options | Rule::lost_block => {
                 let options = self.options(pair);
+                if let (true, Some(first)) = (options.lost_open, options.items.first()) {
+                    span.start = first.span().start;
+                }
                 let last_open = options.extra_open.last().map_or(span.start + 1, |open| open.end);
                 span.end = match (options.close, options.items.last()) {
                     (Some(close), _) => close.end,
@@ -190,7 +193,8 @@ impl Build {
     }
 
     fn options(&self, pair: Pair<'_, Rule>) -> Options {
-        let mut options = Options { extra_open: Vec::new(), items: Vec::new(), close: None };
+        let lost_open = matches!(pair.as_rule(), Rule::lost_options | Rule::lost_block);
+        let mut options = Options { lost_open, extra_open: Vec::new(), items: Vec::new(), close: None };
         for part in pair.into_inner() {
             let span = self.span(&part);
             options.items.push(match part.as_rule() {
@@ -202,7 +206,7 @@ impl Build {
                     options.close = Some(span);
                     continue;
                 }
-                Rule::entry | Rule::map_entry | Rule::line_entry | Rule::line_map_entry => {
+                Rule::entry | Rule::map_entry | Rule::block_entry | Rule::line_entry | Rule::line_map_entry => {
                     let Some(entry) = self.entry(part) else { continue };
                     OptionItem::Entry(entry)
                 }
