@@ -1,0 +1,150 @@
+//! The examples, built for real: real packages, real machines, the artifacts booted.
+//!
+//! One store is shared by all of them, as on a user's machine, so the base is made once. It lies in the
+//! target folder and is used again by the next run.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use imgfile::driver::{
+    Disk, DiskAccess, DiskFormat, Driver, Exec, Firmware, Limits, Machine, MachineSpec, Network, Start,
+    qemu::{AcceleratorChoice, BuildKernel, QemuDriver},
+};
+
+fn store() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("store")
+}
+
+/// A copy of an example in a folder of its own, with what an earlier build left taken out.
+struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    fn of(example: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+        for entry in walkdir::WalkDir::new(&from).min_depth(1) {
+            let entry = entry.unwrap();
+            let inner = entry.path().strip_prefix(&from).unwrap();
+            if inner.starts_with("out") || inner == Path::new("ImageFile.lock") {
+                continue;
+            }
+            let to = folder.path().join(inner);
+            if entry.file_type().is_dir() {
+                std::fs::create_dir(&to).unwrap();
+            } else {
+                std::fs::copy(entry.path(), &to).unwrap();
+            }
+        }
+        Self { folder }
+    }
+
+    fn imgfile(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgfile"));
+        command.args(args).current_dir(self.folder.path()).env("IMGFILE_STORE", store()).env("IMGFILE_ACCEL", "tcg");
+        command.output().unwrap()
+    }
+
+    fn build(&self, args: &[&str]) -> String {
+        let output = self.imgfile(&[&["build", "--progress", "plain"], args].concat());
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{text}");
+        text
+    }
+
+    fn path(&self, inner: &str) -> PathBuf {
+        self.folder.path().join(inner)
+    }
+}
+
+/// What an independent eye says of a disk.
+fn qemu_img_check(disk: &Path) {
+    let status = Command::new("qemu-img").arg("check").arg("-q").arg(disk).status().unwrap();
+    assert!(status.success(), "{} is damaged", disk.display());
+}
+
+/// Boots a disk by its own boot loader in a throw-away overlay and runs a script there as root.
+fn booted(disk: &Path, firmware: Firmware, script: &str) -> String {
+    let pin = std::fs::read_to_string(store().join("kernels/pinned")).unwrap();
+    let kernel = BuildKernel::open(&store().join("kernels").join(pin.trim())).unwrap();
+    let run_dir = tempfile::tempdir().unwrap();
+    let spec = MachineSpec {
+        cpus: 2,
+        memory_mib: 1024,
+        start: Start::Firmware(firmware),
+        disks: vec![Disk { path: disk.to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Discard }],
+        payload: Vec::new(),
+        network: Network::User,
+        run_dir: run_dir.path().to_owned(),
+        limits: Limits::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let facts = store().join("facts");
+        let driver = QemuDriver::new(kernel, AcceleratorChoice::Tcg, &facts).await.unwrap();
+        let mut machine: Box<dyn Machine> = driver.start(spec).await.unwrap();
+        let mut text = String::new();
+        let mut sink = |output: imgfile::driver::Output| text.push_str(&String::from_utf8_lossy(&output.bytes));
+        let end = machine.exec(Exec::script("look", format!("#!/bin/sh -e\n{script}")), &mut sink).await.unwrap();
+        assert!(end.success(), "{text}");
+        text
+    })
+}
+
+#[test]
+fn hello_is_built_once_and_found_again_and_can_be_built_upon() {
+    let hello = Project::of("hello");
+    hello.build(&[]);
+    let disk = hello.path("out/hello.qcow2");
+    qemu_img_check(&disk);
+    assert!(hello.path("ImageFile.lock").is_file());
+
+    let again = hello.build(&["--locked"]);
+    assert!(!again.contains("start the machine"), "nothing changed, so nothing is to run:\n{again}");
+
+    // The same image is the disk that another project starts from.
+    let upon = Project::of("from-disk");
+    let set = format!("disk={}", disk.display());
+    upon.build(&["--set", &set]);
+    qemu_img_check(&upon.path("out/from-disk.qcow2"));
+}
+
+#[test]
+fn web_serves_its_page_and_its_instances_are_two_machines() {
+    let web = Project::of("web");
+    let log = web.build(&[]);
+    for test in ["test services are active", "test verify nginx", "test the front page answers"] {
+        assert!(log.contains(&format!("done {test}")), "{test} did not run:\n{log}");
+    }
+    let disk = web.path("out/web.qcow2");
+    qemu_img_check(&disk);
+
+    let look = "cat /etc/machine-id; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2; \
+                test ! -e /run/imagefile/project; ls /var/lib/dbus/machine-id -l 2>/dev/null | cut -c1";
+    let [first, second] = [Firmware::Bios, Firmware::Uefi].map(|firmware| booted(&disk, firmware, look));
+    let identities = first.lines().take(2).zip(second.lines().take(2));
+    for (one, other) in identities {
+        assert_ne!(one, other, "two instances share an identity");
+        assert!(one.len() >= 32, "no identity: {first}");
+    }
+}
+
+#[test]
+fn a_failing_script_is_named_with_its_output_and_leaves_no_artifact() {
+    let project = Project::of("hello");
+    std::fs::write(
+        project.path("ImageFile"),
+        "image \"bad\" {\n  os linux debian 13\n  script <<-SH { name = \"breaks\", offline = true, user = root }\n    #!/bin/sh -e\n    echo before it broke\n    exit 7\n  SH\n}\n",
+    )
+    .unwrap();
+    let output = project.imgfile(&["build", "--progress", "plain"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for part in ["exit status 7", "before it broke", "ImageFile:3", "E0601"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    assert!(!project.path("out").exists());
+}
