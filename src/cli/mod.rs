@@ -25,6 +25,7 @@ mod project;
 mod recorded;
 mod resolving;
 pub mod settings;
+mod test;
 mod watch;
 mod why;
 mod workshop;
@@ -79,6 +80,7 @@ enum Command {
     Plan(plan::Args),
     Lock(lock::Args),
     Build(build::Args),
+    Test(test::Args),
     Builds(builds::Args),
     Logs(logs::Args),
     Cancel(cancel::Args),
@@ -106,6 +108,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Lock(args) => lock::run(args),
         Command::Build(args) => build::run(args),
+        Command::Test(args) => test::run(args),
         Command::Builds(args) => builds::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Cancel(args) => cancel::run(&args),

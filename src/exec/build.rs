@@ -9,7 +9,7 @@ use std::{
 use super::{
     Failure, Outcome, PlanSummary, ProjectFiles, Reporter, What,
     chain::{self, Chain, FinishedDisk, Overtaken},
-    disk,
+    disk, finished,
     packages::payload_name,
     session::{Place, Session, Surroundings},
 };
@@ -117,6 +117,15 @@ impl Executor<'_> {
         };
         reporter.report(What::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(What::Started { steps: step_names(image, options) });
+        let tested = options.test && !image.tests.is_empty();
+        if options.cache
+            && let Some(artifacts) = finished::find(self.store, image, tested, &options.out)
+        {
+            for step in step_names(image, options) {
+                reporter.reused(&step);
+            }
+            return Ok(artifacts);
+        }
         let work = self.store.begin_build(&build_id())?;
         let disk = self.make_disk(&around, supplies, &work, options.cache).await?;
 
@@ -126,7 +135,7 @@ impl Executor<'_> {
             reporter.step(&format!("seal {}", output.file), disk::seal(&disk.path, &path, output)).await?;
             sealed.push((output, path));
         }
-        if options.test && !image.tests.is_empty() {
+        if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
             let bootable =
@@ -134,10 +143,36 @@ impl Executor<'_> {
             let (tested, format) = bootable.unwrap_or((&disk.path, driver::DiskFormat::Qcow2));
             self.run_tests(&around, &work, tested, format).await?;
         }
-        sealed
+        let artifacts = sealed
             .into_iter()
             .map(|(output, path)| self.publish(&reporter, output, &path, &options.out))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        finished::remember(self.store, image, tested, &artifacts)?;
+        Ok(artifacts)
+    }
+
+    /// Runs an image's tests on the artifact that is in the output folder.
+    pub async fn test(&self, image: &ImagePlan, out: &Path) -> Result<(), Failure> {
+        let reporter = self.reporter.of_image(&image.image);
+        let around = Surroundings {
+            image,
+            store: self.store,
+            project: self.project,
+            reporter: &reporter,
+            downloads: &BTreeMap::new(),
+        };
+        let found = image.outputs.iter().find_map(|output| {
+            let path = out.join(&output.file);
+            Some((path, disk::driver_format(output.format)?))
+        });
+        let Some((path, format)) = found.filter(|(path, _)| path.is_file()) else {
+            let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));
+            return Err(Failure::NotBuilt { path });
+        };
+        let names = image.tests.iter().map(|test| format!("test {}", test.name)).collect();
+        reporter.report(What::Started { steps: names });
+        let work = self.store.begin_build(&build_id())?;
+        self.run_tests(&around, &work, &path, format).await
     }
 
     /// Brings the build disk to the state after the last step, from the deepest layer that holds.

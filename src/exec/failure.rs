@@ -28,6 +28,9 @@ pub enum Failure {
     InputChanged { path: String },
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// There is no artifact to test.
+    #[error("there is no `{}`, or it is in a format that cannot be booted here", path.display())]
+    NotBuilt { path: PathBuf },
     /// A program of the host did not do its work.
     #[error("`{program}` failed: {detail}")]
     HostTool { program: &'static str, detail: String },
@@ -65,6 +68,7 @@ impl Failure {
             Self::Store(_) | Self::Io { .. } => Diagnostic::new(codes::HOST_REFUSED, message),
             Self::InputChanged { .. } => Diagnostic::new(codes::INPUT_CHANGED, message)
                 .help("run the build again when the file is at rest"),
+            Self::NotBuilt { .. } => Diagnostic::new(codes::NOT_BUILT, message).help("run `imgfile build` first"),
             Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
         };
         vec![diagnostic]
@@ -76,7 +80,7 @@ impl Failure {
         match self {
             Self::Machine(fault) | Self::Step { fault, .. } => fault.is_host_defect(),
             Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } => true,
-            Self::Script { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => false,
+            Self::Script { .. } | Self::NotBuilt { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => false,
         }
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod disk;
 mod event;
 mod failure;
+mod finished;
 mod pack;
 mod packages;
 pub mod prepare;

@@ -57,6 +57,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         .map(|user| user.value.clone())
         .or_else(|| inputs.resolution.base.user.clone());
 
+    compiler.refuse_unsupported(inputs.spec);
     compiler.offline_part(inputs, disk_size, user.as_deref());
     for step in &inputs.spec.steps {
         compiler.written(step);
@@ -131,6 +132,28 @@ impl Compiler<'_> {
             return name;
         }
         (2..).map(|number| format!("{name} ({number})")).find(|name| !taken(name)).unwrap_or(name)
+    }
+
+    /// What the language has and the executor cannot do yet is refused by name, never left out in silence.
+    fn refuse_unsupported(&mut self, spec: &ImageSpec) {
+        let scripts = spec.steps.iter().filter_map(|step| match step {
+            StepSpec::Script(script) => Some(script),
+            StepSpec::Copy(_) | StepSpec::Reboot(_) => None,
+        });
+        for script in scripts.chain(spec.tests.iter().map(|test| &test.script)) {
+            if let Some(secret) = script.secrets.first() {
+                let message = "scripts with secrets are not supported yet";
+                self.diagnostics
+                    .push(Diagnostic::new(codes::NOT_SUPPORTED, message).label(secret.span, "asked for here"));
+            }
+        }
+        for step in &spec.steps {
+            if let StepSpec::Copy(CopySpec { source: CopySource::Url { url, unpack: true, .. }, .. }) = step {
+                let message = "unpacking a download is not supported yet";
+                let diagnostic = Diagnostic::new(codes::NOT_SUPPORTED, message).label(url.span, "to be unpacked");
+                self.diagnostics.push(diagnostic.help("copy the archive as it is, and unpack it in a `script`"));
+            }
+        }
     }
 
     /// Base, packages, applications, accounts: nothing of the image runs yet.

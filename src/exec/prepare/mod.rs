@@ -134,7 +134,7 @@ impl Preparer<'_> {
         let pins = match (locked, installed) {
             (Some(locked), installed) => Pins::of_lock(locked, installed, arch),
             (None, Some(installed)) if asks => {
-                let keys = found::keys(&facts.apt).ok_or_else(|| trouble::no_packages(spec))?;
+                let keys = found::keys(facts).ok_or_else(|| trouble::no_packages(spec))?;
                 let archives = found::archives(&facts.apt, self.mirrors);
                 self.choose(spec, resolution, archives, &keys, Wish::Found(installed)).await?
             }

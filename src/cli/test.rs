@@ -1,0 +1,78 @@
+//! `imgfile test`: the tests of what was built, again.
+
+use std::path::PathBuf;
+
+use super::{
+    Exit,
+    build::Progress,
+    settings::Accel,
+    watch::Watch,
+    workshop::{Choices, Workshop},
+};
+use crate::exec::{self, Executor, Failure};
+
+/// Run the tests of artifacts that are in the output folder.
+///
+/// Each is booted by its own boot loader in a throw-away overlay; the file does not change.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ImageFile, or a folder with one.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Test only this image.
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<String>,
+    /// Give a `param` a value.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
+    pub set: Vec<(String, String)>,
+    /// How the machine's processor is provided.
+    #[arg(long, value_enum)]
+    pub accel: Option<Accel>,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub progress: Progress,
+    /// Where the artifacts are; without it `out` beside the ImageFile.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    let choices =
+        Choices { path: args.path.clone(), set: args.set.clone(), image: args.image.clone(), ..Choices::default() };
+    super::block_on(async {
+        let workshop = match Workshop::open(&choices).await {
+            Ok(workshop) => workshop,
+            Err(exit) => return exit,
+        };
+        let prepared = match workshop.prepare_all(&choices).await {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        };
+        let out = args.out.clone().unwrap_or_else(|| workshop.out());
+        let folder = workshop.project.files.root();
+        let watch = Watch::begin(args.progress, &workshop.store, folder, workshop.lock_path());
+        let tested = async {
+            let driver = workshop.driver(args.accel, watch.reporter()).await?;
+            let executor = Executor {
+                store: &workshop.store,
+                driver: driver.as_ref(),
+                project: &workshop.project.files,
+                reporter: watch.reporter(),
+            };
+            for one in &prepared {
+                executor.test(&one.plan, &out).await?;
+            }
+            Ok::<(), Failure>(())
+        };
+        match tested.await {
+            Ok(()) => {
+                watch.end(exec::Outcome::Done, None);
+                Exit::Done
+            }
+            Err(failure) => {
+                watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
+                workshop.failed(failure)
+            }
+        }
+    })
+}
