@@ -78,14 +78,11 @@ fn entry_archives(entry: &SourceEntry, mirrors: Option<&Mirrors>, archives: &mut
     }
 }
 
-/// The system's own keys, and the built-in ones of Debian where that is the system: its keyring files
-/// hold certificates in forms that not every OpenPGP implementation reads.
+/// The system's own keys; Debian's for one that keeps none.
 #[must_use]
 pub fn keys(facts: &Facts) -> Option<Keyring> {
     let own = facts.apt.keyrings.iter().filter_map(|keyring| Keyring::read(&keyring.content).ok());
-    let is_debian = facts.os_release.get("ID").is_some_and(|id| id == "debian");
-    let debian = is_debian.then(Keyring::debian).and_then(Result::ok);
-    own.chain(debian).reduce(Keyring::and)
+    own.reduce(Keyring::and).or_else(|| Keyring::debian().ok())
 }
 
 #[cfg(test)]
