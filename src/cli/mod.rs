@@ -11,7 +11,6 @@ mod check;
 mod completions;
 mod doctor;
 mod explain;
-mod files;
 mod fmt;
 mod gc;
 mod image;

@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::DiskFiles;
 use crate::check::{Checked, Settings, check};
+use crate::store::ProjectFolder;
 use crate::text::Sources;
 
 /// A project whose ImageFile was read and checked.
 #[derive(Debug)]
 pub struct Project {
     /// Serves the project's folder, the one that holds the ImageFile.
-    pub files: DiskFiles,
+    pub files: ProjectFolder,
     /// The ImageFile's path as the user would write it.
     pub path: PathBuf,
-    /// The ImageFile's name in its folder.
-    pub entry: String,
     /// Every file looked at; names are as the user would write them.
     pub sources: Sources,
     pub checked: Checked,
@@ -62,7 +60,7 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
 /// Reads and checks the ImageFile `file`.
 pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let files = DiskFiles::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
+    let files = ProjectFolder::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
     let name =
         file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
     let mut sources = Sources::default();
@@ -70,5 +68,5 @@ pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     if !folder.as_os_str().is_empty() {
         sources.prefix_names(&folder.to_string_lossy());
     }
-    Ok(Project { files, path: file.to_owned(), entry: name.to_owned(), sources, checked })
+    Ok(Project { files, path: file.to_owned(), sources, checked })
 }

@@ -21,7 +21,7 @@ use crate::{
         qemu::{self, AcceleratorChoice, QemuDriver},
     },
     exec::{
-        Failure, ProjectFiles, Reporter,
+        Failure, Reporter,
         base::given::{self, Given, Named},
         prepare::{Prepared, Preparer, base_facts},
     },
@@ -407,13 +407,6 @@ pub(super) fn mirrors(settings: &Settings) -> Option<Mirrors> {
         }
     }
     Mirrors::of_host(&entries)
-}
-
-impl ProjectFiles for super::files::DiskFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        let place = self.place(path).map_err(|_| Failure::InputChanged { path: path.to_owned() })?;
-        std::fs::read(&place).map_err(|source| Failure::Io { action: "read", path: place, source })
-    }
 }
 
 /// The lock and the ImageFile part, and this command may not change the lock.

@@ -15,8 +15,9 @@ pub struct ProjectFolder {
 }
 
 impl ProjectFolder {
-    /// The project in `folder`, which must exist.
+    /// The project in `folder`, which must exist; the empty path is the working directory.
     pub fn open(folder: &Path) -> io::Result<Self> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Ok(Self { root: folder.canonicalize()? })
     }
 
