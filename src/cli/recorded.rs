@@ -39,7 +39,7 @@ pub(super) fn settings() -> Outcome<Settings> {
 pub(super) fn store(settings: &Settings) -> Outcome<Arc<Store>> {
     let (store, leftovers) = Store::open_and_sweep(&settings.store.value).map_err(refused)?;
     for leftover in leftovers {
-        eprintln!("note: cleared what build {} had left behind", leftover.name);
+        eprintln!("note: {leftover}");
     }
     Ok(Arc::new(store))
 }

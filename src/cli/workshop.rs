@@ -371,7 +371,7 @@ fn open_store(settings: &Settings, offline: bool) -> Outcome<(Arc<Store>, Fetche
     });
     let (store, leftovers) = store?;
     for leftover in leftovers {
-        eprintln!("note: cleared what build {} had left behind", leftover.name);
+        eprintln!("note: {leftover}");
     }
     let network = Network {
         proxy: settings.proxy.as_ref().map(|proxy| proxy.value.clone()),

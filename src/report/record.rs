@@ -302,7 +302,7 @@ mod tests {
             (State::Done, State::Done, Some(9))
         );
         let script = &image.steps[1];
-        assert_eq!((script.tail.as_str(), script.output_bytes), ("first\nsecond\nlast", 19));
+        assert_eq!((script.tail.as_str(), script.output_bytes), ("first\nsecond\nlast", 22));
         assert_eq!((script.exit.as_deref(), script.began_ms), (Some("exit status 0"), 3));
         assert_eq!(image.steps[0].state, State::Reused);
         let made = &image.artifacts[0];

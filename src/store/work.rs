@@ -40,6 +40,17 @@ pub struct Leftover {
     pub removed: Vec<PathBuf>,
     /// Processes that were still running and are killed.
     pub killed: Vec<u32>,
+    /// Why not all of it could be cleared; the next sweep tries again.
+    pub stuck: Option<String>,
+}
+
+impl std::fmt::Display for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.stuck {
+            None => write!(f, "cleared what build {} had left behind", self.name),
+            Some(error) => write!(f, "what build {} had left behind is still there: {error}", self.name),
+        }
+    }
 }
 
 /// A folder that belongs to this process. Dropped, it goes with all its journal names.
@@ -163,8 +174,11 @@ pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
             Err(TryLockError::WouldBlock) => continue,
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
         }
-        let (removed, killed) = clear(&path)?;
-        leftovers.push(Leftover { name, removed, killed });
+        leftovers.push(match clear(&path) {
+            Ok((removed, killed)) => Leftover { name, removed, killed, stuck: None },
+            // It stays in the journal, and must not keep everything else from working.
+            Err(error) => Leftover { name, removed: vec![], killed: vec![], stuck: Some(error.to_string()) },
+        });
     }
     leftovers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(leftovers)
@@ -209,6 +223,27 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
     Ok((removed, killed))
 }
 
+/// Takes off what is mounted in a tree: a bootstrap that was killed while it ran as root leaves its mounts
+/// behind, and removing files through them would reach the host's own. What stays mounted is an error.
+fn detach(tree: &Path) -> io::Result<()> {
+    let mut mounted = mounts_in(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(), tree);
+    // A mount lies on another that was made before it.
+    mounted.reverse();
+    mounted.iter().try_for_each(|point| Ok(nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH)?))
+}
+
+/// Mount points below a folder, from the text of `mountinfo` (proc(5)), in its order.
+fn mounts_in(mountinfo: &str, tree: &Path) -> Vec<PathBuf> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(unescaped).filter(|point| point.starts_with(tree) && point != tree).collect()
+}
+
+/// A path of `mountinfo`, in which blanks and backslashes are written in octal.
+fn unescaped(text: &str) -> PathBuf {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.iter().fold(text.to_owned(), |text, (octal, plain)| text.replace(octal, plain)).into()
+}
+
 /// Removes a file or a tree; false if there was none.
 ///
 /// A root file system unpacked in a user namespace holds files of subordinate users, which their
@@ -222,6 +257,7 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
     if !metadata.is_dir() {
         return std::fs::remove_file(path).map(|()| true);
     }
+    detach(path)?;
     match std::fs::remove_dir_all(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -262,7 +298,8 @@ mod tests {
         assert!(inside.exists() && outside.exists());
 
         crash(folder);
-        let cleared = Leftover { name: "b1".into(), removed: vec![outside.clone()], killed: vec![] };
+        let cleared =
+            Leftover { name: "b1".into(), removed: vec![outside.clone()], killed: vec![], stuck: None };
         assert_eq!(sweep(&builds).unwrap(), [cleared]);
         assert!(!inside.exists() && !outside.exists() && !builds.join("b1").exists());
     }
@@ -299,5 +336,30 @@ mod tests {
         let path = folder.keep().unwrap();
         assert_eq!(sweep(dir.path()).unwrap(), []);
         assert!(path.join("disk").exists());
+    }
+
+    #[test]
+    fn what_is_mounted_in_a_tree_is_found() {
+        let info = "22 1 0:20 / / rw - ext4 /dev/vda rw\n\
+            80 22 0:30 / /dev/shm/a rw - tmpfs none rw\n\
+            81 80 0:31 / /dev/shm/a/b\\040c/proc ro - proc none rw\n\
+            82 81 0:32 / /dev/shm/ab rw - tmpfs none rw\n";
+        assert_eq!(mounts_in(info, Path::new("/dev/shm/a")), [Path::new("/dev/shm/a/b c/proc")]);
+    }
+
+    #[test]
+    fn what_cannot_be_cleared_keeps_nobody_from_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b1", "b2"] {
+            let mut folder = WorkFolder::create(dir.path(), name).unwrap();
+            if name == "b1" {
+                // Nothing can be removed there, whoever tries.
+                folder.will_create(Path::new("/proc/self/status")).unwrap();
+            }
+            crash(folder);
+        }
+        let leftovers = sweep(dir.path()).unwrap();
+        assert_eq!(leftovers.iter().map(|one| one.stuck.is_some()).collect::<Vec<_>>(), [true, false]);
+        assert!(dir.path().join("b1").exists() && !dir.path().join("b2").exists());
     }
 }

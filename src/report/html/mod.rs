@@ -124,7 +124,11 @@ fn page(record: &BuildRecord) -> Page<'_> {
         version: &summary.version,
         began: utc(summary.began_ms),
         elapsed: summary.elapsed_ms.map(elapsed).unwrap_or_default(),
-        message: summary.message.as_deref(),
+        // Said once, where it belongs.
+        message: summary
+            .message
+            .as_deref()
+            .filter(|message| record.details.iter().all(|image| image.message.as_deref() != Some(message))),
         images: record.details.len(),
         run: steps().count() - reused,
         reused,

@@ -95,7 +95,8 @@ fn drawn_again_the_screen_holds_one_tree_and_the_notes_above() {
 
 #[test]
 fn a_low_window_shows_what_runs() {
-    insta::assert_snapshot!(shown(&[(&events(), 11, 50)]));
+    insta::assert_snapshot!("low", shown(&[(&events(), 11, 50)]));
+    insta::assert_snapshot!("lower", shown(&[(&events(), 9, 50)]));
     assert!(shown(&[(&events(), 3, 50)]).contains("linux-image"));
 }
 
