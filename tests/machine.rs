@@ -1,0 +1,326 @@
+//! Real machines through the whole `Driver` seam: a real disk, a real QEMU, under whatever
+//! accelerator the host has.
+//!
+//! The disk and the build kernel come from a store that the first test to need it fills by
+//! building a small image, and that later runs find again (`IMGFILE_TEST_STORE` names another).
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use imgfile::driver::inspect::Init;
+use imgfile::driver::qemu::{AcceleratorChoice, BuildKernel, QemuDriver};
+use imgfile::driver::{
+    BootOptions, Disk, DiskAccess, DiskFormat, Driver, End, Exec, ExecEnd, Fault, Firmware, Limits, Machine,
+    MachineSpec, MountOptions, Network, PayloadFile, Stage, Start, Stream,
+};
+use tempfile::TempDir;
+
+/// What the tests of this file run on.
+struct Ground {
+    disk: PathBuf,
+    kernel: BuildKernel,
+    facts: PathBuf,
+}
+
+impl Ground {
+    fn find() -> Self {
+        let store = std::env::var_os("IMGFILE_TEST_STORE")
+            .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from);
+        fs::create_dir_all(&store).unwrap();
+        let lock = File::create(store.join(".test-lock")).unwrap();
+        lock.lock().unwrap();
+        let pin = store.join("kernels/pinned");
+        if !pin.exists() || first_disk(&store).is_none() {
+            build_something(&store);
+        }
+        let kernel = store.join("kernels").join(fs::read_to_string(pin).unwrap().trim());
+        Self {
+            disk: first_disk(&store).expect("a build leaves a base in the store"),
+            kernel: BuildKernel::open(&kernel).expect("a build leaves a kernel in the store"),
+            facts: store.join("facts"),
+        }
+    }
+
+    async fn driver(&self) -> QemuDriver {
+        QemuDriver::new(self.kernel.clone(), AcceleratorChoice::Auto, &self.facts).await.unwrap()
+    }
+}
+
+fn first_disk(store: &Path) -> Option<PathBuf> {
+    let bases = fs::read_dir(store.join("bases")).ok()?;
+    bases.flatten().map(|base| base.path().join("disk.qcow2")).find(|disk| disk.is_file())
+}
+
+fn build_something(store: &Path) {
+    let project = tempfile::tempdir().unwrap();
+    fs::write(project.path().join("ImageFile"), "image \"ground\" {\n  os linux debian 13\n}\n").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+        .args(["build", "--no-test"])
+        .current_dir(project.path())
+        .env("IMGFILE_STORE", store)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the ground for these tests was not built");
+}
+
+/// A machine's own folder and description.
+fn machine(disk: &Path, start: Start, access: DiskAccess) -> (TempDir, MachineSpec) {
+    let run = tempfile::tempdir().unwrap();
+    let spec = MachineSpec {
+        cpus: 2,
+        memory_mib: 1024,
+        start,
+        disks: vec![Disk { path: disk.to_owned(), format: DiskFormat::Qcow2, access }],
+        payload: Vec::new(),
+        network: Network::None,
+        run_dir: run.path().to_owned(),
+        // Emulated machines on a host that runs other tests beside.
+        limits: Limits { start: Duration::from_mins(15), operation: Duration::from_mins(15) },
+    };
+    (run, spec)
+}
+
+/// Runs a script; answers its end, what it printed, and what it complained of.
+async fn run(machine: &mut dyn Machine, user: &str, script: &str) -> (ExecEnd, String, String) {
+    let mut exec = Exec::script("step", format!("#!/bin/sh\n{script}\n"));
+    exec.user = Some(user.to_owned());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut sink = |piece: imgfile::driver::Output| match piece.stream {
+        Stream::Out => out.extend(piece.bytes),
+        Stream::Err => err.extend(piece.bytes),
+    };
+    let end = machine.exec(exec, &mut sink).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (end, text(out), text(err))
+}
+
+async fn out(machine: &mut dyn Machine, user: &str, script: &str) -> String {
+    let (end, out, err) = run(machine, user, script).await;
+    assert_eq!(end, ExecEnd::Code(0), "{script}: {out}{err}");
+    out
+}
+
+/// A tar archive of files: path, owner's name, mode, content.
+fn archive(files: &[(&str, &str, u32, &str)]) -> Box<std::io::Cursor<Vec<u8>>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, owner, mode, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(*mode);
+        header.set_username(owner).unwrap();
+        header.set_groupname(owner).unwrap();
+        tar.append_data(&mut header, path, content.as_bytes()).unwrap();
+    }
+    Box::new(std::io::Cursor::new(tar.into_inner().unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_is_looked_into_without_being_changed() {
+    let ground = Ground::find();
+    let before = fs::metadata(&ground.disk).unwrap().modified().unwrap();
+    let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Read);
+    let mut machine = ground.driver().await.start(spec).await.unwrap();
+    let facts = machine.inspect().await.unwrap();
+    machine.power_off().await.unwrap();
+    assert_eq!(facts.os_release["ID"], "debian");
+    assert_eq!(
+        (facts.arch.as_str(), facts.root.fs_type.as_str(), facts.init),
+        ("x86_64", "ext4", Init::Systemd)
+    );
+    assert!(facts.root.last_partition && facts.root.free > 0 && facts.root.free < facts.root.size);
+    assert!(facts.kernels[0].path.starts_with("/boot/vmlinuz-"));
+    assert_eq!(facts.firmware, [Firmware::Bios, Firmware::Uefi]);
+    assert!(facts.dpkg_status.unwrap().contains("Package: systemd\n"));
+    assert!(!facts.apt.sources.is_empty() && !facts.apt.keyrings.is_empty());
+    assert!(facts.units.contains(&"ssh.service".to_owned()));
+    assert_eq!(fs::metadata(&ground.disk).unwrap().modified().unwrap(), before);
+}
+
+/// Every stage in one machine, and then a second look at the disk for what it left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {
+    let ground = Ground::find();
+    let driver = ground.driver().await;
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk.qcow2");
+    overlay(&ground.disk, &disk, "6G");
+    let payload = folder.path().join("payload");
+    fs::write(&payload, "from the host").unwrap();
+
+    let (_run, mut spec) = machine(&disk, Start::Offline, DiskAccess::Write);
+    spec.payload = vec![PayloadFile { name: "0.txt".into(), path: payload }];
+    let mut machine_ = driver.start(spec).await.unwrap();
+    let machine_ref = machine_.as_mut();
+    machine_ref.mount(MountOptions::default()).await.unwrap();
+    let size = machine_ref.grow_root().await.unwrap();
+    assert!(size > 5 << 30, "{size}");
+    assert_eq!(machine_ref.grow_root().await.unwrap(), size, "once is enough");
+
+    // The chroot.
+    assert_eq!(out(machine_ref, "root", "cat /run/imagefile/payload/0.txt").await, "from the host");
+    assert_eq!(
+        out(machine_ref, "root", "policy-rc.d; echo $? $USER $HOME $PWD $LANG").await,
+        "101 root /root / C.UTF-8\n"
+    );
+    let (end, _, err) = run(machine_ref, "root", "echo no >&2; exit 3").await;
+    assert_eq!((end, err.as_str()), (ExecEnd::Code(3), "no\n"));
+    out(machine_ref, "root", "useradd --create-home tester").await;
+    machine_ref.put(archive(&[("etc/tested", "tester", 0o640, "one\n")])).await.unwrap();
+    assert_eq!(out(machine_ref, "root", "stat -c '%U:%G %a' /etc/tested").await, "tester:tester 640\n");
+    let unknown = machine_ref.put(archive(&[("etc/x", "nobody-knows", 0o644, "")])).await.unwrap_err();
+    assert!(
+        matches!(&unknown, Fault::Refused { reason, .. } if reason.contains("nobody-knows")),
+        "{unknown:?}"
+    );
+    assert_eq!(machine_ref.get("/etc/tested", 100).await.unwrap(), b"one\n");
+    assert!(matches!(machine_ref.get("/etc/tested", 1).await, Err(Fault::Refused { .. })));
+
+    // The really booted system.
+    machine_ref.boot(BootOptions::default()).await.unwrap();
+    assert_eq!(machine_ref.stage(), Stage::Booted);
+    assert_eq!(
+        out(machine_ref, "tester", "id -un; cat /proc/1/comm; echo $HOME").await,
+        "tester\nsystemd\n/home/tester\n"
+    );
+    assert_eq!(out(machine_ref, "root", "systemctl is-active multi-user.target").await, "active\n");
+
+    // And back.
+    machine_ref.offline().await.unwrap();
+    assert_eq!(machine_ref.stage(), Stage::Mounted);
+    assert_eq!(out(machine_ref, "root", "cat /proc/1/comm").await.trim_end(), "shutdown");
+    machine_ref.trim().await.unwrap();
+    machine_.power_off().await.unwrap();
+
+    let (_run, spec) = machine(&disk, Start::Offline, DiskAccess::Read);
+    let mut machine_ = driver.start(spec).await.unwrap();
+    machine_.mount(MountOptions { read_only: true, ..MountOptions::default() }).await.unwrap();
+    let traces =
+        "find / -xdev \\( -iname '*imagefile*' -o -name policy-rc.d \\) -not -path '/run/*'; ls -A /run /tmp";
+    let found = out(machine_.as_mut(), "root", traces).await;
+    let found: Vec<&str> =
+        found.lines().filter(|line| line.starts_with('/') && !line.ends_with(':')).collect();
+    // The one that is there is the veil of this very chroot, where the image has a place for it.
+    assert!(found.iter().all(|path| *path == "/usr/sbin/policy-rc.d"), "{found:?}");
+    machine_.power_off().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_never_ends_is_killed_with_all_it_started() {
+    let ground = Ground::find();
+    let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+    let mut machine = ground.driver().await.start(spec).await.unwrap();
+    machine.mount(MountOptions::default()).await.unwrap();
+    let mut endless = Exec::script("endless", "#!/bin/sh\nsetsid sleep 1000 &\ntrap '' TERM\nsleep 1000\n");
+    endless.timeout = Duration::from_secs(1);
+    assert_eq!(machine.exec(endless, &mut |_| {}).await.unwrap(), ExecEnd::TimedOut);
+    // A daemon that a script leaves behind does not outlive it either.
+    let (end, ..) = run(machine.as_mut(), "root", "setsid sleep 1000 & exit 4").await;
+    assert_eq!(end, ExecEnd::Code(4));
+    assert_eq!(
+        out(machine.as_mut(), "root", "cat /proc/[0-9]*/comm | grep -c '^sleep' || true").await,
+        "0\n"
+    );
+    for (program, code) in [("no-such-program", 127), ("/etc/passwd", 126)] {
+        assert_eq!(
+            machine.exec(Exec::argv([program]), &mut |_| {}).await.unwrap(),
+            ExecEnd::Code(code),
+            "{program}"
+        );
+    }
+    machine.power_off().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_ends_in_the_middle_says_how() {
+    let ground = Ground::find();
+    let driver = ground.driver().await;
+    for (key, expected) in [("c", End::Panicked), ("o", End::PoweredOff), ("b", End::Rebooted)] {
+        let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+        let mut machine = driver.start(spec).await.unwrap();
+        machine.mount(MountOptions::default()).await.unwrap();
+        let script = format!("#!/bin/sh\necho {key} > /proc/sysrq-trigger\nsleep 1000\n");
+        match machine.exec(Exec::script("end", script), &mut |_| {}).await {
+            Err(Fault::MachineEnded { end, doing, .. }) => {
+                assert_eq!((end, doing.as_str()), (expected, "run the script end"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_boots_by_its_own_loader_and_is_not_written() {
+    let ground = Ground::find();
+    let driver = ground.driver().await;
+    let before = fs::metadata(&ground.disk).unwrap().modified().unwrap();
+    for (firmware, efi) in [(Firmware::Bios, "no\n"), (Firmware::Uefi, "yes\n")] {
+        let (_run, spec) = machine(&ground.disk, Start::Firmware(firmware), DiskAccess::Discard);
+        let mut machine = driver.start(spec).await.unwrap();
+        assert_eq!(machine.stage(), Stage::Booted);
+        let script = "[ -d /sys/firmware/efi ] && echo yes || echo no";
+        assert_eq!(out(machine.as_mut(), "root", script).await, efi);
+        // Its own kernel line, not ours.
+        let line = out(machine.as_mut(), "root", "cat /proc/cmdline").await;
+        assert!(line.contains("BOOT_IMAGE=") && !line.contains("imagefile"), "{line}");
+        machine.power_off().await.unwrap();
+    }
+    assert_eq!(fs::metadata(&ground.disk).unwrap().modified().unwrap(), before);
+}
+
+/// The other half of the next test: starts a machine and waits to be killed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by `the_emulator_does_not_outlive_its_parent`"]
+async fn a_parent_that_waits() {
+    let ground = Ground::find();
+    let (_run, mut spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+    spec.run_dir = std::env::var_os("RUN_DIR").unwrap().into();
+    let _machine = ground.driver().await.start(spec).await.unwrap();
+    println!("machine is up");
+    std::future::pending::<()>().await;
+}
+
+#[test]
+fn the_emulator_does_not_outlive_its_parent() {
+    use std::io::{BufRead, BufReader};
+    drop(Ground::find());
+    let run = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_parent_that_waits", "--ignored", "--nocapture"])
+        .env("RUN_DIR", run.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    let up = lines.map_while(Result::ok).any(|line| line.contains("machine is up"));
+    let emulators = || processes_of(run.path(), parent.id());
+    let before = emulators();
+    // SIGKILL: nothing of the parent gets to clean up.
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    assert!(up && before == 1, "{before} emulators");
+    while processes_of(run.path(), 0) > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// How many processes beside `parent` have this folder on their command line.
+fn processes_of(folder: &Path, parent: u32) -> usize {
+    let folder = folder.to_str().unwrap();
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter(|entry| entry.file_name() != *parent.to_string())
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| String::from_utf8_lossy(line).contains(folder))
+        .count()
+}
+
+fn overlay(of: &Path, to: &Path, size: &str) {
+    let made = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
+        .args([of, to])
+        .arg(size)
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
