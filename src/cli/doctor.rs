@@ -144,7 +144,19 @@ fn look(settings: &Settings) -> Vec<Finding> {
     }
     findings.push(accelerator());
     findings.push(store(&settings.store.value));
+    findings.push(mirror(settings));
     findings
+}
+
+fn mirror(settings: &Settings) -> Finding {
+    let from = if settings.mirror.is_some() { "the setting `mirror`" } else { "this host's apt sources" };
+    match super::workshop::mirrors(settings) {
+        Some(mirrors) => Finding::new("Debian mirror", State::Ok, format!("{}, from {from}", mirrors.debian)),
+        None => Finding {
+            help: Some("export IMGFILE_MIRROR=https://…/debian (or set `mirror` in a configuration file)".to_owned()),
+            ..Finding::new("Debian mirror", State::Missing, "neither a setting nor this host's apt sources name one")
+        },
+    }
 }
 
 fn program(name: &str, purpose: &str, debian: &'static str, fedora: &'static str) -> Finding {
