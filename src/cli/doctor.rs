@@ -124,7 +124,9 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     };
     match args.format {
         Format::Human => super::print(&human(&report)),
-        Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default())),
+        Format::Json => {
+            super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()))
+        }
     }
     Ok(if lacking { Exit::Host } else { Exit::Done })
 }
@@ -153,8 +155,14 @@ fn mirror(settings: &Settings) -> Finding {
     match super::workshop::mirrors(settings) {
         Some(mirrors) => Finding::new("Debian mirror", State::Ok, format!("{}, from {from}", mirrors.debian)),
         None => Finding {
-            help: Some("export IMGFILE_MIRROR=https://…/debian (or set `mirror` in a configuration file)".to_owned()),
-            ..Finding::new("Debian mirror", State::Missing, "neither a setting nor this host's apt sources name one")
+            help: Some(
+                "export IMGFILE_MIRROR=https://…/debian (or set `mirror` in a configuration file)".to_owned(),
+            ),
+            ..Finding::new(
+                "Debian mirror",
+                State::Missing,
+                "neither a setting nor this host's apt sources name one",
+            )
         },
     }
 }
