@@ -351,7 +351,7 @@ mod tests {
     fn what_cannot_be_cleared_keeps_nobody_from_the_rest() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["b1", "b2"] {
-            let mut folder = WorkFolder::create(dir.path(), name).unwrap();
+            let folder = WorkFolder::create(dir.path(), name).unwrap();
             if name == "b1" {
                 // Nothing can be removed there, whoever tries.
                 folder.will_create(Path::new("/proc/self/status")).unwrap();
