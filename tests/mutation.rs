@@ -135,3 +135,11 @@ fn mutated_examples_say_one_thing_in_the_right_place() {
     assert!(one * 100 >= wrong * 95, "{one} of {wrong} have exactly one finding; the others:\n{}", several.join("\n"));
     println!("{one} of {wrong} wrong mutations have exactly one finding");
 }
+
+#[test]
+fn examples_are_formatted() {
+    for (path, _, text) in examples() {
+        let ast = imgfile::syntax::parse(imgfile::text::SourceId(0), &text);
+        assert_eq!(imgfile::syntax::format(&ast, &text), text, "{}", path.display());
+    }
+}

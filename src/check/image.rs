@@ -206,6 +206,7 @@ impl<'a> Checker<'a> {
                     self.read(&mut image, *placed);
                 }
             }
+            self.scope.os = image.os.as_ref().map(|os| os.span);
             self.scope.arch = Some(image.arch.value.as_str().to_owned());
             self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
@@ -227,11 +228,14 @@ impl<'a> Checker<'a> {
             && !self.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
-            self.report(
+            let mut diagnostic =
                 Diagnostic::new(codes::MISSING_STATEMENT, "this image does not say its operating system")
                     .label(image.name.span, "has no `os`")
-                    .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited"),
-            );
+                    .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited");
+            if given.contains("base") {
+                diagnostic = diagnostic.label(image.base.span, "this base is no image of the project");
+            }
+            self.report(diagnostic);
         }
         self.finish_image(&mut image, &statements);
         image.resolvable =

@@ -25,6 +25,8 @@ pub(super) struct Scope {
     pub arch: Option<String>,
     /// Known if `os` names one version.
     pub os_version: Option<String>,
+    /// The `os` statement.
+    pub os: Option<Span>,
 }
 
 /// How many names are looked at for one that was meant: each costs time.
@@ -218,11 +220,13 @@ impl Checker<'_> {
             if value.is_some() {
                 return value.clone();
             }
-            self.report(
-                Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
-                    .label(span, "has no value here")
-                    .note(why),
-            );
+            let mut diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
+                .label(span, "has no value here")
+                .note(why);
+            if let Some(os) = self.scope.os.filter(|_| name == "os.version") {
+                diagnostic = diagnostic.label(os, "names no single version");
+            }
+            self.report(diagnostic);
             return None;
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);

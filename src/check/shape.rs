@@ -281,9 +281,10 @@ impl Walk<'_> {
             self.report(diagnostic);
         }
         if list.close.is_none() && self.out.diagnostics.len() == before {
+            let place = self.closing_place(span.start, span.end);
             self.report(
                 Diagnostic::new(codes::LIST, "this list is not closed")
-                    .label(span.after(), "a `]` belongs here")
+                    .label(place, "a `]` belongs here")
                     .label(Span { end: span.start + 1, ..span }, "the list starts here")
                     .fix(Applicability::Maybe, "insert `]`", span.after(), "]"),
             );
@@ -437,13 +438,23 @@ impl Walk<'_> {
                 Open::Here(open) | Open::Late(open) => open,
                 Open::Lost => head.after(),
             };
-            self.report(
-                Diagnostic::new(codes::BLOCK_NOT_CLOSED, "this block is not closed")
-                    .label(place, "a `}` belongs here")
-                    .label(open, "the block opens here")
-                    .fix(Applicability::Maybe, "insert `}`", body.span.after(), "\n}"),
-            );
+            let mut diagnostic = Diagnostic::new(codes::BLOCK_NOT_CLOSED, "this block is not closed")
+                .label(place, "a `}` belongs here")
+                .label(open, "the block opens here")
+                .fix(Applicability::Maybe, "insert `}`", body.span.after(), "\n}");
+            if let Some(options) = self.last_options(&body.items) {
+                diagnostic = diagnostic.label(options, "or these options lack theirs and took the block's");
+            }
+            self.report(diagnostic);
         }
+    }
+
+    /// The `{` of the options that end the last statement on a later line than they start on.
+    fn last_options(&self, items: &[Item]) -> Option<Span> {
+        let Some(Item::Statement(last)) = items.last() else { return None };
+        let operand = last.operands.last().filter(|operand| matches!(operand.kind, OperandKind::Options(_)))?;
+        let span = operand.span;
+        (self.line(span.start) != self.line(span.end)).then_some(Span { end: span.start + 1, ..span })
     }
 
     /// Whether a lone unknown word stands where the `}` should: that is said of the word.
