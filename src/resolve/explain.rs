@@ -160,10 +160,10 @@ enum ClashKind {
 }
 
 fn clash(problem: &Problem<'_>, core: &Core) -> Option<Clash> {
-    let mut holders: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut holders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for fact in &core.facts {
         match fact {
-            Fact::Claims(app, text) => holders.entry(text).or_default().push(*app),
+            Fact::Claims(app, claim) => holders.entry(*claim).or_default().push(*app),
             Fact::Excludes(index) => {
                 let exclusion = &problem.exclusions[*index];
                 let sides = [exclusion.by, exclusion.target];
@@ -172,8 +172,9 @@ fn clash(problem: &Problem<'_>, core: &Core) -> Option<Clash> {
             _ => {}
         }
     }
-    let (text, holders) = holders.into_iter().find(|(_, holders)| holders.len() > 1)?;
-    Some(Clash { sides: [holders[0], holders[1]], kind: ClashKind::Claim(text.to_owned()) })
+    let (claim, holders) = holders.into_iter().find(|(_, holders)| holders.len() > 1)?;
+    let text = problem.claims[claim].clone();
+    Some(Clash { sides: [holders[0], holders[1]], kind: ClashKind::Claim(text) })
 }
 
 /// The shortest way from a wanted application to another by what they require, both included.
@@ -398,7 +399,9 @@ fn need(problem: &Problem<'_>, core: &Core, app: usize) -> String {
     let name = |other: usize| problem.items[other].def.name.value.as_str();
     let needs = core.facts.iter().find_map(|fact| match fact {
         Fact::Requires(by, other) if Some(*by) == item => Some(format!("requires `{}`", name(*other))),
-        Fact::RequiresProvided(by, provided) if Some(*by) == item => Some(format!("requires `{provided}`")),
+        Fact::RequiresProvided(by, provided) if Some(*by) == item => {
+            Some(format!("requires `{}`", problem.provided[*provided].0))
+        }
         _ => None,
     });
     let runs = core.facts.iter().any(|fact| matches!(fact, Fact::RunsOn(by) if Some(*by) == item));
@@ -418,7 +421,7 @@ fn with_facts(problem: &Problem<'_>, core: &Core, mut diagnostic: Diagnostic) ->
         }
         let (by, target) = match fact {
             Fact::Requires(by, other) => (*by, problem.items[*other].def.name.value.clone()),
-            Fact::RequiresProvided(by, provided) => (*by, provided.clone()),
+            Fact::RequiresProvided(by, provided) => (*by, problem.provided[*provided].0.to_owned()),
             Fact::RunsOn(by) => {
                 diagnostic = diagnostic.note(support(problem, *by));
                 left -= 1;

@@ -53,6 +53,8 @@ pub(super) struct Item<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub text: String,
+    /// Its number among all claims of the problem: equal texts, equal numbers.
+    pub number: usize,
     /// Where the catalogue makes it.
     pub template: Template,
 }
@@ -80,6 +82,10 @@ pub(super) struct Problem<'a> {
     /// For each application the exclusions that it is part of.
     pub exclusions: Vec<Exclusion>,
     pub exclusions_of: Vec<Vec<usize>>,
+    /// The text of each claim, by number.
+    pub claims: Vec<String>,
+    /// Names that applications provide, each with who answers to it, the most welcome last.
+    pub provided: Vec<(&'a str, Vec<usize>)>,
     /// What the solve must satisfy, in the order of the ImageFile.
     pub statements: Vec<Statement>,
 }
@@ -102,9 +108,13 @@ impl<'a> Problem<'a> {
             by_name: BTreeMap::new(),
             exclusions: Vec::new(),
             exclusions_of: Vec::new(),
+            claims: Vec::new(),
+            provided: Vec::new(),
             statements: Vec::new(),
         };
         problem.add_items(mistakes);
+        problem.number_claims();
+        problem.add_provided();
         problem.add_exclusions();
         problem.add_statements(mistakes);
         problem
@@ -136,22 +146,52 @@ impl<'a> Problem<'a> {
         }
     }
 
-    fn add_exclusions(&mut self) {
-        self.exclusions_of = vec![Vec::new(); self.items.len()];
-        let mut providers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    fn number_claims(&mut self) {
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+        for claim in self.items.iter_mut().flat_map(|item| &mut item.claims) {
+            let next = numbers.len();
+            claim.number = *numbers.entry(claim.text.clone()).or_insert(next);
+        }
+        let mut claims: Vec<(String, usize)> = numbers.into_iter().collect();
+        claims.sort_by_key(|(_, number)| *number);
+        self.claims = claims.into_iter().map(|(text, _)| text).collect();
+    }
+
+    /// An application answers to its own name too, if others provide it.
+    fn add_provided(&mut self) {
+        let mut names: BTreeMap<&'a str, Vec<usize>> = BTreeMap::new();
         for (index, item) in self.items.iter().enumerate() {
             for provided in &item.def.provides {
-                providers.entry(&provided.value).or_default().push(index);
+                names.entry(&provided.value).or_default().push(index);
             }
         }
+        for (name, providers) in &mut names {
+            providers.extend(self.by_name.get(name));
+            providers.sort_by_key(|&app| {
+                let name = &self.items[app].def.name.value;
+                let wanted = self.wanted.apps.iter().any(|wanted| wanted.name.value == *name);
+                (wanted, self.preferences.apps.contains_key(name), std::cmp::Reverse(name))
+            });
+            providers.dedup();
+        }
+        self.provided = names.into_iter().collect();
+    }
+
+    /// The number of a provided name.
+    pub fn provided(&self, name: &str) -> Option<usize> {
+        self.provided.binary_search_by_key(&name, |(known, _)| *known).ok()
+    }
+
+    fn add_exclusions(&mut self) {
+        self.exclusions_of = vec![Vec::new(); self.items.len()];
         for by in 0..self.items.len() {
             for (entry, conflict) in self.items[by].def.conflicts.iter().enumerate() {
                 let named = self.by_name.get(conflict.name.as_str()).copied();
                 // A version is only ever that of the application itself, not of what it provides.
-                let provided =
-                    providers.get(conflict.name.as_str()).filter(|_| conflict.requirement.is_any());
+                let provided = self.provided(&conflict.name).filter(|_| conflict.requirement.is_any());
+                let provided = provided.map(|number| self.provided[number].1.as_slice());
                 let targets: BTreeSet<usize> =
-                    named.into_iter().chain(provided.into_iter().flatten().copied()).collect();
+                    named.into_iter().chain(provided.unwrap_or_default().iter().copied()).collect();
                 for target in targets.into_iter().filter(|target| *target != by) {
                     self.exclusions_of[by].push(self.exclusions.len());
                     self.exclusions_of[target].push(self.exclusions.len());
@@ -402,7 +442,7 @@ fn claims(
     for template in &def.claims {
         match template.render(&context) {
             Ok(text) if claims.iter().any(|claim| claim.text == text) => {}
-            Ok(text) => claims.push(Claim { text, template: template.clone() }),
+            Ok(text) => claims.push(Claim { text, number: 0, template: template.clone() }),
             Err(error) => mistakes.push(super::render::mistake(def, wanted, &error)),
         }
     }

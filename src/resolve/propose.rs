@@ -58,7 +58,7 @@ impl Attempt<'_, '_> {
             .facts
             .iter()
             .filter_map(|fact| match fact {
-                Fact::Claims(app, text) => Some((*app, text.as_str())),
+                Fact::Claims(app, claim) => Some((*app, self.problem.claims[*claim].as_str())),
                 _ => None,
             })
             .collect();

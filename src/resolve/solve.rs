@@ -20,18 +20,21 @@ use super::problem::{Problem, Statement, matching};
 use crate::catalog::Require;
 
 /// Decisions that all solves for one image may take together, explaining included.
-const BUDGET: u32 = 60_000;
+const BUDGET: u32 = 12_000;
 
-/// A package of the solver. Applications and exclusions by number, claims by text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A package of the solver; what is in parentheses are numbers of the problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Package {
     Root,
     Statement(Statement),
     Base,
     App(usize),
     /// A name that several applications provide; its versions are their places in the list.
-    Provided(String),
-    Claim(String),
+    Provided(usize),
+    /// Its versions are the applications that may hold it.
+    Claim(usize),
+    /// A required name that nobody answers to.
+    Nobody,
     Exclusion(usize),
 }
 
@@ -67,11 +70,11 @@ pub(super) enum Fact {
     /// Versions of the first application need the second.
     Requires(usize, usize),
     /// Versions of an application need something that several provide.
-    RequiresProvided(usize, String),
+    RequiresProvided(usize, usize),
     /// Versions of an application run on some bases only.
     RunsOn(usize),
     /// An application claims something.
-    Claims(usize, String),
+    Claims(usize, usize),
     Excludes(usize),
 }
 
@@ -166,50 +169,25 @@ impl Provider<'_, '_> {
             Package::Root | Package::Statement(_) => 1,
             Package::Base => self.problem.candidates.len(),
             Package::App(app) => self.problem.items[*app].def.versions.len(),
-            Package::Provided(name) => self.providers(name).len(),
+            Package::Provided(name) => self.problem.provided[*name].1.len(),
+            Package::Nobody => 0,
             Package::Claim(_) => self.problem.items.len(),
             Package::Exclusion(_) => 2,
         }
     }
 
-    /// Who provides a name, the most welcome last: what the ImageFile wants anyway.
-    fn providers(&self, name: &str) -> Vec<usize> {
-        let mut providers: Vec<usize> = self
-            .problem
-            .catalog
-            .providers(name)
-            .iter()
-            .map(String::as_str)
-            .chain((self.problem.catalog.app(name)).map(|def| def.name.value.as_str()))
-            .filter_map(|name| self.problem.by_name.get(name).copied())
-            .collect();
-        let wanted = |app: usize| {
-            let name = &self.problem.items[app].def.name.value;
-            self.statements.iter().any(
-                |statement| matches!(statement, Statement::App(index) if self.problem.wanted.apps[*index].name.value == *name),
-            )
-        };
-        providers.sort_by_key(|&app| {
-            let name = &self.problem.items[app].def.name.value;
-            (wanted(app), self.problem.preferences.apps.contains_key(name), Reverse(name))
-        });
-        providers.dedup();
-        providers
-    }
-
     /// What a requirement comes to.
     fn require(&self, require: &Require) -> (Package, Set) {
         let named = self.problem.by_name.get(require.name.as_str()).copied();
-        let provided = !self.problem.catalog.providers(&require.name).is_empty();
-        match named {
-            Some(app) if !provided || !require.requirement.is_any() => {
+        // A version is only ever that of the application itself, not of what it provides.
+        let provided = self.problem.provided(&require.name).filter(|_| require.requirement.is_any());
+        match (provided, named) {
+            (Some(provided), _) => (Package::Provided(provided), Ranges::full()),
+            (None, Some(app)) => {
                 let def = self.problem.items[app].def;
                 (Package::App(app), runs(&matching(def, Some(&require.requirement)), def.versions.len()))
             }
-            // Nobody at all: an empty set is what cannot be had.
-            None if !provided => (Package::Provided(require.name.clone()), Ranges::empty()),
-            _ if !require.requirement.is_any() => (Package::Provided(require.name.clone()), Ranges::empty()),
-            _ => (Package::Provided(require.name.clone()), Ranges::full()),
+            (None, None) => (Package::Nobody, Ranges::full()),
         }
     }
 
@@ -233,12 +211,12 @@ impl Provider<'_, '_> {
                 needs.add(Package::Base, self.bases(|candidate| self.problem.accepts(*statement, candidate)));
             }
             Package::Provided(name) => {
-                if let Some(&app) = self.providers(name).get(version) {
+                if let Some(&app) = self.problem.provided[*name].1.get(version) {
                     needs.add(Package::App(app), Ranges::full());
                 }
             }
             Package::App(app) => self.app_needs(*app, version, &mut needs),
-            Package::Base | Package::Claim(_) | Package::Exclusion(_) => {}
+            Package::Base | Package::Claim(_) | Package::Exclusion(_) | Package::Nobody => {}
         }
         needs
     }
@@ -255,7 +233,7 @@ impl Provider<'_, '_> {
             needs.add(package, set);
         }
         for claim in &item.claims {
-            needs.add(Package::Claim(claim.text.clone()), Ranges::singleton(number(app)));
+            needs.add(Package::Claim(claim.number), Ranges::singleton(number(app)));
         }
         for &index in &self.problem.exclusions_of[app] {
             let exclusion = &self.problem.exclusions[index];
@@ -313,12 +291,12 @@ impl DependencyProvider for Provider<'_, '_> {
         let class = match package {
             Package::Root => 5,
             Package::Statement(_) => 4,
-            Package::Claim(_) | Package::Exclusion(_) => 3,
+            Package::Claim(_) | Package::Exclusion(_) | Package::Nobody => 3,
             Package::Base => 2,
             Package::App(_) => 1,
             Package::Provided(_) => 0,
         };
-        (class, conflicts.conflict_count(), Reverse(package.clone()))
+        (class, conflicts.conflict_count(), Reverse(*package))
     }
 
     fn choose_version(&self, package: &Package, range: &Set) -> Result<Option<u32>, Exhausted> {
@@ -408,10 +386,10 @@ fn fact(package: &Package, other: &Package) -> Option<Fact> {
     let Package::App(app) = package else { return None };
     Some(match other {
         Package::App(other) => Fact::Requires(*app, *other),
-        Package::Provided(name) => Fact::RequiresProvided(*app, name.clone()),
+        Package::Provided(name) => Fact::RequiresProvided(*app, *name),
         Package::Base => Fact::RunsOn(*app),
-        Package::Claim(text) => Fact::Claims(*app, text.clone()),
+        Package::Claim(text) => Fact::Claims(*app, *text),
         Package::Exclusion(index) => Fact::Excludes(*index),
-        Package::Root | Package::Statement(_) => return None,
+        Package::Root | Package::Statement(_) | Package::Nobody => return None,
     })
 }
