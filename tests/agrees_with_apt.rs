@@ -5,6 +5,8 @@
 //! release's suites, its dpkg status our own bootstrap set. Then the host's apt is asked about
 //! many packages (`apt-get --simulate`), and every answer is compared, names and versions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,10 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use imgfile::catalog::{self, Catalog};
 use imgfile::packages::{
     Index, IndexSource, InstalledPackage, Keyring, Mirrors, Request, Selected, Universe, Upgrade, Want,
     after, bootstrap_set, extended_states, read_list, read_sources, solve, stanzas, verify_release,
 };
+use imgfile::text::Sources;
 
 /// What is compared beyond the sample: everything that is known to be hard, or that people build
 /// images of.
@@ -233,7 +237,30 @@ fn questions(universe: &Universe) -> Vec<Vec<String>> {
     .into_iter()
     .filter(|set| set.iter().all(|name| names.contains(name)))
     .map(|set| set.iter().map(|name| (*name).to_owned()).collect());
-    known.chain(together).chain(sample).collect()
+    known.chain(together).chain(catalogue(&names)).chain(sample).collect()
+}
+
+/// The packages of each application of the built-in catalogue, as one request. Names that depend
+/// on options are left out here; an application of another release asks for nothing that is known.
+fn catalogue(names: &BTreeSet<&str>) -> Vec<Vec<String>> {
+    let mut sources = Sources::default();
+    let layer = catalog::builtin(&mut sources);
+    let (catalogue, diagnostics) = Catalog::load(&[layer], &sources);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let mut sets: Vec<Vec<String>> = Vec::new();
+    for app in catalogue.apps() {
+        let of_versions = app.versions.iter().filter_map(|version| version.packages.as_ref());
+        for packages in of_versions.chain([&app.packages]) {
+            let constant =
+                packages.iter().filter(|package| package.is_constant()).map(|package| package.text());
+            let set: Vec<String> = constant.filter(|name| names.contains(name)).map(str::to_owned).collect();
+            if !set.is_empty() && !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+    }
+    assert!(sets.len() >= 20, "the catalogue has {} sets of packages", sets.len());
+    sets
 }
 
 fn want(name: &str) -> Want {

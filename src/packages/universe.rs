@@ -373,19 +373,19 @@ impl Universe {
     fn provide(&mut self, id: VerId, name: &str, version: &str, provides: &str, multi_arch: MultiArch) {
         let allowed = multi_arch == MultiArch::Allowed;
         for alternative in groups(provides).flatten() {
-            let provided = match alternative.op {
+            let as_version = match alternative.op {
                 Op::Any => None,
                 Op::Equal => Some(alternative.version),
                 // A range is no version: dpkg ignores such a provide, and so does apt.
                 _ => continue,
             };
             // A package that provides its own name in its own version says nothing new.
-            if alternative.name == name && provided.is_none_or(|provided| provided == version) {
+            if alternative.name == name && as_version.is_none_or(|own| own == version) {
                 continue;
             }
-            self.provider(alternative.name, id, provided);
+            self.provider(alternative.name, id, as_version);
             if allowed && !alternative.name.contains(':') {
-                self.provider(&format!("{}:any", alternative.name), id, provided);
+                self.provider(&format!("{}:any", alternative.name), id, as_version);
             }
         }
         if allowed {

@@ -140,9 +140,10 @@ impl Indexes<'_> {
         if let Some(index) = read_kept(kept.clone()).await {
             return Ok(index);
         }
-        let file = match release.by_hash {
-            true => format!("{folder}by-hash/SHA256/{sha256}"),
-            false => format!("{folder}{name}"),
+        let file = if release.by_hash {
+            format!("{folder}by-hash/SHA256/{sha256}")
+        } else {
+            format!("{folder}{name}")
         };
         let url = format!("{}/{file}", root(archive));
         let bytes = self.fetcher.bytes(&url, PACKAGES_LIMIT).await?;
