@@ -208,7 +208,7 @@ fn the_latest_text_wins() {
 fn positions_in_both_encodings() {
     let folder = project(&[]);
     let path = folder.path().join("ImageFile");
-    let text = "param ü = \"1\"\nimage \"w😀\" {\n  os linux debian 13\n  description \"😀 ${nope}\"\n}\n";
+    let text = "# ü\nimage \"w😀\" {\n  os linux debian 13\n  description \"😀 ${nope}\"\n}\n";
     let offers = json!({ "general": { "positionEncodings": ["utf-8", "utf-16"] } });
     for (capabilities, chosen, start) in [(json!({}), "utf-16", 18), (offers, "utf-8", 20)] {
         let (mut client, result) = Client::running_with(folder.path(), &capabilities);

@@ -63,6 +63,9 @@ pub(super) struct Modules {
     loadable: BTreeMap<String, (String, Vec<String>)>,
 }
 
+/// Longer than any real chain of modules that need each other.
+const DEEPEST: u32 = 32;
+
 impl Modules {
     /// From a kernel's own `modules.dep` and `modules.builtin`.
     pub(super) fn parse(dep: &str, builtin: &str) -> Self {
@@ -81,16 +84,16 @@ impl Modules {
     /// What to load for `name`, in order, as names and paths; empty if it is built in.
     pub(super) fn order(&self, name: &str) -> Option<Vec<(&str, &str)>> {
         let mut order = Vec::new();
-        self.visit(name, &mut order).then_some(order)
+        self.visit(name, DEEPEST, &mut order).then_some(order)
     }
 
-    fn visit<'a>(&'a self, name: &str, order: &mut Vec<(&'a str, &'a str)>) -> bool {
+    fn visit<'a>(&'a self, name: &str, depth: u32, order: &mut Vec<(&'a str, &'a str)>) -> bool {
         if self.builtin.iter().any(|known| known == name) || order.iter().any(|(known, _)| *known == name) {
             return true;
         }
         let Some((key, (path, needs))) = self.loadable.get_key_value(name) else { return false };
         // A broken index with a cycle ends here, as its deepest member is then missing.
-        order.len() < 500 && needs.iter().all(|need| need != name && self.visit(need, order)) && {
+        depth > 0 && needs.iter().all(|need| self.visit(need, depth - 1, order)) && {
             order.push((key, path));
             true
         }
