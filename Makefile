@@ -5,7 +5,7 @@ CARGO ?= cargo
 BINARY := target/release/imgfile
 
 .DEFAULT_GOAL := help
-.PHONY: help needs build demo test lint install clean
+.PHONY: help needs build demo test test-vscode lint install clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,12 +19,18 @@ build: ## Build the release binary
 demo: needs build ## Build examples/web as an ordinary user, boot it, print the page it serves
 	@scripts/demo $(BINARY)
 
-test: needs ## Run every test, those that build and boot real machines included
+test: ## Run every test, those that build and boot real machines included
+	@scripts/install-host-needs neovim
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc; \
 	else \
 		$(CARGO) test --workspace --locked; \
 	fi
+	@if command -v npm >/dev/null; then $(MAKE) test-vscode; else echo "skipped: the extension's tests need npm"; fi
+
+test-vscode: ## Test the extension for Visual Studio Code and pack it
+	@cd editors/vscode && if npm ci --no-audit --no-fund --loglevel=error; then npm test && npm run package; \
+		else echo "skipped: npm cannot install what the extension's tests need"; fi
 
 lint: ## Formatting, clippy and the licences of dependencies
 	$(CARGO) fmt --check

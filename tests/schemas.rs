@@ -38,3 +38,8 @@ fn images() {
 fn layers() {
     fresh::<Vec<imgfile::cli::cache::Listed>>("layers.schema.json");
 }
+
+#[test]
+fn diagnostics() {
+    fresh::<imgfile::report::Report>("diagnostics.schema.json");
+}
