@@ -50,7 +50,12 @@ impl Ground {
 
 fn first_disk(store: &Path) -> Option<PathBuf> {
     let bases = fs::read_dir(store.join("bases")).ok()?;
-    bases.flatten().map(|base| base.path().join("disk.qcow2")).find(|disk| disk.is_file())
+    // Disks that users brought lie there too, and have been built upon: only those made here count.
+    let made_here = |base: &Path| {
+        fs::read_to_string(base.join("meta.json")).is_ok_and(|meta| meta.contains("\"root_uuid\""))
+    };
+    let folders = bases.flatten().map(|base| base.path()).filter(|base| made_here(base));
+    folders.map(|base| base.join("disk.qcow2")).find(|disk| disk.is_file())
 }
 
 fn build_something(store: &Path) {

@@ -294,7 +294,10 @@ impl Guest {
                 let console = tail(&self.files.console);
                 let end = match seen.shutdown.as_deref() {
                     Some("guest-panic") => End::Panicked,
-                    Some("guest-reset") if console.contains("Kernel panic") => End::Panicked,
+                    // A panic prints more than the lines that are shown.
+                    Some("guest-reset") if last(&self.files.console, 64 * 1024).contains("Kernel panic") => {
+                        End::Panicked
+                    }
                     Some("guest-reset") => End::Rebooted,
                     Some("guest-shutdown") => End::PoweredOff,
                     _ => {
@@ -324,16 +327,21 @@ fn at_hand(content: Vec<u8>) -> Upload {
     upload
 }
 
-/// The end of a log the guest had a hand in: at most 40 lines, control characters removed.
-pub(super) fn tail(path: &Path) -> String {
+/// At most so many bytes of the end of a file; one that cannot be read is empty.
+fn last(path: &Path, bytes: u64) -> String {
     use std::io::{Read, Seek, SeekFrom};
-    let mut bytes = Vec::new();
+    let mut found = Vec::new();
     if let Ok(mut file) = std::fs::File::open(path) {
         let len = file.metadata().map_or(0, |found| found.len());
-        let _ = file.seek(SeekFrom::Start(len.saturating_sub(8 * 1024)));
-        let _ = file.take(8 * 1024).read_to_end(&mut bytes);
+        let _ = file.seek(SeekFrom::Start(len.saturating_sub(bytes)));
+        let _ = file.take(bytes).read_to_end(&mut found);
     }
-    let plain = plain(&String::from_utf8_lossy(&bytes));
+    String::from_utf8_lossy(&found).into_owned()
+}
+
+/// The end of a log the guest had a hand in: at most 40 lines, control characters removed.
+pub(super) fn tail(path: &Path) -> String {
+    let plain = plain(&last(path, 8 * 1024));
     let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
