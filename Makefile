@@ -22,7 +22,7 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 test: ## Run every test, those that build and boot real machines included
 	@scripts/install-host-needs neovim
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run --workspace --locked && $(CARGO) test --workspace --locked --doc; \
+		$(CARGO) test --workspace --locked --doc && $(CARGO) nextest run --workspace --locked; \
 	else \
 		$(CARGO) test --workspace --locked; \
 	fi
