@@ -44,6 +44,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         walker: Walker::new(inputs.files),
         parent: base_key(inputs.base),
         agent_version: inputs.agent_version,
+        env: environment(inputs.spec, inputs.resolution),
         stage: Stage::Offline,
         steps: Vec::new(),
         diagnostics: Vec::new(),
@@ -111,6 +112,8 @@ struct Compiler<'a> {
     walker: Walker<'a>,
     parent: Key,
     agent_version: &'a str,
+    /// The image's environment: part of every script, and so of every script's key.
+    env: BTreeMap<String, String>,
     /// The stage the step before leaves the guest in.
     stage: Stage,
     steps: Vec<Step>,
@@ -322,11 +325,13 @@ impl Compiler<'_> {
             Some("root") => RunAs::Root,
             Some(name) => RunAs::Named(name.to_owned()),
         };
+        let mut env = self.env.clone();
+        env.extend(script.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone())));
         Some(ScriptStep {
             // `check` refuses scripts that are not UTF-8 text.
             content: String::from_utf8_lossy(&script.body.content).into_owned(),
             user,
-            env: script.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone())).collect(),
+            env,
             timeout_secs: script.timeout.as_secs(),
             retries: script.retries,
             with: with?,
