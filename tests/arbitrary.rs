@@ -19,7 +19,9 @@ fn everything(text: &str) {
     let shown = report::human(&checked.diagnostics, &sources, true);
     assert_eq!(shown.is_empty(), checked.diagnostics.is_empty());
     for write in [report::json as fn(_) -> String, report::sarif] {
-        let text = write(std::iter::once((checked.diagnostics.as_slice(), &sources)).collect::<Vec<_>>().into_iter());
+        let text = write(
+            std::iter::once((checked.diagnostics.as_slice(), &sources)).collect::<Vec<_>>().into_iter(),
+        );
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
     }
     let _ = report::fixed(&checked.diagnostics, &sources);
@@ -34,9 +36,54 @@ fn everything(text: &str) {
 /// Pieces of the language, put together at random.
 fn soup() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
-        "image", "profile", "param", "os linux debian 13", "app", "nginx", "\"", "\"x\"", "{", "}", "[", "]", "=", ",", "\n", "\n  ", " ",
-        "#", "# note", "//", "<<", "<<-SH", "<<EOF", "SH", "EOF", "\nSH\n", "#!/bin/bash", "${x}", "$", "{", "script", "copy", "to", "test",
-        "'a'", "\\", "\r\n", "\t", "8GiB", "^1.2", ">=1,<2", "é", "\u{FEFF}", "use", "include \"sub/part.imagefile\"", "x = 1", "/*", "*/",
+        "image",
+        "profile",
+        "param",
+        "os linux debian 13",
+        "app",
+        "nginx",
+        "\"",
+        "\"x\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        "=",
+        ",",
+        "\n",
+        "\n  ",
+        " ",
+        "#",
+        "# note",
+        "//",
+        "<<",
+        "<<-SH",
+        "<<EOF",
+        "SH",
+        "EOF",
+        "\nSH\n",
+        "#!/bin/bash",
+        "${x}",
+        "$",
+        "{",
+        "script",
+        "copy",
+        "to",
+        "test",
+        "'a'",
+        "\\",
+        "\r\n",
+        "\t",
+        "8GiB",
+        "^1.2",
+        ">=1,<2",
+        "é",
+        "\u{FEFF}",
+        "use",
+        "include \"sub/part.imagefile\"",
+        "x = 1",
+        "/*",
+        "*/",
     ]);
     prop::collection::vec(pieces, 0..60).prop_map(|pieces| pieces.concat())
 }
@@ -68,9 +115,48 @@ fn repeated(piece: &str, tail: &str) -> String {
 #[test]
 fn hard_inputs_end() {
     let inputs: Vec<String> = [
-        "{", "}", "[", "]", "\"", "'", "=", ",", "<<A\n", "<<-A ", "<<", "${", "/*", "/*\n", "//", "#", "\n", "\r", "\\", " ", "\t", "a{", "{a=", "{a={", "[\n", "{\n",
-        "image \"a\" {\n", "profile a {", "image\n ", "a <<A\nb <<A\n", "script <<A\n<<A\nA\n", "a = [\"", "app x {\n y = [\n", "!=", "$$", "\u{FEFF}", "é",
-        "os linux debian 13\n", "app a { b = 1 }\n", "}\n}", "test \"a\" <<A { b = {", "\nimage ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "'",
+        "=",
+        ",",
+        "<<A\n",
+        "<<-A ",
+        "<<",
+        "${",
+        "/*",
+        "/*\n",
+        "//",
+        "#",
+        "\n",
+        "\r",
+        "\\",
+        " ",
+        "\t",
+        "a{",
+        "{a=",
+        "{a={",
+        "[\n",
+        "{\n",
+        "image \"a\" {\n",
+        "profile a {",
+        "image\n ",
+        "a <<A\nb <<A\n",
+        "script <<A\n<<A\nA\n",
+        "a = [\"",
+        "app x {\n y = [\n",
+        "!=",
+        "$$",
+        "\u{FEFF}",
+        "é",
+        "os linux debian 13\n",
+        "app a { b = 1 }\n",
+        "}\n}",
+        "test \"a\" <<A { b = {",
+        "\nimage ",
     ]
     .into_iter()
     .flat_map(|piece| [repeated(piece, ""), format!("image \"a\" {{\n  {}", repeated(piece, "\n}\n"))])
@@ -84,7 +170,8 @@ fn hard_inputs_end() {
 
 #[test]
 fn absurd_inputs_end() {
-    let long = format!("image \"a\" {{\n  os linux debian 13\n  description \"{}\"\n}}\n", "x".repeat(10_000_000));
+    let long =
+        format!("image \"a\" {{\n  os linux debian 13\n  description \"{}\"\n}}\n", "x".repeat(10_000_000));
     assert_eq!(common::checked(long, &[]).0.diagnostics, []);
     assert!(common::checked("{".repeat(1_000_000), &[]).0.has_errors());
 }
@@ -93,7 +180,8 @@ fn absurd_inputs_end() {
 fn many_lines_are_checked() {
     let mut text = String::from("image \"a\" {\n  os linux debian 13\n");
     for i in 0..3_000 {
-        let _ = writeln!(text, "  env V{i} = \"value {i}\"\n  packages [\"p{i}\", \"q{i}\"]\n  label l{i} = x");
+        let _ =
+            writeln!(text, "  env V{i} = \"value {i}\"\n  packages [\"p{i}\", \"q{i}\"]\n  label l{i} = x");
     }
     text.push_str("}\n");
     let (checked, _) = common::checked(text, &[]);

@@ -44,7 +44,11 @@ impl Project {
 
     fn imgfile(&self, args: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgfile"));
-        command.args(args).current_dir(self.folder.path()).env("IMGFILE_STORE", store()).env("IMGFILE_ACCEL", "tcg");
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env("IMGFILE_STORE", store())
+            .env("IMGFILE_ACCEL", "tcg");
         command.output().unwrap()
     }
 
@@ -87,8 +91,10 @@ fn booted(disk: &Path, firmware: Firmware, script: &str) -> String {
         let driver = QemuDriver::new(kernel, AcceleratorChoice::Tcg, &facts).await.unwrap();
         let mut machine: Box<dyn Machine> = driver.start(spec).await.unwrap();
         let mut text = String::new();
-        let mut sink = |output: imgfile::driver::Output| text.push_str(&String::from_utf8_lossy(&output.bytes));
-        let end = machine.exec(Exec::script("look", format!("#!/bin/sh -e\n{script}")), &mut sink).await.unwrap();
+        let mut sink =
+            |output: imgfile::driver::Output| text.push_str(&String::from_utf8_lossy(&output.bytes));
+        let end =
+            machine.exec(Exec::script("look", format!("#!/bin/sh -e\n{script}")), &mut sink).await.unwrap();
         assert!(end.success(), "{text}");
         text
     })

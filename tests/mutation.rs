@@ -18,7 +18,8 @@ fn examples() -> Vec<(PathBuf, MemoryFiles, String)> {
 }
 
 fn collect(folder: &Path, found: &mut Vec<(PathBuf, MemoryFiles, String)>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
@@ -101,11 +102,19 @@ fn mutated_examples_say_one_thing_in_the_right_place() {
     let (mut wrong, mut one, mut strayed, mut several) = (0u32, 0u32, Vec::new(), Vec::new());
     for (path, files, text) in examples() {
         let (sound, sources) = run(&files, &text);
-        assert!(sound.diagnostics.is_empty(), "{}", imgfile::report::human(&sound.diagnostics, &sources, false));
+        assert!(
+            sound.diagnostics.is_empty(),
+            "{}",
+            imgfile::report::human(&sound.diagnostics, &sources, false)
+        );
         for (start, end) in tokens(&text) {
             let token = &text[start..end];
             let line = u32::try_from(text[..start].matches('\n').count()).unwrap();
-            for (what, changed) in [("deleted", String::new()), ("doubled", format!("{token} {token}")), ("replaced", "zzz".to_owned())] {
+            for (what, changed) in [
+                ("deleted", String::new()),
+                ("doubled", format!("{token} {token}")),
+                ("replaced", "zzz".to_owned()),
+            ] {
                 let mutated = format!("{}{changed}{}", &text[..start], &text[end..]);
                 let (checked, sources) = run(&files, &mutated);
                 // Warnings tell of a file that is valid.
@@ -114,11 +123,18 @@ fn mutated_examples_say_one_thing_in_the_right_place() {
                 }
                 wrong += 1;
                 let shown = || {
-                    format!("── {} line {}: `{token}` {what}\n{}", path.display(), line + 1, imgfile::report::human(&checked.diagnostics, &sources, false))
+                    format!(
+                        "── {} line {}: `{token}` {what}\n{}",
+                        path.display(),
+                        line + 1,
+                        imgfile::report::human(&checked.diagnostics, &sources, false)
+                    )
                 };
-                let near = checked.diagnostics.iter().flat_map(|found| &found.labels).any(|label| {
-                    (line..=line + 1).contains(&sources.line_col(label.span).line)
-                });
+                let near = checked
+                    .diagnostics
+                    .iter()
+                    .flat_map(|found| &found.labels)
+                    .any(|label| (line..=line + 1).contains(&sources.line_col(label.span).line));
                 if !near {
                     strayed.push(shown());
                 }
@@ -132,7 +148,11 @@ fn mutated_examples_say_one_thing_in_the_right_place() {
     }
     assert!(wrong > 200, "only {wrong} mutations were wrong: the test is not looking");
     assert!(strayed.is_empty(), "{} of {wrong} point elsewhere:\n{}", strayed.len(), strayed.join("\n"));
-    assert!(one * 100 >= wrong * 95, "{one} of {wrong} have exactly one finding; the others:\n{}", several.join("\n"));
+    assert!(
+        one * 100 >= wrong * 95,
+        "{one} of {wrong} have exactly one finding; the others:\n{}",
+        several.join("\n")
+    );
     println!("{one} of {wrong} wrong mutations have exactly one finding");
 }
 

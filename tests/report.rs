@@ -33,7 +33,8 @@ fn json_reads_back_and_counts_in_characters() {
     for finding in &report.diagnostics {
         for place in finding.labels.iter().filter(|place| place.file == "ImageFile") {
             let line = BROKEN.lines().nth(place.start.line as usize - 1).unwrap();
-            let column = BROKEN[..place.start.offset as usize].rsplit('\n').next().unwrap().chars().count() + 1;
+            let column =
+                BROKEN[..place.start.offset as usize].rsplit('\n').next().unwrap().chars().count() + 1;
             assert_eq!(place.start.column as usize, column, "in `{line}`");
         }
     }

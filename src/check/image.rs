@@ -228,10 +228,12 @@ impl<'a> Checker<'a> {
             && !self.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
-            let mut diagnostic =
-                Diagnostic::new(codes::MISSING_STATEMENT, "this image does not say its operating system")
-                    .label(image.name.span, "has no `os`")
-                    .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited");
+            let mut diagnostic = Diagnostic::new(
+                codes::MISSING_STATEMENT,
+                "this image does not say its operating system",
+            )
+            .label(image.name.span, "has no `os`")
+            .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited");
             if given.contains("base") {
                 diagnostic = diagnostic.label(image.base.span, "this base is no image of the project");
             }

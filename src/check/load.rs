@@ -189,7 +189,8 @@ impl Checker<'_> {
             let may_cause = matches!(self.slice(statement.keyword), "script" | "test" | "copy")
                 || statements::statement(self.slice(statement.keyword)).is_none();
             let before = std::mem::replace(&mut before, may_cause.then_some(statement.span));
-            let closed_above = std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
+            let closed_above =
+                std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
             let keyword = self.slice(statement.keyword).to_owned();
             match statements::statement(&keyword) {
                 Some(info) if info.place == here => {
@@ -229,7 +230,13 @@ impl Checker<'_> {
         }
     }
 
-    fn misplaced(&mut self, statement: &Statement, info: &statements::StatementInfo, closed: Option<Span>, top: bool) {
+    fn misplaced(
+        &mut self,
+        statement: &Statement,
+        info: &statements::StatementInfo,
+        closed: Option<Span>,
+        top: bool,
+    ) {
         let keyword = info.keyword;
         let diagnostic = if top {
             Diagnostic::new(

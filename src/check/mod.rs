@@ -168,7 +168,8 @@ impl Checker<'_> {
         let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
             statements().filter(|statement| checker.keyword(statement) == wanted).collect()
         };
-        self.names_doubtful |= self.errors > 0 && of(self, "include").iter().any(|include| self.failed_in(include.span));
+        self.names_doubtful |=
+            self.errors > 0 && of(self, "include").iter().any(|include| self.failed_in(include.span));
         let params = of(self, "param");
         self.params(params.into_iter(), set);
         let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), images: Vec::new() };
@@ -225,14 +226,16 @@ impl Checker<'_> {
     /// Unknown statements right behind one that has an error are most likely part of it, such as the
     /// text of a heredoc whose marker is lost.
     fn settle_deferred(&mut self) {
-        let mut failed: Vec<Span> = self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).collect();
+        let mut failed: Vec<Span> =
+            self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).collect();
         failed.sort_unstable();
         // Each unknown statement may in turn be the cause of the next.
         let mut unknown: HashSet<(SourceId, u32)> = HashSet::new();
         for (before, diagnostic) in std::mem::take(&mut self.deferred) {
             let caused = before.is_some_and(|before| {
                 let from = failed.partition_point(|at| (at.source, at.start) < (before.source, before.start));
-                failed.get(from).is_some_and(|at| inside(before, *at)) || unknown.contains(&(before.source, before.start))
+                failed.get(from).is_some_and(|at| inside(before, *at))
+                    || unknown.contains(&(before.source, before.start))
             });
             unknown.extend(diagnostic.span().map(|at| (at.source, at.start)));
             if !caused {

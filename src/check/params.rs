@@ -220,9 +220,10 @@ impl Checker<'_> {
             if value.is_some() {
                 return value.clone();
             }
-            let mut diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
-                .label(span, "has no value here")
-                .note(why);
+            let mut diagnostic =
+                Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
+                    .label(span, "has no value here")
+                    .note(why);
             if let Some(os) = self.scope.os.filter(|_| name == "os.version") {
                 diagnostic = diagnostic.label(os, "names no single version");
             }

@@ -272,9 +272,10 @@ impl Walk<'_> {
             separated = item.kind == OperandKind::Junk;
         }
         if let Some(first) = missing.first() {
-            let mut diagnostic = Diagnostic::new(codes::LIST, "a comma is missing between two values of a list")
-                .label(*first, "a comma belongs here")
-                .help("lists look like `[\"a\", \"b\"]`");
+            let mut diagnostic =
+                Diagnostic::new(codes::LIST, "a comma is missing between two values of a list")
+                    .label(*first, "a comma belongs here")
+                    .help("lists look like `[\"a\", \"b\"]`");
             let edits = missing.iter().map(|&span| Edit { span, text: ",".into() }).collect();
             let title = if missing.len() == 1 { "insert a comma" } else { "insert the commas" };
             diagnostic.fixes.push(Fix { title: title.into(), edits, applicability: Applicability::Safe });
@@ -432,7 +433,11 @@ impl Walk<'_> {
         }
         self.extra_open(&body.extra_open);
         self.items(&body.items, false);
-        if body.close.is_none() && !self.out.swallowed && !self.ends_in_something_unknown(&body.items) && !(matches!(body.open, Open::Lost) && head_broken) {
+        if body.close.is_none()
+            && !self.out.swallowed
+            && !self.ends_in_something_unknown(&body.items)
+            && !(matches!(body.open, Open::Lost) && head_broken)
+        {
             let place = self.closing_place(statement.span.start, body.span.end);
             let open = match body.open {
                 Open::Here(open) | Open::Late(open) => open,
@@ -452,7 +457,8 @@ impl Walk<'_> {
     /// The `{` of the options that end the last statement on a later line than they start on.
     fn last_options(&self, items: &[Item]) -> Option<Span> {
         let Some(Item::Statement(last)) = items.last() else { return None };
-        let operand = last.operands.last().filter(|operand| matches!(operand.kind, OperandKind::Options(_)))?;
+        let operand =
+            last.operands.last().filter(|operand| matches!(operand.kind, OperandKind::Options(_)))?;
         let span = operand.span;
         (self.line(span.start) != self.line(span.end)).then_some(Span { end: span.start + 1, ..span })
     }

@@ -165,7 +165,12 @@ impl Checker<'_> {
         Some(())
     }
 
-    pub(super) fn test(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>, placed: Placed<'_>) -> Option<()> {
+    pub(super) fn test(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
         let bare =
             operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
         let name = self.scalar(operands, "a name in quotes, such as `\"it answers\"`")?;

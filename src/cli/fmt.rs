@@ -69,7 +69,8 @@ fn one(file: &std::path::Path, check: bool) -> std::io::Result<bool> {
     if std::fs::metadata(file)?.len() > crate::check::FILE_LIMIT {
         return Err(Error::new(ErrorKind::InvalidData, "too large for an ImageFile"));
     }
-    let text = String::from_utf8(std::fs::read(file)?).map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8 text"))?;
+    let text = String::from_utf8(std::fs::read(file)?)
+        .map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8 text"))?;
     let laid_out = formatted(&text);
     if laid_out == text {
         return Ok(false);
@@ -78,7 +79,10 @@ fn one(file: &std::path::Path, check: bool) -> std::io::Result<bool> {
         diff(&file.display().to_string(), &text, &laid_out);
     } else {
         // Written beside it and moved over it: an interrupted write leaves the old file.
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+        let folder = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(std::path::Path::new("."));
         let real = file.canonicalize()?;
         let beside = tempfile::NamedTempFile::new_in(real.parent().unwrap_or(folder))?;
         std::fs::write(beside.path(), &laid_out)?;

@@ -47,7 +47,8 @@ pub fn run(args: &Args) -> Exit {
 /// The folder's own name, as far as it can name an image's file as well.
 fn folder_name(folder: &std::path::Path) -> String {
     let name = folder.canonicalize().ok().or_else(|| Some(folder.to_owned()));
-    let name = name.as_deref().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let name =
+        name.as_deref().and_then(|folder| folder.file_name()).map(|name| name.to_string_lossy().into_owned());
     let plain: String = name
         .unwrap_or_default()
         .chars()
@@ -59,7 +60,8 @@ fn folder_name(folder: &std::path::Path) -> String {
 
 fn template(name: &str) -> String {
     let quoted = name.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "$${");
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) && !name.starts_with('.');
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && !name.starts_with('.');
     let output = if plain { "" } else { "\n  output qcow2 { name = \"image\" }\n" };
     format!(
         "# What this machine image is made of. `imgfile check` explains mistakes, `imgfile build` builds it.\n\

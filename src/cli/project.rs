@@ -60,7 +60,8 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
 /// Reads and checks the ImageFile `file`.
 pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let files = ProjectFolder::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
+    let files =
+        ProjectFolder::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
     let name =
         file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
     let mut sources = Sources::default();

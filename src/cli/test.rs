@@ -37,8 +37,12 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices =
-        Choices { path: args.path.clone(), set: args.set.clone(), image: args.image.clone(), ..Choices::default() };
+    let choices = Choices {
+        path: args.path.clone(),
+        set: args.set.clone(),
+        image: args.image.clone(),
+        ..Choices::default()
+    };
     super::block_on(async {
         let workshop = match Workshop::open(&choices).await {
             Ok(workshop) => workshop,

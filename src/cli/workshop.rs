@@ -91,7 +91,8 @@ impl Workshop {
         let mut project = project::open(&file, &choices.set).map_err(complain)?;
         let mut found = std::mem::take(&mut project.checked.diagnostics);
         let (catalog, lock, settings) = {
-            let (catalog, mistakes) = catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
+            let (catalog, mistakes) =
+                catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
             found.extend(mistakes);
             let lock = read_lock(&mut project, &mut found);
             let settings = load_settings(&mut project, &mut found);
@@ -174,7 +175,10 @@ impl Workshop {
             Some(image) => Ok(vec![image]),
             None => {
                 let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
-                super::complain(&format!("there is no image `{name}`; the ImageFile has {}", names.join(", ")));
+                super::complain(&format!(
+                    "there is no image `{name}`; the ImageFile has {}",
+                    names.join(", ")
+                ));
                 Err(Exit::Usage)
             }
         }
@@ -197,7 +201,8 @@ impl Workshop {
         };
         let prepared = preparer.prepare(spec, resolution, Some(locked), given).await?;
         let reasons = locked.stale(&prepared.locked);
-        let said = |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
+        let said =
+            |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
         if choices.locked && !reasons.is_empty() {
             return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", said(&reasons))]));
         }
@@ -216,7 +221,9 @@ impl Workshop {
     /// The disk an image starts from, if its `base` names one.
     fn given_for(&self, spec: &ImageSpec) -> Option<&Given> {
         match &spec.base.source {
-            BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => self.given.get(&name.value),
+            BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => {
+                self.given.get(&name.value)
+            }
             BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => None,
         }
     }
@@ -242,7 +249,11 @@ impl Workshop {
     }
 
     /// The machines of this host; what there is to say about them is reported.
-    pub(super) async fn driver(&self, accel: Option<Accel>, reporter: &Reporter) -> Result<Box<dyn Driver>, Failure> {
+    pub(super) async fn driver(
+        &self,
+        accel: Option<Accel>,
+        reporter: &Reporter,
+    ) -> Result<Box<dyn Driver>, Failure> {
         let kernel = self.preparer(false).build_kernel(reporter).await?;
         let choice = match accel.unwrap_or(self.settings.accel.value) {
             Accel::Auto => AcceleratorChoice::Auto,
@@ -309,7 +320,9 @@ impl Workshop {
         };
         let diagnostics = failure.diagnostics();
         show(&diagnostics, &self.project);
-        let on_host = |diagnostic: &Diagnostic| diagnostic.code.as_str() >= "E0453" && diagnostic.code.as_str() < "E0600";
+        let on_host = |diagnostic: &Diagnostic| {
+            diagnostic.code.as_str() >= "E0453" && diagnostic.code.as_str() < "E0600"
+        };
         if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }
     }
 }

@@ -68,7 +68,9 @@ impl Failure {
             Self::Store(_) | Self::Io { .. } => Diagnostic::new(codes::HOST_REFUSED, message),
             Self::InputChanged { .. } => Diagnostic::new(codes::INPUT_CHANGED, message)
                 .help("run the build again when the file is at rest"),
-            Self::NotBuilt { .. } => Diagnostic::new(codes::NOT_BUILT, message).help("run `imgfile build` first"),
+            Self::NotBuilt { .. } => {
+                Diagnostic::new(codes::NOT_BUILT, message).help("run `imgfile build` first")
+            }
             Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
         };
         vec![diagnostic]
@@ -80,7 +82,9 @@ impl Failure {
         match self {
             Self::Machine(fault) | Self::Step { fault, .. } => fault.is_host_defect(),
             Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } => true,
-            Self::Script { .. } | Self::NotBuilt { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => false,
+            Self::Script { .. } | Self::NotBuilt { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => {
+                false
+            }
         }
     }
 }

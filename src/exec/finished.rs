@@ -21,7 +21,8 @@ fn key(image: &ImagePlan, tested: bool) -> Digest {
     let last = image.steps.last().map_or_else(|| image.base_key(), |step| step.key);
     let tests = tested.then_some(&image.tests);
     // Plan types are plain data with text keys: their serialisation has no failing case.
-    let json = serde_json::to_vec(&(last, image.disk_size, &image.outputs, tests, &image.env)).unwrap_or_default();
+    let json =
+        serde_json::to_vec(&(last, image.disk_size, &image.outputs, tests, &image.env)).unwrap_or_default();
     Digest::of(json)
 }
 

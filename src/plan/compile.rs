@@ -146,15 +146,18 @@ impl Compiler<'_> {
         for script in scripts.chain(spec.tests.iter().map(|test| &test.script)) {
             if let Some(secret) = script.secrets.first() {
                 let message = "scripts with secrets are not supported yet";
-                self.diagnostics
-                    .push(Diagnostic::new(codes::NOT_SUPPORTED, message).label(secret.span, "asked for here"));
+                self.diagnostics.push(
+                    Diagnostic::new(codes::NOT_SUPPORTED, message).label(secret.span, "asked for here"),
+                );
             }
         }
         for step in &spec.steps {
             if let StepSpec::Copy(CopySpec { source: CopySource::Url { url, unpack: true, .. }, .. }) = step {
                 let message = "unpacking a download is not supported yet";
-                let diagnostic = Diagnostic::new(codes::NOT_SUPPORTED, message).label(url.span, "to be unpacked");
-                self.diagnostics.push(diagnostic.help("copy the archive as it is, and unpack it in a `script`"));
+                let diagnostic =
+                    Diagnostic::new(codes::NOT_SUPPORTED, message).label(url.span, "to be unpacked");
+                self.diagnostics
+                    .push(diagnostic.help("copy the archive as it is, and unpack it in a `script`"));
             }
         }
     }

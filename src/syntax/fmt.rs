@@ -66,7 +66,9 @@ impl<'a> Printer<'a> {
                 self.out.push('\n');
             }
             match item {
-                Item::Statement(statement) if is_whole(statement, self.text) => self.statement(statement, level),
+                Item::Statement(statement) if is_whole(statement, self.text) => {
+                    self.statement(statement, level)
+                }
                 Item::Comment(_) => {
                     self.indent(level);
                     self.out.push_str(self.slice(span).trim_end());
@@ -124,7 +126,8 @@ impl<'a> Printer<'a> {
 
     /// Whether a blank belongs before `operand` although none is written.
     fn spaced(&self, keyword: &str, operand: &Operand, last: Span) -> bool {
-        let block = matches!(operand.kind, OperandKind::List(_) | OperandKind::Options(_) | OperandKind::Heredoc(_));
+        let block =
+            matches!(operand.kind, OperandKind::List(_) | OperandKind::Options(_) | OperandKind::Heredoc(_));
         let named = matches!(keyword, "param" | "env" | "label");
         let around_eq = named && (operand.kind == OperandKind::Eq || self.slice(last) == "=");
         let after_block = self.slice(last).ends_with([']', '}', '"']);
@@ -252,8 +255,10 @@ impl<'a> Printer<'a> {
             let (one, two) = (pairs[a].1, pairs[b].1);
             let between = &items[pairs[a].0 + 1..pairs[b].0];
             let own_line = between.iter().any(|item| matches!(item, OptionItem::Comment(span) if self.newlines(one.span.end, span.start) > 0));
-            self.newlines(one.span.end, two.span.start) <= 1 && !own_line
-                && !self.slice(one.span).contains('\n') && !self.slice(two.span).contains('\n')
+            self.newlines(one.span.end, two.span.start) <= 1
+                && !own_line
+                && !self.slice(one.span).contains('\n')
+                && !self.slice(two.span).contains('\n')
         };
         let (mut from, mut to) = (here, here);
         while from > 0 && joined(from - 1, from) {
@@ -269,7 +274,11 @@ impl<'a> Printer<'a> {
     fn key(&self, entry: &Entry) -> &'a str {
         let written = self.slice(entry.key.span);
         match entry.key.kind {
-            OperandKind::String => written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|inner| is_word(inner)).unwrap_or(written),
+            OperandKind::String => written
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .filter(|inner| is_word(inner))
+                .unwrap_or(written),
             _ => written,
         }
     }
@@ -326,7 +335,21 @@ fn settle_quotes(keyword: &str, at: usize, operand: &Operand, written: &str) -> 
     let name = at == 0
         && matches!(
             keyword,
-            "account" | "app" | "arch" | "cleanup" | "env" | "label" | "network" | "os" | "output" | "param" | "profile" | "secret" | "service" | "use" | "user"
+            "account"
+                | "app"
+                | "arch"
+                | "cleanup"
+                | "env"
+                | "label"
+                | "network"
+                | "os"
+                | "output"
+                | "param"
+                | "profile"
+                | "secret"
+                | "service"
+                | "use"
+                | "user"
         );
     let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     if let (true, OperandKind::String, Some(inner)) = (name, &operand.kind, inner)
@@ -353,15 +376,24 @@ fn is_whole(statement: &Statement, text: &str) -> bool {
         matches!(body.open, Open::Here(_)) && body.close.is_some() && body.extra_open.is_empty()
     });
     let heredoc = statement.heredoc().is_none_or(|heredoc| {
-        heredoc.end.is_some() && !heredoc.quoted && heredoc.flavour != Some('~') && !slice(heredoc.body).contains('\r')
+        heredoc.end.is_some()
+            && !heredoc.quoted
+            && heredoc.flavour != Some('~')
+            && !slice(heredoc.body).contains('\r')
     });
     let lone_heredoc = statement.heredoc().is_none() || statement.body.is_none();
-    body && heredoc && lone_heredoc && statement.operands.iter().all(|operand| is_whole_operand(operand, &slice))
+    body && heredoc
+        && lone_heredoc
+        && statement.operands.iter().all(|operand| is_whole_operand(operand, &slice))
 }
 
 fn is_whole_operand<'t>(operand: &Operand, slice: &impl Fn(Span) -> &'t str) -> bool {
     match &operand.kind {
-        OperandKind::Word | OperandKind::Eq | OperandKind::Comma | OperandKind::Comment | OperandKind::Heredoc(_) => true,
+        OperandKind::Word
+        | OperandKind::Eq
+        | OperandKind::Comma
+        | OperandKind::Comment
+        | OperandKind::Heredoc(_) => true,
         OperandKind::String => {
             let written = slice(operand.span);
             let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
@@ -424,7 +456,8 @@ fn item_tokens(items: &[Item], text: &str, out: &mut Vec<String>) {
 }
 
 fn operand_tokens(operand: &Operand, text: &str, out: &mut Vec<String>) {
-    let slice = |span: Span| text[span.start as usize..span.end as usize].trim_end().trim_matches('"').to_owned();
+    let slice =
+        |span: Span| text[span.start as usize..span.end as usize].trim_end().trim_matches('"').to_owned();
     match &operand.kind {
         OperandKind::List(list) => {
             out.push("[".to_owned());
@@ -485,7 +518,10 @@ mod tests {
     /// The same for statements of an image.
     #[track_caller]
     fn inside(before: &str, after: &str) {
-        let indented: String = after.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") }).collect();
+        let indented: String = after
+            .lines()
+            .map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") })
+            .collect();
         case(&format!("image \"a\" {{\n{before}\n}}\n"), &format!("image \"a\" {{\n{indented}}}\n"));
     }
 
@@ -493,10 +529,22 @@ mod tests {
     fn layout() {
         case("image   \"a\"{\nos   linux debian 13 }\n", "image \"a\" {\n  os linux debian 13\n}\n");
         case("param x=1\nenv A=\"b\"", "param x = 1\nenv A = \"b\"\n");
-        case("\n\n# top\n\n\n\nimage \"a\" {\n\n  reboot\n\n\n  reboot\n\n}\n\n", "# top\n\nimage \"a\" {\n  reboot\n\n  reboot\n}\n");
-        inside("app nginx >=1.2, <1.5{port=80 workers=auto}", "app nginx >=1.2, <1.5 { port = 80, workers = auto }\n");
-        inside("app \"nginx\" {\n port=80, workers=auto # both\n\n # next\n a = [1,\n2]\n}\n", "app nginx {\n  port    = 80\n  workers = auto  # both\n\n  # next\n  a = [\n    1,\n    2,\n  ]\n}\n");
-        inside("packages [\n\"a\", # one\n# two\n\"b\"]{}", "packages [\n  \"a\",  # one\n  # two\n  \"b\",\n] {}\n");
+        case(
+            "\n\n# top\n\n\n\nimage \"a\" {\n\n  reboot\n\n\n  reboot\n\n}\n\n",
+            "# top\n\nimage \"a\" {\n  reboot\n\n  reboot\n}\n",
+        );
+        inside(
+            "app nginx >=1.2, <1.5{port=80 workers=auto}",
+            "app nginx >=1.2, <1.5 { port = 80, workers = auto }\n",
+        );
+        inside(
+            "app \"nginx\" {\n port=80, workers=auto # both\n\n # next\n a = [1,\n2]\n}\n",
+            "app nginx {\n  port    = 80\n  workers = auto  # both\n\n  # next\n  a = [\n    1,\n    2,\n  ]\n}\n",
+        );
+        inside(
+            "packages [\n\"a\", # one\n# two\n\"b\"]{}",
+            "packages [\n  \"a\",  # one\n  # two\n  \"b\",\n] {}\n",
+        );
         inside("packages [ \"a\" ,\"b\", ]  # why", "packages [\"a\", \"b\"]  # why\n");
         inside("script provision.sh", "script \"provision.sh\"\n");
     }
@@ -512,7 +560,10 @@ mod tests {
 
     #[test]
     fn broken_regions_stay_untouched() {
-        case("image \"a\" {\n    packages   [\"a\" \"b\"]\n  os   linux\n}\n", "image \"a\" {\n    packages   [\"a\" \"b\"]\n  os linux\n}\n");
+        case(
+            "image \"a\" {\n    packages   [\"a\" \"b\"]\n  os   linux\n}\n",
+            "image \"a\" {\n    packages   [\"a\" \"b\"]\n  os linux\n}\n",
+        );
         case("image \"a\" {\n  os    linux\n", "image \"a\" {\n  os    linux\n");
         case("image \"a\" {\n  app   x { port   80 }\n}\n", "image \"a\" {\n  app   x { port   80 }\n}\n");
     }

@@ -162,7 +162,12 @@ impl Build {
                 };
                 OperandKind::List(list)
             }
-            Rule::options | Rule::line_options | Rule::map | Rule::line_map | Rule::lost_options | Rule::lost_block => {
+            Rule::options
+            | Rule::line_options
+            | Rule::map
+            | Rule::line_map
+            | Rule::lost_options
+            | Rule::lost_block => {
                 let options = self.options(pair);
                 if let (true, Some(first)) = (options.lost_open, options.items.first()) {
                     span.start = first.span().start;
@@ -206,7 +211,11 @@ impl Build {
                     options.close = Some(span);
                     continue;
                 }
-                Rule::entry | Rule::map_entry | Rule::block_entry | Rule::line_entry | Rule::line_map_entry => {
+                Rule::entry
+                | Rule::map_entry
+                | Rule::block_entry
+                | Rule::line_entry
+                | Rule::line_map_entry => {
                     let Some(entry) = self.entry(part) else { continue };
                     OptionItem::Entry(entry)
                 }

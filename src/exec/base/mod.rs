@@ -87,7 +87,11 @@ impl Recipe {
         Self {
             suite: bootstrap.suite.clone(),
             arch: arch.to_owned(),
-            wanted: packages.iter().filter(|package| !package.auto).map(|package| package.name.clone()).collect(),
+            wanted: packages
+                .iter()
+                .filter(|package| !package.auto)
+                .map(|package| package.name.clone())
+                .collect(),
             packages,
             files: bootstrap.files.clone(),
             finish: bootstrap.finish.clone(),

@@ -3,7 +3,9 @@
 use crate::{
     catalog::Os,
     driver::inspect::{Apt, Facts},
-    packages::{Archive, DEBIAN, DEBIAN_SECURITY, Keyring, Mirrors, SourceEntry, codename, read_list, read_sources},
+    packages::{
+        Archive, DEBIAN, DEBIAN_SECURITY, Keyring, Mirrors, SourceEntry, codename, read_list, read_sources,
+    },
     resolve::{BaseFacts, Version},
 };
 
@@ -102,7 +104,8 @@ mod tests {
             ..Apt::default()
         };
         let mirrors = Mirrors::setting("http://host.example/debian", None);
-        let found: Vec<_> = archives(&apt, Some(&mirrors)).into_iter().map(|a| (a.name, a.url, a.suite)).collect();
+        let found: Vec<_> =
+            archives(&apt, Some(&mirrors)).into_iter().map(|a| (a.name, a.url, a.suite)).collect();
         let expected = [
             ("debian", "http://host.example/debian", "trixie"),
             ("https://x.example/apt", "https://x.example/apt", "stable-x"),

@@ -33,7 +33,8 @@ impl Preparer<'_> {
             sha256: package.sha256,
             size: Some(package.size),
         };
-        let blobs = self.fetch("download the build kernel", std::slice::from_ref(&download), reporter).await?;
+        let blobs =
+            self.fetch("download the build kernel", std::slice::from_ref(&download), reporter).await?;
         let Some(deb) = blobs.get(&package.sha256) else { return Err(trouble::no_kernel()) };
         let kernel = tokio::task::block_in_place(|| BuildKernel::from_deb(&kernels, deb))?;
         let written = std::fs::write(&pin, package.sha256.to_string());
@@ -57,8 +58,9 @@ fn newest(universe: &Universe) -> Option<Selected> {
         let version = name.strip_prefix("linux-image-").and_then(|name| name.strip_suffix("-cloud-amd64"));
         version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
     };
-    let found = universe.names().filter(is_image).flat_map(|name| {
-        universe.versions(name).filter_map(move |version| universe.find(name, &version))
-    });
+    let found = universe
+        .names()
+        .filter(is_image)
+        .flat_map(|name| universe.versions(name).filter_map(move |version| universe.find(name, &version)));
     found.max_by(|a, b| a.version.cmp(&b.version))
 }

@@ -8,12 +8,7 @@ mod kernel;
 mod pins;
 mod trouble;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     BaseFormat, Failure, Reporter, Supplies, What,
@@ -80,9 +75,10 @@ impl Preparer<'_> {
         given: Option<&Given>,
     ) -> Result<Prepared, Failure> {
         match (&resolution.base.origin, given) {
-            (BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. }, _) => {
-                self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition)).await
-            }
+            (
+                BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. },
+                _,
+            ) => self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition)).await,
             (_, Some(given)) => self.on_disk(spec, resolution, locked, given).await,
             _ => Err(trouble::unsupported_base(spec)),
         }
@@ -284,7 +280,8 @@ fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> 
 
 /// The archives of a bootstrapped base, in the order of its own sources.
 fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
-    let wanted = |archive: &Archive| archive.suite == bootstrap.suite || bootstrap.updates.contains(&archive.suite);
+    let wanted =
+        |archive: &Archive| archive.suite == bootstrap.suite || bootstrap.updates.contains(&archive.suite);
     let name = codename(&bootstrap.suite).unwrap_or(&bootstrap.suite);
     let mut archives = mirrors.suites(name);
     archives.retain(wanted);

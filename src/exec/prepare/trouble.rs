@@ -38,7 +38,8 @@ pub(super) fn no_mirror() -> Failure {
 
 pub(super) fn no_kernel() -> Failure {
     let message = "the mirror has no kernel for virtual machines (linux-image-…-cloud-amd64 of Debian 13)";
-    one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message).help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
+    one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
+        .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
 }
 
 pub(super) fn keyring(error: &ReleaseError) -> Failure {
@@ -50,13 +51,13 @@ pub(super) fn archive(error: &ArchiveError) -> Failure {
     one(match error {
         ArchiveError::Fetch(error) => return fetch(error),
         ArchiveError::Store(_) => Diagnostic::new(codes::HOST_REFUSED, message),
-        ArchiveError::Inconsistent { .. } => {
-            Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message).help("try again in some minutes, or use another mirror")
-        }
-        ArchiveError::Release { .. } | ArchiveError::Expired { .. } | ArchiveError::Index { .. } | ArchiveError::NoComponent { .. } => {
-            Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
-                .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`")
-        }
+        ArchiveError::Inconsistent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
+            .help("try again in some minutes, or use another mirror"),
+        ArchiveError::Release { .. }
+        | ArchiveError::Expired { .. }
+        | ArchiveError::Index { .. }
+        | ArchiveError::NoComponent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
+            .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"),
     })
 }
 
@@ -113,10 +114,12 @@ pub(super) fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolu
         }
         SolveError::WouldRemove { names } => {
             let message = format!("the packages asked for would remove {} from the base", names.join(", "));
-            Diagnostic::new(codes::PACKAGES_CLASH, message).help("name them in `packages [...] { remove = [...] }` if that is meant")
+            Diagnostic::new(codes::PACKAGES_CLASH, message)
+                .help("name them in `packages [...] { remove = [...] }` if that is meant")
         }
         SolveError::Unsatisfiable { unmet } => {
-            let mut diagnostic = Diagnostic::new(codes::PACKAGES_CLASH, "the packages asked for cannot be installed together");
+            let mut diagnostic =
+                Diagnostic::new(codes::PACKAGES_CLASH, "the packages asked for cannot be installed together");
             for one in unmet {
                 diagnostic = at(diagnostic, &one.wanted, "this cannot be installed").note(format!("{one}"));
             }

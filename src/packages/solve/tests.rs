@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{NotRemovable, SolveError, solve};
-use crate::packages::{Index, IndexSource, InstalledPackage, Request, Solution, Universe, Upgrade, Want, bootstrap_set};
+use crate::packages::{
+    Index, IndexSource, InstalledPackage, Request, Solution, Universe, Upgrade, Want, bootstrap_set,
+};
 
 /// An archive from lines such as `a 1 | Depends: b (>= 2) | Multi-Arch: foreign`.
 fn index(lines: &str) -> Index {
@@ -51,8 +53,11 @@ fn request(words: &str) -> Request {
         if let Some(name) = word.strip_suffix('-') {
             request.remove.push(name.into());
         } else {
-            let (name, version) = word.split_once('=').map_or((word, None), |(name, version)| (name, Some(version)));
-            request.install.push(Want { name: name.into(), version: version.map(|version| version.parse().unwrap()) });
+            let (name, version) =
+                word.split_once('=').map_or((word, None), |(name, version)| (name, Some(version)));
+            request
+                .install
+                .push(Want { name: name.into(), version: version.map(|version| version.parse().unwrap()) });
         }
     }
     request
@@ -110,7 +115,8 @@ fn a_real_package_is_preferred_to_those_that_provide_its_name() {
 
 #[test]
 fn of_providers_the_more_important_wins_then_the_one_mentioned_last() {
-    let archive = "a 1 ; Depends: mta\nx 1 ; Provides: mta\ny 1 ; Provides: mta\nz 1 ; Provides: mta ; Priority: extra";
+    let archive =
+        "a 1 ; Depends: mta\nx 1 ; Provides: mta\ny 1 ; Provides: mta\nz 1 ; Provides: mta ; Priority: extra";
     assert_eq!(solved(archive, &[], "a"), "a=1 y=1*");
     // `y` is mentioned by `a` already, so `x` is the later of the two.
     let archive = "a 1 ; Depends: mta ; Suggests: y\nx 1 ; Provides: mta\ny 1 ; Provides: mta";
@@ -175,8 +181,13 @@ fn a_pinned_version_is_that_version() {
 
 #[test]
 fn an_archive_that_must_be_asked_for_is_not_taken_by_itself() {
-    let source = |archive: &str, priority, lines| IndexSource { archive: archive.into(), priority, index: index(lines) };
-    let universe = Universe::new("amd64", &[source("debian", 500, "a 1"), source("backports", 100, "a 2\nb 1")]);
+    let source = |archive: &str, priority, lines| IndexSource {
+        archive: archive.into(),
+        priority,
+        index: index(lines),
+    };
+    let universe =
+        Universe::new("amd64", &[source("debian", 500, "a 1"), source("backports", 100, "a 2\nb 1")]);
     let solve = |words| shown(&solve(&universe, &[], &request(words)).unwrap());
     assert_eq!(solve("a"), "a=1");
     assert_eq!(solve("b"), "b=1");
@@ -197,7 +208,11 @@ fn nothing_goes_that_nobody_named() {
 #[test]
 fn removals_have_limits() {
     let archive = "a 1\ne 1 ; Essential: yes\nuser 1 ; Depends: a";
-    let system = [installed("a", "1", ""), installed("e", "1", "Essential: yes\n"), installed("user", "1", "Depends: a\n")];
+    let system = [
+        installed("a", "1", ""),
+        installed("e", "1", "Essential: yes\n"),
+        installed("user", "1", "Depends: a\n"),
+    ];
     let refused = |name: &str, because| Err(SolveError::CannotRemove { name: name.into(), because });
     let universe = universe(archive);
     assert_eq!(solve(&universe, &system, &request("e-")), refused("e", NotRemovable::Essential));
@@ -227,7 +242,9 @@ fn a_name_that_is_no_package_is_explained() {
 #[test]
 fn what_cannot_be_had_is_traced_to_the_relation_at_fault() {
     let archive = "a 1 ; Depends: b\nb 1 ; Depends: c (>= 2)\nc 1";
-    let Err(SolveError::Unsatisfiable { unmet }) = solve(&universe(archive), &[], &request("a")) else { panic!() };
+    let Err(SolveError::Unsatisfiable { unmet }) = solve(&universe(archive), &[], &request("a")) else {
+        panic!()
+    };
     assert_eq!(
         unmet.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["b 1 has `Depends: c (>= 2)`, and there is c 1"]
@@ -257,7 +274,13 @@ fn an_upgrade_takes_everything_that_needs_no_removal() {
     let archive = "a 2 ; Depends: new\nnew 1\nb 2 ; Conflicts: c\nc 1\nd 2\nheld 2";
     let mut held = installed("held", "1", "");
     held.hold = true;
-    let system = [installed("a", "1", ""), installed("b", "1", ""), installed("c", "1", ""), installed("d", "1", ""), held];
+    let system = [
+        installed("a", "1", ""),
+        installed("b", "1", ""),
+        installed("c", "1", ""),
+        installed("d", "1", ""),
+        held,
+    ];
     let request = Request { upgrade: Upgrade::All, ..Request::default() };
     assert_eq!(shown(&solve(&universe(archive), &system, &request).unwrap()), "a=2 d=2 new=1*");
 }

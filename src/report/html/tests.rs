@@ -9,7 +9,12 @@ fn step(name: &str, state: State, began_ms: i64, elapsed_ms: i64, tail: &str) ->
 }
 
 fn record() -> BuildRecord {
-    let package = |name: &str, auto| PackageSummary { name: name.into(), version: "1.26.3-3".into(), size: 612_000, auto };
+    let package = |name: &str, auto| PackageSummary {
+        name: name.into(),
+        version: "1.26.3-3".into(),
+        size: 612_000,
+        auto,
+    };
     let plan = PlanSummary {
         os: "debian 13".into(),
         arch: "x86_64".into(),
@@ -30,9 +35,21 @@ fn record() -> BuildRecord {
         steps: vec![
             step("grow", State::Reused, 2000, 0, ""),
             step("start the machine", State::Done, 2100, 2400, ""),
-            step("packages", State::Done, 4500, 11_300, "Unpacking nginx-light (1.26.3-3) ...\nSetting up nginx-light"),
+            step(
+                "packages",
+                State::Done,
+                4500,
+                11_300,
+                "Unpacking nginx-light (1.26.3-3) ...\nSetting up nginx-light",
+            ),
             step("boot", State::Done, 15_800, 5100, ""),
-            step("script <announce>", State::Failed, 20_900, 22_000, "<script>alert(1)</script>\nno such file: \"motd\""),
+            step(
+                "script <announce>",
+                State::Failed,
+                20_900,
+                22_000,
+                "<script>alert(1)</script>\nno such file: \"motd\"",
+            ),
         ],
         artifacts: vec![ArtifactRecord {
             id: 1,
@@ -60,7 +77,11 @@ fn record() -> BuildRecord {
         message: Some("`script <announce>` failed with exit status 1".into()),
         version: "0.1.0".into(),
     };
-    BuildRecord { summary, details: vec![web], steps: vec![step("make base debian-13", State::Done, 0, 1900, "")] }
+    BuildRecord {
+        summary,
+        details: vec![web],
+        steps: vec![step("make base debian-13", State::Done, 0, 1900, "")],
+    }
 }
 
 #[test]
