@@ -10,7 +10,7 @@ use serde_json::Value;
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
 use super::super::{End, Fault};
-use super::line::{Line, Patience, Trouble, Upload};
+use super::line::{Collected, Line, Patience, Trouble, Upload, unasked};
 use super::process::Process;
 use super::qmp::Qmp;
 
@@ -67,7 +67,7 @@ impl Guest {
     }
 
     pub(super) async fn ask(&mut self, doing: &str, request: Request) -> Result<Answer, Fault> {
-        self.converse(doing, request, None, Patience::Idle(self.limit), &mut |_| Ok(())).await
+        self.converse(doing, request, None, Patience::Idle(self.limit), &mut unasked).await
     }
 
     pub(super) async fn upload(
@@ -76,7 +76,7 @@ impl Guest {
         request: Request,
         upload: Upload,
     ) -> Result<Answer, Fault> {
-        self.converse(doing, request, Some(upload), Patience::Idle(self.limit), &mut |_| Ok(())).await
+        self.converse(doing, request, Some(upload), Patience::Idle(self.limit), &mut unasked).await
     }
 
     /// A request with all its content at hand.
@@ -96,17 +96,10 @@ impl Guest {
         request: Request,
         most: u64,
     ) -> Result<Vec<u8>, Fault> {
-        let mut content = Vec::new();
-        self.converse(doing, request, None, Patience::Idle(self.limit), &mut |reply| {
-            let Reply::Data { bytes } = reply else { return Ok(()) };
-            if (content.len() + bytes.0.len()) as u64 > most {
-                return Err(Trouble::Nonsense("more data than was asked for".into()));
-            }
-            content.extend_from_slice(&bytes.0);
-            Ok(())
-        })
-        .await?;
-        Ok(content)
+        let mut collected = Collected::new(most);
+        let patience = Patience::Idle(self.limit);
+        self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
+        Ok(collected.content)
     }
 
     /// A command that is cancelled after `limit`.
@@ -124,9 +117,8 @@ impl Guest {
             script.map(at_hand),
             Patience::Command { limit, grace: GRACE },
             &mut |reply| {
-                if let Reply::Output { error, bytes } = reply {
-                    sink(error, bytes.0);
-                }
+                let Reply::Output { error, bytes } = reply else { return unasked(reply) };
+                sink(error, bytes.0);
                 Ok(())
             },
         )

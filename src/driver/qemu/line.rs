@@ -140,7 +140,7 @@ impl Line {
 
     /// Asks and waits for the answer, giving up when nothing has moved for `limit`.
     pub(super) async fn ask(&mut self, request: Request, limit: Duration) -> Result<Answer, Trouble> {
-        self.converse(request, None, Patience::Idle(limit), &mut |_| Ok(())).await
+        self.converse(request, None, Patience::Idle(limit), &mut unasked).await
     }
 
     /// The whole of a conversation: request, what is streamed, every reply but the last to `take`.
@@ -234,9 +234,10 @@ impl Line {
                 done.notify_one();
                 received
             };
-            let (sent, received) = tokio::join!(sending, receiving);
+            // An agent that talks nonsense may have stopped listening too: it is not waited for.
+            let (sent, received) = tokio::try_join!(async { Ok(sending.await) }, receiving)?;
             // The agent's own reason tells more than a stream that it stopped taking.
-            match (sent, received?) {
+            match (sent, received) {
                 (Err(error), Ok(_)) => Err(error),
                 (_, received) => received,
             }
@@ -251,6 +252,44 @@ impl Line {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         id
+    }
+}
+
+/// Replies that none of ours sends to a request like this. Taken silently, they would keep a
+/// conversation alive for ever.
+pub(super) fn unasked(reply: Reply) -> Result<(), Trouble> {
+    let what = match reply {
+        Reply::Hello { .. } => "greets in the middle of a conversation",
+        Reply::Data { .. } => "sends data that nobody asked for",
+        Reply::Output { .. } => "sends output of a command that nobody ran",
+        Reply::Done { .. } | Reply::Failed { .. } => "answers twice",
+    };
+    Err(Trouble::Nonsense(format!("an agent that {what}")))
+}
+
+/// The data of an answer, never more of it than was asked for.
+#[derive(Debug)]
+pub(super) struct Collected {
+    pub(super) content: Vec<u8>,
+    most: u64,
+}
+
+impl Collected {
+    /// At most `most` bytes.
+    pub(super) const fn new(most: u64) -> Self {
+        Self { content: Vec::new(), most }
+    }
+
+    pub(super) fn take(&mut self, reply: Reply) -> Result<(), Trouble> {
+        let Reply::Data { bytes: Bytes(bytes) } = reply else { return unasked(reply) };
+        if bytes.is_empty() {
+            return Err(Trouble::Nonsense("an agent that sends pieces of nothing".into()));
+        }
+        if (self.content.len() + bytes.len()) as u64 > self.most {
+            return Err(Trouble::Nonsense("more data than was asked for".into()));
+        }
+        self.content.extend_from_slice(&bytes);
+        Ok(())
     }
 }
 
@@ -274,3 +313,6 @@ async fn send(writer: &mut OwnedWriteHalf, epoch: u32, message: ToGuest) -> Resu
         .map_err(|_| Trouble::Source(io::Error::other("a request that is too long for one message")))?;
     writer.write_all(&bytes).await.map_err(|_| Trouble::Closed)
 }
+
+#[cfg(test)]
+mod tests;
