@@ -177,8 +177,7 @@ impl<'a> Session<'a> {
         };
         exec.timeout = std::time::Duration::from_secs(script.timeout_secs);
         exec.cwd = (!script.with.is_empty()).then(|| PROJECT.to_owned());
-        // The step's own env comes later and so wins.
-        exec.env = self.image().env.iter().chain(&script.env).map(|(k, v)| (k.clone(), v.clone())).collect();
+        exec.env = script.env.clone().into_iter().collect();
         let result = self.exec(place, exec).await;
         if !script.with.is_empty() && !matches!(result, Err(Failure::Step { .. })) {
             let removal = Exec::argv(["rm", "-rf", PROJECT]);

@@ -65,6 +65,22 @@ pub fn after(before: &[InstalledPackage], solution: &Solution) -> Vec<InstalledP
     all
 }
 
+/// Bytes that a solution takes on the disk beyond what it replaces or removes of `before`, as the
+/// packages' own `Installed-Size` says.
+#[must_use]
+pub fn growth(before: &[InstalledPackage], solution: &Solution) -> u64 {
+    let goes = |package: &&InstalledPackage| {
+        let new = |new: &super::Selected| new.name == package.name && new.arch == package.arch;
+        solution.remove.contains(&package.name) || solution.install.iter().any(new)
+    };
+    let size = |package: &InstalledPackage| -> Option<u64> {
+        stanzas(&package.control).next()?.get("Installed-Size")?.trim().parse().ok()
+    };
+    let freed: u64 = before.iter().filter(goes).filter_map(size).sum();
+    let taken: u64 = solution.install.iter().map(|new| new.installed_size).sum();
+    taken.saturating_sub(freed).saturating_mul(1024)
+}
+
 /// Apt's memory of what nobody asked for: the content of `/var/lib/apt/extended_states`.
 /// `native` is the architecture of the system; apt notes packages of architecture `all` under it.
 #[must_use]

@@ -21,7 +21,7 @@ mod version;
 pub use bootstrap::bootstrap_set;
 pub use control::{Stanza, stanzas};
 pub use index::{Index, IndexError};
-pub use installed::{after, extended_states};
+pub use installed::{after, extended_states, growth};
 pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
 pub use release::{Keyring, ReleaseError, ReleaseFile, verify_release};
 pub use solve::{NotRemovable, SolveError, Unmet, solve};

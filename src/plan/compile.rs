@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, CopyFrom, CopyStep, DiskFormat, ImagePlan,
-    InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs, ScriptStep,
-    Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError, Walker, key_parts,
+    AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, Conditions, CopyFrom, CopyStep, DiskFormat,
+    ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs,
+    ScriptStep, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError, Walker, key_parts,
 };
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
@@ -18,6 +18,8 @@ use crate::{
 /// The build machine unless `machine` says otherwise: enough for every application of the built-in
 /// catalogue, little enough for two builds at once on a laptop.
 const MACHINE: MachinePlan = MachinePlan { cpus: 2, memory_mib: 2048 };
+/// The account that needs no making.
+const ROOT: &str = "root";
 /// How long an application's own check of itself may take, in seconds.
 const VERIFY_TIMEOUT: u64 = 600;
 
@@ -31,6 +33,8 @@ pub struct Inputs<'a> {
     pub base: &'a BasePlan,
     /// Exact packages on top of the base.
     pub packages: &'a Solution,
+    /// Bytes that they take unpacked, beyond what they replace.
+    pub packages_grow: u64,
     /// apt's marks once they are installed.
     pub extended_states: &'a str,
     pub files: &'a dyn Files,
@@ -40,10 +44,13 @@ pub struct Inputs<'a> {
 
 /// Plans one image.
 pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
+    let named = inputs.spec.user.as_ref().map(|user| user.value.as_str());
+    let user = named.or(inputs.resolution.base.user.as_deref()).unwrap_or(ROOT);
+    let network = inputs.spec.network == check::Network::Full;
     let mut compiler = Compiler {
         walker: Walker::new(inputs.files),
         parent: base_key(inputs.base),
-        agent_version: inputs.agent_version,
+        conditions: Conditions { agent_version: inputs.agent_version, user, network },
         env: environment(inputs.spec, inputs.resolution),
         stage: Stage::Offline,
         steps: Vec::new(),
@@ -51,20 +58,15 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     };
     let disk_size =
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
-    let user = inputs
-        .spec
-        .user
-        .as_ref()
-        .map(|user| user.value.clone())
-        .or_else(|| inputs.resolution.base.user.clone());
 
     compiler.refuse_unsupported(inputs.spec);
-    compiler.offline_part(inputs, disk_size, user.as_deref());
+    compiler.offline_part(inputs, disk_size);
     for step in &inputs.spec.steps {
         compiler.written(step);
     }
     compiler.closing_part(inputs.spec);
     let tests = compiler.tests(inputs.spec, inputs.resolution);
+    compiler.diagnostics.extend(super::storage::check(inputs, &compiler.steps));
     if !compiler.diagnostics.is_empty() {
         return Err(compiler.diagnostics);
     }
@@ -85,9 +87,8 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         base: inputs.base.clone(),
         disk_size,
         machine: machine(&spec.machine),
-        network: spec.network == check::Network::Full,
-        user: user.unwrap_or_else(|| "root".to_owned()),
-        env: environment(spec, inputs.resolution),
+        network,
+        user: user.to_owned(),
         steps: compiler.steps,
         tests,
         outputs: spec.outputs.iter().map(output).collect(),
@@ -111,7 +112,7 @@ pub fn base_key(base: &BasePlan) -> Key {
 struct Compiler<'a> {
     walker: Walker<'a>,
     parent: Key,
-    agent_version: &'a str,
+    conditions: Conditions<'a>,
     /// The image's environment: part of every script, and so of every script's key.
     env: BTreeMap<String, String>,
     /// The stage the step before leaves the guest in.
@@ -122,10 +123,11 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn push(&mut self, name: impl Into<String>, stage: Stage, action: Action, span: Option<Span>) {
-        let key = Key::of(self.parent, &key_parts(stage, &action, self.agent_version));
+        let name = self.unique(name.into());
+        let key = Key::of(self.parent, &key_parts(&name, stage, &action, self.conditions));
         self.parent = key;
         self.stage = stage;
-        self.steps.push(Step { name: self.unique(name.into()), stage, action, key, span });
+        self.steps.push(Step { name, stage, action, key, span });
     }
 
     /// Two copies of one file need two names.
@@ -163,7 +165,7 @@ impl Compiler<'_> {
     }
 
     /// Base, packages, applications, accounts: nothing of the image runs yet.
-    fn offline_part(&mut self, inputs: Inputs<'_>, disk_size: u64, user: Option<&str>) {
+    fn offline_part(&mut self, inputs: Inputs<'_>, disk_size: u64) {
         let spec = inputs.spec;
         if disk_size != inputs.base.virtual_size {
             let span = spec.min_storage.as_ref().map(|size| size.span);
@@ -186,7 +188,8 @@ impl Compiler<'_> {
         }
         let runs_as_default =
             spec.steps.iter().any(|step| matches!(step, StepSpec::Script(s) if s.user.is_none()));
-        if let Some(name) = user.filter(|name| *name != "root" && (runs_as_default || spec.user.is_some())) {
+        let name = self.conditions.user;
+        if name != ROOT && (runs_as_default || spec.user.is_some()) {
             let action = Action::DefaultUser { name: name.to_owned() };
             self.push(
                 format!("user {name}"),
@@ -274,7 +277,7 @@ impl Compiler<'_> {
         }
         for app in &resolution.apps {
             if let Some(verify) = &app.verify {
-                let check = TestCheck::Script(verify_script(verify));
+                let check = TestCheck::Script(verify_script(verify, &self.env));
                 let name = format!("verify {}", app.name);
                 tests.push(Test { name, stage: Stage::Booted, check, span: app.span });
             }
@@ -325,7 +328,7 @@ impl Compiler<'_> {
             script.with.iter().map(|path| self.tree(&path.value, path.span)).collect();
         let user = match script.user.as_ref().map(|user| user.value.as_str()) {
             None => RunAs::Default,
-            Some("root") => RunAs::Root,
+            Some(ROOT) => RunAs::Root,
             Some(name) => RunAs::Named(name.to_owned()),
         };
         let mut env = self.env.clone();
@@ -421,11 +424,11 @@ fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
     })
 }
 
-fn verify_script(text: &str) -> ScriptStep {
+fn verify_script(text: &str, env: &BTreeMap<String, String>) -> ScriptStep {
     ScriptStep {
         content: if text.starts_with("#!") { text.to_owned() } else { format!("#!/bin/sh -e\n{text}") },
         user: RunAs::Root,
-        env: BTreeMap::new(),
+        env: env.clone(),
         timeout_secs: VERIFY_TIMEOUT,
         retries: 0,
         with: Vec::new(),

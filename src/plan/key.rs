@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, CopyFrom, ScriptStep, Stage};
+use super::{Action, CopyFrom, RunAs, ScriptStep, Stage};
 use crate::text::Digest;
 
 /// Changes when the meaning of an action changes without its normal form changing.
-const KEY_FORMAT: u32 = 1;
+const KEY_FORMAT: u32 = 2;
 
 /// Names the state of a disk after a step: the hash of the parent's key, the step's own normal form,
 /// the digests of its inputs and the agent's version. Nothing else decides what is reused.
@@ -35,18 +35,33 @@ impl Key {
     pub fn of(parent: Key, parts: &[KeyPart]) -> Self {
         let mut text = format!("imgfile-key {KEY_FORMAT}\n{parent}\n");
         for part in parts {
-            text.push_str(&format!("{} {}\n", part.digest, part.name));
+            // Quoted: a path may hold a line end, and no two lists of parts may have one text.
+            text.push_str(&format!("{} {:?}\n", part.digest, part.name));
         }
         Self(Digest::of(text))
     }
 }
 
-/// The parts of an action's key, in a fixed order.
+/// What a step's result depends on beside the step and what it stands on.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// Another agent may do the same step differently.
+    pub agent_version: &'a str,
+    /// The default user's name: who a script runs as that names nobody.
+    pub user: &'a str,
+    /// Whether the network can be reached.
+    pub network: bool,
+}
+
+/// The parts of a step's key, in a fixed order.
+///
+/// A part for whatever the guest can see of a step, or the result can depend on. Left out is what only
+/// decides whether a step succeeds, since nothing is kept of one that failed: time limit and retries.
 #[must_use]
-pub fn parts(stage: Stage, action: &Action, agent_version: &str) -> Vec<KeyPart> {
-    let mut parts = vec![part("agent version", &agent_version), part("stage", &stage)];
+pub fn parts(name: &str, stage: Stage, action: &Action, conditions: Conditions<'_>) -> Vec<KeyPart> {
+    let mut parts = vec![part("agent version", &conditions.agent_version), part("stage", &stage)];
     match action {
-        Action::Script(script) => script_parts(script, &mut parts),
+        Action::Script(script) => script_parts(name, script, conditions, &mut parts),
         Action::Copy(copy) => {
             let place = (&copy.to, &copy.owner, &copy.group, copy.mode, copy.dir_mode);
             parts.push(part("destination, owner and mode", &place));
@@ -64,23 +79,37 @@ pub fn parts(stage: Stage, action: &Action, agent_version: &str) -> Vec<KeyPart>
             parts.push(part("application version", &(&app.app, &app.version)));
             parts.push(part("rendered files", &app.files));
             parts.push(part("install script", &app.install));
+            // Files alone are written by the agent.
+            parts.extend(app.install.is_some().then(|| part("network", &conditions.network)));
         }
         Action::Packages(change) => {
-            let pins: Vec<_> = change.install.iter().map(|p| (p.sha256, p.auto)).collect();
+            let pins: Vec<_> = change.install.iter().map(|p| (p.sha256, p.auto, p.stage)).collect();
             parts.push(part("locked packages", &pins));
             parts.push(part("removed packages", &change.remove));
             parts.push(part("apt's marks", &change.extended_states));
+            // Their maintainers' scripts are free to use it.
+            parts.push(part("network", &conditions.network));
         }
+        // What starts with the system is free to use it.
+        Action::Reboot => parts.push(part("network", &conditions.network)),
         other => parts.push(part("statement", other)),
     }
     parts
 }
 
-fn script_parts(script: &ScriptStep, parts: &mut Vec<KeyPart>) {
+fn script_parts(name: &str, script: &ScriptStep, conditions: Conditions<'_>, parts: &mut Vec<KeyPart>) {
+    let user = match &script.user {
+        RunAs::Default => conditions.user,
+        RunAs::Root => "root",
+        RunAs::Named(name) => name,
+    };
+    // A script sees its name as `$0`, and its interpreter puts that before its complaints.
+    parts.push(part("name", &name));
     parts.push(part("script text", &script.content));
-    parts.push(part("user", &script.user));
+    parts.push(part("user", &user));
     parts.push(part("env", &script.env));
     parts.push(part("names of secrets", &script.secrets));
+    parts.push(part("network", &conditions.network));
     for tree in &script.with {
         parts.push(KeyPart { name: format!("files of {}", tree.path), digest: tree.digest() });
     }

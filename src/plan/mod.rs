@@ -5,6 +5,7 @@ mod compile;
 mod key;
 mod locked;
 mod step;
+mod storage;
 mod tree;
 mod walk;
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::Digest;
 
 pub use compile::{Inputs, base_key, compile, planned};
-pub use key::{Key, KeyPart, parts as key_parts};
+pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{locked_image, requested};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
@@ -52,8 +53,6 @@ pub struct ImagePlan {
     pub network: bool,
     /// The account that runs scripts and tests.
     pub user: String,
-    /// Environment of every script and test: the `env` statements and `IMAGEFILE_*`.
-    pub env: BTreeMap<String, String>,
     /// In the order in which they run.
     pub steps: Vec<Step>,
     pub tests: Vec<Test>,

@@ -156,6 +156,7 @@ pub struct ScriptStep {
     /// The whole script, shebang included.
     pub content: String,
     pub user: RunAs,
+    /// All of it: `IMAGEFILE_*`, the image's `env` statements, the script's own.
     pub env: BTreeMap<String, String>,
     /// Seconds until the script and all it started are killed.
     pub timeout_secs: u64,

@@ -6,7 +6,7 @@ use super::problem::{Candidate, Problem, Statement};
 use super::render::{Rendered, render};
 use super::solve::{Chosen, Core, Outcome, Solver};
 use super::{
-    BaseOrigin, Preferences, Resolution, ResolvedApp, ResolvedBase, StorageNeed, Wanted, WantedBase,
+    BaseOrigin, DiskWish, Preferences, Resolution, ResolvedApp, ResolvedBase, StorageNeed, Wanted, WantedBase,
 };
 use super::{bases, explain};
 use crate::catalog::{Catalog, Os};
@@ -36,7 +36,7 @@ pub fn resolve(
     let Some(chosen) = chosen else { return Err(sorted(mistakes)) };
     let resolution = build(&problem, &solver, &chosen, &mut mistakes);
     if let Some(size) = wanted.min_storage {
-        mistakes.extend(StorageNeed::new(&resolution).check(size));
+        mistakes.extend(StorageNeed::new(&resolution).check(DiskWish::Asked(size.value, size.span)));
     }
     if mistakes.is_empty() { Ok(resolution) } else { Err(sorted(mistakes)) }
 }

@@ -28,7 +28,7 @@ pub use resolution::{
     ResolvedBase,
 };
 pub use spec::wanted;
-pub use storage::StorageNeed;
+pub use storage::{DiskWish, StorageNeed};
 pub use wanted::{BaseFacts, Given, Preferences, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
 
 pub use why::{VersionChoice, version_choices};

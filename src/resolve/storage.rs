@@ -6,18 +6,37 @@ use super::{BaseOrigin, Resolution};
 use crate::catalog::BaseSource;
 use crate::check::Size;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::text::{Span, Spanned};
+use crate::text::Span;
 
 /// Kept free on top of everything known: file system overhead, logs, the first boot.
 const RESERVE: u64 = 256 << 20;
+/// Parts smaller than this are not pointed at.
+const WORTH_A_LABEL: u64 = 1 << 20;
 
 /// A sum whose parts can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageNeed {
-    /// What, and how many bytes.
-    pub rows: Vec<(String, u64)>,
+    parts: Vec<Part>,
     /// The base's disk, which the image's cannot be smaller than; none if the base can be made to fit.
-    pub base_disk: Option<(String, u64)>,
+    base_disk: Option<u64>,
+    base: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    what: String,
+    bytes: u64,
+    /// The statement that asks for it.
+    span: Option<Span>,
+}
+
+/// The disk that the sum is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskWish {
+    /// What `min_storage` says: bytes, and where.
+    Asked(u64, Span),
+    /// The base's own size, as nothing else is asked for: bytes, and where the base is chosen.
+    OfBase(u64, Span),
 }
 
 impl StorageNeed {
@@ -27,58 +46,78 @@ impl StorageNeed {
         let base = &resolution.base;
         let bootstrapped =
             matches!(&base.origin, BaseOrigin::Catalog { source: BaseSource::Bootstrap(_), .. });
-        let base_disk = base.virtual_size.filter(|_| !bootstrapped).map(|size| (base.name.clone(), size));
-        let mut rows = Vec::new();
-        rows.extend(base.used.map(|used| (format!("base {}", base.name), used)));
-        let apps = resolution.apps.iter().filter(|app| app.storage > 0);
-        rows.extend(apps.map(|app| (format!("app {}", app.name), app.storage)));
-        Self { rows, base_disk }
+        let base_disk = base.virtual_size.filter(|_| !bootstrapped);
+        let mut need = Self { parts: Vec::new(), base_disk, base: base.name.clone() };
+        need.add(format!("base {}", base.name), base.used.unwrap_or(0), None);
+        for app in &resolution.apps {
+            need.add(format!("app {}", app.name), app.storage, app.span);
+        }
+        need
     }
 
-    /// Adds a part, such as the packages' installed sizes, in bytes.
-    pub fn add(&mut self, what: impl Into<String>, bytes: u64) {
-        self.rows.push((what.into(), bytes));
+    /// Adds a part, in bytes; one of nothing is not shown.
+    pub fn add(&mut self, what: impl Into<String>, bytes: u64, span: Option<Span>) {
+        if bytes > 0 {
+            self.parts.push(Part { what: what.into(), bytes, span });
+        }
     }
 
     /// The sum, in bytes, with the reserve.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.rows.iter().map(|(_, bytes)| *bytes).fold(RESERVE, u64::saturating_add)
+        self.parts.iter().map(|part| part.bytes).fold(RESERVE, u64::saturating_add)
     }
 
-    /// Whether a disk of `size` bytes, asked for at `span`, is too small, and why.
+    /// Whether the disk is too small, and why.
     #[must_use]
-    pub fn check(&self, size: Spanned<u64>) -> Option<Diagnostic> {
-        let shown = Size(size.value);
-        if let Some((base, disk)) = &self.base_disk
-            && size.value < *disk
+    pub fn check(&self, disk: DiskWish) -> Option<Diagnostic> {
+        if let (DiskWish::Asked(size, span), Some(disk)) = (disk, self.base_disk)
+            && size < disk
         {
-            let message = format!("`min_storage {shown}` is smaller than the base's own disk");
+            let message = format!("`min_storage {}` is smaller than the base's own disk", Size(size));
             return Some(
                 Diagnostic::new(codes::STORAGE_TOO_SMALL, message)
-                    .label(size.span, format!("the disk of `{base}` has {}", Size(*disk)))
-                    .help(format!("write `min_storage {}` or more", Size(*disk))),
+                    .label(span, format!("the disk of `{}` has {}", self.base, Size(disk)))
+                    .help(format!("write `min_storage {}` or more", Size(disk))),
             );
         }
-        (size.value < self.total()).then(|| self.too_small(size.span, shown))
+        let (DiskWish::Asked(size, _) | DiskWish::OfBase(size, _)) = disk;
+        (size < self.total()).then(|| self.too_small(disk))
     }
 
-    fn too_small(&self, span: Span, shown: Size) -> Diagnostic {
-        let reserve = ("kept free".to_owned(), RESERVE);
-        let total = ("together".to_owned(), self.total());
-        let rows: Vec<_> = self.rows.iter().chain([&reserve, &total]).collect();
+    fn too_small(&self, disk: DiskWish) -> Diagnostic {
+        let diagnostic = |message| Diagnostic::new(codes::STORAGE_TOO_SMALL, message);
+        let mut diagnostic = match disk {
+            DiskWish::Asked(size, span) => {
+                diagnostic(format!("`min_storage {}` is too small for this image", Size(size)))
+                    .label(span, "too small")
+            }
+            DiskWish::OfBase(size, span) => {
+                diagnostic(format!("the disk of `{}` is too small for this image", self.base))
+                    .label(span, format!("it has {}, and no `min_storage` asks for more", Size(size)))
+            }
+        };
+        for part in self.parts.iter().filter(|part| part.bytes >= WORTH_A_LABEL) {
+            if let Some(span) = part.span {
+                diagnostic = diagnostic.label(span, format!("{}: {} MiB", part.what, mebibytes(part.bytes)));
+            }
+        }
+        let enough = self.total().div_ceil(1 << 30);
+        diagnostic.note(self.table()).help(format!("write `min_storage {enough}GiB` or more"))
+    }
+
+    fn table(&self) -> String {
+        let parts = self.parts.iter().map(|part| (part.what.as_str(), part.bytes));
+        let rows: Vec<_> = parts.chain([("kept free", RESERVE), ("together", self.total())]).collect();
         let width = rows.iter().map(|(what, _)| what.chars().count()).max().unwrap_or(0);
         let mut table = String::from("what is known to be needed:");
         for (what, bytes) in rows {
-            let _ = write!(table, "\n{what:width$}  {:>7} MiB", bytes.div_ceil(1 << 20));
+            let _ = write!(table, "\n{what:width$}  {:>7} MiB", mebibytes(bytes));
         }
-        let enough = self.total().div_ceil(1 << 30);
-        Diagnostic::new(
-            codes::STORAGE_TOO_SMALL,
-            format!("`min_storage {shown}` is too small for this image"),
-        )
-        .label(span, "too small")
-        .note(table)
-        .help(format!("write `min_storage {enough}GiB` or more"))
+        table
     }
+}
+
+const fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }

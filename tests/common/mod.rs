@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod planned;
+
 use std::path::Path;
 
 use imgfile::check::{Checked, FileEntry, FileError, FileKind, Files, MemoryFiles, check};

@@ -196,6 +196,7 @@ impl Preparer<'_> {
             resolution,
             base: &base,
             packages: &pins.solution,
+            packages_grow: pins.grow,
             extended_states: &pins.extended_states,
             files: self.files,
             agent_version: self.agent_version,

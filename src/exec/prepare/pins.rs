@@ -5,7 +5,7 @@ use crate::{
     lock::{LockedImage, LockedSource},
     packages::{
         InstalledPackage, Request, Selected, Solution, SolveError, Universe, Upgrade, Version, Want, after,
-        bootstrap_set, extended_states, solve,
+        bootstrap_set, extended_states, growth, solve,
     },
     resolve::Resolution,
 };
@@ -15,6 +15,8 @@ use crate::{
 pub struct Pins {
     pub base: BasePins,
     pub solution: Solution,
+    /// Bytes that the solution takes on the disk, beyond what it replaces.
+    pub grow: u64,
     /// What apt's `extended_states` holds in the end.
     pub extended_states: String,
 }
@@ -60,6 +62,7 @@ impl Pins {
         Self {
             base: BasePins::Found(Vec::new()),
             solution: Solution::default(),
+            grow: 0,
             extended_states: marks.to_owned(),
         }
     }
@@ -86,8 +89,9 @@ impl Pins {
     }
 
     fn with(base: BasePins, solution: Solution, native: &str) -> Self {
-        let extended_states = extended_states(&after(&base.installed(), &solution), native);
-        Self { base, solution, extended_states }
+        let installed = base.installed();
+        let extended_states = extended_states(&after(&installed, &solution), native);
+        Self { grow: growth(&installed, &solution), base, solution, extended_states }
     }
 }
 

@@ -215,6 +215,7 @@ E0314: `min_storage 8GiB` is smaller than the base's own disk
         r#"
 E0314: `min_storage 2GiB` is too small for this image
   ImageFile:3 "2GiB" too small
+  ImageFile:2 "big" app big: 2048 MiB
   note: what is known to be needed:
 app big       2048 MiB
 kept free      256 MiB

@@ -1,0 +1,108 @@
+//! What an image is known to need is held against its disk before anything boots.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+mod common;
+
+use common::planned::World;
+use snapbox::{assert_data_eq, str};
+
+const MIB: u64 = 1 << 20;
+
+/// A site of 300 MiB that takes no space here.
+fn world(min_storage: &str) -> World {
+    let text = format!(
+        r#"image "web" {{
+  os linux debian 13
+{min_storage}  packages ["jq", "curl"]
+  app nginx
+  copy "site/" to "/var/www"
+  copy <<-TEXT to "/etc/motd"
+    welcome
+  TEXT
+}}
+"#
+    );
+    let mut world = World::new(&text);
+    world.write("site/index.html", "hello");
+    std::fs::File::create(world.path("site/film")).unwrap().set_len(300 * MIB).unwrap();
+    world.packages = vec!["curl", "jq", "nginx-light"];
+    world.packages_grow = 90 * MIB;
+    world
+}
+
+fn said(world: &World) -> String {
+    world.plan().expect_err("the disk is too small")
+}
+
+#[test]
+fn the_sum_is_shown_part_by_part_at_the_statements_that_ask_for_them() {
+    assert_data_eq!(
+        said(&world("  min_storage 1GiB\n")),
+        str![[r#"
+error[E0314]: `min_storage 1GiB` is too small for this image
+  ┌─ ImageFile:3:15
+3 │   min_storage 1GiB
+  │               ^^^^ too small
+4 │   packages ["jq", "curl"]
+  │             ---- packages (3): 90 MiB
+5 │   app nginx
+  │       ----- app nginx: 4 MiB
+6 │   copy "site/" to "/var/www"
+  │   -------------------------- copy site to /var/www: 301 MiB
+  = note: what is known to be needed:
+          base debian-13             600 MiB
+          app nginx                    4 MiB
+          packages (3)                90 MiB
+          copy site to /var/www      301 MiB
+          smaller copies               1 MiB
+          kept free                  256 MiB
+          together                  1251 MiB
+  = help: write `min_storage 2GiB` or more
+
+
+"#]]
+    );
+}
+
+#[test]
+fn the_bases_own_disk_is_held_against_the_same_sum() {
+    let mut world = world("");
+    world.packages_grow = 3500 * MIB;
+    assert_data_eq!(
+        said(&world),
+        str![[r#"
+error[E0314]: the disk of `debian-13` is too small for this image
+  ┌─ ImageFile:1:7
+1 │ image "web" {
+  │       ^^^^^ it has 4GiB, and no `min_storage` asks for more
+  ·
+3 │   packages ["jq", "curl"]
+  │             ---- packages (3): 3500 MiB
+4 │   app nginx
+  │       ----- app nginx: 4 MiB
+5 │   copy "site/" to "/var/www"
+  │   -------------------------- copy site to /var/www: 301 MiB
+  = note: what is known to be needed:
+          base debian-13             600 MiB
+          app nginx                    4 MiB
+          packages (3)              3500 MiB
+          copy site to /var/www      301 MiB
+          smaller copies               1 MiB
+          kept free                  256 MiB
+          together                  4661 MiB
+  = help: write `min_storage 5GiB` or more
+
+
+"#]]
+    );
+}
+
+#[test]
+fn what_fits_is_planned() {
+    // 600 of the base, 90 of packages, 300 copied, 256 kept free, and what nginx asks for.
+    for enough in ["  min_storage 2GiB\n", ""] {
+        if let Err(said) = world(enough).plan() {
+            panic!("{said}");
+        }
+    }
+}
