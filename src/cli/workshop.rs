@@ -320,8 +320,11 @@ impl Workshop {
         };
         let diagnostics = failure.diagnostics();
         show(&diagnostics, &self.project);
+        // What is gone from where it was is for the user's files to forget, such as the lock.
         let on_host = |diagnostic: &Diagnostic| {
-            diagnostic.code.as_str() >= "E0453" && diagnostic.code.as_str() < "E0600"
+            diagnostic.code.as_str() >= "E0453"
+                && diagnostic.code.as_str() < "E0600"
+                && diagnostic.code != codes::DOWNLOAD_GONE
         };
         if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }
     }

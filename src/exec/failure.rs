@@ -63,13 +63,16 @@ impl Failure {
                 diagnostic
             }
             Self::Machine(fault) => fault.diagnostic(),
-            Self::Store(error) if error.is_full() => Diagnostic::new(codes::HOST_FULL, message)
-                .help("free some space, for example with `imgfile gc`"),
-            Self::Store(_) | Self::Io { .. } => Diagnostic::new(codes::HOST_REFUSED, message),
+            Self::Store(error) => host(message, error.is_full()),
+            Self::Io { source, .. } => host(message, is_full(&source)),
             Self::InputChanged { .. } => Diagnostic::new(codes::INPUT_CHANGED, message)
                 .help("run the build again when the file is at rest"),
             Self::NotBuilt { .. } => {
                 Diagnostic::new(codes::NOT_BUILT, message).help("run `imgfile build` first")
+            }
+            // Programs of the host tell in words only.
+            Self::HostTool { detail, .. } if detail.contains("No space left on device") => {
+                host(message, true)
             }
             Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
         };
@@ -87,6 +90,20 @@ impl Failure {
             }
         }
     }
+}
+
+/// What the host's own system refused, one reason for which has a way out.
+pub(super) fn host(message: String, full: bool) -> Diagnostic {
+    if full {
+        Diagnostic::new(codes::HOST_FULL, message)
+            .help("free some space in the store, for example with `imgfile gc`")
+    } else {
+        Diagnostic::new(codes::HOST_REFUSED, message)
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn script_diagnostic(message: String, span: Option<Span>, end: ExecEnd, tail: &str) -> Diagnostic {

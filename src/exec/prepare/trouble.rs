@@ -3,10 +3,10 @@
 use crate::{
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
-    exec::Failure,
+    exec::{Failure, failure::host},
     packages::{NotRemovable, ReleaseError, SolveError},
     resolve::Resolution,
-    store::{archive::ArchiveError, fetch::FetchError},
+    store::{StoreError, archive::ArchiveError, fetch::FetchError},
     text::Span,
 };
 
@@ -50,7 +50,7 @@ pub(super) fn archive(error: &ArchiveError) -> Failure {
     let message = error.to_string();
     one(match error {
         ArchiveError::Fetch(error) => return fetch(error),
-        ArchiveError::Store(_) => Diagnostic::new(codes::HOST_REFUSED, message),
+        ArchiveError::Store(error) => store(error),
         ArchiveError::Inconsistent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
             .help("try again in some minutes, or use another mirror"),
         ArchiveError::Release { .. }
@@ -72,8 +72,12 @@ pub(super) fn fetch(error: &FetchError) -> Failure {
         FetchError::Wrong { .. } | FetchError::TooLarge { .. } => Diagnostic::new(codes::DOWNLOAD_WRONG, message)
             .help("the download is damaged, or somebody changed it; do not trust it until you know which"),
         FetchError::Setting(_) => Diagnostic::new(codes::NO_NETWORK, message),
-        FetchError::Store(_) => Diagnostic::new(codes::HOST_REFUSED, message),
+        FetchError::Store(error) => store(error),
     })
+}
+
+fn store(error: &StoreError) -> Diagnostic {
+    host(error.to_string(), error.is_full())
 }
 
 /// What the packages' solve says, at the statement that asked for the package.
