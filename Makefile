@@ -20,12 +20,7 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 	@scripts/demo $(BINARY)
 
 test: ## Run every test, those that build and boot real machines included
-	@scripts/install-host-needs neovim
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) test --workspace --locked --doc && $(CARGO) nextest run --workspace --locked; \
-	else \
-		$(CARGO) test --workspace --locked; \
-	fi
+	@CARGO="$(CARGO)" scripts/test
 
 test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm)
 	@cd editors/vscode && npm ci --no-audit --no-fund --loglevel=error && npm test && npm run package
