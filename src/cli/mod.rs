@@ -136,7 +136,8 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs a command that waits for processes and the network; Ctrl-C drops it, and what is dropped
-/// clears up behind itself.
+/// clears up behind itself. Whoever cannot wait for that presses it again: what is left then is for the
+/// next command to clear.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -146,22 +147,53 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        let terminated = async {
-            match &mut terminate {
-                Some(signal) => signal.recv().await,
-                None => std::future::pending().await,
+        // Before the command makes anything: until somebody listens, a signal ends the process as it is.
+        let signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => {
+                complain(&format!("cannot listen for signals: {error}"));
+                return Exit::Host;
             }
         };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        // Beside the command, since clearing up does not give way.
+        tokio::spawn(signals.stop_and_then_exit(stop));
         tokio::select! {
             exit = command => exit,
-            _ = tokio::signal::ctrl_c() => Exit::Cancelled,
-            _ = terminated => Exit::Cancelled,
+            Ok(()) = stopped => Exit::Cancelled,
         }
     });
     // A thread that waits for another build's lock would be waited for.
     runtime.shutdown_background();
     exit
+}
+
+/// The signals that end a command.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn stop_and_then_exit(mut self, stop: tokio::sync::oneshot::Sender<()>) {
+        self.next().await;
+        // The command may have ended by itself just now.
+        let _ = stop.send(());
+        self.next().await;
+        std::process::exit(130);
+    }
 }
 
 /// A path for people: relative to the working directory where it is below.

@@ -254,6 +254,7 @@ impl Workshop {
         accel: Option<Accel>,
         reporter: &Reporter,
     ) -> Result<Box<dyn Driver>, Failure> {
+        qemu::programs()?;
         let kernel = self.preparer(false).build_kernel(reporter).await?;
         let choice = match accel.unwrap_or(self.settings.accel.value) {
             Accel::Auto => AcceleratorChoice::Auto,

@@ -58,8 +58,7 @@ impl QemuDriver {
         accelerator: AcceleratorChoice,
         facts: &Path,
     ) -> Result<Self, Fault> {
-        let qemu = find("qemu-system-x86_64", "qemu-system-x86")?;
-        let qemu_img = find("qemu-img", "qemu-utils")?;
+        let (qemu, qemu_img) = programs()?;
         let mut host = Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel };
         let decision = accelerator::decide(&mut host, accelerator, facts).await?;
         let capabilities = Capabilities {
@@ -126,6 +125,11 @@ impl Driver for QemuDriver {
 pub fn agent_version() -> String {
     use sha2::{Digest, Sha256};
     hex::encode(&Sha256::digest(AGENT)[..8])
+}
+
+/// The emulator and its tool for disks. Asked for before anything is fetched, their absence is told at once.
+pub fn programs() -> Result<(PathBuf, PathBuf), Fault> {
+    Ok((find("qemu-system-x86_64", "qemu-system-x86")?, find("qemu-img", "qemu-utils")?))
 }
 
 /// A program in PATH, or in the folders that an ordinary user's PATH leaves out.
