@@ -162,9 +162,10 @@ impl Agent {
             Request::Thaw => Ok(filesystem::thaw(self.mounts.targets())),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
-            Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks } => {
+            Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks, held } => {
                 self.leave()?;
-                switch::root(self.mounts.root(), (epoch, exit_epoch), &init, resolver.as_deref(), &masks)
+                let root = self.mounts.root();
+                switch::root(root, (epoch, exit_epoch), &init, resolver.as_deref(), &masks, &held)
             }
             Request::Shutdown => switch::shut_down(),
             Request::PowerOff => {

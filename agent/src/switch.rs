@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use imgfile_agent::protocol::RUN_DIR;
 use imgfile_agent::protocol::message::Answer;
+use imgfile_agent::protocol::{RUN_DIR, SETTLED};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;
 
@@ -45,6 +45,7 @@ pub fn root(
     init: &str,
     resolver: Option<&str>,
     masks: &[String],
+    held: &[String],
 ) -> Result<Answer> {
     let mode = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     pseudo("tmpfs", &root.join("run"), "mode=755,size=50%", mode)?;
@@ -63,6 +64,13 @@ pub fn root(
     fs::create_dir_all(&control)?;
     for mask in masks.iter().filter(|mask| !mask.contains('/')) {
         symlink("/dev/null", control.join(mask)).at(mask)?;
+    }
+    // A condition that does not hold is no failure, neither of the unit nor of a boot that wants it.
+    let held_back = format!("[Unit]\nConditionPathExists={SETTLED}\n");
+    for unit in held.iter().filter(|unit| !unit.contains('/')) {
+        let drop_ins = control.join(format!("{unit}.d"));
+        fs::create_dir_all(&drop_ins)?;
+        fs::write(drop_ins.join("imagefile.conf"), &held_back).at(unit)?;
     }
     let exit = root.join("run/initramfs");
     fs::create_dir_all(&exit)?;

@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn frames_arrive_whole_however_the_stream_is_cut() {
-        let stream = [frame(1, b"one"), frame(1, b""), frame(2, &[0xf1; 70_000])].concat();
+        let stream = [frame(1, b"one"), frame(1, b""), frame(2, &vec![0xf1; 70_000])].concat();
         for cut in [1, 3, 15, 16, 17, 4096] {
             let mut decoder = Decoder::default();
             let mut seen = Vec::new();

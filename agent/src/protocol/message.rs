@@ -93,8 +93,15 @@ wire! {
         /// Gives the first network card its address.
         Network { address: [u8; 4], prefix: u8, gateway: [u8; 4] } = 16,
         /// Hands the machine to the image's own init; the next word is a Hello in `epoch`.
-        /// `masks` are units that are not to start.
-        SwitchRoot { epoch: u32, exit_epoch: u32, init: String, resolver: Option<String>, masks: Vec<String> } = 17,
+        /// `masks` are units that are not to start, `held` those that start only once [`super::SETTLED`] is there.
+        SwitchRoot {
+            epoch: u32,
+            exit_epoch: u32,
+            init: String,
+            resolver: Option<String>,
+            masks: Vec<String>,
+            held: Vec<String>,
+        } = 17,
         /// Asks the booted system's init to stop; the next word is a Hello of the exit epoch.
         Shutdown = 18,
         /// Syncs, unmounts all and powers off; there is no answer.

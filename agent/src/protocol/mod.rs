@@ -9,13 +9,16 @@ pub mod message;
 pub mod wire;
 
 /// Changes whenever an agent and a host of different builds could misunderstand each other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The name of the virtio-serial port, as /sys/class/virtio-ports/*/name shows it.
 pub const PORT_NAME: &str = "imagefile.agent";
 
 /// Where the agent lives in a booted guest, and all else that is only there during a build.
 pub const RUN_DIR: &str = "/run/imagefile";
+
+/// There once the boot has finished: what was held back may start from then on.
+pub const SETTLED: &str = "/run/imagefile/settled";
 
 /// Kernel parameter with the epoch of the first agent, such as `imagefile.epoch=1`.
 pub const EPOCH_PARAMETER: &str = "imagefile.epoch";

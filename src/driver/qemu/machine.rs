@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use imgfile_agent::protocol::SETTLED;
 use imgfile_agent::protocol::frame::CHUNK;
 use imgfile_agent::protocol::message::{Answer, Command, Ended, Place, Request};
 use serde_json::json;
@@ -466,7 +467,8 @@ impl QemuMachine {
         let epoch = guest.next_epoch();
         let masks = masks::UNITS.iter().map(|&unit| unit.to_owned()).chain(options.mask).collect();
         let init = "/sbin/init".to_owned();
-        let request = Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks };
+        let held = masks::HELD.iter().map(|&unit| unit.to_owned()).collect();
+        let request = Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks, held };
         let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
         if place != Place::Booted {
             return Err(odd());
@@ -478,8 +480,8 @@ impl QemuMachine {
 
     /// Waits until the booted system has no more jobs to do.
     pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), Fault> {
-        let waiting =
-            Exec { timeout: rest(deadline), ..Exec::argv(["systemctl", "is-system-running", "--wait"]) };
+        let wait = format!("systemctl is-system-running --wait; : > {SETTLED}");
+        let waiting = Exec { timeout: rest(deadline), ..Exec::argv(["/bin/sh", "-c", &wait]) };
         // `degraded` is up to whoever looks at the units: the system is there.
         if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Units that a build's boot does without.
+//! Units that a build's boot does without, and those that wait until a script asks for them.
 
 /// Each either waits for what is not there, speaks to a terminal that nobody sits at, changes the
 /// image by itself, or works in the background while a script runs.
@@ -16,11 +16,25 @@ pub(super) const UNITS: &[&str] = &[
     "cloud-config.service",
     "cloud-final.service",
     "systemd-firstboot.service",
+    "grow-root.service",
+    // Host keys would be made here (seconds of an emulated machine), to be removed before sealing.
+    "ssh-host-keys.service",
+    "regenerate_ssh_host_keys.service",
+    "sshd-keygen.target",
     // Traces on the disk that the next real boot makes anew anyway.
     "systemd-random-seed.service",
     "systemd-journal-flush.service",
     "systemd-machine-id-commit.service",
     "systemd-update-done.service",
+    "systemd-networkd-persistent-storage.service",
+    "grub-common.service",
+    "grub2-systemd-integration.service",
+    "grub-boot-success.timer",
+    // Looking glasses into the kernel and the firmware.
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "modprobe@efi_pstore.service",
+    "modprobe@drm.service",
     // Rebuilding caches because a clock moved: slow, and packages do it themselves.
     "ldconfig.service",
     "systemd-hwdb-update.service",
@@ -30,15 +44,11 @@ pub(super) const UNITS: &[&str] = &[
     "getty@tty1.service",
     "serial-getty@ttyS0.service",
     "console-getty.service",
-    "ssh.service",
-    "ssh.socket",
-    "sshd.service",
     // Background upkeep that would hold package locks or waste emulated time.
     "apt-daily.service",
     "apt-daily.timer",
     "apt-daily-upgrade.service",
     "apt-daily-upgrade.timer",
-    "unattended-upgrades.service",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
@@ -50,4 +60,16 @@ pub(super) const UNITS: &[&str] = &[
     // Has /run/initramfs of its own, which is where the way back is.
     "dracut-shutdown.service",
     "plymouth-start.service",
+];
+
+/// Not started by the boot, since they cost time and do nothing for a script; but a script that has
+/// changed their configuration may well restart them, which must work.
+pub(super) const HELD: &[&str] = &[
+    "ssh.service",
+    "ssh.socket",
+    "sshd.service",
+    "sshd.socket",
+    "unattended-upgrades.service",
+    // The host sets the clock.
+    "systemd-timesyncd.service",
 ];
