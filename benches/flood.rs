@@ -1,6 +1,7 @@
 //! How fast a gigabyte of script output passes the observers of a build, and what memory that takes.
 //!
 //! `cargo bench --bench flood [-- tree|plain|json|grouped [BYTES A PIECE]]`; the record is always written.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a measurement ends where it cannot go on
 
 use std::{
     io::{Result, Write},

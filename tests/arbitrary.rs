@@ -1,4 +1,5 @@
 //! Input of any kind: no panic, no endless work, and a formatter that settles.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
 

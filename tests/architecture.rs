@@ -1,4 +1,5 @@
 //! The house rule: a module uses those declared above it in `src/lib.rs`, never one below.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::{
     fs,

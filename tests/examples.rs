@@ -2,6 +2,7 @@
 //!
 //! One store is shared by all of them, as on a user's machine, so the base is made once. It lies in the
 //! target folder and is used again by the next run.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,5 @@
 //! The examples of `imgfile explain` say the truth.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
 

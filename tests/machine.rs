@@ -3,6 +3,7 @@
 //!
 //! The disk and the build kernel come from a store that the first test to need it fills by
 //! building a small image, and that later runs find again (`IMGFILE_TEST_STORE` names another).
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ async fn out(machine: &mut dyn Machine, user: &str, script: &str) -> String {
 }
 
 /// A tar archive of files: path, owner's name, mode, content.
-fn archive(files: &[(&str, &str, u32, &str)]) -> Box<std::io::Cursor<Vec<u8>>> {
+fn archive(files: &[(&str, &str, u32, &str)]) -> std::io::Cursor<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, owner, mode, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -118,7 +119,7 @@ fn archive(files: &[(&str, &str, u32, &str)]) -> Box<std::io::Cursor<Vec<u8>>> {
         header.set_groupname(owner).unwrap();
         tar.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
-    Box::new(std::io::Cursor::new(tar.into_inner().unwrap()))
+    std::io::Cursor::new(tar.into_inner().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,9 +173,10 @@ async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {
     let (end, _, err) = run(machine_ref, "root", "echo no >&2; exit 3").await;
     assert_eq!((end, err.as_str()), (ExecEnd::Code(3), "no\n"));
     out(machine_ref, "root", "useradd --create-home tester").await;
-    machine_ref.put(archive(&[("etc/tested", "tester", 0o640, "one\n")])).await.unwrap();
+    machine_ref.put(Box::new(archive(&[("etc/tested", "tester", 0o640, "one\n")]))).await.unwrap();
     assert_eq!(out(machine_ref, "root", "stat -c '%U:%G %a' /etc/tested").await, "tester:tester 640\n");
-    let unknown = machine_ref.put(archive(&[("etc/x", "nobody-knows", 0o644, "")])).await.unwrap_err();
+    let unknown =
+        machine_ref.put(Box::new(archive(&[("etc/x", "nobody-knows", 0o644, "")]))).await.unwrap_err();
     assert!(
         matches!(&unknown, Fault::Refused { reason, .. } if reason.contains("nobody-knows")),
         "{unknown:?}"

@@ -1,5 +1,6 @@
 //! Each example with each token in turn deleted, doubled or replaced: never a panic, and what is
 //! wrong is said where it is wrong, once.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The renderings for programs, as golden files in `tests/ui/report`. `UPDATE=1` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! The schemas in `schemas/` are those of the types that are written.
 //!
 //! `IMGFILE_BLESS=1 cargo test --test schemas` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::{fs, path::Path};
 

@@ -1,6 +1,7 @@
 //! What the compiler says, as golden files: `tests/ui/NAME.imagefile` and the expected rendering
 //! beside it. `UPDATE=1 cargo test --test ui` writes them anew; read the difference before you
 //! commit it. A first line `# --set NAME=VALUE` passes a setting.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
 

@@ -64,9 +64,7 @@ fn folder(
                 continue;
             }
         };
-        let yaml =
-            entries.iter().filter(|entry| entry.name.ends_with(".yaml") || entry.name.ends_with(".yml"));
-        for entry in yaml.filter(|entry| entry.kind != FileKind::Folder) {
+        for entry in entries.iter().filter(|entry| is_yaml(&entry.name) && entry.kind != FileKind::Folder) {
             let path = format!("{folder}/{}", entry.name);
             if layer.files.len() >= MAX_FILES {
                 refuse(&path, &FileError::Unreadable(format!("a catalogue has at most {MAX_FILES} files")));
@@ -80,6 +78,12 @@ fn folder(
         }
     }
     layer
+}
+
+/// Whether a file is read: the names of others (`README.md`, `nginx.yaml~`) are left alone.
+fn is_yaml(name: &str) -> bool {
+    let extension = std::path::Path::new(name).extension();
+    extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) struct Placed<'s> {
     pub used: Option<Span>,
 }
 
-impl<'a> Checker<'a> {
+impl Checker<'_> {
     /// The name of an `image` or `profile` and whatever is wrong with its head.
     pub(super) fn head(&mut self, statement: &Statement) -> Option<Spanned<String>> {
         let image = self.slice(statement.keyword) == "image";

@@ -321,7 +321,7 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::new(
                     codes::UNUSED_PROFILE,
-                    format!("no image uses the profile `{}`", shape::short(&name)),
+                    format!("no image uses the profile `{}`", shape::short(name)),
                 )
                 .label(span, "never used")
                 .help(format!("write `use {}` in an image, or remove it", shape::short(name))),

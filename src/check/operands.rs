@@ -61,7 +61,7 @@ impl<'s> Operands<'s> {
     }
 }
 
-impl<'a> Checker<'a> {
+impl Checker<'_> {
     pub(super) fn slice(&self, span: Span) -> &str {
         self.sources.slice(span)
     }
@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    pub(super) fn accept_heredoc<'s>(&self, operands: &mut Operands<'s>) -> Option<&'s Heredoc> {
+    pub(super) fn accept_heredoc<'s>(operands: &mut Operands<'s>) -> Option<&'s Heredoc> {
         let Some(Operand { kind: OperandKind::Heredoc(heredoc), .. }) = operands.peek() else { return None };
         operands.next();
         Some(heredoc)
@@ -286,7 +286,8 @@ impl<'a> Checker<'a> {
         let mut given = Given::default();
         if let Some(Operand { kind: OperandKind::Options(options), .. }) = operands.peek() {
             operands.next();
-            given = self.given(options, &self.slice(operands.statement.keyword).to_owned(), known);
+            let keyword = self.slice(operands.statement.keyword).to_owned();
+            given = self.given(options, &keyword, known);
         }
         self.finish(operands);
         given

@@ -99,15 +99,13 @@ impl Checker<'_> {
     /// What can be said once all statements of an image were read.
     pub(super) fn finish_image(&mut self, image: &mut ImageSpec, statements: &[Placed<'_>]) {
         let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
-        if !said {
-            if let Some(name) = self.default_output_name(image, image.name.span) {
-                image.outputs.push(Output {
-                    span: image.name.span,
-                    format: OutputFormat::Qcow2,
-                    name,
-                    compression: None,
-                });
-            }
+        if !said && let Some(name) = self.default_output_name(image, image.name.span) {
+            image.outputs.push(Output {
+                span: image.name.span,
+                format: OutputFormat::Qcow2,
+                name,
+                compression: None,
+            });
         }
         self.packages_conflict(image);
         self.secrets_in_use(image);
@@ -172,7 +170,7 @@ impl Checker<'_> {
                             "offline and booted scripts take turns, and each turn costs a boot",
                         )
                         .label(script.span, format!("{now} again"))
-                        .label(before.span, format!("{then}"))
+                        .label(before.span, then.to_string())
                         .help("write the offline scripts first, if their order allows it"),
                     );
                 }
@@ -241,7 +239,9 @@ impl Checker<'_> {
                     }
                 }
             }
-            way.into_iter().for_each(|seen| state[seen] = 2);
+            for seen in way {
+                state[seen] = 2;
+            }
         }
     }
 

@@ -433,11 +433,10 @@ impl Walk<'_> {
         }
         self.extra_open(&body.extra_open);
         self.items(&body.items, false);
-        if body.close.is_none()
-            && !self.out.swallowed
-            && !self.ends_in_something_unknown(&body.items)
-            && !(matches!(body.open, Open::Lost) && head_broken)
-        {
+        let told_otherwise = self.out.swallowed
+            || self.ends_in_something_unknown(&body.items)
+            || (matches!(body.open, Open::Lost) && head_broken);
+        if body.close.is_none() && !told_otherwise {
             let place = self.closing_place(statement.span.start, body.span.end);
             let open = match body.open {
                 Open::Here(open) | Open::Late(open) => open,

@@ -90,7 +90,7 @@ pub(super) fn look(script: &str) -> Option<Facts> {
         match node.kind() {
             "command_name" => match text(node) {
                 "fi" | "done" | "esac" | "then" | "else" | "elif" | "do" if facts.error.is_none() => {
-                    facts.error = Some(range)
+                    facts.error = Some(range);
                 }
                 "sudo" => facts.sudo = facts.sudo.or(Some(range)),
                 "source" | "." | "eval" | "mapfile" | "readarray" | "getopts" => open = true,

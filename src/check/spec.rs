@@ -357,7 +357,7 @@ pub struct Script {
 }
 
 /// The default `timeout` of a script or test.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptBody {

@@ -17,7 +17,7 @@ const SCRIPT_OPTIONS: &[&str] = &["name", "user", "env", "timeout", "retries", "
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip"];
-        let source = if let Some(heredoc) = self.accept_heredoc(operands) {
+        let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
             let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
             let span = heredoc.body;
             self.interpolation_in(&text, image);
@@ -131,7 +131,7 @@ impl Checker<'_> {
     pub(super) fn scripts(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let statement = operands.statement;
         let mut origins = Vec::new();
-        if let Some(heredoc) = self.accept_heredoc(operands) {
+        if let Some(heredoc) = Self::accept_heredoc(operands) {
             origins.push((statement.span, self.heredoc_script(heredoc)));
         } else if let Some(Operand { kind: OperandKind::List(list), span }) = operands.peek() {
             operands.next();
@@ -183,7 +183,7 @@ impl Checker<'_> {
             );
             operands.failed = true;
         }
-        let origin = if let Some(heredoc) = self.accept_heredoc(operands) {
+        let origin = if let Some(heredoc) = Self::accept_heredoc(operands) {
             self.heredoc_script(heredoc)
         } else {
             let path = self.scalar(operands, "a script's path in quotes, or a heredoc")?;

@@ -167,7 +167,7 @@ pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(walk
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
-        .map(|entry| entry.into_path())
+        .map(ignore::DirEntry::into_path)
         .filter(|file| {
             file.file_name().is_some_and(|name| name == "ImageFile")
                 || file.extension().is_some_and(|extension| extension == "imagefile")

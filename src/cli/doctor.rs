@@ -125,7 +125,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     match args.format {
         Format::Human => super::print(&human(&report)),
         Format::Json => {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()))
+            super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
         }
     }
     Ok(if lacking { Exit::Host } else { Exit::Done })
@@ -297,8 +297,8 @@ fn store(root: &Path) -> Finding {
     // The store may not be there yet: its nearest existing parent decides.
     let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
     let writable = nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_ok();
-    let free = nix::sys::statvfs::statvfs(existing)
-        .map_or(0, |stat| u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()));
+    let free =
+        nix::sys::statvfs::statvfs(existing).map_or(0, |stat| stat.blocks_available() * stat.fragment_size());
     let detail = format!("{}, {} GiB free", root.display(), free >> 30);
     match (writable, free < LITTLE_SPACE) {
         (false, _) => Finding {

@@ -267,8 +267,7 @@ fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<Di
     } else {
         convert(from, own, temp.path(), wanted)?;
     }
-    use std::os::unix::fs::PermissionsExt;
-    let readable = std::fs::Permissions::from_mode(0o644);
+    let readable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
     if let Err(error) = std::fs::set_permissions(temp.path(), readable) {
         return host("write", &to, &error);
     }

@@ -154,7 +154,7 @@ impl Settings {
         let mut errors = Vec::new();
         let mut files = Vec::new();
         let project = around.project.map(|folder| folder.join(PROJECT_FILE));
-        for path in project.into_iter().chain(user_file(around)) {
+        for path in project.into_iter().chain([user_file(around)]) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => files.extend(File::parse(path, text, sources, &mut errors)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -314,8 +314,8 @@ fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) 
     xdg(around, "XDG_CACHE_HOME", ".cache").join("imgfile")
 }
 
-fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> Option<PathBuf> {
-    Some(xdg(around, "XDG_CONFIG_HOME", ".config").join("imgfile/config.toml"))
+fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
+    xdg(around, "XDG_CONFIG_HOME", ".config").join("imgfile/config.toml")
 }
 
 fn xdg<E: Fn(&str) -> Option<OsString>>(

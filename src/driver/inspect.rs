@@ -15,11 +15,11 @@ pub struct Facts {
     /// Newest first.
     pub kernels: Vec<Kernel>,
     pub init: Init,
-    /// cloud-init's `system_info.default_user.name`, if it names one.
+    /// `system_info.default_user.name` of cloud-init, if it names one.
     pub default_user: Option<DefaultUser>,
-    /// /var/lib/dpkg/status as it is; none on systems without dpkg.
+    /// `/var/lib/dpkg/status` as it is; none on systems without dpkg.
     pub dpkg_status: Option<String>,
-    /// /var/lib/apt/extended_states as it is.
+    /// `/var/lib/apt/extended_states` as it is.
     pub apt_extended_states: Option<String>,
     pub apt: Apt,
     /// Names of the unit files under the system's unit folders (`nginx.service`…), sorted.

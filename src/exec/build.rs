@@ -203,7 +203,7 @@ impl Executor<'_> {
             match self.run_steps(around, supplies, work, chain, done).await? {
                 Ok(disk) => return Ok(disk),
                 Err(Overtaken) => {
-                    around.reporter.note("another build has done the next step; going on from its result")
+                    around.reporter.note("another build has done the next step; going on from its result");
                 }
             }
         }
@@ -223,7 +223,7 @@ impl Executor<'_> {
             .map_err(|error| Failure::HostTool { program: "store", detail: error.to_string() })??)
     }
 
-    fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
+    fn machine(image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
         MachineSpec {
             cpus: u8::try_from(image.machine.cpus).unwrap_or(u8::MAX),
             memory_mib: u32::try_from(image.machine.memory_mib).unwrap_or(u32::MAX),
@@ -277,8 +277,12 @@ impl Executor<'_> {
             format: driver::DiskFormat::Qcow2,
             access: DiskAccess::Write,
         };
-        let mut spec =
-            self.machine(image, Start::Offline, disk, folder(work, &format!("machine-{}", chain.attempt()))?);
+        let mut spec = Self::machine(
+            image,
+            Start::Offline,
+            disk,
+            folder(work, &format!("machine-{}", chain.attempt()))?,
+        );
         spec.payload = payload(&image.steps[done..], supplies)?;
         let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
         let mut session = Session::new(machine, around);
@@ -327,7 +331,7 @@ impl Executor<'_> {
                 Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
             };
             let spec =
-                self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+                Self::machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let machine = around.reporter.step(name, self.driver.start(spec)).await?;
             let mut session = Session::new(machine, around);
             session.enter(stage).await?;

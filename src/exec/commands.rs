@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use crate::plan::{AccountStep, UnitState, UnitWish};
 
 /// Long enough for the slowest install script of the catalogue under emulation.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(3600);
+pub(super) const TIMEOUT: Duration = Duration::from_hours(1);
 
 /// `text` as one word of a POSIX shell.
 pub(super) fn quoted(text: &str) -> String {

@@ -75,6 +75,7 @@ const fn commands(topic: CleanupTopic) -> &'static str {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // the test asks a real shell
 mod tests {
     use super::*;
 

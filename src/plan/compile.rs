@@ -133,10 +133,13 @@ impl Compiler<'_> {
     /// Two copies of one file need two names.
     fn unique(&self, name: String) -> String {
         let taken = |name: &str| self.steps.iter().any(|step| step.name == name);
-        if !taken(&name) {
-            return name;
+        let mut unique = name.clone();
+        let mut number = 1;
+        while taken(&unique) {
+            number += 1;
+            unique = format!("{name} ({number})");
         }
-        (2..).map(|number| format!("{name} ({number})")).find(|name| !taken(name)).unwrap_or(name)
+        unique
     }
 
     /// What the language has and the executor cannot do yet is refused by name, never left out in silence.
@@ -477,9 +480,8 @@ fn output(output: &check::Output) -> OutputPlan {
     let compression = match output.compression.as_ref().map(|compression| compression.value) {
         Some(check::Compression::Zstd) => Compression::Zstd,
         Some(check::Compression::Zlib) => Compression::Zlib,
-        Some(check::Compression::None) => Compression::None,
         None if format == DiskFormat::Qcow2 => Compression::Zstd,
-        None => Compression::None,
+        Some(check::Compression::None) | None => Compression::None,
     };
     OutputPlan { file: output.file_name(), format, compression }
 }

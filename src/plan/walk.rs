@@ -49,7 +49,7 @@ impl<'a> Walker<'a> {
     pub fn tree(&self, path: &str) -> Result<Tree, WalkError> {
         let path = path.trim_end_matches('/');
         let mut entries = Vec::new();
-        match self.at(path, self.files.kind(path))? {
+        match Self::at(path, self.files.kind(path))? {
             FileKind::Folder => {
                 entries.push(TreeEntry { path: String::new(), kind: EntryKind::Folder });
                 self.folder(path, "", &mut entries)?;
@@ -62,7 +62,7 @@ impl<'a> Walker<'a> {
 
     fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<(), WalkError> {
         let folder = join(root, below);
-        for child in self.at(&folder, self.files.list(&folder))? {
+        for child in Self::at(&folder, self.files.list(&folder))? {
             let inner = join(below, &child.name);
             let is_folder = child.kind == FileKind::Folder;
             if self.ignore.matched(join(root, &inner), is_folder).is_ignore() {
@@ -81,7 +81,7 @@ impl<'a> Walker<'a> {
     fn entry(&self, path: &str, inner: &str, kind: FileKind) -> Result<Option<TreeEntry>, WalkError> {
         let kind = match kind {
             FileKind::File { executable, .. } => {
-                let content = self.at(path, self.files.read(path, FILE_LIMIT))?;
+                let content = Self::at(path, self.files.read(path, FILE_LIMIT))?;
                 EntryKind::File { sha256: Digest::of(&content), size: content.len() as u64, executable }
             }
             FileKind::Symlink { target } => EntryKind::Symlink { target },
@@ -94,7 +94,7 @@ impl<'a> Walker<'a> {
         Ok(Some(TreeEntry { path: inner.to_owned(), kind }))
     }
 
-    fn at<T>(&self, path: &str, result: Result<T, FileError>) -> Result<T, WalkError> {
+    fn at<T>(path: &str, result: Result<T, FileError>) -> Result<T, WalkError> {
         result.map_err(|error| WalkError { path: path.to_owned(), error })
     }
 }

@@ -35,7 +35,7 @@ fn fits(fix: &Fix, taken: &BTreeMap<SourceId, Vec<&Edit>>) -> bool {
         taken.get(&edit.span.source).into_iter().flatten().all(|other| {
             let apart = edit.span.end <= other.span.start || other.span.end <= edit.span.start;
             // Two insertions at one place have no order between them.
-            apart && !(edit.span == other.span)
+            apart && edit.span != other.span
         })
     })
 }

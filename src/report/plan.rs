@@ -59,7 +59,12 @@ fn detail(step: &Step) -> String {
         Action::Grow { disk_size } => format!("to {}", Size(*disk_size)),
         Action::Packages(change) => {
             let bytes = change.install.iter().map(|package| package.size).sum::<u64>();
-            let mut text = format!("{} to install, {:.1} MB", change.install.len(), bytes as f64 / 1e6);
+            let mut text = format!(
+                "{} to install, {}.{} MB",
+                change.install.len(),
+                bytes / 1_000_000,
+                bytes / 100_000 % 10
+            );
             if !change.remove.is_empty() {
                 let _ = write!(text, "; {} to remove", change.remove.len());
             }

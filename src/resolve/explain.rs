@@ -227,12 +227,9 @@ fn apps_clash(problem: &Problem<'_>, apps: &[usize], rest: &[Statement], clash: 
         reached[side] = true;
         let deed = deed(problem, clash, sides[side], told.iter().any(|(_, text)| text.contains("claims")));
         let text = match way.as_slice() {
-            [_] => deed,
-            [_, middle @ .., last] if middle.is_empty() => {
-                format!("requires `{}`, which {deed}", name(*last))
-            }
+            [_] | [] => deed,
+            [_, last] => format!("requires `{}`, which {deed}", name(*last)),
             [.., last] => format!("requires, by way of others, `{}`, which {deed}", name(*last)),
-            [] => deed,
         };
         told.push((span, text));
     }
@@ -313,7 +310,7 @@ fn unsupported(problem: &Problem<'_>, core: &Core, app: usize, rest: &[Statement
         [] => "anything".to_owned(),
         [Statement::Os] => names::os(problem),
         [Statement::Arch] => problem.wanted.arch.value.clone(),
-        [Statement::Base] | [Statement::Choice] => format!("the base `{}`", base_name(problem, rest[0])),
+        [Statement::Base | Statement::Choice] => format!("the base `{}`", base_name(problem, rest[0])),
         _ => "this image".to_owned(),
     };
     let verb = if direct { "does not run on" } else { "cannot be had on" };

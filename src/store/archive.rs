@@ -19,7 +19,7 @@ use crate::packages::{
 };
 
 /// Indexes younger than this are taken as they are; archives change a few times a day.
-pub const FRESH: Duration = Duration::from_secs(24 * 3600);
+pub const FRESH: Duration = Duration::from_hours(24);
 
 /// An `InRelease` file, at most; Debian's have 150 KiB.
 const RELEASE_LIMIT: u64 = 16 << 20;

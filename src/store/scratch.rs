@@ -27,7 +27,7 @@ impl<'a> Scratch<'a> {
             journal.will_create(path).map_err(std::io::Error::other)?;
             std::fs::create_dir(path)
         });
-        let (_, path) = dir
+        let ((), path) = dir
             .context("create a folder in", &parent)?
             .keep()
             .map_err(|e| e.error)
@@ -74,7 +74,7 @@ fn choose(room: u64) -> Result<PathBuf> {
 fn free(path: &Path) -> u64 {
     match statvfs(path) {
         Ok(stat) if !stat.flags().intersects(FsFlags::ST_NOEXEC | FsFlags::ST_RDONLY) => {
-            u64::from(stat.blocks_available()) * u64::from(stat.fragment_size())
+            stat.blocks_available() * stat.fragment_size()
         }
         _ => 0,
     }

@@ -67,7 +67,7 @@ impl<'a> Printer<'a> {
             }
             match item {
                 Item::Statement(statement) if is_whole(statement, self.text) => {
-                    self.statement(statement, level)
+                    self.statement(statement, level);
                 }
                 Item::Comment(_) => {
                     self.indent(level);

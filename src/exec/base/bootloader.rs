@@ -68,7 +68,7 @@ pub(super) fn write_esp(
         .fat_type(fatfs::FatType::Fat32)
         .volume_id(ids.esp_id)
         .volume_label(*b"EFI        ");
-    fatfs::format_volume(&mut Window::new(disk, ESP), options)?;
+    fatfs::format_volume(Window::new(disk, ESP), options)?;
     let file_system = fatfs::FileSystem::new(Window::new(disk, ESP), fatfs::FsOptions::new())?;
     let efi = file_system.root_dir().create_dir("EFI")?;
     let own = efi.create_dir(distribution)?;

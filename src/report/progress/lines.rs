@@ -42,13 +42,11 @@ impl Lines {
         };
         let mut lines = ended.split('\n');
         if ended.len() + rest.len() != piece.len() {
-            match known.map(|index| &mut self.partial[index].text).filter(|text| !text.is_empty()) {
-                Some(text) => {
-                    text.push_str(lines.next().unwrap_or_default());
-                    broken(text, &mut sink);
-                    text.clear();
-                }
-                None => {}
+            let begun = known.map(|index| &mut self.partial[index].text);
+            if let Some(text) = begun.filter(|text| !text.is_empty()) {
+                text.push_str(lines.next().unwrap_or_default());
+                broken(text, &mut sink);
+                text.clear();
             }
             for line in lines {
                 broken(line, &mut sink);

@@ -121,13 +121,7 @@ fn hard_conflicts_end() {
         .collect();
     for (name, (apps, wanted)) in families {
         let catalog = load(&apps);
-        let t = std::time::Instant::now();
         let result = resolve(&wanted, &catalog, &Preferences::default());
-        println!(
-            "FAM {name} {:?} {:?}",
-            t.elapsed(),
-            result.as_ref().err().map(|e| e.iter().map(|e| e.code).collect::<Vec<_>>())
-        );
         if let Err(errors) = &result {
             let known = ["E0311", "E0312", "E0313", "E0304"];
             assert!(errors.iter().all(|error| known.contains(&error.code.as_str())), "{name}: {errors:#?}");

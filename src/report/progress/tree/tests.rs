@@ -103,7 +103,9 @@ fn a_low_window_shows_what_runs() {
 #[test]
 fn no_window_is_too_narrow_and_no_line_wraps() {
     let mut model = Model::default();
-    events().iter().for_each(|event| model.event(event));
+    for event in &events() {
+        model.event(event);
+    }
     for width in 0..100 {
         for unicode in [true, false] {
             let look = Look { unicode, ..look(width, 50) };
@@ -118,7 +120,9 @@ fn no_window_is_too_narrow_and_no_line_wraps() {
 #[test]
 fn colours_come_only_where_they_are_wanted() {
     let mut model = Model::default();
-    events().iter().for_each(|event| model.event(event));
+    for event in &events() {
+        model.event(event);
+    }
     let coloured = draw::draw(&model, 0, Look { colour: true, ..look(60, 50) });
     let plain = draw::draw(&model, 0, look(60, 50));
     assert!(plain.iter().all(|line| !line.contains('\u{1b}')));
@@ -142,10 +146,12 @@ fn the_last_state_stays_whole_when_the_tree_is_dropped() {
     }
     let out = Shared::default();
     let tree = Tree::new(out.clone(), || look(60, 5));
-    events().iter().for_each(|event| tree.event(event));
+    for event in &events() {
+        tree.event(event);
+    }
     drop(tree);
     let mut terminal = vt100::Parser::new(24, 60, 0);
     terminal.process(&out.0.lock().unwrap());
     let contents = terminal.screen().contents();
-    assert_eq!(contents, shown(&[(&events(), 24, 60)]).replace('⠇', "⠇"));
+    assert_eq!(contents, shown(&[(&events(), 24, 60)]));
 }
