@@ -139,12 +139,12 @@ const DOES_NOT_MATTER: &[(&str, fn(&mut World))] = &[
     ("a test", |w| add(w, "test \"it is there\" \"setup.sh\"")),
     ("an output", |w| add(w, "output raw { name = \"front\" }")),
     ("a time limit, which only decides whether a script succeeds", |w| {
-        replace(w, "timeout = 5m", "timeout = 6m")
+        replace(w, "timeout = 5m", "timeout = 6m");
     }),
     ("retries, for the same reason", |w| replace(w, "timeout = 5m", "retries = 2")),
     ("a file that no step takes", |w| w.write("README.md", "rewritten")),
     ("a param nobody uses, comments and blanks", |w| {
-        replace(w, "param release", "# more\n\nparam unused = \"1\"\nparam release")
+        replace(w, "param release", "# more\n\nparam unused = \"1\"\nparam release");
     }),
 ];
 

@@ -17,10 +17,6 @@ pub(super) const UNITS: &[&str] = &[
     "cloud-final.service",
     "systemd-firstboot.service",
     "grow-root.service",
-    // Host keys would be made here (seconds of an emulated machine), to be removed before sealing.
-    "ssh-host-keys.service",
-    "regenerate_ssh_host_keys.service",
-    "sshd-keygen.target",
     // Traces on the disk that the next real boot makes anew anyway.
     "systemd-random-seed.service",
     "systemd-journal-flush.service",
@@ -69,6 +65,12 @@ pub(super) const HELD: &[&str] = &[
     "ssh.socket",
     "sshd.service",
     "sshd.socket",
+    // Host keys take seconds of an emulated machine and are removed before sealing.
+    "ssh-host-keys.service",
+    "regenerate_ssh_host_keys.service",
+    "sshd-keygen@rsa.service",
+    "sshd-keygen@ecdsa.service",
+    "sshd-keygen@ed25519.service",
     "unattended-upgrades.service",
     // The host sets the clock.
     "systemd-timesyncd.service",

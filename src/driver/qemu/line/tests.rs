@@ -131,7 +131,7 @@ async fn a_flood_of_noise_is_given_up_and_not_kept() {
 
 #[tokio::test]
 async fn a_flood_of_frames_of_another_epoch_is_silence_and_not_kept() {
-    let (words, held) = ask_flood(frame(EPOCH - 1, &[0; MAX_PAYLOAD]), SHORT).await;
+    let (words, held) = ask_flood(frame(EPOCH - 1, &vec![0; MAX_PAYLOAD]), SHORT).await;
     assert_eq!(words, format!("Silent({SHORT:?})"));
     assert!(held <= BOUND, "{held}");
 }
@@ -249,7 +249,7 @@ proptest! {
             let mut collected = Collected::new(100);
             let mut take = |reply| collected.take(reply);
             let asking = line.converse(Request::Trim, None, Patience::Idle(LONG), &mut take);
-            let (_, _answer) = tokio::join!(speaking, asking);
+            let ((), _answer) = tokio::join!(speaking, asking);
             assert!(collected.content.len() <= 100 && line.reader.decoder.held() <= BOUND);
         });
     }
