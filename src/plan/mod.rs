@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 mod compile;
+mod graph;
 mod key;
 mod locked;
 mod step;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::Digest;
 
 pub use compile::{Inputs, base_key, compile, planned};
+pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{locked_image, requested};
 pub use step::{
@@ -71,6 +73,12 @@ impl ImagePlan {
     pub fn base_key(&self) -> Key {
         base_key(&self.base)
     }
+
+    /// Names the finished disk: its state after the last step. Images based on this one stand on it.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.steps.last().map_or_else(|| self.base_key(), |step| step.key)
+    }
 }
 
 /// The pinned base.
@@ -93,7 +101,7 @@ pub enum BaseSource {
     File { path: String, sha256: Digest },
     /// A pinned download.
     Url { url: String, sha256: Digest },
-    /// The artifact of another image of the plan.
+    /// Another image of the plan: the disk its artifacts are made of, under the key it has there.
     Image { image: String, key: Key },
 }
 
