@@ -2,134 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pgp::composed::{
-    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey, SignedSecretKey,
-};
-use pgp::types::{KeyDetails, Password};
+mod common;
 
+use common::server::{Answer, Server};
+use common::signer::Signer;
 use imgfile::packages::{Archive, Keyring, Request, SolveError, Want, solve};
 use imgfile::store::Store;
 use imgfile::store::archive::{ArchiveError, Indexes};
 use imgfile::store::fetch::{Download, FetchError, Fetcher, Network};
 use imgfile::text::Digest;
-
-/// What the server does about a path.
-#[derive(Clone)]
-enum Answer {
-    Content(Vec<u8>),
-    /// Promises all of it, sends half, and hangs up; later requests get what they ask for.
-    CutOnce(Vec<u8>),
-    /// Hangs up in the middle each time, and knows no ranges.
-    CutAlways(Vec<u8>),
-    /// Sends one byte at a time.
-    Drip(Vec<u8>),
-    Redirect(String),
-    Status(u16),
-}
-
-/// A server of files that goes with the test; it remembers what it was asked for.
-struct Server {
-    url: String,
-    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answers: Arc<Mutex<BTreeMap<String, Answer>>> = Arc::default();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (known, log) = (Arc::clone(&answers), Arc::clone(&asked));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (known, log) = (Arc::clone(&known), Arc::clone(&log));
-                std::thread::spawn(move || drop(serve(stream, &known, &log)));
-            }
-        });
-        Self { url, answers, asked }
-    }
-
-    fn put(&self, path: &str, answer: Answer) {
-        self.answers.lock().unwrap().insert(path.to_owned(), answer);
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-fn serve(
-    mut stream: TcpStream,
-    answers: &Mutex<BTreeMap<String, Answer>>,
-    asked: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let (mut request, mut range) = (String::new(), None);
-    reader.read_line(&mut request)?;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
-            range = value.trim().trim_end_matches('-').parse::<usize>().ok();
-        }
-    }
-    let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(range.map_or(path.clone(), |from| format!("{path} from {from}")));
-    let answer = {
-        let mut answers = answers.lock().unwrap();
-        let answer = answers.get(&path).cloned();
-        if let Some(Answer::CutOnce(content)) = &answer {
-            answers.insert(path, Answer::Content(content.clone()));
-        }
-        answer
-    };
-    let head = |status: &str, length: usize| {
-        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
-    };
-    match answer {
-        None => stream.write_all(head("404 Not Found", 0).as_bytes()),
-        Some(Answer::Status(status)) => stream.write_all(head(&format!("{status} So it is"), 0).as_bytes()),
-        Some(Answer::Redirect(to)) => stream.write_all(
-            format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .as_bytes(),
-        ),
-        Some(Answer::Content(content)) => match range {
-            Some(from) if from >= content.len() => {
-                stream.write_all(head("416 Range Not Satisfiable", 0).as_bytes())
-            }
-            Some(from) => {
-                stream.write_all(head("206 Partial Content", content.len() - from).as_bytes())?;
-                stream.write_all(&content[from..])
-            }
-            None => {
-                stream.write_all(head("200 OK", content.len()).as_bytes())?;
-                stream.write_all(&content)
-            }
-        },
-        Some(Answer::CutOnce(content) | Answer::CutAlways(content)) => {
-            stream.write_all(head("200 OK", content.len()).as_bytes())?;
-            stream.write_all(&content[..content.len() / 2])
-        }
-        Some(Answer::Drip(content)) => {
-            stream.write_all(head("200 OK", content.len()).as_bytes())?;
-            for byte in content {
-                stream.write_all(&[byte])?;
-                stream.flush()?;
-            }
-            Ok(())
-        }
-    }
-}
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
@@ -274,62 +159,6 @@ fn without_a_network_only_the_store_counts() {
     let error = run(fetcher(true).all(&store, &[here, missing], &|_, _| {})).unwrap_err();
     assert!(matches!(&error, FetchError::Offline { name } if name == "a.deb"), "{error}");
     assert!(server.asked().is_empty());
-}
-
-/// A key, and archives signed with it.
-struct Signer {
-    key: SignedSecretKey,
-}
-
-impl Signer {
-    fn new(owner: &str) -> Self {
-        let mut parameters = SecretKeyParamsBuilder::default();
-        parameters
-            .key_type(KeyType::Ed25519Legacy)
-            .can_sign(true)
-            .can_certify(true)
-            .primary_user_id(owner.into());
-        Self { key: parameters.build().unwrap().generate(rand::thread_rng()).unwrap() }
-    }
-
-    fn armored(&self) -> Vec<u8> {
-        SignedPublicKey::from(self.key.clone()).to_armored_bytes(ArmorOptions::default()).unwrap()
-    }
-
-    fn fingerprint(&self) -> String {
-        format!("{:X}", self.key.fingerprint())
-    }
-
-    fn sign(&self, text: &str) -> Vec<u8> {
-        let message =
-            CleartextSignedMessage::sign(rand::thread_rng(), text, &self.key.primary_key, &Password::empty())
-                .unwrap();
-        message.to_armored_bytes(ArmorOptions::default()).unwrap()
-    }
-
-    /// Serves an archive of one package below `/deb`; gives the `InRelease` text as signed.
-    fn serve(&self, server: &Server, version: &str, fields: &str) -> String {
-        let packages = format!(
-            "Package: tool\nVersion: {version}\nArchitecture: amd64\nFilename: pool/tool.deb\nSize: 4\nSHA256: {}\n",
-            Digest::of(b"tool")
-        );
-        let release = format!(
-            "Origin: Example\nSuite: stable\nCodename: stable\nComponents: main\n{fields}SHA256:\n {} {} main/binary-amd64/Packages\n {} {} Packages\n",
-            Digest::of(&packages),
-            packages.len(),
-            Digest::of(&packages),
-            packages.len()
-        );
-        for folder in ["/deb/dists/stable", "/deb"] {
-            server.put(&format!("{folder}/InRelease"), Answer::Content(self.sign(&release)));
-        }
-        server.put(
-            "/deb/dists/stable/main/binary-amd64/Packages",
-            Answer::Content(packages.clone().into_bytes()),
-        );
-        server.put("/deb/Packages", Answer::Content(packages.into_bytes()));
-        release
-    }
 }
 
 fn archive(server: &Server, suite: &str) -> Archive {

@@ -9,6 +9,11 @@ use std::{
     process::{Command, Output},
 };
 
+mod common;
+
+use common::server::{Answer, Server};
+use sha2::{Digest as _, Sha512};
+
 use imgfile::driver::{
     Disk, DiskAccess, DiskFormat, Driver, Exec, Firmware, Limits, Machine, MachineSpec, Network, Start,
     qemu::{AcceleratorChoice, BuildKernel, QemuDriver},
@@ -137,6 +142,72 @@ fn web_serves_its_page_and_its_instances_are_two_machines() {
         assert_ne!(one, other, "two instances share an identity");
         assert!(one.len() >= 32, "no identity: {first}");
     }
+}
+
+#[test]
+fn a_chain_is_built_in_order_and_its_parts_are_reused() {
+    let chain = Project::of("chain");
+    let log = chain.build(&[]);
+    for part in ["common:   done test verify nginx", "shop:   done test verify nginx"] {
+        assert!(log.contains(part), "`{part}` is missing:\n{log}");
+    }
+    let sealed = log.find("common:   done seal common.qcow2").expect("the base image is sealed");
+    let begun = log.find("shop:   done packages").expect("the other one stands on it");
+    assert!(sealed < begun, "the base image comes first:\n{log}");
+    assert!(!log.contains("shop:   done app nginx"), "what the base has is not set up again:\n{log}");
+    qemu_img_check(&chain.path("out/common.qcow2"));
+    qemu_img_check(&chain.path("out/shop.qcow2"));
+    let lock = std::fs::read_to_string(chain.path("ImageFile.lock")).unwrap();
+    assert!(lock.contains("        image:\n          plan: \""), "the lock pins the base image:\n{lock}");
+
+    // A change above leaves the base image as it is; one below moves both, and the lock follows.
+    let text = std::fs::read_to_string(chain.path("ImageFile")).unwrap();
+    std::fs::write(chain.path("ImageFile"), text.replace("<h1>Shop", "<h1>Shop again")).unwrap();
+    let above = chain.build(&["--image", "shop"]);
+    assert!(!above.contains("common: > start the machine"), "{above}");
+    assert!(above.contains("shop:   done copy text to /var/www/html/index.html"), "{above}");
+    std::fs::write(chain.path("ImageFile"), text.replace("hello from", "good day from")).unwrap();
+    let below = chain.build(&["--no-cache", "--no-test"]);
+    assert!(below.contains("shop:   done packages"), "{below}");
+    let again = std::fs::read_to_string(chain.path("ImageFile.lock")).unwrap();
+    assert_ne!(lock, again);
+    let greeting = booted(&chain.path("out/shop.qcow2"), Firmware::Uefi, "cat /etc/greeting");
+    assert_eq!(greeting.trim(), "good day from the common image");
+}
+
+#[test]
+fn a_listed_base_is_locked_by_its_publishers_checksum_and_built_on_when_that_is_meant() {
+    let hello = Project::of("hello");
+    hello.build(&["--no-test"]);
+    let disk = std::fs::read(hello.path("out/hello.qcow2")).unwrap();
+    let server = Server::start();
+    let folder = "/cloud.debian.org/images/cloud/trixie/latest";
+    let sum: String = Sha512::digest(&disk).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sums = format!("{sum}  debian-13-genericcloud-amd64.qcow2\n");
+    server.put(&format!("{folder}/SHA512SUMS"), Answer::Content(sums.into_bytes()));
+    server.put(&format!("{folder}/debian-13-genericcloud-amd64.qcow2"), Answer::CutOnce(disk));
+
+    let cloud = Project::of("hello");
+    std::fs::write(
+        cloud.path("ImageFile"),
+        "image \"cloud\" {\n  os linux debian 13\n  base debian-13-cloud\n  packages [\"htop\"]\n  \
+         test \"it is there\" <<-SH\n    #!/bin/sh -e\n    htop --version\n  SH\n}\n",
+    )
+    .unwrap();
+    std::fs::write(cloud.path(".imgfile.toml"), format!("disk-mirror = \"{}\"\n", server.url)).unwrap();
+
+    let refused = cloud.imgfile(&["build", "--progress", "plain"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("E0310") && said.contains("--unproven"), "{said}");
+    assert!(server.asked().is_empty(), "nothing is fetched for what is refused");
+
+    let locked = cloud.imgfile(&["lock"]);
+    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    let lock = std::fs::read_to_string(cloud.path("ImageFile.lock")).unwrap();
+    assert!(lock.contains("url: \"https://cloud.debian.org/images/cloud/trixie/latest/"), "{lock}");
+    let log = cloud.build(&["--unproven", "--locked"]);
+    assert!(log.contains("done test it is there"), "{log}");
 }
 
 #[test]

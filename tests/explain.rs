@@ -3,7 +3,12 @@
 
 mod common;
 
-use imgfile::diagnostic::{codes_with_titles, page};
+use imgfile::catalog::load_project;
+use imgfile::check::{MemoryFiles, Spec};
+use imgfile::diagnostic::{Diagnostic, codes_with_titles, page};
+use imgfile::exec::base::listed;
+use imgfile::resolve::{Preferences, resolve_project};
+use imgfile::text::Sources;
 
 /// The code blocks of a page that are labelled `imagefile`, with the rest of their label.
 fn examples(page: &str) -> Vec<(String, String)> {
@@ -23,6 +28,19 @@ fn examples(page: &str) -> Vec<(String, String)> {
     found.into_iter().filter(|(label, _)| label.starts_with("imagefile")).collect()
 }
 
+/// What is wrong by the built-in catalogue, `build` in mind.
+fn resolved(spec: &Spec, sources: &mut Sources) -> Vec<Diagnostic> {
+    let (catalog, _) = load_project(&[], sources, &MemoryFiles::new());
+    let resolved = resolve_project(spec, &catalog, |_| Preferences::default(), |_| None);
+    let unproven = spec
+        .images
+        .iter()
+        .filter_map(|image| listed::unproven(image, resolved.images.get(&image.name.value)?));
+    let mut found: Vec<Diagnostic> = unproven.collect();
+    found.extend(resolved.diagnostics);
+    found
+}
+
 #[test]
 fn wrong_examples_show_their_code_and_right_ones_are_sound() {
     let mut lies = Vec::new();
@@ -30,7 +48,12 @@ fn wrong_examples_show_their_code_and_right_ones_are_sound() {
         let (_, _, text) = page(code.as_str()).unwrap();
         let of_language = ["E01", "E02", "W02"].iter().any(|range| code.as_str().starts_with(range));
         for (label, example) in examples(text) {
-            let (checked, sources) = common::checked(example.clone(), &[]);
+            let (mut checked, mut sources) = common::checked(example.clone(), &[]);
+            let of_resolution = code.as_str().starts_with("E03");
+            if of_resolution {
+                checked.diagnostics.extend(resolved(&checked.spec, &mut sources));
+            }
+            let of_language = of_language || of_resolution;
             let shown = imgfile::report::human(&checked.diagnostics, &sources, false);
             let lie = if label.contains("fails") {
                 of_language && (checked.diagnostics.len() != 1 || checked.diagnostics[0].code != code)

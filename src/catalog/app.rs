@@ -3,7 +3,7 @@
 use super::fields::{self, Fields, Mistakes};
 use super::option::{self, PREDEFINED};
 use super::yaml::Node;
-use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Repository, Require, Template};
+use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Packages, Repository, Require, Template};
 use crate::check::Firmware;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Digest, Span, Spanned};
@@ -37,9 +37,8 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
     let summary = fields.need("summary", mistakes).and_then(|node| fields::text(node, mistakes));
     let versions = fields.need("versions", mistakes).map(|node| versions(node, mistakes));
     let packages = fields.take("packages").and_then(|node| packages(node, mistakes));
-    let (packages, version_of) = packages.unwrap_or_default();
     let options = fields.take("options").map(|node| fields::entries(node, mistakes)).unwrap_or_default();
-    let def = AppDef {
+    let mut def = AppDef {
         layer,
         requires: fields::each(fields.take("requires"), mistakes, require),
         conflicts: fields::each(fields.take("conflicts"), mistakes, conflict),
@@ -51,8 +50,7 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
             .collect(),
         storage: fields.take("storage").and_then(|node| fields::size(node, mistakes)),
         repositories: fields::each(fields.take("repositories"), mistakes, repository),
-        packages,
-        version_of,
+        packages: packages.unwrap_or_default(),
         files: fields::each(fields.take("files"), mistakes, file),
         install: fields.take("install").and_then(|node| fields::template(node, mistakes)),
         verify: fields.take("verify").and_then(|node| fields::template(node, mistakes)),
@@ -61,7 +59,7 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
         summary: summary.map(|summary| summary.value).unwrap_or_default(),
         versions: versions?,
     };
-    check_templates(&def, mistakes);
+    check_templates(&mut def, mistakes);
     (!def.versions.is_empty()).then_some(def)
 }
 
@@ -101,8 +99,7 @@ fn version(node: Node, mistakes: &mut Mistakes) -> Option<AppVersion> {
     });
     let requires = fields::each(fields.take("requires"), mistakes, require);
     let packages = fields.take("packages").and_then(|node| packages(node, mistakes));
-    let (packages, version_of) = packages.map_or((None, None), |(packages, of)| (Some(packages), of));
-    Some(AppVersion { version: version?, os, arch, firmware, requires, packages, version_of })
+    Some(AppVersion { version: version?, os, arch, firmware, requires, packages })
 }
 
 /// `x86_64` or `aarch64`.
@@ -111,14 +108,13 @@ pub(super) fn arch(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String
     fields::word(node, &ARCHES, mistakes).map(|arch| arch.map(str::to_owned))
 }
 
-type Packages = (Vec<Template>, Option<Spanned<String>>);
-
 /// `{ apt: [nginx], version_of: nginx }`
 fn packages(node: Node, mistakes: &mut Mistakes) -> Option<Packages> {
-    let mut fields = Fields::open(node, "`packages`", &["apt", "version_of"], mistakes)?;
+    let mut fields = Fields::open(node, "`packages`", &["apt", "remove", "version_of"], mistakes)?;
     let apt = fields::each(fields.take("apt"), mistakes, fields::template);
+    let remove = fields::each(fields.take("remove"), mistakes, fields::text);
     let version_of = fields.take("version_of").and_then(|node| fields::text(node, mistakes));
-    Some((apt, version_of))
+    Some(Packages { apt, remove, version_of })
 }
 
 fn require(node: Node, mistakes: &mut Mistakes) -> Option<Require> {
@@ -209,26 +205,33 @@ pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn check_templates(def: &AppDef, mistakes: &mut Mistakes) {
-    let is_option = |name: &str| def.options.iter().any(|option| option.name.value == name);
-    let everywhere = |name: &str| is_option(name) || PREDEFINED.contains(&name);
+/// Reports templates that use names nobody gives, and leaves them out: what they would come to when they
+/// are rendered is only a consequence.
+fn check_templates(def: &mut AppDef, mistakes: &mut Mistakes) {
+    let options: Vec<String> = def.options.iter().map(|option| option.name.value.clone()).collect();
+    let is_option = |name: &str| options.iter().any(|option| option == name);
     // Claims decide which versions can be chosen, so they cannot depend on one.
-    let in_claims = |name: &str| is_option(name) || name == "name";
-    let mut check = |template: &Template, known: &dyn Fn(&str) -> bool| {
-        if let Err(error) = template.check(known) {
-            mistakes.push(template_mistake(&error.message, error.span));
+    let mut sound = |template: &Template, in_claims: bool| {
+        let known = |name: &str| {
+            is_option(name) || if in_claims { name == "name" } else { PREDEFINED.contains(&name) }
+        };
+        match template.check(known) {
+            Ok(()) => true,
+            Err(error) => {
+                mistakes.push(template_mistake(&error.message, error.span));
+                false
+            }
         }
     };
-    for claim in &def.claims {
-        check(claim, &in_claims);
+    def.claims.retain(|template| sound(template, true));
+    def.packages.apt.retain(|template| sound(template, false));
+    for packages in def.versions.iter_mut().filter_map(|version| version.packages.as_mut()) {
+        packages.apt.retain(|template| sound(template, false));
     }
-    let of_versions = def.versions.iter().filter_map(|version| version.packages.as_ref()).flatten();
-    let of_files = def.files.iter().flat_map(|file| [&file.path, &file.content]);
-    let of_archives = def.repositories.iter().flat_map(|archive| [&archive.url, &archive.suite]);
-    let scripts = def.install.iter().chain(&def.verify);
-    for template in def.packages.iter().chain(of_versions).chain(of_files).chain(of_archives).chain(scripts) {
-        check(template, &everywhere);
-    }
+    def.files.retain(|file| sound(&file.path, false) & sound(&file.content, false));
+    def.repositories.retain(|archive| sound(&archive.url, false) & sound(&archive.suite, false));
+    def.install = def.install.take().filter(|template| sound(template, false));
+    def.verify = def.verify.take().filter(|template| sound(template, false));
 }
 
 fn template_mistake(message: &str, span: Span) -> Diagnostic {

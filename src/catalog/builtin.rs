@@ -47,8 +47,19 @@ files! {
     "apps/unattended-upgrades.yaml"
     "apps/unbound.yaml"
     "apps/valkey.yaml"
+    "bases/almalinux-10.yaml"
+    "bases/almalinux-9.yaml"
+    "bases/alpine-3.22.yaml"
+    "bases/debian-12-cloud.yaml"
     "bases/debian-12.yaml"
+    "bases/debian-13-cloud.yaml"
     "bases/debian-13.yaml"
+    "bases/fedora-42.yaml"
+    "bases/opensuse-leap-15.6.yaml"
+    "bases/rocky-10.yaml"
+    "bases/rocky-9.yaml"
+    "bases/ubuntu-22.04.yaml"
+    "bases/ubuntu-24.04.yaml"
 }
 
 /// Adds the compiled-in files to `sources`, as the lowest layer.

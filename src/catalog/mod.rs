@@ -12,6 +12,7 @@ mod load;
 mod model;
 mod option;
 mod project;
+mod published;
 mod template;
 mod yaml;
 
@@ -22,9 +23,10 @@ pub use builtin::builtin;
 pub use load::{Catalog, Layer};
 pub use model::{
     AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,
-    OptionValue, Os, OsSupport, Repository, Require, Tier,
+    OptionValue, Os, OsSupport, Packages, Repository, Require, Tier,
 };
 pub use project::load_project;
+pub use published::{NotPublished, Published, published};
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};
 
 pub(crate) use app::check_path;

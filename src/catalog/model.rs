@@ -56,10 +56,7 @@ pub struct AppDef {
     /// Bytes that the application needs beyond its packages.
     pub storage: Option<Spanned<u64>>,
     pub repositories: Vec<Repository>,
-    /// Packages for `apt`, each `NAME` or `NAME=VERSION`.
-    pub packages: Vec<Template>,
-    /// The package whose version is the application's; none if no package carries it.
-    pub version_of: Option<Spanned<String>>,
+    pub packages: Packages,
     pub files: Vec<FileDef>,
     /// Shell, run as root in the offline image after the packages are there.
     pub install: Option<Template>,
@@ -81,8 +78,17 @@ pub struct AppVersion {
     pub firmware: Vec<Spanned<Firmware>>,
     pub requires: Vec<Require>,
     /// In place of the application's packages, if written.
-    pub packages: Option<Vec<Template>>,
-    /// In place of the application's `version_of`, if written.
+    pub packages: Option<Packages>,
+}
+
+/// What an application asks of the package manager.
+#[derive(Debug, Clone, Default)]
+pub struct Packages {
+    /// For `apt`, each `NAME` or `NAME=VERSION`.
+    pub apt: Vec<Template>,
+    /// Packages of the base that the application takes the place of: they go where they are there.
+    pub remove: Vec<Spanned<String>>,
+    /// The package whose version is the application's; none if no package carries it.
     pub version_of: Option<Spanned<String>>,
 }
 

@@ -25,7 +25,8 @@ fn the_built_in_catalogue_has_no_mistakes() {
     let (catalog, mistakes) = Catalog::load(&[layer], &sources);
     assert_eq!(mistakes, []);
     assert!(catalog.app("nginx").is_some());
-    assert_eq!(catalog.bases().next().unwrap().name.value, "debian-13");
+    let debian = catalog.bases().filter(|def| def.os.distro == "debian").map(|def| def.name.value.as_str());
+    assert_eq!(debian.collect::<Vec<_>>(), ["debian-13", "debian-13-cloud", "debian-12", "debian-12-cloud"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::resolving::{self, Resolved};
+use super::resolving;
 use super::{Exit, project};
 use crate::catalog::{BaseDef, BaseSource, Catalog, builtin};
 use crate::check::Size;
@@ -89,7 +89,7 @@ fn rows(args: &Args) -> Result<Vec<Row>, Exit> {
     if let Some(name) = &args.image {
         let image = resolved.image(Some(name))?;
         let preferences = resolved.preferences(name, None);
-        let choices = base_choices(&Resolved::wanted(image), &resolved.catalog, &preferences);
+        let choices = base_choices(&resolved.wanted(image), &resolved.catalog, &preferences);
         for row in &mut rows {
             if let Some(choice) = choices
                 .iter()

@@ -10,7 +10,7 @@ use super::{
     watch::Watch,
     workshop::{Choices, Outcome, Workshop},
 };
-use crate::exec::{self, Artifact, Executor, Failure, Options, Reporter, prepare::Prepared};
+use crate::exec::{self, Artifact, Executor, Failure, Options, Reporter, Standing, prepare::Prepared};
 
 /// Build the images of an ImageFile.
 ///
@@ -80,6 +80,7 @@ pub(super) fn run(args: Args) -> Exit {
         offline: args.offline,
         locked: args.locked,
         update: None,
+        proven_only: !args.unproven,
     };
     super::block_on(async {
         let workshop = match Workshop::open(&choices).await {
@@ -96,7 +97,7 @@ pub(super) fn run(args: Args) -> Exit {
 async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
     let mut prepared = workshop.prepare_all(choices).await?;
     if let Some(name) = &args.name {
-        rename(&mut prepared, name)?;
+        rename(&mut prepared, choices.image.as_deref(), name)?;
     }
     if workshop.write_lock(&workshop.lock_with(&prepared))? {
         eprintln!("wrote {}", super::shown(&workshop.lock_path()));
@@ -150,7 +151,9 @@ async fn build_all(
     reporter: &Reporter,
 ) -> Result<Vec<Artifact>, Failure> {
     let driver = workshop.driver(args.accel, reporter).await?;
+    let standing = Standing::new(prepared.iter().map(|one| &one.plan));
     let executor = Executor {
+        standing: &standing,
         store: &workshop.store,
         driver: driver.as_ref(),
         project: &workshop.project.files,
@@ -167,9 +170,11 @@ async fn build_all(
     Ok(artifacts)
 }
 
-/// `--name` is for one image with one output.
-fn rename(prepared: &mut [Prepared], name: &str) -> Outcome<()> {
-    let [Prepared { plan, .. }] = prepared else {
+/// `--name` is for one image with one output: the chosen one, not those it is based on.
+fn rename(prepared: &mut [Prepared], image: Option<&str>, name: &str) -> Outcome<()> {
+    let one = prepared.len() == 1;
+    let plan = prepared.iter_mut().map(|one| &mut one.plan).find(|plan| one || Some(&*plan.image) == image);
+    let Some(plan) = plan else {
         super::complain("`--name` names the artifact of one image; choose it with `--image`");
         return Err(Exit::Usage);
     };

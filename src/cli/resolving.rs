@@ -10,7 +10,7 @@ use crate::check::{Files, ImageSpec, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
 use crate::report;
-use crate::resolve::{Preferences, ResolvedProject, Wanted, resolve_project, wanted};
+use crate::resolve::{Preferences, ResolvedProject, Wanted, resolve_project};
 
 /// A project with its catalogue and the lock beside it.
 pub(super) struct Resolved {
@@ -26,9 +26,9 @@ impl Resolved {
         preferences(self.lock.as_ref(), image, base)
     }
 
-    /// What the solve takes of an image; nothing is known of a base from outside the catalogue.
-    pub(super) fn wanted(image: &ImageSpec) -> Wanted {
-        wanted(image, None)
+    /// What the solve takes of an image; nothing is known of a disk from outside the catalogue.
+    pub(super) fn wanted(&self, image: &ImageSpec) -> Wanted {
+        self.images.wanted(&self.project.checked.spec, image, |_| None)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Settings {
     pub mirror: Option<Setting<String>>,
     /// URL of its security archive; without it, `mirror` with `-security` appended, or the host's.
     pub security_mirror: Option<Setting<String>>,
+    /// URL of a mirror of the publishers' disks; below it a folder for each publisher's host.
+    pub disk_mirror: Option<Setting<String>>,
     pub proxy: Option<Setting<String>>,
     /// A file of more certificate authorities to trust (PEM).
     pub ca: Option<Setting<PathBuf>>,
@@ -135,6 +137,7 @@ macro_rules! keys {
 keys! {
     Mirror "mirror" "--mirror" "IMGFILE_MIRROR" "URL of the Debian archive";
     SecurityMirror "security-mirror" "--security-mirror" "IMGFILE_SECURITY_MIRROR" "URL of the Debian security archive";
+    DiskMirror "disk-mirror" "--disk-mirror" "IMGFILE_DISK_MIRROR" "URL of a mirror of publishers' disks, a folder for each host";
     Proxy "proxy" "--proxy" "IMGFILE_PROXY" "URL of an HTTP proxy for downloads";
     Ca "ca" "--ca" "IMGFILE_CA" "file of more certificate authorities to trust (PEM)";
     Store "store" "--store" "IMGFILE_STORE" "folder of the store";
@@ -168,6 +171,7 @@ impl Settings {
         let settings = Self {
             mirror: lookup.find(Key::Mirror, url),
             security_mirror: lookup.find(Key::SecurityMirror, url),
+            disk_mirror: lookup.find(Key::DiskMirror, url),
             proxy: lookup.find(Key::Proxy, url),
             ca: lookup.find(Key::Ca, path),
             store: lookup
@@ -203,6 +207,7 @@ impl Settings {
         vec![
             row(Key::Mirror, self.mirror.as_ref(), String::clone),
             row(Key::SecurityMirror, self.security_mirror.as_ref(), String::clone),
+            row(Key::DiskMirror, self.disk_mirror.as_ref(), String::clone),
             row(Key::Proxy, self.proxy.as_ref(), String::clone),
             row(Key::Ca, self.ca.as_ref(), show_path),
             row(Key::Store, Some(&self.store), show_path),

@@ -9,7 +9,7 @@ use super::{
     watch::Watch,
     workshop::{Choices, Workshop},
 };
-use crate::exec::{self, Executor, Failure};
+use crate::exec::{self, Executor, Failure, Standing};
 
 /// Run the tests of artifacts that are in the output folder.
 ///
@@ -58,12 +58,15 @@ pub(super) fn run(args: Args) -> Exit {
         let tested = async {
             let driver = workshop.driver(args.accel, watch.reporter()).await?;
             let executor = Executor {
+                standing: &Standing::default(),
                 store: &workshop.store,
                 driver: driver.as_ref(),
                 project: &workshop.project.files,
                 reporter: watch.reporter(),
             };
-            for one in &prepared {
+            // Those it is based on have tests of their own.
+            let chosen = |name: &str| choices.image.as_ref().is_none_or(|image| image == name);
+            for one in prepared.iter().filter(|one| chosen(&one.plan.image)) {
                 executor.test(&one.plan, &out).await?;
             }
             Ok::<(), Failure>(())

@@ -98,7 +98,8 @@ fn application(
     let sources = &resolved.project.sources;
     if let Some(span) = app.span {
         let line = sources.line_col(span).line + 1;
-        let _ = writeln!(out, "  the ImageFile asks for it ({}:{line})", sources.get(span.source).name);
+        let who = if app.inherited { "the base image has it" } else { "the ImageFile asks for it" };
+        let _ = writeln!(out, "  {who} ({}:{line})", sources.get(span.source).name);
     }
     for by in &app.needed_by {
         let _ = writeln!(out, "  `{by}` requires it");
@@ -112,16 +113,21 @@ fn application(
             resolved.catalog.place(hidden.name.span)
         );
     }
+    let origin = |given: bool| match (given, app.inherited) {
+        (true, _) => "",
+        (false, true) => " (of the base image)",
+        (false, false) => " (default)",
+    };
     for (name, value) in &app.options {
         let given = image
             .apps
             .iter()
             .filter(|one| one.name.value == app.name)
             .any(|one| one.options.iter().any(|option| option.key.value == *name));
-        let _ = writeln!(out, "  {name} = {value}{}", if given { "" } else { " (default)" });
+        let _ = writeln!(out, "  {name} = {value}{}", origin(given));
     }
     let _ = writeln!(out, "\nversions");
-    let wanted = Resolved::wanted(image);
+    let wanted = resolved.wanted(image);
     for choice in version_choices(&wanted, &resolved.catalog, preferences, resolution, &app.name) {
         let mark = if choice.chosen { "*" } else { " " };
         let _ = writeln!(out, "{mark} {}: {}", choice.version, choice.reason);

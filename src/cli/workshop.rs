@@ -22,11 +22,15 @@ use crate::{
     },
     exec::{
         Failure, Reporter,
-        base::given::{self, Given, Named},
-        prepare::{Prepared, Preparer, base_facts},
+        base::{
+            given::{self, Given, Named},
+            listed,
+        },
+        prepare::{Ground, Prepared, Preparer, base_facts},
     },
     lock::{Class, FORMAT, Lock, LockedImage, Reason},
     packages::{Mirrors, read_list, read_sources},
+    plan::Graph,
     report::{self, progress::Plain},
     resolve::{BaseFacts, Resolution, ResolvedProject, resolve_project},
     store::{
@@ -54,6 +58,8 @@ pub(super) struct Choices {
     pub locked: bool,
     /// Images whose locked entry is made anew; an empty name means every image.
     pub update: Option<String>,
+    /// A base that is only listed is an error.
+    pub proven_only: bool,
 }
 
 impl Choices {
@@ -70,7 +76,7 @@ pub(super) struct Workshop {
     pub fetcher: Fetcher,
     pub mirrors: Option<Mirrors>,
     pub resolutions: BTreeMap<String, Resolution>,
-    /// The disks of `base file` and `base url`, by name as written.
+    /// The disks of `base file` and `base url`, by name as written, and of listed bases.
     given: BTreeMap<String, Given>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,
@@ -118,6 +124,8 @@ impl Workshop {
             lock,
             agent_version: qemu::agent_version(),
         };
+        // A name that no image has is complained of before anything is downloaded.
+        workshop.images(choices)?;
         match workshop.look_into_bases(choices).await {
             Ok(given) => workshop.given = given,
             Err(failure) => return Err(workshop.failed(failure)),
@@ -129,7 +137,58 @@ impl Workshop {
         let resolved = resolve(&workshop.project, &catalog, &workshop.lock, choices, facts);
         found.extend(resolved.diagnostics);
         workshop.resolutions = resolved.images;
-        if show(&found, &workshop.project) { Ok(workshop) } else { Err(Exit::Files) }
+        if choices.proven_only {
+            found.extend(workshop.unproven(choices));
+        }
+        if !show(&found, &workshop.project) {
+            return Err(Exit::Files);
+        }
+        match workshop.have_listed_bases(choices).await {
+            Ok(()) => Ok(workshop),
+            Err(failure) => Err(workshop.failed(failure)),
+        }
+    }
+
+    /// Complaints about bases that nobody has proven.
+    fn unproven(&self, choices: &Choices) -> Vec<Diagnostic> {
+        let images = self.images(choices).unwrap_or_default().into_iter();
+        images.filter_map(|spec| listed::unproven(spec, self.resolutions.get(&spec.name.value)?)).collect()
+    }
+
+    /// Takes in the disks of bases that the catalogue lists by URL or file, and lets the resolutions say
+    /// what was found in them.
+    async fn have_listed_bases(&mut self, choices: &Choices) -> Result<(), Failure> {
+        let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
+        let mut driver: Option<Box<dyn Driver>> = None;
+        let mut found = BTreeMap::new();
+        for spec in self.images(choices).unwrap_or_default() {
+            let name = &spec.name.value;
+            let Some((resolution, source)) = self.resolutions.get(name).and_then(listed::source) else {
+                continue;
+            };
+            let locked = self.lock.images.get(name).filter(|_| !choices.updates(name));
+            let files = listed::Files {
+                store: &self.store,
+                fetcher: &self.fetcher,
+                mirror: self.settings.disk_mirror.as_ref().map(|mirror| mirror.value.as_str()),
+                root: self.project.files.root(),
+                reporter: &reporter,
+            };
+            let disk = files.have(spec, source, locked).await?;
+            let driver = match &driver {
+                Some(driver) => driver,
+                None => driver.insert(self.driver(None, &reporter).await?),
+            };
+            let named = Named { name: &disk.name, span: spec.base.span, path: &disk.path, sha256: None };
+            let given = given::take(&self.store, driver.as_ref(), named).await?;
+            let resolution = listed::looked_into(spec, resolution, &given).map_err(Failure::Diagnosed)?;
+            found.insert(name.clone(), (resolution, given));
+        }
+        for (name, (resolution, given)) in found {
+            self.given.insert(listed::key(&resolution), given);
+            self.resolutions.insert(name, resolution);
+        }
+        Ok(())
     }
 
     /// Takes in the disks that `base file` and `base url` name.
@@ -137,10 +196,7 @@ impl Workshop {
         let mut all = BTreeMap::new();
         let mut driver: Option<Box<dyn Driver>> = None;
         let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
-        for spec in &self.project.checked.spec.images {
-            if choices.image.as_ref().is_some_and(|name| spec.name.value != *name) {
-                continue;
-            }
+        for spec in self.images(choices).unwrap_or_default() {
             let (name, path, sha256) = match &spec.base.source {
                 BaseSource::File { path, sha256 } => {
                     (path, self.project.files.root().join(&path.value), *sha256)
@@ -167,13 +223,23 @@ impl Workshop {
         files.remove(&sha256).ok_or_else(|| Failure::InputChanged { path: url.to_owned() })
     }
 
-    /// The images to work on, each after the one it is based on.
+    /// The images to work on, each after the one it is based on: all, or the chosen one and those it is
+    /// based on.
     pub(super) fn images(&self, choices: &Choices) -> Outcome<Vec<&ImageSpec>> {
         let images = &self.project.checked.spec.images;
-        let Some(name) = &choices.image else { return Ok(images.iter().collect()) };
-        match images.iter().find(|image| image.name.value == *name) {
-            Some(image) => Ok(vec![image]),
-            None => {
+        // `check` has told of circles, and nothing gets here then.
+        let graph = Graph::of_images(images).unwrap_or_default();
+        let numbers = match &choices.image {
+            None => Some(graph.order()),
+            Some(name) => {
+                let chosen = images.iter().position(|image| image.name.value == *name);
+                chosen.map(|image| graph.lineage(image))
+            }
+        };
+        match (numbers, &choices.image) {
+            (Some(numbers), _) => Ok(numbers.into_iter().map(|image| &images[image]).collect()),
+            (None, None) => Ok(Vec::new()),
+            (None, Some(name)) => {
                 let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
                 super::complain(&format!(
                     "there is no image `{name}`; the ImageFile has {}",
@@ -185,11 +251,17 @@ impl Workshop {
     }
 
     /// Prepares an image from the lock, if that has it. What the lock lacks is chosen; where it says
-    /// something else than the ImageFile, only `lock --update` changes it.
-    pub(super) async fn prepare(&self, spec: &ImageSpec, choices: &Choices) -> Result<Prepared, Failure> {
+    /// something else than the ImageFile, only `lock --update` changes it. `before` has the image that it
+    /// is based on, if it is based on one.
+    async fn prepare(
+        &self,
+        spec: &ImageSpec,
+        choices: &Choices,
+        before: &[Prepared],
+    ) -> Result<Prepared, Failure> {
         let name = &spec.name.value;
         let resolution = self.resolutions.get(name).ok_or_else(|| Failure::Diagnosed(Vec::new()))?;
-        let given = self.given_for(spec);
+        let ground = self.ground(spec, before);
         let update = choices.updates(name);
         let preparer = self.preparer(update);
         let Some(locked) = self.lock.images.get(name).filter(|_| !update) else {
@@ -197,9 +269,9 @@ impl Workshop {
                 let nothing = "the lock has nothing about this image".to_owned();
                 return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", [nothing])]));
             }
-            return preparer.prepare(spec, resolution, None, given).await;
+            return preparer.prepare(spec, resolution, None, ground).await;
         };
-        let prepared = preparer.prepare(spec, resolution, Some(locked), given).await?;
+        let prepared = preparer.prepare(spec, resolution, Some(locked), ground).await?;
         let reasons = locked.stale(&prepared.locked);
         let said =
             |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
@@ -212,27 +284,50 @@ impl Workshop {
         for point in said(&reasons) {
             eprintln!("note: `{name}`: {point}; the lock follows");
         }
-        if reasons.iter().any(|reason| reason.class == Class::Missing) {
-            return preparer.prepare(spec, resolution, None, given).await;
+        let moved = self.has_other_packages_below(ground);
+        if moved && !locked.packages.is_empty() {
+            eprintln!("note: `{name}`: its base image has other packages; its own are chosen anew");
+        }
+        if moved || reasons.iter().any(|reason| reason.class == Class::Missing) {
+            return preparer.prepare(spec, resolution, None, ground).await;
         }
         Ok(prepared)
     }
 
-    /// The disk an image starts from, if its `base` names one.
-    fn given_for(&self, spec: &ImageSpec) -> Option<&Given> {
-        match &spec.base.source {
+    /// Whether the image below has other packages than the lock says: then what was chosen on top of
+    /// them need not fit.
+    fn has_other_packages_below(&self, ground: Ground<'_>) -> bool {
+        let Ground::Image(below) = ground else { return false };
+        let Some(then) = self.lock.images.get(&below.plan.image) else { return true };
+        let now = &below.locked;
+        then.packages != now.packages
+            || then.removed != now.removed
+            || then.base.packages() != now.base.packages()
+    }
+
+    /// What an image starts from, if that is not of the catalogue.
+    fn ground<'a>(&'a self, spec: &ImageSpec, before: &'a [Prepared]) -> Ground<'a> {
+        let found = match &spec.base.source {
             BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => {
-                self.given.get(&name.value)
+                self.given.get(&name.value).map(Ground::Disk)
             }
-            BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => None,
-        }
+            BaseSource::Image { name } => {
+                before.iter().find(|one| one.plan.image == name.value).map(Ground::Image)
+            }
+            BaseSource::Auto | BaseSource::Named { .. } => {
+                let resolution = self.resolutions.get(&spec.name.value);
+                resolution.and_then(|resolution| self.given.get(&listed::key(resolution))).map(Ground::Disk)
+            }
+        };
+        found.unwrap_or(Ground::Catalogue)
     }
 
     /// Prepares the images that were asked for; what goes wrong is shown.
     pub(super) async fn prepare_all(&self, choices: &Choices) -> Outcome<Vec<Prepared>> {
         let mut all = Vec::new();
         for spec in self.images(choices)? {
-            all.push(self.prepare(spec, choices).await.map_err(|failure| self.failed(failure))?);
+            let prepared = self.prepare(spec, choices, &all).await;
+            all.push(prepared.map_err(|failure| self.failed(failure))?);
         }
         Ok(all)
     }

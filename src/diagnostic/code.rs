@@ -118,6 +118,7 @@ registry! {
     MISSING_OPTION = "E0307": "the application needs a value for an option";
     NO_BASE = "E0308": "no base in the catalogue fits the image";
     BASE_MISMATCH = "E0309": "the chosen base does not fit the image";
+    BASE_UNPROVEN = "E0310": "nobody has proven the base yet";
     NO_SOLUTION = "E0311": "the statements cannot all hold together";
     APPS_CLASH = "E0312": "two applications cannot be in one image";
     SOLVE_BUDGET = "E0313": "the search for a solution was given up";
@@ -147,6 +148,7 @@ registry! {
     DOWNLOAD_WRONG = "E0455": "a download is not what was promised";
     NO_NETWORK = "E0456": "something is not in the store and cannot be fetched";
     NO_MIRROR = "E0457": "no package mirror is known";
+    NOT_PUBLISHED = "E0458": "a publisher's checksums do not vouch for a disk";
     HOST_LACKS = "E0501": "a program this host needs is not installed";
     HOST_REFUSED = "E0502": "the host's own system refused something";
     HOST_FULL = "E0503": "no space is left on the host";

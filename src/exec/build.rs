@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Failure, Outcome, PlanSummary, ProjectFiles, Reporter, What,
+    Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Standing, What,
     chain::{self, Chain, FinishedDisk, Overtaken},
     disk, finished,
     packages::payload_name,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
-    plan::{Action, ImagePlan, OutputPlan, Stage, Step, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, TestCheck},
     store::{Claim, Store, WorkFolder},
     text::Digest,
 };
@@ -27,6 +27,8 @@ pub struct Executor<'a> {
     pub driver: &'a dyn Driver,
     pub project: &'a dyn ProjectFiles,
     pub reporter: &'a Reporter,
+    /// Where images that others are based on leave their disks.
+    pub standing: &'a Standing,
 }
 
 impl std::fmt::Debug for Executor<'_> {
@@ -38,7 +40,8 @@ impl std::fmt::Debug for Executor<'_> {
 /// What must be on this host before an image's machine starts.
 #[derive(Debug, Clone, Default)]
 pub struct Supplies {
-    /// The base's disk, qcow2 or raw; it is never written.
+    /// The base's disk, qcow2 or raw; it is never written. Left empty for an image that stands on
+    /// another one: its disk comes from there.
     pub base: PathBuf,
     pub base_format: BaseFormat,
     /// Package files and downloads, by digest.
@@ -118,12 +121,19 @@ impl Executor<'_> {
         reporter.report(What::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(What::Started { steps: step_names(image, options) });
         let tested = options.test && !image.tests.is_empty();
+        let supplies = &self.with_base(image, supplies)?;
         if options.cache
             && let Some(artifacts) = finished::find(self.store, image, tested, &options.out)
         {
-            for step in step_names(image, options) {
-                reporter.reused(&step);
+            if self.standing.wants(image.key()) {
+                // The artifacts are there; the disk they were made of may be gone from the store.
+                let work = self.store.begin_build(&build_id())?;
+                let disk = self.make_disk(&around, supplies, &work, options.cache).await?;
+                self.standing.put(image.key(), disk, work);
+            } else {
+                image.steps.iter().for_each(|step| reporter.reused(&step.name));
             }
+            test_names(image, options).for_each(|test| reporter.reused(&test));
             return Ok(artifacts);
         }
         let work = self.store.begin_build(&build_id())?;
@@ -148,7 +158,23 @@ impl Executor<'_> {
             .map(|(output, path)| self.publish(&reporter, output, &path, &options.out))
             .collect::<Result<Vec<_>, _>>()?;
         finished::remember(self.store, image, tested, &artifacts)?;
+        if self.standing.wants(image.key()) {
+            self.standing.put(image.key(), disk, work);
+        }
         Ok(artifacts)
+    }
+
+    /// The supplies with the disk of the image that this one is based on, if it is based on one.
+    fn with_base(&self, image: &ImagePlan, supplies: &Supplies) -> Result<Supplies, Failure> {
+        let mut supplies = supplies.clone();
+        if let BaseSource::Image { image: below, key } = &image.base.source {
+            let path = self.standing.path(*key);
+            supplies.base = path.ok_or_else(|| Failure::HostTool {
+                program: "store",
+                detail: format!("the disk of the image `{below}` is not there"),
+            })?;
+        }
+        Ok(supplies)
     }
 
     /// Runs an image's tests on the artifact that is in the output folder.
@@ -376,8 +402,11 @@ impl Executor<'_> {
 
 /// Names in the order in which they are reported.
 fn step_names(image: &ImagePlan, options: &Options) -> Vec<String> {
-    let tests = image.tests.iter().filter(|_| options.test).map(|test| format!("test {}", test.name));
-    image.steps.iter().map(|step: &Step| step.name.clone()).chain(tests).collect()
+    image.steps.iter().map(|step: &Step| step.name.clone()).chain(test_names(image, options)).collect()
+}
+
+fn test_names(image: &ImagePlan, options: &Options) -> impl Iterator<Item = String> {
+    image.tests.iter().filter(|_| options.test).map(|test| format!("test {}", test.name))
 }
 
 /// The firmware tests run under: the first the base declares.

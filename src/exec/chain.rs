@@ -8,7 +8,7 @@ use std::{
 use super::{Failure, Supplies, disk};
 use crate::{
     driver::Machine,
-    plan::{ImagePlan, Key},
+    plan::{BaseSource, ImagePlan, Key},
     store::{Claim, Layer, LayerMeta, Store, WorkFolder},
     text::Digest,
 };
@@ -43,16 +43,21 @@ pub(super) struct Chain<'a> {
     keeping: Option<tokio::task::JoinHandle<Result<Vec<Layer>, Failure>>>,
 }
 
-/// How many steps are done already, and the layer that says so.
+/// How many steps are done already, and the layer that says so. With none done that is the finished
+/// disk of the image it is based on, if it is based on one.
 pub(super) fn deepest(store: &Store, image: &ImagePlan) -> (usize, Option<Layer>) {
-    (1..=image.steps.len())
+    let done = (1..=image.steps.len())
         .rev()
-        .find_map(|done| Some((done, store.layers().get(&image.steps[done - 1].key.0)?)))
-        .map_or((0, None), |(done, layer)| (done, Some(layer)))
+        .find_map(|done| Some((done, store.layers().get(&image.steps[done - 1].key.0)?)));
+    match (done, &image.base.source) {
+        (Some((done, layer)), _) => (done, Some(layer)),
+        (None, BaseSource::Image { key, .. }) => (0, store.layers().get(&key.0)),
+        (None, _) => (0, None),
+    }
 }
 
 impl<'a> Chain<'a> {
-    /// An overlay on the base, or on a layer. With a claim its states are kept as layers.
+    /// An overlay on a layer, or on the base at `base`. With a claim its states are kept as layers.
     pub(super) async fn start(
         store: &'a Arc<Store>,
         work: &'a WorkFolder,
@@ -167,6 +172,7 @@ async fn finished<T>(task: tokio::task::JoinHandle<Result<T, Failure>>) -> Resul
 }
 
 /// A disk that no machine writes to any more.
+#[derive(Debug)]
 pub(super) struct FinishedDisk {
     pub path: PathBuf,
     /// What it stands on stays until it is sealed.

@@ -18,10 +18,9 @@ pub(super) struct Finished {
 
 /// Everything that decides what the artifacts are, and whether they were tested.
 fn key(image: &ImagePlan, tested: bool) -> Digest {
-    let last = image.steps.last().map_or_else(|| image.base_key(), |step| step.key);
     let tests = tested.then_some((&image.tests, &image.user, image.network, &image.base.firmware));
     // Plan types are plain data with text keys: their serialisation has no failing case.
-    let json = serde_json::to_vec(&(last, image.disk_size, &image.outputs, tests)).unwrap_or_default();
+    let json = serde_json::to_vec(&(image.key(), image.disk_size, &image.outputs, tests)).unwrap_or_default();
     Digest::of(json)
 }
 

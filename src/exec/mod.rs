@@ -13,6 +13,7 @@ mod packages;
 pub mod prepare;
 mod project;
 mod session;
+mod standing;
 mod summary;
 mod tail;
 
@@ -20,4 +21,5 @@ pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
 pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failure::Failure;
 pub use project::ProjectFiles;
+pub use standing::Standing;
 pub use summary::{PackageSummary, PlanSummary};

@@ -74,6 +74,17 @@ pub struct LockedBase {
     pub source: LockedSource,
 }
 
+impl LockedBase {
+    /// The packages of a base that is made from them.
+    #[must_use]
+    pub fn packages(&self) -> &[Selected] {
+        match &self.source {
+            LockedSource::Bootstrap { packages, .. } => packages,
+            _ => &[],
+        }
+    }
+}
+
 /// What exactly the base is, by where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]

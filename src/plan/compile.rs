@@ -184,7 +184,7 @@ impl Compiler<'_> {
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);
         }
-        for app in &inputs.resolution.apps {
+        for app in inputs.resolution.own_apps() {
             if !app.files.is_empty() || app.install.is_some() {
                 self.push(format!("app {}", app.name), Stage::Offline, Action::App(app_step(app)), app.span);
             }

@@ -31,8 +31,7 @@ pub fn locked_image(
             source: base,
         },
         apps: resolution
-            .apps
-            .iter()
+            .own_apps()
             .map(|app| {
                 let options = app.options.iter().map(|(name, value)| (name.clone(), option(value))).collect();
                 let locked = LockedApp {
@@ -58,10 +57,11 @@ pub fn locked_image(
 #[must_use]
 pub fn requested(spec: &ImageSpec, resolution: &Resolution) -> Vec<String> {
     let written = spec.packages.iter().map(|package| request(&package.name, package.version.as_deref()));
-    let apps = resolution.apps.iter().flat_map(|app| &app.packages);
+    let apps = resolution.own_apps().flat_map(|app| &app.packages);
     let apps = apps.map(|package| request(&package.name, package.version.as_deref()));
     let removed = spec.removed_packages.iter().map(|package| format!("{}-", package.name));
-    let mut all: Vec<String> = written.chain(apps).chain(removed).collect();
+    let replaced = resolution.own_apps().flat_map(|app| &app.replaces).map(|name| format!("{name}-"));
+    let mut all: Vec<String> = written.chain(apps).chain(removed).chain(replaced).collect();
     all.sort();
     all.dedup();
     all
@@ -73,8 +73,7 @@ fn request(name: &str, version: Option<&str>) -> String {
 
 fn repositories(resolution: &Resolution) -> Vec<LockedRepository> {
     let mut all: Vec<LockedRepository> = resolution
-        .apps
-        .iter()
+        .own_apps()
         .flat_map(|app| &app.repositories)
         .map(|repository| LockedRepository {
             url: repository.url.clone(),

@@ -31,7 +31,7 @@ pub fn resolve(
     let solver = Solver::new(&problem);
     let (chosen, cores) = search(&problem, &solver, &mut mistakes);
     for core in &cores.found {
-        mistakes.push(explain::explain(&problem, core, &cores.solvable));
+        mistakes.push(explain::explain(&problem, &solver, core, &cores.solvable));
     }
     let Some(chosen) = chosen else { return Err(sorted(mistakes)) };
     let resolution = build(&problem, &solver, &chosen, &mut mistakes);
@@ -112,14 +112,12 @@ fn build(
             let wanted = problem.wanted.apps.iter().find(|wanted| wanted.name.value == item.def.name.value);
             let rendered = render(item, version, &os, candidate.arch, wanted, mistakes);
             let Rendered { packages, repositories, files, install, verify } = rendered;
-            let version_of = match &version.packages {
-                Some(_) => version.version_of.as_ref(),
-                None => item.def.version_of.as_ref(),
-            };
+            let named = version.packages.as_ref().unwrap_or(&item.def.packages);
             ResolvedApp {
                 name: item.def.name.value.clone(),
                 version: version.version.value.clone(),
                 span: wanted.map(|wanted| wanted.name.span),
+                inherited: wanted.is_some_and(|wanted| wanted.inherited.is_some()),
                 needed_by: requires
                     .iter()
                     .filter(|(_, needs)| needs.contains(&app))
@@ -128,7 +126,8 @@ fn build(
                 options: item.options.clone(),
                 requires: requires[&app].iter().map(name).collect(),
                 packages,
-                version_of: version_of.map(|name| name.value.clone()),
+                replaces: named.remove.iter().map(|name| name.value.clone()).collect(),
+                version_of: named.version_of.as_ref().map(|name| name.value.clone()),
                 repositories,
                 files,
                 install,
@@ -252,7 +251,7 @@ fn order(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
             };
             *next += 1;
             if let Some(start) = path.iter().position(|(open, _)| *open == need) {
-                mistakes.push(circle(problem, &path[start..]));
+                mistakes.extend(circle(problem, &path[start..]));
             } else if !done.contains(&need) {
                 path.push((need, 0));
             }
@@ -261,11 +260,21 @@ fn order(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
     done
 }
 
-fn circle(problem: &Problem<'_>, path: &[(usize, usize)]) -> Diagnostic {
+/// A circle that only certain versions make, or that goes by way of what is provided. The others were told
+/// when the catalogue was read.
+fn circle(problem: &Problem<'_>, path: &[(usize, usize)]) -> Option<Diagnostic> {
     let def = |app: usize| problem.items[app].def;
+    let next = path.iter().cycle().skip(1);
+    let told = path.iter().zip(next).all(|((app, _), (next, _))| {
+        let name = &def(*next).name.value;
+        def(*app).requires.iter().any(|require| require.name == *name)
+    });
+    if told {
+        return None;
+    }
     let names: Vec<_> = path.iter().map(|(app, _)| format!("`{}`", def(*app).name.value)).collect();
     let message = format!("{} require each other in a circle", names.join(", "));
-    path.iter().fold(Diagnostic::new(codes::CATALOG_CYCLE, message), |diagnostic, (app, _)| {
+    Some(path.iter().fold(Diagnostic::new(codes::CATALOG_CYCLE, message), |diagnostic, (app, _)| {
         diagnostic.label(def(*app).name.span, "part of the circle")
-    })
+    }))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::problem::{Problem, Statement};
 use super::propose::proposals;
-use super::solve::{Core, Fact};
+use super::solve::{Core, Fact, Solver};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::Span;
 
@@ -59,7 +59,12 @@ pub(super) mod names {
 
 /// One message for one minimal set of statements that cannot all hold. `solvable` are statements
 /// that can all hold, one of the set left out.
-pub(super) fn explain(problem: &Problem<'_>, core: &Core, solvable: &[Statement]) -> Diagnostic {
+pub(super) fn explain(
+    problem: &Problem<'_>,
+    solver: &Solver<'_, '_>,
+    core: &Core,
+    solvable: &[Statement],
+) -> Diagnostic {
     let apps: Vec<usize> = core
         .statements
         .iter()
@@ -70,14 +75,22 @@ pub(super) fn explain(problem: &Problem<'_>, core: &Core, solvable: &[Statement]
         .collect();
     let rest: Vec<Statement> =
         core.statements.iter().copied().filter(|one| !matches!(one, Statement::App(_))).collect();
-    let clash = clash(problem, core);
+    // Of many, no two are to blame.
+    let clash = clash(problem, core).filter(|_| core.crowd.is_none() || apps.len() <= 2);
     let diagnostic = match (apps.as_slice(), clash) {
         ([], _) => no_base(problem, &rest),
         (_, Some(clash)) => apps_clash(problem, &apps, &rest, &clash),
         ([app], None) => unsupported(problem, core, *app, &rest),
         (apps, None) => tangle(problem, core, apps, &rest),
     };
-    proposals(problem, core, solvable).into_iter().fold(diagnostic, |diagnostic, proposal| {
+    let diagnostic = match core.crowd {
+        Some(crowd) if apps.len() > 2 => diagnostic.note(format!(
+            "they must hold {} things of which only one can hold each, and there are {}",
+            crowd.seats, crowd.places
+        )),
+        _ => diagnostic,
+    };
+    proposals(problem, solver, core, solvable).into_iter().fold(diagnostic, |diagnostic, proposal| {
         let diagnostic = diagnostic.help(proposal.help);
         match proposal.fix {
             Some((title, span, text)) => {
@@ -231,7 +244,7 @@ fn apps_clash(problem: &Problem<'_>, apps: &[usize], rest: &[Statement], clash: 
             [_, last] => format!("requires `{}`, which {deed}", name(*last)),
             [.., last] => format!("requires, by way of others, `{}`, which {deed}", name(*last)),
         };
-        told.push((span, text));
+        told.push((span, brought(problem, app, text)));
     }
     // One statement alone can bring both sides.
     if let ([app], Some(missing)) = (apps, reached.iter().position(|reached| !reached)) {
@@ -250,6 +263,12 @@ fn apps_clash(problem: &Problem<'_>, apps: &[usize], rest: &[Statement], clash: 
         }
     }
     diagnostic.note(reason(problem, clash, sides))
+}
+
+/// The statement that brings an application with the base image says so.
+fn brought(problem: &Problem<'_>, app: usize, text: String) -> String {
+    let app = &problem.wanted.apps[app];
+    if app.inherited.is_some() { format!("brings `{}`, which {text}", app.name.value) } else { text }
 }
 
 /// What a side does: "claims tcp/80", "conflicts with `nginx`".
@@ -381,7 +400,7 @@ fn tangle(problem: &Problem<'_>, core: &Core, apps: &[usize], rest: &[Statement]
     let mut diagnostic = Diagnostic::new(codes::NO_SOLUTION, message);
     for &app in apps {
         let span = problem.wanted.apps[app].name.span;
-        diagnostic = diagnostic.label(span, need(problem, core, app));
+        diagnostic = diagnostic.label(span, brought(problem, app, need(problem, core, app)));
     }
     for statement in rest {
         let place = problem.place(*statement).unwrap_or(problem.wanted.image.span);

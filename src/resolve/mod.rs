@@ -6,6 +6,7 @@
 
 mod bases;
 mod choose;
+mod crowd;
 mod explain;
 mod problem;
 mod project;

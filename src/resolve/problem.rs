@@ -389,6 +389,9 @@ fn options(def: &AppDef, wanted: Option<&WantedApp>, mistakes: &mut Vec<Diagnost
         .filter_map(|option| Some((option.name.value.clone(), option.default.clone()?)))
         .collect();
     let Some(wanted) = wanted else { return values };
+    if let Some(inherited) = &wanted.inherited {
+        return inherited.clone();
+    }
     for given in &wanted.options {
         let Some(option) = def.options.iter().find(|option| option.name.value == given.name.value) else {
             mistakes.push(unknown_option(def, &given.name.value, given.name.span));

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{BaseFacts, Preferences, Resolution, resolve, wanted};
+use super::{BaseFacts, Preferences, Requirement, Resolution, Wanted, WantedApp, resolve, wanted};
 use crate::catalog::Catalog;
 use crate::check::{BaseSource, ImageSpec, Spec};
 use crate::diagnostic::Diagnostic;
+use crate::text::Spanned;
 
 /// What the images of a project resolved to.
 #[derive(Debug, Default)]
@@ -34,17 +35,8 @@ pub fn resolve_project(
             break;
         }
         for image in ready {
-            let known = match (&image.base.source, parent(image)) {
-                (_, Some(parent)) => {
-                    spec.image(parent).zip(project.images.get(parent)).map(|(spec, r)| built(spec, r))
-                }
-                (BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. }, None) => {
-                    facts(&name.value)
-                }
-                _ => None,
-            };
             let name = &image.name.value;
-            match resolve(&wanted(image, known), catalog, &preferences(name)) {
+            match resolve(&project.wanted(spec, image, &facts), catalog, &preferences(name)) {
                 Ok(resolution) => _ = project.images.insert(name.clone(), resolution),
                 Err(diagnostics) => project.diagnostics.extend(diagnostics),
             }
@@ -52,6 +44,41 @@ pub fn resolve_project(
         waiting = rest;
     }
     project
+}
+
+impl ResolvedProject {
+    /// What `image` asks of the solve, given what the images before it resolved to.
+    pub fn wanted(
+        &self,
+        spec: &Spec,
+        image: &ImageSpec,
+        facts: impl Fn(&str) -> Option<BaseFacts>,
+    ) -> Wanted {
+        let name = match &image.base.source {
+            BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => {
+                return wanted(image, facts(&name.value));
+            }
+            BaseSource::Image { name } => name,
+            BaseSource::Auto | BaseSource::Named { .. } => return wanted(image, None),
+        };
+        let Some((below, resolution)) = spec.image(&name.value).zip(self.images.get(&name.value)) else {
+            return wanted(image, None);
+        };
+        let mut wanted = wanted(image, Some(built(below, resolution)));
+        let brought = resolution.apps.iter().map(|app| WantedApp {
+            span: name.span,
+            name: Spanned::new(app.name.clone(), name.span),
+            requirement: Some(Spanned::new(Requirement::exactly(app.version.clone()), name.span)),
+            options: Vec::new(),
+            inherited: Some(app.options.clone()),
+        });
+        // One that is named again is set up again.
+        let written = std::mem::take(&mut wanted.apps);
+        let again = |app: &WantedApp| written.iter().any(|one| one.name.value == app.name.value);
+        wanted.apps = brought.filter(|app| !again(app)).collect();
+        wanted.apps.extend(written);
+        wanted
+    }
 }
 
 fn parent(image: &ImageSpec) -> Option<&str> {

@@ -18,19 +18,22 @@ pub(super) struct Proposal {
 }
 
 /// Changes that let the clashing statements of `core` hold together, and with `solvable`.
-pub(super) fn proposals(problem: &Problem<'_>, core: &Core, solvable: &[Statement]) -> Vec<Proposal> {
+pub(super) fn proposals(
+    problem: &Problem<'_>,
+    solver: &Solver<'_, '_>,
+    core: &Core,
+    solvable: &[Statement],
+) -> Vec<Proposal> {
     let mut statements: Vec<Statement> = solvable.to_vec();
     statements.extend(core.statements.iter().filter(|one| !solvable.contains(one)));
     statements.sort_unstable();
-    let attempt = Attempt { problem, statements };
+    let attempt = Attempt { problem, solver, statements };
     let mut found = Vec::new();
     found.extend(attempt.other_option(core));
-    for statement in &core.statements {
-        found.extend(attempt.loosen(*statement));
-    }
+    found.extend(core.statements.iter().filter_map(|statement| attempt.loosen(*statement)).take(MOST));
     if found.is_empty() {
         let out = core.statements.iter().rev().filter(|one| matches!(one, Statement::App(_)));
-        found.extend(out.filter_map(|one| attempt.leave_out(*one)));
+        found.extend(out.filter_map(|one| attempt.leave_out(*one)).take(MOST));
     }
     found.truncate(MOST);
     found
@@ -38,6 +41,8 @@ pub(super) fn proposals(problem: &Problem<'_>, core: &Core, solvable: &[Statemen
 
 struct Attempt<'p, 'a> {
     problem: &'p Problem<'a>,
+    /// Whose budget is used.
+    solver: &'p Solver<'p, 'a>,
     statements: Vec<Statement>,
 }
 
@@ -46,7 +51,7 @@ impl Attempt<'_, '_> {
     fn solve<T>(&self, changed: &Wanted, look: impl FnOnce(&Problem<'_>, &Chosen) -> T) -> Option<T> {
         let mut mistakes = Vec::new();
         let problem = Problem::new(changed, self.problem.catalog, self.problem.preferences, &mut mistakes);
-        match Solver::new(&problem).solve(&self.statements) {
+        match Solver::within(&problem, self.solver).solve(&self.statements) {
             Outcome::Chosen(chosen) => Some(look(&problem, &chosen)),
             Outcome::Impossible(_) | Outcome::GaveUp => None,
         }
@@ -63,7 +68,9 @@ impl Attempt<'_, '_> {
             })
             .collect();
         let wanted = self.problem.wanted;
-        for (index, app) in wanted.apps.iter().enumerate().rev() {
+        // What the base image brings is set up already.
+        let own = wanted.apps.iter().enumerate().rev().filter(|(_, app)| app.inherited.is_none());
+        for (index, app) in own {
             let Some(item) = self.problem.item_of(index) else { continue };
             let texts = claims.iter().filter(|(by, _)| *by == item).map(|(_, text)| *text);
             for text in texts {
@@ -124,6 +131,7 @@ impl Attempt<'_, '_> {
     fn loosen(&self, statement: Statement) -> Option<Proposal> {
         let mut changed = self.problem.wanted.clone();
         match statement {
+            Statement::App(index) if changed.apps[index].inherited.is_some() => None,
             Statement::App(index) => {
                 let requirement = changed.apps[index].requirement.take()?;
                 let item = self.problem.item_of(index)?;
@@ -162,9 +170,11 @@ impl Attempt<'_, '_> {
 
     fn leave_out(&self, statement: Statement) -> Option<Proposal> {
         let Statement::App(index) = statement else { return None };
+        if self.problem.wanted.apps[index].inherited.is_some() {
+            return None;
+        }
         let rest: Vec<_> = self.statements.iter().copied().filter(|one| *one != statement).collect();
-        let solver = Solver::new(self.problem);
-        (solver.is_possible(&rest) == Some(true))
+        (self.solver.is_possible(&rest) == Some(true))
             .then(|| Proposal { help: format!("leave out {}", names::app(self.problem, index)), fix: None })
     }
 }

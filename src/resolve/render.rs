@@ -39,7 +39,7 @@ pub(super) fn render(
     };
     let mut wrong: Vec<(TemplateError, &'static str)> = Vec::new();
     let mut packages = Vec::new();
-    for template in version.packages.as_ref().unwrap_or(&def.packages) {
+    for template in &version.packages.as_ref().unwrap_or(&def.packages).apt {
         let Some(written) = text(template) else { continue };
         // One entry can come to several packages, or by an option to none.
         for word in written.split_whitespace() {

@@ -21,6 +21,13 @@ pub struct Resolution {
     pub passed_over: Vec<PassedOver>,
 }
 
+impl Resolution {
+    /// The applications that are set up here, without those that the base image has already.
+    pub fn own_apps(&self) -> impl Iterator<Item = &ResolvedApp> {
+        self.apps.iter().filter(|app| !app.inherited)
+    }
+}
+
 /// The base an image starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedBase {
@@ -57,6 +64,8 @@ pub struct ResolvedApp {
     pub version: Version,
     /// The statement that asked for it; none if only other applications need it.
     pub span: Option<Span>,
+    /// The base image has it already: nothing is installed for it, and it is verified once more.
+    pub inherited: bool,
     /// The applications that need it, by name.
     pub needed_by: Vec<String>,
     /// All options with their values, defaults included.
@@ -64,6 +73,8 @@ pub struct ResolvedApp {
     /// Names of the chosen applications that it needs itself.
     pub requires: Vec<String>,
     pub packages: Vec<AptPackage>,
+    /// Packages of the base that go where they are there.
+    pub replaces: Vec<String>,
     /// The package whose version must satisfy `version`, if one carries it.
     pub version_of: Option<String>,
     pub repositories: Vec<AptRepository>,

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use pubgrub::{
@@ -16,11 +17,15 @@ use pubgrub::{
     PackageResolutionStatistics, PubGrubError, Ranges,
 };
 
+use super::crowd::crowd;
 use super::problem::{Problem, Statement, matching};
 use crate::catalog::Require;
 
 /// Decisions that all solves for one image may take together, explaining included.
 const BUDGET: u32 = 12_000;
+
+/// Conflicts of more statements, where counting shows them, are not searched for smaller ones.
+const MOST_SEARCHED: usize = 6;
 
 /// A package of the solver; what is in parentheses are numbers of the problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +67,17 @@ pub(super) struct Core {
     pub statements: BTreeSet<Statement>,
     /// What the solver used to find out, catalogue facts included.
     pub facts: Vec<Fact>,
+    /// Counting alone shows it.
+    pub crowd: Option<Crowd>,
+}
+
+/// More that must be there than there is room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Crowd {
+    /// How many must be there, each holding a place that nobody else can hold.
+    pub seats: usize,
+    /// How many places there are for them.
+    pub places: usize,
 }
 
 /// A fact of the catalogue that a proof used.
@@ -92,21 +108,24 @@ struct Exhausted;
 /// Solves a problem, several times with other statements, within one budget.
 pub(super) struct Solver<'p, 'a> {
     problem: &'p Problem<'a>,
-    left: Cell<u32>,
+    left: Rc<Cell<u32>>,
 }
 
 impl<'p, 'a> Solver<'p, 'a> {
     pub fn new(problem: &'p Problem<'a>) -> Self {
-        Self { problem, left: Cell::new(BUDGET) }
+        Self { problem, left: Rc::new(Cell::new(BUDGET)) }
     }
 
-    /// For a smaller problem, with what `other` has left of its budget.
-    pub fn within<'q>(problem: &'q Problem<'a>, other: &Solver<'_, '_>) -> Solver<'q, 'a> {
-        Solver { problem, left: Cell::new(other.left.get()) }
+    /// For another form of the problem, on the same budget.
+    pub fn within<'q, 'b>(problem: &'q Problem<'b>, other: &Solver<'_, '_>) -> Solver<'q, 'b> {
+        Solver { problem, left: Rc::clone(&other.left) }
     }
 
     /// Satisfies `statements` and whatever they entail, or says why not.
     pub fn solve(&self, statements: &[Statement]) -> Outcome {
+        if let Some(core) = crowd(self.problem, statements) {
+            return Outcome::Impossible(core);
+        }
         let provider = Provider { problem: self.problem, statements, left: &self.left };
         match pubgrub::resolve(&provider, Package::Root, 0u32) {
             Ok(solution) => {
@@ -140,6 +159,11 @@ impl<'p, 'a> Solver<'p, 'a> {
     /// Shrinks the statements of a failed solve until none can be left out.
     pub fn minimal(&self, core: Core) -> Option<Core> {
         let mut core = core;
+        // No smaller set fails by counting, and to find one that fails otherwise is not worth a search for
+        // each of so many.
+        if core.crowd.is_some() && core.statements.len() > MOST_SEARCHED {
+            return Some(core);
+        }
         let order: Vec<_> = core.statements.iter().rev().copied().collect();
         for statement in order {
             if !core.statements.contains(&statement) {

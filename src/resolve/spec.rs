@@ -42,6 +42,7 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
                         value: Spanned::new(value(&option.value.value), option.value.span),
                     })
                     .collect(),
+                inherited: None,
             })
             .collect(),
         min_storage: image.min_storage.map(|size| size.map(crate::check::Size::bytes)),

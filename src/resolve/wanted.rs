@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::Os;
+use crate::catalog::{OptionValue, Os};
 use crate::check::Firmware;
 use crate::text::{Requirement, Span, Spanned, Version};
 
@@ -18,7 +18,7 @@ pub struct Wanted {
     pub base: WantedBase,
     /// The firmware the image must boot with, if it says so.
     pub firmware: Option<Spanned<Firmware>>,
-    /// In the order written; names are unique.
+    /// Those the base image brings, then those written, in that order; names are unique.
     pub apps: Vec<WantedApp>,
     /// Bytes.
     pub min_storage: Option<Spanned<u64>>,
@@ -71,6 +71,9 @@ pub struct WantedApp {
     pub name: Spanned<String>,
     pub requirement: Option<Spanned<Requirement>>,
     pub options: Vec<WantedOption>,
+    /// The values of all its options, for one that `base image` brings: it is there already, set up
+    /// with these. The spans are those of the `base` statement.
+    pub inherited: Option<BTreeMap<String, OptionValue>>,
 }
 
 /// `port = 8080`

@@ -30,7 +30,10 @@ pub fn version_choices(
     newest
         .map(|version| {
             let is_chosen = *version == chosen.version;
+            let inherited = statement.is_some_and(|one| one.inherited.is_some());
             let reason = match requirement {
+                _ if inherited && is_chosen => "the base image has it".to_owned(),
+                _ if inherited => format!("the base image has {}", chosen.version),
                 _ if is_chosen => because(preferences, chosen, def.versions.last().map(|v| &v.version.value)),
                 Some(wanted) if !wanted.value.matches(version) => {
                     format!("the ImageFile asks for `{app} {}`", wanted.value)
@@ -74,6 +77,7 @@ fn obstacle(wanted: &Wanted, catalog: &Catalog, app: &str, version: &Version) ->
             name: Spanned::new(app.to_owned(), wanted.image.span),
             requirement: exactly,
             options: Vec::new(),
+            inherited: None,
         }),
     }
     let errors = resolve(&changed, catalog, &Preferences::default()).err()?;

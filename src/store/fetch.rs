@@ -1,7 +1,7 @@
 //! Downloads: resumed, retried, verified, and kept by content.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,10 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use reqwest::{StatusCode, header};
 
+use sha2::{Digest as _, Sha512};
+
 use super::{Digest, Store, StoreError};
+use crate::catalog::Published;
 
 /// Downloads at one time. Package mirrors serve this many from one host without complaint.
 const PARALLEL: usize = 6;
@@ -18,6 +21,8 @@ const PARALLEL: usize = 6;
 const TRIES: u32 = 4;
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(15);
+/// Which sha256 a file has that was verified by its sha512.
+const SHA512: &str = "sha512-v1";
 /// Without a byte.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -60,6 +65,9 @@ pub enum FetchError {
     /// Whole, and not what was promised.
     #[error("`{url}` has sha256 {actual}, not {expected}")]
     Wrong { url: String, expected: Digest, actual: Digest },
+    /// As [`Wrong`](Self::Wrong), against a digest of another kind.
+    #[error("`{url}` does not have the {expected} that its publisher gives")]
+    NotPublished { url: String, expected: Published },
     #[error("`{url}` is larger than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
     /// A setting is unusable: the proxy's URL, or the file of certificates.
@@ -142,6 +150,73 @@ impl Fetcher {
             have.insert(digest, path);
         }
         Ok(have)
+    }
+
+    /// Has the file at `url` in the store, verified by what its publisher says of it; the answer is its
+    /// digest and its path. A file that was verified so before is not fetched again.
+    pub async fn published(
+        &self,
+        store: &Arc<Store>,
+        url: &str,
+        sum: Published,
+        progress: Progress<'_>,
+    ) -> Result<(Digest, PathBuf), FetchError> {
+        let sha512 = match sum {
+            Published::Sha256(sha256) => {
+                let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
+                let mut files = self.all(store, &[download], progress).await?;
+                let gone =
+                    || FetchError::Unreachable { url: url.to_owned(), reason: "it is gone".to_owned() };
+                return Ok((sha256, files.remove(&sha256).ok_or_else(gone)?));
+            }
+            Published::Sha512(sha512) => sha512,
+        };
+        // Known by the digest of the digest until it is here.
+        let key = Digest::of(sha512);
+        let known = |store: &Store| {
+            let sha256: Digest = store.facts().get(SHA512, &key)?;
+            Some((sha256, store.blobs().get(&sha256)?))
+        };
+        if let Some(known) = known(store) {
+            return Ok(known);
+        }
+        if self.offline {
+            return Err(FetchError::Offline { name: format!("`{url}`") });
+        }
+        let mut partial = Partial::open(store, key).await?;
+        if let Some(known) = known(store) {
+            return Ok(known);
+        }
+        let mut resumed = partial.len > 0;
+        let done = AtomicU64::new(0);
+        let count = |bytes: u64| progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, 0);
+        let mut tries = 1;
+        loop {
+            let result = match self.transfer(url, &mut partial, &count).await {
+                Ok(()) => partial.take_in(store, sha512).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(Some(sha256)) => {
+                    store.facts().put(SHA512, &key, &sha256)?;
+                    return Ok((sha256, store.blobs().path(&sha256)));
+                }
+                // The beginning was of another content: once from the start.
+                Ok(None) if resumed => {
+                    resumed = false;
+                    partial.restart()?;
+                }
+                Ok(None) => {
+                    partial.restart()?;
+                    return Err(FetchError::NotPublished { url: url.to_owned(), expected: sum });
+                }
+                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
+                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn one(
@@ -303,6 +378,30 @@ impl Partial {
 
     fn failed(&self, source: std::io::Error) -> FetchError {
         StoreError::Io { action: "write", path: self.path.clone(), source }.into()
+    }
+
+    /// Makes the whole file a blob if it has this digest; its own digest is the answer.
+    async fn take_in(&self, store: &Arc<Store>, sha512: [u8; 64]) -> Result<Option<Digest>, FetchError> {
+        let (store, path) = (Arc::clone(store), self.path.clone());
+        let taken = tokio::task::spawn_blocking(move || {
+            let mut hash = Sha512::new();
+            let mut file = std::fs::File::open(&path)?;
+            let mut buffer = vec![0; 1 << 18];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => break,
+                    n => hash.update(&buffer[..n]),
+                }
+            }
+            if <[u8; 64]>::from(hash.finalize()) != sha512 {
+                return Ok(None);
+            }
+            let sha256 = store.digest_file(&path).map_err(std::io::Error::other)?;
+            store.blobs().adopt(&path, &sha256).map_err(std::io::Error::other)?;
+            Ok(Some(sha256))
+        });
+        let taken = taken.await.map_err(std::io::Error::other).and_then(|taken| taken);
+        taken.map_err(|source| self.failed(source))
     }
 
     /// Verifies the whole file and makes it a blob; a wrong one is removed.

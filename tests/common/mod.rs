@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod planned;
+pub mod server;
+pub mod signer;
 
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod bootstrap;
 mod deb;
 pub mod given;
 mod layout;
+pub mod listed;
 mod repository;
 
 use std::collections::BTreeMap;

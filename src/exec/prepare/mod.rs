@@ -7,8 +7,9 @@ mod found;
 mod kernel;
 mod pins;
 mod trouble;
+mod versions;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     BaseFormat, Failure, Reporter, Supplies, What,
@@ -18,7 +19,7 @@ use crate::{
     catalog::{self, Bootstrap},
     check::{self, Arch, Files, ImageSpec},
     lock::{LockedImage, LockedSource},
-    packages::{Archive, InstalledPackage, Keyring, Mirrors, ReleaseError, Selected, codename},
+    packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
@@ -31,6 +32,7 @@ use crate::{
 
 pub use found::base_facts;
 pub use pins::{BasePins, Pins, Wish};
+pub use trouble::fetch_failure;
 
 /// Where things are looked up.
 #[derive(Clone, Copy)]
@@ -52,6 +54,18 @@ pub struct Prepared {
     pub plan: ImagePlan,
     pub locked: LockedImage,
     foundation: Foundation,
+    /// What images based on this one find in it; none if its system has no dpkg.
+    packaging: Option<Packaging>,
+}
+
+/// What an image stands on, as far as the catalogue does not say.
+#[derive(Debug, Clone, Copy)]
+pub enum Ground<'a> {
+    Catalogue,
+    /// The disk of `base file` and `base url`.
+    Disk(&'a Given),
+    /// The image that `base image` names.
+    Image(&'a Prepared),
 }
 
 /// What the build disk stands on.
@@ -61,26 +75,52 @@ enum Foundation {
     Recipe(Recipe),
     /// In the store already, qcow2.
     Disk(PathBuf),
+    /// Built before this one.
+    Image,
+}
+
+/// The package manager's side of a system: what it has, and where it gets more.
+#[derive(Debug, Clone)]
+struct Packaging {
+    installed: Vec<InstalledPackage>,
+    archives: Vec<(Archive, Keys)>,
+}
+
+/// The keys that sign an archive.
+#[derive(Debug, Clone)]
+enum Keys {
+    /// Debian's own, read when they are needed.
+    Debian,
+    Own(Arc<Keyring>),
+}
+
+impl Keys {
+    fn ring(&self) -> Result<Cow<'_, Keyring>, Failure> {
+        match self {
+            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| trouble::keyring(&error)),
+            Self::Own(keys) => Ok(Cow::Borrowed(keys)),
+        }
+    }
 }
 
 impl Preparer<'_> {
     /// Pins packages, plans, and says what the lock is to hold. With `locked`, what it says is taken;
-    /// the caller has found that it satisfies the image. `given` is the disk of `base file` and
-    /// `base url`.
+    /// the caller has found that it satisfies the image.
     pub async fn prepare(
         &self,
         spec: &ImageSpec,
         resolution: &Resolution,
         locked: Option<&LockedImage>,
-        given: Option<&Given>,
+        ground: Ground<'_>,
     ) -> Result<Prepared, Failure> {
-        match (&resolution.base.origin, given) {
+        match (&resolution.base.origin, ground) {
             (
                 BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. },
                 _,
             ) => self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition)).await,
-            (_, Some(given)) => self.on_disk(spec, resolution, locked, given).await,
-            _ => Err(trouble::unsupported_base(spec)),
+            (_, Ground::Disk(given)) => self.on_disk(spec, resolution, locked, given).await,
+            (_, Ground::Image(below)) => self.on_image(spec, resolution, locked, below).await,
+            (_, Ground::Catalogue) => Err(trouble::unsupported_base(spec)),
         }
     }
 
@@ -93,12 +133,13 @@ impl Preparer<'_> {
     ) -> Result<Prepared, Failure> {
         let arch = debian_arch(&resolution.arch);
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
+        let archives: Vec<_> =
+            suites(bootstrap, mirrors).into_iter().map(|archive| (archive, Keys::Debian)).collect();
         let pins = match locked {
             Some(locked) => Pins::of_lock(locked, None, arch),
             None => {
-                let keys = Keyring::debian().map_err(|error| trouble::keyring(&error))?;
                 let wish = Wish::Bootstrap { include: &bootstrap.packages };
-                self.choose(spec, resolution, suites(bootstrap, mirrors), &keys, wish).await?
+                self.choose(spec, resolution, &archives, wish).await?
             }
         };
         let BasePins::Set(set) = &pins.base else { return Err(trouble::unsupported_base(spec)) };
@@ -112,7 +153,7 @@ impl Preparer<'_> {
         };
         let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.clone() };
         let base = base_plan(resolution, source, virtual_size);
-        self.planned(spec, resolution, &pins, base, pinned, Foundation::Recipe(recipe))
+        self.planned(spec, resolution, &pins, (base, pinned, Foundation::Recipe(recipe)), Some(archives))
     }
 
     async fn on_disk(
@@ -125,53 +166,84 @@ impl Preparer<'_> {
         let arch = debian_arch(&resolution.arch);
         let facts = &given.facts;
         let marks = facts.apt_extended_states.as_deref().unwrap_or_default();
-        let installed = facts.dpkg_status.as_ref().map(|status| InstalledPackage::read_status(status, marks));
-        let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
-        let pins = match (locked, installed) {
-            (Some(locked), installed) => Pins::of_lock(locked, installed, arch),
-            (None, Some(installed)) if asks => {
-                let keys = found::keys(facts).ok_or_else(|| trouble::no_packages(spec))?;
-                let archives = found::archives(&facts.apt, self.mirrors);
-                self.choose(spec, resolution, archives, &keys, Wish::Found(installed)).await?
+        let packaging = facts.dpkg_status.as_ref().map(|status| {
+            let keys = found::keys(facts).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
+            let archives = found::archives(&facts.apt, self.mirrors);
+            Packaging {
+                installed: InstalledPackage::read_status(status, marks),
+                archives: archives.into_iter().map(|archive| (archive, keys.clone())).collect(),
             }
-            (None, None) if asks => return Err(trouble::no_packages(spec)),
-            (None, _) => Pins::none(marks),
-        };
-        let (source, pinned) = match &spec.base.source {
-            check::BaseSource::Url { url, .. } => (
-                BaseSource::Url { url: url.value.clone(), sha256: given.sha256 },
-                LockedSource::Url {
-                    url: url.value.clone(),
-                    sha256: given.sha256.to_string(),
-                    size: Some(given.size),
-                },
+        });
+        let pins = self.on_found(spec, resolution, locked, packaging.as_ref(), arch).await?;
+        let sha256 = given.sha256.to_string();
+        let (source, pinned) = match disk_place(spec, resolution) {
+            DiskPlace::Url(url) => (
+                BaseSource::Url { url: url.to_owned(), sha256: given.sha256 },
+                LockedSource::Url { url: url.to_owned(), sha256, size: Some(given.size) },
             ),
-            _ => (
-                BaseSource::File { path: resolution.base.name.clone(), sha256: given.sha256 },
-                LockedSource::File {
-                    path: resolution.base.name.clone(),
-                    sha256: given.sha256.to_string(),
-                    size: given.size,
-                },
+            DiskPlace::File(path) => (
+                BaseSource::File { path: path.to_owned(), sha256: given.sha256 },
+                LockedSource::File { path: path.to_owned(), sha256, size: given.size },
             ),
         };
         let base = base_plan(resolution, source, given.virtual_size);
-        self.planned(spec, resolution, &pins, base, pinned, Foundation::Disk(given.base.disk.clone()))
+        let foundation = Foundation::Disk(given.base.disk.clone());
+        let archives = packaging.map(|packaging| packaging.archives);
+        self.planned(spec, resolution, &pins, (base, pinned, foundation), archives)
+    }
+
+    async fn on_image(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        locked: Option<&LockedImage>,
+        below: &Prepared,
+    ) -> Result<Prepared, Failure> {
+        let arch = debian_arch(&resolution.arch);
+        let pins = self.on_found(spec, resolution, locked, below.packaging.as_ref(), arch).await?;
+        let key = below.plan.key();
+        let source = BaseSource::Image { image: below.plan.image.clone(), key };
+        let pinned = LockedSource::Image { plan: key.to_string() };
+        let base = base_plan(resolution, source, below.plan.disk_size);
+        let archives = below.packaging.as_ref().map(|packaging| packaging.archives.clone());
+        self.planned(spec, resolution, &pins, (base, pinned, Foundation::Image), archives)
+    }
+
+    /// Packages on top of a system that has some already.
+    async fn on_found(
+        &self,
+        spec: &ImageSpec,
+        resolution: &Resolution,
+        locked: Option<&LockedImage>,
+        packaging: Option<&Packaging>,
+        arch: &str,
+    ) -> Result<Pins, Failure> {
+        let installed = packaging.map(|packaging| packaging.installed.clone());
+        let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
+        match (locked, packaging) {
+            (Some(locked), _) => Ok(Pins::of_lock(locked, installed, arch)),
+            (None, Some(Packaging { installed, archives })) if asks => {
+                self.choose(spec, resolution, archives, Wish::Found(installed.clone())).await
+            }
+            (None, None) if asks => Err(trouble::no_packages(spec)),
+            (None, _) => Ok(Pins::none(installed.unwrap_or_default(), arch)),
+        }
     }
 
     async fn choose(
         &self,
         spec: &ImageSpec,
         resolution: &Resolution,
-        archives: Vec<Archive>,
-        keys: &Keyring,
+        archives: &[(Archive, Keys)],
         wish: Wish<'_>,
     ) -> Result<Pins, Failure> {
-        let mut archives: Vec<_> = archives.into_iter().map(|archive| (archive, keys)).collect();
+        let rings = archives.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
+        let mut archives: Vec<(Archive, &Keyring)> =
+            archives.iter().zip(&rings).map(|((archive, _), ring)| (archive.clone(), &**ring)).collect();
         let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
         let arch = debian_arch(&resolution.arch);
         let own = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
-        let brought = brought_archives(resolution).map_err(|error| trouble::keyring(&error))?;
+        let brought = brought_archives(resolution)?;
         archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
         let wider = if brought.is_empty() {
             None
@@ -187,9 +259,8 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         pins: &Pins,
-        base: BasePlan,
-        pinned: LockedSource,
-        foundation: Foundation,
+        (base, pinned, foundation): (BasePlan, LockedSource, Foundation),
+        archives: Option<Vec<(Archive, Keys)>>,
     ) -> Result<Prepared, Failure> {
         let plan = plan::compile(plan::Inputs {
             spec,
@@ -202,8 +273,20 @@ impl Preparer<'_> {
             agent_version: self.agent_version,
         })
         .map_err(Failure::Diagnosed)?;
+        if archives.is_some() {
+            versions::check(spec, resolution, &pins.installed()).map_err(Failure::Diagnosed)?;
+        }
         let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution);
-        Ok(Prepared { plan, locked, foundation })
+        let packaging = match archives {
+            Some(mut archives) => {
+                let brought = brought_archives(resolution)?;
+                archives
+                    .extend(brought.into_iter().map(|(archive, keys)| (archive, Keys::Own(Arc::new(keys)))));
+                Some(Packaging { installed: pins.installed(), archives })
+            }
+            None => None,
+        };
+        Ok(Prepared { plan, locked, foundation, packaging })
     }
 
     /// Has everything on this host that the image's steps need, the base among it.
@@ -214,6 +297,7 @@ impl Preparer<'_> {
             Foundation::Disk(disk) => {
                 return Ok(Supplies { base: disk.clone(), base_format: BaseFormat::Qcow2, blobs });
             }
+            Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };
         let made = match self.store.bases().get(&recipe.key()) {
             Some(made) => made,
@@ -270,6 +354,23 @@ impl Preparer<'_> {
     }
 }
 
+/// Where a disk came from, as the ImageFile or the catalogue names it.
+enum DiskPlace<'a> {
+    Url(&'a str),
+    File(&'a str),
+}
+
+fn disk_place<'a>(spec: &'a ImageSpec, resolution: &'a Resolution) -> DiskPlace<'a> {
+    match (&resolution.base.origin, &spec.base.source) {
+        (BaseOrigin::Catalog { source: catalog::BaseSource::Url { url, .. }, .. }, _) => DiskPlace::Url(url),
+        (BaseOrigin::Catalog { source: catalog::BaseSource::File { path, .. }, .. }, _) => {
+            DiskPlace::File(path)
+        }
+        (_, check::BaseSource::Url { url, .. }) => DiskPlace::Url(&url.value),
+        _ => DiskPlace::File(&resolution.base.name),
+    }
+}
+
 fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> BasePlan {
     BasePlan {
         name: resolution.base.name.clone(),
@@ -293,9 +394,9 @@ fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
 }
 
 /// The archives that applications bring, each with the key its catalogue entry pins.
-fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, ReleaseError> {
+fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, Failure> {
     let mut all: Vec<(Archive, Keyring)> = Vec::new();
-    for repository in resolution.apps.iter().flat_map(|app| &app.repositories) {
+    for repository in resolution.own_apps().flat_map(|app| &app.repositories) {
         let archive = Archive {
             name: repository.url.trim_end_matches('/').to_owned(),
             url: repository.url.trim_end_matches('/').to_owned(),
@@ -303,7 +404,8 @@ fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, 
             components: repository.components.clone(),
         };
         if all.iter().all(|(known, _)| *known != archive) {
-            all.push((archive, Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint)?));
+            let keys = Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint);
+            all.push((archive, keys.map_err(|error| trouble::keyring(&error))?));
         }
     }
     Ok(all)

@@ -58,13 +58,14 @@ impl Pins {
 
     /// Nothing changes: what the base has, with the marks it has.
     #[must_use]
-    pub fn none(marks: &str) -> Self {
-        Self {
-            base: BasePins::Found(Vec::new()),
-            solution: Solution::default(),
-            grow: 0,
-            extended_states: marks.to_owned(),
-        }
+    pub fn none(installed: Vec<InstalledPackage>, native: &str) -> Self {
+        Self::with(BasePins::Found(installed), Solution::default(), native)
+    }
+
+    /// What the image has in the end, as dpkg will know it.
+    #[must_use]
+    pub fn installed(&self) -> Vec<InstalledPackage> {
+        after(&self.base.installed(), &self.solution)
     }
 
     /// Chooses now: the base from what its own archives have, the rest also from those that
@@ -84,7 +85,8 @@ impl Pins {
             }
             Wish::Found(installed) => BasePins::Found(installed),
         };
-        let solution = solve(universe, &base.installed(), &request(spec, resolution)?)?;
+        let installed = base.installed();
+        let solution = solve(universe, &installed, &request(spec, resolution, &installed)?)?;
         Ok(Self::with(base, solution, universe.arch()))
     }
 
@@ -105,13 +107,20 @@ pub enum Wish<'a> {
 }
 
 /// The image's own packages first, as written, then those of its applications.
-fn request(spec: &ImageSpec, resolution: &Resolution) -> Result<Request, SolveError> {
+fn request(
+    spec: &ImageSpec,
+    resolution: &Resolution,
+    installed: &[InstalledPackage],
+) -> Result<Request, SolveError> {
     let written = spec.packages.iter().map(|package| want(&package.name, package.version.as_deref()));
-    let apps = resolution.apps.iter().flat_map(|app| &app.packages);
+    let apps = resolution.own_apps().flat_map(|app| &app.packages);
     let apps = apps.map(|package| want(&package.name, package.version.as_deref()));
+    let removed = spec.removed_packages.iter().map(|package| &package.name);
+    let there = |name: &&String| installed.iter().any(|package| package.name == **name);
+    let replaced = resolution.own_apps().flat_map(|app| &app.replaces).filter(there);
     Ok(Request {
         install: written.chain(apps).collect::<Result<_, _>>()?,
-        remove: spec.removed_packages.iter().map(|package| package.name.clone()).collect(),
+        remove: removed.chain(replaced).cloned().collect(),
         upgrade: if spec.base.upgrade { Upgrade::All } else { Upgrade::No },
     })
 }

@@ -62,13 +62,29 @@ pub(super) fn archive(error: &ArchiveError) -> Failure {
 }
 
 pub(super) fn fetch(error: &FetchError) -> Failure {
+    fetch_failure(error, None)
+}
+
+/// Why a download failed. `pinned` is the image whose lock names the disk that was to be had.
+#[must_use]
+pub fn fetch_failure(error: &FetchError, pinned: Option<&ImageSpec>) -> Failure {
     let message = error.to_string();
+    if let (Some(spec), FetchError::Gone { .. } | FetchError::Wrong { .. }) = (pinned, error) {
+        let name = &spec.name.value;
+        let message = format!("the disk that the lock pins for the image `{name}` is not published any more");
+        return one(Diagnostic::new(codes::DOWNLOAD_GONE, message)
+            .label(spec.base.span, "this base")
+            .note(error.to_string())
+            .help(format!("`imgfile lock --update {name}` pins what is published now")));
+    }
     one(match error {
         FetchError::Offline { .. } => Diagnostic::new(codes::NO_NETWORK, message).help("run once without `--offline`"),
         FetchError::Unreachable { .. } | FetchError::Refused { .. } => Diagnostic::new(codes::NO_NETWORK, message)
             .help("check the connection and the settings `mirror` and `proxy` (`imgfile doctor` shows them)"),
         FetchError::Gone { .. } => Diagnostic::new(codes::DOWNLOAD_GONE, message)
             .help("archives keep only the newest version of a package: `imgfile lock --update` locks what is there now"),
+        FetchError::NotPublished { .. } => Diagnostic::new(codes::NOT_PUBLISHED, message)
+            .help("try again in some minutes: publishers replace a disk and its checksums one after the other"),
         FetchError::Wrong { .. } | FetchError::TooLarge { .. } => Diagnostic::new(codes::DOWNLOAD_WRONG, message)
             .help("the download is damaged, or somebody changed it; do not trust it until you know which"),
         FetchError::Setting(_) => Diagnostic::new(codes::NO_NETWORK, message),

@@ -159,6 +159,7 @@ fn parse(source: SourceId, text: &str) -> Wanted {
                     name: line[1].clone(),
                     requirement: requirement(2),
                     options: options.collect(),
+                    inherited: None,
                 });
             }
             other => panic!("no statement of the tests: {other}"),
