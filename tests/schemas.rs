@@ -36,6 +36,11 @@ fn images() {
 }
 
 #[test]
+fn outdated() {
+    fresh::<Vec<imgfile::cli::outdated::Outdated>>("outdated.schema.json");
+}
+
+#[test]
 fn layers() {
     fresh::<Vec<imgfile::cli::cache::Listed>>("layers.schema.json");
 }

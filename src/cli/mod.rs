@@ -19,6 +19,7 @@ mod init;
 mod lock;
 mod logs;
 mod lsp;
+pub mod outdated;
 mod plan;
 mod project;
 mod recorded;
@@ -78,6 +79,7 @@ enum Command {
     Check(check::Args),
     Plan(plan::Args),
     Lock(lock::Args),
+    Outdated(outdated::Args),
     Build(build::Args),
     Test(test::Args),
     Builds(builds::Args),
@@ -106,6 +108,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(args),
         Command::Lock(args) => lock::run(args),
+        Command::Outdated(args) => outdated::run(args),
         Command::Build(args) => build::run(args),
         Command::Test(args) => test::run(args),
         Command::Builds(args) => builds::run(&args),

@@ -5,6 +5,7 @@
 //! no mirror names, and one package is one line, so that branches merge.
 
 mod model;
+mod newer;
 mod read;
 mod stale;
 #[cfg(test)]
@@ -14,4 +15,5 @@ mod write;
 pub use model::{
     FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
 };
+pub use newer::{Kind, Newer};
 pub use stale::{Class, Point, Reason};

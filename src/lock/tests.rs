@@ -204,6 +204,36 @@ fn every_point_is_explained() {
 }
 
 #[test]
+fn what_is_newer_is_told_security_updates_first() {
+    assert_eq!(image().newer(&image()), []);
+    let mut now = image();
+    now.apps.get_mut("nginx").unwrap().version = "1.28".into();
+    let mut jq = package("jq", "1.8-1");
+    jq.origin.archive = "debian-security".into();
+    now.packages.retain(|package| package.name != "jq");
+    now.packages.extend([jq, package("new-dependency", "1")]);
+    if let LockedSource::Bootstrap { packages, .. } = &mut now.base.source {
+        packages[0] = package("bash", "5.3-1");
+    }
+    let told: Vec<String> = image()
+        .newer(&now)
+        .iter()
+        .map(|newer| {
+            let security = if newer.security { " (security)" } else { "" };
+            format!("{:?} {}: {} -> {}{security}", newer.kind, newer.name, newer.locked, newer.now)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "Package jq: 1.7.1-6 -> 1.8-1 (security)",
+            "App nginx: 1.26 -> 1.28",
+            "BasePackage bash: 5.2.37-2+b5 -> 5.3-1"
+        ]
+    );
+}
+
+#[test]
 fn only_additions_are_additions() {
     let mut wanted = image();
     wanted.requested.push("curl".into());
