@@ -36,6 +36,17 @@ pub struct Args {
     pub offline: bool,
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+    /// Draw the steps and how they hang together, in the language of a program that draws.
+    #[arg(long, value_enum, conflicts_with = "format")]
+    pub graph: Option<Graph>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Graph {
+    /// Graphviz: `imgfile plan --graph dot | dot -Tsvg`.
+    Dot,
+    /// Mermaid, for Markdown.
+    Mermaid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +65,7 @@ pub(super) fn run(args: Args) -> Exit {
         base: args.base,
         offline: args.offline,
         locked: args.locked,
-        update: None,
+        ..Choices::default()
     };
     super::block_on(async {
         let workshop = match Workshop::open(&choices).await {
@@ -66,9 +77,11 @@ pub(super) fn run(args: Args) -> Exit {
             Err(exit) => return exit,
         };
         let plan = Plan { format: PLAN_FORMAT, images: prepared.into_iter().map(|one| one.plan).collect() };
-        super::print(&match args.format {
-            Format::Human => report::plan(&plan),
-            Format::Json => report::plan_json(&plan),
+        super::print(&match (args.graph, args.format) {
+            (Some(Graph::Dot), _) => report::plan_dot(&plan),
+            (Some(Graph::Mermaid), _) => report::plan_mermaid(&plan),
+            (None, Format::Human) => report::plan(&plan),
+            (None, Format::Json) => report::plan_json(&plan),
         });
         Exit::Done
     })

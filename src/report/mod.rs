@@ -1,6 +1,7 @@
 //! One diagnostic or event, many renderers.
 
 mod fix;
+mod graph;
 mod html;
 mod human;
 mod machine;
@@ -12,6 +13,7 @@ mod time;
 pub use plan::{plan, plan_json};
 
 pub use fix::fixed;
+pub use graph::{dot as plan_dot, mermaid as plan_mermaid};
 pub use html::build_report;
 pub use human::{human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
