@@ -5,7 +5,7 @@ CARGO ?= cargo
 BINARY := target/release/imgfile
 
 .DEFAULT_GOAL := help
-.PHONY: help needs build demo test test-vscode lint install clean
+.PHONY: help needs build demo test test-vscode catalog-test bench lint install clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,13 @@ test: ## Run every test, those that build and boot real machines included
 
 test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm)
 	@cd editors/vscode && npm ci --no-audit --no-fund --loglevel=error && npm test && npm run package
+
+catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md
+	$(CARGO) test --locked --test catalogue -- --ignored --nocapture
+
+bench: build ## Measure the resolver and the lock (release build)
+	$(CARGO) bench --locked --bench resolve
+	benches/lock $(BINARY)
 
 lint: ## Formatting, clippy and the licences of dependencies
 	$(CARGO) fmt --check

@@ -251,8 +251,11 @@ fn catalogue(names: &BTreeSet<&str>) -> Vec<Vec<String>> {
     for app in catalogue.apps() {
         let of_versions = app.versions.iter().filter_map(|version| version.packages.as_ref());
         for packages in of_versions.chain([&app.packages]) {
-            let constant =
-                packages.apt.iter().filter(|package| package.is_constant()).map(imgfile::catalog::Template::text);
+            let constant = packages
+                .apt
+                .iter()
+                .filter(|package| package.is_constant())
+                .map(imgfile::catalog::Template::text);
             let set: Vec<String> = constant.filter(|name| names.contains(name)).map(str::to_owned).collect();
             if !set.is_empty() && !sets.contains(&set) {
                 sets.push(set);

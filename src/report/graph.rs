@@ -185,7 +185,6 @@ mod tests {
             machine: MachinePlan { cpus: 1, memory_mib: 1 },
             network: true,
             user: "root".into(),
-            env: BTreeMap::new(),
             steps: steps.iter().map(step).collect(),
             tests: Vec::new(),
             outputs: vec![OutputPlan {
