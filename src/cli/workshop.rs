@@ -76,8 +76,10 @@ pub(super) struct Workshop {
     pub fetcher: Fetcher,
     pub mirrors: Option<Mirrors>,
     pub resolutions: BTreeMap<String, Resolution>,
-    /// The disks of `base file` and `base url`, by name as written, and of listed bases.
+    /// The disks of `base file` and `base url`, by name as written.
     given: BTreeMap<String, Given>,
+    /// The disks of listed bases, by image: two images may have one base locked at different times.
+    listed: BTreeMap<String, Given>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,
     agent_version: String,
@@ -121,6 +123,7 @@ impl Workshop {
             mirrors,
             resolutions: BTreeMap::new(),
             given: BTreeMap::new(),
+            listed: BTreeMap::new(),
             lock,
             agent_version: qemu::agent_version(),
         };
@@ -185,8 +188,8 @@ impl Workshop {
             found.insert(name.clone(), (resolution, given));
         }
         for (name, (resolution, given)) in found {
-            self.given.insert(listed::key(&resolution), given);
-            self.resolutions.insert(name, resolution);
+            self.resolutions.insert(name.clone(), resolution);
+            self.listed.insert(name, given);
         }
         Ok(())
     }
@@ -315,8 +318,7 @@ impl Workshop {
                 before.iter().find(|one| one.plan.image == name.value).map(Ground::Image)
             }
             BaseSource::Auto | BaseSource::Named { .. } => {
-                let resolution = self.resolutions.get(&spec.name.value);
-                resolution.and_then(|resolution| self.given.get(&listed::key(resolution))).map(Ground::Disk)
+                self.listed.get(&spec.name.value).map(Ground::Disk)
             }
         };
         found.unwrap_or(Ground::Catalogue)

@@ -38,12 +38,6 @@ pub fn source(resolution: &Resolution) -> Option<(&Resolution, &catalog::BaseSou
     }
 }
 
-/// What the disk of a resolved base is known by.
-#[must_use]
-pub fn key(resolution: &Resolution) -> String {
-    format!("catalogue {} {}", resolution.base.name, resolution.base.version)
-}
-
 /// The complaint about a base that nobody has proven.
 #[must_use]
 pub fn unproven(spec: &ImageSpec, resolution: &Resolution) -> Option<Diagnostic> {
