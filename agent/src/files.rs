@@ -71,6 +71,15 @@ pub fn list(root: &Path, path: &str) -> Result<Answer> {
     })
 }
 
+pub fn remove_empty(root: &Path, path: &str) -> Result<Answer> {
+    inside(root, || {
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0) {
+            fs::remove_file(path).at(path)?;
+        }
+        Ok(Answer::Nothing)
+    })
+}
+
 /// An account of the image.
 #[derive(Debug, Clone)]
 pub struct Account {

@@ -43,12 +43,13 @@ pub fn trim(targets: &[PathBuf]) -> Result<Answer> {
     Ok(Answer::Number { value: trimmed })
 }
 
-/// Freezes what can be; the rest (vfat) is synchronised and left alone by all.
+/// Freezes what can be; the rest (vfat) is synchronised and left alone by all. Subvolumes of one btrfs
+/// are one to freeze: the second says that it is frozen already.
 pub fn freeze(targets: &[PathBuf]) -> Result<Answer> {
     nix::unistd::sync();
     for target in targets {
         if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
-            && trouble.errno != nix::errno::Errno::EOPNOTSUPP as i32
+            && ![nix::Error::EOPNOTSUPP, nix::Error::EBUSY].iter().any(|errno| trouble.errno == *errno as i32)
         {
             thaw(targets);
             return Err(trouble);

@@ -159,13 +159,14 @@ impl Agent {
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
             Request::Freeze => filesystem::freeze(self.mounts.targets()),
+            Request::RemoveEmpty { path } => files::remove_empty(self.mounts.root(), &path),
             Request::Thaw => Ok(filesystem::thaw(self.mounts.targets())),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
-            Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks, held } => {
+            Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks, held, beside } => {
                 self.leave()?;
-                let root = self.mounts.root();
-                switch::root(root, (epoch, exit_epoch), &init, resolver.as_deref(), &masks, &held)
+                let next = switch::Next { epoch, exit_epoch, masks, held, beside };
+                switch::root(self.mounts.root(), &next, &init, resolver.as_deref())
             }
             Request::Shutdown => switch::shut_down(),
             Request::PowerOff => {

@@ -38,15 +38,22 @@ StandardError=tty
 TTYPath=/dev/console
 ";
 
+/// The agents that come after this one.
+pub struct Next {
+    /// Of the agent in the booted system.
+    pub epoch: u32,
+    /// Of the agent after its shutdown.
+    pub exit_epoch: u32,
+    /// Units that are not to start.
+    pub masks: Vec<String>,
+    /// Units that start only once the boot has settled.
+    pub held: Vec<String>,
+    /// The init knows no units: the agent is a process of its own.
+    pub beside: bool,
+}
+
 /// Gives the machine away; answers only if that fails.
-pub fn root(
-    root: &Path,
-    (epoch, exit_epoch): (u32, u32),
-    init: &str,
-    resolver: Option<&str>,
-    masks: &[String],
-    held: &[String],
-) -> Result<Answer> {
+pub fn root(root: &Path, next: &Next, init: &str, resolver: Option<&str>) -> Result<Answer> {
     let mode = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     pseudo("tmpfs", &root.join("run"), "mode=755,size=50%", mode)?;
     let run = root.join("run/imagefile");
@@ -54,27 +61,9 @@ pub fn root(
     let agent_file = run.join("agent");
     fs::copy("/proc/self/exe", &agent_file).at("agent")?;
     fs::set_permissions(&agent_file, fs::Permissions::from_mode(0o755))?;
-    let units = root.join("run/systemd/system");
-    let wants = units.join("multi-user.target.wants");
-    fs::create_dir_all(&wants)?;
-    fs::write(units.join("imagefile-agent.service"), UNIT)?;
-    symlink("../imagefile-agent.service", wants.join("imagefile-agent.service"))?;
-    // Above /etc in systemd's order, so units that live there are masked as well.
-    let control = root.join("run/systemd/system.control");
-    fs::create_dir_all(&control)?;
-    for mask in masks.iter().filter(|mask| !mask.contains('/')) {
-        symlink("/dev/null", control.join(mask)).at(mask)?;
+    if !next.beside {
+        arrange_with_systemd(root, &agent_file, next)?;
     }
-    // A condition that does not hold is no failure, neither of the unit nor of a boot that wants it.
-    let held_back = format!("[Unit]\nConditionPathExists={SETTLED}\n");
-    for unit in held.iter().filter(|unit| !unit.contains('/')) {
-        let drop_ins = control.join(format!("{unit}.d"));
-        fs::create_dir_all(&drop_ins)?;
-        fs::write(drop_ins.join("imagefile.conf"), &held_back).at(unit)?;
-    }
-    let exit = root.join("run/initramfs");
-    fs::create_dir_all(&exit)?;
-    fs::copy(&agent_file, exit.join("shutdown"))?;
     if resolver.is_some() {
         keep_network(root)?;
     }
@@ -83,6 +72,7 @@ pub fn root(
         None => None,
     };
     let placeholder = placeholder.unwrap_or_default();
+    let Next { epoch, exit_epoch, .. } = next;
     fs::write(run.join("state"), format!("{epoch}\n{exit_epoch}\n{}\n", placeholder.display()))?;
 
     // From here on there is no way back, except that a failing exec is a kernel panic with its reason.
@@ -96,6 +86,10 @@ pub fn root(
     mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>).at("/")?;
     std::os::unix::fs::chroot(".")?;
     std::env::set_current_dir("/")?;
+    if next.beside {
+        // It gets the line to the host when this process has let go of it; whoever is PID 1 then is its parent.
+        Command::new("/run/imagefile/agent").process_group(0).spawn().at("agent")?;
+    }
     let error = Command::new(init)
         .env_clear()
         .env("TERM", "linux")
@@ -103,6 +97,33 @@ pub fn root(
         .exec();
     eprintln!("imagefile agent: {init}: {error}");
     std::process::exit(1)
+}
+
+/// Has systemd start the agent, leave masked units out and others for later, and give way to the agent at
+/// its end.
+fn arrange_with_systemd(root: &Path, agent: &Path, next: &Next) -> Result<()> {
+    let units = root.join("run/systemd/system");
+    let wants = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    fs::write(units.join("imagefile-agent.service"), UNIT)?;
+    symlink("../imagefile-agent.service", wants.join("imagefile-agent.service"))?;
+    // Above /etc in systemd's order, so units that live there are masked as well.
+    let control = root.join("run/systemd/system.control");
+    fs::create_dir_all(&control)?;
+    for mask in next.masks.iter().filter(|mask| !mask.contains('/')) {
+        symlink("/dev/null", control.join(mask)).at(mask)?;
+    }
+    // A condition that does not hold is no failure, neither of the unit nor of a boot that wants it.
+    let held_back = format!("[Unit]\nConditionPathExists={SETTLED}\n");
+    for unit in next.held.iter().filter(|unit| !unit.contains('/')) {
+        let drop_ins = control.join(format!("{unit}.d"));
+        fs::create_dir_all(&drop_ins)?;
+        fs::write(drop_ins.join("imagefile.conf"), &held_back).at(unit)?;
+    }
+    let exit = root.join("run/initramfs");
+    fs::create_dir_all(&exit)?;
+    fs::copy(agent, exit.join("shutdown"))?;
+    Ok(())
 }
 
 /// The card keeps the address it has, whoever manages networks in this system.

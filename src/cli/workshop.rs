@@ -38,7 +38,7 @@ use crate::{
         archive::FRESH,
         fetch::{Download, Fetcher, Network},
     },
-    text::Digest,
+    text::{Digest, Spanned},
 };
 
 /// Name of the lock beside the ImageFile.
@@ -135,7 +135,7 @@ impl Workshop {
         }
         let facts = |name: &str| {
             let given = workshop.given.get(name)?;
-            base_facts(&given.facts, given.virtual_size)
+            Some(base_facts(&given.facts, given.virtual_size))
         };
         let resolved = resolve(&workshop.project, &catalog, &workshop.lock, choices, facts);
         found.extend(resolved.diagnostics);
@@ -194,36 +194,73 @@ impl Workshop {
         Ok(())
     }
 
-    /// Takes in the disks that `base file` and `base url` name.
+    /// Takes in the disks that `base file` and `base url` name, and looks into those that nobody has
+    /// looked into yet. Every disk that cannot be used is told, not only the first.
     async fn look_into_bases(&self, choices: &Choices) -> Result<BTreeMap<String, Given>, Failure> {
         let mut all = BTreeMap::new();
+        let mut found = Vec::new();
         let mut driver: Option<Box<dyn Driver>> = None;
         let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
         for spec in self.images(choices).unwrap_or_default() {
-            let (name, path, sha256) = match &spec.base.source {
-                BaseSource::File { path, sha256 } => {
-                    (path, self.project.files.root().join(&path.value), *sha256)
-                }
-                BaseSource::Url { url, sha256 } => {
-                    (url, self.download(&url.value, sha256.value, &reporter).await?, Some(*sha256))
-                }
-                BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => continue,
+            let (BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. }) = &spec.base.source
+            else {
+                continue;
             };
-            let driver = match &driver {
-                Some(driver) => driver,
-                None => driver.insert(self.driver(None, &reporter).await?),
-            };
-            let named = Named { name: &name.value, span: name.span, path: &path, sha256 };
-            all.insert(name.value.clone(), given::take(&self.store, driver.as_ref(), named).await?);
+            if all.contains_key(&name.value) {
+                continue;
+            }
+            match self.look_into(&spec.base.source, name, &mut driver, &reporter).await {
+                Ok(given) => drop(all.insert(name.value.clone(), given)),
+                Err(Failure::Diagnosed(diagnostics)) => found.extend(diagnostics),
+                Err(failure) => return Err(failure),
+            }
         }
-        Ok(all)
+        if found.is_empty() { Ok(all) } else { Err(Failure::Diagnosed(found)) }
     }
 
-    async fn download(&self, url: &str, sha256: Digest, reporter: &Reporter) -> Result<PathBuf, Failure> {
-        let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
-        let step = format!("download {url}");
-        let mut files = self.preparer(false).fetch(&step, &[download], reporter).await?;
-        files.remove(&sha256).ok_or_else(|| Failure::InputChanged { path: url.to_owned() })
+    async fn look_into(
+        &self,
+        source: &BaseSource,
+        name: &Spanned<String>,
+        driver: &mut Option<Box<dyn Driver>>,
+        reporter: &Reporter,
+    ) -> Result<Given, Failure> {
+        let (path, sha256) = match source {
+            BaseSource::Url { url, sha256 } => (self.download(url, *sha256, reporter).await?, Some(*sha256)),
+            BaseSource::File { sha256, .. } => (self.project.files.root().join(&name.value), *sha256),
+            BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => {
+                return Err(Failure::Diagnosed(Vec::new()));
+            }
+        };
+        let named = Named { name: &name.value, span: name.span, path: &path, sha256 };
+        let disk = given::take_in(&self.store, named).await?;
+        if let Some(facts) = disk.known(&self.store) {
+            return disk.keep(facts);
+        }
+        let driver = match driver {
+            Some(driver) => driver,
+            None => driver.insert(self.driver(None, reporter).await?),
+        };
+        let look = disk.look(&self.store, driver.as_ref(), named);
+        let facts = reporter.step(&format!("look into {}", name.value), look).await?;
+        disk.keep(facts)
+    }
+
+    async fn download(
+        &self,
+        url: &Spanned<String>,
+        sha256: Spanned<Digest>,
+        reporter: &Reporter,
+    ) -> Result<PathBuf, Failure> {
+        let (name, digest) = (url.value.clone(), sha256.value);
+        let download = Download { name: name.clone(), url: name.clone(), sha256: digest, size: None };
+        let step = format!("download {name}");
+        let mut files = self
+            .preparer(false)
+            .try_fetch(&step, &[download], reporter)
+            .await
+            .map_err(|error| given::download_trouble(error, url, sha256))?;
+        files.remove(&digest).ok_or_else(|| Failure::InputChanged { path: name })
     }
 
     /// The images to work on, each after the one it is based on: all, or the chosen one and those it is
@@ -418,13 +455,20 @@ impl Workshop {
         };
         let diagnostics = failure.diagnostics();
         show(&diagnostics, &self.project);
-        // What is gone from where it was is for the user's files to forget, such as the lock.
-        let on_host = |diagnostic: &Diagnostic| {
-            diagnostic.code.as_str() >= "E0453"
-                && diagnostic.code.as_str() < "E0600"
-                && diagnostic.code != codes::DOWNLOAD_GONE
-        };
+        let on_host = |diagnostic: &Diagnostic| is_about_the_host(diagnostic);
         if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }
+    }
+}
+
+/// Whether this host lacks something, rather than the user's files being wrong.
+fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
+    match diagnostic.code {
+        // The ImageFile names a disk that is not there, not what it says, or no base.
+        codes::BASE_UNUSABLE | codes::BASE_CHANGED | codes::IMAGE_UNSUPPORTED => false,
+        // What is gone from where it was is for the user's files to forget, such as the lock.
+        codes::DOWNLOAD_GONE => false,
+        codes::DOWNLOAD_WRONG => diagnostic.labels.is_empty(),
+        code => code.as_str() >= "E0453" && code.as_str() < "E0600",
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Facts {
     /// Of the system's own programs, in the language's spelling: `x86_64`, `aarch64`, `i386`…
     pub arch: String,
     pub root: RootFs,
-    /// Newest first.
+    /// The one that its boot loader would start, then the others, newest first.
     pub kernels: Vec<Kernel>,
     pub init: Init,
     /// `system_info.default_user.name` of cloud-init, if it names one.

@@ -5,7 +5,7 @@
 //! file system reachable; from then on operations act inside it (a chroot with /proc, /sys, /dev,
 //! devpts, /dev/shm, tmpfs on /tmp and /run, a `policy-rc.d` that says no, a host name that
 //! resolves; none of which touches the disk). [`Machine::boot`] enters the image's own init under
-//! its own newest kernel, and [`Machine::offline`] comes back after an orderly shutdown.
+//! the kernel its boot loader would start, and [`Machine::offline`] comes back after an orderly shutdown.
 //!
 //! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
 
@@ -92,7 +92,8 @@ pub trait Machine: Debug + Send {
     /// not the last partition while room lies behind the last one is [`Fault::Unsupported`].
     fn grow_root(&mut self) -> Op<'_, u64>;
 
-    /// Leaves the offline stage for the image's real init, under the newest kernel the image has.
+    /// Leaves the offline stage for the image's real init, under the kernel that its own boot loader
+    /// would start.
     /// Mounts are handed over, so it may be called right after [`mount`](Self::mount) or before.
     fn boot(&mut self, options: BootOptions) -> Op<'_, ()>;
 

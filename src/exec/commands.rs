@@ -86,27 +86,43 @@ pub(super) fn account(account: &AccountStep) -> String {
     script
 }
 
-/// Units enabled, disabled or masked, without a running systemd.
+/// Defines `openrc`, which says whether the image's init is OpenRC: systemd may be installed beside it.
+const INIT: &str = "openrc() {
+  command -v openrc >/dev/null && case $(readlink -f /sbin/init) in */systemd) false ;; esac
+}
+";
+
+/// Units enabled, disabled or masked, without a running init.
 pub(super) fn services(units: &[UnitState]) -> String {
-    units
-        .iter()
-        .map(|unit| {
-            let verb = match unit.state {
-                UnitWish::Enabled => "enable",
-                UnitWish::Disabled => "disable",
-                UnitWish::Masked => "mask",
-            };
-            format!("systemctl --no-reload {verb} {}\n", quoted(&unit.unit))
-        })
-        .collect()
+    let mut script = INIT.to_owned();
+    for unit in units {
+        let name = quoted(&unit.unit);
+        let service = quoted(unit.unit.trim_end_matches(".service"));
+        let (verb, openrc) = match unit.state {
+            UnitWish::Enabled => ("enable", format!("rc-update add {service} default")),
+            UnitWish::Disabled => ("disable", format!("rc-update --all del {service} || :")),
+            UnitWish::Masked => (
+                "mask",
+                format!("echo \"OpenRC cannot mask a service; disable it instead:\" {service} >&2; exit 1"),
+            ),
+        };
+        let _ = writeln!(script, "if openrc; then {openrc}; else systemctl --no-reload {verb} {name}; fi");
+    }
+    script
 }
 
 /// Fails unless all units are active once the boot has settled.
 pub(super) fn units_active(units: &[String]) -> String {
     let units: Vec<String> = units.iter().map(|unit| quoted(unit)).collect();
     format!(
-        r#"systemctl is-system-running --wait >/dev/null 2>&1 || true
-failed=0
+        r#"{INIT}failed=0
+if openrc; then
+  for unit in {units}; do
+    rc-service "${{unit%.service}}" status >&2 || failed=1
+  done
+  exit $failed
+fi
+systemctl is-system-running --wait >/dev/null 2>&1 || true
 for unit in {units}; do
   state=$(systemctl is-active "$unit") || true
   if [ "$state" != active ]; then

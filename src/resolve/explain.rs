@@ -6,7 +6,7 @@ use super::problem::{Problem, Statement};
 use super::propose::proposals;
 use super::solve::{Core, Fact, Solver};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::text::Span;
+use crate::text::{Span, Spanned};
 
 /// Most catalogue lines that are quoted with one message.
 const MOST_FACTS: usize = 6;
@@ -103,6 +103,9 @@ pub(super) fn explain(
 
 /// No base at all, whatever the applications.
 fn no_base(problem: &Problem<'_>, rest: &[Statement]) -> Diagnostic {
+    if let super::WantedBase::Given { name, facts: Some(facts) } = &problem.wanted.base {
+        return another_system(problem, rest, name, facts);
+    }
     let fixed = rest.iter().any(|one| matches!(one, Statement::Base | Statement::Choice));
     let said: Vec<_> = rest.iter().map(|one| names::image(problem, *one)).collect();
     let (code, message) = if fixed {
@@ -149,6 +152,51 @@ fn no_base(problem: &Problem<'_>, rest: &[Statement]) -> Diagnostic {
         }
     }
     diagnostic
+}
+
+/// A look into the base found something else than the ImageFile says. The disk is what it is, so the
+/// statement that is wrong about it comes first.
+fn another_system(
+    problem: &Problem<'_>,
+    rest: &[Statement],
+    name: &Spanned<String>,
+    facts: &super::BaseFacts,
+) -> Diagnostic {
+    let is_named = facts.os.distro != "linux";
+    let holds = match (&facts.os.distro, facts.os.version.to_string()) {
+        _ if !is_named => "a system that does not name itself".to_owned(),
+        (distro, version) if version == "0" => distro.clone(),
+        (distro, version) => format!("{distro} {version}"),
+    };
+    let is_about = |statement: &&Statement| !matches!(statement, Statement::Base | Statement::Choice);
+    let wanted = names::os(problem);
+    // Another version of the same distribution is among the proposals.
+    let same = problem.wanted.os.as_ref().is_some_and(|os| os.distro.value == facts.os.distro);
+    let (message, help) = match rest.iter().find(is_about) {
+        Some(Statement::Os) => (
+            format!("the base `{}` holds {holds}, not {wanted}", name.value),
+            match (is_named, same) {
+                (true, true) => None,
+                (true, false) => Some(format!("write `os linux {holds}`, or give a disk with {wanted}")),
+                (false, _) => Some("its /etc/os-release has no `ID`: add `ID` and `VERSION_ID`".to_owned()),
+            },
+        ),
+        Some(Statement::Arch) => {
+            let arch = &problem.wanted.arch.value;
+            (format!("the base `{}` is for {}, not {arch}", name.value, facts.arch), None)
+        }
+        _ => (format!("the base `{}` does not fit the image", name.value), None),
+    };
+    let mut diagnostic = Diagnostic::new(codes::BASE_MISMATCH, message);
+    for statement in rest.iter().filter(is_about) {
+        let span = problem.place(*statement).unwrap_or(problem.wanted.image.span);
+        diagnostic = diagnostic.label(span, names::image(problem, *statement));
+    }
+    diagnostic = diagnostic.label(name.span, format!("this disk holds {holds} for {}", facts.arch));
+    match help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
+    }
 }
 
 fn base_name(problem: &Problem<'_>, statement: Statement) -> String {

@@ -249,7 +249,10 @@ impl Fetcher {
                     tokio::time::sleep(Duration::from_millis(500 << tries)).await;
                     tries += 1;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    partial.clear();
+                    return Err(error);
+                }
             }
         }
     }
@@ -354,10 +357,16 @@ impl Partial {
         let opened = {
             let path = path.clone();
             blocking(move || {
-                let file = std::fs::File::options().create(true).append(true).open(&path)?;
-                file.lock()?;
-                let len = file.metadata()?.len();
-                Ok((file, len))
+                use std::os::unix::fs::MetadataExt;
+                loop {
+                    let file = std::fs::File::options().create(true).append(true).open(&path)?;
+                    file.lock()?;
+                    // Whoever held the lock may have taken the file away meanwhile.
+                    let own = file.metadata()?;
+                    if std::fs::metadata(&path).is_ok_and(|there| there.ino() == own.ino()) {
+                        return Ok((file, own.len()));
+                    }
+                }
             })
             .await
         };
@@ -374,6 +383,13 @@ impl Partial {
     fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         self.len += bytes.len() as u64;
         self.file.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    /// Nothing is kept of a download of which nothing has come; what has come is for the next try.
+    fn clear(&self) {
+        if self.len == 0 {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 
     fn failed(&self, source: std::io::Error) -> FetchError {

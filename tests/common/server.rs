@@ -1,4 +1,5 @@
 //! A local HTTP server that is not always well behaved.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{
     collections::BTreeMap,

@@ -93,7 +93,8 @@ wire! {
         /// Gives the first network card its address.
         Network { address: [u8; 4], prefix: u8, gateway: [u8; 4] } = 16,
         /// Hands the machine to the image's own init; the next word is a Hello in `epoch`.
-        /// `masks` are units that are not to start, `held` those that start only once [`super::SETTLED`] is there.
+        /// `masks` are units that are not to start, `held` those that start only once [`super::SETTLED`] is
+        /// there. With `beside`, an init that knows no units: the next agent is a process of its own.
         SwitchRoot {
             epoch: u32,
             exit_epoch: u32,
@@ -101,6 +102,7 @@ wire! {
             resolver: Option<String>,
             masks: Vec<String>,
             held: Vec<String>,
+            beside: bool,
         } = 17,
         /// Asks the booted system's init to stop; the next word is a Hello of the exit epoch.
         Shutdown = 18,
@@ -109,6 +111,8 @@ wire! {
         /// Holds the image's file systems still, so that the disk is whole between two writes.
         Freeze = 20,
         Thaw = 21,
+        /// Removes a regular file of the image if there is nothing in it: a placeholder of an earlier boot.
+        RemoveEmpty { path: String } = 22,
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use futures_util::FutureExt;
 
-use super::super::inspect::Facts;
+use super::super::inspect::{Facts, Init};
 use super::super::{
-    BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Stream,
+    BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start, Stream,
 };
 use super::{Event, FakeDriver, debian};
 
@@ -162,7 +162,17 @@ impl Machine for FakeMachine {
     }
 
     fn offline(&mut self) -> Op<'_, ()> {
-        self.turn(Event::Offline, &[Stage::Booted], Stage::Mounted).boxed()
+        async {
+            self.turn(Event::Offline, &[Stage::Booted], Stage::Mounted).await?;
+            let facts = self.driver.script().facts.clone();
+            if facts.is_some_and(|facts| facts.init == Init::OpenRc) {
+                // Nothing is handed back: the machine is off, and comes up a second time.
+                self.driver.happen(Event::Start(Start::Offline)).await?;
+                self.driver.happen(Event::Mount).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn cut<'a>(&'a mut self, _overlay: &'a Path) -> Op<'a, ()> {
@@ -191,7 +201,7 @@ impl Machine for FakeMachine {
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{Driver, Limits, MachineSpec, Network, Start};
+    use super::super::super::{Driver, Limits, MachineSpec, Network};
     use super::*;
 
     fn spec() -> MachineSpec {
@@ -233,6 +243,17 @@ mod tests {
         machine.boot(BootOptions::default()).await.unwrap();
         machine.offline().await.unwrap();
         assert_eq!(machine.stage(), Stage::Mounted);
+    }
+
+    #[tokio::test]
+    async fn an_init_that_hands_nothing_back_costs_a_second_start() {
+        let driver = FakeDriver::new().facts(Facts { init: Init::OpenRc, ..debian("13") });
+        let mut machine = driver.start(spec()).await.unwrap();
+        machine.boot(BootOptions::default()).await.unwrap();
+        machine.offline().await.unwrap();
+        assert_eq!(machine.stage(), Stage::Mounted);
+        assert_eq!(machine.exec(Exec::argv(["true"]), &mut |_| {}).await.unwrap(), ExecEnd::Code(0));
+        assert_eq!(driver.operations(), ["start", "boot", "offline", "start", "mount", "exec"]);
     }
 
     #[tokio::test]

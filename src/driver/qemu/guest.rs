@@ -191,11 +191,6 @@ impl Guest {
         }
     }
 
-    /// Whether nothing more is to be expected of the machine.
-    pub(super) fn is_over(&self) -> bool {
-        self.qmp.observed().borrow().is_end()
-    }
-
     pub(super) const fn next_epoch(&self) -> u32 {
         self.line.next_epoch()
     }
@@ -216,6 +211,35 @@ impl Guest {
         };
         match result {
             Ok(place) => Ok(place),
+            Err(trouble) => Err(self.fault(doing, trouble).await),
+        }
+    }
+
+    /// Asks for what makes the guest power itself off, and waits for the end of the process. An answer
+    /// is only the beginning of that.
+    pub(super) async fn ends_by(mut self, doing: &str, request: Request) -> Result<(), Fault> {
+        let mut observed = self.qmp.observed();
+        let limit = self.limit;
+        let asked = tokio::select! {
+            biased;
+            _ = observed.wait_for(super::qmp::Observed::is_end) => Ok(()),
+            answer = self.line.ask(request, limit) => match answer {
+                Err(trouble @ Trouble::Refused { .. }) => Err(trouble),
+                // Its line may end before the machine does.
+                _ => Ok(()),
+            },
+        };
+        let result = match asked {
+            Ok(()) => {
+                let ended = observed.wait_for(super::qmp::Observed::is_end);
+                tokio::time::timeout(limit, ended).await.map(|_| ()).map_err(|_| Trouble::Silent(limit))
+            }
+            refused => refused,
+        };
+        let how = self.qmp.observed().borrow().clone();
+        match result {
+            _ if how.shutdown.as_deref() == Some("guest-shutdown") => self.wait_for_end(doing).await,
+            Ok(()) => Err(self.fault(doing, Trouble::Closed).await),
             Err(trouble) => Err(self.fault(doing, trouble).await),
         }
     }

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::super::Fault;
 use super::guest::Guest;
-use super::kernel::{Modules, decompress};
-use super::look;
+use super::kernel::{Modules, companions, decompress};
+use super::{kernels, look};
 
 /// Largest kernel or module in bytes.
 const LIMIT: u64 = 256 * 1024 * 1024;
@@ -38,10 +38,9 @@ pub(super) struct Kept {
     pub(super) modules: Modules,
 }
 
-/// The newest kernel of the mounted image.
-pub(super) async fn newest(guest: &mut Guest) -> Result<Found, Fault> {
-    let kernels = look::kernels(guest).await?;
-    let kernel = kernels.into_iter().next().ok_or_else(|| Fault::Unsupported {
+/// The kernel that the mounted image's boot loader would start.
+pub(super) async fn first(guest: &mut Guest) -> Result<Found, Fault> {
+    let kernel = kernels::kernels(guest).await?.into_iter().next().ok_or_else(|| Fault::Unsupported {
         what: "the image has no kernel, so its scripts can only run with `offline = true`".into(),
     })?;
     let content = guest
@@ -63,7 +62,8 @@ pub(super) async fn modules(
     root_fs: &str,
 ) -> Result<Vec<(String, Vec<u8>)>, Fault> {
     let mut early: Vec<(String, Vec<u8>)> = Vec::new();
-    for name in DRIVERS.iter().copied().chain([root_fs]) {
+    let companions = companions(root_fs).iter().filter(|name| found.modules.order(name).is_some());
+    for name in DRIVERS.iter().chain(companions).copied().chain([root_fs]) {
         let order = found.modules.order(name).ok_or_else(|| Fault::Unsupported {
             what: format!("the image's kernel {} has no driver `{name}`", found.release),
         })?;

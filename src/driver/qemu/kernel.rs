@@ -36,6 +36,18 @@ const WANTED: &[&str] = &[
     "sha256_generic",
 ];
 
+/// What a file system asks the kernel for by name, when it is mounted: checksums and character sets.
+/// No index lists them as needed, and there is no modprobe to answer. A kernel has each as a module,
+/// built in, or by another name.
+pub(super) fn companions(fs_type: &str) -> &'static [&'static str] {
+    match fs_type {
+        "ext4" | "xfs" => &["crc32c_generic", "crc32c_intel"],
+        "btrfs" => &["crc32c_generic", "crc32c_intel", "xxhash_generic", "blake2b_generic", "sha256_generic"],
+        "vfat" => &["nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8"],
+        _ => &[],
+    }
+}
+
 /// Largest module or kernel that is taken seriously, in bytes.
 const PART_LIMIT: u64 = 256 * 1024 * 1024;
 

@@ -42,20 +42,19 @@ impl Layout {
         let table = read(guest, &disk.name, 0, table::LOOK).await?;
         let mut volumes = Vec::new();
         for partition in &disk.partitions {
-            let start = read(guest, &partition.name, 0, superblock::LOOK).await?;
             let (partuuid, partlabel) = table::names(&table, partition.number);
+            let superblock = identify(guest, &partition.name, partition.size).await?;
             volumes.push(Volume {
                 name: partition.name.clone(),
                 number: Some(partition.number),
                 start: partition.start,
-                superblock: superblock::identify(&start),
+                superblock,
                 partuuid,
                 partlabel,
             });
         }
         if volumes.is_empty() {
-            let start = read(guest, &disk.name, 0, superblock::LOOK).await?;
-            let superblock = superblock::identify(&start);
+            let superblock = identify(guest, &disk.name, disk.size).await?;
             let name = disk.name.clone();
             volumes.push(Volume {
                 name,
@@ -80,21 +79,16 @@ impl Layout {
             .collect()
     }
 
-    /// Why there is no root to be found.
-    pub(super) fn no_root(&self) -> Fault {
-        let layers: Vec<&str> = self
-            .volumes
-            .iter()
-            .filter_map(|volume| match volume.superblock.content {
-                Content::Layer(name) if name != "swap" => Some(name),
-                _ => None,
-            })
-            .collect();
-        let what = match layers.first() {
-            Some(layer) => format!("the disk's root file system is on {layer}, which is not supported"),
-            None => "the disk has no Linux system on an ext4, xfs or btrfs partition".to_owned(),
-        };
-        Fault::Unsupported { what }
+    /// Why there is no root to be found. `broken` is what a file system said that could not be mounted.
+    pub(super) fn no_root(&self, broken: Option<String>) -> Fault {
+        let layer = self.volumes.iter().find_map(|volume| match volume.superblock.content {
+            Content::Layer(name) if name != "swap" => {
+                Some(format!("the disk's system is on {name} ({}), which is not supported", volume.name))
+            }
+            _ => None,
+        });
+        let nothing = || "the disk has no Linux system on an ext4, xfs or btrfs partition".to_owned();
+        Fault::Unsupported { what: layer.or(broken).unwrap_or_else(nothing) }
     }
 
     /// The volume that an fstab's first field names.
@@ -127,6 +121,20 @@ impl Layout {
             name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&value))
         })
     }
+}
+
+/// What a device of `size` bytes holds.
+async fn identify(guest: &mut Guest, device: &str, size: u64) -> Result<Superblock, Fault> {
+    let start = read(guest, device, 0, superblock::LOOK).await?;
+    let mut found = superblock::identify(&start);
+    if matches!(found.content, Content::Fs(_)) {
+        for place in superblock::md_places(size) {
+            if place > 0 && superblock::is_md(&read(guest, device, place, 4).await?) {
+                found.content = Content::Layer("md");
+            }
+        }
+    }
+    Ok(found)
 }
 
 async fn read(guest: &mut Guest, device: &str, offset: u64, len: u32) -> Result<Vec<u8>, Fault> {

@@ -1,16 +1,17 @@
-//! Looking into a mounted image: what it is, for [`Facts`](super::super::inspect::Facts) and for
-//! choosing a kernel. The guest's files are hostile input: everything is bounded, nothing trusted.
+//! Looking into a mounted image: what it is, for [`Facts`](super::super::inspect::Facts). The guest's
+//! files are hostile input: everything is bounded, nothing trusted.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use imgfile_agent::protocol::message::Kind;
 
-use super::super::inspect::{Apt, DefaultUser, Init, Kernel, Keyring};
+use super::super::inspect::{Apt, DefaultUser, Init, Keyring};
 use super::super::{Fault, Firmware};
 use super::guest::Guest;
 
 const TEXT: u64 = 1024 * 1024;
+/// Two programs that begin alike so far, build ids and headers included, are one.
+const PROGRAM_START: u64 = 64 * 1024;
 /// A dpkg status file of a large desktop is 6 MB.
 const STATUS: u64 = 64 * 1024 * 1024;
 
@@ -74,81 +75,26 @@ fn elf_arch(header: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Which program `/sbin/init` is: systemd may be installed beside the init that is used.
 pub(super) async fn init(guest: &mut Guest) -> Result<Init, Fault> {
+    let init = guest.peek("/sbin/init", PROGRAM_START).await?;
     for path in ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"] {
-        if guest.peek(path, 4).await?.is_some() {
+        let systemd = guest.peek(path, PROGRAM_START).await?;
+        if systemd.is_some() && (init.is_none() || init == systemd) {
             return Ok(Init::Systemd);
         }
     }
-    Ok(if guest.peek("/sbin/openrc", 4).await?.is_some() { Init::OpenRc } else { Init::Other })
-}
-
-/// Kernels that have both an image and modules, newest first.
-pub(super) async fn kernels(guest: &mut Guest) -> Result<Vec<Kernel>, Fault> {
-    let mut releases = Vec::new();
-    for entry in guest.list("/usr/lib/modules").await?.into_iter().chain(guest.list("/lib/modules").await?) {
-        if entry.kind == Kind::Directory && !releases.contains(&entry.name) {
-            releases.push(entry.name);
+    for path in ["/sbin/openrc", "/usr/sbin/openrc", "/usr/bin/openrc"] {
+        if init.is_some() && guest.peek(path, 4).await?.is_some() {
+            return Ok(Init::OpenRc);
         }
     }
-    let boot = guest.list("/boot").await?;
-    let mut kernels: Vec<Kernel> = boot
-        .iter()
-        .filter(|entry| matches!(entry.kind, Kind::File | Kind::Symlink))
-        .filter_map(|entry| {
-            let release = ["vmlinuz-", "kernel-", "vmlinux-"]
-                .iter()
-                .find_map(|prefix| entry.name.strip_prefix(prefix))?;
-            releases
-                .contains(&release.to_owned())
-                .then(|| Kernel { release: release.to_owned(), path: format!("/boot/{}", entry.name) })
-        })
-        .collect();
-    // Fedora and others keep the image with the modules, and copy it to /boot when it is installed.
-    for release in releases {
-        let path = format!("/usr/lib/modules/{release}/vmlinuz");
-        if !kernels.iter().any(|kernel| kernel.release == release) && guest.peek(&path, 4).await?.is_some() {
-            kernels.push(Kernel { release, path });
-        }
-    }
-    kernels.sort_by(|a, b| compare_releases(&b.release, &a.release));
-    Ok(kernels)
+    Ok(Init::Other)
 }
 
-/// By runs of digits as numbers and the rest as text; what a boot loader's menu would put first is greater.
-fn compare_releases(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    while !a.is_empty() && !b.is_empty() {
-        if a[0].is_ascii_digit() && b[0].is_ascii_digit() {
-            let (left, right) = (take_number(&mut a), take_number(&mut b));
-            let order = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
-            if order != Ordering::Equal {
-                return order;
-            }
-        } else {
-            // A `~` sorts before everything, the end included.
-            let weight = |byte: u8| if byte == b'~' { 0 } else { u16::from(byte) + 1 };
-            let order = weight(a[0]).cmp(&weight(b[0]));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (a, b) = (&a[1..], &b[1..]);
-        }
-    }
-    match (a.first(), b.first()) {
-        (Some(b'~'), _) => Ordering::Less,
-        (_, Some(b'~')) => Ordering::Greater,
-        _ => a.len().cmp(&b.len()),
-    }
-}
-
-/// A run of digits without leading zeroes.
-fn take_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    *text = rest;
-    let zeroes = number.iter().take_while(|&&byte| byte == b'0').count();
-    &number[zeroes..]
+/// Whether there is anything at the place where names are resolved by.
+pub(super) async fn has_resolver(guest: &mut Guest) -> Result<bool, Fault> {
+    Ok(guest.list("/etc").await?.iter().any(|entry| entry.name == "resolv.conf"))
 }
 
 /// cloud-init's default user.
@@ -289,22 +235,6 @@ mod tests {
         let fields = assignments(text);
         assert_eq!(fields["PRETTY_NAME"], "Debian \"13\"");
         assert_eq!((fields["ID"].as_str(), fields["VERSION_ID"].as_str()), ("debian", "13"));
-    }
-
-    #[test]
-    fn the_newest_kernel_comes_first() {
-        let mut releases = [
-            "6.12.9+deb13-cloud-amd64",
-            "6.12.48+deb13-cloud-amd64",
-            "6.12.48~rc1+deb13-cloud-amd64",
-            "6.1.0-42-amd64",
-            "6.12.48+deb13.1-cloud-amd64",
-        ];
-        releases.sort_by(|a, b| compare_releases(b, a));
-        assert_eq!(releases.last(), Some(&"6.1.0-42-amd64"));
-        let place = |release| releases.iter().position(|known| *known == release);
-        assert!(place("6.12.48+deb13-cloud-amd64") < place("6.12.9+deb13-cloud-amd64"));
-        assert!(place("6.12.48+deb13-cloud-amd64") < place("6.12.48~rc1+deb13-cloud-amd64"));
     }
 
     #[test]

@@ -17,16 +17,26 @@ use super::super::{
     Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream,
 };
 use super::guest::{Guest, odd, tail};
-use super::kernel::Modules;
+use super::kernel::{Modules, companions};
 use super::layout::{self, Layout};
 use super::start::{self, Host, RunningKernel};
 use super::superblock::Content;
 use super::table::{self, Growth};
-use super::{command, image_kernel, look, masks};
+use super::{command, image_kernel, kernels, look, masks, plant};
 
 /// QEMU's user-mode network: our address, and the resolver it offers.
 const ADDRESS: ([u8; 4], u8, [u8; 4]) = ([10, 0, 2, 15], 24, [10, 0, 2, 2]);
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
+
+/// Ends when OpenRC has started what belongs to its default runlevel.
+const OPENRC_SETTLED: &str = "#!/bin/sh
+until [ \"$(cat /run/openrc/softlevel 2>/dev/null)\" = default ] && [ ! -d /run/openrc/rc.starting ]; do
+  sleep 0.2
+done
+";
+
+/// Whichever program is PID 1 beside OpenRC, its own way to power off.
+const OPENRC_POWER_OFF: &str = "case $(cat /proc/1/comm) in openrc-init) exec openrc-shutdown --poweroff now ;; *) exec poweroff ;; esac";
 
 /// One mounted file system of the image, to be mounted again after a boot.
 #[derive(Debug, Clone)]
@@ -49,6 +59,10 @@ pub(super) struct QemuMachine {
     mounted: Vec<Mounted>,
     /// Whether this process has already been through a boot of the image's init.
     was_booted: bool,
+    /// What runs, or ran last, in [`Stage::Booted`].
+    init: Init,
+    /// Whether the running boot had to put an empty file where the image has none, to lay ours over it.
+    placeholder: bool,
     /// How many overlays this process has put over its first disk.
     cuts: u32,
 }
@@ -61,6 +75,7 @@ impl QemuMachine {
         guest: Guest,
         kernel: RunningKernel,
         stage: Stage,
+        init: Init,
     ) -> Self {
         Self {
             host,
@@ -70,6 +85,8 @@ impl QemuMachine {
             stage,
             mounted: Vec::new(),
             was_booted: false,
+            init,
+            placeholder: false,
             cuts: 0,
         }
     }
@@ -118,26 +135,13 @@ impl QemuMachine {
     }
 
     async fn need_fs(&mut self, fs_type: &str) -> Result<(), Fault> {
-        match fs_type {
-            // btrfs asks for its checksums by name, and there is no modprobe to answer.
-            "btrfs" => {
-                for name in
-                    ["crc32c_generic", "crc32c_intel", "xxhash_generic", "blake2b_generic", "sha256_generic"]
-                {
-                    if self.kernel.modules(&self.host).order(name).is_some() {
-                        self.need(name).await?;
-                    }
-                }
+        if fs_type == "tmpfs" {
+            return Ok(());
+        }
+        for name in companions(fs_type) {
+            if self.kernel.modules(&self.host).order(name).is_some() {
+                self.need(name).await?;
             }
-            "vfat" => {
-                for name in ["nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8"] {
-                    if self.kernel.modules(&self.host).order(name).is_some() {
-                        self.need(name).await?;
-                    }
-                }
-            }
-            "tmpfs" => return Ok(()),
-            _ => {}
         }
         self.need(fs_type).await
     }
@@ -197,6 +201,7 @@ impl QemuMachine {
             };
             return self.mount_fs(&mount(name, fs_type, String::new()), read_only).await;
         }
+        let mut broken = None;
         let found = 'found: {
             for (volume, fs_type) in layout.candidates() {
                 let subvolumes: &[&str] =
@@ -205,16 +210,17 @@ impl QemuMachine {
                     let quiet = if untouched { no_replay(fs_type) } else { "" };
                     let options: Vec<&str> =
                         [*subvolume, quiet].into_iter().filter(|part| !part.is_empty()).collect();
-                    if self
-                        .mount_fs(&mount(&volume.name, fs_type, options.join(",")), read_only)
-                        .await
-                        .is_err()
-                    {
+                    match self.mount_fs(&mount(&volume.name, fs_type, options.join(",")), read_only).await {
+                        Ok(()) => {}
                         // Broken, or a subvolume that is not there: the next may be the root.
-                        if self.guest()?.is_over() {
-                            return Err(Fault::Protocol { detail: "the machine ended".into() });
+                        Err(Fault::Refused { reason, .. }) => {
+                            if subvolume.is_empty() {
+                                broken =
+                                    Some(format!("the {fs_type} file system cannot be mounted: {reason}"));
+                            }
+                            continue;
                         }
-                        continue;
+                        Err(fault) => return Err(fault),
                     }
                     if look::os_release(self.guest()?).await?.is_some() {
                         break 'found true;
@@ -225,7 +231,7 @@ impl QemuMachine {
             false
         };
         if !found {
-            return Err(layout.no_root());
+            return Err(layout.no_root(broken));
         }
         let text = look::text(self.guest()?, "/etc/fstab", 1024 * 1024).await?.unwrap_or_default();
         for entry in layout::fstab(&text) {
@@ -315,7 +321,7 @@ impl QemuMachine {
                 size,
                 free,
             },
-            kernels: look::kernels(guest).await?,
+            kernels: kernels::kernels(guest).await?,
             init: look::init(guest).await?,
             default_user: look::default_user(guest).await?,
             dpkg_status,
@@ -433,11 +439,13 @@ impl QemuMachine {
             self.guest()?.ask("leave the chroot", Request::Leave).await?;
             self.stage = Stage::Offline;
         }
-        if look::init(self.guest()?).await? != Init::Systemd {
-            let what = "the image's init is not systemd, so its scripts can only run with `offline = true`";
+        self.init = look::init(self.guest()?).await?;
+        if self.init == Init::Other {
+            let what = "the image's init is neither systemd nor OpenRC, so its scripts can only run with \
+                        `offline = true`";
             return Err(Fault::Unsupported { what: what.into() });
         }
-        let image = image_kernel::newest(self.guest()?).await?;
+        let image = image_kernel::first(self.guest()?).await?;
         let same = match &self.kernel {
             RunningKernel::Build => image.digest == self.host.kernel.digest(),
             RunningKernel::Image(running) => image.digest == running.digest,
@@ -463,12 +471,15 @@ impl QemuMachine {
             }
         }
         let resolver = self.network().await?;
+        let beside = self.init != Init::Systemd;
+        self.placeholder = resolver.is_some() && !look::has_resolver(self.guest()?).await?;
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
         let masks = masks::UNITS.iter().map(|&unit| unit.to_owned()).chain(options.mask).collect();
         let init = "/sbin/init".to_owned();
         let held = masks::HELD.iter().map(|&unit| unit.to_owned()).collect();
-        let request = Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks, held };
+        let request =
+            Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks, held, beside };
         let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
         if place != Place::Booted {
             return Err(odd());
@@ -481,17 +492,24 @@ impl QemuMachine {
     /// Waits until the booted system has no more jobs to do.
     pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), Fault> {
         let wait = format!("systemctl is-system-running --wait; : > {SETTLED}");
-        let waiting = Exec { timeout: rest(deadline), ..Exec::argv(["/bin/sh", "-c", &wait]) };
+        let waiting = match self.init {
+            Init::Systemd => Exec::argv(["/bin/sh", "-c", &wait]),
+            Init::OpenRc | Init::Other => Exec::script("wait", OPENRC_SETTLED),
+        };
+        let waiting = Exec { timeout: rest(deadline), ..waiting };
         // `degraded` is up to whoever looks at the units: the system is there.
         if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
             return Ok(());
         }
         let mut jobs = Vec::new();
-        let listing = Exec::argv(["systemctl", "list-jobs", "--no-pager", "--no-legend"]);
+        let listing = match self.init {
+            Init::Systemd => Exec::argv(["systemctl", "list-jobs", "--no-pager", "--no-legend"]),
+            Init::OpenRc | Init::Other => Exec::argv(["ls", "-1", "/run/openrc/starting"]),
+        };
         self.do_exec(listing, &mut |output| jobs.extend(output.bytes)).await?;
         let jobs = String::from_utf8_lossy(&jobs);
         let units: Vec<&str> =
-            jobs.lines().filter_map(|line| line.split_ascii_whitespace().nth(1)).take(5).collect();
+            jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
         let doing = format!("finish starting (still starting: {})", units.join(", "));
         Err(Fault::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
     }
@@ -501,6 +519,11 @@ impl QemuMachine {
         if let Some(guest) = self.guest.take() {
             guest.power_off().await?;
         }
+        self.start(kernel).await
+    }
+
+    /// Starts another process with the same disks.
+    async fn start(&mut self, kernel: RunningKernel) -> Result<(), Fault> {
         let mut guest = start::kernel(&self.host, &self.spec, &kernel).await?;
         if let RunningKernel::Image(kept) = &kernel {
             guest.loaded.extend(kept.early.iter().map(|(name, _)| name.clone()));
@@ -514,6 +537,9 @@ impl QemuMachine {
 
     async fn do_offline(&mut self) -> Result<(), Fault> {
         self.expect(&[Stage::Booted], "shut the image down")?;
+        if self.init != Init::Systemd {
+            return self.offline_by_second_boot().await;
+        }
         let limit = self.spec.limits.operation;
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
@@ -524,6 +550,29 @@ impl QemuMachine {
         let others = self.mounted.split_off(1);
         for other in &others {
             self.mount_fs(other, false).await?;
+        }
+        self.enter().await
+    }
+
+    /// The way back where the init hands nothing back: it powers off, and the agent starts anew.
+    async fn offline_by_second_boot(&mut self) -> Result<(), Fault> {
+        let guest = self.guest.take().ok_or_else(odd)?;
+        let command = Command {
+            argv: ["sh", "-c", OPENRC_POWER_OFF].map(str::to_owned).to_vec(),
+            script: None,
+            env: Vec::new(),
+            cwd: "/".into(),
+            user: "root".into(),
+        };
+        guest.ends_by("shut down", Request::Exec { command }).await?;
+        self.start(RunningKernel::Build).await?;
+        self.stage = Stage::Offline;
+        for mounted in std::mem::take(&mut self.mounted) {
+            self.mount_fs(&mounted, false).await?;
+        }
+        if std::mem::take(&mut self.placeholder) {
+            let path = "/etc/resolv.conf".to_owned();
+            self.guest()?.ask("remove a placeholder", Request::RemoveEmpty { path }).await?;
         }
         self.enter().await
     }
@@ -569,10 +618,12 @@ impl QemuMachine {
         }
     }
 
-    /// Lays files into the image without any chroot around it.
-    pub(super) async fn plant(&mut self, tar: Vec<u8>) -> Result<(), Fault> {
+    /// Lays an agent into the image that its init starts; answers which init that is.
+    pub(super) async fn plant(&mut self, agent: &[u8]) -> Result<Init, Fault> {
         self.mount_system(&RootSource::Find, false, false).await?;
-        self.guest()?.send("write files", Request::Put, tar).await.map(|_| ())
+        let init = look::init(self.guest()?).await?;
+        self.guest()?.send("write files", Request::Put, plant::archive(agent, init)).await?;
+        Ok(init)
     }
 }
 

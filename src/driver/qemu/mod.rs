@@ -12,6 +12,7 @@ mod image_kernel;
 mod initramfs;
 mod iso;
 mod kernel;
+mod kernels;
 mod layout;
 mod line;
 mod look;
@@ -30,6 +31,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::inspect::Init;
 use super::{
     Accelerator, BootOptions, Capabilities, DiskAccess, Driver, Fault, Firmware, Machine, MachineSpec, Op,
     Stage, Start,
@@ -79,7 +81,7 @@ impl QemuDriver {
         let machine = match spec.start {
             Start::Offline => {
                 let guest = start::kernel(&host, &spec, &RunningKernel::Build).await?;
-                QemuMachine::new(host, spec, guest, RunningKernel::Build, Stage::Offline)
+                QemuMachine::new(host, spec, guest, RunningKernel::Build, Stage::Offline, Init::Other)
             }
             Start::Firmware(firmware) => self.start_disk(spec, firmware).await?,
         };
@@ -99,12 +101,13 @@ impl QemuDriver {
             guest,
             RunningKernel::Build,
             Stage::Offline,
+            Init::Other,
         ));
-        planting.plant(plant::archive(AGENT)).await?;
+        let init = planting.plant(AGENT).await?;
         planting.power_off().await?;
         let guest = start::firmware(&self.host, &spec, firmware, plant::EPOCH).await?;
         let mut machine =
-            QemuMachine::new(Arc::clone(&self.host), spec, guest, RunningKernel::Build, Stage::Booted);
+            QemuMachine::new(Arc::clone(&self.host), spec, guest, RunningKernel::Build, Stage::Booted, init);
         machine.settle(deadline).await?;
         Ok(machine)
     }

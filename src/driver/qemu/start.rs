@@ -48,11 +48,12 @@ impl RunningKernel {
 }
 
 /// What every kernel of ours is told. `panic=-1` and QEMU's `-no-reboot` make a panic an end;
-/// without mitigations and zeroing, an emulated machine is quicker and no less safe.
+/// without mitigations and zeroing, an emulated machine is quicker and no less safe. `cloud-init=disabled`
+/// is for systems where no unit can be masked.
 const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off init_on_alloc=0 \
     no_timer_check net.ifnames=0 enforcing=0 rw \
     systemd.tty.term.ttyS0=dumb systemd.tty.rows.ttyS0=24 systemd.tty.columns.ttyS0=80 \
-    systemd.show_status=error plymouth.enable=0";
+    systemd.show_status=error plymouth.enable=0 cloud-init=disabled";
 
 /// Where a machine's console goes.
 pub(super) fn console(spec: &MachineSpec) -> PathBuf {

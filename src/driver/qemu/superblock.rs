@@ -3,6 +3,8 @@
 /// How many bytes of a partition tell what it is.
 pub(super) const LOOK: u32 = 68 * 1024;
 
+const MD_MAGIC: [u8; 4] = 0xa92b_4efc_u32.to_le_bytes();
+
 /// What a partition holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
@@ -34,7 +36,7 @@ pub(super) fn identify(bytes: &[u8]) -> Superblock {
         none(Content::Layer("LUKS"))
     } else if (0..4).any(|sector| at(sector * 512, b"LABELONE") && at(sector * 512 + 24, b"LVM2 001")) {
         none(Content::Layer("LVM"))
-    } else if at(4096, &0xa92b_4efc_u32.to_le_bytes()) || at(0, &0xa92b_4efc_u32.to_le_bytes()) {
+    } else if at(4096, &MD_MAGIC) || at(0, &MD_MAGIC) {
         none(Content::Layer("md"))
     } else if at(4086, b"SWAPSPACE2") {
         none(Content::Layer("swap"))
@@ -54,6 +56,18 @@ pub(super) fn identify(bytes: &[u8]) -> Superblock {
     } else {
         none(Content::Unknown)
     }
+}
+
+/// Where md keeps its mark when that is not at the start (versions 1.0 and 0.90), for a device of `size`
+/// bytes. A member of such an array looks like what the array holds.
+pub(super) fn md_places(size: u64) -> [u64; 2] {
+    let at_the_end = (size / 512).saturating_sub(16) & !7;
+    [at_the_end * 512, (size & !0xffff).saturating_sub(0x1_0000)]
+}
+
+/// Whether the bytes at one of the [`md_places`] are that mark.
+pub(super) fn is_md(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MD_MAGIC)
 }
 
 fn hyphenated(bytes: &[u8]) -> String {
@@ -94,6 +108,13 @@ mod tests {
         for (marks, content) in cases {
             assert_eq!(identify(&with(marks)).content, content);
         }
+    }
+
+    #[test]
+    fn marks_of_md_at_the_end_are_looked_for_where_mdadm_writes_them() {
+        assert_eq!(md_places(64 << 20), [(64 << 20) - 8192, (64 << 20) - 65536]);
+        assert_eq!(md_places((64 << 20) + 5 * 512)[0] % 4096, 0);
+        assert_eq!(md_places(0), [0, 0]);
     }
 
     #[test]

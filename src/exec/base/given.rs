@@ -2,7 +2,7 @@
 //!
 //! The disk is looked at with suspicion, copied into the store (so that a later change of the
 //! user's file cannot pull the ground from under a layer) and inspected in a machine, once for each
-//! content.
+//! content. The copy of a disk that cannot be built upon goes again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect},
     exec::Failure,
-    store::{Base, BaseSlot, Store, WorkFolder},
+    store::{Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, fetch::FetchError},
     text::{Digest, Span, Spanned},
 };
 
@@ -40,6 +40,22 @@ pub struct Named<'a> {
     pub path: &'a Path,
     /// What its content must be, if the ImageFile or the lock says.
     pub sha256: Option<Spanned<Digest>>,
+}
+
+/// A whole disk of which the store has a copy. It is kept once it was looked into.
+#[derive(Debug)]
+pub struct TakenIn<'a> {
+    copy: Copy<'a>,
+    sha256: Digest,
+    size: u64,
+    virtual_size: u64,
+}
+
+/// The store's copy, as it is inside, without anything it may depend on.
+#[derive(Debug)]
+enum Copy<'a> {
+    Kept(Base),
+    New(NewBase<'a>),
 }
 
 /// A disk that may be built upon.
@@ -87,8 +103,8 @@ struct Copied {
     virtual_size: u64,
 }
 
-/// Takes a disk in and looks into it. Both are done once for each content.
-pub async fn take(store: &Store, driver: &dyn Driver, named: Named<'_>) -> Result<Given, Failure> {
+/// Takes a disk in, once for each content. Needs neither a machine nor the network.
+pub async fn take_in<'a>(store: &'a Store, named: Named<'_>) -> Result<TakenIn<'a>, Failure> {
     let metadata = std::fs::metadata(named.path).map_err(|error| unreadable(named, &error))?;
     if !metadata.is_file() {
         return Err(refuse(
@@ -97,28 +113,118 @@ pub async fn take(store: &Store, driver: &dyn Driver, named: Named<'_>) -> Resul
             "give a disk image in the format qcow2 or raw",
         ));
     }
-    let sha256 = tokio::task::block_in_place(|| store.digest_file(named.path))?;
+    let digested = tokio::task::block_in_place(|| store.digest_file(named.path));
+    let sha256 = digested.map_err(|error| match error {
+        StoreError::Io { source, .. } => unreadable(named, &source),
+        error => error.into(),
+    })?;
     if let Some(expected) = named.sha256.filter(|expected| expected.value != sha256) {
         return Err(Failure::Diagnosed(vec![
             Diagnostic::new(
                 codes::BASE_CHANGED,
                 format!("the base `{}` is not the disk that is pinned", named.name),
             )
-            .label(expected.span, format!("expected sha256 {}", expected.value))
+            .label(expected.span, "expected this sha256")
             .note(format!("the file's sha256 is {sha256}"))
-            .help("if the new content is meant, write its sha256, or run `imgfile lock --update`"),
+            .help("if the new content is meant, write its sha256"),
         ]));
     }
-    let (base, virtual_size) = copy(store, named, sha256).await?;
-    let facts = match store.facts().get(FACTS, &sha256) {
-        Some(facts) => facts,
-        None => {
-            let facts = look(store, driver, named, &base, sha256).await?;
-            store.facts().put(FACTS, &sha256, &facts)?;
-            facts
-        }
+    let (copy, virtual_size) = copy(store, named, sha256).await?;
+    Ok(TakenIn { copy, sha256, size: metadata.len(), virtual_size })
+}
+
+impl TakenIn<'_> {
+    /// What an earlier look found.
+    #[must_use]
+    pub fn known(&self, store: &Store) -> Option<inspect::Facts> {
+        store.facts().get(FACTS, &self.sha256)
+    }
+
+    /// Boots a machine that only reads the disk.
+    pub async fn look(
+        &self,
+        store: &Store,
+        driver: &dyn Driver,
+        named: Named<'_>,
+    ) -> Result<inspect::Facts, Failure> {
+        let step = format!("look into {}", named.name);
+        let fault = |fault| match fault {
+            Fault::Unsupported { what } => unsupported(named, what),
+            fault => Failure::Step { step: step.clone(), span: Some(named.span), fault },
+        };
+        let work: WorkFolder =
+            store.begin_build(&format!("inspect-{}-{}", self.sha256.short(), std::process::id()))?;
+        let run_dir: PathBuf = work.path().join("machine");
+        std::fs::create_dir(&run_dir).map_err(|source| Failure::Io {
+            action: "create",
+            path: run_dir.clone(),
+            source,
+        })?;
+        let path = match &self.copy {
+            Copy::Kept(base) => base.disk.clone(),
+            Copy::New(new) => new.disk(),
+        };
+        let disk = Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Read };
+        let spec = MachineSpec {
+            cpus: 1,
+            memory_mib: MEMORY_MIB,
+            start: Start::Offline,
+            disks: vec![disk],
+            payload: Vec::new(),
+            network: Network::None,
+            run_dir,
+            limits: Limits::default(),
+        };
+        let mut machine = driver.start(spec).await.map_err(fault)?;
+        let facts = machine.inspect().await.map_err(fault)?;
+        machine.power_off().await.map_err(fault)?;
+        store.facts().put(FACTS, &self.sha256, &facts)?;
+        Ok(facts)
+    }
+
+    /// Keeps the copy of a disk that can be built upon.
+    pub fn keep(self, facts: inspect::Facts) -> Result<Given, Failure> {
+        let Self { copy, sha256, size, virtual_size } = self;
+        let base = match copy {
+            Copy::Kept(base) => base,
+            Copy::New(new) => tokio::task::block_in_place(|| new.commit(&Copied { sha256, virtual_size }))?,
+        };
+        Ok(Given { base, sha256, size, virtual_size, facts })
+    }
+}
+
+/// What is wrong with the download of a `base url`, at the statement.
+pub fn download_trouble(error: FetchError, url: &Spanned<String>, sha256: Spanned<Digest>) -> Failure {
+    let message = error.to_string();
+    let (diagnostic, help) = match error {
+        FetchError::Store(error) => return error.into(),
+        FetchError::Wrong { actual, .. } => (
+            Diagnostic::new(codes::DOWNLOAD_WRONG, format!("`{}` is not the disk that is pinned", url.value))
+                .label(sha256.span, "expected this sha256")
+                .label(url.span, "has another")
+                .note(format!("the download's sha256 is {actual}")),
+            "compare with what the publisher says before you write another sha256: the file was replaced, \
+             or somebody changed it on the way",
+        ),
+        FetchError::Gone { .. } => (
+            Diagnostic::new(codes::DOWNLOAD_GONE, message).label(url.span, "not found by the server"),
+            "publishers remove old images: look for the one that takes its place, and its sha256",
+        ),
+        FetchError::Offline { .. } => (
+            Diagnostic::new(
+                codes::NO_NETWORK,
+                "a base is not in the store, and the network is off (--offline)",
+            )
+            .label(url.span, "not downloaded yet"),
+            "run once without `--offline`",
+        ),
+        _ => (
+            Diagnostic::new(codes::NO_NETWORK, message).label(url.span, "cannot be downloaded"),
+            "check the connection and the setting `proxy` (`imgfile doctor` shows it); what has arrived is \
+             kept, and the next try goes on from there",
+        ),
     };
-    Ok(Given { base, sha256, size: metadata.len(), virtual_size, facts })
+    Failure::Diagnosed(vec![diagnostic.help(help)])
 }
 
 /// What is known about a disk without looking into it now: for commands that start no machine.
@@ -127,13 +233,13 @@ pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
     store.facts().get(FACTS, &store.digest_file(path).ok()?)
 }
 
-/// The store's own copy of the disk, as it is inside, without anything it may depend on.
-async fn copy(store: &Store, named: Named<'_>, sha256: Digest) -> Result<(Base, u64), Failure> {
+/// The copy, made unless it is there.
+async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<(Copy<'a>, u64), Failure> {
     let key = Digest::of(format!("{IMPORT} {sha256}"));
     let new = match tokio::task::block_in_place(|| store.bases().claim(&key, || ()))? {
         BaseSlot::Ready(base) => {
             let copied: Copied = base.meta()?;
-            return Ok((base, copied.virtual_size));
+            return Ok((Copy::Kept(base), copied.virtual_size));
         }
         BaseSlot::Missing(new) => new,
     };
@@ -150,9 +256,7 @@ async fn copy(store: &Store, named: Named<'_>, sha256: Digest) -> Result<(Base, 
         }
         return Err(damaged(named).map_note(&detail).into());
     }
-    let virtual_size = info.virtual_size;
-    let base = tokio::task::block_in_place(|| new.commit(&Copied { sha256, virtual_size }))?;
-    Ok((base, virtual_size))
+    Ok((Copy::New(new), info.virtual_size))
 }
 
 /// Refuses what is no whole, independent disk.
@@ -164,23 +268,21 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
     };
     let data_file =
         info.format_specific.as_ref().and_then(|specific| specific.data.as_ref()?.data_file.as_ref());
+    let convert = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
     let reason = if !matches!(info.format.as_str(), "qcow2" | "raw") {
-        Some(format!("its format is {}, and a base is qcow2 or raw", info.format))
+        Some((format!("its format is {}, and a base is qcow2 or raw", info.format), convert))
     } else if info.backing_filename.is_some() || data_file.is_some() {
-        Some("it is only a part of a disk: it refers to another file".to_owned())
+        Some(("it is only a part of a disk: it refers to another file".to_owned(), convert))
     } else if info.encrypted {
-        Some("it is encrypted".to_owned())
+        Some(("it is encrypted".to_owned(), convert))
     } else if info.virtual_size < SMALLEST {
-        Some(format!("it is a disk of {} bytes, too small for a system", info.virtual_size))
+        let reason = format!("it is a disk of {} bytes, too small for a system", info.virtual_size);
+        Some((reason, "give a disk image in the format qcow2 or raw"))
     } else {
         None
     };
-    if let Some(reason) = reason {
-        return Err(refuse(
-            named,
-            &reason,
-            "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks",
-        ));
+    if let Some((reason, help)) = reason {
+        return Err(refuse(named, &reason, help));
     }
     if info.format == "qcow2" {
         // Leaked clusters (status 3) waste space and hurt nobody.
@@ -191,40 +293,6 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
         }
     }
     Ok(info)
-}
-
-/// Boots a machine that only reads the disk.
-async fn look(
-    store: &Store,
-    driver: &dyn Driver,
-    named: Named<'_>,
-    base: &Base,
-    sha256: Digest,
-) -> Result<inspect::Facts, Failure> {
-    let step = format!("look into {}", named.name);
-    let fault = |fault| Failure::Step { step: step.clone(), span: Some(named.span), fault };
-    let work: WorkFolder =
-        store.begin_build(&format!("inspect-{}-{}", sha256.short(), std::process::id()))?;
-    let run_dir: PathBuf = work.path().join("machine");
-    std::fs::create_dir(&run_dir).map_err(|source| Failure::Io {
-        action: "create",
-        path: run_dir.clone(),
-        source,
-    })?;
-    let spec = MachineSpec {
-        cpus: 1,
-        memory_mib: MEMORY_MIB,
-        start: Start::Offline,
-        disks: vec![Disk { path: base.disk.clone(), format: DiskFormat::Qcow2, access: DiskAccess::Read }],
-        payload: Vec::new(),
-        network: Network::None,
-        run_dir,
-        limits: Limits::default(),
-    };
-    let mut machine = driver.start(spec).await.map_err(fault)?;
-    let facts = machine.inspect().await.map_err(fault)?;
-    machine.power_off().await.map_err(fault)?;
-    Ok(facts)
 }
 
 fn unreadable(named: Named<'_>, error: &io::Error) -> Failure {
@@ -243,6 +311,18 @@ fn refuse(named: Named<'_>, reason: &str, help: &str) -> Failure {
         Diagnostic::new(codes::BASE_UNUSABLE, format!("`{}` cannot be a base", named.name))
             .label(named.span, reason.to_owned())
             .help(help),
+    ])
+}
+
+/// A whole disk, and nothing that can be built upon.
+fn unsupported(named: Named<'_>, what: String) -> Failure {
+    Failure::Diagnosed(vec![
+        Diagnostic::new(codes::IMAGE_UNSUPPORTED, format!("`{}` cannot be a base", named.name))
+            .label(named.span, what)
+            .help(
+                "take a disk whose root is a plain ext4, xfs or btrfs partition, such as a distribution's \
+                 cloud image",
+            ),
     ])
 }
 

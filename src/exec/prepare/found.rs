@@ -9,14 +9,15 @@ use crate::{
     resolve::{BaseFacts, Version},
 };
 
-/// What the resolver wants to know of a disk; none if its system does not say what it is.
+/// What the resolver wants to know of a disk.
 #[must_use]
-pub fn base_facts(facts: &Facts, virtual_size: u64) -> Option<BaseFacts> {
+pub fn base_facts(facts: &Facts, virtual_size: u64) -> BaseFacts {
     let field = |name: &str| facts.os_release.get(name).cloned();
-    Some(BaseFacts {
+    BaseFacts {
         os: Os {
             kind: "linux".to_owned(),
-            distro: field("ID")?,
+            // What os-release(5) says of a system that does not name itself.
+            distro: field("ID").unwrap_or_else(|| "linux".to_owned()),
             version: field("VERSION_ID").and_then(|version| version.parse().ok()).unwrap_or_else(unversioned),
             codename: field("VERSION_CODENAME"),
         },
@@ -25,7 +26,7 @@ pub fn base_facts(facts: &Facts, virtual_size: u64) -> Option<BaseFacts> {
         virtual_size: Some(virtual_size),
         used: Some(facts.root.size.saturating_sub(facts.root.free)),
         user: facts.default_user.as_ref().map(|user| user.name.clone()),
-    })
+    }
 }
 
 /// Rolling systems have no version: they come before every one that has.

@@ -25,7 +25,7 @@ use crate::{
     store::{
         Store,
         archive::Indexes,
-        fetch::{Download, Fetcher},
+        fetch::{Download, FetchError, Fetcher},
     },
     text::Digest,
 };
@@ -165,6 +165,12 @@ impl Preparer<'_> {
     ) -> Result<Prepared, Failure> {
         let arch = debian_arch(&resolution.arch);
         let facts = &given.facts;
+        if let Some(size) = &spec.min_storage
+            && size.value.bytes() > given.virtual_size
+            && !facts.root.last_partition
+        {
+            return Err(trouble::cannot_grow(spec, size, given));
+        }
         let marks = facts.apt_extended_states.as_deref().unwrap_or_default();
         let packaging = facts.dpkg_status.as_ref().map(|status| {
             let keys = found::keys(facts).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
@@ -318,14 +324,21 @@ impl Preparer<'_> {
         downloads: &[Download],
         reporter: &Reporter,
     ) -> Result<BTreeMap<Digest, PathBuf>, Failure> {
+        self.try_fetch(step, downloads, reporter).await.map_err(|error| trouble::fetch(&error))
+    }
+
+    /// Has files in the store; whoever asked for them knows what their lack means.
+    pub async fn try_fetch(
+        &self,
+        step: &str,
+        downloads: &[Download],
+        reporter: &Reporter,
+    ) -> Result<BTreeMap<Digest, PathBuf>, FetchError> {
         let missing = downloads.iter().filter(|one| self.store.blobs().get(&one.sha256).is_none()).count();
         let progress = |done, total| {
             reporter.report(What::Progress { task: step.to_owned(), done, total });
         };
-        let fetch = async {
-            let result = self.fetcher.all(self.store, downloads, &progress).await;
-            result.map_err(|error| trouble::fetch(&error))
-        };
+        let fetch = self.fetcher.all(self.store, downloads, &progress);
         if missing == 0 { fetch.await } else { reporter.step(step, fetch).await }
     }
 

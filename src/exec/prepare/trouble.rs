@@ -1,13 +1,13 @@
 //! What can go wrong while preparing, as diagnostics.
 
 use crate::{
-    check::ImageSpec,
+    check::{BaseSource, ImageSpec, Size},
     diagnostic::{Diagnostic, codes},
-    exec::{Failure, failure::host},
+    exec::{Failure, base::given::Given, failure::host},
     packages::{NotRemovable, ReleaseError, SolveError},
     resolve::Resolution,
     store::{StoreError, archive::ArchiveError, fetch::FetchError},
-    text::Span,
+    text::{Span, Spanned},
 };
 
 fn one(diagnostic: Diagnostic) -> Failure {
@@ -19,6 +19,19 @@ pub(super) fn unsupported_base(spec: &ImageSpec) -> Failure {
         .label(spec.base.span, "from outside the Debian archive")
         .help("leave `base` out, or write `base auto`");
     one(diagnostic)
+}
+
+/// The image's disk is larger than its base's, and the base's root has no room to grow into.
+pub(super) fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &Given) -> Failure {
+    let name = match &spec.base.source {
+        BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => name,
+        BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => &spec.name,
+    };
+    let message = format!("the root of `{}` cannot grow to `min_storage {}`", name.value, size.value);
+    one(Diagnostic::new(codes::IMAGE_UNSUPPORTED, message)
+        .label(size.span, format!("the base's disk has {}", Size(given.virtual_size)))
+        .label(name.span, format!("another partition lies behind its root, {}", given.facts.root.device))
+        .help("leave `min_storage` out, or give a disk whose root is its last partition"))
 }
 
 pub(super) fn no_packages(spec: &ImageSpec) -> Failure {

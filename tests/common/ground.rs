@@ -1,0 +1,65 @@
+//! What tests with real machines run on: the store that the first of them to need it fills by building a
+#![allow(dead_code, reason = "not every test needs all of it")]
+//! small image, and that later runs find again (`IMGFILE_TEST_STORE` names another).
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use imgfile::driver::qemu::{AcceleratorChoice, BuildKernel, QemuDriver};
+
+/// A store that holds a build kernel and a base made here.
+pub struct Ground {
+    pub store: PathBuf,
+    /// The base's disk.
+    pub disk: PathBuf,
+    kernel: BuildKernel,
+    facts: PathBuf,
+}
+
+impl Ground {
+    pub fn find() -> Self {
+        let store = std::env::var_os("IMGFILE_TEST_STORE")
+            .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from);
+        fs::create_dir_all(&store).unwrap();
+        let lock = File::create(store.join(".test-lock")).unwrap();
+        lock.lock().unwrap();
+        let pin = store.join("kernels/pinned");
+        if !pin.exists() || first_disk(&store).is_none() {
+            build_something(&store);
+        }
+        let kernel = store.join("kernels").join(fs::read_to_string(pin).unwrap().trim());
+        Self {
+            disk: first_disk(&store).expect("a build leaves a base in the store"),
+            kernel: BuildKernel::open(&kernel).expect("a build leaves a kernel in the store"),
+            facts: store.join("facts"),
+            store,
+        }
+    }
+
+    pub async fn driver(&self) -> QemuDriver {
+        QemuDriver::new(self.kernel.clone(), AcceleratorChoice::Auto, &self.facts).await.unwrap()
+    }
+}
+
+fn first_disk(store: &Path) -> Option<PathBuf> {
+    let bases = fs::read_dir(store.join("bases")).ok()?;
+    // Disks that users brought lie there too, and have been built upon: only those made here count.
+    let made_here = |base: &Path| {
+        fs::read_to_string(base.join("meta.json")).is_ok_and(|meta| meta.contains("\"root_uuid\""))
+    };
+    let folders = bases.flatten().map(|base| base.path()).filter(|base| made_here(base));
+    folders.map(|base| base.join("disk.qcow2")).find(|disk| disk.is_file())
+}
+
+fn build_something(store: &Path) {
+    let project = tempfile::tempdir().unwrap();
+    fs::write(project.path().join("ImageFile"), "image \"ground\" {\n  os linux debian 13\n}\n").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+        .args(["build", "--no-test"])
+        .current_dir(project.path())
+        .env("IMGFILE_STORE", store)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the ground for these tests was not built");
+}
