@@ -137,6 +137,22 @@ exit $failed
     )
 }
 
+/// Gives files that were made offline, or while nothing was enforced, the labels that SELinux expects.
+/// Without them a system that enforces may not even start. FAT has no labels.
+pub(super) const RELABEL: &str = r#"if [ -e /etc/selinux/config ] && command -v setfiles >/dev/null; then
+  SELINUX=; SELINUXTYPE=
+  . /etc/selinux/config
+  contexts=/etc/selinux/${SELINUXTYPE:-targeted}/contexts/files/file_contexts
+  if [ "${SELINUX:-enforcing}" != disabled ] && [ -e "$contexts" ]; then
+    set -- /
+    for folder in /boot /usr /var; do
+      if mountpoint -q "$folder"; then set -- "$@" "$folder"; fi
+    done
+    setfiles -F -e /proc -e /sys -e /dev -e /run -e /tmp "$contexts" "$@"
+  fi
+fi
+"#;
+
 /// Kernel arguments appended, whatever the boot loader.
 pub(super) fn kernel_args(args: &[String]) -> String {
     let args = quoted(&args.join(" "));

@@ -110,7 +110,8 @@ impl<'a> Session<'a> {
             Action::Cleanup(cleanup) => {
                 let script: String =
                     cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
-                self.shell(place, &script).await
+                // Last: nothing may write after it.
+                self.shell(place, &format!("{script}{}", super::commands::RELABEL)).await
             }
         }
     }
