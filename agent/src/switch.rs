@@ -58,6 +58,11 @@ pub fn root(root: &Path, next: &Next, init: &str, resolver: Option<&str>) -> Res
     pseudo("tmpfs", &root.join("run"), "mode=755,size=50%", mode)?;
     let run = root.join("run/imagefile");
     fs::create_dir_all(&run)?;
+    if next.beside {
+        // Such inits mount /run anew so that nothing in it can be executed. systemd leaves it alone, and
+        // what it would unmount at its end must not be where the next agent is.
+        pseudo("tmpfs", &run, "mode=755", mode)?;
+    }
     let agent_file = run.join("agent");
     fs::copy("/proc/self/exe", &agent_file).at("agent")?;
     fs::set_permissions(&agent_file, fs::Permissions::from_mode(0o755))?;

@@ -10,7 +10,7 @@ use crate::text::Span;
 
 /// Kept free on top of everything known: file system overhead, logs, the first boot.
 const RESERVE: u64 = 256 << 20;
-/// Parts smaller than this are not pointed at.
+/// Parts smaller than this are not pointed at, and no reason to refuse a base's own disk.
 const WORTH_A_LABEL: u64 = 1 << 20;
 
 /// A sum whose parts can be shown.
@@ -19,6 +19,8 @@ pub struct StorageNeed {
     parts: Vec<Part>,
     /// The base's disk, which the image's cannot be smaller than; none if the base can be made to fit.
     base_disk: Option<u64>,
+    /// Bytes of the base's files.
+    base_used: u64,
     base: String,
 }
 
@@ -47,8 +49,9 @@ impl StorageNeed {
         let bootstrapped =
             matches!(&base.origin, BaseOrigin::Catalog { source: BaseSource::Bootstrap(_), .. });
         let base_disk = base.virtual_size.filter(|_| !bootstrapped);
-        let mut need = Self { parts: Vec::new(), base_disk, base: base.name.clone() };
-        need.add(format!("base {}", base.name), base.used.unwrap_or(0), None);
+        let base_used = base.used.unwrap_or(0);
+        let mut need = Self { parts: Vec::new(), base_disk, base_used, base: base.name.clone() };
+        need.add(format!("base {}", base.name), base_used, None);
         for app in &resolution.apps {
             need.add(format!("app {}", app.name), app.storage, app.span);
         }
@@ -80,6 +83,11 @@ impl StorageNeed {
                     .label(span, format!("the disk of `{}` has {}", self.base, Size(disk)))
                     .help(format!("write `min_storage {}` or more", Size(disk))),
             );
+        }
+        // A base fits its own disk, however little room it leaves.
+        let added = self.total().saturating_sub(RESERVE).saturating_sub(self.base_used);
+        if matches!(disk, DiskWish::OfBase(..)) && added < WORTH_A_LABEL {
+            return None;
         }
         let (DiskWish::Asked(size, _) | DiskWish::OfBase(size, _)) = disk;
         (size < self.total()).then(|| self.too_small(disk))
