@@ -209,20 +209,3 @@ fn a_listed_base_is_locked_by_its_publishers_checksum_and_built_on_when_that_is_
     let log = cloud.build(&["--unproven", "--locked"]);
     assert!(log.contains("done test it is there"), "{log}");
 }
-
-#[test]
-fn a_failing_script_is_named_with_its_output_and_leaves_no_artifact() {
-    let project = Project::of("hello");
-    std::fs::write(
-        project.path("ImageFile"),
-        "image \"bad\" {\n  os linux debian 13\n  script <<-SH { name = \"breaks\", offline = true, user = root }\n    #!/bin/sh -e\n    echo before it broke\n    exit 7\n  SH\n}\n",
-    )
-    .unwrap();
-    let output = project.imgfile(&["build", "--progress", "plain"]);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{text}");
-    for part in ["exit status 7", "before it broke", "ImageFile:3", "E0601"] {
-        assert!(text.contains(part), "{part} is missing:\n{text}");
-    }
-    assert!(!project.path("out").exists());
-}

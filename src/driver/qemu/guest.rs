@@ -311,7 +311,7 @@ impl Guest {
                 let end = match seen.shutdown.as_deref() {
                     Some("guest-panic") => End::Panicked,
                     // A panic prints more than the lines that are shown.
-                    Some("guest-reset") if last(&self.files.console, 64 * 1024).contains("Kernel panic") => {
+                    Some("guest-reset") if last(&self.files.console, 64 * 1024).contains(PANIC) => {
                         End::Panicked
                     }
                     Some("guest-reset") => End::Rebooted,
@@ -355,11 +355,18 @@ fn last(path: &Path, bytes: u64) -> String {
     String::from_utf8_lossy(&found).into_owned()
 }
 
-/// The end of a log the guest had a hand in: at most 40 lines, control characters removed.
+/// Lines of a log that are shown.
+const SHOWN: usize = 40;
+const PANIC: &str = "Kernel panic";
+
+/// The end of a log the guest had a hand in: at most 40 lines, control characters removed. A panic's
+/// trace and registers are longer than that; its reason comes first, and so it is shown from there.
 pub(super) fn tail(path: &Path) -> String {
-    let plain = plain(&last(path, 8 * 1024));
+    let plain = plain(&last(path, 64 * 1024));
     let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(40)..].join("\n")
+    let end = lines.len().saturating_sub(SHOWN);
+    let from = lines.iter().rposition(|line| line.contains(PANIC)).map_or(end, |panic| panic.min(end));
+    lines[from..(from + SHOWN).min(lines.len())].join("\n")
 }
 
 /// Text without escape sequences and other control characters but the newline.
@@ -399,5 +406,15 @@ mod tests {
         std::fs::write(&log, "line\n\n".repeat(100_000)).unwrap();
         assert_eq!(tail(&log).lines().count(), 40);
         assert_eq!(tail(&folder.path().join("none")), "");
+    }
+
+    #[test]
+    fn the_tail_of_a_panic_begins_with_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let trace = "[ 4.7] registers\n".repeat(60);
+        std::fs::write(&log, format!("before\n[ 4.7] Kernel panic - not syncing: why\n{trace}")).unwrap();
+        assert_eq!(tail(&log).lines().next(), Some("[ 4.7] Kernel panic - not syncing: why"));
+        assert_eq!(tail(&log).lines().count(), SHOWN);
     }
 }

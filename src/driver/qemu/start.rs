@@ -206,6 +206,9 @@ async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if reason.contains("No space left on device") {
+        return Err(Fault::HostFull);
+    }
     Err(Fault::Host { doing, source: io::Error::other(reason) })
 }
 
