@@ -210,6 +210,10 @@ pub fn download_trouble(error: FetchError, url: &Spanned<String>, sha256: Spanne
             Diagnostic::new(codes::DOWNLOAD_GONE, message).label(url.span, "not found by the server"),
             "publishers remove old images: look for the one that takes its place, and its sha256",
         ),
+        FetchError::Refused { .. } => (
+            Diagnostic::new(codes::NO_NETWORK, message).label(url.span, "refused by the server"),
+            "check the address; a disk that wants a log-in is downloaded by hand, for `base file`",
+        ),
         FetchError::Offline { .. } => (
             Diagnostic::new(
                 codes::NO_NETWORK,
