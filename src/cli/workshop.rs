@@ -178,12 +178,8 @@ impl Workshop {
                 reporter: &reporter,
             };
             let disk = files.have(spec, source, locked).await?;
-            let driver = match &driver {
-                Some(driver) => driver,
-                None => driver.insert(self.driver(None, &reporter).await?),
-            };
             let named = Named { name: &disk.name, span: spec.base.span, path: &disk.path, sha256: None };
-            let given = given::take(&self.store, driver.as_ref(), named).await?;
+            let given = self.look_into(named, &mut driver, &reporter).await?;
             let resolution = listed::looked_into(spec, resolution, &given).map_err(Failure::Diagnosed)?;
             found.insert(name.clone(), (resolution, given));
         }
@@ -209,7 +205,15 @@ impl Workshop {
             if all.contains_key(&name.value) {
                 continue;
             }
-            match self.look_into(&spec.base.source, name, &mut driver, &reporter).await {
+            let disk = self.disk_of(&spec.base.source, name, &reporter).await;
+            let given = match disk {
+                Ok((path, sha256)) => {
+                    let named = Named { name: &name.value, span: name.span, path: &path, sha256 };
+                    self.look_into(named, &mut driver, &reporter).await
+                }
+                Err(failure) => Err(failure),
+            };
+            match given {
                 Ok(given) => drop(all.insert(name.value.clone(), given)),
                 Err(Failure::Diagnosed(diagnostics)) => found.extend(diagnostics),
                 Err(failure) => return Err(failure),
@@ -218,21 +222,31 @@ impl Workshop {
         if found.is_empty() { Ok(all) } else { Err(Failure::Diagnosed(found)) }
     }
 
-    async fn look_into(
+    /// The file of a `base file`, or of a `base url` once it is here.
+    async fn disk_of(
         &self,
         source: &BaseSource,
         name: &Spanned<String>,
+        reporter: &Reporter,
+    ) -> Result<(PathBuf, Option<Spanned<Digest>>), Failure> {
+        match source {
+            BaseSource::Url { url, sha256 } => {
+                Ok((self.download(url, *sha256, reporter).await?, Some(*sha256)))
+            }
+            BaseSource::File { sha256, .. } => Ok((self.project.files.root().join(&name.value), *sha256)),
+            BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => {
+                Err(Failure::Diagnosed(Vec::new()))
+            }
+        }
+    }
+
+    /// Takes a disk into the store and looks into it, in a machine only if nobody has looked yet.
+    async fn look_into(
+        &self,
+        named: Named<'_>,
         driver: &mut Option<Box<dyn Driver>>,
         reporter: &Reporter,
     ) -> Result<Given, Failure> {
-        let (path, sha256) = match source {
-            BaseSource::Url { url, sha256 } => (self.download(url, *sha256, reporter).await?, Some(*sha256)),
-            BaseSource::File { sha256, .. } => (self.project.files.root().join(&name.value), *sha256),
-            BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => {
-                return Err(Failure::Diagnosed(Vec::new()));
-            }
-        };
-        let named = Named { name: &name.value, span: name.span, path: &path, sha256 };
         let disk = given::take_in(&self.store, named).await?;
         if let Some(facts) = disk.known(&self.store) {
             return disk.keep(facts);
@@ -242,7 +256,7 @@ impl Workshop {
             None => driver.insert(self.driver(None, reporter).await?),
         };
         let look = disk.look(&self.store, driver.as_ref(), named);
-        let facts = reporter.step(&format!("look into {}", name.value), look).await?;
+        let facts = reporter.step(&format!("look into {}", named.name), look).await?;
         disk.keep(facts)
     }
 

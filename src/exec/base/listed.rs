@@ -159,18 +159,13 @@ pub fn looked_into(
     let mut resolution = resolution.clone();
     let said = (&resolution.os.distro, &resolution.os.version);
     let facts = base_facts(&given.facts, given.virtual_size);
-    let wrong = match &facts {
-        None => Some("its system does not say what it is".to_owned()),
-        Some(facts) => {
-            // `9` in the catalogue is every 9.x of a disk that the publisher replaces.
-            let version = said.1.as_str().parse::<Requirement>();
-            let same = facts.os.distro == *said.0
-                && version.is_ok_and(|version| version.matches(&facts.os.version))
-                && facts.arch == resolution.arch;
-            (!same).then(|| format!("it holds {} {} for {}", facts.os.distro, facts.os.version, facts.arch))
-        }
-    };
-    if let Some(wrong) = wrong {
+    // `9` in the catalogue is every 9.x of a disk that the publisher replaces.
+    let version = said.1.as_str().parse::<Requirement>();
+    let same = facts.os.distro == *said.0
+        && version.is_ok_and(|version| version.matches(&facts.os.version))
+        && facts.arch == resolution.arch;
+    if !same {
+        let wrong = format!("it holds {} {} for {}", facts.os.distro, facts.os.version, facts.arch);
         let message = format!("the base `{}` is not what the catalogue says", resolution.base.name);
         return Err(vec![
             Diagnostic::new(codes::BASE_MISMATCH, message)
@@ -179,11 +174,9 @@ pub fn looked_into(
                 .help("correct the catalogue's entry, or name another base"),
         ]);
     }
-    if let Some(facts) = facts {
-        resolution.base.virtual_size = Some(given.virtual_size);
-        resolution.base.used = facts.used;
-        // What the disk's own configuration names comes before what the catalogue thinks.
-        resolution.base.user = facts.user.or(resolution.base.user);
-    }
+    resolution.base.virtual_size = Some(given.virtual_size);
+    resolution.base.used = facts.used;
+    // What the disk's own configuration names comes before what the catalogue thinks.
+    resolution.base.user = facts.user.or(resolution.base.user);
     Ok(resolution)
 }
