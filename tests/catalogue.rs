@@ -4,6 +4,7 @@
 //! A few that get along share an image; where one of them fails, each is tried in an image of its own.
 //! A sample runs with the other tests. `make catalog-test` runs all of them and writes
 //! `docs/catalogue-tests.md`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::{
     collections::BTreeMap,

@@ -165,7 +165,7 @@ fn build(project: &Project) -> String {
     text
 }
 
-/// OpenRC hands nothing back at its end: after booted scripts the machine starts a second time.
+/// `OpenRC` hands nothing back at its end: after booted scripts the machine starts a second time.
 #[test]
 fn debian_with_openrc_is_built_upon() {
     let ground = Ground::find();

@@ -13,7 +13,7 @@ pub struct Family {
     pub solvable: Option<bool>,
 }
 
-/// SplitMix64: the same numbers everywhere.
+/// `SplitMix64`: the same numbers everywhere.
 pub struct Random(pub u64);
 
 impl Random {

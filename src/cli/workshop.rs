@@ -478,9 +478,8 @@ impl Workshop {
 fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
         // The ImageFile names a disk that is not there, not what it says, or no base.
-        codes::BASE_UNUSABLE | codes::BASE_CHANGED | codes::IMAGE_UNSUPPORTED => false,
         // What is gone from where it was is for the user's files to forget, such as the lock.
-        codes::DOWNLOAD_GONE => false,
+        codes::BASE_UNUSABLE | codes::BASE_CHANGED | codes::IMAGE_UNSUPPORTED | codes::DOWNLOAD_GONE => false,
         codes::DOWNLOAD_WRONG => diagnostic.labels.is_empty(),
         code => code.as_str() >= "E0453" && code.as_str() < "E0600",
     }

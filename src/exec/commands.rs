@@ -86,7 +86,7 @@ pub(super) fn account(account: &AccountStep) -> String {
     script
 }
 
-/// Defines `openrc`, which says whether the image's init is OpenRC: systemd may be installed beside it.
+/// Defines `openrc`, which says whether the image's init is `OpenRC`: systemd may be installed beside it.
 const INIT: &str = "openrc() {
   command -v openrc >/dev/null && case $(readlink -f /sbin/init) in */systemd) false ;; esac
 }
@@ -137,7 +137,7 @@ exit $failed
     )
 }
 
-/// Gives files that were made offline, or while nothing was enforced, the labels that SELinux expects.
+/// Gives files that were made offline, or while nothing was enforced, the labels that `SELinux` expects.
 /// Without them a system that enforces may not even start. FAT has no labels.
 pub(super) const RELABEL: &str = r#"if [ -e /etc/selinux/config ] && command -v setfiles >/dev/null; then
   SELINUX=; SELINUXTYPE=

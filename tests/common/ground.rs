@@ -1,6 +1,7 @@
 //! What tests with real machines run on: the store that the first of them to need it fills by building a
-#![allow(dead_code, reason = "not every test needs all of it")]
 //! small image, and that later runs find again (`IMGFILE_TEST_STORE` names another).
+#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ Delegate=yes
 OOMScoreAdjust=-900
 ";
 
-/// The same for OpenRC.
+/// The same for `OpenRC`.
 const SERVICE: &str = "#!/sbin/openrc-run
 description=\"Build agent\"
 command=/usr/lib/imagefile-agent/agent

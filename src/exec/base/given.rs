@@ -194,6 +194,7 @@ impl TakenIn<'_> {
 }
 
 /// What is wrong with the download of a `base url`, at the statement.
+#[must_use]
 pub fn download_trouble(error: FetchError, url: &Spanned<String>, sha256: Spanned<Digest>) -> Failure {
     let message = error.to_string();
     let (diagnostic, help) = match error {

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn an_entry_out_of_tries_comes_last() {
         let read = |name: &str| read(name, "linux /vmlinuz\n").unwrap();
-        let mut items = vec![read("a-6.12+0-3"), read("a-6.1"), read("a-6.11+2-1")];
+        let mut items = [read("a-6.12+0-3"), read("a-6.1"), read("a-6.11+2-1")];
         items.sort_by(order);
         let ids: Vec<_> = items.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(ids, ["a-6.11", "a-6.1", "a-6.12"]);

@@ -96,10 +96,9 @@ async fn installed(tree: &mut impl Tree, releases: &[String]) -> Result<Vec<Kern
             Some(release) if tree.peek(&path, 4).await?.is_some() => {
                 kernels.push(Kernel { release: release.to_owned(), path });
             }
-            // A link into nothing.
-            Some(_) => {}
             None if unnamed.len() < MOST => unnamed.push(path),
-            None => {}
+            // A link into nothing, or more than anybody has.
+            Some(_) | None => {}
         }
     }
     // `vmlinuz-virt`, or a rescue kernel: its own words say which one it is.

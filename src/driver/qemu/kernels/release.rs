@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_newest_comes_first() {
-        let mut releases = vec![
+        let mut releases = [
             "6.12.9+deb13-cloud-amd64",
             "6.12.48+deb13-cloud-amd64",
             "6.12.48~rc1+deb13-cloud-amd64",

@@ -29,14 +29,14 @@ use system::Mounted;
 const ADDRESS: ([u8; 4], u8, [u8; 4]) = ([10, 0, 2, 15], 24, [10, 0, 2, 2]);
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
 
-/// Ends when OpenRC has started what belongs to its default runlevel.
+/// Ends when `OpenRC` has started what belongs to its default runlevel.
 const OPENRC_SETTLED: &str = "#!/bin/sh
 until [ \"$(cat /run/openrc/softlevel 2>/dev/null)\" = default ] && [ ! -d /run/openrc/rc.starting ]; do
   sleep 0.2
 done
 ";
 
-/// Whichever program is PID 1 beside OpenRC, its own way to power off.
+/// Whichever program is PID 1 beside `OpenRC`, its own way to power off.
 const OPENRC_POWER_OFF: &str = "case $(cat /proc/1/comm) in openrc-init) exec openrc-shutdown --poweroff now ;; *) exec poweroff ;; esac";
 
 /// A machine of the QEMU driver.
