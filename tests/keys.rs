@@ -216,7 +216,11 @@ fn the_same_project_in_another_folder_has_the_same_keys() {
 /// A path can hold a line end; what reads like two parts is still one.
 #[test]
 fn no_two_lists_of_parts_have_one_key() {
-    let part = |name: &str, of: &str| KeyPart { name: name.to_owned(), digest: Digest::of(of) };
+    let part = |name: &str, of: &str| KeyPart {
+        name: name.to_owned(),
+        digest: Digest::of(of),
+        value: of.to_owned(),
+    };
     let parent = Key(Digest::of(""));
     let two = [part("files of a", "1"), part("env", "2")];
     let one = [part(&format!("files of a\n{} env", Digest::of("2")), "1")];

@@ -211,6 +211,45 @@ async fn a_machine_that_ends_in_the_middle_says_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_forks_without_end_is_stopped_and_the_machine_goes_on() {
+    let ground = Ground::find();
+    let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+    let mut machine = ground.driver().await.start(spec).await.unwrap();
+    machine.mount(MountOptions::default()).await.unwrap();
+    let mut bomb = Exec::script("bomb", "#!/bin/bash\nbomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 1000\n");
+    bomb.timeout = Duration::from_secs(10);
+    assert_eq!(machine.exec(bomb, &mut |_| {}).await.unwrap(), ExecEnd::TimedOut);
+    assert_eq!(out(machine.as_mut(), "root", "echo alive").await, "alive\n");
+    let left = "grep -l '^bomb' /proc/[0-9]*/comm 2>/dev/null | wc -l";
+    assert_eq!(out(machine.as_mut(), "root", left).await, "0\n");
+    machine.power_off().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_output_passes_without_being_kept() {
+    const TOTAL: u64 = 256 << 20;
+    let ground = Ground::find();
+    let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+    let mut machine = ground.driver().await.start(spec).await.unwrap();
+    machine.mount(MountOptions::default()).await.unwrap();
+    let before = resident();
+    let mut seen = 0;
+    let flood = Exec::script("flood", format!("#!/bin/sh\nhead -c {TOTAL} /dev/zero\n"));
+    let end = machine.exec(flood, &mut |piece| seen += piece.bytes.len() as u64).await.unwrap();
+    assert_eq!((end, seen), (ExecEnd::Code(0), TOTAL));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 32 << 10, "{grown} KiB more");
+    machine.power_off().await.unwrap();
+}
+
+/// Memory of this process at its highest so far, in KiB (proc(5)).
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_boots_by_its_own_loader_and_is_not_written() {
     let ground = Ground::find();
     let driver = ground.driver().await;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -29,7 +29,12 @@ use crate::chroot::inside;
 use crate::files::{Account, Accounts};
 use crate::port::Port;
 use crate::serve::{Agent, Event};
+use crate::terminal;
 use crate::trouble::{At, Result, Trouble};
+
+/// Processes and threads of one command: enough for any build, too few for one that forks without end to take
+/// the machine's memory.
+const MOST_TASKS: u32 = 4096;
 
 /// How long output may still come after all processes of a command are gone.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -66,7 +71,7 @@ fn lay_out(root: &Path, name: &str, text: &[u8]) -> Result<String> {
 
 fn supervise(agent: &Agent, id: u32, command: &Command, script: Option<&str>) -> Result<Answer> {
     let group = Group::new(&agent.place, id);
-    let mut child = match spawn(agent, command, script, &group)? {
+    let mut child = match spawn(agent, command, script, &group, Io::Pipes)? {
         Ok(child) => child,
         Err((code, words)) => {
             let bytes = Bytes(format!("{words}\n").into_bytes());
@@ -131,7 +136,7 @@ fn supervise(agent: &Agent, id: u32, command: &Command, script: Option<&str>) ->
     Ok(Answer::Ended { how: if timed_out { Ended::TimedOut } else { ended.map_or(Ended::TimedOut, how) } })
 }
 
-fn how(status: std::process::ExitStatus) -> Ended {
+pub fn how(status: std::process::ExitStatus) -> Ended {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Code { code },
         (None, signal) => Ended::Signal { signal: signal.unwrap_or(0) },
@@ -156,7 +161,7 @@ fn copy(mut pipe: impl Read, port: &Port, id: u32, error: bool, muted: &AtomicBo
 }
 
 /// Waits for the child and, as PID 1, for every orphan that ends meanwhile.
-fn wait(mut child: Child) -> io::Result<std::process::ExitStatus> {
+pub fn wait(mut child: Child) -> io::Result<std::process::ExitStatus> {
     let own = child.id().cast_signed();
     while std::process::id() == 1 {
         match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
@@ -170,13 +175,22 @@ fn wait(mut child: Child) -> io::Result<std::process::ExitStatus> {
     child.wait()
 }
 
+/// What a process reads and writes.
+pub enum Io {
+    /// Nothing in, two streams out.
+    Pipes,
+    /// A terminal, which becomes the controlling one.
+    Terminal(OwnedFd),
+}
+
 /// Starts the process; the inner error is what a shell would say, with its exit status.
 #[allow(clippy::type_complexity)]
-fn spawn(
+pub fn spawn(
     agent: &Agent,
     command: &Command,
     script: Option<&str>,
     group: &Group,
+    io: Io,
 ) -> Result<std::result::Result<Child, (i32, String)>> {
     let root = agent.mounts.root().to_owned();
     let accounts = inside(&root, || Ok(Accounts::read()))?;
@@ -192,7 +206,17 @@ fn spawn(
     let mut process = Process::new(program);
     process.args(arguments).env_clear().envs(environment(&account, agent.place != Place::Booted));
     process.envs(command.env.iter().map(|(name, value)| (name, value)));
-    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let on_terminal = matches!(io, Io::Terminal(_));
+    match io {
+        Io::Pipes => {
+            process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        Io::Terminal(terminal) => {
+            nix::unistd::fchown(&terminal, Some(Uid::from_raw(account.uid)), None)?;
+            let [input, output, error] = terminal::streams(terminal)?;
+            process.stdin(input).stdout(output).stderr(error);
+        }
+    }
     let groups: Vec<Gid> = account.groups.iter().map(|&group| Gid::from_raw(group)).collect();
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
     let procs = group.procs();
@@ -202,6 +226,9 @@ fn spawn(
     unsafe {
         process.pre_exec(move || {
             setsid()?;
+            if on_terminal {
+                terminal::take_control()?;
+            }
             if let Some(procs) = &procs {
                 nix::unistd::write(procs, b"0")?;
             }
@@ -260,13 +287,13 @@ fn environment(account: &Account, offline: bool) -> BTreeMap<&'static str, Strin
 }
 
 /// The control group of one command: what is in it can be killed to the last process.
-struct Group {
+pub struct Group {
     folder: Option<PathBuf>,
 }
 
 impl Group {
     /// Without version 2 control groups there is only the process group to kill.
-    fn new(place: &Place, id: u32) -> Self {
+    pub fn new(place: &Place, id: u32) -> Self {
         let base = if *place == Place::Booted {
             fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
                 let own = text.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
@@ -275,11 +302,19 @@ impl Group {
         } else {
             Some(PathBuf::from("/sys/fs/cgroup"))
         };
-        let folder = base.map(|base| base.join(format!("imagefile-step-{id}")));
-        Self {
-            folder: folder
-                .filter(|folder| fs::create_dir(folder).is_ok() && folder.join("cgroup.procs").exists()),
+        // Not in the booted system, where this agent is itself in the group: the kernel would let no process into
+        // a group below. A service's tasks are limited by the init system.
+        let limited = *place != Place::Booted;
+        if let Some(base) = base.as_ref().filter(|_| limited) {
+            let _ = fs::write(base.join("cgroup.subtree_control"), "+pids");
         }
+        let folder = base.map(|base| base.join(format!("imagefile-step-{id}")));
+        let folder =
+            folder.filter(|folder| fs::create_dir(folder).is_ok() && folder.join("cgroup.procs").exists());
+        if let Some(folder) = folder.as_ref().filter(|_| limited) {
+            let _ = fs::write(folder.join("pids.max"), MOST_TASKS.to_string());
+        }
+        Self { folder }
     }
 
     fn procs(&self) -> Option<File> {
@@ -288,7 +323,7 @@ impl Group {
         Some(file)
     }
 
-    fn kill(&self, leader: Pid) {
+    pub fn kill(&self, leader: Pid) {
         let _ = killpg(leader, Signal::SIGKILL);
         let Some(folder) = &self.folder else { return };
         if fs::write(folder.join("cgroup.kill"), "1").is_err() {
@@ -299,7 +334,7 @@ impl Group {
         }
     }
 
-    fn remove(&self) {
+    pub fn remove(&self) {
         let Some(folder) = &self.folder else { return };
         // Killed processes leave in their own time; as PID 1 they are ours to wait for.
         for _ in 0..200 {

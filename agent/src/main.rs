@@ -12,6 +12,7 @@ mod port;
 mod serve;
 mod switch;
 mod tar;
+mod terminal;
 mod trouble;
 
 use imgfile_agent::protocol::message::Place;

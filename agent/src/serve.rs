@@ -13,7 +13,7 @@ use imgfile_agent::protocol::{EPOCH_PARAMETER, VERSION};
 use crate::chroot::Chroot;
 use crate::port::{self, Port};
 use crate::trouble::{Result, Trouble};
-use crate::{device, exec, files, filesystem, mounts, network, switch, tar};
+use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal};
 
 /// What can happen while a request is worked on.
 pub enum Event {
@@ -107,6 +107,7 @@ impl Agent {
         let anywhere = matches!(
             request,
             Request::Exec { .. }
+                | Request::Terminal { .. }
                 | Request::Put
                 | Request::Get { .. }
                 | Request::List { .. }
@@ -145,6 +146,9 @@ impl Agent {
             }
             Request::Leave => self.leave().map(|()| Answer::Nothing),
             Request::Exec { command } => exec::run(self, id, command),
+            Request::Terminal { command, rows, columns } => {
+                terminal::run(self, id, &command, (rows, columns))
+            }
             Request::Put => {
                 let root = self.mounts.root().to_owned();
                 let lifted = self.chroot.as_mut();

@@ -6,11 +6,19 @@ use clap::ValueEnum;
 
 use super::{
     Exit,
-    settings::Accel,
+    failed::{self, OnFailure},
+    settings::{Accel, Settings},
     watch::Watch,
     workshop::{Choices, Outcome, Workshop},
 };
-use crate::exec::{self, Artifact, Executor, Failure, Options, Reporter, Standing, prepare::Prepared};
+use crate::{
+    check::Size,
+    exec::{
+        self, Artifact, Budget, Executor, Failure, Options, Reporter, Secrets, Standing, WreckSlot,
+        prepare::Prepared,
+    },
+    plan::BaseSource,
+};
 
 /// Build the images of an ImageFile.
 ///
@@ -48,15 +56,28 @@ pub struct Args {
     /// Allow bases that nobody has proven yet.
     #[arg(long)]
     pub unproven: bool,
+    /// What runs the machines.
+    #[arg(long, value_enum, default_value_t = Driver::Qemu, value_name = "DRIVER")]
+    pub driver: Driver,
     /// How the machine's processor is provided.
     #[arg(long, value_enum)]
     pub accel: Option<Accel>,
+    /// What becomes of the machine in which a step or test failed.
+    #[arg(long, value_enum, default_value_t = OnFailure::Clean, value_name = "WHAT")]
+    pub on_failure: OnFailure,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
     /// Where artifacts go; without it `out` beside the ImageFile.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// What can run machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// QEMU on this host.
+    Qemu,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,7 +144,14 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         super::complain(&message);
         return Err(Exit::Files);
     }
-    let result = build_all(args, workshop, &prepared, &options, watch.reporter()).await;
+    let wrecks = WreckSlot::default();
+    drop(settle(workshop));
+    let result = build_all(args, workshop, &prepared, &options, (watch.reporter(), &wrecks)).await;
+    if let Some(limit) = &workshop.settings.store_size
+        && let Err(error) = workshop.store.shrink(limit.value.bytes())
+    {
+        watch.reporter().note(format!("the store could not be brought to its size: {error}"));
+    }
     // The view ends before anything else is printed.
     match result {
         Ok(artifacts) => {
@@ -135,39 +163,105 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
             }
             Ok(())
         }
-        Err(failure) => {
-            watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
-            Err(workshop.failed(failure))
+        Err(failures) => {
+            let messages: Vec<String> = failures.iter().map(ToString::to_string).collect();
+            watch.end(exec::Outcome::Failed, Some(&messages.join("; ")));
+            let exits: Vec<Exit> = failures.into_iter().map(|failure| workshop.failed(failure)).collect();
+            if let Some(wreck) = wrecks.take() {
+                failed::deal(args.on_failure, wreck).await;
+            }
+            Err(exits.first().copied().unwrap_or(Exit::Failed))
         }
     }
 }
 
-/// Builds the images one after the other, up to the first that fails.
+/// Builds all images, as many at once as the budget has room for, each after the one it is based on. One that
+/// fails stops those that are based on it; the others go on to their ends.
 async fn build_all(
     args: &Args,
     workshop: &Workshop,
     prepared: &[Prepared],
     options: &Options,
-    reporter: &Reporter,
-) -> Result<Vec<Artifact>, Failure> {
-    let driver = workshop.driver(args.accel, reporter).await?;
+    (reporter, wrecks): (&Reporter, &WreckSlot),
+) -> Result<Vec<Artifact>, Vec<Failure>> {
+    let driver = match args.driver {
+        Driver::Qemu => workshop.driver(args.accel, reporter).await.map_err(|failure| vec![failure])?,
+    };
     let standing = Standing::new(prepared.iter().map(|one| &one.plan));
+    let budget = budget(&workshop.settings);
     let executor = Executor {
         standing: &standing,
         store: &workshop.store,
         driver: driver.as_ref(),
         project: &workshop.project.files,
         reporter,
+        budget: &budget,
+        wrecks: (args.on_failure != OnFailure::Clean).then_some(wrecks),
     };
     if args.no_test {
         reporter.note("tests are left out (--no-test)");
     }
-    let mut artifacts = Vec::new();
-    for one in prepared {
-        let supplies = workshop.preparer(false).supply(one, &reporter.of_image(&one.plan.image)).await?;
-        artifacts.extend(executor.build(&one.plan, &supplies, options).await?);
+    // Bases are made, and files fetched, for one image at a time: several may want the same.
+    let supplying = tokio::sync::Mutex::new(());
+    let ends: Vec<_> = prepared.iter().map(|_| tokio::sync::watch::Sender::new(None)).collect();
+    let (executor, supplying, ends) = (&executor, &supplying, &ends);
+    let builds = prepared.iter().zip(ends).map(|(one, end)| async move {
+        let reporter = reporter.of_image(&one.plan.image);
+        if let BaseSource::Image { image, .. } = &one.plan.base.source
+            && let Some(base) = prepared.iter().position(|other| other.plan.image == *image)
+        {
+            let mut ended = ends[base].subscribe();
+            // The senders live as long as this does, so there is an answer.
+            let built = ended.wait_for(Option::is_some).await.is_ok_and(|end| *end == Some(true));
+            if !built {
+                reporter.note(format!("not built, since `{image}` is not there"));
+                end.send_replace(Some(false));
+                return Ok(Vec::new());
+            }
+        }
+        let result = async {
+            let mut supplies = {
+                let _one_at_a_time = supplying.lock().await;
+                workshop.preparer(false).supply(one, &reporter).await?
+            };
+            supplies.secrets = Secrets::read(&one.plan, workshop.project.files.root());
+            executor.build(&one.plan, &supplies, options).await
+        };
+        let result = result.await;
+        end.send_replace(Some(result.is_ok()));
+        result
+    });
+    let (mut artifacts, mut failures) = (Vec::new(), Vec::new());
+    for result in futures_util::future::join_all(builds).await {
+        match result {
+            Ok(made) => artifacts.extend(made),
+            Err(failure) => failures.push(failure),
+        }
     }
-    Ok(artifacts)
+    if failures.is_empty() { Ok(artifacts) } else { Err(failures) }
+}
+
+/// Writes layers of earlier builds to the disk while this one runs; those of this one follow with the next.
+fn settle(workshop: &Workshop) -> tokio::task::JoinHandle<()> {
+    let store = std::sync::Arc::clone(&workshop.store);
+    tokio::task::spawn_blocking(move || {
+        // What could not be written is tried again, and until then only a crash of the host can lose it.
+        let _ = store.layers().settle();
+    })
+}
+
+/// What all machines may take together: the settings, else three quarters of the memory that is free now and
+/// every processor.
+fn budget(settings: &Settings) -> Budget {
+    let free = || {
+        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+        let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.map_or(2048, |kib| kib / 1024 * 3 / 4)
+    };
+    let memory = settings.memory.as_ref().map_or_else(free, |size| Size::bytes(size.value) >> 20);
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    Budget::new(memory, settings.cpus.as_ref().map_or_else(cores, |cpus| cpus.value))
 }
 
 /// `--name` is for one image with one output: the chosen one, not those it is based on.

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Exit {
         match &args.action {
             Action::Ls { format } => list(&store, *format),
             Action::Prune { size } => {
-                let freed = store.layers().shrink(size.map_or(0, Size::bytes)).map_err(refused)?;
+                let freed = store.shrink_layers(size.map_or(0, Size::bytes)).map_err(refused)?;
                 eprintln!("freed {} of layers", report::progress::size(freed));
                 Ok(())
             }

@@ -1,18 +1,24 @@
 //! `imgfile gc`: what nothing needs any more goes.
 
+use std::time::Duration;
+
 use super::{
     Exit,
     recorded::{self, Outcome, refused},
 };
 use crate::{check::Size, report::progress::size};
 
-/// Clear what crashed builds left behind, old records, and layers beyond the store's size.
+/// Clear what crashed and failed builds left behind, old records, what no build uses any more, and what is
+/// beyond the store's size.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Bytes the layers may take together, such as `20GiB`; without it the setting `store-size`, and
-    /// without that they stay.
+    /// Bytes the store may take, such as `20GiB`; without it the setting `store-size`, and without that
+    /// there is no limit.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     size: Option<Size>,
+    /// Layers, bases, packages and indexes that no build has used for so many days go.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    unused_days: u64,
     /// Records of this many builds are kept, with their logs.
     #[arg(long, value_name = "N", default_value_t = 100)]
     keep_builds: u32,
@@ -36,10 +42,30 @@ fn clear(args: &Args) -> Outcome<()> {
     if !forgotten.is_empty() {
         eprintln!("forgot {} old builds", forgotten.len());
     }
+    let kept = store.remove_kept_builds().map_err(refused)?;
+    if !kept.is_empty() {
+        eprintln!("removed the disks of {} failed builds", kept.len());
+    }
+    store.layers().settle().map_err(refused)?;
+    store.layers().sweep_claims().map_err(refused)?;
+    let age = Duration::from_hours(24).saturating_mul(u32::try_from(args.unused_days).unwrap_or(u32::MAX));
+    let freed = store.forget_unused(age).map_err(refused)?;
+    if freed > 0 {
+        eprintln!("freed {} that no build has used for {} days", size(freed), args.unused_days);
+    }
     let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
     if let Some(limit) = limit {
-        let freed = store.layers().shrink(limit.bytes()).map_err(refused)?;
-        eprintln!("freed {} of layers", size(freed));
+        let freed = store.shrink(limit.bytes()).map_err(refused)?;
+        eprintln!("freed {}", size(freed));
     }
+    let usage = store.usage().map_err(refused)?;
+    eprintln!(
+        "the store takes {}: layers {}, bases {}, packages and downloads {}, indexes {}",
+        size(usage.total()),
+        size(usage.layers),
+        size(usage.bases),
+        size(usage.blobs),
+        size(usage.indexes)
+    );
     Ok(())
 }

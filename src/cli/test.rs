@@ -9,7 +9,7 @@ use super::{
     watch::Watch,
     workshop::{Choices, Workshop},
 };
-use crate::exec::{self, Executor, Failure, Standing};
+use crate::exec::{self, Budget, Executor, Failure, Secrets, Standing};
 
 /// Run the tests of artifacts that are in the output folder.
 ///
@@ -25,6 +25,9 @@ pub struct Args {
     /// Give a `param` a value.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
     pub set: Vec<(String, String)>,
+    /// Use only what is in the store.
+    #[arg(long)]
+    pub offline: bool,
     /// How the machine's processor is provided.
     #[arg(long, value_enum)]
     pub accel: Option<Accel>,
@@ -41,6 +44,7 @@ pub(super) fn run(args: Args) -> Exit {
         path: args.path.clone(),
         set: args.set.clone(),
         image: args.image.clone(),
+        offline: args.offline,
         ..Choices::default()
     };
     super::block_on(async {
@@ -63,11 +67,14 @@ pub(super) fn run(args: Args) -> Exit {
                 driver: driver.as_ref(),
                 project: &workshop.project.files,
                 reporter: watch.reporter(),
+                budget: &Budget::new(u64::MAX, u32::MAX),
+                wrecks: None,
             };
             // Those it is based on have tests of their own.
             let chosen = |name: &str| choices.image.as_ref().is_none_or(|image| image == name);
             for one in prepared.iter().filter(|one| chosen(&one.plan.image)) {
-                executor.test(&one.plan, &out).await?;
+                let secrets = Secrets::read(&one.plan, workshop.project.files.root());
+                executor.test(&one.plan, &secrets, &out).await?;
             }
             Ok::<(), Failure>(())
         };

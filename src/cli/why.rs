@@ -10,10 +10,10 @@ use crate::check::ImageSpec;
 use crate::resolve::{Preferences, Reason, Resolution, ResolvedApp, version_choices};
 use crate::text::{Sources, nearest};
 
-/// Explain why the base, or an application, was chosen.
+/// Explain why the base or an application was chosen, or why a step runs again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// `base`, or the name of an application.
+    /// `base`, the name of an application, or a step as `plan` names it.
     pub what: String,
     /// The ImageFile, or the folder that holds it.
     #[arg(default_value = ".")]
@@ -46,8 +46,8 @@ fn explain(args: &Args) -> Result<String, Exit> {
         return Ok(base(resolution, &resolved.project.sources));
     }
     let Some(app) = resolution.apps.iter().find(|app| app.name == args.what) else {
-        super::complain(&absent(&args.what, image, resolution, &resolved.catalog));
-        return Err(Exit::Usage);
+        let absent = || absent(&args.what, image, resolution, &resolved.catalog);
+        return super::why_step::explain(args, &image.name.value, absent);
     };
     let preferences = resolved.preferences(&image.name.value, None);
     Ok(application(app, image, resolution, &resolved, &preferences))

@@ -467,7 +467,7 @@ impl Workshop {
             failure if failure.is_host_defect() => Exit::Host,
             _ => Exit::Failed,
         };
-        let diagnostics = failure.diagnostics();
+        let diagnostics = failure.located(&self.project.sources).diagnostics();
         show(&diagnostics, &self.project);
         let on_host = |diagnostic: &Diagnostic| is_about_the_host(diagnostic);
         if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }

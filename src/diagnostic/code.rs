@@ -165,6 +165,8 @@ registry! {
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";
     NOT_BUILT = "E0605": "there is no artifact to test";
+    SECRET_MISSING = "E0606": "a secret has no value on this machine";
+    CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";

@@ -102,6 +102,20 @@ impl Fault {
         }
     }
 
+    /// The fault with everything the guest said passed through `mask`.
+    #[must_use]
+    pub fn masked(self, mask: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::MachineEnded { end, doing, console } => {
+                Self::MachineEnded { end, doing, console: mask(&console) }
+            }
+            Self::Hang { doing, after, console } => Self::Hang { doing, after, console: mask(&console) },
+            Self::Refused { doing, reason } => Self::Refused { doing, reason: mask(&reason) },
+            Self::Protocol { detail } => Self::Protocol { detail: mask(&detail) },
+            other => other,
+        }
+    }
+
     /// Exit status 4 (the host lacks something) rather than 3 (a step failed).
     #[must_use]
     pub const fn is_host_defect(&self) -> bool {

@@ -24,7 +24,8 @@ use futures_util::future::BoxFuture;
 pub use fault::{End, Fault};
 pub use spec::{
     Accelerator, BootOptions, Capabilities, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Firmware,
-    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream,
+    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput,
+    TerminalSize,
 };
 
 /// What every operation returns.
@@ -73,6 +74,16 @@ pub trait Machine: Debug + Send {
     /// command failed or ran out of time is no fault but an [`ExecEnd`]; all its processes are
     /// gone at the end either way.
     fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd>;
+
+    /// Runs a command on a terminal of its own for a person, for as long as it takes (the command's time
+    /// limit does not count). What the terminal shows goes to `sink`; the end of `input` hangs up.
+    fn shell<'a>(
+        &'a mut self,
+        command: Exec,
+        size: TerminalSize,
+        input: tokio::sync::mpsc::Receiver<TerminalInput>,
+        sink: Sink<'a>,
+    ) -> Op<'a, ExecEnd>;
 
     /// Extracts a tar stream under `/` of the image: files, folders, symbolic and hard links, modes and times.
     ///

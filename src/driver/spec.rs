@@ -187,6 +187,21 @@ pub enum Stream {
     Err,
 }
 
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    pub rows: u16,
+    pub columns: u16,
+}
+
+/// What happens at the keyboard's end of a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminalInput {
+    /// Something was typed.
+    Typed(Vec<u8>),
+    Resized(TerminalSize),
+}
+
 /// Options for entering the image's own init.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootOptions {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Standing, What,
+    Budget, Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Secrets, Standing, What, WreckSlot,
     chain::{self, Chain, FinishedDisk, Overtaken},
     disk, finished,
     packages::payload_name,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
-    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
     store::{Claim, Store, WorkFolder},
     text::Digest,
 };
@@ -27,8 +27,12 @@ pub struct Executor<'a> {
     pub driver: &'a dyn Driver,
     pub project: &'a dyn ProjectFiles,
     pub reporter: &'a Reporter,
+    /// What all machines may take together.
+    pub budget: &'a Budget,
     /// Where images that others are based on leave their disks.
     pub standing: &'a Standing,
+    /// Takes the machine in which a step or test failed; without it, such a machine is killed.
+    pub wrecks: Option<&'a WreckSlot>,
 }
 
 impl std::fmt::Debug for Executor<'_> {
@@ -46,6 +50,7 @@ pub struct Supplies {
     pub base_format: BaseFormat,
     /// Package files and downloads, by digest.
     pub blobs: BTreeMap<Digest, PathBuf>,
+    pub secrets: Secrets,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,6 +122,8 @@ impl Executor<'_> {
             project: self.project,
             reporter: &reporter,
             downloads: &supplies.blobs,
+            secrets: &supplies.secrets,
+            mask: supplies.secrets.mask(),
         };
         reporter.report(What::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(What::Started { steps: step_names(image, options) });
@@ -128,7 +135,7 @@ impl Executor<'_> {
             if self.standing.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
                 let work = self.store.begin_build(&build_id())?;
-                let disk = self.make_disk(&around, supplies, &work, options.cache).await?;
+                let disk = self.make_disk(&around, supplies, &work, options).await?;
                 self.standing.put(image.key(), disk, work);
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
@@ -136,8 +143,36 @@ impl Executor<'_> {
             test_names(image, options).for_each(|test| reporter.reused(&test));
             return Ok(artifacts);
         }
+        super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
-        let disk = self.make_disk(&around, supplies, &work, options.cache).await?;
+        let built = self.build_in(&around, supplies, options, &work).await;
+        match built {
+            Ok((artifacts, disk)) => {
+                if self.standing.wants(image.key()) {
+                    self.standing.put(image.key(), disk, work);
+                }
+                Ok(artifacts)
+            }
+            Err(failure) => {
+                if let Some(wrecks) = self.wrecks {
+                    wrecks.house(&image.image, work);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The whole build in its working folder.
+    async fn build_in(
+        &self,
+        around: &Surroundings<'_>,
+        supplies: &Supplies,
+        options: &Options,
+        work: &WorkFolder,
+    ) -> Result<(Vec<Artifact>, FinishedDisk), Failure> {
+        let (image, reporter) = (around.image, around.reporter);
+        let tested = options.test && !image.tests.is_empty();
+        let disk = self.make_disk(around, supplies, work, options).await?;
 
         let mut sealed = Vec::new();
         for output in &image.outputs {
@@ -151,17 +186,14 @@ impl Executor<'_> {
             let bootable =
                 sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
             let (tested, format) = bootable.unwrap_or((&disk.path, driver::DiskFormat::Qcow2));
-            self.run_tests(&around, &work, tested, format).await?;
+            self.run_tests(around, work, tested, format).await?;
         }
         let artifacts = sealed
             .into_iter()
-            .map(|(output, path)| self.publish(&reporter, output, &path, &options.out))
+            .map(|(output, path)| self.publish(reporter, work, (output, &path), &options.out))
             .collect::<Result<Vec<_>, _>>()?;
         finished::remember(self.store, image, tested, &artifacts)?;
-        if self.standing.wants(image.key()) {
-            self.standing.put(image.key(), disk, work);
-        }
-        Ok(artifacts)
+        Ok((artifacts, disk))
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.
@@ -178,7 +210,7 @@ impl Executor<'_> {
     }
 
     /// Runs an image's tests on the artifact that is in the output folder.
-    pub async fn test(&self, image: &ImagePlan, out: &Path) -> Result<(), Failure> {
+    pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), Failure> {
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
             image,
@@ -186,7 +218,10 @@ impl Executor<'_> {
             project: self.project,
             reporter: &reporter,
             downloads: &BTreeMap::new(),
+            secrets,
+            mask: secrets.mask(),
         };
+        secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);
             Some((path, disk::driver_format(output.format)?))
@@ -207,9 +242,9 @@ impl Executor<'_> {
         around: &Surroundings<'_>,
         supplies: &Supplies,
         work: &WorkFolder,
-        cache: bool,
+        options: &Options,
     ) -> Result<FinishedDisk, Failure> {
-        let image = around.image;
+        let (image, cache) = (around.image, options.cache);
         for attempt in 0.. {
             let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
             let mut claim = None;
@@ -219,6 +254,7 @@ impl Executor<'_> {
                     continue; // whoever had the claim before has done our work
                 }
             }
+            around.secrets.suffice(image, &image.steps[done..], options.test)?;
             for step in &image.steps[..done] {
                 around.reporter.reused(&step.name);
             }
@@ -276,16 +312,16 @@ impl Executor<'_> {
             Ok(Ok(())) => {}
             Ok(Err(overtaken)) => return Ok(Err(overtaken)),
             Err(failure) => {
-                // The failure is what the user must hear of; a layer that could not be kept is only
-                // made again.
-                let _ = chain.settle().await;
+                if let Some(wrecks) = self.wrecks {
+                    wrecks.hold(&around.image.image, chain.into_held());
+                }
                 return Err(failure);
             }
         }
         let last = around.image.steps.last();
         match last {
-            Some(step) => chain.finish(&step.name, step.key).await.map(Ok),
-            None => chain.finish("base", around.image.base_key()).await.map(Ok),
+            Some(step) => chain.finish(&step.name, step.key).map(Ok),
+            None => chain.finish("base", around.image.base_key()).map(Ok),
         }
     }
 
@@ -310,10 +346,50 @@ impl Executor<'_> {
             folder(work, &format!("machine-{}", chain.attempt()))?,
         );
         spec.payload = payload(&image.steps[done..], supplies)?;
+        let _share = self.budget.take(&image.machine).await;
         let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
         let mut session = Session::new(machine, around);
+        match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
+            Ok(Ok(())) => {}
+            Ok(Err(overtaken)) => return Ok(Err(overtaken)),
+            Err(failure) => {
+                self.stash(session, around, (chain.active(), driver::DiskFormat::Qcow2));
+                return Err(failure);
+            }
+        }
+        around
+            .reporter
+            .step("power off", async {
+                session.machine.trim().await?;
+                session.machine.power_off().await
+            })
+            .await?;
+        Ok(Ok(()))
+    }
+
+    /// Leaves the machine in which something failed to whoever wants to look at it.
+    fn stash(
+        &self,
+        session: Session<'_>,
+        around: &Surroundings<'_>,
+        (disk, format): (&Path, driver::DiskFormat),
+    ) {
+        if let Some(wrecks) = self.wrecks {
+            let (machine, situation) = session.into_wreck();
+            wrecks.put(&around.image.image, machine, situation, (disk.to_owned(), format));
+        }
+    }
+
+    /// Steps one after the other; the machine is at rest afterwards.
+    async fn steps_in(
+        &self,
+        session: &mut Session<'_>,
+        around: &Surroundings<'_>,
+        chain: &mut Chain<'_>,
+        steps: &[Step],
+    ) -> Result<Result<(), Overtaken>, Failure> {
         let mut before: Option<&Step> = None;
-        for step in &image.steps[done..] {
+        for step in steps {
             session.enter(step.stage).await?;
             // A disk cut while the system runs is a crash image: only what was shut down in order, or
             // never ran, is kept.
@@ -327,13 +403,6 @@ impl Executor<'_> {
             before = Some(step);
         }
         session.enter(Stage::Offline).await?;
-        around
-            .reporter
-            .step("power off", async {
-                session.machine.trim().await?;
-                session.machine.power_off().await
-            })
-            .await?;
         Ok(Ok(()))
     }
 
@@ -358,21 +427,12 @@ impl Executor<'_> {
             };
             let spec =
                 Self::machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+            let _share = self.budget.take(&image.machine).await;
             let machine = around.reporter.step(name, self.driver.start(spec)).await?;
             let mut session = Session::new(machine, around);
-            session.enter(stage).await?;
-            for test in tests {
-                let title = format!("test {}", test.name);
-                let place = Place { name: &title, span: test.span };
-                let run = async {
-                    match &test.check {
-                        TestCheck::Script(script) => session.script(place, script).await,
-                        TestCheck::UnitsActive { units } => {
-                            session.shell(place, &super::commands::units_active(units)).await
-                        }
-                    }
-                };
-                around.reporter.step(&title, run).await?;
+            if let Err(failure) = tests_in(&mut session, around, stage, &tests).await {
+                self.stash(session, around, (artifact, format));
+                return Err(failure);
             }
         }
         Ok(())
@@ -382,8 +442,8 @@ impl Executor<'_> {
     fn publish(
         &self,
         reporter: &Reporter,
-        output: &OutputPlan,
-        sealed: &Path,
+        work: &WorkFolder,
+        (output, sealed): (&OutputPlan, &Path),
         out: &Path,
     ) -> Result<Artifact, Failure> {
         let io = |action, path: &Path| {
@@ -394,10 +454,34 @@ impl Executor<'_> {
         let sha256 = self.store.digest_file(sealed)?;
         let size = std::fs::metadata(sealed).map_err(io("read", sealed))?.len();
         let path = out.join(&output.file);
-        disk::publish(sealed, &path).map_err(io("write", &path))?;
+        disk::publish(work, sealed, &path)?;
         reporter.report(What::Artifact { path: path.display().to_string(), sha256, size });
         Ok(Artifact { path, sha256, size })
     }
+}
+
+/// Tests of one stage, one after the other.
+async fn tests_in(
+    session: &mut Session<'_>,
+    around: &Surroundings<'_>,
+    stage: Stage,
+    tests: &[&Test],
+) -> Result<(), Failure> {
+    session.enter(stage).await?;
+    for test in tests {
+        let title = format!("test {}", test.name);
+        let place = Place { name: &title, span: test.span };
+        let run = async {
+            match &test.check {
+                TestCheck::Script(script) => session.script(place, script).await,
+                TestCheck::UnitsActive { units } => {
+                    session.shell(place, &super::commands::units_active(units)).await
+                }
+            }
+        };
+        around.reporter.step(&title, run).await?;
+    }
+    Ok(())
 }
 
 /// Names in the order in which they are reported.
@@ -448,5 +532,8 @@ fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, Failure> {
 /// Unique on this machine, sorts by time.
 fn build_id() -> String {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", since.as_millis(), std::process::id())
+    // Several images may begin within one tick of the clock.
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("{}-{}-{count}", since.as_millis(), std::process::id())
 }

@@ -9,12 +9,12 @@ use super::{Failure, Supplies, disk};
 use crate::{
     driver::Machine,
     plan::{BaseSource, ImagePlan, Key},
-    store::{Claim, Layer, LayerMeta, Store, WorkFolder},
+    store::{BaseHold, Claim, Layer, LayerMeta, Store, WorkFolder},
     text::Digest,
 };
 
-/// Deeper chains make every read of old data slower; a build that would go deeper keeps its last
-/// steps in one layer.
+/// Deeper chains make every read of old data slower: a build that would start from one puts its topmost
+/// layer on the base first.
 const DEEPEST: u32 = 32;
 
 /// Somebody else is making, or has just made, what this build was about to make: start over from it.
@@ -38,9 +38,10 @@ pub(super) struct Chain<'a> {
     claim: Option<Claim>,
     /// Layers below, held in use.
     held: Vec<Layer>,
-    /// Keeps finished overlays while the build goes on, one after the other: a layer must never be
-    /// there without what it stands on.
-    keeping: Option<tokio::task::JoinHandle<Result<Vec<Layer>, Failure>>>,
+    /// The base at the very bottom, if it is one of the store.
+    base: Option<Digest>,
+    /// Keeps it in place until a layer does.
+    _hold: Option<BaseHold>,
 }
 
 /// How many steps are done already, and the layer that says so. With none done that is the finished
@@ -68,21 +69,29 @@ impl<'a> Chain<'a> {
         claim: Option<Claim>,
     ) -> Result<Self, Failure> {
         let active = work.path().join(format!("disk-{attempt}.0.qcow2"));
-        match &on {
-            Some(layer) => disk::overlay(&layer_path(&layer.key), "qcow2", &active, image.disk_size).await?,
-            None => {
-                // Inside the store the path is relative, so that the store can be moved.
-                let backing = match supplies.base.strip_prefix(store.root()) {
-                    Ok(inside) => Path::new("../..").join(inside),
-                    Err(_) => supplies.base.clone(),
-                };
-                disk::overlay(&backing, supplies.base_format.name(), &active, image.disk_size).await?;
+        let base = store.bases().of_disk(&supplies.base);
+        let hold = base.as_ref().map(|base| store.bases().hold(base)).transpose()?;
+        let base = base.map(|base| base.key).or_else(|| on.as_ref().and_then(|layer| layer.meta.base));
+        // Inside the store the path is relative, so that the store can be moved.
+        let backing = match supplies.base.strip_prefix(store.root()) {
+            Ok(inside) => Path::new("../..").join(inside),
+            Err(_) => supplies.base.clone(),
+        };
+        let on = match on {
+            // What an image is based on is put on its base by a build of its own.
+            Some(layer) if layer.meta.depth >= DEEPEST && !is_chained(image) => {
+                Some(flattened(store, work, layer, &backing, supplies.base_format.name()).await?)
             }
+            on => on,
+        };
+        match &on {
+            Some(layer) => disk::overlay(&layer_path(&layer.key), "qcow2", &active, image.disk_size)?,
+            None => disk::overlay(&backing, supplies.base_format.name(), &active, image.disk_size)?,
         }
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
-        Ok(Self { store, work, image, parent, depth, active, number: 0, attempt, claim, held, keeping: None })
+        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base, _hold: hold })
     }
 
     pub(super) const fn attempt(&self) -> u32 {
@@ -102,73 +111,73 @@ impl<'a> Chain<'a> {
         key: Key,
         next: Key,
     ) -> Result<Result<(), Overtaken>, Failure> {
-        if self.claim.is_none() || self.depth >= DEEPEST {
+        if self.claim.is_none() {
             return Ok(Ok(()));
         }
         let Some(next_claim) = self.store.layers().try_claim(&next.0)? else { return Ok(Err(Overtaken)) };
         self.number += 1;
         let overlay = self.work.path().join(format!("disk-{}.{}.qcow2", self.attempt, self.number));
-        disk::overlay(&layer_path(&key.0), "qcow2", &overlay, self.image.disk_size).await?;
+        disk::overlay(&layer_path(&key.0), "qcow2", &overlay, self.image.disk_size)?;
         machine.cut(&overlay).await?;
+        // Nothing waits between the cut and this: a build that is dropped loses no finished layer.
         let finished = std::mem::replace(&mut self.active, overlay);
-        let claim = self.claim.replace(next_claim);
-        self.keep(finished, step, key, claim);
-        Ok(Ok(()))
+        let result = self.keep(&finished, step, key);
+        self.claim = Some(next_claim);
+        result.map(Ok)
     }
 
     /// Keeps the state after the last step; the machine is off. Returns the disk to seal.
-    pub(super) async fn finish(mut self, step: &str, key: Key) -> Result<FinishedDisk, Failure> {
-        if let Some(claim) = self.claim.take() {
+    pub(super) fn finish(mut self, step: &str, key: Key) -> Result<FinishedDisk, Failure> {
+        if self.claim.is_some() {
             let finished = self.active.clone();
-            self.keep(finished, step, key, Some(claim));
+            self.keep(&finished, step, key)?;
             self.active = self.store.layers().disk(&key.0);
         }
-        self.settle().await?;
         Ok(FinishedDisk { path: self.active, held: self.held })
     }
 
-    /// Waits until all layers made so far are safe, also when the build has failed: the next one
-    /// starts from them.
-    pub(super) async fn settle(&mut self) -> Result<(), Failure> {
-        if let Some(keeping) = self.keeping.take() {
-            self.held.extend(finished(keeping).await?);
-        }
-        Ok(())
+    /// What the active overlay stands on, still in use.
+    pub(super) fn into_held(self) -> Vec<Layer> {
+        self.held
     }
 
-    /// Moves a finished overlay into the store while the build goes on.
-    fn keep(&mut self, disk: PathBuf, step: &str, key: Key, claim: Option<Claim>) {
+    /// Takes a finished overlay into the store. The claim goes with the layer in place.
+    fn keep(&mut self, disk: &Path, step: &str, key: Key) -> Result<(), Failure> {
         let meta = LayerMeta {
             step: step.to_owned(),
             image: self.image.image.clone(),
             parent: self.parent,
             depth: self.depth,
+            base: self.base,
         };
-        let store = Arc::clone(self.store);
-        let before = self.keeping.take();
-        self.keeping = Some(tokio::spawn(async move {
-            let mut layers = match before {
-                Some(before) => finished(before).await?,
-                None => Vec::new(),
-            };
-            let put = tokio::task::spawn_blocking(move || {
-                let layer = store.layers().put(&key.0, &disk, &meta);
-                drop(claim);
-                layer.map_err(Failure::from)
-            });
-            layers.push(finished(put).await?);
-            Ok(layers)
-        }));
+        self.held.push(self.store.layers().put(&key.0, disk, &meta)?);
+        self.claim = None;
         self.parent = Some(key.0);
         self.depth += 1;
+        Ok(())
     }
 }
 
-async fn finished<T>(task: tokio::task::JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
-    task.await.map_err(|error| Failure::HostTool {
-        program: "store",
-        detail: format!("keeping a layer was interrupted: {error}"),
-    })?
+/// Whether the base is another image's disk, which is a layer itself.
+const fn is_chained(image: &ImagePlan) -> bool {
+    matches!(image.base.source, BaseSource::Image { .. })
+}
+
+/// Puts a layer on the base directly: what those between them hold is in it afterwards.
+async fn flattened(
+    store: &Store,
+    work: &WorkFolder,
+    mut layer: Layer,
+    backing: &Path,
+    backing_format: &str,
+) -> Result<Layer, Failure> {
+    // As deep below the root as the layer itself, so the relative paths are right in both places.
+    let flat = work.path().join("flat.qcow2");
+    let copied = std::fs::copy(&layer.disk, &flat);
+    copied.map_err(|source| Failure::Io { action: "write", path: flat.clone(), source })?;
+    disk::stand_on(&flat, backing, backing_format).await?;
+    store.layers().replace(&mut layer, &flat)?;
+    Ok(layer)
 }
 
 /// A disk that no machine writes to any more.

@@ -3,27 +3,28 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::Command,
 };
 
 use super::Failure;
 use crate::{
     driver,
     plan::{Compression, DiskFormat, OutputPlan},
+    store::WorkFolder,
 };
 
 /// An overlay of `size` bytes on a backing file that stays as it is. `backing` may be relative to the
 /// overlay, and need not exist yet.
-pub(super) async fn overlay(
+pub(super) fn overlay(
     backing: &Path,
     backing_format: &str,
     overlay: &Path,
     size: u64,
 ) -> Result<(), Failure> {
-    let mut command = qemu_img("create");
-    command.args(["-q", "-u", "-f", "qcow2", "-F", backing_format, "-b"]);
-    command.arg(backing).arg(overlay).arg(size.to_string());
-    run(command).await
+    super::qcow2::overlay(overlay, backing, backing_format, size).map_err(|source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => driver::Fault::HostFull.into(),
+        _ => Failure::Io { action: "create", path: overlay.to_owned(), source },
+    })
 }
 
 /// Writes the build disk, overlay and base together, as the artifact.
@@ -49,6 +50,25 @@ pub(super) async fn seal(disk: &Path, to: &Path, output: &OutputPlan) -> Result<
     run(command).await
 }
 
+/// Writes a disk with all it stands on as one file.
+pub(super) async fn flat(disk: &Path, format: driver::DiskFormat, to: &Path) -> Result<(), Failure> {
+    let format = match format {
+        driver::DiskFormat::Qcow2 => "qcow2",
+        driver::DiskFormat::Raw => "raw",
+    };
+    let mut command = qemu_img("convert");
+    command.args(["-q", "-m", "16", "-W", "-f", format, "-O", "qcow2"]).arg(disk).arg(to);
+    run(command).await
+}
+
+/// Makes an overlay that stands on a base directly: what the layers between them held is in it afterwards.
+/// Nobody may have it open.
+pub(super) async fn stand_on(overlay: &Path, backing: &Path, backing_format: &str) -> Result<(), Failure> {
+    let mut command = qemu_img("rebase");
+    command.args(["-q", "-f", "qcow2", "-F", backing_format, "-b"]).arg(backing).arg(overlay);
+    run(command).await
+}
+
 /// What `qemu-img` calls a format.
 const fn format_name(format: DiskFormat) -> &'static str {
     match format {
@@ -71,14 +91,17 @@ pub(super) const fn driver_format(format: DiskFormat) -> Option<driver::DiskForm
 }
 
 /// Moves a file under its final name by a rename, so that nobody sees it half written.
-pub(super) fn publish(sealed: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn publish(work: &WorkFolder, sealed: &Path, to: &Path) -> Result<(), Failure> {
     if std::fs::rename(sealed, to).is_ok() {
         return Ok(());
     }
     // Another file system: copy beside the target first.
-    let beside = with_suffix(to, ".part");
-    std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to)).inspect_err(|_| {
+    let beside = with_suffix(to, &format!(".{}.part", std::process::id()));
+    work.will_create(&beside)?;
+    let written = std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to));
+    written.map_err(|source| {
         let _ = std::fs::remove_file(&beside);
+        Failure::Io { action: "write", path: to.to_owned(), source }
     })
 }
 
@@ -88,15 +111,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn qemu_img(verb: &str) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new("qemu-img");
-    // A cancelled build must not leave a conversion running.
-    command.arg(verb).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+fn qemu_img(verb: &str) -> Command {
+    let mut command = Command::new("qemu-img");
+    command.arg(verb);
     command
 }
 
-async fn run(mut command: tokio::process::Command) -> Result<(), Failure> {
-    let output = command.output().await.map_err(|source| match source.kind() {
+async fn run(command: Command) -> Result<(), Failure> {
+    let (status, detail) = driver::qemu::tool::run(command).await.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => driver::Fault::HostLacks {
             what: "`qemu-img`".into(),
             install:
@@ -106,10 +128,9 @@ async fn run(mut command: tokio::process::Command) -> Result<(), Failure> {
         .into(),
         _ => Failure::Io { action: "start", path: "qemu-img".into(), source },
     })?;
-    if output.status.success() {
+    if status.success() {
         return Ok(());
     }
-    let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if detail.contains("No space left on device") {
         return Err(driver::Fault::HostFull.into());
     }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::ScriptLine;
 use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{ExecEnd, Fault},
     store::StoreError,
-    text::Span,
+    text::{Sources, Span},
 };
 
 /// Why a build stopped; the step's output has been reported by then.
@@ -14,7 +15,15 @@ use crate::{
 pub enum Failure {
     /// A script or test ran and said no.
     #[error("`{step}` {}", ended(*end, *timeout_secs))]
-    Script { step: String, span: Option<Span>, end: ExecEnd, timeout_secs: u64, tail: String },
+    Script {
+        step: String,
+        span: Option<Span>,
+        /// The line that failed, where that is known.
+        line: Option<ScriptLine>,
+        end: ExecEnd,
+        timeout_secs: u64,
+        tail: String,
+    },
     /// The machine could not do what a step needs.
     #[error("`{step}` could not run: {fault}")]
     Step { step: String, span: Option<Span>, fault: Fault },
@@ -48,6 +57,18 @@ fn ended(end: ExecEnd, timeout_secs: u64) -> String {
 }
 
 impl Failure {
+    /// The failure at the very line of the script, where that is known.
+    #[must_use]
+    pub fn located(self, sources: &Sources) -> Self {
+        match self {
+            Self::Script { step, span, line: Some(line), end, timeout_secs, tail } => {
+                let span = line.span(sources).or(span);
+                Self::Script { step, span, line: None, end, timeout_secs, tail }
+            }
+            other => other,
+        }
+    }
+
     /// What to show; the list is never empty.
     #[must_use]
     pub fn diagnostics(self) -> Vec<Diagnostic> {

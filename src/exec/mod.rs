@@ -1,25 +1,38 @@
 //! The scheduler: events, cache, cancel, journal.
 
 pub mod base;
+mod budget;
 mod build;
+pub mod change;
 mod chain;
 mod commands;
 mod disk;
 mod event;
+mod failing_line;
 mod failure;
 mod finished;
 mod pack;
 mod packages;
 pub mod prepare;
 mod project;
+mod qcow2;
+mod secret;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod standing;
 mod summary;
 mod tail;
+mod unpack;
+mod wreck;
 
+pub use budget::Budget;
 pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
 pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
+pub use failing_line::ScriptLine;
 pub use failure::Failure;
 pub use project::ProjectFiles;
+pub use secret::Secrets;
 pub use standing::Standing;
-pub use summary::{PackageSummary, PlanSummary};
+pub use summary::{PackageSummary, PlanSummary, StepSummary};
+pub use wreck::{Wreck, WreckSlot};

@@ -7,11 +7,12 @@ use std::{
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Failure, project::ProjectFiles};
+use super::{Failure, project::ProjectFiles, unpack::unpack};
 use crate::{
+    diagnostic::{Diagnostic, codes},
     plan::{CopyFrom, CopyStep, EntryKind, InlineFile, Tree},
     store::Store,
-    text::Digest,
+    text::{Digest, Span},
 };
 
 /// Archives up to this many bytes stay in memory.
@@ -77,9 +78,26 @@ impl Pack {
         self.tar.append_data(&mut header, path, data).map_err(archive)
     }
 
-    fn symlink(&mut self, path: &str, meta: Meta<'_>, target: &str) -> Result<(), Failure> {
+    /// A regular file of `size` bytes out of `data`.
+    pub(super) fn stream(
+        &mut self,
+        path: &str,
+        meta: Meta<'_>,
+        size: u64,
+        data: impl Read,
+    ) -> Result<(), Failure> {
+        self.entry(path.trim_matches('/'), EntryType::Regular, meta, size, data)
+    }
+
+    pub(super) fn symlink(&mut self, path: &str, meta: Meta<'_>, target: &str) -> Result<(), Failure> {
         let mut header = header(EntryType::Symlink, meta, 0).map_err(archive)?;
         self.tar.append_link(&mut header, path.trim_matches('/'), target).map_err(archive)
+    }
+
+    /// A second name of a file that is in the archive already.
+    pub(super) fn hard_link(&mut self, path: &str, meta: Meta<'_>, of: &str) -> Result<(), Failure> {
+        let mut header = header(EntryType::Link, meta, 0).map_err(archive)?;
+        self.tar.append_link(&mut header, path.trim_matches('/'), of.trim_matches('/')).map_err(archive)
     }
 
     /// Adds one text of the plan.
@@ -95,6 +113,7 @@ impl Pack {
         copy: &CopyStep,
         project: &dyn ProjectFiles,
         download: Option<&Path>,
+        span: Option<Span>,
     ) -> Result<(), Failure> {
         let place =
             Placement { owner: &copy.owner, group: &copy.group, mode: copy.mode, dir_mode: copy.dir_mode };
@@ -115,10 +134,18 @@ impl Pack {
                 self.parents(&copy.to)?;
                 self.entry(copy.to.trim_matches('/'), EntryType::Regular, place.file(false), size, &mut file)
             }
-            CopyFrom::Download { unpack: true, .. } => Err(Failure::HostTool {
-                program: "unpack",
-                detail: "unpacking a download is done by its own step".into(),
-            }),
+            CopyFrom::Download { unpack: true, sha256, url, strip } => {
+                let path = download.ok_or(Failure::InputChanged { path: sha256.to_string() })?;
+                self.parents(&format!("{}/.", copy.to))?;
+                unpack(self, path, (&copy.to, *strip), place).map_err(|reason| {
+                    let message = format!("`{url}` cannot be unpacked: {reason}");
+                    let diagnostic = Diagnostic::new(codes::CANNOT_UNPACK, message);
+                    Failure::Diagnosed(vec![match span {
+                        Some(span) => diagnostic.label(span, "this archive"),
+                        None => diagnostic,
+                    }])
+                })
+            }
         }
     }
 
@@ -176,13 +203,13 @@ impl<'a> Placement<'a> {
     pub(super) const READ_ONLY: Placement<'static> =
         Placement { owner: "root", group: "root", mode: None, dir_mode: None };
 
-    fn file(self, executable: bool) -> Meta<'a> {
+    pub(super) fn file(self, executable: bool) -> Meta<'a> {
         let mode = self.mode.unwrap_or(if executable { 0o755 } else { 0o644 });
         Meta { owner: self.owner, group: self.group, mode }
     }
 
     /// A folder gets x where files have r.
-    fn folder(self) -> Meta<'a> {
+    pub(super) fn folder(self) -> Meta<'a> {
         let mode =
             self.dir_mode.or_else(|| self.mode.map(|mode| mode | ((mode & 0o444) >> 2))).unwrap_or(0o755);
         Meta { owner: self.owner, group: self.group, mode }

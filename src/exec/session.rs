@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
-    Exit, Failure, Reporter, Stream, What,
-    pack::{Pack, Placement},
+    Exit, Failure, Reporter, Stream, What, failing_line,
+    pack::{Meta, Pack, Placement},
     project::ProjectFiles,
+    secret::{Mask, Masked, Secrets},
     tail::Tail,
+    wreck::Situation,
 };
 use crate::{
     driver::{self, BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions},
@@ -19,6 +21,17 @@ use crate::{
 /// Where `with` puts project files, and the working directory of scripts that have some.
 const PROJECT: &str = "/run/imagefile/project";
 
+/// Where secrets are shown.
+const SECRETS: &str = "/run/secrets";
+/// A ramfs is a tmpfs that never goes to a swap partition of the image. One that a step before left, because
+/// its script could not be run, goes first.
+const LAY_SECRETS: &str = "umount -l /run/secrets 2>/dev/null || true
+mkdir -p -m 0755 /run/secrets
+mount -t ramfs -o mode=0755,nosuid,nodev,noexec imagefile-secrets /run/secrets";
+const TAKE_SECRETS: &str = "rm -f /run/secrets/*
+umount -l /run/secrets
+rmdir /run/secrets";
+
 /// What the steps of an image need from outside the plan.
 pub(super) struct Surroundings<'a> {
     pub image: &'a ImagePlan,
@@ -27,12 +40,17 @@ pub(super) struct Surroundings<'a> {
     pub reporter: &'a Reporter,
     /// Downloads of `copy url`, by digest.
     pub downloads: &'a BTreeMap<Digest, PathBuf>,
+    pub secrets: &'a Secrets,
+    /// Hides the secrets in what the guest prints.
+    pub mask: Mask,
 }
 
 /// A running machine and what is around it.
 pub(super) struct Session<'a> {
     pub machine: Box<dyn Machine>,
     around: &'a Surroundings<'a>,
+    /// How the last command was run, for a shell in its place.
+    situation: Situation,
 }
 
 /// The step an operation belongs to, for its output and its failure.
@@ -50,7 +68,12 @@ impl Place<'_> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(machine: Box<dyn Machine>, around: &'a Surroundings<'a>) -> Self {
-        Self { machine, around }
+        Self { machine, around, situation: Situation::default() }
+    }
+
+    /// The machine, and how the last command in it was run.
+    pub(super) fn into_wreck(self) -> (Box<dyn Machine>, Situation) {
+        (self.machine, self.situation)
     }
 
     /// Brings the guest into the state a step needs.
@@ -97,7 +120,7 @@ impl<'a> Session<'a> {
                     crate::plan::CopyFrom::Download { sha256, .. } => self.around.downloads.get(sha256),
                     _ => None,
                 };
-                pack.copy(copy, self.around.project, download.map(PathBuf::as_path))?;
+                pack.copy(copy, self.around.project, download.map(PathBuf::as_path), step.span)?;
                 self.put(place, pack).await
             }
             Action::Script(script) => self.script(place, script).await,
@@ -179,29 +202,99 @@ impl<'a> Session<'a> {
         exec.timeout = std::time::Duration::from_secs(script.timeout_secs);
         exec.cwd = (!script.with.is_empty()).then(|| PROJECT.to_owned());
         exec.env = script.env.clone().into_iter().collect();
-        let result = self.exec(place, exec).await;
-        if !script.with.is_empty() && !matches!(result, Err(Failure::Step { .. })) {
-            let removal = Exec::argv(["rm", "-rf", PROJECT]);
-            self.machine.exec(removal, &mut |_| {}).await.map_err(|fault| place.fault(fault))?;
+        if !script.secrets.is_empty() {
+            self.lay_secrets(place, script, exec.user.as_deref()).await?;
+        }
+        if failing_line::is_known(script) {
+            let mut pack = self.pack();
+            failing_line::lay(&mut pack)?;
+            self.put(place, pack).await?;
+            exec.env.push(failing_line::variable());
+        }
+        let mut result = self.exec(place, exec).await;
+        self.situation.env.retain(|(name, _)| name != failing_line::VARIABLE);
+        if let Err(Failure::Script { end: ExecEnd::Code(code), line, .. }) = &mut result
+            && failing_line::is_known(script)
+        {
+            *line = failing_line::of(self.machine.as_mut(), script, *code).await;
+        }
+        // A machine that could not run the script can do nothing else either.
+        if matches!(result, Err(Failure::Step { .. })) {
+            return result;
+        }
+        if !script.secrets.is_empty() {
+            self.quiet(place, TAKE_SECRETS).await?;
+        }
+        // What failed may be looked at in its surroundings; the next try lays them anew.
+        if !script.with.is_empty() && result.is_ok() {
+            self.quiet(place, &format!("rm -rf {PROJECT}")).await?;
         }
         result
+    }
+
+    /// Shows a script the secrets it names: in memory that is never swapped, for its user only.
+    async fn lay_secrets(
+        &mut self,
+        place: Place<'_>,
+        script: &ScriptStep,
+        user: Option<&str>,
+    ) -> Result<(), Failure> {
+        self.quiet(place, LAY_SECRETS).await?;
+        let mut pack = self.pack();
+        for name in &script.secrets {
+            // The plan's secrets were all looked at before the machine was started.
+            let value = self.around.secrets.get(name).unwrap_or_default();
+            let meta = Meta { owner: user.unwrap_or("root"), group: "root", mode: 0o400 };
+            pack.file(&format!("{SECRETS}/{name}"), meta, value)?;
+        }
+        self.put(place, pack).await
+    }
+
+    /// Runs a small script of ours as root; what it prints matters only if it fails.
+    async fn quiet(&mut self, place: Place<'_>, script: &str) -> Result<(), Failure> {
+        let exec = Exec::script(place.name, format!("#!/bin/sh -e\n{script}\n"));
+        let timeout_secs = exec.timeout.as_secs();
+        let mut tail = Tail::default();
+        let mut sink = |output: driver::Output| tail.push(&String::from_utf8_lossy(&output.bytes));
+        match self.machine.exec(exec, &mut sink).await.map_err(|fault| place.fault(fault))? {
+            ExecEnd::Code(0) => Ok(()),
+            end => Err(Failure::Script {
+                step: place.name.to_owned(),
+                span: place.span,
+                line: None,
+                end,
+                timeout_secs,
+                tail: tail.lines(),
+            }),
+        }
     }
 
     /// Runs a command with its output reported as the step's.
     pub(super) async fn exec(&mut self, place: Place<'_>, exec: Exec) -> Result<(), Failure> {
         let reporter = self.around.reporter;
         let timeout_secs = exec.timeout.as_secs();
+        self.situation =
+            Situation { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
+        let mask = &self.around.mask;
         let mut tail = Tail::default();
-        let mut sink = |output: driver::Output| {
-            let text = String::from_utf8_lossy(&output.bytes).into_owned();
-            tail.push(&text);
-            let stream = match output.stream {
-                driver::Stream::Out => Stream::Stdout,
-                driver::Stream::Err => Stream::Stderr,
-            };
-            reporter.report(What::Output { step: place.name.to_owned(), stream, text });
+        let mut streams = [(Stream::Stdout, Masked::default()), (Stream::Stderr, Masked::default())];
+        let mut show = |stream: Stream, bytes: Vec<u8>| {
+            if !bytes.is_empty() {
+                let text = String::from_utf8(bytes)
+                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+                tail.push(&text);
+                reporter.report(What::Output { step: place.name.to_owned(), stream, text });
+            }
         };
-        let end = self.machine.exec(exec, &mut sink).await.map_err(|fault| place.fault(fault))?;
+        let mut sink = |output: driver::Output| {
+            let (stream, masked) = &mut streams[usize::from(output.stream == driver::Stream::Err)];
+            show(*stream, masked.push(mask, output.bytes));
+        };
+        let end = self.machine.exec(exec, &mut sink).await;
+        for (stream, masked) in &mut streams {
+            show(*stream, masked.end(mask));
+        }
+        let end = end.map_err(|fault| place.fault(fault.masked(|text| mask.text(text))))?;
         let exit = match end {
             ExecEnd::Code(code) => Exit::Status(code),
             ExecEnd::Signal(signal) => Exit::Signal(signal),
@@ -213,6 +306,7 @@ impl<'a> Session<'a> {
             end => Err(Failure::Script {
                 step: place.name.to_owned(),
                 span: place.span,
+                line: None,
                 end,
                 timeout_secs,
                 tail: tail.lines(),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Action, ImagePlan};
+use crate::{
+    plan::{Action, ImagePlan, KeyPart},
+    text::Digest,
+};
 
 /// An image's plan in the words of its record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +29,20 @@ pub struct PlanSummary {
     /// File names of the artifacts.
     #[serde(default)]
     pub outputs: Vec<String>,
+    /// What the first step stands on; none in records of older versions.
+    #[serde(default)]
+    pub base_key: Option<Digest>,
+    /// What decided the reuse of each step, in order.
+    #[serde(default)]
+    pub steps: Vec<StepSummary>,
+}
+
+/// A step's key and what it was made of, beside the key of the step before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepSummary {
+    pub name: String,
+    pub key: Digest,
+    pub parts: Vec<KeyPart>,
 }
 
 /// One installed package.
@@ -62,6 +79,16 @@ impl PlanSummary {
                 })
                 .collect(),
             outputs: plan.outputs.iter().map(|output| output.file.clone()).collect(),
+            base_key: Some(plan.base_key().0),
+            steps: plan
+                .steps
+                .iter()
+                .map(|step| StepSummary {
+                    name: step.name.clone(),
+                    key: step.key.0,
+                    parts: step.parts.clone(),
+                })
+                .collect(),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, Conditions, CopyFrom, CopyStep, DiskFormat,
     ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs,
-    ScriptStep, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError, Walker, key_parts,
+    ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError,
+    Walker, key_parts,
 };
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
@@ -59,7 +60,6 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     let disk_size =
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
 
-    compiler.refuse_unsupported(inputs.spec);
     compiler.offline_part(inputs, disk_size);
     for step in &inputs.spec.steps {
         compiler.written(step);
@@ -89,6 +89,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         machine: machine(&spec.machine),
         network,
         user: user.to_owned(),
+        secrets: spec.secrets.iter().map(secret).collect(),
         steps: compiler.steps,
         tests,
         outputs: spec.outputs.iter().map(output).collect(),
@@ -124,10 +125,11 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     fn push(&mut self, name: impl Into<String>, stage: Stage, action: Action, span: Option<Span>) {
         let name = self.unique(name.into());
-        let key = Key::of(self.parent, &key_parts(&name, stage, &action, self.conditions));
+        let parts = key_parts(&name, stage, &action, self.conditions);
+        let key = Key::of(self.parent, &parts);
         self.parent = key;
         self.stage = stage;
-        self.steps.push(Step { name, stage, action, key, span });
+        self.steps.push(Step { name, stage, action, key, parts, span });
     }
 
     /// Two copies of one file need two names.
@@ -140,31 +142,6 @@ impl Compiler<'_> {
             unique = format!("{name} ({number})");
         }
         unique
-    }
-
-    /// What the language has and the executor cannot do yet is refused by name, never left out in silence.
-    fn refuse_unsupported(&mut self, spec: &ImageSpec) {
-        let scripts = spec.steps.iter().filter_map(|step| match step {
-            StepSpec::Script(script) => Some(script),
-            StepSpec::Copy(_) | StepSpec::Reboot(_) => None,
-        });
-        for script in scripts.chain(spec.tests.iter().map(|test| &test.script)) {
-            if let Some(secret) = script.secrets.first() {
-                let message = "scripts with secrets are not supported yet";
-                self.diagnostics.push(
-                    Diagnostic::new(codes::NOT_SUPPORTED, message).label(secret.span, "asked for here"),
-                );
-            }
-        }
-        for step in &spec.steps {
-            if let StepSpec::Copy(CopySpec { source: CopySource::Url { url, unpack: true, .. }, .. }) = step {
-                let message = "unpacking a download is not supported yet";
-                let diagnostic =
-                    Diagnostic::new(codes::NOT_SUPPORTED, message).label(url.span, "to be unpacked");
-                self.diagnostics
-                    .push(diagnostic.help("copy the archive as it is, and unpack it in a `script`"));
-            }
-        }
     }
 
     /// Base, packages, applications, accounts: nothing of the image runs yet.
@@ -345,6 +322,7 @@ impl Compiler<'_> {
             retries: script.retries,
             with: with?,
             secrets: script.secrets.iter().map(|secret| secret.value.clone()).collect(),
+            at: Some((script.body.source, script.body.start)),
         })
     }
 
@@ -436,7 +414,16 @@ fn verify_script(text: &str, env: &BTreeMap<String, String>) -> ScriptStep {
         retries: 0,
         with: Vec::new(),
         secrets: Vec::new(),
+        at: None,
     }
+}
+
+fn secret(secret: &check::Secret) -> SecretPlan {
+    let source = match &secret.source {
+        check::SecretSource::Env(variable) => SecretSource::Env { variable: variable.value.clone() },
+        check::SecretSource::File(path) => SecretSource::File { path: path.value.clone() },
+    };
+    SecretPlan { name: secret.name.value.clone(), source, span: Some(secret.name.span) }
 }
 
 fn unit(service: &check::Service) -> UnitState {

@@ -27,6 +27,9 @@ pub struct KeyPart {
     /// In the user's words: `script text`, `env`, `copied files of site/`.
     pub name: String,
     pub digest: Digest,
+    /// What the digest is of, as JSON: records keep it, so that `why` can show the difference.
+    #[serde(skip)]
+    pub value: String,
 }
 
 impl Key {
@@ -66,9 +69,7 @@ pub fn parts(name: &str, stage: Stage, action: &Action, conditions: Conditions<'
             let place = (&copy.to, &copy.owner, &copy.group, copy.mode, copy.dir_mode);
             parts.push(part("destination, owner and mode", &place));
             parts.push(match &copy.from {
-                CopyFrom::Tree(tree) => {
-                    KeyPart { name: format!("copied files of {}", tree.path), digest: tree.digest() }
-                }
+                CopyFrom::Tree(tree) => part(&format!("copied files of {}", tree.path), &tree.entries),
                 CopyFrom::Text { content } => part("text", content),
                 CopyFrom::Download { sha256, unpack, strip, .. } => {
                     part("download", &(sha256, unpack, strip))
@@ -111,13 +112,13 @@ fn script_parts(name: &str, script: &ScriptStep, conditions: Conditions<'_>, par
     parts.push(part("names of secrets", &script.secrets));
     parts.push(part("network", &conditions.network));
     for tree in &script.with {
-        parts.push(KeyPart { name: format!("files of {}", tree.path), digest: tree.digest() });
+        parts.push(part(&format!("files of {}", tree.path), &tree.entries));
     }
 }
 
 /// The digest of a value's JSON form, under a name.
 fn part(name: &str, value: &impl Serialize) -> KeyPart {
     // Plan types are plain data with text keys: their serialisation has no failing case.
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    KeyPart { name: name.into(), digest: Digest::of(json) }
+    let value = serde_json::to_string(value).unwrap_or_default();
+    KeyPart { name: name.into(), digest: Digest::of(&value), value }
 }

@@ -23,7 +23,7 @@ pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{locked_image, requested};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
-    ScriptStep, Stage, Step, Test, TestCheck, UnitState, UnitWish,
+    ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, UnitWish,
 };
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use walk::{WalkError, Walker};
@@ -55,6 +55,8 @@ pub struct ImagePlan {
     pub network: bool,
     /// The account that runs scripts and tests.
     pub user: String,
+    /// Where the values of secrets come from; the values are nowhere in the plan.
+    pub secrets: Vec<SecretPlan>,
     /// In the order in which they run.
     pub steps: Vec<Step>,
     pub tests: Vec<Test>,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Tree};
-use crate::text::{Digest, Span};
+use super::{Key, KeyPart, Tree};
+use crate::text::{Digest, SourceId, Span};
 
 /// The state the guest must be in for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +27,9 @@ pub struct Step {
     pub action: Action,
     /// Names everything that decides the state of the disk after this step.
     pub key: Key,
+    /// What the key was made of, beside the key of the step before; for the record of a build.
+    #[serde(skip)]
+    pub parts: Vec<KeyPart>,
     /// The statement this step comes from; part of neither key nor wire form.
     #[serde(skip)]
     pub span: Option<Span>,
@@ -166,6 +169,28 @@ pub struct ScriptStep {
     pub with: Vec<Tree>,
     /// Names of the secrets shown under `/run/secrets`; their values are nowhere in the plan.
     pub secrets: Vec<String>,
+    /// Where its first line is written: a source, and the byte offset there; none for scripts of ours.
+    #[serde(skip)]
+    pub at: Option<(SourceId, u32)>,
+}
+
+/// A secret that scripts may name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretPlan {
+    /// The file's name under `/run/secrets`.
+    pub name: String,
+    pub source: SecretSource,
+    #[serde(skip)]
+    pub span: Option<Span>,
+}
+
+/// Where a secret's value is on the machine that builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum SecretSource {
+    Env { variable: String },
+    /// Absolute, or relative to the project's folder.
+    File { path: String },
 }
 
 /// The account a script runs as.

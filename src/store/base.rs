@@ -1,6 +1,7 @@
 //! Bases made on this machine, each made once.
 
 use std::fs::{File, TryLockError};
+use std::time::SystemTime;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -10,6 +11,8 @@ use super::{Context, Digest, Result, Store, StoreError};
 
 const DISK: &str = "disk.qcow2";
 const META: &str = "meta.json";
+/// Locked by builds that use the base; its time is that of the last use.
+const USED: &str = "used";
 
 /// The bases of a store, by key: the digest of the recipe and of its exact packages.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +30,27 @@ pub struct Base {
 }
 
 impl Base {
+    /// When a build last used it.
+    #[must_use]
+    pub fn used(&self) -> SystemTime {
+        let time = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
+        let used = time(&self.disk.with_file_name(USED)).or_else(|| time(&self.meta));
+        used.unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// What its maker wrote about it.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T> {
         let bytes = std::fs::read(&self.meta).context("read", &self.meta)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| StoreError::Damaged { path: self.meta.clone(), reason: error.to_string() })
     }
+}
+
+/// A base in use: nobody removes it while this lives.
+#[derive(Debug)]
+pub struct BaseHold {
+    /// Shared; removal wants it for itself.
+    _lock: File,
 }
 
 /// The answer to [`Bases::claim`].
@@ -58,6 +76,40 @@ impl<'a> Bases<'a> {
         let folder = self.folder(key);
         let base = Base { key: *key, disk: folder.join(DISK), meta: folder.join(META) };
         base.disk.is_file().then_some(base)
+    }
+
+    /// Takes the base into use.
+    pub fn hold(self, base: &Base) -> Result<BaseHold> {
+        let path = base.disk.with_file_name(USED);
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+        lock.lock_shared().context("lock", &path)?;
+        lock.set_modified(SystemTime::now()).context("write", &path)?;
+        Ok(BaseHold { _lock: lock })
+    }
+
+    /// The base that a disk is, if it is one of this store.
+    #[must_use]
+    pub fn of_disk(self, disk: &Path) -> Option<Base> {
+        let inside = disk.strip_prefix(self.store.root().join("bases")).ok()?;
+        let key: Digest = inside.parent()?.to_str()?.parse().ok()?;
+        self.get(&key).filter(|base| base.disk == disk)
+    }
+
+    /// Removes a base that no build uses; says whether it went. Whether layers stand on it, the caller knows.
+    pub(super) fn remove(self, key: &Digest) -> Result<bool> {
+        let folder = self.folder(key);
+        let path = folder.join(USED);
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+        }
+        let temp = self.store.temp_dir("evict")?;
+        std::fs::rename(&folder, temp.path().join("gone")).context("remove", &folder)?;
+        Ok(true)
     }
 
     /// The base, or the sole right to make it. Waits while another process makes it; `waiting`

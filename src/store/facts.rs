@@ -30,6 +30,12 @@ impl<'a> Facts<'a> {
         serde_json::from_slice(&bytes).ok()
     }
 
+    /// Whether something is remembered, without reading it.
+    #[must_use]
+    pub fn has(&self, kind: &str, digest: &Digest) -> bool {
+        self.path(kind, digest).is_file()
+    }
+
     /// Remembers a fact.
     pub fn put<T: Serialize>(&self, kind: &str, digest: &Digest, fact: &T) -> Result<()> {
         let path = self.path(kind, digest);

@@ -29,6 +29,7 @@ mod process;
 mod project;
 pub mod records;
 mod scratch;
+mod shrink;
 mod work;
 
 use std::io;
@@ -36,7 +37,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::text::Digest;
 
-pub use base::{Base, BaseSlot, Bases, NewBase};
+pub use base::{Base, BaseHold, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
@@ -44,6 +45,7 @@ pub use process::ProcessName;
 pub use project::ProjectFolder;
 pub use records::Records;
 pub use scratch::Scratch;
+pub use shrink::Usage;
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
@@ -124,7 +126,9 @@ impl Store {
         work::sweep(&root.join("tmp"))?;
         let leftovers = work::sweep(&root.join("builds"))?;
         let session = WorkFolder::create_unique(&root.join("tmp"), "session")?;
-        Ok((Self { root, session }, leftovers))
+        let store = Self { root, session };
+        store.layers().sweep_unsynced()?;
+        Ok((store, leftovers))
     }
 
     #[must_use]
@@ -198,6 +202,11 @@ impl Store {
     /// A working folder for a build: `builds/<id>/`, locked by this process, with a journal.
     pub fn begin_build(&self, id: &str) -> Result<WorkFolder> {
         WorkFolder::create(&self.root.join("builds"), id)
+    }
+
+    /// Removes the disks of failed builds that were kept to be looked at; returns the builds' ids.
+    pub fn remove_kept_builds(&self) -> Result<Vec<String>> {
+        work::remove_kept(&self.root.join("builds"))
     }
 
     /// The sha256 of a file anywhere, from the cache if the file is unchanged since it was hashed.

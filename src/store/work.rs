@@ -153,6 +153,30 @@ impl Drop for WorkFolder {
     }
 }
 
+/// Whether some working folder in `parent` belongs to a process that runs.
+pub(super) fn any_in_use(parent: &Path) -> Result<bool> {
+    for entry in std::fs::read_dir(parent).context("read", parent)?.flatten() {
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes the folders that were kept on purpose, see [`WorkFolder::keep`]; returns their names.
+pub(super) fn remove_kept(parent: &Path) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for entry in std::fs::read_dir(parent).context("read", parent)?.flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if !name.starts_with(UNBORN) && path.is_dir() && !path.join(LOCK).exists() {
+            remove(&path).context("remove", &path)?;
+            removed.push(name);
+        }
+    }
+    Ok(removed)
+}
+
 /// Clears every working folder in `parent` whose process is gone.
 pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
     let mut leftovers = Vec::new();
@@ -167,8 +191,12 @@ pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
             }
             continue;
         }
-        // A folder without a lock was kept on purpose; a file (a partial download) is no folder.
-        let Ok(lock) = File::open(path.join(LOCK)) else { continue };
+        // A folder without a lock was kept on purpose, unless it is empty: then a sweep was cut short just
+        // before its end. A file (a partial download) is no folder.
+        let Ok(lock) = File::open(path.join(LOCK)) else {
+            let _ = std::fs::remove_dir(&path);
+            continue;
+        };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => continue,
@@ -326,6 +354,18 @@ mod tests {
         (&folder.journal).write_all(b"{\"path\":\"/no").unwrap();
         drop(folder);
         assert!(!kept.exists() && !dir.path().join("b1").exists());
+    }
+
+    #[test]
+    fn a_sweep_that_is_cut_short_is_taken_up_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        for name in [JOURNAL, LOCK] {
+            std::fs::remove_file(folder.path().join(name)).unwrap();
+        }
+        crash(folder);
+        assert_eq!(sweep(dir.path()).unwrap(), []);
+        assert!(!dir.path().join("b1").exists());
     }
 
     #[test]

@@ -25,6 +25,8 @@ wire! {
         /// Kills the command that runs as this request; it then ends as [`Ended::TimedOut`]. Time is
         /// kept by the host: the clock of an emulated guest may run wild.
         Cancel = 3,
+        /// The terminal of a [`Request::Terminal`] has another size now.
+        Resize { rows: u32, columns: u32 } = 4,
     }
 }
 
@@ -113,6 +115,9 @@ wire! {
         Thaw = 21,
         /// Removes a regular file of the image if there is nothing in it: a placeholder of an earlier boot.
         RemoveEmpty { path: String } = 22,
+        /// Streamed, as long as it lasts: a command on a terminal of this size, what is typed there being
+        /// the stream. The end of the stream hangs up.
+        Terminal { command: Command, rows: u32, columns: u32 } = 23,
     }
 }
 

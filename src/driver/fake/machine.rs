@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use super::super::inspect::{Facts, Init};
 use super::super::{
     BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start, Stream,
+    TerminalInput, TerminalSize,
 };
 use super::{Event, FakeDriver, debian};
 
@@ -139,6 +140,30 @@ impl Machine for FakeMachine {
 
     fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd> {
         self.do_exec(command, sink).boxed()
+    }
+
+    fn shell<'a>(
+        &'a mut self,
+        command: Exec,
+        _size: TerminalSize,
+        mut input: tokio::sync::mpsc::Receiver<TerminalInput>,
+        sink: Sink<'a>,
+    ) -> Op<'a, ExecEnd> {
+        async move {
+            let what = match command.program {
+                Program::Argv(argv) => argv.join(" "),
+                Program::Script { name, .. } => name,
+            };
+            self.step(Event::Shell(what), &[Stage::Mounted, Stage::Booted]).await?;
+            // An echo, until it is hung up.
+            while let Some(input) = input.recv().await {
+                if let TerminalInput::Typed(bytes) = input {
+                    sink(Output { stream: Stream::Out, bytes });
+                }
+            }
+            Ok(ExecEnd::Code(0))
+        }
+        .boxed()
     }
 
     fn put(&mut self, tar: Box<dyn Read + Send>) -> Op<'_, ()> {

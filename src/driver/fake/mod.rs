@@ -27,6 +27,8 @@ pub enum Event {
         what: String,
         user: String,
     },
+    /// The command on a terminal.
+    Shell(String),
     /// Paths of the archive, in order.
     Put(Vec<String>),
     Get(String),
@@ -50,6 +52,7 @@ impl Event {
             Self::Mount => "mount",
             Self::Unmount => "unmount",
             Self::Exec { .. } => "exec",
+            Self::Shell(_) => "shell",
             Self::Put(_) => "put",
             Self::Get(_) => "get",
             Self::GrowRoot => "grow_root",
@@ -79,11 +82,30 @@ struct Scripted {
 #[derive(Default)]
 struct Script {
     events: Vec<Event>,
+    started: usize,
     facts: Option<Facts>,
     files: BTreeMap<String, Vec<u8>>,
     commands: Vec<Scripted>,
     /// By operation: how many more times it works before the mishap.
     mishaps: Vec<(String, usize, Option<Mishap>)>,
+    chaos: Option<Chaos>,
+}
+
+/// Mishaps by chance, the same for the same seed.
+struct Chaos {
+    state: u64,
+    /// Of a thousand operations, so many fail.
+    failing: u64,
+}
+
+impl Chaos {
+    /// Marsaglia's xorshift: good enough to shuffle.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % bound
+    }
 }
 
 /// The fake driver; clones share script and record.
@@ -159,6 +181,25 @@ impl FakeDriver {
         self
     }
 
+    /// Every operation takes a while (it gives way to others, up to seven times), and of a thousand so many
+    /// fail in one way or another; what exactly happens follows from the seed.
+    #[must_use]
+    pub fn chaos(self, seed: u64, failing: u64) -> Self {
+        // Of a state of 0 nothing ever comes.
+        self.script().chaos = Some(Chaos { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, failing });
+        self
+    }
+
+    /// How many machines were started and neither powered off nor killed.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        let script = self.script();
+        let count = |wanted: &[&str]| {
+            script.events.iter().filter(|event| wanted.contains(&event.name())).count()
+        };
+        script.started - count(&["power_off", "killed"]).min(script.started)
+    }
+
     /// Everything asked so far, by any machine, in order.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
@@ -175,8 +216,32 @@ impl FakeDriver {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives way to others and has a mishap, if that is how it falls out.
+    async fn chance(&self, doing: &str) -> Result<(), Fault> {
+        let (turns, mishap) = {
+            let mut script = self.script();
+            let Some(chaos) = &mut script.chaos else { return Ok(()) };
+            (chaos.below(8), (chaos.below(1000) < chaos.failing).then(|| chaos.below(4)))
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        let doing = doing.to_owned();
+        let console = String::new();
+        match mishap {
+            None => Ok(()),
+            Some(0) => Err(Fault::HostFull),
+            Some(1) => Err(Fault::MachineEnded { end: super::End::PoweredOff, doing, console }),
+            Some(2) => Err(Fault::Protocol { detail: doing }),
+            Some(_) => {
+                Err(Fault::Hang { doing, after: std::time::Duration::from_secs(1), console })
+            }
+        }
+    }
+
     /// Records an event, and has the mishap that is due.
     async fn happen(&self, event: Event) -> Result<(), Fault> {
+        self.chance(event.name()).await?;
         let mishap = {
             let mut script = self.script();
             let name = event.name();
@@ -206,6 +271,7 @@ impl FakeDriver {
             Start::Offline => Stage::Offline,
             Start::Firmware(_) => Stage::Booted,
         };
+        self.script().started += 1;
         Ok(Box::new(FakeMachine::new(self.clone(), stage)))
     }
 }

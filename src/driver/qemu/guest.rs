@@ -10,7 +10,7 @@ use serde_json::Value;
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
 use super::super::{End, Fault};
-use super::line::{Collected, Line, Patience, Trouble, Upload, unasked};
+use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
 use super::process::Process;
 use super::qmp::Qmp;
 
@@ -122,6 +122,22 @@ impl Guest {
                 Ok(())
             },
         )
+        .await
+    }
+
+    /// A command on a terminal, until it ends.
+    pub(super) async fn terminal(
+        &mut self,
+        doing: &str,
+        request: Request,
+        input: Upload,
+        sink: &mut (dyn FnMut(bool, Vec<u8>) + Send),
+    ) -> Result<Answer, Fault> {
+        self.converse(doing, request, Some(input), Patience::Endless, &mut |reply| {
+            let Reply::Output { error, bytes } = reply else { return unasked(reply) };
+            sink(error, bytes.0);
+            Ok(())
+        })
         .await
     }
 
@@ -339,7 +355,7 @@ pub(super) fn odd() -> Fault {
 fn at_hand(content: Vec<u8>) -> Upload {
     let (sender, upload) = tokio::sync::mpsc::channel(1);
     // There is room for one, and the receiver is here.
-    let _ = sender.try_send(Ok(content));
+    let _ = sender.try_send(Ok(Piece::Bytes(content)));
     upload
 }
 

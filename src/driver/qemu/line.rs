@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use imgfile_agent::protocol::VERSION;
@@ -13,7 +12,6 @@ use imgfile_agent::protocol::wire::{Bytes, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::Receiver;
 
 /// What can go wrong on the line.
@@ -36,7 +34,15 @@ pub(super) enum Trouble {
 const NOISE_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What a request streams after itself.
-pub(super) type Upload = Receiver<io::Result<Vec<u8>>>;
+pub(super) type Upload = Receiver<io::Result<Piece>>;
+
+/// A piece of a stream.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// Of a terminal: rows and columns.
+    Resize(u32, u32),
+}
 
 #[derive(Debug)]
 pub(super) struct Line {
@@ -154,28 +160,33 @@ impl Line {
         let (id, epoch) = (self.take_id(), self.epoch);
         let moved = Mutex::new(Instant::now());
         let touch = || *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
-        let answered = AtomicBool::new(false);
-        let done = Notify::new();
+        let (answered, mut done) = tokio::sync::watch::channel(false);
         let (reader, writer) = (&mut self.reader, &mut self.writer);
         let sending = async {
             send(writer, epoch, ToGuest { id, body: Body::Ask { request } }).await?;
             let mut source = Ok(());
             let streamed = upload.is_some();
             let mut upload = upload;
-            while let Some(chunk) = next(&mut upload).await {
+            loop {
                 // A request that failed takes no more; the stream is still to be ended properly.
-                if answered.load(Ordering::Acquire) {
-                    break;
-                }
+                let chunk = tokio::select! {
+                    biased;
+                    () = is_true(&mut done) => break,
+                    chunk = next(&mut upload) => chunk,
+                };
                 match chunk {
-                    Ok(chunk) => {
+                    None => break,
+                    Some(Ok(Piece::Resize(rows, columns))) => {
+                        send(writer, epoch, ToGuest { id, body: Body::Resize { rows, columns } }).await?;
+                    }
+                    Some(Ok(Piece::Bytes(chunk))) => {
                         for piece in chunk.chunks(CHUNK) {
                             let bytes = Bytes(piece.to_vec());
                             send(writer, epoch, ToGuest { id, body: Body::Data { bytes } }).await?;
                             touch();
                         }
                     }
-                    Err(error) => {
+                    Some(Err(error)) => {
                         source = Err(Trouble::Source(error));
                         break;
                     }
@@ -188,7 +199,7 @@ impl Line {
                 // By the clock of the host: a guest's may run wild on a busy one.
                 tokio::select! {
                     () = tokio::time::sleep(limit) => send(writer, epoch, ToGuest { id, body: Body::Cancel }).await?,
-                    () = done.notified() => {}
+                    () = is_true(&mut done) => {}
                 }
             }
             source
@@ -201,14 +212,8 @@ impl Line {
                     return Err(Trouble::Nonsense("an answer to another question".into()));
                 }
                 match message.reply {
-                    Reply::Done { result } => {
-                        answered.store(true, Ordering::Release);
-                        return Ok(Ok(result));
-                    }
-                    Reply::Failed { reason, errno } => {
-                        answered.store(true, Ordering::Release);
-                        return Ok(Err(Trouble::Refused { reason, errno }));
-                    }
+                    Reply::Done { result } => return Ok(Ok(result)),
+                    Reply::Failed { reason, errno } => return Ok(Err(Trouble::Refused { reason, errno })),
                     other => take(other)?,
                 }
             }
@@ -217,6 +222,7 @@ impl Line {
             let started = Instant::now();
             loop {
                 let (since, limit) = match patience {
+                    Patience::Endless => return std::future::pending().await,
                     Patience::Idle(limit) => {
                         (*moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner), limit)
                     }
@@ -231,7 +237,8 @@ impl Line {
         let both = async {
             let receiving = async {
                 let received = receiving.await;
-                done.notify_one();
+                // Whatever came of it: nothing more is to be sent.
+                answered.send_replace(true);
                 received
             };
             // An agent that talks nonsense may have stopped listening too: it is not waited for.
@@ -301,9 +308,16 @@ pub(super) enum Patience {
     /// From its start: after `limit` the command is cancelled, after `grace` more the agent is
     /// given up.
     Command { limit: Duration, grace: Duration },
+    /// As long as a person likes.
+    Endless,
 }
 
-async fn next(upload: &mut Option<Upload>) -> Option<io::Result<Vec<u8>>> {
+/// Waits until the value is true; its lock is not held by then.
+async fn is_true(value: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = value.wait_for(|&value| value).await;
+}
+
+async fn next(upload: &mut Option<Upload>) -> Option<io::Result<Piece>> {
     upload.as_mut()?.recv().await
 }
 

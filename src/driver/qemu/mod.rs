@@ -24,6 +24,7 @@ mod qmp;
 mod start;
 mod superblock;
 mod table;
+pub mod tool;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

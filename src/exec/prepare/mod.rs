@@ -301,7 +301,7 @@ impl Preparer<'_> {
         let recipe = match &prepared.foundation {
             Foundation::Recipe(recipe) => recipe,
             Foundation::Disk(disk) => {
-                return Ok(Supplies { base: disk.clone(), base_format: BaseFormat::Qcow2, blobs });
+                return Ok(Supplies { base: disk.clone(), base_format: BaseFormat::Qcow2, blobs, ..Supplies::default() });
             }
             Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };
@@ -315,7 +315,7 @@ impl Preparer<'_> {
                 reporter.step(&step, base::obtain(self.store, recipe, &blobs, &mut line)).await?
             }
         };
-        Ok(Supplies { base: made.disk, base_format: BaseFormat::Qcow2, blobs })
+        Ok(Supplies { base: made.disk, base_format: BaseFormat::Qcow2, blobs, ..Supplies::default() })
     }
 
     pub async fn fetch(

@@ -24,6 +24,7 @@ fn record() -> BuildRecord {
         labels: [("team".to_owned(), "shop & stock".to_owned())].into(),
         packages: vec![package("nginx-light", false), package("libc6", true)],
         outputs: vec!["web.qcow2".into()],
+        ..PlanSummary::default()
     };
     let web = ImageRecord {
         name: "web".into(),

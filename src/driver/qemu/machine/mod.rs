@@ -16,10 +16,11 @@ use serde_json::json;
 use super::super::inspect::{Facts, Init, RootFs};
 use super::super::{
     BootOptions, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Fault, Machine, MachineSpec, MountOptions,
-    Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream,
+    Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput, TerminalSize,
 };
 use super::guest::{Guest, odd, tail};
 use super::layout::Layout;
+use super::line::Piece;
 use super::start::{self, Host, RunningKernel};
 use super::table::{self, Growth};
 use super::{command, image_kernel, kernels, look, masks, plant};
@@ -199,12 +200,53 @@ impl QemuMachine {
         let mut take = |error: bool, bytes: Vec<u8>| {
             sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
         };
-        match self.guest()?.run(&doing, request, text, command.timeout, &mut take).await? {
-            Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(code)),
-            Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(signal)),
-            Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
-            _ => Err(odd()),
-        }
+        ended(&self.guest()?.run(&doing, request, text, command.timeout, &mut take).await?)
+    }
+
+    async fn do_shell(
+        &mut self,
+        command: Exec,
+        size: TerminalSize,
+        mut input: tokio::sync::mpsc::Receiver<TerminalInput>,
+        sink: Sink<'_>,
+    ) -> Result<ExecEnd, Fault> {
+        self.expect(&[Stage::Mounted, Stage::Booted], "open a shell")?;
+        let Program::Argv(argv) = command.program else {
+            return Err(Fault::Unsupported { what: "a script has no terminal".into() });
+        };
+        let command = Command {
+            argv,
+            script: None,
+            env: command.env,
+            cwd: command.cwd.unwrap_or_else(|| "/".into()),
+            user: command.user.unwrap_or_else(|| "root".into()),
+        };
+        let (rows, columns) = (size.rows.into(), size.columns.into());
+        let (sender, upload) = tokio::sync::mpsc::channel(4);
+        let typing = async move {
+            while let Some(input) = input.recv().await {
+                let piece = match input {
+                    TerminalInput::Typed(bytes) => Piece::Bytes(bytes),
+                    TerminalInput::Resized(size) => Piece::Resize(size.rows.into(), size.columns.into()),
+                };
+                if sender.send(Ok(piece)).await.is_err() {
+                    break;
+                }
+            }
+            // The stream has ended with its sender; what is left is to wait for the answer.
+            drop(sender);
+            std::future::pending::<()>().await;
+        };
+        let mut take = |error: bool, bytes: Vec<u8>| {
+            sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
+        };
+        let request = Request::Terminal { command, rows, columns };
+        let guest = self.guest()?;
+        let answer = tokio::select! {
+            answer = guest.terminal("open a shell", request, upload, &mut take) => answer?,
+            () = typing => return Err(odd()),
+        };
+        ended(&answer)
     }
 
     async fn do_put(&mut self, mut tar: Box<dyn Read + Send>) -> Result<(), Fault> {
@@ -216,8 +258,9 @@ impl QemuMachine {
                 let mut chunk = Vec::with_capacity(CHUNK);
                 let result = tar.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
                 let last = chunk.is_empty() || result.is_err();
-                let chunk = result.map(|_| chunk);
-                if matches!(&chunk, Ok(chunk) if chunk.is_empty())
+                let empty = chunk.is_empty() && result.is_ok();
+                let chunk = result.map(|_| Piece::Bytes(chunk));
+                if empty
                     || sender.blocking_send(chunk).is_err()
                     || last
                 {
@@ -469,6 +512,16 @@ impl QemuMachine {
     }
 }
 
+/// How a command ended, by the agent's answer.
+fn ended(answer: &Answer) -> Result<ExecEnd, Fault> {
+    match answer {
+        Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(*code)),
+        Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(*signal)),
+        Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
+        _ => Err(odd()),
+    }
+}
+
 fn rest(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
 }
@@ -500,6 +553,16 @@ impl Machine for QemuMachine {
 
     fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd> {
         self.do_exec(command, sink).boxed()
+    }
+
+    fn shell<'a>(
+        &'a mut self,
+        command: Exec,
+        size: TerminalSize,
+        input: tokio::sync::mpsc::Receiver<TerminalInput>,
+        sink: Sink<'a>,
+    ) -> Op<'a, ExecEnd> {
+        self.do_shell(command, size, input, sink).boxed()
     }
 
     fn put(&mut self, tar: Box<dyn Read + Send>) -> Op<'_, ()> {

@@ -4,6 +4,8 @@
 //! same depth below the root as the working folders of builds, so that the *relative* backing path
 //! written while a build runs still holds after the file moved here, and the whole store can be moved.
 
+mod sync;
+
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +34,9 @@ pub struct LayerMeta {
     pub parent: Option<Digest>,
     /// Number of layers below it, down to the base.
     pub depth: u32,
+    /// The base of this store at the very bottom; none if that lies elsewhere, or was not noted yet.
+    #[serde(default)]
+    pub base: Option<Digest>,
 }
 
 /// A layer held in use: nobody evicts it while this lives.
@@ -47,7 +52,7 @@ pub struct Layer {
 /// The sole right to make a layer, see [`Layers::claim`].
 #[derive(Debug)]
 pub struct Claim {
-    /// Exclusive. The file itself stays: removing a lock others wait for would let two in.
+    /// Exclusive. The file itself stays until a sweep removes it.
     _lock: File,
 }
 
@@ -102,18 +107,25 @@ impl<'a> Layers<'a> {
     /// The sole right to make a layer, or to make what leads to it. Whoever holds it keeps others from
     /// doing the same work; it ends with its holder, however that ends.
     pub fn claim(self, key: &Digest) -> Result<Claim> {
-        let (path, lock) = self.claim_file(key)?;
-        lock.lock().context("lock", &path)?;
-        Ok(Claim { _lock: lock })
+        loop {
+            let (path, lock) = self.claim_file(key)?;
+            lock.lock().context("lock", &path)?;
+            if is_named(&lock, &path) {
+                return Ok(Claim { _lock: lock });
+            }
+        }
     }
 
     /// As [`claim`](Self::claim), or none if somebody else has it.
     pub fn try_claim(self, key: &Digest) -> Result<Option<Claim>> {
-        let (path, lock) = self.claim_file(key)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Claim { _lock: lock })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error).context("lock", &path),
+        loop {
+            let (path, lock) = self.claim_file(key)?;
+            match lock.try_lock() {
+                Ok(()) if is_named(&lock, &path) => return Ok(Some(Claim { _lock: lock })),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
+            }
         }
     }
 
@@ -128,21 +140,41 @@ impl<'a> Layers<'a> {
     /// well, since a running machine opens its backing files again by name. The caller holds the layer's
     /// [`Claim`]; a layer that is there all the same (made before the claim was had) is an error, since
     /// two disks of one key are equal in what they hold but not in their bytes.
+    ///
+    /// This waits for no disk: the layer is there as long as the host runs, see [`settle`](Self::settle).
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
         let temp = self.store.temp_dir("layer")?;
         let ready = temp.path().join("ready");
         std::fs::create_dir(&ready).context("create", &ready)?;
         std::fs::write(ready.join(LOCK), b"").context("write", &ready)?;
-        let bytes = serde_json::to_vec(meta).map_err(std::io::Error::from).context("write", &ready)?;
-        std::fs::write(ready.join(META), bytes).context("write", &ready)?;
-        // After a power cut the layer is there whole, or not at all.
-        File::open(disk).and_then(|file| file.sync_all()).context("write", disk)?;
+        self.write_meta(&ready, meta)?;
+        sync::mark(&ready)?;
         let lock = File::open(ready.join(LOCK)).context("open", &ready)?;
         lock.lock_shared().context("lock", &ready)?;
         let folder = self.folder(key);
         std::fs::hard_link(disk, ready.join(DISK)).context("link", disk)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
         Ok(Layer { key: *key, disk: folder.join(DISK), meta: meta.clone(), _lock: lock })
+    }
+
+    /// Puts another disk of the same content in a layer's place: one that stands on the base directly.
+    /// Machines that run on the old one keep it, as the kernel keeps every open file.
+    pub fn replace(self, layer: &mut Layer, disk: &Path) -> Result<()> {
+        let folder = self.folder(&layer.key);
+        sync::mark(&folder)?;
+        std::fs::rename(disk, folder.join(DISK)).context("replace", &layer.disk)?;
+        layer.meta.parent = None;
+        layer.meta.depth = 0;
+        // Until this is there the layer only seems to need what was below it.
+        self.write_meta(&folder, &layer.meta)
+    }
+
+    fn write_meta(self, folder: &Path, meta: &LayerMeta) -> Result<()> {
+        let path = folder.join(META);
+        let mut file = self.store.temp_file()?;
+        serde_json::to_writer(&mut file, meta).map_err(std::io::Error::from).context("write", &path)?;
+        file.persist(&path).map_err(|error| error.error).context("write", &path)?;
+        Ok(())
     }
 
     /// All whole layers, least recently used first.
@@ -172,6 +204,10 @@ impl<'a> Layers<'a> {
         if self.list()?.iter().any(|entry| entry.meta.parent == Some(*key)) {
             return Ok(false);
         }
+        self.remove_unless_held(key)
+    }
+
+    fn remove_unless_held(self, key: &Digest) -> Result<bool> {
         let folder = self.folder(key);
         let Ok(lock) = File::open(folder.join(LOCK)) else { return Ok(false) };
         match lock.try_lock() {
@@ -184,28 +220,26 @@ impl<'a> Layers<'a> {
         Ok(true)
     }
 
-    /// Evicts the least recently used layers until all together take at most `limit` bytes; returns
-    /// the bytes freed. What builds use, and what other layers stand on, stays.
-    pub fn shrink(self, limit: u64) -> Result<u64> {
-        let mut freed = 0;
-        loop {
-            let entries = self.list()?;
-            let total: u64 = entries.iter().map(|entry| entry.size).sum();
-            if total <= limit {
-                return Ok(freed);
-            }
-            let mut went = None;
-            for entry in &entries {
-                if self.evict(&entry.key)? {
-                    went = Some(entry.size);
-                    break;
-                }
-            }
-            match went {
-                Some(size) => freed += size,
-                None => return Ok(freed),
+    /// Removes claims that nobody holds: each build leaves one a step.
+    pub fn sweep_claims(self) -> Result<()> {
+        let folder = self.root().join("claims");
+        for entry in std::fs::read_dir(&folder).context("read", &folder)?.flatten() {
+            let Ok(lock) = File::options().write(true).open(entry.path()) else { continue };
+            if lock.try_lock().is_ok() {
+                // Who opened it before this holds the lock of a file without a name: see `claim`.
+                let _ = std::fs::remove_file(entry.path());
             }
         }
+        Ok(())
+    }
+}
+
+/// Whether a locked file still has its name: a lock on one that was swept keeps nobody out.
+fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), path.metadata()) {
+        (Ok(held), Ok(named)) => held.ino() == named.ino() && held.dev() == named.dev(),
+        _ => false,
     }
 }
 
@@ -214,7 +248,7 @@ mod tests {
     use super::*;
 
     fn meta(parent: Option<Digest>) -> LayerMeta {
-        LayerMeta { step: "s".into(), image: "web".into(), parent, depth: 0 }
+        LayerMeta { step: "s".into(), image: "web".into(), parent, depth: 0, base: None }
     }
 
     fn put(store: &Store, name: &str, parent: Option<Digest>) -> (Digest, Layer) {
@@ -245,8 +279,37 @@ mod tests {
         let (above, second) = put(&store, "above", Some(below));
         drop((first, second));
         assert!(!store.layers().evict(&below).unwrap());
-        store.layers().shrink(0).unwrap();
+        store.shrink(0).unwrap();
         assert!(store.layers().get(&above).is_none() && store.layers().get(&below).is_none());
+    }
+
+    #[test]
+    fn a_sweep_leaves_claims_that_are_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (held, left) = (Digest::of("held"), Digest::of("left"));
+        let claim = store.layers().claim(&held).unwrap();
+        drop(store.layers().claim(&left).unwrap());
+        store.layers().sweep_claims().unwrap();
+        let names = std::fs::read_dir(dir.path().join("layers/claims")).unwrap();
+        let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, [held.to_string().as_str()]);
+        drop(claim);
+    }
+
+    #[test]
+    fn a_layer_can_be_put_on_the_base_while_it_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (below, first) = put(&store, "below", None);
+        let (above, mut second) = put(&store, "above", Some(below));
+        let flat = store.root().join("tmp/flat");
+        std::fs::write(&flat, "flat").unwrap();
+        store.layers().replace(&mut second, &flat).unwrap();
+        drop(first);
+        assert!(store.layers().evict(&below).unwrap(), "nothing stands on it any more");
+        let again = store.layers().get(&above).unwrap();
+        assert_eq!((again.meta.parent, std::fs::read(&again.disk).unwrap()), (None, b"flat".to_vec()));
     }
 
     #[test]

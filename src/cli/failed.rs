@@ -1,0 +1,66 @@
+//! What `build --on-failure` says is done with the machine in which a step or test failed.
+
+use clap::ValueEnum;
+
+use super::{shown, terminal::Terminal};
+use crate::exec::Wreck;
+
+/// What becomes of the machine in which a step or test failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// Nothing of it is kept.
+    Clean,
+    /// Its disk is kept, to be looked at.
+    Keep,
+    /// A shell in it, as the user and in the folder of the failed script; it goes with the shell.
+    Shell,
+}
+
+/// Deals with the machine; what was built so far is over and shown by now.
+pub(super) async fn deal(wish: OnFailure, mut wreck: Wreck) {
+    match wish {
+        OnFailure::Clean => {}
+        OnFailure::Keep => keep(wreck).await,
+        OnFailure::Shell => match Terminal::take() {
+            Ok(terminal) => shell(&mut wreck, terminal).await,
+            Err(error) => {
+                super::complain(&format!("there is no terminal for a shell ({error}); the disk is kept instead"));
+                keep(wreck).await;
+            }
+        },
+    }
+}
+
+async fn keep(wreck: Wreck) {
+    let image = wreck.image.clone();
+    match wreck.keep().await {
+        Ok(path) => {
+            let path = shown(&path);
+            eprintln!(
+                "the disk of `{image}` as the failure left it is kept: {path}\n  \
+                 look into it with `guestfish --ro -i -a {path}`, or boot it with \
+                 `qemu-system-x86_64 -m 2G -snapshot {path}`\n  \
+                 `imgfile gc` removes it"
+            );
+        }
+        Err(failure) => super::complain(&format!("the disk of `{image}` could not be kept: {failure}")),
+    }
+}
+
+async fn shell(wreck: &mut Wreck, mut terminal: Terminal) {
+    terminal.show(b"a shell in the failed machine; it goes when you leave (exit, or Ctrl-D)\r\n");
+    let term = std::env::var("TERM").unwrap_or_else(|_| "linux".to_owned());
+    let size = terminal.size();
+    let ended = match terminal.input() {
+        Ok(input) => {
+            let mut sink = |output: crate::driver::Output| terminal.show(&output.bytes);
+            wreck.shell(size, &term, input, &mut sink).await.map(|_| ())
+        }
+        Err(source) => Err(crate::driver::Fault::Host { doing: "read the keyboard".into(), source }),
+    };
+    // The terminal is as it was before anything else is printed.
+    drop(terminal);
+    if let Err(fault) = ended {
+        super::complain(&format!("the shell ended: {fault}"));
+    }
+}

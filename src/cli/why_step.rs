@@ -1,0 +1,158 @@
+//! `imgfile why STEP`: why a step's result is reused, or what changed so that it is not.
+
+use std::fmt::Write as _;
+
+use super::{
+    Exit,
+    recorded::refused,
+    why,
+    workshop::{Choices, Outcome, Workshop},
+};
+use crate::{
+    exec::{PlanSummary, change, change::Change},
+    plan::{ImagePlan, Step},
+    report::utc,
+    store::Store,
+    text::nearest,
+};
+
+/// Builds that are looked at for an earlier plan of the image, newest first.
+const LOOKED_AT: u32 = 50;
+
+/// What there is to say about the step `args.what` of `image`; `absent` says that the name is nothing else.
+pub(super) fn explain(
+    args: &why::Args,
+    image: &str,
+    absent: impl FnOnce() -> String,
+) -> Result<String, Exit> {
+    let choices = Choices {
+        path: args.path.clone(),
+        set: args.set.clone(),
+        image: Some(image.to_owned()),
+        // A question is no reason to download anything.
+        offline: true,
+        ..Choices::default()
+    };
+    let mut text = Err(Exit::Files);
+    super::block_on(async {
+        let told = async {
+            let workshop = Workshop::open(&choices).await?;
+            let prepared = workshop.prepare_all(&choices).await?;
+            let plan = prepared.into_iter().map(|one| one.plan).find(|plan| plan.image == image);
+            let plan = plan.ok_or(Exit::Files)?;
+            let Some(target) = find(&plan.steps, &args.what) else {
+                super::complain(&unknown(&args.what, &plan.steps, absent()));
+                return Err(Exit::Usage);
+            };
+            told(&workshop, &plan, target)
+        };
+        text = told.await;
+        Exit::Done
+    });
+    text
+}
+
+/// The step of this name; the word in front (`script`, `copy`, …) may be left out.
+fn find(steps: &[Step], name: &str) -> Option<usize> {
+    let bare = |step: &Step| step.name.split_once(' ').is_some_and(|(_, rest)| rest == name);
+    steps.iter().position(|step| step.name == name).or_else(|| steps.iter().position(bare))
+}
+
+fn unknown(name: &str, steps: &[Step], absent: String) -> String {
+    let names = steps.iter().map(|step| step.name.as_str());
+    let near = nearest(name, names.clone().chain(names.filter_map(|name| Some(name.split_once(' ')?.1))));
+    match near {
+        Some(near) if !absent.contains("did you mean") => {
+            format!("{absent}, and no step has this name; did you mean `{near}`?")
+        }
+        _ => format!("{absent}; no step has this name either, `imgfile plan` lists them"),
+    }
+}
+
+fn told(workshop: &Workshop, plan: &ImagePlan, target: usize) -> Outcome<String> {
+    let step = &plan.steps[target];
+    let mut out = format!("{}{}\n", step.name, place(workshop, step));
+    let kept = kept(&workshop.store, plan, target);
+    match kept {
+        Some(at) if at == target => out.push_str("  its result is kept: the next build reuses it\n"),
+        Some(at) => {
+            let _ = writeln!(
+                out,
+                "  the state after `{}` is kept: the next build starts there and does not come to this step",
+                plan.steps[at].name
+            );
+        }
+        None => out.push_str("  the next build runs it\n"),
+    }
+    let Some((build, when, before)) = earlier(workshop, &plan.image)? else {
+        out.push_str("  no earlier build of this image is recorded\n");
+        return Ok(out);
+    };
+    let now = PlanSummary::of(plan);
+    let ago = format!("build {build} ({when})");
+    match change::since(&before, &now, target, workshop.store.facts()) {
+        Change::None if kept.is_some() => {
+            let _ = writeln!(out, "  nothing it depends on has changed since {ago}");
+        }
+        Change::None => {
+            let _ = writeln!(
+                out,
+                "  nothing it depends on has changed since {ago}, but no state after it is kept: it failed, was \
+                 run with `--no-cache`, or made room for others"
+            );
+        }
+        Change::Base => {
+            let _ = writeln!(out, "  since {ago} the base is another one, or has other packages");
+        }
+        Change::New { at } => {
+            let _ = writeln!(out, "  since {ago} {} is new at its place", named(workshop, plan, at, target));
+        }
+        Change::Gone { name, .. } => {
+            let _ = writeln!(out, "  since {ago} the step `{name}` before it is gone");
+        }
+        Change::Step { at, parts } => {
+            let _ = writeln!(out, "  since {ago} {} changed:", named(workshop, plan, at, target));
+            for part in parts {
+                let _ = writeln!(out, "    {}", part.name);
+                for detail in part.details {
+                    let _ = writeln!(out, "      {detail}");
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The step itself, or one before it with its place.
+fn named(workshop: &Workshop, plan: &ImagePlan, at: usize, target: usize) -> String {
+    let step = &plan.steps[at];
+    if at == target { "it".to_owned() } else { format!("`{}`{}", step.name, place(workshop, step)) }
+}
+
+/// Where a step's statement is, in parentheses; nothing for steps of no statement.
+fn place(workshop: &Workshop, step: &Step) -> String {
+    let sources = &workshop.project.sources;
+    step.span.map_or_else(String::new, |span| {
+        format!(" ({}:{})", sources.get(span.source).name, sources.line_col(span).line + 1)
+    })
+}
+
+/// The deepest step from `target` on whose state is kept.
+fn kept(store: &Store, plan: &ImagePlan, target: usize) -> Option<usize> {
+    (target..plan.steps.len()).rev().find(|&at| store.layers().get(&plan.steps[at].key.0).is_some())
+}
+
+/// The newest build of this project that recorded what its keys were made of: number, time, plan.
+fn earlier(workshop: &Workshop, image: &str) -> Outcome<Option<(i64, String, PlanSummary)>> {
+    let records = workshop.store.records().map_err(refused)?;
+    let project = workshop.project.files.root().to_string_lossy().into_owned();
+    for build in records.builds(Some(&project), LOOKED_AT).map_err(refused)? {
+        let Some(record) = records.build(build.id).map_err(refused)? else { continue };
+        let recorded = record.details.into_iter().find(|one| one.name == image).and_then(|one| one.plan);
+        let plan = recorded.and_then(|plan| serde_json::from_value::<PlanSummary>(plan).ok());
+        if let Some(plan) = plan.filter(|plan| plan.base_key.is_some()) {
+            return Ok(Some((build.id, utc(build.began_ms), plan)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,82 @@
+//! How many machines may run at once: memory and processors that all of them share.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::plan::MachinePlan;
+
+/// What the machines of one command may take together.
+#[derive(Debug)]
+pub struct Budget {
+    memory: Pool,
+    cpus: Pool,
+}
+
+#[derive(Debug)]
+struct Pool {
+    free: Arc<Semaphore>,
+    total: u32,
+}
+
+/// A machine's part of the budget, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    _memory: Option<OwnedSemaphorePermit>,
+    _cpus: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    #[must_use]
+    pub fn new(memory_mib: u64, cpus: u32) -> Self {
+        let pool = |total: u32| Pool { free: Arc::new(Semaphore::new(total as usize)), total };
+        Self {
+            memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)),
+            cpus: pool(cpus.max(1)),
+        }
+    }
+
+    /// Waits until a machine of this size fits beside those that run. One that is larger than the whole
+    /// budget runs alone: a plan that says so is not refused.
+    pub(super) async fn take(&self, machine: &MachinePlan) -> Share {
+        let memory = u32::try_from(machine.memory_mib).unwrap_or(u32::MAX);
+        // Always in this order, so that no two wait for one another.
+        Share { _memory: self.memory.take(memory).await, _cpus: self.cpus.take(machine.cpus).await }
+    }
+}
+
+impl Pool {
+    async fn take(&self, wanted: u32) -> Option<OwnedSemaphorePermit> {
+        // It is never closed, which would be the only error.
+        Arc::clone(&self.free).acquire_many_owned(wanted.min(self.total)).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const fn machine(cpus: u32, memory_mib: u64) -> MachinePlan {
+        MachinePlan { cpus, memory_mib }
+    }
+
+    #[test]
+    fn a_machine_waits_for_memory_and_for_processors() {
+        let budget = Budget::new(4096, 4);
+        let first = budget.take(&machine(2, 3072)).now_or_never().unwrap();
+        assert!(budget.take(&machine(1, 2048)).now_or_never().is_none(), "too little memory is left");
+        let second = budget.take(&machine(2, 1024)).now_or_never().unwrap();
+        assert!(budget.take(&machine(1, 0)).now_or_never().is_none(), "no processor is left");
+        drop((first, second));
+        assert!(budget.take(&machine(4, 4096)).now_or_never().is_some());
+    }
+
+    #[test]
+    fn one_that_is_too_large_runs_alone() {
+        let budget = Budget::new(1024, 1);
+        let large = budget.take(&machine(8, 1 << 20)).now_or_never();
+        assert!(large.is_some() && budget.take(&machine(1, 1)).now_or_never().is_none());
+    }
+}

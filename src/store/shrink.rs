@@ -1,0 +1,271 @@
+//! The store's size, and what goes when it is too large: the least recently used first, whatever it is; never
+//! what a running build uses, nor what something that stays stands on.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::{Context, Digest, Result, Store, work};
+
+/// What was used so shortly ago may be wanted by a build that has not begun its machine yet.
+const FRESH: Duration = Duration::from_hours(1);
+
+/// One thing that can go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    used: SystemTime,
+    size: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Layer(Digest),
+    Base(Digest),
+    File(PathBuf),
+}
+
+/// Bytes on disk, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub layers: u64,
+    pub bases: u64,
+    /// Package files and downloads.
+    pub blobs: u64,
+    /// Archive indexes.
+    pub indexes: u64,
+}
+
+impl Usage {
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.layers + self.bases + self.blobs + self.indexes
+    }
+}
+
+impl Store {
+    /// What the store takes.
+    pub fn usage(&self) -> Result<Usage> {
+        let sum = |candidates: Vec<Candidate>| -> u64 { candidates.iter().map(|one| one.size).sum() };
+        Ok(Usage {
+            layers: sum(self.layer_candidates()?),
+            bases: sum(self.base_candidates()?),
+            blobs: sum(files(&self.root.join("blobs"))?),
+            indexes: sum(files(&self.indexes())?),
+        })
+    }
+
+    /// Removes the least recently used until the store takes at most `limit` bytes, or nothing more can go;
+    /// returns the bytes freed.
+    pub fn shrink(&self, limit: u64) -> Result<u64> {
+        let mut total = self.usage()?.total();
+        let mut freed = 0;
+        // A layer that goes may be the last that stood on another, or on a base: look again.
+        while total > limit {
+            let mut went = 0;
+            for candidate in self.candidates(FRESH)? {
+                if total - went <= limit {
+                    break;
+                }
+                if self.remove(&candidate.what)? {
+                    went += candidate.size;
+                }
+            }
+            if went == 0 {
+                break;
+            }
+            total -= went;
+            freed += went;
+        }
+        Ok(freed)
+    }
+
+    /// Removes the least recently used layers until all together take at most `limit` bytes, or nothing more
+    /// can go; returns the bytes freed.
+    pub fn shrink_layers(&self, limit: u64) -> Result<u64> {
+        let mut total = self.usage()?.layers;
+        let mut freed = 0;
+        while total > limit {
+            let mut went = 0;
+            for candidate in self.layer_candidates()? {
+                if total - went > limit && self.remove(&candidate.what)? {
+                    went += candidate.size;
+                    // What this one stood on is next in age, not the next in the list.
+                    break;
+                }
+            }
+            if went == 0 {
+                break;
+            }
+            total -= went;
+            freed += went;
+        }
+        Ok(freed)
+    }
+
+    /// Removes what no build has used for so long; returns the bytes freed.
+    pub fn forget_unused(&self, age: Duration) -> Result<u64> {
+        let mut freed = 0;
+        loop {
+            let mut went = 0;
+            for candidate in self.candidates(FRESH.max(age))? {
+                let old = candidate.used.elapsed().is_ok_and(|since| since >= age);
+                if old && self.remove(&candidate.what)? {
+                    went += candidate.size;
+                }
+            }
+            if went == 0 {
+                return Ok(freed);
+            }
+            freed += went;
+        }
+    }
+
+    /// Everything that could go now, least recently used first. Layers have locks that tell whether they are
+    /// in use; for the rest, none is touched while a build runs, or before `fresh` has passed.
+    fn candidates(&self, fresh: Duration) -> Result<Vec<Candidate>> {
+        let mut all = self.layer_candidates()?;
+        if !work::any_in_use(&self.root.join("builds"))? {
+            let mut rest = self.base_candidates()?;
+            rest.extend(files(&self.root.join("blobs"))?);
+            rest.extend(files(&self.indexes())?);
+            rest.retain(|one| one.used.elapsed().is_ok_and(|since| since >= fresh));
+            all.extend(rest);
+        }
+        all.sort_by_key(|one| one.used);
+        Ok(all)
+    }
+
+    fn layer_candidates(&self) -> Result<Vec<Candidate>> {
+        let entries = self.layers().list()?;
+        let candidate = |entry: super::LayerEntry| Candidate {
+            used: entry.used,
+            size: entry.size,
+            what: What::Layer(entry.key),
+        };
+        Ok(entries.into_iter().map(candidate).collect())
+    }
+
+    fn base_candidates(&self) -> Result<Vec<Candidate>> {
+        let root = self.root.join("bases");
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(&root).context("read", &root)?.flatten() {
+            let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(base) = self.bases().get(&key) else { continue };
+            let size = files(&entry.path())?.iter().map(|file| file.size).sum();
+            all.push(Candidate { used: base.used(), size, what: What::Base(key) });
+        }
+        Ok(all)
+    }
+
+    fn remove(&self, what: &What) -> Result<bool> {
+        match what {
+            What::Layer(key) => self.layers().evict(key),
+            What::Base(key) => {
+                let layers = self.layers().list()?;
+                let needed: BTreeSet<Digest> = layers.iter().filter_map(|layer| layer.meta.base).collect();
+                // A layer of an older version does not say what it stands on.
+                let unknown = layers.iter().any(|layer| layer.meta.base.is_none());
+                if unknown || needed.contains(key) { Ok(false) } else { self.bases().remove(key) }
+            }
+            What::File(path) => match std::fs::remove_file(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                result => result.map(|()| true).context("remove", path),
+            },
+        }
+    }
+}
+
+/// The files below a folder; one that is not there has none.
+fn files(folder: &Path) -> Result<Vec<Candidate>> {
+    use std::os::unix::fs::MetadataExt;
+    let mut all = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
+        // Gone meanwhile: then it takes nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_file() {
+            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let accessed = metadata.accessed().unwrap_or(used);
+            let what = What::File(entry.into_path());
+            all.push(Candidate { used: used.max(accessed), size: metadata.blocks() * 512, what });
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::store::{BaseSlot, LayerMeta};
+
+    fn age(path: &Path, hours: u64) {
+        let past = SystemTime::now() - Duration::from_hours(hours);
+        let times = std::fs::FileTimes::new().set_accessed(past).set_modified(past);
+        File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+    }
+
+    /// A base, a layer on it, and a blob, each of 64 KiB and so many hours old.
+    fn filled(store: &Store, hours: [u64; 3]) -> (Digest, Digest, Digest) {
+        let (base, layer) = (Digest::of("base"), Digest::of("layer"));
+        let BaseSlot::Missing(new) = store.bases().claim(&base, || ()).unwrap() else { panic!() };
+        std::fs::write(new.disk(), vec![1; 65536]).unwrap();
+        drop(store.bases().hold(&new.commit(&()).unwrap()).unwrap());
+        age(&store.root().join(format!("bases/{base}/used")), hours[0]);
+        let disk = store.root().join("tmp/disk");
+        std::fs::write(&disk, vec![2; 65536]).unwrap();
+        let meta =
+            LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: Some(base) };
+        store.layers().put(&layer, &disk, &meta).unwrap();
+        age(&store.root().join(format!("layers/{layer}/lock")), hours[1]);
+        let blob = store.blobs().put(&[3; 65536]).unwrap();
+        age(&store.blobs().path(&blob), hours[2]);
+        (base, layer, blob)
+    }
+
+    fn there(store: &Store, (base, layer, blob): &(Digest, Digest, Digest)) -> [bool; 3] {
+        // Not by `get`, which is a use.
+        let base = store.root().join(format!("bases/{base}"));
+        [base.exists(), store.layers().disk(layer).exists(), store.blobs().path(blob).exists()]
+    }
+
+    #[test]
+    fn the_least_recently_used_goes_first_and_a_base_after_its_layers() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [30, 20, 10]);
+        let total = store.usage().unwrap().total();
+        assert!(store.shrink(total).unwrap() == 0 && there(&store, &all) == [true; 3]);
+        // One of three has to go. The base is the oldest, and carries the layer; that is the next.
+        store.shrink(total - 4096).unwrap();
+        assert_eq!(there(&store, &all), [true, false, true]);
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [false; 3]);
+    }
+
+    #[test]
+    fn what_a_running_build_may_need_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [30, 20, 10]);
+        let held = store.layers().get(&all.1).unwrap();
+        let build = store.begin_build("b1").unwrap();
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [true; 3]);
+        drop((held, build));
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [false; 3]);
+    }
+
+    #[test]
+    fn what_was_used_just_now_stays_and_what_nobody_used_for_long_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [0, 100, 0]);
+        assert!(store.forget_unused(Duration::from_hours(50)).unwrap() >= 65536);
+        assert_eq!(there(&store, &all), [true, false, true]);
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [true, false, true], "somebody may be about to use it");
+    }
+}
