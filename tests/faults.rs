@@ -3,6 +3,7 @@
 //! cut, and a clock that jumps.
 //!
 //! `IMGFILE_KILLS` says how many kills (10 without it), `IMGFILE_SEED` which ones.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod built;
 
@@ -68,7 +69,10 @@ fn project(variant: u64) -> Project {
 
 fn layers(store: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(store.join("layers")).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name != "claims").collect()
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "claims")
+        .collect()
 }
 
 /// Processes that have this folder on their command line, beside `but`.
@@ -157,7 +161,10 @@ fn kills_at_any_moment_lose_nothing() {
         verify(&project);
     }
     let log = project.build(&["--no-test"]);
-    assert!(log.contains("done clean up") || log.contains("reused clean up") || log.contains("clean up"), "{log}");
+    assert!(
+        log.contains("done clean up") || log.contains("reused clean up") || log.contains("clean up"),
+        "{log}"
+    );
     verify(&project);
     let check = Command::new("qemu-img").args(["check", "-q"]).arg(project.path("out/faults.qcow2")).status();
     assert!(check.unwrap().success());
@@ -184,12 +191,12 @@ fn a_full_disk_is_said_and_harms_nothing() {
          {imgfile} cache verify; echo \"second verify $?\" >&2\n"
     );
     project.store = inside;
-    let output =
-        Command::new("unshare").args(["--mount", "--map-root-user", "sh", "-c", &script])
-            .current_dir(project.path("."))
-            .env("IMGFILE_ACCEL", "tcg")
-            .output()
-            .unwrap();
+    let output = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", &script])
+        .current_dir(project.path("."))
+        .env("IMGFILE_ACCEL", "tcg")
+        .output()
+        .unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     for part in ["E0503", "status 4", "first verify 0", "second 0", "second verify 0"] {
         assert!(log.contains(part), "{part} is missing:\n{log}");
@@ -202,7 +209,8 @@ fn a_network_that_is_cut_is_said_and_the_next_build_goes_on() {
     // Nothing can be reached from a namespace without a network; what is in the store suffices but for this.
     let url = "http://127.0.0.1:9/nothing.tar";
     let copy = format!("  copy url \"{url}\" sha256 \"{}\" to \"/opt/x\"\n", "0".repeat(64));
-    let file = image_file(2).replace("  script <<-SH { name = \"booted\"", &format!("{copy}  script <<-SH {{ name = \"booted\""));
+    let file = image_file(2)
+        .replace("  script <<-SH { name = \"booted\"", &format!("{copy}  script <<-SH {{ name = \"booted\""));
     fs::write(project.path("ImageFile"), file).unwrap();
     let output = project.imgfile(&["build", "--progress", "plain", "--no-test"]);
     let log = String::from_utf8_lossy(&output.stderr);

@@ -216,7 +216,8 @@ async fn a_script_that_forks_without_end_is_stopped_and_the_machine_goes_on() {
     let (_run, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
     let mut machine = ground.driver().await.start(spec).await.unwrap();
     machine.mount(MountOptions::default()).await.unwrap();
-    let mut bomb = Exec::script("bomb", "#!/bin/bash\nbomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 1000\n");
+    let mut bomb =
+        Exec::script("bomb", "#!/bin/bash\nbomb() { bomb | bomb & }\nbomb 2>/dev/null\nsleep 1000\n");
     bomb.timeout = Duration::from_secs(10);
     assert_eq!(machine.exec(bomb, &mut |_| {}).await.unwrap(), ExecEnd::TimedOut);
     assert_eq!(out(machine.as_mut(), "root", "echo alive").await, "alive\n");

@@ -1,4 +1,5 @@
 //! What `--on-failure` leaves: a shell a person can really work in, or a disk to look at.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod built;
 

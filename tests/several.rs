@@ -1,4 +1,5 @@
 //! Several images at once, and several processes on one project: nothing is done twice.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod built;
 

@@ -1,5 +1,6 @@
 //! The statements that change more than files, in one image, on a real machine: secrets, retries, an unpacked
 //! download, a reboot, an account, kernel arguments. And what the secrets must not leave behind.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod built;
 
@@ -36,10 +37,8 @@ fn serve(content: Vec<u8>) -> String {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request);
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                content.len()
-            );
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&content));
         }
     });
@@ -144,13 +143,16 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     let output = project.imgfile(&["build", "--progress", "plain"]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("E0606") && text.contains("STATEMENTS_TOKEN") && !text.contains("start the machine"));
+    assert!(
+        text.contains("E0606") && text.contains("STATEMENTS_TOKEN") && !text.contains("start the machine")
+    );
 
     let output =
         project.command(&["build", "--progress", "plain"]).env("STATEMENTS_TOKEN", TOKEN).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{log}");
-    for part in ["***", "secrets lie on ramfs", "secret is 400 of ", "try 3 follows in", "it is another boot"] {
+    for part in ["***", "secrets lie on ramfs", "secret is 400 of ", "try 3 follows in", "it is another boot"]
+    {
         assert!(log.contains(part), "{part} is missing:\n{log}");
     }
 
@@ -186,7 +188,9 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
         text
     };
     let text = why("another boot");
-    for part in ["the next build runs it", "script text", "+ line 3: echo \"it is quite another boot\"", "ImageFile:"] {
+    for part in
+        ["the next build runs it", "script text", "+ line 3: echo \"it is quite another boot\"", "ImageFile:"]
+    {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
     assert!(why("third time").contains("nothing it depends on has changed"), "{}", why("third time"));

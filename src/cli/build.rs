@@ -260,7 +260,8 @@ fn budget(settings: &Settings) -> Budget {
         kib.map_or(2048, |kib| kib / 1024 * 3 / 4)
     };
     let memory = settings.memory.as_ref().map_or_else(free, |size| Size::bytes(size.value) >> 20);
-    let cores = || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores =
+        || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Budget::new(memory, settings.cpus.as_ref().map_or_else(cores, |cpus| cpus.value))
 }
 

@@ -24,7 +24,9 @@ pub(super) async fn deal(wish: OnFailure, mut wreck: Wreck) {
         OnFailure::Shell => match Terminal::take() {
             Ok(terminal) => shell(&mut wreck, terminal).await,
             Err(error) => {
-                super::complain(&format!("there is no terminal for a shell ({error}); the disk is kept instead"));
+                super::complain(&format!(
+                    "there is no terminal for a shell ({error}); the disk is kept instead"
+                ));
                 keep(wreck).await;
             }
         },
@@ -50,7 +52,7 @@ async fn keep(wreck: Wreck) {
 async fn shell(wreck: &mut Wreck, mut terminal: Terminal) {
     terminal.show(b"a shell in the failed machine; it goes when you leave (exit, or Ctrl-D)\r\n");
     let term = std::env::var("TERM").unwrap_or_else(|_| "linux".to_owned());
-    let size = terminal.size();
+    let size = Terminal::size();
     let ended = match terminal.input() {
         Ok(input) => {
             let mut sink = |output: crate::driver::Output| terminal.show(&output.bytes);

@@ -36,7 +36,7 @@ impl Terminal {
         Ok(Self { device, before })
     }
 
-    pub(super) fn size(&self) -> TerminalSize {
+    pub(super) fn size() -> TerminalSize {
         size()
     }
 

@@ -24,8 +24,8 @@ use futures_util::future::BoxFuture;
 pub use fault::{End, Fault};
 pub use spec::{
     Accelerator, BootOptions, Capabilities, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Firmware,
-    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput,
-    TerminalSize,
+    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream,
+    TerminalInput, TerminalSize,
 };
 
 /// What every operation returns.

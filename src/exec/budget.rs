@@ -30,10 +30,7 @@ impl Budget {
     #[must_use]
     pub fn new(memory_mib: u64, cpus: u32) -> Self {
         let pool = |total: u32| Pool { free: Arc::new(Semaphore::new(total as usize)), total };
-        Self {
-            memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)),
-            cpus: pool(cpus.max(1)),
-        }
+        Self { memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)), cpus: pool(cpus.max(1)) }
     }
 
     /// Waits until a machine of this size fits beside those that run. One that is larger than the whole

@@ -531,9 +531,9 @@ fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, Failure> {
 
 /// Unique on this machine, sorts by time.
 fn build_id() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     // Several images may begin within one tick of the clock.
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     format!("{}-{}-{count}", since.as_millis(), std::process::id())
 }

@@ -91,7 +91,20 @@ impl<'a> Chain<'a> {
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
-        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base, _hold: hold })
+        Ok(Self {
+            store,
+            image,
+            work,
+            parent,
+            depth,
+            active,
+            number: 0,
+            attempt,
+            claim,
+            held,
+            base,
+            _hold: hold,
+        })
     }
 
     pub(super) const fn attempt(&self) -> u32 {

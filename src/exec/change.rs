@@ -267,14 +267,11 @@ mod tests {
     fn a_record_keeps_digests_and_the_store_what_they_are_of() {
         let (_dir, store) = store();
         let tree = |digest: &str| {
-            let entry = |path: &str, text: &str| {
-                serde_json::json!({ "path": path, "type": "file", "sha256": Digest::of(text), "size": 1, "executable": false })
-            };
+            let entry = |path: &str, text: &str| serde_json::json!({ "path": path, "type": "file", "sha256": Digest::of(text), "size": 1, "executable": false });
             vec![part("copied files of site", &Value::from(vec![entry("a", "a"), entry("b", digest)]))]
         };
         let (before, now) = (plan(&[("copy", tree("1"))]), plan(&[("copy", tree("2"))]));
-        let recorded: PlanSummary =
-            serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
+        let recorded: PlanSummary = serde_json::from_str(&serde_json::to_string(&before).unwrap()).unwrap();
         let change = |before: &PlanSummary| match since(before, &now, 0, store.facts()) {
             Change::Step { parts, .. } => parts[0].details.clone(),
             other => panic!("{other:?}"),

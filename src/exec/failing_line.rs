@@ -1,7 +1,10 @@
 //! Which line of a script failed. bash tells, if it is asked by a file it reads first (`BASH_ENV`, see bash(1));
 //! other shells have nothing of the kind.
 
-use super::{Failure, pack::{Meta, Pack}};
+use super::{
+    Failure,
+    pack::{Meta, Pack},
+};
 use crate::{
     driver::Machine,
     plan::ScriptStep,

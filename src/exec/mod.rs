@@ -3,8 +3,8 @@
 pub mod base;
 mod budget;
 mod build;
-pub mod change;
 mod chain;
+pub mod change;
 mod commands;
 mod disk;
 mod event;

@@ -273,8 +273,7 @@ impl<'a> Session<'a> {
     pub(super) async fn exec(&mut self, place: Place<'_>, exec: Exec) -> Result<(), Failure> {
         let reporter = self.around.reporter;
         let timeout_secs = exec.timeout.as_secs();
-        self.situation =
-            Situation { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
+        self.situation = Situation { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
         let mask = &self.around.mask;
         let mut tail = Tail::default();
         let mut streams = [(Stream::Stdout, Masked::default()), (Stream::Stderr, Masked::default())];

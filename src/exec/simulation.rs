@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     driver::fake::FakeDriver,
     plan::{
-        Action, BasePlan, BaseSource, Conditions, ImagePlan, Key, MachinePlan, OsPlan, RunAs, ScriptStep, Stage, Step,
-        key_parts,
+        Action, BasePlan, BaseSource, Conditions, ImagePlan, Key, MachinePlan, OsPlan, RunAs, ScriptStep,
+        Stage, Step, key_parts,
     },
     store::Store,
     text::Digest,
@@ -219,9 +219,10 @@ fn builds_that_share_a_store_survive_faults_in_any_order() {
         let plans: Vec<ImagePlan> =
             (0..3).map(|number| image(&format!("image {number}"), "ooboobo", number / 2)).collect();
         let driver = FakeDriver::new().chaos(seed + 1, 40);
-        let builds = plans.iter().enumerate().map(|(number, plan)| {
-            (number, build(&root, &base, &driver, plan).boxed_local())
-        });
+        let builds = plans
+            .iter()
+            .enumerate()
+            .map(|(number, plan)| (number, build(&root, &base, &driver, plan).boxed_local()));
         for (_, result) in interleave(builds.collect(), &mut dice) {
             match result {
                 Ok(()) => built += 1,

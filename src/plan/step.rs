@@ -188,9 +188,13 @@ pub struct SecretPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum SecretSource {
-    Env { variable: String },
+    Env {
+        variable: String,
+    },
     /// Absolute, or relative to the project's folder.
-    File { path: String },
+    File {
+        path: String,
+    },
 }
 
 /// The account a script runs as.

@@ -172,6 +172,7 @@ mod tests {
             stage: Stage::Booted,
             action: Action::Reboot,
             key: key(state),
+            parts: Vec::new(),
             span: None,
         };
         ImagePlan {
@@ -187,6 +188,7 @@ mod tests {
             user: "root".into(),
             steps: steps.iter().map(step).collect(),
             tests: Vec::new(),
+            secrets: Vec::new(),
             outputs: vec![OutputPlan {
                 file: format!("{name}.qcow2"),
                 format: DiskFormat::Qcow2,

@@ -1,8 +1,8 @@
 //! Bases made on this machine, each made once.
 
 use std::fs::{File, TryLockError};
-use std::time::SystemTime;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

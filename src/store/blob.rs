@@ -31,7 +31,8 @@ impl<'a> Blobs<'a> {
     pub fn get(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.path(digest);
         // The file's time is the time of last use; a store that is read-only still serves.
-        let file = File::open(&path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
+        let file =
+            File::open(&path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
         let _ = file.set_times(std::fs::FileTimes::new().set_accessed(std::time::SystemTime::now()));
         Some(path)
     }

@@ -50,8 +50,8 @@ impl Store {
         Ok(Usage {
             layers: sum(self.layer_candidates()?),
             bases: sum(self.base_candidates()?),
-            blobs: sum(files(&self.root.join("blobs"))?),
-            indexes: sum(files(&self.indexes())?),
+            blobs: sum(files(&self.root.join("blobs"))),
+            indexes: sum(files(&self.indexes())),
         })
     }
 
@@ -127,8 +127,8 @@ impl Store {
         let mut all = self.layer_candidates()?;
         if !work::any_in_use(&self.root.join("builds"))? {
             let mut rest = self.base_candidates()?;
-            rest.extend(files(&self.root.join("blobs"))?);
-            rest.extend(files(&self.indexes())?);
+            rest.extend(files(&self.root.join("blobs")));
+            rest.extend(files(&self.indexes()));
             rest.retain(|one| one.used.elapsed().is_ok_and(|since| since >= fresh));
             all.extend(rest);
         }
@@ -152,7 +152,7 @@ impl Store {
         for entry in std::fs::read_dir(&root).context("read", &root)?.flatten() {
             let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Some(base) = self.bases().get(&key) else { continue };
-            let size = files(&entry.path())?.iter().map(|file| file.size).sum();
+            let size = files(&entry.path()).iter().map(|file| file.size).sum();
             all.push(Candidate { used: base.used(), size, what: What::Base(key) });
         }
         Ok(all)
@@ -177,7 +177,7 @@ impl Store {
 }
 
 /// The files below a folder; one that is not there has none.
-fn files(folder: &Path) -> Result<Vec<Candidate>> {
+fn files(folder: &Path) -> Vec<Candidate> {
     use std::os::unix::fs::MetadataExt;
     let mut all = Vec::new();
     for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
@@ -190,7 +190,7 @@ fn files(folder: &Path) -> Result<Vec<Candidate>> {
             all.push(Candidate { used: used.max(accessed), size: metadata.blocks() * 512, what });
         }
     }
-    Ok(all)
+    all
 }
 
 #[cfg(test)]
@@ -219,7 +219,7 @@ mod tests {
             LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: Some(base) };
         store.layers().put(&layer, &disk, &meta).unwrap();
         age(&store.root().join(format!("layers/{layer}/lock")), hours[1]);
-        let blob = store.blobs().put(&[3; 65536]).unwrap();
+        let blob = store.blobs().put(&vec![3; 65536]).unwrap();
         age(&store.blobs().path(&blob), hours[2]);
         (base, layer, blob)
     }

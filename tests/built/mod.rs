@@ -1,4 +1,5 @@
 //! A project that is really built: the store it shares with the other tests, and the program itself.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 #![allow(dead_code)] // not every test needs all of it
 
 use std::{

@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 
 use super::super::inspect::{Facts, Init};
 use super::super::{
-    BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start, Stream,
-    TerminalInput, TerminalSize,
+    BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start,
+    Stream, TerminalInput, TerminalSize,
 };
 use super::{Event, FakeDriver, debian};
 

@@ -194,9 +194,8 @@ impl FakeDriver {
     #[must_use]
     pub fn running(&self) -> usize {
         let script = self.script();
-        let count = |wanted: &[&str]| {
-            script.events.iter().filter(|event| wanted.contains(&event.name())).count()
-        };
+        let count =
+            |wanted: &[&str]| script.events.iter().filter(|event| wanted.contains(&event.name())).count();
         script.started - count(&["power_off", "killed"]).min(script.started)
     }
 
@@ -233,9 +232,7 @@ impl FakeDriver {
             Some(0) => Err(Fault::HostFull),
             Some(1) => Err(Fault::MachineEnded { end: super::End::PoweredOff, doing, console }),
             Some(2) => Err(Fault::Protocol { detail: doing }),
-            Some(_) => {
-                Err(Fault::Hang { doing, after: std::time::Duration::from_secs(1), console })
-            }
+            Some(_) => Err(Fault::Hang { doing, after: std::time::Duration::from_secs(1), console }),
         }
     }
 

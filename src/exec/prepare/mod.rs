@@ -301,7 +301,12 @@ impl Preparer<'_> {
         let recipe = match &prepared.foundation {
             Foundation::Recipe(recipe) => recipe,
             Foundation::Disk(disk) => {
-                return Ok(Supplies { base: disk.clone(), base_format: BaseFormat::Qcow2, blobs, ..Supplies::default() });
+                return Ok(Supplies {
+                    base: disk.clone(),
+                    base_format: BaseFormat::Qcow2,
+                    blobs,
+                    ..Supplies::default()
+                });
             }
             Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };

@@ -25,9 +25,9 @@ impl Layers<'_> {
         marked.sort_by_key(|entry| entry.meta.depth);
         for entry in marked {
             let folder = self.folder(&entry.key);
-            let written = [DISK, META, LOCK].into_iter().try_for_each(|name| {
-                File::open(folder.join(name)).and_then(|file| file.sync_all())
-            });
+            let written = [DISK, META, LOCK]
+                .into_iter()
+                .try_for_each(|name| File::open(folder.join(name)).and_then(|file| file.sync_all()));
             let written = written.and_then(|()| File::open(self.root())?.sync_all());
             match written.and_then(|()| std::fs::remove_file(folder.join(MARK))) {
                 // Evicted meanwhile.
@@ -51,7 +51,8 @@ impl Layers<'_> {
             .collect();
         let mut at = 0;
         while let Some(&below) = doubtful.get(at) {
-            let above = entries.iter().filter(|entry| entry.meta.parent == Some(below)).map(|entry| entry.key);
+            let above =
+                entries.iter().filter(|entry| entry.meta.parent == Some(below)).map(|entry| entry.key);
             let new: Vec<Digest> = above.filter(|key| !doubtful.contains(key)).collect();
             doubtful.extend(new);
             at += 1;

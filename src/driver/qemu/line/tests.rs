@@ -158,7 +158,8 @@ async fn silence_ends_every_kind_of_waiting() {
     assert_eq!(words(line.converse(Request::Trim, None, patience, &mut unasked).await), silent);
     // An agent that takes nothing of what it is sent.
     let (sender, upload) = tokio::sync::mpsc::channel(1);
-    let endless = tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+    let endless =
+        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
     let patience = Patience::Idle(SHORT);
     assert_eq!(words(line.converse(Request::Put, Some(upload), patience, &mut unasked).await), silent);
     endless.await.unwrap();
@@ -169,7 +170,8 @@ async fn an_agent_that_talks_nonsense_and_does_not_listen_is_not_waited_for() {
     let (mut line, mut guest) = line();
     guest.write_all(&frame(EPOCH, b"nonsense")).await.unwrap();
     let (sender, upload) = tokio::sync::mpsc::channel(1);
-    let endless = tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+    let endless =
+        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
     let answer = line.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
     assert_eq!(words(answer), "malformed message");
     endless.await.unwrap();
@@ -188,7 +190,8 @@ async fn a_line_that_closes_says_so_wherever_it_was() {
     // In the middle of what is streamed to it.
     let (mut line, mut guest) = line();
     let (sender, upload) = tokio::sync::mpsc::channel(1);
-    let endless = tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+    let endless =
+        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
     let listener = tokio::spawn(async move { guest.read_exact(&mut vec![0; 10 * CHUNK]).await.map(|_| ()) });
     let answer = line.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
     assert_eq!(words(answer), "Closed");

@@ -260,10 +260,7 @@ impl QemuMachine {
                 let last = chunk.is_empty() || result.is_err();
                 let empty = chunk.is_empty() && result.is_ok();
                 let chunk = result.map(|_| Piece::Bytes(chunk));
-                if empty
-                    || sender.blocking_send(chunk).is_err()
-                    || last
-                {
+                if empty || sender.blocking_send(chunk).is_err() || last {
                     return;
                 }
             }
