@@ -166,8 +166,8 @@ pub fn tangle(seed: u64, count: usize, versions: usize, pairs: usize) -> Family 
 pub fn hard() -> Vec<Family> {
     let mut all = Vec::new();
     all.extend((2..=10).map(|holes| pigeons(holes + 1, holes)));
-    all.extend([10, 30, 100].map(|count| pigeons(count, count)));
-    all.extend([30, 99].map(|holes| pigeons(holes + 1, holes)));
+    all.extend([10, 30, 60].map(|count| pigeons(count, count)));
+    all.extend([30, 60].map(|holes| pigeons(holes + 1, holes)));
     all.extend((3..=8).map(|holes| rivals(holes + 1, holes)));
     all.extend([20, 100].map(ladder));
     all.extend([3, 50, 99, 100].map(ring));
