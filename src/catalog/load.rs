@@ -38,10 +38,11 @@ impl Catalog {
             catalog.layers.push(layer.name.clone());
             let mut apps: BTreeMap<String, Arc<AppDef>> = BTreeMap::new();
             let mut bases: Vec<Arc<BaseDef>> = Vec::new();
-            for &file in &layer.files {
+            for (&file, (entry, found)) in layer.files.iter().zip(read_files(&layer.files, index, sources)) {
                 let source = sources.get(file);
                 catalog.files.insert(file, (source.name.clone(), source.lines().clone()));
-                match read_file(file, index, sources, &mut mistakes) {
+                mistakes.extend(found);
+                match entry {
                     Some(Entry::App(def)) => match apps.get(&def.name.value) {
                         Some(first) => mistakes.push(fields::twice(
                             &format!("the application `{}`", def.name.value),
@@ -200,6 +201,32 @@ impl Catalog {
 enum Entry {
     App(Box<AppDef>),
     Base(Box<BaseDef>),
+}
+
+/// Fewer files than this are not worth a thread of their own.
+const WORTH_A_THREAD: usize = 64;
+
+/// Reads files that know nothing of each other, on all processors where there are many; the answers are
+/// in the order of the files.
+fn read_files(files: &[SourceId], layer: usize, sources: &Sources) -> Vec<(Option<Entry>, Vec<Diagnostic>)> {
+    let read = |file: &SourceId| {
+        let mut mistakes = Vec::new();
+        (read_file(*file, layer, sources, &mut mistakes), mistakes)
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = processors.min(files.len() / WORTH_A_THREAD).max(1);
+    if threads == 1 {
+        return files.iter().map(read).collect();
+    }
+    std::thread::scope(|scope| {
+        let parts = files.chunks(files.len().div_ceil(threads));
+        let running: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().map(read).collect::<Vec<_>>())).collect();
+        let finished = running
+            .into_iter()
+            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        finished.flatten().collect()
+    })
 }
 
 fn read_file(
