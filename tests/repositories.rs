@@ -103,7 +103,7 @@ fn an_archive_with_a_pinned_key_is_one_of_the_images_archives() {
     }
     for part in [
         format!("archive: \"{}/deb\", path: pool/tool.deb", server.url),
-        format!("fingerprint: {}", signer.fingerprint()),
+        signer.fingerprint(),
         "name: tool, version: \"1.4.2-1\"".to_owned(),
     ] {
         assert!(lock.contains(&part), "`{part}` is missing: {said}\n{lock}");
