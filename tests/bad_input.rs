@@ -6,21 +6,24 @@
 //! machine is meant, it is a real one.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
+mod common;
 #[path = "common/ground.rs"]
 mod ground;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use common::{
+    server::{Answer, Server},
+    signer::Signer,
+};
 use ground::Ground;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pgp::composed::{ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder};
-use pgp::types::Password;
 use tempfile::TempDir;
 
 /// A project with a store of its own.
@@ -158,17 +161,6 @@ fn a_wrong_image_file_is_told_before_anything_is_made() {
     case.assert(&case.build(), 1, &["E0314", "`min_storage 512MiB`", "together", "ImageFile:3"]);
 }
 
-/// The line of the lock that pins `jq`, with another file name and another sha256.
-fn gone(line: &str) -> String {
-    if !line.contains("name: jq,") {
-        return line.to_owned();
-    }
-    let line = line.replace("_amd64.deb", "_gone.deb").replacen("sha256: \"", "sha256: \"00", 1);
-    // Two digits more in front, two less at the end.
-    let end = line.find("\", size").unwrap();
-    format!("{}{}", &line[..end - 2], &line[end..])
-}
-
 #[test]
 fn a_package_that_no_archive_has_is_told_before_anything_runs() {
     let wanting =
@@ -187,7 +179,15 @@ fn a_package_that_no_archive_has_is_told_before_anything_runs() {
     let locked = ended(&mut case.command(&[], &["lock"]));
     assert_eq!(locked.code, Some(0), "{}", locked.said);
     let lock = fs::read_to_string(case.path("ImageFile.lock")).unwrap();
-    let edited: String = lock.lines().map(|line| gone(line) + "\n").collect();
+    let gone = |line: &str| {
+        let Some((before, rest)) = line.split_once("sha256: \"").filter(|_| line.contains("name: jq,"))
+        else {
+            return format!("{line}\n");
+        };
+        let other = format!("{before}sha256: \"{}{}\n", "0".repeat(64), &rest[64..]);
+        other.replace("_amd64.deb", "_gone.deb")
+    };
+    let edited: String = lock.lines().map(gone).collect();
     assert_ne!(edited, lock);
     fs::write(case.path("ImageFile.lock"), edited).unwrap();
     case.assert(&case.build(), 1, &["E0454", "_gone.deb` is gone (404)", "lock --update"]);
@@ -244,24 +244,11 @@ fn a_host_without_a_network_is_told_what_could_not_be_had() {
 
 #[test]
 fn an_index_that_somebody_else_signed_is_not_believed() {
-    let mut key = SecretKeyParamsBuilder::default();
-    key.key_type(KeyType::Ed25519Legacy).can_sign(true).primary_user_id("Somebody".into());
-    let key = key.build().unwrap().generate(rand::thread_rng()).unwrap();
+    let server = Server::start();
     let release = "Origin: Debian\nSuite: stable\nCodename: trixie\nComponents: main\n";
-    let signed =
-        CleartextSignedMessage::sign(rand::thread_rng(), release, &key.primary_key, &Password::empty());
-    let answer = signed.unwrap().to_armored_bytes(ArmorOptions::default()).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mirror = format!("http://{}/debian", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-            while lines.next().is_some_and(|line| !line.is_empty()) {}
-            let head =
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
-            let _ = stream.write_all(&[head.as_bytes(), &answer].concat());
-        }
-    });
+    let signed = Signer::new("Somebody else").sign(release);
+    server.put("/debian/dists/trixie/InRelease", Answer::Content(signed));
+    let mirror = format!("{}/debian", server.url);
     let case = Case::new("image \"bad\" {\n  os linux debian 13\n}\n");
     let said = ended(case.command(&[], &BUILD).env("IMGFILE_MIRROR", &mirror));
     case.assert(&said, 4, &["E0453", "no signature of a known key", "use another mirror"]);
