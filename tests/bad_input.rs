@@ -247,12 +247,22 @@ fn an_index_that_somebody_else_signed_is_not_believed() {
     let server = Server::start();
     let release = "Origin: Debian\nSuite: stable\nCodename: trixie\nComponents: main\n";
     let signed = Signer::new("Somebody else").sign(release);
-    server.put("/debian/dists/trixie/InRelease", Answer::Content(signed));
+    for place in
+        ["debian/dists/trixie", "debian/dists/trixie-updates", "debian-security/dists/trixie-security"]
+    {
+        server.put(&format!("/{place}/InRelease"), Answer::Content(signed.clone()));
+    }
     let mirror = format!("{}/debian", server.url);
-    let case = Case::new("image \"bad\" {\n  os linux debian 13\n}\n");
+    let image = "image \"bad\" {\n  os linux debian 13\n}\n";
+    let case = Case::new(image);
     let said = ended(case.command(&[], &BUILD).env("IMGFILE_MIRROR", &mirror));
     case.assert(&said, 4, &["E0453", "no signature of a known key", "use another mirror"]);
     assert_eq!(fs::read_dir(case.store("indexes")).unwrap().count(), 0, "nothing of it is kept");
+
+    // And where there is none.
+    let case = Case::new(image);
+    let said = ended(case.command(&[], &BUILD).env("IMGFILE_MIRROR", format!("{}/ubuntu", server.url)));
+    case.assert(&said, 4, &["E0453", "/InRelease` is gone (404)", "use another mirror"]);
 }
 
 /// Runs a build in a user namespace in which a folder of its store is a small file system; what is

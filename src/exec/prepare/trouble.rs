@@ -62,15 +62,16 @@ pub(super) fn keyring(error: &ReleaseError) -> Failure {
 pub(super) fn archive(error: &ArchiveError) -> Failure {
     let message = error.to_string();
     one(match error {
-        ArchiveError::Fetch(error) => return fetch(error),
         ArchiveError::Store(error) => store(error),
         ArchiveError::Inconsistent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
             .help("try again in some minutes, or use another mirror"),
         ArchiveError::Release { .. }
+        | ArchiveError::Fetch(FetchError::Gone { .. })
         | ArchiveError::Expired { .. }
         | ArchiveError::Index { .. }
         | ArchiveError::NoComponent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
             .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"),
+        ArchiveError::Fetch(error) => return fetch(error),
     })
 }
 
