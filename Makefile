@@ -21,6 +21,8 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 
 test: ## Run every test, those that build and boot real machines included
 	@CARGO="$(CARGO)" scripts/test
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-vscode; \
+		else echo "no npm here: the extension's own tests (make test-vscode) were left out"; fi
 
 test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm)
 	@cd editors/vscode && npm ci --no-audit --no-fund --loglevel=error && npm test && npm run package

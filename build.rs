@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     for path in ["agent/src", "agent/Cargo.toml", "Cargo.lock", "build.rs"] {
         println!("cargo::rerun-if-changed={path}");
     }
+    keep_published_schema();
     match agent() {
         Ok(path) => {
             println!("cargo::rustc-env=IMGFILE_AGENT={}", path.display());
@@ -24,6 +25,31 @@ fn main() -> ExitCode {
             println!("cargo::error=the guest agent was not built: {reason}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Puts the published schema of SARIF, which the dev-dependency `serde-sarif` carries, where the tests can
+/// take it in: they run as another user, who may not see cargo's folders. Without dev-dependencies, as when
+/// the crate is installed, the file is empty.
+fn keep_published_schema() {
+    let schema = || {
+        let output = Command::new(env::var_os("CARGO")?)
+            .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", TARGET])
+            .current_dir(env::var_os("CARGO_MANIFEST_DIR")?)
+            .output()
+            .ok()?;
+        let metadata = String::from_utf8(output.stdout).ok()?;
+        let paths = metadata.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let manifest = paths.map(PathBuf::from).find(|path| {
+            let folder = path.parent().and_then(std::path::Path::file_name);
+            folder.is_some_and(|name| name.to_string_lossy().starts_with("serde-sarif"))
+        })?;
+        std::fs::read_to_string(manifest.with_file_name("src").join("schema.json")).ok()
+    };
+    let schema = schema().unwrap_or_default();
+    if let Some(out) = env::var_os("OUT_DIR") {
+        // A test says so if the file is missing or empty.
+        let _ = std::fs::write(PathBuf::from(out).join("sarif.schema.json"), schema);
     }
 }
 

@@ -25,8 +25,14 @@ struct Client {
 
 impl Client {
     fn start() -> Self {
+        // A cache that cannot be made: whoever means to have one says so.
+        Self::start_with_cache(Path::new("/dev/null/cache"))
+    }
+
+    fn start_with_cache(cache: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_imgfile"))
             .arg("lsp")
+            .env("XDG_CACHE_HOME", cache)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -42,12 +48,17 @@ impl Client {
     }
 
     fn running_with(root: &Path, capabilities: &Value) -> (Self, Value) {
-        let mut client = Self::start();
+        Self::start().initialized(root, capabilities)
+    }
+
+    fn initialized(mut self, root: &Path, capabilities: &Value) -> (Self, Value) {
+        let client = &mut self;
         let folder = json!({ "uri": uri(root), "name": "project" });
         let params = json!({ "processId": null, "capabilities": capabilities, "workspaceFolders": [folder] });
         let answer = client.request("initialize", &params);
         client.notify("initialized", &json!({}));
-        (client, answer["result"].clone())
+        let result = answer["result"].clone();
+        (self, result)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -298,6 +309,38 @@ fn what_an_editor_asks_for() {
     let edits = client.request("textDocument/formatting", &params)["result"].clone();
     assert_eq!(edits.as_array().unwrap().len(), 1, "only the line that was out of shape: {edits}");
     assert_eq!(edits[0]["newText"], "  os linux debian 13\n");
+    assert!(client.end().success());
+}
+
+#[test]
+fn built_in_definitions_can_be_seen_and_are_written_for_that_only() {
+    let text = "image \"web\" {\n  os linux debian 13\n  base debian-13\n  app nginx { port = 80 }\n}\n";
+    let folder = project(&[("ImageFile", text)]);
+    let path = folder.path().join("ImageFile");
+    let cache = folder.path().join("cache");
+    let mut client = Client::start_with_cache(&cache).initialized(folder.path(), &json!({})).0;
+    client.open(&path, text);
+    assert_eq!(client.codes(&path), [""; 0]);
+    assert!(!cache.exists(), "nobody has asked yet");
+
+    for (line, character, file, name) in [
+        (3, 8, "apps/nginx.yaml", "nginx"),
+        (3, 15, "apps/nginx.yaml", "port"),
+        (2, 9, "bases/debian-13.yaml", "debian-13"),
+    ] {
+        let place = client.at("textDocument/definition", &path, line, character);
+        let shown = Path::new(place["uri"].as_str().unwrap().strip_prefix("file://").unwrap());
+        assert!(shown.starts_with(&cache) && shown.ends_with(file), "{place}");
+        let written = fs::read_to_string(shown).unwrap();
+        let range = &place["range"];
+        let line = written.lines().nth(range["start"]["line"].as_u64().unwrap().try_into().unwrap()).unwrap();
+        let column = |end: &str| usize::try_from(range[end]["character"].as_u64().unwrap()).unwrap();
+        assert_eq!(&line[column("start")..column("end")], name);
+
+        // Seen, it is a catalogue file like others.
+        client.open(shown, &written);
+        assert_eq!(client.codes(shown), [""; 0]);
+    }
     assert!(client.end().success());
 }
 

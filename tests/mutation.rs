@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use imgfile::check::{Checked, MemoryFiles, check};
+use imgfile::check::MemoryFiles;
+use imgfile::front::Project;
 use imgfile::text::Sources;
 
 /// Every ImageFile below `examples/`, with the files beside it.
@@ -92,10 +93,8 @@ fn tokens(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-fn run(files: &MemoryFiles, text: &str) -> (Checked, Sources) {
-    let mut sources = Sources::default();
-    let checked = check("ImageFile", &mut sources, &files.clone().with("ImageFile", text), &[]);
-    (checked, sources)
+fn run(files: &MemoryFiles, text: &str) -> (Project, Sources) {
+    common::compiled(&files.clone().with("ImageFile", text), &[])
 }
 
 #[test]

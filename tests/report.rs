@@ -63,3 +63,25 @@ fn github_gets_one_command_a_finding() {
     assert!(text.lines().all(|line| line.starts_with("::error ") || line.starts_with("::warning ")));
     golden("findings.github", &text);
 }
+
+#[test]
+fn miette_draws_every_label_those_in_other_files_too() {
+    use miette::{Diagnostic as _, GraphicalReportHandler, GraphicalTheme};
+
+    let (project, sources) =
+        common::checked("image \"web\" {\n  os linux debian 13\n  app nginx { port = http }\n}\n", &[]);
+    let reported: Vec<_> =
+        project.diagnostics.iter().map(|found| imgfile::report::miette(found, &sources)).collect();
+    let [reported] = reported.as_slice() else { panic!("{:?}", project.diagnostics) };
+    assert_eq!(reported.code().unwrap().to_string(), "E0306");
+    assert_eq!(reported.severity(), Some(miette::Severity::Error));
+    assert_eq!(reported.labels().unwrap().count(), 1);
+    assert_eq!(reported.related().unwrap().count(), 1, "the declaration in the catalogue");
+    let mut shown = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_links(false)
+        .with_width(100)
+        .render_report(&mut shown, reported)
+        .unwrap();
+    golden("findings.miette", &shown);
+}

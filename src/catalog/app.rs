@@ -8,7 +8,7 @@ use crate::check::Firmware;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Digest, Span, Spanned};
 
-const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 15] = [
     "schema",
     "name",
     "summary",
@@ -25,7 +25,11 @@ const KEYS: [&str; 15] = [
     "install",
     "verify",
 ];
-const VERSION_KEYS: [&str; 6] = ["version", "os", "arch", "firmware", "requires", "packages"];
+pub(super) const VERSION_KEYS: [&str; 6] = ["version", "os", "arch", "firmware", "requires", "packages"];
+pub(super) const PACKAGES_KEYS: [&str; 3] = ["apt", "remove", "version_of"];
+pub(super) const CONFLICT_KEYS: [&str; 2] = ["app", "because"];
+pub(super) const REPOSITORY_KEYS: [&str; 5] = ["url", "suite", "components", "key", "fingerprint"];
+pub(super) const FILE_KEYS: [&str; 5] = ["path", "content", "owner", "group", "mode"];
 
 pub(super) const FIRMWARE: [(&str, Firmware); 2] = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
 
@@ -110,7 +114,7 @@ pub(super) fn arch(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String
 
 /// `{ apt: [nginx], version_of: nginx }`
 fn packages(node: Node, mistakes: &mut Mistakes) -> Option<Packages> {
-    let mut fields = Fields::open(node, "`packages`", &["apt", "remove", "version_of"], mistakes)?;
+    let mut fields = Fields::open(node, "`packages`", &PACKAGES_KEYS, mistakes)?;
     let apt = fields::each(fields.take("apt"), mistakes, fields::template);
     let remove = fields::each(fields.take("remove"), mistakes, fields::text);
     let version_of = fields.take("version_of").and_then(|node| fields::text(node, mistakes));
@@ -128,15 +132,14 @@ fn conflict(node: Node, mistakes: &mut Mistakes) -> Option<Conflict> {
         let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
         return Some(Conflict { name, requirement, because: None, span });
     }
-    let mut fields = Fields::open(node, "a conflict", &["app", "because"], mistakes)?;
+    let mut fields = Fields::open(node, "a conflict", &CONFLICT_KEYS, mistakes)?;
     let because = fields.take("because").and_then(|node| fields::text(node, mistakes));
     let (name, requirement, span) = fields::name_and_requirement(fields.need("app", mistakes)?, mistakes)?;
     Some(Conflict { name, requirement, because: because.map(|text| text.value), span })
 }
 
 fn repository(node: Node, mistakes: &mut Mistakes) -> Option<Repository> {
-    const KEYS: [&str; 5] = ["url", "suite", "components", "key", "fingerprint"];
-    let mut fields = Fields::open(node, "a repository", &KEYS, mistakes)?;
+    let mut fields = Fields::open(node, "a repository", &REPOSITORY_KEYS, mistakes)?;
     let url = fields.need("url", mistakes).and_then(|node| fields::template(node, mistakes));
     let suite = fields.need("suite", mistakes).and_then(|node| fields::template(node, mistakes));
     let components = fields::each(fields.take("components"), mistakes, fields::text);
@@ -172,8 +175,7 @@ fn fingerprint(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
 }
 
 fn file(node: Node, mistakes: &mut Mistakes) -> Option<FileDef> {
-    const KEYS: [&str; 5] = ["path", "content", "owner", "group", "mode"];
-    let mut fields = Fields::open(node, "a file", &KEYS, mistakes)?;
+    let mut fields = Fields::open(node, "a file", &FILE_KEYS, mistakes)?;
     let path = fields.need("path", mistakes).and_then(|node| fields::template(node, mistakes));
     let content = fields.need("content", mistakes).and_then(|node| fields::template(node, mistakes));
     let mut account = |key, mistakes: &mut Mistakes| {

@@ -9,7 +9,7 @@ use crate::check::Firmware;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Digest, Spanned};
 
-const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 13] = [
     "schema",
     "name",
     "version",
@@ -24,6 +24,10 @@ const KEYS: [&str; 13] = [
     "used",
     "user",
 ];
+
+pub(super) const SOURCE_KEYS: [&str; 5] = ["bootstrap", "url", "checksums", "file", "sha256"];
+pub(super) const BOOTSTRAP_KEYS: [&str; 6] =
+    ["suite", "updates", "components", "packages", "files", "finish"];
 
 /// Reads a base; `None` if too little of it was understood to be of use.
 pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<BaseDef> {
@@ -96,8 +100,7 @@ fn firmware(node: Node, mistakes: &mut Mistakes) -> Vec<Firmware> {
 
 fn source(node: Node, mistakes: &mut Mistakes) -> Option<BaseSource> {
     let span = node.span;
-    let mut fields =
-        Fields::open(node, "a source", &["bootstrap", "url", "checksums", "file", "sha256"], mistakes)?;
+    let mut fields = Fields::open(node, "a source", &SOURCE_KEYS, mistakes)?;
     let (recipe, url, file) = (fields.take("bootstrap"), fields.take("url"), fields.take("file"));
     match (recipe, url, file) {
         (Some(node), None, None) => bootstrap(node, mistakes).map(BaseSource::Bootstrap),
@@ -141,8 +144,7 @@ fn source(node: Node, mistakes: &mut Mistakes) -> Option<BaseSource> {
 }
 
 fn bootstrap(node: Node, mistakes: &mut Mistakes) -> Option<Bootstrap> {
-    const KEYS: [&str; 6] = ["suite", "updates", "components", "packages", "files", "finish"];
-    let mut fields = Fields::open(node, "a bootstrap", &KEYS, mistakes)?;
+    let mut fields = Fields::open(node, "a bootstrap", &BOOTSTRAP_KEYS, mistakes)?;
     let suite = fields.need("suite", mistakes).and_then(|node| fields::text(node, mistakes));
     let mut texts = |key| {
         let texts = fields::each(fields.take(key), mistakes, fields::text);

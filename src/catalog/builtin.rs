@@ -62,6 +62,9 @@ files! {
     "bases/ubuntu-24.04.yaml"
 }
 
+/// How many files are compiled in.
+pub const BUILTIN_FILES: usize = FILES.len();
+
 /// Adds the compiled-in files to `sources`, as the lowest layer.
 pub fn builtin(sources: &mut Sources) -> Layer {
     let files = FILES.iter().map(|(path, text)| sources.add(*path, *text)).collect();

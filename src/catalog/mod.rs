@@ -14,12 +14,13 @@ mod option;
 mod project;
 mod published;
 mod template;
+pub mod wire;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-pub use builtin::builtin;
+pub use builtin::{BUILTIN_FILES, builtin};
 pub use load::{Catalog, Layer};
 pub use model::{
     AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,

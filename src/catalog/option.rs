@@ -110,7 +110,7 @@ fn plain(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-const KEYS: [&str; 7] = ["type", "default", "required", "min", "max", "values", "summary"];
+pub(super) const KEYS: [&str; 7] = ["type", "default", "required", "min", "max", "values", "summary"];
 
 /// `port: { type: port, default: 80 }`
 pub(super) fn declaration(key: Key, node: Node, mistakes: &mut Mistakes) -> Option<OptionDef> {

@@ -189,7 +189,8 @@ impl Checker<'_> {
             Claim::Replaces => image.apps.retain(|app| app.name.value != name.value),
             Claim::Fresh => {}
         }
-        image.apps.push(App { span: operands.statement.span, name, version, options });
+        let span = operands.statement.span;
+        image.apps.push(App { span, name, version, options, doubtful: false });
         Some(())
     }
 

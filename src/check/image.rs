@@ -7,7 +7,7 @@ use super::params::Scope;
 use super::shape::short;
 use super::statements::{Times, statement};
 use super::{
-    Arch, Base, BaseSource, Checker, Cleanup, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
+    Arch, Base, BaseSource, Checker, Cleanup, Doubt, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Item, OperandKind, Statement};
@@ -99,6 +99,7 @@ impl Checker<'_> {
                 Item::Statement(statement) => statement,
                 Item::Bad(_) | Item::StrayClose(_) => {
                     out.doubtful = true;
+                    out.perhaps_base = true;
                     continue;
                 }
                 Item::Comment(_) | Item::SlashComment(_) => continue,
@@ -108,6 +109,7 @@ impl Checker<'_> {
                 Some(info) if info.place == super::statements::Place::Image => {}
                 _ => {
                     out.doubtful = true;
+                    out.perhaps_base |= perhaps_base(keyword);
                     continue;
                 }
             }
@@ -130,6 +132,7 @@ impl Checker<'_> {
         let failed = self.errors() > before;
         let Some(name) = name.filter(|_| !failed) else {
             out.doubtful = true;
+            out.perhaps_base = true;
             return;
         };
         let (name, span) = (name.value, name.span);
@@ -145,6 +148,7 @@ impl Checker<'_> {
         }
         let Some(profile) = profiles.get(&name) else {
             out.doubtful = true;
+            out.perhaps_base = true;
             self.unknown_profile(&name, span, profiles);
             return;
         };
@@ -194,37 +198,44 @@ impl Checker<'_> {
 
     /// Reads an image. `flat` holds its statements.
     pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
-        let errors_before = self.errors();
         self.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
         self.script_count = 0;
         let statements = self.settle_once(flat.statements);
         let mut image = ImageSpec::new(name);
+        let mut doubt = Doubt { any: flat.doubtful, ..Doubt::default() };
         // `${arch}` and `${os.version}` are known in every statement, also in those above.
         for keyword in ["arch", "os"] {
             for placed in &statements {
                 if self.slice(placed.statement.keyword) == keyword {
-                    self.read(&mut image, *placed);
+                    let wrong = self.read(&mut image, *placed);
+                    doubt.any |= wrong;
+                    doubt.arch |= wrong && keyword == "arch";
                 }
             }
             self.scope.os = image.os.as_ref().map(|os| os.span);
             self.scope.arch = Some(image.arch.value.as_str().to_owned());
             self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
-        let mut unresolvable = flat.doubtful;
         let mut given = HashSet::new();
         for placed in &statements {
             let keyword = self.slice(placed.statement.keyword).to_owned();
-            let before = self.errors();
-            if !matches!(keyword.as_str(), "arch" | "os") {
-                self.read(&mut image, *placed);
+            if !matches!(keyword.as_str(), "arch" | "os") && self.read(&mut image, *placed) {
+                doubt.any |= matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
+                doubt.base |= keyword == "base";
+                if keyword == "app" {
+                    self.doubt_app(&mut image, placed.statement.span);
+                }
             }
-            unresolvable |= (self.errors() > before || self.broken.contains(&placed.statement.span))
-                && matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
             given.insert(keyword);
         }
+        // A statement that was not understood may have been the base.
+        doubt.base |= flat.perhaps_base && !given.contains("base");
+        doubt.any |= image.os.is_none() && !matches!(image.base.source, BaseSource::Image { .. });
+        image.doubt = doubt;
         if image.os.is_none()
             && !given.contains("os")
             && !flat.doubtful
+            && !doubt.base
             && !self.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
@@ -240,13 +251,19 @@ impl Checker<'_> {
             self.report(diagnostic);
         }
         self.finish_image(&mut image, &statements);
-        image.resolvable =
-            !unresolvable && (image.os.is_some() || matches!(image.base.source, BaseSource::Image { .. }));
-        if self.errors() == errors_before {
-            image.resolvable = true;
-        }
         self.scope = Scope::default();
         image
+    }
+
+    /// What is known of an `app` that has an error: with broken tokens nothing, else its name and the
+    /// options that were understood.
+    fn doubt_app(&self, image: &mut ImageSpec, span: Span) {
+        if self.broken.contains(&span) {
+            image.apps.retain(|app| app.span != span);
+        }
+        for app in image.apps.iter_mut().filter(|app| app.span == span) {
+            app.doubtful = true;
+        }
     }
 
     /// Of statements allowed once, keeps the image's own; two of the image, or of two profiles, are
@@ -310,8 +327,10 @@ impl Checker<'_> {
         )));
     }
 
-    fn read(&mut self, image: &mut ImageSpec, placed: Placed<'_>) {
+    /// Reads a statement; says whether there is an error in it.
+    fn read(&mut self, image: &mut ImageSpec, placed: Placed<'_>) -> bool {
         let keyword = self.slice(placed.statement.keyword).to_owned();
+        let before = self.errors();
         self.statement_scope(placed.statement, |checker, operands| match keyword.as_str() {
             "description" => checker.description(image, operands),
             "os" => checker.os(image, operands),
@@ -341,6 +360,7 @@ impl Checker<'_> {
             "output" => checker.output(image, operands),
             _ => None,
         });
+        self.errors() > before || self.broken.contains(&placed.statement.span)
     }
 
     fn description(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
@@ -565,10 +585,20 @@ pub(super) struct Flat<'s> {
     pub statements: Vec<Placed<'s>>,
     /// Something was not understood, so that nothing can be said to be missing.
     pub doubtful: bool,
+    /// What was not understood may have said which base is meant.
+    pub perhaps_base: bool,
     /// Profiles on the way, and where each is used.
     pub through: Vec<(String, Span)>,
     pub seen: HashMap<String, Span>,
     pub direct: HashSet<String>,
+}
+
+/// Whether a statement that does not exist may be a `base`, or bring one: misspelt beyond recognition, or
+/// with its first word lost.
+fn perhaps_base(keyword: &str) -> bool {
+    let names = super::statements::STATEMENTS.iter().map(|info| info.keyword);
+    let rest_of_base = ["auto", "file", "url", "image", "from", "source"].contains(&keyword);
+    rest_of_base || nearest(keyword, names).is_none_or(|near| matches!(near, "base" | "use" | "image"))
 }
 
 /// The version that a requirement names if it names one: `13`, `=24.04`.

@@ -30,12 +30,13 @@ use std::collections::{HashMap, HashSet};
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
 pub use script::SCRIPT_LIMIT;
+pub use silence::settle;
 pub use size::{Size, parse_duration};
 pub use spec::*;
 pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 
 use crate::diagnostic::{Diagnostic, codes};
-use crate::syntax::{Item, OperandKind, Statement};
+use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources, Span, Spanned};
 use image::{Flat, Profile, Profiles};
 use operands::Operands;
@@ -50,6 +51,9 @@ pub struct Checked {
     pub spec: Spec,
     /// Sorted by place.
     pub diagnostics: Vec<Diagnostic>,
+    /// The trees of the ImageFile and of what it includes, the ImageFile first; empty if it cannot be
+    /// read.
+    pub units: Vec<Ast>,
 }
 
 impl Checked {
@@ -85,8 +89,8 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
     };
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
-    let diagnostics = silence::settle(checker.out, checker.sources);
-    Checked { spec, diagnostics }
+    let diagnostics = settle(checker.out, checker.sources);
+    Checked { spec, diagnostics, units: project.units.into_iter().map(|unit| unit.ast).collect() }
 }
 
 /// The state of one check.
@@ -172,13 +176,16 @@ impl Checker<'_> {
             self.errors > 0 && of(self, "include").iter().any(|include| self.failed_in(include.span));
         let params = of(self, "param");
         self.params(params.into_iter(), set);
-        let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), images: Vec::new() };
+        let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), ..Spec::default() };
         let profile_statements = of(self, "profile");
         let profiles = self.profiles(&profile_statements);
         let mut names: HashMap<String, Span> = HashMap::new();
         let image_statements = of(self, "image");
+        let mut heads_wrong = false;
         for statement in &image_statements {
+            let before = self.errors();
             let name = self.head(statement);
+            heads_wrong |= self.errors() > before;
             let misread = statements::statement(self.slice(statement.keyword)).is_none();
             let doubtful_name = name.is_none();
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
@@ -191,24 +198,24 @@ impl Checker<'_> {
             }
             names.entry(name.value.clone()).or_insert(name.span);
             // What is no image by its keyword may as well be a profile.
-            let mut flat = Flat { doubtful: misread, ..Flat::default() };
+            let mut flat = Flat { doubtful: misread, perhaps_base: misread, ..Flat::default() };
             match &statement.body {
                 Some(body) => self.flatten(&body.items, &profiles, &mut flat),
-                None => flat.doubtful = true,
+                None => (flat.doubtful, flat.perhaps_base) = (true, true),
             }
             self.claimed.clear();
             let image = if doubtful_name {
                 // Its name is missing, which has been said; what follows from that is silent.
                 let image = self.image(Spanned::new("image".into(), name.span), flat);
-                ImageSpec { resolvable: false, ..image }
+                ImageSpec { doubt: Doubt { any: true, ..image.doubt }, ..image }
             } else {
                 self.image(name, flat)
             };
             spec.images.push(image);
         }
-        self.unused_profiles(&profiles);
+        spec.unused_profiles = self.unused_profiles(&profiles);
         self.settle_deferred();
-        self.base_images(&spec.images);
+        self.base_images(&spec.images, heads_wrong);
         self.outputs_collide(&spec.images);
         if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
             self.no_image(project);
@@ -298,7 +305,8 @@ impl Checker<'_> {
     }
 
     /// Profiles that no image uses are still checked, as if one did.
-    fn unused_profiles(&mut self, profiles: &Profiles<'_>) {
+    fn unused_profiles(&mut self, profiles: &Profiles<'_>) -> Vec<ImageSpec> {
+        let mut read = Vec::new();
         let mut unused: Vec<(&String, Span, &Statement)> = profiles
             .iter()
             .filter(|(name, _)| !self.used_profiles.contains(*name))
@@ -312,12 +320,12 @@ impl Checker<'_> {
             asked.labels.push(crate::diagnostic::Label { span: *span, text });
         }
         for (name, span, statement) in unused {
-            let mut flat = Flat { doubtful: true, ..Flat::default() };
+            let mut flat = Flat { doubtful: true, perhaps_base: true, ..Flat::default() };
             if let Some(body) = &statement.body {
                 self.flatten(&body.items, profiles, &mut flat);
             }
             self.claimed.clear();
-            self.image(Spanned::new("profile".into(), span), flat);
+            read.push(self.image(Spanned::new("profile".into(), span), flat));
             self.report(
                 Diagnostic::new(
                     codes::UNUSED_PROFILE,
@@ -327,6 +335,7 @@ impl Checker<'_> {
                 .help(format!("write `use {}` in an image, or remove it", shape::short(name))),
             );
         }
+        read
     }
 
     fn no_image(&mut self, project: &load::Project) {

@@ -205,7 +205,8 @@ impl Checker<'_> {
     }
 
     /// `base image` must name an image of the project, and not lead back to itself.
-    pub(super) fn base_images(&mut self, images: &[ImageSpec]) {
+    /// `doubtful`: an image's name was not understood, so that one may be missing for that reason.
+    pub(super) fn base_images(&mut self, images: &[ImageSpec], doubtful: bool) {
         let parent = |image: &ImageSpec| match &image.base.source {
             super::BaseSource::Image { name } => Some(name.clone()),
             _ => None,
@@ -234,7 +235,9 @@ impl Checker<'_> {
                 match index.get(name.value.as_str()) {
                     Some(&next) => at = next,
                     None => {
-                        self.unknown_image(&name, images);
+                        if !doubtful {
+                            self.unknown_image(&name, images);
+                        }
                         break;
                     }
                 }

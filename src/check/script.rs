@@ -283,20 +283,20 @@ impl Checker<'_> {
         let mut known: Vec<&str> =
             image.env.iter().chain(&script.env).map(|var| var.key.value.as_str()).collect();
         known.extend(["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"]);
-        for (name, start, end) in facts.unset {
+        for (name, start, end) in &facts.unset {
             if known.contains(&name.as_str()) {
                 continue;
             }
             let diagnostic = Diagnostic::new(
                 codes::UNSET_VARIABLE,
-                format!("nothing sets the variable `{}`", short(&name)),
+                format!("nothing sets the variable `{}`", short(name)),
             )
-            .label(text.span(start, end), "empty when the script runs");
-            self.report(match nearest(&name, known.iter().copied()) {
+            .label(text.span(*start, *end), "empty when the script runs");
+            self.report(match nearest(name, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!(
                     "give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty",
-                    short(&name)
+                    short(name)
                 )),
             });
         }

@@ -1,6 +1,8 @@
 //! What a shell script shows without running it.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use tree_sitter::{Node, Parser};
 
@@ -66,13 +68,47 @@ const GIVEN: &[&str] = &[
     "EPOCHREALTIME",
 ];
 
-/// Parses `script`; `None` if it is too long to be worth it.
-pub(super) fn look(script: &str) -> Option<Facts> {
+/// Most that is remembered, in bytes of scripts.
+const MEMORY: usize = 4 << 20;
+
+/// What scripts showed, by their text: between two keystrokes in an editor hardly one changes.
+#[derive(Default)]
+struct Seen {
+    parser: Option<Parser>,
+    facts: HashMap<String, Rc<Facts>>,
+    bytes: usize,
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// Looks into `script`; `None` if it is too long to be worth it.
+pub(super) fn look(script: &str) -> Option<Rc<Facts>> {
     if script.len() > LIMIT {
         return None;
     }
-    let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    SEEN.with_borrow_mut(|seen| {
+        if let Some(facts) = seen.facts.get(script) {
+            return Some(Rc::clone(facts));
+        }
+        if seen.parser.is_none() {
+            let mut parser = Parser::new();
+            parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+            seen.parser = Some(parser);
+        }
+        let facts = Rc::new(parse(seen.parser.as_mut()?, script)?);
+        seen.bytes += script.len();
+        if seen.bytes > MEMORY {
+            seen.facts.clear();
+            seen.bytes = script.len();
+        }
+        seen.facts.insert(script.to_owned(), Rc::clone(&facts));
+        Some(facts)
+    })
+}
+
+fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
     let tree = parser.parse(script, None)?;
     let mut facts = Facts::default();
     let mut set: HashSet<String> = GIVEN.iter().map(|name| (*name).to_owned()).collect();

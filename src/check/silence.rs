@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::text::{Sources, Span};
 
 /// Most findings of one check: nobody reads more, and a file of rubbish could have a million.
 const LIMIT: usize = 1_000;
 
-pub(super) fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
+/// Doubles out, silenced warnings out, the rest in order of place. Settling again changes nothing.
+#[must_use]
+pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
-    // Beside errors, something unused or unset may well be part of one of them.
+    // What is unused or unset may be named where something was not understood.
     let absences = [codes::UNUSED_PARAM, codes::UNUSED_PROFILE, codes::UNUSED_SECRET, codes::UNSET_VARIABLE];
-    if found.iter().any(Diagnostic::is_error) {
+    if found.iter().any(hides_a_use) {
         found.retain(|diagnostic| !absences.contains(&diagnostic.code));
     }
     found.retain(|diagnostic| {
@@ -32,13 +34,37 @@ pub(super) fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagn
     found
 }
 
+/// Whether behind this defect there may be a use of a param, profile, secret or variable that cannot be
+/// seen: broken or missing text, a name that may be meant to be it, a file that was not read.
+fn hides_a_use(diagnostic: &Diagnostic) -> bool {
+    const NAMES: [Code; 4] =
+        [codes::UNKNOWN_PARAM, codes::UNKNOWN_PROFILE, codes::UNKNOWN_SECRET, codes::NOT_FOUND];
+    diagnostic.code.as_str().starts_with("E01") || NAMES.contains(&diagnostic.code)
+}
+
 /// A warning is silenced by a comment that names its code, on a line it points at.
 fn silenced(diagnostic: &Diagnostic, sources: &Sources) -> bool {
     diagnostic.labels.iter().any(|label| {
-        line_of(label.span, sources).split_once('#').is_some_and(|(_, comment)| {
+        comment(line_of(label.span, sources)).is_some_and(|comment| {
             comment.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == diagnostic.code.as_str())
         })
     })
+}
+
+/// What follows the `#` of a line that stands in no quotes, in an ImageFile as in a shell script.
+fn comment(line: &str) -> Option<&str> {
+    let mut quote = None;
+    let mut chars = line.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (None, '#') => return line.get(at + 1..),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some('"'), '\\') => _ = chars.next(),
+            (Some(open), _) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn line_of(span: Span, sources: &Sources) -> &str {

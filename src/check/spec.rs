@@ -17,6 +17,8 @@ pub struct Spec {
     pub catalogs: Vec<Spanned<String>>,
     /// In the order written.
     pub images: Vec<ImageSpec>,
+    /// Each profile that no image uses, as an image of its own: what it names can be looked up.
+    pub unused_profiles: Vec<ImageSpec>,
 }
 
 impl Spec {
@@ -31,9 +33,8 @@ impl Spec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSpec {
     pub name: Spanned<String>,
-    /// Whether what the resolver looks at (`os`, `arch`, `base`, `min_storage`, `packages`, `app`)
-    /// was understood without an error; if not, resolving would only report consequences.
-    pub resolvable: bool,
+    /// What of the things that the resolver looks at was not understood.
+    pub doubt: Doubt,
     pub description: Option<Spanned<String>>,
     /// Absent only with `base image`, which inherits it (or in an image that has errors).
     pub os: Option<Os>,
@@ -72,7 +73,7 @@ impl ImageSpec {
         let span = name.span;
         Self {
             name,
-            resolvable: false,
+            doubt: Doubt::default(),
             description: None,
             os: None,
             arch: Spanned::new(Arch::default(), span),
@@ -96,6 +97,18 @@ impl ImageSpec {
             network: Network::default(),
         }
     }
+}
+
+/// What an error leaves unknown of an image. The solve goes on with the rest: it must not take a
+/// default for what somebody meant to write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// Something that the resolver looks at: what it finds is no resolution of the image.
+    pub any: bool,
+    /// Which base is meant.
+    pub base: bool,
+    /// Which architecture is meant: only names can be looked up.
+    pub arch: bool,
 }
 
 /// `os TYPE DISTRO [REQ]`
@@ -209,6 +222,8 @@ pub struct App {
     pub name: Spanned<String>,
     pub version: Option<Spanned<Requirement>>,
     pub options: Vec<AppOption>,
+    /// Something in its options was not understood: more may be given than is known.
+    pub doubtful: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

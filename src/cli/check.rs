@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::Exit;
-use super::project::{self, OpenError, Project};
+use super::project::{self, OpenError};
+use crate::check::Settings;
 use crate::diagnostic::Diagnostic;
+use crate::front::{self, Project};
 use crate::report;
 
 /// Check ImageFiles.
@@ -62,7 +64,7 @@ pub fn run(args: &Args) -> Exit {
     let mut projects = Vec::new();
     for file in &files {
         match checked(file, args) {
-            Ok(project) => projects.push(project),
+            Ok(one) => projects.push(one),
             Err(error) => {
                 super::complain(&error.to_string());
                 return Exit::Files;
@@ -70,7 +72,7 @@ pub fn run(args: &Args) -> Exit {
         }
     }
     drop_included(&mut projects);
-    let failed = projects.iter().any(|(_, found)| found.iter().any(Diagnostic::is_error));
+    let failed = projects.iter().any(|one| one.project.has_errors());
     if let Err(error) = write(&projects, args.format) {
         // A reader that closed the pipe has seen enough.
         if error.kind() != std::io::ErrorKind::BrokenPipe {
@@ -80,15 +82,21 @@ pub fn run(args: &Args) -> Exit {
     if failed { Exit::Files } else { Exit::Done }
 }
 
+/// An ImageFile, as the user would write its path, and what became of it.
+struct Checked {
+    path: PathBuf,
+    project: Project,
+}
+
 /// Checks one ImageFile, and with `--fix` repairs it as far as that helps.
-fn checked(file: &Path, args: &Args) -> Result<(Project, Vec<Diagnostic>), OpenError> {
-    let mut project = project::open(file, &args.set)?;
+fn checked(file: &Path, args: &Args) -> Result<Checked, OpenError> {
+    let mut project = compiled(file, &args.set)?;
     if args.fix {
         // A fix may bring another to light; a few rounds are plenty, and each must change something.
         for _ in 0..8 {
-            let changed = report::fixed(&project.checked.diagnostics, &project.sources);
+            let changed = report::fixed(&project.diagnostics, &project.sources);
             let mut written = false;
-            for (id, text) in changed {
+            for (id, text) in changed.into_iter().filter(|(id, _)| !project.is_builtin(*id)) {
                 let name = &project.sources.get(id).name;
                 std::fs::write(name, text).map_err(|error| OpenError::Io { path: name.into(), error })?;
                 written = true;
@@ -96,45 +104,51 @@ fn checked(file: &Path, args: &Args) -> Result<(Project, Vec<Diagnostic>), OpenE
             if !written {
                 break;
             }
-            project = project::open(file, &args.set)?;
+            project = compiled(file, &args.set)?;
         }
     }
-    let mut found = std::mem::take(&mut project.checked.diagnostics);
-    let (project, more) = super::resolve_for_check(project);
-    found.extend(more);
-    Ok((project, found))
+    Ok(Checked { path: file.to_owned(), project })
+}
+
+fn compiled(file: &Path, set: &Settings) -> Result<Project, OpenError> {
+    let (folder, files, name) = project::around(file)?;
+    let mut project = front::compile(name, &files, set);
+    if !folder.as_os_str().is_empty() {
+        project.sources.prefix_names(&folder.to_string_lossy(), project.builtin);
+    }
+    Ok(project)
 }
 
 /// Files that other files of the same walk include are checked with those, not alone.
-fn drop_included(projects: &mut Vec<(Project, Vec<Diagnostic>)>) {
+fn drop_included(projects: &mut Vec<Checked>) {
     let included: Vec<PathBuf> = projects
         .iter()
-        .flat_map(|(project, _)| {
-            project.sources.iter().skip(1).map(|(_, source)| PathBuf::from(&source.name))
+        .flat_map(|Checked { project, .. }| {
+            project.units.iter().skip(1).map(|unit| PathBuf::from(&project.sources.get(unit.source).name))
         })
         .collect();
     if projects.len() > 1 {
-        projects.retain(|(project, _)| !included.contains(&project.path));
+        projects.retain(|one| !included.contains(&one.path));
     }
 }
 
-fn write(projects: &[(Project, Vec<Diagnostic>)], format: Format) -> std::io::Result<()> {
+fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let all = || projects.iter().map(|(project, found)| (found.as_slice(), &project.sources));
+    let all =
+        || projects.iter().map(|Checked { project, .. }| (project.diagnostics.as_slice(), &project.sources));
     match format {
         Format::Human => {
             let mut stderr = std::io::stderr().lock();
             let colour = super::colour(std::io::stderr().is_terminal());
-            for (project, found) in projects {
-                stderr.write_all(report::human(found, &project.sources, colour).as_bytes())?;
+            for Checked { project, .. } in projects {
+                stderr.write_all(report::human(&project.diagnostics, &project.sources, colour).as_bytes())?;
             }
             let every: Vec<Diagnostic> =
-                projects.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
+                projects.iter().flat_map(|one| one.project.diagnostics.iter().cloned()).collect();
             match report::summary(&every) {
                 Some(summary) => writeln!(stderr, "{summary}"),
                 None => {
-                    let images: usize =
-                        projects.iter().map(|(project, _)| project.checked.spec.images.len()).sum();
+                    let images: usize = projects.iter().map(|one| one.project.spec.images.len()).sum();
                     writeln!(
                         stderr,
                         "{images} image{} checked, nothing wrong",

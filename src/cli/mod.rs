@@ -25,6 +25,7 @@ mod plan;
 mod project;
 mod recorded;
 mod resolving;
+pub mod schema;
 pub mod settings;
 mod terminal;
 mod test;
@@ -93,6 +94,7 @@ enum Command {
     Cache(cache::Args),
     Gc(gc::Args),
     Explain(explain::Args),
+    Schema(schema::Args),
     Fmt(fmt::Args),
     Init(init::Args),
     Lsp(lsp::Args),
@@ -122,6 +124,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Cache(args) => cache::run(&args),
         Command::Gc(args) => gc::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Lsp(args) => lsp::run(&args),
@@ -225,13 +228,6 @@ fn colour(terminal: bool) -> bool {
     terminal
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// What only the catalogue knows: bases and applications. Images that were understood so far are
-/// resolved; what is wrong then comes back as further diagnostics.
-fn resolve_for_check(project: project::Project) -> (project::Project, Vec<Diagnostic>) {
-    let (resolved, found) = resolving::resolve_opened(project, None);
-    (resolved.project, found)
 }
 
 /// Runs a command that may end in diagnostics; those are for stderr.

@@ -57,17 +57,23 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
     }
 }
 
-/// Reads and checks the ImageFile `file`.
-pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
+/// The folder of the ImageFile `file` as written, the door to it, and the file's name in it.
+pub fn around(file: &Path) -> Result<(&Path, ProjectFolder, &str), OpenError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let files =
         ProjectFolder::open(folder).map_err(|error| OpenError::Io { path: folder.to_owned(), error })?;
     let name =
         file.file_name().and_then(|name| name.to_str()).ok_or_else(|| OpenError::Name(file.to_owned()))?;
+    Ok((folder, files, name))
+}
+
+/// Reads and checks the ImageFile `file`.
+pub fn open(file: &Path, set: &Settings) -> Result<Project, OpenError> {
+    let (folder, files, name) = around(file)?;
     let mut sources = Sources::default();
     let checked = check(name, &mut sources, &files, set);
     if !folder.as_os_str().is_empty() {
-        sources.prefix_names(&folder.to_string_lossy());
+        sources.prefix_names(&folder.to_string_lossy(), 0);
     }
     Ok(Project { files, path: file.to_owned(), sources, checked })
 }

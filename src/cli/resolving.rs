@@ -34,16 +34,8 @@ impl Resolved {
 
 /// What the lock makes the solve prefer.
 pub(super) fn preferences(lock: Option<&Lock>, image: &str, base: Option<&str>) -> Preferences {
-    let locked = lock.and_then(|lock| lock.images.get(image));
-    Preferences {
-        apps: locked
-            .into_iter()
-            .flat_map(|locked| &locked.apps)
-            .filter_map(|(name, app)| Some((name.clone(), app.version.parse().ok()?)))
-            .collect(),
-        base: locked.and_then(|locked| Some((locked.base.name.clone(), locked.base.version.parse().ok()?))),
-        only_base: base.map(str::to_owned),
-    }
+    let locked = lock.map_or_else(Preferences::default, |lock| lock.preferences(image));
+    Preferences { only_base: base.map(str::to_owned), ..locked }
 }
 
 /// Loads the catalogue of a checked project and resolves its images.

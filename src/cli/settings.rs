@@ -314,6 +314,14 @@ fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Accel, &'sta
     }
 }
 
+/// The user's own cache folder, whatever settings say of the store: `$XDG_CACHE_HOME/imgfile`. None if
+/// the user has no home.
+pub(super) fn cache_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    cache.map(|cache| cache.join("imgfile"))
+}
+
 /// `$XDG_CACHE_HOME/imgfile`, by the XDG base directory rules.
 fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
     xdg(around, "XDG_CACHE_HOME", ".cache").join("imgfile")

@@ -2,125 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{self, Catalog};
-use crate::check::{self, Files, Spec};
-use crate::diagnostic::{Diagnostic, Label};
-use crate::resolve::{Preferences, resolve_project};
-use crate::syntax::{self, Ast, Item, OperandKind, Statement};
-use crate::text::{SourceId, Sources, Span, Spanned};
-
-/// Marks the places of `catalog "DIR"` in what is kept on the shelf: each check has its own.
-const LATER: SourceId = SourceId(u32::MAX);
-
-/// A loaded catalogue, kept between analyses until a catalogue file changes.
-#[derive(Debug, Clone)]
-pub struct Shelf {
-    /// The folders of `catalog "DIR"` that it was loaded with.
-    folders: Vec<String>,
-    /// The catalogue's files, which come first in the sources of each analysis.
-    sources: Sources,
-    catalog: Catalog,
-    mistakes: Vec<Diagnostic>,
-    builtin: u32,
-}
-
-impl Shelf {
-    fn load(folders: Vec<String>, files: &dyn Files) -> Self {
-        let mut sources = Sources::default();
-        let named: Vec<_> = folders
-            .iter()
-            .zip(0u32..)
-            .map(|(folder, at)| Spanned::new(folder.clone(), Span::new(LATER, at, at)))
-            .collect();
-        let (catalog, mistakes) = catalog::load_project(&named, &mut sources, files);
-        let builtin = catalog::builtin(&mut Sources::default()).files.len();
-        Self { folders, sources, catalog, mistakes, builtin: u32::try_from(builtin).unwrap_or(u32::MAX) }
-    }
-
-    /// The mistakes, those about a folder placed at the statement that names it.
-    fn mistakes(&self, named: &[Spanned<String>]) -> impl Iterator<Item = Diagnostic> {
-        self.mistakes.iter().filter_map(|mistake| {
-            let labels = mistake.labels.iter().map(|label| {
-                let span = match label.span {
-                    Span { source: LATER, start, .. } => named.get(start as usize)?.span,
-                    span => span,
-                };
-                Some(Label { span, ..label.clone() })
-            });
-            Some(Diagnostic { labels: labels.collect::<Option<_>>()?, ..mistake.clone() })
-        })
-    }
-}
+use crate::check::{Files, Spec};
+use crate::front::{self, Project, Shelf};
+use crate::syntax::{Ast, Item, OperandKind, Statement};
+use crate::text::{SourceId, Sources};
 
 /// What is known of a project.
-#[derive(Debug)]
-pub struct Analysis {
-    pub sources: Sources,
-    pub spec: Spec,
-    pub catalog: Catalog,
-    /// Sorted by place.
-    pub diagnostics: Vec<Diagnostic>,
-    /// The ImageFile and what it includes, the ImageFile first; empty if it cannot be read.
-    pub units: Vec<Ast>,
-    /// How many of the sources, the first ones, are compiled in and lie in no folder.
-    pub builtin: u32,
-}
+pub type Analysis = Project;
 
-/// Checks and resolves the ImageFile at `entry` of a project. `shelf` keeps the catalogue for the
-/// next time; who knows that a catalogue file changed empties it.
+/// Compiles the ImageFile at `entry` of a project. `shelf` keeps the catalogue for the next time; who
+/// knows that a catalogue file or the lock changed empties it.
 pub fn analyse(entry: &str, files: &dyn Files, shelf: &mut Option<Shelf>) -> Analysis {
-    let mut kept = shelf.take().unwrap_or_else(|| Shelf::load(Vec::new(), files));
-    let mut sources = kept.sources.clone();
-    let mut checked = check::check(entry, &mut sources, files, &[]);
-    let folders: Vec<String> = checked.spec.catalogs.iter().map(|folder| folder.value.clone()).collect();
-    if folders != kept.folders {
-        kept = Shelf::load(folders, files);
-        sources = kept.sources.clone();
-        checked = check::check(entry, &mut sources, files, &[]);
-    }
-    let mut diagnostics = checked.diagnostics;
-    diagnostics.extend(kept.mistakes(&checked.spec.catalogs));
-    let resolved = resolve_project(&checked.spec, &kept.catalog, |_| Preferences::default(), |_| None);
-    diagnostics.extend(resolved.diagnostics);
-    diagnostics.sort_by_key(Diagnostic::span);
-    let units = units(entry, &sources);
-    let (catalog, builtin) = (kept.catalog.clone(), kept.builtin);
-    *shelf = Some(kept);
-    Analysis { sources, spec: checked.spec, catalog, diagnostics, units, builtin }
+    front::compile_with(entry, files, &[], shelf)
 }
 
 /// Checks the catalogue in `folder` alone, for definitions that no ImageFile is around of.
 pub fn analyse_catalog(folder: &str, files: &dyn Files) -> Analysis {
-    let Shelf { sources, catalog, mistakes, builtin, .. } = Shelf::load(vec![folder.to_owned()], files);
-    // What is wrong with the folder itself has no place in a file.
-    let in_files = |mistake: &Diagnostic| mistake.labels.iter().all(|label| label.span.source != LATER);
-    let diagnostics = mistakes.into_iter().filter(in_files).collect();
-    Analysis { sources, spec: Spec::default(), catalog, diagnostics, units: Vec::new(), builtin }
-}
-
-/// The trees of the entry and of what it includes, from the sources that a check has read.
-fn units(entry: &str, sources: &Sources) -> Vec<Ast> {
-    let by_name: BTreeMap<&str, SourceId> =
-        sources.iter().map(|(id, source)| (source.name.as_str(), id)).collect();
-    let mut units: Vec<Ast> = Vec::new();
-    let mut wanted = vec![entry.to_owned()];
-    while let Some(path) = wanted.pop() {
-        let Some(&id) = by_name.get(path.as_str()) else { continue };
-        if units.iter().any(|unit| unit.source == id) {
-            continue;
-        }
-        let source = sources.get(id);
-        let unit = syntax::parse(id, &source.text);
-        wanted.extend(
-            unit.items
-                .iter()
-                .filter_map(as_statement)
-                .filter(|statement| sources.slice(statement.keyword) == "include")
-                .filter_map(|statement| include_path(statement, &path, sources)),
-        );
-        units.push(unit);
+    let shelf = Shelf::load(vec![folder.to_owned()], files);
+    Analysis {
+        sources: shelf.sources().clone(),
+        units: Vec::new(),
+        spec: Spec::default(),
+        catalog: shelf.catalog().clone(),
+        resolutions: BTreeMap::new(),
+        // What is wrong with the folder itself has no place in a file.
+        diagnostics: shelf.mistakes_in_files().cloned().collect(),
+        builtin: shelf.builtin(),
     }
-    units
 }
 
 /// The project path that an `include` names.
@@ -167,12 +75,6 @@ impl Analysis {
             .iter()
             .find(|(id, source)| !self.is_builtin(*id) && source.name == path)
             .map(|(id, _)| id)
-    }
-
-    /// Whether a source is compiled in, so that no file holds it.
-    #[must_use]
-    pub const fn is_builtin(&self, source: SourceId) -> bool {
-        source.0 < self.builtin
     }
 
     /// The tree of one of the project's ImageFiles.

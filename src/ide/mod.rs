@@ -20,7 +20,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use analysis::{Analysis, Shelf, analyse, analyse_catalog};
+pub use crate::front::Shelf;
+pub use analysis::{Analysis, analyse, analyse_catalog};
 pub use completion::{Completion, CompletionKind, complete};
 pub use definition::{Target, definition};
 pub use edits::line_edits;

@@ -6,6 +6,7 @@
 
 mod model;
 mod newer;
+mod prefer;
 mod read;
 mod stale;
 #[cfg(test)]
@@ -13,7 +14,7 @@ mod tests;
 mod write;
 
 pub use model::{
-    FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
+    FILE_NAME, FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
 };
 pub use newer::{Kind, Newer};
 pub use stale::{Class, Point, Reason};

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages::Selected;
 
+/// Its name, beside the ImageFile.
+pub const FILE_NAME: &str = "ImageFile.lock";
+
 /// The format version this program writes and reads.
 pub const FORMAT: u32 = 1;
 

@@ -243,16 +243,6 @@ fn only_additions_are_additions() {
     assert_eq!(reasons[0].point, Point::RequestAdded { request: "curl".into() });
 }
 
-#[test]
-fn the_schema_of_locks_is_fresh() {
-    let schema = schemars::schema_for!(Lock);
-    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-    snapbox::Assert::new().action_env("SNAPSHOTS").eq(
-        text,
-        snapbox::Data::read_from(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/lock.json").as_ref(), None),
-    );
-}
-
 fn option_value() -> impl Strategy<Value = OptionValue> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(OptionValue::Bool),

@@ -1,5 +1,6 @@
 //! One diagnostic or event, many renderers.
 
+mod adapter;
 mod fix;
 mod graph;
 mod html;
@@ -12,6 +13,7 @@ mod time;
 
 pub use plan::{plan, plan_json};
 
+pub use adapter::{Reported, miette};
 pub use fix::fixed;
 pub use graph::{dot as plan_dot, mermaid as plan_mermaid};
 pub use html::build_report;

@@ -41,6 +41,14 @@ pub fn resolve(
     if mistakes.is_empty() { Ok(resolution) } else { Err(sorted(mistakes)) }
 }
 
+/// Looks up what an image names: applications, their versions and options, the base. Nothing is chosen.
+#[must_use]
+pub fn look_up(wanted: &Wanted, catalog: &Catalog) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    Problem::new(wanted, catalog, &Preferences::default(), &mut mistakes);
+    sorted(mistakes)
+}
+
 fn sorted(mut mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
     mistakes.sort_by_key(Diagnostic::span);
     mistakes
@@ -189,7 +197,7 @@ fn base(problem: &Problem<'_>, solver: &Solver<'_, '_>, candidate: &Candidate<'_
     }
     let (name, facts) = match &wanted.base {
         WantedBase::Given { name, facts } => (name.value.clone(), facts.as_ref()),
-        WantedBase::Auto | WantedBase::Named { .. } => (String::new(), None),
+        WantedBase::Auto | WantedBase::Unknown | WantedBase::Named { .. } => (String::new(), None),
     };
     ResolvedBase {
         name,

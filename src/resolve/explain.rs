@@ -49,7 +49,7 @@ pub(super) mod names {
                 WantedBase::Named { name, .. } | WantedBase::Given { name, .. } => {
                     format!("the base is `{}`", name.value)
                 }
-                WantedBase::Auto => "any base".to_owned(),
+                WantedBase::Auto | WantedBase::Unknown => "any base".to_owned(),
             },
             Statement::Choice => "the base is chosen with `--base`".to_owned(),
             Statement::App(index) => app(problem, index),

@@ -22,7 +22,7 @@ mod wanted;
 mod why;
 
 pub use bases::{BaseChoice, base_choices};
-pub use choose::resolve;
+pub use choose::{look_up, resolve};
 pub use project::{ResolvedProject, resolve_project};
 pub use resolution::{
     AptPackage, AptRepository, BaseOrigin, PassedOver, Reason, RenderedFile, Resolution, ResolvedApp,

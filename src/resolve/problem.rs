@@ -135,7 +135,7 @@ impl<'a> Problem<'a> {
             let options = options(def, wanted, mistakes);
             // What an application with a wrong option claims is unknown: clashes on the default would
             // only be a consequence.
-            let right = mistakes.len() == before;
+            let right = mistakes.len() == before && wanted.is_none_or(|app| !app.doubtful);
             let claims = if right { claims(def, &options, wanted, mistakes) } else { Vec::new() };
             self.items.push(Item { def, options, claims });
             let requires = def.requires.iter().chain(def.versions.iter().flat_map(|v| &v.requires));
@@ -207,7 +207,7 @@ impl<'a> Problem<'a> {
         }
         self.statements.push(Statement::Arch);
         match &self.wanted.base {
-            WantedBase::Auto => {}
+            WantedBase::Auto | WantedBase::Unknown => {}
             WantedBase::Named { name, .. } if !self.has_base(&name.value) => {
                 mistakes.push(unknown_base(&name.value, Some(name.span), self));
             }
@@ -217,7 +217,9 @@ impl<'a> Problem<'a> {
             self.statements.push(Statement::Firmware);
         }
         if let Some(name) = &self.preferences.only_base {
-            if self.has_base(name) {
+            if matches!(self.wanted.base, WantedBase::Unknown) {
+                // There is no telling whether the choice fits.
+            } else if self.has_base(name) {
                 self.statements.push(Statement::Choice);
             } else {
                 mistakes.push(unknown_base(name, None, self));
@@ -263,7 +265,7 @@ impl<'a> Problem<'a> {
                 candidate.firmware.is_empty() || candidate.firmware.contains(&firmware.value)
             }),
             Statement::Base => match &self.wanted.base {
-                WantedBase::Auto => true,
+                WantedBase::Auto | WantedBase::Unknown => true,
                 WantedBase::Named { name, requirement } => candidate.def.is_some_and(|def| {
                     def.name.value == name.value
                         && requirement.as_ref().is_none_or(|wanted| wanted.value.matches(&def.version.value))
@@ -311,7 +313,7 @@ impl<'a> Problem<'a> {
             Statement::Arch => Some(self.wanted.arch.span),
             Statement::Firmware => self.wanted.firmware.map(|firmware| firmware.span),
             Statement::Base => match &self.wanted.base {
-                WantedBase::Auto => None,
+                WantedBase::Auto | WantedBase::Unknown => None,
                 WantedBase::Named { name, .. } | WantedBase::Given { name, .. } => Some(name.span),
             },
             Statement::Choice => None,
@@ -358,26 +360,32 @@ fn candidates<'a>(
             .then_with(|| b.name.value.cmp(&a.name.value)),
         _ => std::cmp::Ordering::Equal,
     });
-    if let WantedBase::Given { facts, .. } = &wanted.base {
-        let os = wanted.os.as_ref();
-        all.push(match facts {
-            Some(facts) => Candidate {
-                def: None,
-                distro: Some(&facts.os.distro),
-                version: Some(&facts.os.version),
-                arch: &facts.arch,
-                firmware: &facts.firmware,
-            },
-            // Until somebody looks, the base is taken to be what the ImageFile says.
-            None => Candidate {
-                def: None,
-                distro: os.map(|os| os.distro.value.as_str()),
-                version: os.and_then(|os| os.requirement.as_ref()).and_then(|wanted| wanted.value.named()),
-                arch: &wanted.arch.value,
-                firmware: &[],
-            },
-        });
-    }
+    let facts = match &wanted.base {
+        WantedBase::Auto | WantedBase::Named { .. } => return all,
+        WantedBase::Given { facts, .. } => facts.as_ref(),
+        WantedBase::Unknown => {
+            all.clear();
+            None
+        }
+    };
+    let os = wanted.os.as_ref();
+    all.push(match facts {
+        Some(facts) => Candidate {
+            def: None,
+            distro: Some(&facts.os.distro),
+            version: Some(&facts.os.version),
+            arch: &facts.arch,
+            firmware: &facts.firmware,
+        },
+        // Until somebody looks, the base is taken to be what the ImageFile says.
+        None => Candidate {
+            def: None,
+            distro: os.map(|os| os.distro.value.as_str()),
+            version: os.and_then(|os| os.requirement.as_ref()).and_then(|wanted| wanted.value.named()),
+            arch: &wanted.arch.value,
+            firmware: &[],
+        },
+    });
     all
 }
 
@@ -412,7 +420,7 @@ fn options(def: &AppDef, wanted: Option<&WantedApp>, mistakes: &mut Vec<Diagnost
     }
     for option in &def.options {
         let given = wanted.options.iter().any(|given| given.name.value == option.name.value);
-        if option.default.is_none() && !given {
+        if option.default.is_none() && !given && !wanted.doubtful {
             let name = &option.name.value;
             mistakes.push(
                 Diagnostic::new(

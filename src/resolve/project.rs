@@ -1,8 +1,8 @@
 //! All images of a project, each after the image it is based on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BaseFacts, Preferences, Requirement, Resolution, Wanted, WantedApp, resolve, wanted};
+use super::{BaseFacts, Preferences, Requirement, Resolution, Wanted, WantedApp, look_up, resolve, wanted};
 use crate::catalog::Catalog;
 use crate::check::{BaseSource, ImageSpec, Spec};
 use crate::diagnostic::Diagnostic;
@@ -16,7 +16,8 @@ pub struct ResolvedProject {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Resolves every image that was understood. `preferences` are asked for by image name; `facts`
+/// Resolves every image, as far as it was understood: an error in one statement hides no mistake in
+/// another. `preferences` are asked for by image name; `facts`
 /// about a `base file` or `base url` by the name as written, if anybody has looked into it.
 pub fn resolve_project(
     spec: &Spec,
@@ -25,24 +26,41 @@ pub fn resolve_project(
     facts: impl Fn(&str) -> Option<BaseFacts>,
 ) -> ResolvedProject {
     let mut project = ResolvedProject::default();
-    let mut waiting: Vec<&ImageSpec> = spec.images.iter().filter(|image| image.resolvable).collect();
-    // Each round takes the images whose base is known; what is left then waits for one that is wrong.
-    loop {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .partition(|image| parent(image).is_none_or(|parent| project.images.contains_key(parent)));
+    for profile in &spec.unused_profiles {
+        project.diagnostics.extend(look_up(&wanted(profile, None), catalog));
+    }
+    let mut tried: BTreeSet<&str> = BTreeSet::new();
+    let mut waiting: Vec<&ImageSpec> = spec.images.iter().collect();
+    while !waiting.is_empty() {
+        // Each round takes the images whose base was tried; a circle, which was reported, is taken whole.
+        let known = |image: &&ImageSpec| {
+            parent(image).is_none_or(|parent| tried.contains(parent) || spec.image(parent).is_none())
+        };
+        let (mut ready, mut rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(known);
         if ready.is_empty() {
-            break;
+            std::mem::swap(&mut ready, &mut rest);
         }
         for image in ready {
             let name = &image.name.value;
-            match resolve(&project.wanted(spec, image, &facts), catalog, &preferences(name)) {
-                Ok(resolution) => _ = project.images.insert(name.clone(), resolution),
+            tried.insert(name);
+            let based = parent(image).is_none_or(|parent| project.images.contains_key(parent));
+            let whole = !image.doubt.any && based;
+            let wanted = project.wanted(spec, image, &facts);
+            if image.doubt.arch {
+                project.diagnostics.extend(look_up(&wanted, catalog));
+                continue;
+            }
+            match resolve(&wanted, catalog, &preferences(name)) {
+                Ok(resolution) if whole => _ = project.images.insert(name.clone(), resolution),
+                Ok(_) => {}
                 Err(diagnostics) => project.diagnostics.extend(diagnostics),
             }
         }
         waiting = rest;
     }
+    // A profile's statements are part of each image that uses it.
+    let mut seen = BTreeSet::new();
+    project.diagnostics.retain(|found| seen.insert((found.code, found.span(), found.message.clone())));
     project
 }
 
@@ -71,6 +89,7 @@ impl ResolvedProject {
             requirement: Some(Spanned::new(Requirement::exactly(app.version.clone()), name.span)),
             options: Vec::new(),
             inherited: Some(app.options.clone()),
+            doubtful: false,
         });
         // One that is named again is set up again.
         let written = std::mem::take(&mut wanted.apps);

@@ -18,6 +18,7 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
         }),
         arch: image.arch.map(|arch| arch.as_str().to_owned()),
         base: match &image.base.source {
+            _ if image.doubt.base => WantedBase::Unknown,
             BaseSource::Auto => WantedBase::Auto,
             BaseSource::Named { name, version } => {
                 WantedBase::Named { name: name.clone(), requirement: version.clone() }
@@ -43,6 +44,7 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
                     })
                     .collect(),
                 inherited: None,
+                doubtful: app.doubtful,
             })
             .collect(),
         min_storage: image.min_storage.map(|size| size.map(crate::check::Size::bytes)),

@@ -38,6 +38,8 @@ pub struct WantedOs {
 pub enum WantedBase {
     /// The resolver chooses.
     Auto,
+    /// What is written was not understood: any base may be meant, so none is held against the image.
+    Unknown,
     /// `base debian-13 ^1`
     Named { name: Spanned<String>, requirement: Option<Spanned<Requirement>> },
     /// `base file`, `base url`, `base image`: outside the catalogue.
@@ -74,6 +76,9 @@ pub struct WantedApp {
     /// The values of all its options, for one that `base image` brings: it is there already, set up
     /// with these. The spans are those of the `base` statement.
     pub inherited: Option<BTreeMap<String, OptionValue>>,
+    /// Something in its options was not understood: nothing can be said to be missing there, and
+    /// what it claims is unknown.
+    pub doubtful: bool,
 }
 
 /// `port = 8080`

@@ -73,6 +73,7 @@ fn obstacle(wanted: &Wanted, catalog: &Catalog, app: &str, version: &Version) ->
     match changed.apps.iter_mut().find(|one| one.name.value == app) {
         Some(statement) => statement.requirement = exactly,
         None => changed.apps.push(WantedApp {
+            doubtful: false,
             span: wanted.image.span,
             name: Spanned::new(app.to_owned(), wanted.image.span),
             requirement: exactly,

@@ -130,8 +130,11 @@ impl<'a> Printer<'a> {
             matches!(operand.kind, OperandKind::List(_) | OperandKind::Options(_) | OperandKind::Heredoc(_));
         let named = matches!(keyword, "param" | "env" | "label");
         let around_eq = named && (operand.kind == OperandKind::Eq || self.slice(last) == "=");
-        let after_block = self.slice(last).ends_with([']', '}', '"']);
-        block || around_eq || after_block && operand.kind != OperandKind::Comma
+        // Quotes may come off a string or onto a word, so it never touches what is beside it.
+        let string = operand.kind == OperandKind::String && self.slice(last) != "=";
+        let closed = |text: &str| text.ends_with([']', '}', '"']);
+        let after_block = closed(self.slice(last)) || closed(&self.out);
+        block || around_eq || string || after_block && operand.kind != OperandKind::Comma
     }
 
     fn body(&mut self, body: &Body, level: usize) {
@@ -556,6 +559,21 @@ mod tests {
             "image \"a\" {\n  script <<-SH { name = \"x\" }  # why\n    #!/bin/sh\n      indented\n\n  SH\n}\n",
         );
         case("copy <<EOF to \"/x\"\n  as it is\n   EOF\n", "copy <<EOF to \"/x\"\n  as it is\nEOF\n");
+    }
+
+    #[test]
+    fn a_string_touches_nothing() {
+        let table = [
+            ("include\"a.imagefile\"\n", "include \"a.imagefile\"\n"),
+            ("app\"nginx\"\n", "app nginx\n"),
+            ("include use\"a\"\n", "include \"use\" \"a\"\n"),
+            ("include use${a}\n", "include \"use\" ${a}\n"),
+            ("description=\"a\"\n", "description=\"a\"\n"),
+        ];
+        for (written, expected) in table {
+            assert_eq!(formatted(written), expected);
+            assert_eq!(formatted(expected), expected);
+        }
     }
 
     #[test]

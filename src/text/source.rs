@@ -34,10 +34,11 @@ impl Sources {
         id
     }
 
-    /// Puts a folder before every name, for a project that is not in the current folder.
-    pub fn prefix_names(&mut self, folder: &str) {
+    /// Puts a folder before every name but the first `skip`, for a project that is not in the current
+    /// folder.
+    pub fn prefix_names(&mut self, folder: &str, skip: u32) {
         let folder = folder.trim_end_matches('/');
-        for file in &mut self.files {
+        for file in self.files.iter_mut().skip(skip as usize) {
             file.name = format!("{folder}/{}", file.name);
         }
     }

@@ -6,9 +6,11 @@ pub mod planned;
 pub mod server;
 pub mod signer;
 
+use std::cell::RefCell;
 use std::path::Path;
 
-use imgfile::check::{Checked, FileEntry, FileError, FileKind, Files, MemoryFiles, check};
+use imgfile::check::{FileEntry, FileError, FileKind, Files, MemoryFiles};
+use imgfile::front::{Project, Shelf, compile_with};
 use imgfile::text::Sources;
 
 /// The files of `tests/ui/files`, beside an ImageFile of the test's own. `unreadable.sh` cannot be
@@ -19,6 +21,12 @@ impl Fixture {
     pub fn new(image_file: impl Into<Vec<u8>>) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/files");
         Self(add(MemoryFiles::new().with("ImageFile", image_file), &root, ""))
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn with(self, path: &str, text: &str) -> Self {
+        Self(self.0.with(path, text))
     }
 }
 
@@ -58,9 +66,28 @@ impl Files for Fixture {
     }
 }
 
-/// Checks an ImageFile beside the fixture's files.
-pub fn checked(image_file: impl Into<Vec<u8>>, set: &[(String, String)]) -> (Checked, Sources) {
-    let mut sources = Sources::default();
-    let checked = check("ImageFile", &mut sources, &Fixture::new(image_file), set);
-    (checked, sources)
+thread_local! {
+    /// The built-in catalogue, read once for all cases of a test.
+    static SHELF: RefCell<Option<Shelf>> = const { RefCell::new(None) };
+}
+
+/// Compiles an ImageFile beside the fixture's files, as `imgfile check` does.
+pub fn checked(image_file: impl Into<Vec<u8>>, set: &[(String, String)]) -> (Project, Sources) {
+    compiled(&Fixture::new(image_file), set)
+}
+
+/// Compiles a project.
+pub fn compiled(files: &dyn Files, set: &[(String, String)]) -> (Project, Sources) {
+    // What is kept is the built-in catalogue alone.
+    let own = files.kind("catalog").is_ok();
+    let mut fresh = None;
+    let project = SHELF.with_borrow_mut(|shelf| {
+        let shelf = if own { &mut fresh } else { shelf };
+        compile_with("ImageFile", files, set, shelf)
+    });
+    if !project.spec.catalogs.is_empty() {
+        SHELF.set(None);
+    }
+    let sources = project.sources.clone();
+    (project, sources)
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
 use std::rc::Rc;
 
 use gen_lsp_types as lsp;
@@ -159,6 +160,8 @@ fn not_a_symbol() -> Refusal {
 /// One open text within the analysis of its project.
 struct Text<'a> {
     projects: &'a Projects,
+    /// Where compiled-in files are put to be seen.
+    shown: Option<&'a Path>,
     project: &'a Project,
     documents: &'a Documents,
     uri: String,
@@ -172,6 +175,7 @@ impl<'a> Text<'a> {
         let (project, analysis, source): (&Project, _, _) = server.projects.of(uri)?;
         Some(Self {
             projects: &server.projects,
+            shown: server.shown.as_deref(),
             project,
             documents: &server.documents,
             uri: uri.to_owned(),
@@ -212,14 +216,24 @@ impl<'a> Text<'a> {
         json!(lsp::Hover { contents: contents.into(), range: Some(self.places().range(hover.span)) })
     }
 
-    fn location(&self, span: Span) -> Option<lsp::Location> {
+    fn location(&self, places: &Places<'_>, span: Span) -> Option<lsp::Location> {
         let uri = self.uri_of(span.source)?.into();
+        Some(lsp::Location { uri, range: places.range(span) })
+    }
+
+    /// A place in a compiled-in catalogue file, which is put where the client can open it.
+    fn compiled_in(&self, span: Span) -> Option<lsp::Location> {
+        let source = self.analysis.sources.get(span.source);
+        let path = super::builtin::shown(self.shown?, source)?;
+        let uri = self.projects.uri_of_path(&path).into();
         Some(lsp::Location { uri, range: self.places().range(span) })
     }
 
     fn definition(&self, offset: u32) -> Value {
         let location = match ide::definition(&self.analysis, self.source, offset) {
-            Some((_, Target::Place(span))) => self.location(span),
+            Some((_, Target::Place(span))) => {
+                self.location(&self.places(), span).or_else(|| self.compiled_in(span))
+            }
             Some((_, Target::File(path))) => self.project.folder().map(|folder| {
                 let uri = self.projects.uri_of_path(&folder.root().join(path));
                 lsp::Location { uri: uri.into(), range: lsp::Range::default() }
@@ -232,7 +246,8 @@ impl<'a> Text<'a> {
     fn references(&self, offset: u32, with_declaration: bool) -> Value {
         let Some(symbol) = ide::symbol_at(&self.analysis, self.source, offset) else { return Value::Null };
         let spans = ide::references(&self.analysis, &symbol.value, with_declaration);
-        json!(spans.into_iter().filter_map(|span| self.location(span)).collect::<Vec<_>>())
+        let places = self.places();
+        json!(spans.into_iter().filter_map(|span| self.location(&places, span)).collect::<Vec<_>>())
     }
 
     fn prepare_rename(&self, offset: u32) -> Value {

@@ -6,8 +6,10 @@
 //!
 //! The server trusts neither side: a message that makes no sense is answered with an error and
 //! skipped, a defect of ours costs one answer and not the session, and files outside of a project's
-//! folder are never read, nothing ever executed or downloaded.
+//! folder are never read, nothing ever executed or downloaded. One thing is written: a compiled-in
+//! catalogue file that somebody wants to see.
 
+mod builtin;
 mod convert;
 mod documents;
 mod features;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 
 use gen_lsp_types as lsp;
@@ -31,8 +32,9 @@ pub enum Ended {
     Abruptly,
 }
 
-/// Serves one client until it leaves. `input` is read on a thread of its own.
-pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write) -> Ended {
+/// Serves one client until it leaves. `input` is read on a thread of its own. Into `shown` go compiled-in
+/// catalogue files that the client asks to see; without it there is nothing to see.
+pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write, shown: Option<PathBuf>) -> Ended {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // A stream that cannot be read has ended for us.
@@ -51,6 +53,7 @@ pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write) -> En
         projects: Projects::default(),
         reports: BTreeMap::new(),
         published: BTreeMap::new(),
+        shown,
     };
     // Writing fails when the client is gone; there is nobody left to tell.
     server.run(&receiver).unwrap_or(Ended::Abruptly)
@@ -79,6 +82,7 @@ pub(super) struct Server<W> {
     /// What each project has to say about each file, by its URI.
     reports: BTreeMap<Key, BTreeMap<String, Vec<lsp::Diagnostic>>>,
     published: BTreeMap<String, Published>,
+    pub shown: Option<PathBuf>,
 }
 
 impl<W: Write> Server<W> {

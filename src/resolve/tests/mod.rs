@@ -155,6 +155,7 @@ fn parse(source: SourceId, text: &str) -> Wanted {
                     WantedOption { name: three[0].clone(), value: three[2].clone().map(Given::Scalar) }
                 });
                 wanted.apps.push(WantedApp {
+                    doubtful: false,
                     span: line[0].span.to(line.last().unwrap().span),
                     name: line[1].clone(),
                     requirement: requirement(2),

@@ -1,0 +1,60 @@
+//! `imgfile schema`: the JSON schemas of everything this program reads and writes for others.
+
+use schemars::{Schema, schema_for};
+
+use super::Exit;
+use crate::text::nearest;
+use crate::{catalog, exec, lock, plan, report, store};
+
+/// Print the JSON schema of a file or an output.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which one; without a name, all are listed.
+    pub name: Option<String>,
+}
+
+/// One schema: its name, what it describes, and how it is made from the types.
+pub type Entry = (&'static str, &'static str, fn() -> Schema);
+
+/// Every schema. `schemas/NAME.schema.json` is the same text.
+pub const SCHEMAS: [Entry; 11] = [
+    ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
+    ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
+    ("lock", "ImageFile.lock", || schema_for!(lock::Lock)),
+    ("diagnostics", "check --format json", || schema_for!(report::Report)),
+    ("plan", "plan --format json", || schema_for!(plan::Plan)),
+    ("event", "one line of build --progress json", || schema_for!(exec::Event)),
+    ("builds", "builds --format json", || schema_for!(Vec<store::records::BuildSummary>)),
+    ("build", "the record of a build", || schema_for!(store::records::BuildRecord)),
+    ("images", "images --format json", || schema_for!(Vec<super::images::Listed>)),
+    ("outdated", "outdated --format json", || schema_for!(Vec<super::outdated::Outdated>)),
+    ("layers", "cache ls --format json", || schema_for!(Vec<super::cache::Listed>)),
+];
+
+/// A schema as it is printed and kept.
+#[must_use]
+pub fn text(schema: &Schema) -> String {
+    let mut text = serde_json::to_string_pretty(schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Runs the command.
+#[must_use]
+pub fn run(args: &Args) -> Exit {
+    let Some(name) = &args.name else {
+        for (name, what, _) in SCHEMAS {
+            super::print(&format!("{name:12} {what}\n"));
+        }
+        return Exit::Done;
+    };
+    if let Some((_, _, make)) = SCHEMAS.iter().find(|(known, ..)| known == name) {
+        super::print(&text(&make()));
+        return Exit::Done;
+    }
+    let near = nearest(name, SCHEMAS.iter().map(|(known, ..)| *known))
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_default();
+    super::complain(&format!("there is no schema `{name}`{near}"));
+    Exit::Usage
+}

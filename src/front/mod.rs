@@ -1,0 +1,105 @@
+//! The front end as one call, for embedding: from texts and a catalogue to everything that can be
+//! known without a network, a virtual machine or a clock.
+//!
+//! [`compile`] parses, checks, loads the catalogue and resolves; it reads through [`Files`] only, so
+//! that [`MemoryFiles`](crate::check::MemoryFiles) is all it takes to compile a project that is on no
+//! disk. It never fails as a whole: what was understood and what is wrong come back together.
+//!
+//! ```
+//! use imgfile::check::MemoryFiles;
+//!
+//! let files = MemoryFiles::new().with("ImageFile", "image \"web\" {\n  os linux debian 13\n  app nginx\n}\n");
+//! let project = imgfile::front::compile("ImageFile", &files, &[]);
+//! assert!(!project.has_errors());
+//! let image = project.resolutions["web"].apps.iter().find(|app| app.name == "nginx");
+//! assert!(image.is_some());
+//! ```
+//!
+//! A [`Shelf`] keeps the catalogue for callers that compile again and again, such as editors.
+//! [`Project::plan`] goes on to a plan; `examples/embed` is a whole program.
+
+mod plan;
+mod shelf;
+
+use std::collections::BTreeMap;
+
+use crate::catalog::Catalog;
+use crate::check::{Files, Settings, Spec, check, settle};
+use crate::diagnostic::Diagnostic;
+use crate::resolve::{Preferences, Resolution, resolve_project};
+use crate::syntax::Ast;
+use crate::text::{SourceId, Sources};
+
+pub use plan::Pins;
+pub use shelf::Shelf;
+
+/// A project as far as it was understood, and everything wrong with it.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Every text that diagnostics point into.
+    pub sources: Sources,
+    /// The ImageFile and what it includes, the ImageFile first; empty if it cannot be read.
+    pub units: Vec<Ast>,
+    pub spec: Spec,
+    pub catalog: Catalog,
+    /// By image name; images that are wrong, or whose base image is, are missing.
+    pub resolutions: BTreeMap<String, Resolution>,
+    /// Each defect once, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many of the sources, the first ones, are compiled in and lie in no folder.
+    pub builtin: u32,
+}
+
+impl Project {
+    /// Whether a build must not go on.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Whether a source is compiled in, so that no file holds it.
+    #[must_use]
+    pub const fn is_builtin(&self, source: SourceId) -> bool {
+        source.0 < self.builtin
+    }
+}
+
+/// Compiles the ImageFile at `entry`, a path relative to the project's folder as `files` serves it.
+/// `set` are values of params.
+pub fn compile(entry: &str, files: &dyn Files, set: &Settings) -> Project {
+    compile_with(entry, files, set, &mut None)
+}
+
+/// [`compile`], with the catalogue of the last time. Who knows that a catalogue file or the lock
+/// changed empties the shelf.
+pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut Option<Shelf>) -> Project {
+    let mut kept = shelf.take().unwrap_or_else(|| Shelf::load(Vec::new(), files));
+    let mut sources = kept.sources().clone();
+    let mut checked = check(entry, &mut sources, files, set);
+    let folders: Vec<String> = checked.spec.catalogs.iter().map(|folder| folder.value.clone()).collect();
+    if !kept.holds(&folders) {
+        kept = Shelf::load(folders, files);
+        sources = kept.sources().clone();
+        checked = check(entry, &mut sources, files, set);
+    }
+    let mut diagnostics = checked.diagnostics;
+    diagnostics.extend(kept.mistakes(&checked.spec.catalogs));
+    let preferences =
+        |image: &str| kept.lock().map_or_else(Preferences::default, |lock| lock.preferences(image));
+    let resolved = resolve_project(&checked.spec, kept.catalog(), preferences, |_| None);
+    diagnostics.extend(resolved.diagnostics);
+    let mut diagnostics = settle(diagnostics, &sources);
+    // The ImageFile comes first, though the catalogue was read before it.
+    diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < kept.files()));
+    let project = Project {
+        sources,
+        units: checked.units,
+        spec: checked.spec,
+        catalog: kept.catalog().clone(),
+        resolutions: resolved.images,
+        diagnostics,
+        builtin: kept.builtin(),
+    };
+    *shelf = Some(kept);
+    project
+}

@@ -1,0 +1,98 @@
+//! What stays between two compilations of one project: its catalogue and its lock.
+
+use crate::catalog::{self, Catalog};
+use crate::check::Files;
+use crate::diagnostic::{Diagnostic, Label};
+use crate::lock::{FILE_NAME, Lock};
+use crate::text::{SourceId, Sources, Span, Spanned};
+
+/// Marks the places of `catalog "DIR"` in what is kept: each compilation has its own.
+const LATER: SourceId = SourceId(u32::MAX);
+/// Largest lock that is looked at, in bytes.
+const LOCK_LIMIT: u64 = 64 << 20;
+
+/// A loaded catalogue and lock, kept until one of their files changes.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    /// The folders of `catalog "DIR"` that it was loaded with.
+    folders: Vec<String>,
+    /// The catalogue's files, which come first in the sources of each compilation.
+    sources: Sources,
+    catalog: Catalog,
+    mistakes: Vec<Diagnostic>,
+    builtin: u32,
+    lock: Option<Lock>,
+}
+
+impl Shelf {
+    /// Loads the catalogue with the folders of `catalog "DIR"`, and the lock.
+    pub fn load(folders: Vec<String>, files: &dyn Files) -> Self {
+        let mut sources = Sources::default();
+        let named: Vec<_> = folders
+            .iter()
+            .zip(0u32..)
+            .map(|(folder, at)| Spanned::new(folder.clone(), Span::new(LATER, at, at)))
+            .collect();
+        let (catalog, mistakes) = catalog::load_project(&named, &mut sources, files);
+        let builtin = u32::try_from(catalog::BUILTIN_FILES).unwrap_or(u32::MAX);
+        Self { folders, sources, catalog, mistakes, builtin, lock: lock(files) }
+    }
+
+    /// Whether it was loaded with these folders.
+    pub(super) fn holds(&self, folders: &[String]) -> bool {
+        self.folders == folders
+    }
+
+    /// The catalogue's texts.
+    #[must_use]
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    #[must_use]
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(super) const fn lock(&self) -> Option<&Lock> {
+        self.lock.as_ref()
+    }
+
+    /// How many of the sources, the first ones, are compiled in.
+    #[must_use]
+    pub const fn builtin(&self) -> u32 {
+        self.builtin
+    }
+
+    /// How many sources the catalogue has.
+    pub(super) fn files(&self) -> u32 {
+        u32::try_from(self.sources.iter().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The mistakes, those about a folder placed at the statement that names it.
+    pub(super) fn mistakes(&self, named: &[Spanned<String>]) -> impl Iterator<Item = Diagnostic> {
+        self.mistakes.iter().filter_map(|mistake| {
+            let labels = mistake.labels.iter().map(|label| {
+                let span = match label.span {
+                    Span { source: LATER, start, .. } => named.get(start as usize)?.span,
+                    span => span,
+                };
+                Some(Label { span, ..label.clone() })
+            });
+            Some(Diagnostic { labels: labels.collect::<Option<_>>()?, ..mistake.clone() })
+        })
+    }
+
+    /// The mistakes that lie in a catalogue file.
+    pub fn mistakes_in_files(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.mistakes.iter().filter(|mistake| mistake.labels.iter().all(|label| label.span.source != LATER))
+    }
+}
+
+/// The lock beside the ImageFile. One that cannot be read is for the commands that use it to complain of.
+fn lock(files: &dyn Files) -> Option<Lock> {
+    let text = String::from_utf8(files.read(FILE_NAME, LOCK_LIMIT).ok()?).ok()?;
+    let mut sources = Sources::default();
+    let source = sources.add(FILE_NAME, text);
+    Lock::read(source, &sources).ok()
+}
