@@ -1,0 +1,106 @@
+//! How builds end that do not end well, each as it is shown. The ends themselves are brought about, with real
+//! machines, in `bad_input`, `machine` and `faults`; here it is the words.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test failures` writes them anew; read the difference.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+use std::fmt::Write as _;
+use std::io::{Error, ErrorKind};
+use std::time::Duration;
+
+use imgfile::driver::{End, ExecEnd, Fault};
+use imgfile::exec::Failure;
+use imgfile::report;
+use imgfile::text::{Sources, Span};
+use snapbox::{assert_data_eq, file};
+
+const IMAGE_FILE: &str = r#"image "web" {
+  os linux debian 13
+  script "provision.sh" { timeout = 2m }
+}
+"#;
+
+fn script(span: Span, end: ExecEnd, tail: &str) -> Failure {
+    Failure::Script {
+        step: "script provision.sh".into(),
+        span: Some(span),
+        line: None,
+        end,
+        timeout_secs: 120,
+        tail: tail.into(),
+    }
+}
+
+fn step(span: Span, fault: Fault) -> Failure {
+    Failure::Step { step: "script provision.sh".into(), span: Some(span), fault }
+}
+
+fn ends(span: Span) -> Vec<(&'static str, Failure)> {
+    let doing = || "run `script provision.sh`".to_owned();
+    let console = || "[   12.3] Out of memory: Killed process 412 (mysqld)".to_owned();
+    let no_space = || Error::new(ErrorKind::StorageFull, "No space left on device (os error 28)");
+    vec![
+        ("the script says no", script(span, ExecEnd::Code(7), "installing…\nno such package\n")),
+        ("its interpreter is missing", script(span, ExecEnd::Code(126), "")),
+        ("it is killed", script(span, ExecEnd::Signal(9), "")),
+        ("it never ends", script(span, ExecEnd::TimedOut, "waiting for the lock\n")),
+        ("QEMU is not there", {
+            let install = "install it with `sudo apt-get install qemu-system-x86`".to_owned();
+            Fault::HostLacks { what: "`qemu-system-x86_64`".into(), install }.into()
+        }),
+        ("QEMU cannot be started", {
+            let source = Error::new(ErrorKind::PermissionDenied, "Permission denied (os error 13)");
+            Fault::Host { doing: "start /usr/bin/qemu-system-x86_64".into(), source }.into()
+        }),
+        ("the host is full under a machine", step(span, Fault::HostFull)),
+        ("the host is full elsewhere", {
+            Failure::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }
+        }),
+        ("the kernel panics", {
+            step(span, Fault::MachineEnded { end: End::Panicked, doing: doing(), console: console() })
+        }),
+        ("the guest switches itself off", {
+            step(span, Fault::MachineEnded { end: End::PoweredOff, doing: doing(), console: String::new() })
+        }),
+        ("the guest resets itself", {
+            step(span, Fault::MachineEnded { end: End::Rebooted, doing: doing(), console: String::new() })
+        }),
+        ("QEMU dies", {
+            let end = End::EmulatorDied { status: "signal: 11".into(), stderr: "out of memory".into() };
+            step(span, Fault::MachineEnded { end, doing: doing(), console: String::new() })
+        }),
+        ("the guest hangs", {
+            let after = Duration::from_mins(2);
+            step(span, Fault::Hang { doing: "start".into(), after, console: console() })
+        }),
+        ("the guest cannot", {
+            let reason = "Read-only file system".into();
+            step(span, Fault::Refused { doing: "write /etc/motd".into(), reason })
+        }),
+        ("the image is built in another way", {
+            step(span, Fault::Unsupported { what: "vda1 is LVM, which is not supported".into() })
+        }),
+        ("the guest lies", { step(span, Fault::Protocol { detail: "a frame of 4294967295 bytes".into() }) }),
+        ("a program of the host fails", {
+            Failure::HostTool { program: "qemu-img", detail: "Could not open 'disk.qcow2'".into() }
+        }),
+        ("a file changed while it was built", Failure::InputChanged { path: "site/index.html".into() }),
+        ("there is nothing to test", Failure::NotBuilt { path: "out/web.qcow2".into() }),
+    ]
+}
+
+#[test]
+fn every_end_has_its_words() {
+    let mut sources = Sources::default();
+    let source = sources.add("ImageFile", IMAGE_FILE.to_owned());
+    let path = "\"provision.sh\"";
+    let start = u32::try_from(IMAGE_FILE.find(path).unwrap()).unwrap();
+    let span = Span::new(source, start, start + u32::try_from(path.len()).unwrap());
+    let mut text = String::new();
+    for (name, failure) in ends(span) {
+        let host = if failure.is_host_defect() { ", exit status 4" } else { "" };
+        let shown = report::human(&failure.diagnostics(), &sources, false);
+        writeln!(text, "# {name}{host}\n{}\n", shown.trim_end()).unwrap();
+    }
+    assert_data_eq!(text, file!["failures.expected"]);
+}
