@@ -1,6 +1,10 @@
 //! What fuzzing found worth keeping, once more through the functions that were fuzzed (`fuzz/`).
 
-#![allow(clippy::expect_used, reason = "the functions panic where something does not hold")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the functions panic where something does not hold"
+)]
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;

@@ -1,4 +1,5 @@
 //! `examples/embed` does what it says.
+#![allow(clippy::unwrap_used)] // a test ends where it cannot go on
 
 #[path = "../examples/embed/main.rs"]
 mod embed;
