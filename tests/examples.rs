@@ -1,4 +1,4 @@
-//! The examples, built for real: real packages, real machines, the artifacts booted.
+//! The examples, built for real: real packages, real machines, the artimachines booted.
 //!
 //! One store is shared by all of them, as on a user's machine, so the base is made once. It lies in the
 //! target folder and is used again by the next run.
@@ -93,8 +93,8 @@ fn booted(disk: &Path, firmware: Firmware, script: &str) -> String {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let facts = store().join("facts");
-        let driver = QemuDriver::new(kernel, AcceleratorChoice::Tcg, &facts).await.unwrap();
+        let machines = store().join("machines");
+        let driver = QemuDriver::new(kernel, AcceleratorChoice::Tcg, &machines).await.unwrap();
         let mut machine: Box<dyn Machine> = driver.start(spec).await.unwrap();
         let mut text = String::new();
         let mut sink =

@@ -14,6 +14,7 @@ mod switch;
 mod tar;
 mod terminal;
 mod trouble;
+mod wake;
 
 use imgfile_agent::protocol::message::Place;
 

@@ -13,7 +13,7 @@ use imgfile_agent::protocol::{EPOCH_PARAMETER, VERSION};
 use crate::chroot::Chroot;
 use crate::port::{self, Port};
 use crate::trouble::{Result, Trouble};
-use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal};
+use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal, wake};
 
 /// What can happen while a request is worked on.
 pub enum Event {
@@ -172,6 +172,7 @@ impl Agent {
                 let next = switch::Next { epoch, exit_epoch, masks, held, beside };
                 switch::root(self.mounts.root(), &next, &init, resolver.as_deref())
             }
+            Request::Wake { seconds, nanoseconds, seed } => wake::wake(seconds, nanoseconds, &seed.0),
             Request::Shutdown => switch::shut_down(),
             Request::PowerOff => {
                 self.leave()?;

@@ -409,8 +409,7 @@ impl Workshop {
             Accel::Kvm => AcceleratorChoice::Kvm,
             Accel::Tcg => AcceleratorChoice::Tcg,
         };
-        let facts = self.store.root().join("facts");
-        let driver = QemuDriver::new(kernel, choice, &facts).await?;
+        let driver = QemuDriver::new(kernel, choice, &self.store.machines()).await?;
         if let Some(note) = &driver.capabilities().note {
             reporter.note(note.clone());
         }

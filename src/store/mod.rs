@@ -7,6 +7,7 @@
 //! indexes/                archive indexes (see `archive`)
 //! bases/<key>/            disk.qcow2 and meta.json of a base made here
 //! kernels/                build kernels of the driver
+//! machines/               what the driver knows of this host's machines, and memory of some asleep
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
 //! builds/<id>/            working folder of a build, with its journal
@@ -175,6 +176,12 @@ impl Store {
     #[must_use]
     pub fn indexes(&self) -> PathBuf {
         self.root.join("indexes")
+    }
+
+    /// Where the driver keeps what it knows of this host's machines.
+    #[must_use]
+    pub fn machines(&self) -> PathBuf {
+        self.root.join("machines")
     }
 
     /// A fresh folder on the store's file system (so that a rename into the store is atomic),

@@ -34,12 +34,14 @@ pub struct Usage {
     pub blobs: u64,
     /// Archive indexes.
     pub indexes: u64,
+    /// Memory of machines that have just come up.
+    pub machines: u64,
 }
 
 impl Usage {
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.layers + self.bases + self.blobs + self.indexes
+        self.layers + self.bases + self.blobs + self.indexes + self.machines
     }
 }
 
@@ -52,6 +54,7 @@ impl Store {
             bases: sum(self.base_candidates()?),
             blobs: sum(files(&self.root.join("blobs"))),
             indexes: sum(files(&self.indexes())),
+            machines: sum(files(&self.machines())),
         })
     }
 
@@ -129,6 +132,7 @@ impl Store {
             let mut rest = self.base_candidates()?;
             rest.extend(files(&self.root.join("blobs")));
             rest.extend(files(&self.indexes()));
+            rest.extend(files(&self.machines()));
             rest.retain(|one| one.used.elapsed().is_ok_and(|since| since >= fresh));
             all.extend(rest);
         }

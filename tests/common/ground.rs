@@ -15,7 +15,7 @@ pub struct Ground {
     /// The base's disk.
     pub disk: PathBuf,
     kernel: BuildKernel,
-    facts: PathBuf,
+    machines: PathBuf,
 }
 
 impl Ground {
@@ -33,13 +33,13 @@ impl Ground {
         Self {
             disk: first_disk(&store).expect("a build leaves a base in the store"),
             kernel: BuildKernel::open(&kernel).expect("a build leaves a kernel in the store"),
-            facts: store.join("facts"),
+            machines: store.join("machines"),
             store,
         }
     }
 
     pub async fn driver(&self) -> QemuDriver {
-        QemuDriver::new(self.kernel.clone(), AcceleratorChoice::Auto, &self.facts).await.unwrap()
+        QemuDriver::new(self.kernel.clone(), AcceleratorChoice::Auto, &self.machines).await.unwrap()
     }
 }
 

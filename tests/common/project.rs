@@ -19,7 +19,7 @@ impl Project {
     pub fn new(image_file: &str) -> Self {
         let ground = Ground::find();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for part in ["kernels", "facts"] {
+        for part in ["kernels", "facts", "machines"] {
             copy_tree(&ground.store.join(part), &folder.path().join("store").join(part));
         }
         let store = folder.path().join("store");

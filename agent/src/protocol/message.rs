@@ -118,6 +118,9 @@ wire! {
         /// Streamed, as long as it lasts: a command on a terminal of this size, what is typed there being
         /// the stream. The end of the stream hangs up.
         Terminal { command: Command, rows: u32, columns: u32 } = 23,
+        /// Sets the clock, in seconds and nanoseconds since 1970, and makes the random generator forget what
+        /// it shares with other machines: memory that was kept may be resumed more than once.
+        Wake { seconds: u64, nanoseconds: u32, seed: Bytes } = 24,
     }
 }
 

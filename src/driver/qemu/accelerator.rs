@@ -5,8 +5,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::super::{Accelerator, Fault, Limits};
 use super::start::{self, Host, RunningKernel};
 
@@ -26,12 +24,12 @@ pub enum Choice {
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Sets the host's accelerator; answers a line for the user when there is something to say.
-pub(super) async fn decide(host: &mut Host, choice: Choice, facts: &Path) -> Result<Option<String>, Fault> {
+pub(super) async fn decide(host: &mut Host, choice: Choice, machines: &Path) -> Result<Option<String>, Fault> {
     if choice == Choice::Tcg {
         host.accelerator = Accelerator::Tcg;
         return Ok(None);
     }
-    let refused = match usable(host, facts).await? {
+    let refused = match usable(host, machines).await? {
         Ok(()) => {
             host.accelerator = Accelerator::Kvm;
             return Ok(None);
@@ -50,11 +48,11 @@ pub(super) async fn decide(host: &mut Host, choice: Choice, facts: &Path) -> Res
 
 /// Whether a guest runs under KVM, or why not. The inner answer is kept for as long as the host
 /// runs with the same QEMU and CPU.
-async fn usable(host: &mut Host, facts: &Path) -> Result<Result<(), String>, Fault> {
+async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, Fault> {
     if let Err(error) = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
         return Ok(Err(format!("/dev/kvm cannot be opened ({error})")));
     }
-    let answer = facts.join(format!("kvm-{}", fingerprint(host)));
+    let answer = machines.join(format!("kvm-{}", host.fingerprint()));
     match fs::read_to_string(&answer).as_deref() {
         Ok("works") => return Ok(Ok(())),
         Ok(reason) if !reason.is_empty() => return Ok(Err(reason.to_owned())),
@@ -62,8 +60,8 @@ async fn usable(host: &mut Host, facts: &Path) -> Result<Result<(), String>, Fau
     }
     host.accelerator = Accelerator::Kvm;
     let failed = |source| Fault::Host { doing: "probe KVM".to_owned(), source };
-    fs::create_dir_all(facts).map_err(failed)?;
-    let folder = tempfile::Builder::new().prefix(".probe-").tempdir_in(facts).map_err(failed)?;
+    fs::create_dir_all(machines).map_err(failed)?;
+    let folder = tempfile::Builder::new().prefix(".probe-").tempdir_in(machines).map_err(failed)?;
     let limits = Limits { start: PROBE_LIMIT, operation: PROBE_LIMIT };
     let result = match start::kernel(host, &start::bare(folder.path(), limits), &RunningKernel::Build).await {
         Ok(_guest) => Ok(()),
@@ -75,21 +73,4 @@ async fn usable(host: &mut Host, facts: &Path) -> Result<Result<(), String>, Fau
     // An answer that cannot be kept is found again next time.
     let _ = fs::write(&answer, text);
     Ok(result)
-}
-
-/// What the answer depends on: this boot of the host, the QEMU, the CPU.
-fn fingerprint(host: &Host) -> String {
-    let mut hash = Sha256::new();
-    hash.update(fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
-    hash.update(host.qemu.as_os_str().as_encoded_bytes());
-    if let Ok(found) = fs::metadata(&host.qemu) {
-        use std::os::unix::fs::MetadataExt;
-        hash.update(format!("{} {} {}", found.len(), found.mtime(), found.ino()));
-    }
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    for line in cpu.lines().filter(|line| line.starts_with("flags") || line.starts_with("model name")).take(2)
-    {
-        hash.update(line);
-    }
-    hex::encode(&hash.finalize()[..8])
 }

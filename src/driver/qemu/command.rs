@@ -10,21 +10,29 @@ use serde_json::{Value, json};
 use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Firmware, Network};
 use imgfile_agent::protocol::PORT_NAME;
 
+/// The machine that a guest is to find itself in.
+#[derive(Debug)]
+pub(super) struct Front<'a> {
+    pub(super) accelerator: Accelerator,
+    pub(super) cpus: u8,
+    pub(super) memory_mib: u32,
+    pub(super) boot: &'a Boot<'a>,
+    pub(super) disks: &'a [Disk],
+    pub(super) payload: Option<&'a Path>,
+    pub(super) network: Network,
+}
+
 /// Everything a QEMU process is told.
 #[derive(Debug)]
 pub(super) struct CommandLine<'a> {
     pub(super) program: &'a Path,
-    pub(super) accelerator: Accelerator,
-    pub(super) cpus: u8,
-    pub(super) memory_mib: u32,
-    pub(super) boot: Boot<'a>,
-    pub(super) disks: &'a [Disk],
-    pub(super) payload: Option<&'a Path>,
-    pub(super) network: Network,
+    pub(super) front: Front<'a>,
     pub(super) console: &'a Path,
     /// QEMU's ends of the lines to its monitor and to the agent.
     pub(super) monitor: &'a OwnedFd,
     pub(super) agent: &'a OwnedFd,
+    /// Waits for the memory of another machine instead of booting.
+    pub(super) resumed: bool,
 }
 
 /// What the machine starts with.
@@ -41,22 +49,12 @@ pub(super) struct UefiFiles {
     pub(super) variables: PathBuf,
 }
 
-impl CommandLine<'_> {
-    /// The command, its standard streams on nothing but the error stream of the caller's choice.
-    pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(self.program);
-        command.args(self.arguments()).stdin(Stdio::null()).stdout(Stdio::null());
-        command
-    }
-
-    fn arguments(&self) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = Vec::new();
-        let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
-        for option in ["-nodefaults", "-no-user-config", "-no-reboot"] {
-            add(option, OsString::new());
-        }
-        add("-display", "none".into());
-        add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
+impl Front<'_> {
+    /// What the guest sees, and so what its memory was made under. Devices are named after what is behind
+    /// them, which the rest of the command line has to offer.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut add = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
         let uefi = matches!(self.boot, Boot::Firmware { firmware: Firmware::Uefi, .. });
         // The older machine comes up quicker; OVMF is at home on the newer.
         add("-machine", if uefi { "q35" } else { "pc" }.into());
@@ -70,33 +68,53 @@ impl CommandLine<'_> {
                 add("-cpu", "max".into());
             }
         }
-        add("-smp", self.cpus.max(1).to_string().into());
-        add("-m", format!("{}M", self.memory_mib).into());
-        add("-chardev", format!("socket,id=monitor,fd={}", self.monitor.as_raw_fd()).into());
-        add("-mon", "chardev=monitor,mode=control".into());
-        add("-chardev", with_path("file,id=console,append=on,path=", self.console));
+        add("-smp", self.cpus.max(1).to_string());
+        add("-m", format!("{}M", self.memory_mib));
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-pci".into());
-        add("-chardev", format!("socket,id=agent,fd={}", self.agent.as_raw_fd()).into());
-        add("-device", format!("virtserialport,chardev=agent,name={PORT_NAME}").into());
-        for (index, disk) in self.disks.iter().enumerate() {
-            add("-blockdev", block_device(index, disk).into());
-            add(
-                "-device",
-                format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1).into(),
-            );
+        add("-device", format!("virtserialport,chardev=agent,name={PORT_NAME}"));
+        for index in 0..self.disks.len() {
+            add("-device", format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1));
         }
-        if let Some(payload) = self.payload {
-            let disk = Disk { path: payload.to_owned(), format: DiskFormat::Raw, access: DiskAccess::Read };
-            add("-blockdev", block_device(self.disks.len(), &disk).into());
-            add("-device", format!("virtio-blk-pci,drive=disk{}", self.disks.len()).into());
+        if self.payload.is_some() {
+            add("-device", format!("virtio-blk-pci,drive=disk{}", self.disks.len()));
         }
         if self.network == Network::User {
-            add("-netdev", "user,id=net".into());
             // No option ROM: nothing here boots from the network.
             add("-device", "virtio-net-pci,netdev=net,romfile=".into());
         }
-        match &self.boot {
+        arguments
+    }
+}
+
+impl CommandLine<'_> {
+    /// The command, its standard streams on nothing but the error stream of the caller's choice.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(self.back_ends()).args(self.front.arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// What is behind the devices, and how QEMU itself is to behave.
+    fn back_ends(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> =
+            ["-nodefaults", "-no-user-config", "-no-reboot"].map(OsString::from).into();
+        let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
+        add("-display", "none".into());
+        add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
+        add("-chardev", format!("socket,id=monitor,fd={}", self.monitor.as_raw_fd()).into());
+        add("-mon", "chardev=monitor,mode=control".into());
+        add("-chardev", with_path("file,id=console,append=on,path=", self.console));
+        add("-chardev", format!("socket,id=agent,fd={}", self.agent.as_raw_fd()).into());
+        let payload =
+            self.front.payload.map(|path| Disk { path: path.into(), format: DiskFormat::Raw, access: DiskAccess::Read });
+        for (index, disk) in self.front.disks.iter().chain(&payload).enumerate() {
+            add("-blockdev", block_device(index, disk).into());
+        }
+        if self.front.network == Network::User {
+            add("-netdev", "user,id=net".into());
+        }
+        match self.front.boot {
             Boot::Kernel { kernel, initramfs, arguments: line } => {
                 add("-kernel", kernel.into());
                 add("-initrd", initramfs.into());
@@ -108,7 +126,9 @@ impl CommandLine<'_> {
             }
             Boot::Firmware { uefi: None, .. } => {}
         }
-        arguments.retain(|argument| !argument.is_empty());
+        if self.resumed {
+            add("-incoming", "defer".into());
+        }
         arguments
     }
 }

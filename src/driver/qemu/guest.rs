@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
@@ -188,6 +188,35 @@ impl Guest {
             Ok(place) => Ok(place),
             Err(trouble) => Err(self.fault(doing, trouble).await),
         }
+    }
+
+    /// Has QEMU write its memory to a file, or read it from one, and waits until it has.
+    pub(super) async fn migrate(&mut self, doing: &str, command: &str, file: &Path) -> Result<(), Fault> {
+        // Without the first nobody tells when it is done; without the second it is held to 128 MiB a second.
+        let events = json!({ "capabilities": [{ "capability": "events", "state": true }] });
+        self.execute(doing, "migrate-set-capabilities", events).await?;
+        self.execute(doing, "migrate-set-parameters", json!({ "max-bandwidth": 1_u64 << 40 })).await?;
+        let mut observed = self.qmp.observed();
+        self.execute(doing, command, json!({ "uri": format!("file:{}", file.display()) })).await?;
+        let ended = |seen: &super::qmp::Observed| {
+            matches!(seen.migration.as_deref(), Some("completed" | "failed")) || seen.is_end()
+        };
+        let limit = self.limit;
+        let over = tokio::time::timeout(limit, observed.wait_for(ended)).await.map(|_| ());
+        if over.is_err() {
+            return Err(self.fault(doing, Trouble::Silent(limit)).await);
+        }
+        let seen = self.qmp.observed().borrow().clone();
+        match seen.migration.as_deref() {
+            _ if seen.is_end() => Err(self.fault(doing, Trouble::Closed).await),
+            Some("completed") => Ok(()),
+            _ => Err(Fault::Host { doing: doing.to_owned(), source: std::io::Error::other("it failed") }),
+        }
+    }
+
+    /// Takes up with the agent of a machine whose memory has come out of a file.
+    pub(super) const fn take_up(&mut self, epoch: u32) {
+        self.line.take_up(epoch);
     }
 
     /// A command to QEMU itself.

@@ -93,6 +93,11 @@ impl Modules {
         Self { builtin: builtin.lines().map(module_name).collect(), loadable }
     }
 
+    /// Whether the kernel has it from its start.
+    pub(super) fn has_built_in(&self, name: &str) -> bool {
+        self.builtin.iter().any(|known| known == name)
+    }
+
     /// What to load for `name`, in order, as names and paths; empty if it is built in.
     pub(super) fn order(&self, name: &str) -> Option<Vec<(&str, &str)>> {
         let mut order = Vec::new();
@@ -100,7 +105,7 @@ impl Modules {
     }
 
     fn visit<'a>(&'a self, name: &str, depth: u32, order: &mut Vec<(&'a str, &'a str)>) -> bool {
-        if self.builtin.iter().any(|known| known == name) || order.iter().any(|(known, _)| *known == name) {
+        if self.has_built_in(name) || order.iter().any(|(known, _)| *known == name) {
             return true;
         }
         let Some((key, (path, needs))) = self.loadable.get_key_value(name) else { return false };

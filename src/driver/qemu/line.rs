@@ -114,6 +114,11 @@ impl Line {
         }
     }
 
+    /// Takes up with an agent that has said hello before its machine's memory was kept.
+    pub(super) const fn take_up(&mut self, epoch: u32) {
+        self.epoch = epoch;
+    }
+
     /// Sends a request that ends this agent, and waits for the first word of the next one; an
     /// agent that cannot go says why, or that it is on its way.
     pub(super) async fn hand_over(

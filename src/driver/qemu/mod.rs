@@ -5,6 +5,7 @@
 //! pure functions over what the agent reads ([`superblock`], [`table`], [`layout`], [`look`]).
 
 mod accelerator;
+mod asleep;
 mod clock;
 mod command;
 mod guest;
@@ -55,15 +56,15 @@ pub struct QemuDriver {
 
 impl QemuDriver {
     /// Finds QEMU and decides on the accelerator, by a probe machine whose answer is kept in
-    /// `facts`, a folder of the store.
+    /// `machines`, a folder of the store, as is the memory of machines that have just come up.
     pub async fn new(
         kernel: BuildKernel,
         accelerator: AcceleratorChoice,
-        facts: &Path,
+        machines: &Path,
     ) -> Result<Self, Fault> {
         let (qemu, qemu_img) = programs()?;
-        let mut host = Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel };
-        let decision = accelerator::decide(&mut host, accelerator, facts).await?;
+        let mut host = Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel, asleep: machines.to_owned() };
+        let decision = accelerator::decide(&mut host, accelerator, machines).await?;
         let capabilities = Capabilities {
             name: "qemu".into(),
             archs: vec!["x86_64".into()],

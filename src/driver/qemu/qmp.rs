@@ -17,6 +17,8 @@ pub(super) struct Observed {
     pub(super) disk_full: bool,
     /// A disk access failed otherwise.
     pub(super) disk_error: Option<String>,
+    /// How far its memory has come on its way into a file or out of one, in QEMU's words.
+    pub(super) migration: Option<String>,
     /// The connection is closed: QEMU is gone.
     pub(super) closed: bool,
 }
@@ -91,6 +93,7 @@ fn note(observed: &mut Observed, event: &str, data: &Value) {
         "BLOCK_IO_ERROR" if data["action"] == json!("stop") => {
             observed.disk_error = Some(data["reason"].as_str().unwrap_or("unknown").to_owned());
         }
+        "MIGRATION" => observed.migration = data["status"].as_str().map(str::to_owned),
         _ => {}
     }
 }

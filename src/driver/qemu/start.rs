@@ -1,19 +1,22 @@
 //! From a [`MachineSpec`] to a running QEMU with an agent that has said hello.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest, Sha256};
 use tokio::net::UnixStream;
 
 use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Fault, Firmware, MachineSpec, Network};
-use super::command::{Boot, CommandLine, UefiFiles};
+use super::command::{Boot, CommandLine, Front, UefiFiles};
 use super::guest::{Files, Guest};
+use super::asleep::Asleep;
 use super::image_kernel::Kept;
 use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
@@ -21,6 +24,8 @@ use super::process::Process;
 use super::qmp::Qmp;
 use super::{AGENT, clock, initramfs, iso};
 use imgfile_agent::protocol::EPOCH_PARAMETER;
+use imgfile_agent::protocol::message::Request;
+use imgfile_agent::protocol::wire::Bytes;
 
 /// What of the host every machine of a driver shares.
 #[derive(Debug)]
@@ -29,6 +34,25 @@ pub(super) struct Host {
     pub(super) qemu_img: PathBuf,
     pub(super) accelerator: Accelerator,
     pub(super) kernel: BuildKernel,
+    /// Where the memory of machines is kept that have only just come up.
+    pub(super) asleep: PathBuf,
+}
+
+impl Host {
+    /// This boot of the host, its CPU and its QEMU: what was found out under them, or made, holds for no other.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
+        hash.update(self.qemu.as_os_str().as_encoded_bytes());
+        if let Ok(found) = fs::metadata(&self.qemu) {
+            use std::os::unix::fs::MetadataExt;
+            hash.update(format!("{} {} {}", found.len(), found.mtime(), found.ino()));
+        }
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let telling = |line: &&str| line.starts_with("flags") || line.starts_with("model name");
+        cpu.lines().filter(telling).take(2).for_each(|line| hash.update(line));
+        hex::encode(&hash.finalize()[..8])
+    }
 }
 
 /// The kernel that a machine runs under.
@@ -74,7 +98,11 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Fault {
     }
 }
 
-/// Starts QEMU with a kernel and the agent's initramfs.
+/// The agent's epoch in the initramfs.
+const EPOCH: u32 = 1;
+
+/// Starts QEMU with a kernel and the agent's initramfs, or with the memory of a machine that has come so far
+/// before.
 pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKernel) -> Result<Guest, Fault> {
     let (image, early): (PathBuf, &[(String, Vec<u8>)]) = match kernel {
         RunningKernel::Build => (host.kernel.image(), &[]),
@@ -82,17 +110,61 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     };
     let initramfs = spec.run_dir.join("initramfs");
     fs::write(&initramfs, initramfs::write(AGENT, early)).map_err(failed("write the initramfs"))?;
-    let epoch = 1;
-    let mut arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={epoch}");
+    let mut arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}");
     if host.accelerator != Accelerator::Kvm
         && let Some(khz) = clock::tsc_khz()
     {
         let _ = write!(arguments, " tsc=reliable tsc_early_khz={khz}");
     }
     let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
-    let mut guest = launch(host, spec, boot).await?;
-    guest.hello("start", epoch, spec.limits.start).await?;
+    let parts = Parts::of(host, spec).await?;
+    let asleep = match kernel {
+        RunningKernel::Build => Asleep::of(host, &parts.machine(host, spec, &boot), KERNEL_LINE),
+        // It has loaded a driver of its disks by the time its agent speaks.
+        RunningKernel::Image(_) => None,
+    };
+    if let Some(asleep) = &asleep
+        && let Some(memory) = asleep.memory()
+    {
+        match resume(host, spec, &parts, &boot, memory).await {
+            Ok(guest) => return Ok(guest),
+            // Of another time, or broken: what a boot makes anew needs no repair.
+            Err(_) => asleep.forget(),
+        }
+    }
+    let mut guest = parts.launch(host, spec, &boot, false).await?;
+    guest.hello("start", EPOCH, spec.limits.start).await?;
+    if let Some(asleep) = asleep {
+        asleep.keep(&mut guest, &spec.run_dir).await?;
+    }
+    wake(&mut guest).await?;
     Ok(guest)
+}
+
+async fn resume(
+    host: &Host,
+    spec: &MachineSpec,
+    parts: &Parts,
+    boot: &Boot<'_>,
+    memory: &Path,
+) -> Result<Guest, Fault> {
+    let mut guest = parts.launch(host, spec, boot, true).await?;
+    guest.migrate("resume a machine", "migrate-incoming", memory).await?;
+    guest.take_up(EPOCH);
+    wake(&mut guest).await?;
+    Ok(guest)
+}
+
+/// Tells the guest what it cannot know: the time, and something that no other machine knows.
+async fn wake(guest: &mut Guest) -> Result<(), Fault> {
+    let mut seed = vec![0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut seed))
+        .map_err(failed("read random bytes"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let request =
+        Request::Wake { seconds: now.as_secs(), nanoseconds: now.subsec_nanos(), seed: Bytes(seed) };
+    guest.ask("start", request).await.map(|_| ())
 }
 
 /// Starts QEMU from its first disk; `epoch` is the planted agent's.
@@ -106,7 +178,8 @@ pub(super) async fn firmware(
         Firmware::Bios => None,
         Firmware::Uefi => Some(uefi(&spec.run_dir)?),
     };
-    let mut guest = launch(host, spec, Boot::Firmware { firmware, uefi: uefi.as_ref() }).await?;
+    let boot = Boot::Firmware { firmware, uefi: uefi.as_ref() };
+    let mut guest = Parts::of(host, spec).await?.launch(host, spec, &boot, false).await?;
     guest.hello("boot from its own disk", epoch, spec.limits.start).await?;
     Ok(guest)
 }
@@ -142,40 +215,66 @@ fn pair() -> io::Result<(OwnedFd, UnixStream)> {
     Ok((theirs.into(), UnixStream::from_std(ours)?))
 }
 
-async fn launch(host: &Host, spec: &MachineSpec, boot: Boot<'_>) -> Result<Guest, Fault> {
-    let mut disks = Vec::new();
-    for (index, disk) in spec.disks.iter().enumerate() {
-        disks.push(if disk.access == DiskAccess::Discard {
-            discarded(host, spec, index, disk).await?
-        } else {
-            disk.clone()
-        });
+/// The disks of a machine, ready to be attached.
+struct Parts {
+    disks: Vec<Disk>,
+    payload: Option<PathBuf>,
+}
+
+impl Parts {
+    async fn of(host: &Host, spec: &MachineSpec) -> Result<Self, Fault> {
+        let mut disks = Vec::new();
+        for (index, disk) in spec.disks.iter().enumerate() {
+            disks.push(if disk.access == DiskAccess::Discard {
+                discarded(host, spec, index, disk).await?
+            } else {
+                disk.clone()
+            });
+        }
+        let payload = if spec.payload.is_empty() { None } else { Some(payload(spec).await?) };
+        Ok(Self { disks, payload })
     }
-    let payload = if spec.payload.is_empty() { None } else { Some(payload(spec).await?) };
-    // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
-    let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
-    let (agent, our_agent) = pair().map_err(failed("make a socket"))?;
-    let files = Files { console: console(spec), stderr: spec.run_dir.join("qemu.log") };
-    let line = CommandLine {
-        program: &host.qemu,
-        accelerator: host.accelerator,
-        cpus: spec.cpus,
-        memory_mib: spec.memory_mib,
-        boot,
-        disks: &disks,
-        payload: payload.as_deref(),
-        network: spec.network,
-        console: &files.console,
-        monitor: &monitor,
-        agent: &agent,
-    };
-    let mut command = line.command();
-    let stderr = fs::File::create(&files.stderr).map_err(failed("write QEMU's log"))?;
-    command.stderr(Stdio::from(stderr));
-    let start = format!("start {}", host.qemu.display());
-    let process = Process::spawn(command, vec![monitor, agent]).map_err(failed(start.clone()))?;
-    let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
-    Ok(Guest::new(Line::new(our_agent), qmp, process, files, spec.limits.operation))
+
+    /// What the guest sees of its machine.
+    fn machine<'a>(&'a self, host: &Host, spec: &MachineSpec, boot: &'a Boot<'a>) -> Front<'a> {
+        Front {
+            accelerator: host.accelerator,
+            cpus: spec.cpus,
+            memory_mib: spec.memory_mib,
+            boot,
+            disks: &self.disks,
+            payload: self.payload.as_deref(),
+            network: spec.network,
+        }
+    }
+
+    async fn launch(
+        &self,
+        host: &Host,
+        spec: &MachineSpec,
+        boot: &Boot<'_>,
+        resumed: bool,
+    ) -> Result<Guest, Fault> {
+        // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
+        let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
+        let (agent, our_agent) = pair().map_err(failed("make a socket"))?;
+        let files = Files { console: console(spec), stderr: spec.run_dir.join("qemu.log") };
+        let line = CommandLine {
+            program: &host.qemu,
+            front: self.machine(host, spec, boot),
+            console: &files.console,
+            monitor: &monitor,
+            agent: &agent,
+            resumed,
+        };
+        let mut command = line.command();
+        let stderr = File::create(&files.stderr).map_err(failed("write QEMU's log"))?;
+        command.stderr(Stdio::from(stderr));
+        let start = format!("start {}", host.qemu.display());
+        let process = Process::spawn(command, vec![monitor, agent]).map_err(failed(start.clone()))?;
+        let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
+        Ok(Guest::new(Line::new(our_agent), qmp, process, files, spec.limits.operation))
+    }
 }
 
 /// An overlay that takes the writes; made once for a machine, whatever number of processes it has.

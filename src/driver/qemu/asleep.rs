@@ -1,0 +1,101 @@
+//! Machines asleep: what QEMU knows of one just after its agent came up and before any driver of a disk was
+//! loaded, kept in a file. The next machine of the same make wakes with it in half a second, where an emulated
+//! kernel takes three to come so far.
+//!
+//! Nothing of an image is in it: no disk has been read, no secret sent. What machines woken from one file
+//! would share (the time, the state of the random generator) they are told anew as soon as they are awake.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+
+use super::super::{Accelerator, Fault};
+use super::command::Front;
+use super::guest::Guest;
+use super::start::Host;
+use super::AGENT;
+
+/// Files that are kept, each some eighty megabytes: machines differ in memory, disks and network.
+const KEPT: usize = 4;
+const EXTENSION: &str = "asleep";
+
+/// The place of one machine's memory, there or not.
+#[derive(Debug)]
+pub(super) struct Asleep {
+    path: PathBuf,
+}
+
+impl Asleep {
+    /// Of a machine under the build kernel, whose parameters are `line`; nothing where booting is as quick, or
+    /// where a kernel has seen its disks before anything is loaded.
+    pub(super) fn of(host: &Host, machine: &Front<'_>, line: &str) -> Option<Self> {
+        if host.accelerator == Accelerator::Kvm || host.kernel.modules().has_built_in("virtio_blk") {
+            return None;
+        }
+        let mut hash = Sha256::new();
+        for part in [&host.fingerprint(), host.kernel.digest(), line].iter().copied() {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hash.update(Sha256::digest(AGENT));
+        for argument in machine.arguments() {
+            hash.update(argument.as_bytes());
+            hash.update([0]);
+        }
+        let name = format!("{}.{EXTENSION}", hex::encode(&hash.finalize()[..16]));
+        Some(Self { path: host.asleep.join(name) })
+    }
+
+    /// Its memory, if it is there; it counts as used.
+    pub(super) fn memory(&self) -> Option<&Path> {
+        let file = File::open(&self.path).ok()?;
+        let _ = file.set_modified(SystemTime::now());
+        Some(&self.path)
+    }
+
+    /// Removes it.
+    pub(super) fn forget(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
+    /// Keeps the memory of a machine that then goes on. That it cannot be kept is no fault, be it for want of
+    /// room or because this QEMU writes no such file (before 8.2).
+    pub(super) async fn keep(&self, guest: &mut Guest, run_dir: &Path) -> Result<(), Fault> {
+        let doing = "go on";
+        let draft = run_dir.join("memory");
+        let written = guest.migrate("keep a machine's memory", "migrate", &draft).await;
+        match written {
+            Ok(()) => {
+                guest.execute(doing, "cont", serde_json::json!({})).await?;
+                let folder = self.path.parent().unwrap_or(Path::new("."));
+                if fs::create_dir_all(folder).and_then(|()| fs::rename(&draft, &self.path)).is_ok() {
+                    prune(folder);
+                }
+            }
+            // QEMU's own refusal; the machine has not stopped.
+            Err(Fault::Host { .. }) => {}
+            Err(fault) => return Err(fault),
+        }
+        let _ = fs::remove_file(&draft);
+        Ok(())
+    }
+}
+
+/// Removes all but the last used.
+fn prune(folder: &Path) {
+    let mut all: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+        .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+        .collect();
+    all.sort();
+    let surplus = all.len().saturating_sub(KEPT);
+    for (_, path) in &all[..surplus] {
+        let _ = fs::remove_file(path);
+    }
+}
