@@ -167,9 +167,18 @@ impl Agent {
             Request::Thaw => Ok(filesystem::thaw(self.mounts.targets())),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
-            Request::SwitchRoot { epoch, exit_epoch, init, resolver, masks, held, beside } => {
+            Request::SwitchRoot {
+                epoch,
+                exit_epoch,
+                init,
+                resolver,
+                masks,
+                drop_ins,
+                generators,
+                beside,
+            } => {
                 self.leave()?;
-                let next = switch::Next { epoch, exit_epoch, masks, held, beside };
+                let next = switch::Next { epoch, exit_epoch, masks, drop_ins, generators, beside };
                 switch::root(self.mounts.root(), &next, &init, resolver.as_deref())
             }
             Request::Wake { seconds, nanoseconds, seed } => wake::wake(seconds, nanoseconds, &seed.0),

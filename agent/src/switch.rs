@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use imgfile_agent::protocol::RUN_DIR;
 use imgfile_agent::protocol::message::Answer;
-use imgfile_agent::protocol::{RUN_DIR, SETTLED};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;
 
@@ -46,8 +46,10 @@ pub struct Next {
     pub exit_epoch: u32,
     /// Units that are not to start.
     pub masks: Vec<String>,
-    /// Units that start only once the boot has settled.
-    pub held: Vec<String>,
+    /// Additions to units, by unit.
+    pub drop_ins: Vec<(String, String)>,
+    /// Generators of units that are not to run.
+    pub generators: Vec<String>,
     /// The init knows no units: the agent is a process of its own.
     pub beside: bool,
 }
@@ -104,7 +106,7 @@ pub fn root(root: &Path, next: &Next, init: &str, resolver: Option<&str>) -> Res
     std::process::exit(1)
 }
 
-/// Has systemd start the agent, leave masked units out and others for later, and give way to the agent at
+/// Has systemd start the agent, leave units out and change others for as long as it runs, and give way to the agent at
 /// its end.
 fn arrange_with_systemd(root: &Path, agent: &Path, next: &Next) -> Result<()> {
     let units = root.join("run/systemd/system");
@@ -118,12 +120,16 @@ fn arrange_with_systemd(root: &Path, agent: &Path, next: &Next) -> Result<()> {
     for mask in next.masks.iter().filter(|mask| !mask.contains('/')) {
         symlink("/dev/null", control.join(mask)).at(mask)?;
     }
-    // A condition that does not hold is no failure, neither of the unit nor of a boot that wants it.
-    let held_back = format!("[Unit]\nConditionPathExists={SETTLED}\n");
-    for unit in next.held.iter().filter(|unit| !unit.contains('/')) {
-        let drop_ins = control.join(format!("{unit}.d"));
-        fs::create_dir_all(&drop_ins)?;
-        fs::write(drop_ins.join("imagefile.conf"), &held_back).at(unit)?;
+    for (unit, text) in next.drop_ins.iter().filter(|(unit, _)| !unit.contains('/')) {
+        let folder = control.join(format!("{unit}.d"));
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("imagefile.conf"), text).at(unit)?;
+    }
+    // One of the same name in /run goes before; one that is nothing is none.
+    let generators = root.join("run/systemd/system-generators");
+    fs::create_dir_all(&generators)?;
+    for generator in next.generators.iter().filter(|generator| !generator.contains('/')) {
+        symlink("/dev/null", generators.join(generator)).at(generator)?;
     }
     let exit = root.join("run/initramfs");
     fs::create_dir_all(&exit)?;

@@ -95,15 +95,16 @@ wire! {
         /// Gives the first network card its address.
         Network { address: [u8; 4], prefix: u8, gateway: [u8; 4] } = 16,
         /// Hands the machine to the image's own init; the next word is a Hello in `epoch`.
-        /// `masks` are units that are not to start, `held` those that start only once [`super::SETTLED`] is
-        /// there. With `beside`, an init that knows no units: the next agent is a process of its own.
+        /// `masks` are units that are not to start, `drop_ins` additions to units by their names,
+        /// `generators` those that are not to make units. With `beside`, an init that knows no units: the next agent is a process of its own.
         SwitchRoot {
             epoch: u32,
             exit_epoch: u32,
             init: String,
             resolver: Option<String>,
             masks: Vec<String>,
-            held: Vec<String>,
+            drop_ins: Vec<(String, String)>,
+            generators: Vec<String>,
             beside: bool,
         } = 17,
         /// Asks the booted system's init to stop; the next word is a Hello of the exit epoch.

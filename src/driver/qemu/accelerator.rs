@@ -24,7 +24,11 @@ pub enum Choice {
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Sets the host's accelerator; answers a line for the user when there is something to say.
-pub(super) async fn decide(host: &mut Host, choice: Choice, machines: &Path) -> Result<Option<String>, Fault> {
+pub(super) async fn decide(
+    host: &mut Host,
+    choice: Choice,
+    machines: &Path,
+) -> Result<Option<String>, Fault> {
     if choice == Choice::Tcg {
         host.accelerator = Accelerator::Tcg;
         return Ok(None);

@@ -12,10 +12,10 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use super::super::{Accelerator, Fault};
+use super::AGENT;
 use super::command::Front;
 use super::guest::Guest;
 use super::start::Host;
-use super::AGENT;
 
 /// Files that are kept, each some eighty megabytes: machines differ in memory, disks and network.
 const KEPT: usize = 4;

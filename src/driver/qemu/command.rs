@@ -91,7 +91,11 @@ impl CommandLine<'_> {
     /// The command, its standard streams on nothing but the error stream of the caller's choice.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(self.program);
-        command.args(self.back_ends()).args(self.front.arguments()).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .args(self.back_ends())
+            .args(self.front.arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command
     }
 
@@ -106,8 +110,11 @@ impl CommandLine<'_> {
         add("-mon", "chardev=monitor,mode=control".into());
         add("-chardev", with_path("file,id=console,append=on,path=", self.console));
         add("-chardev", format!("socket,id=agent,fd={}", self.agent.as_raw_fd()).into());
-        let payload =
-            self.front.payload.map(|path| Disk { path: path.into(), format: DiskFormat::Raw, access: DiskAccess::Read });
+        let payload = self.front.payload.map(|path| Disk {
+            path: path.into(),
+            format: DiskFormat::Raw,
+            access: DiskAccess::Read,
+        });
         for (index, disk) in self.front.disks.iter().chain(&payload).enumerate() {
             add("-blockdev", block_device(index, disk).into());
         }

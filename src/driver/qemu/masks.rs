@@ -1,5 +1,7 @@
 //! Units that a build's boot does without, and those that wait until a script asks for them.
 
+use imgfile_agent::protocol::SETTLED;
+
 /// Each either waits for what is not there, speaks to a terminal that nobody sits at, changes the
 /// image by itself, or works in the background while a script runs.
 pub(super) const UNITS: &[&str] = &[
@@ -31,6 +33,14 @@ pub(super) const UNITS: &[&str] = &[
     "sys-kernel-tracing.mount",
     "modprobe@efi_pstore.service",
     "modprobe@drm.service",
+    "modprobe@configfs.service",
+    "sys-kernel-config.mount",
+    // The module comes with the first that opens /dev/fuse.
+    "modprobe@fuse.service",
+    "sys-fs-fuse-connections.mount",
+    // Of a kernel line and of credentials that are ours and have nothing for them.
+    "systemd-network-generator.service",
+    "systemd-udev-load-credentials.service",
     // Rebuilding caches because a clock moved: slow, and packages do it themselves.
     "ldconfig.service",
     "systemd-hwdb-update.service",
@@ -60,7 +70,7 @@ pub(super) const UNITS: &[&str] = &[
 
 /// Not started by the boot, since they cost time and do nothing for a script; but a script that has
 /// changed their configuration may well restart them, which must work.
-pub(super) const HELD: &[&str] = &[
+const HELD: &[&str] = &[
     "ssh.service",
     "ssh.socket",
     "sshd.service",
@@ -74,4 +84,42 @@ pub(super) const HELD: &[&str] = &[
     "unattended-upgrades.service",
     // The host sets the clock.
     "systemd-timesyncd.service",
+    // The card has its address and /etc/resolv.conf a server; the bus starts all three when asked for.
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-resolved.service",
+    "systemd-logind.service",
 ];
+
+/// Generators of units for what a build's machine is not: all others run.
+pub(super) const GENERATORS: &[&str] = &[
+    // A shell script that takes a second, to find out that cloud-init is not wanted.
+    "cloud-init-generator",
+    "systemd-debug-generator",
+    "systemd-getty-generator",
+    "systemd-gpt-auto-generator",
+    "systemd-hibernate-resume-generator",
+    "systemd-run-generator",
+    // Opens a socket of a kind whose modules take longer to load than it to be of use.
+    "systemd-ssh-generator",
+    "systemd-system-update-generator",
+    "systemd-tpm2-generator",
+];
+
+/// What of the machine's devices a script may look for: disks and their names, cards, odd ones such as
+/// /dev/fuse. The rest, some four hundred, would keep an emulated machine busy for three seconds, with drivers
+/// for disks and keys that nobody has and with checksums in yet another way.
+const COLDPLUG: &str = "[Service]
+ExecStart=
+ExecStart=-/usr/bin/udevadm trigger --type=subsystems --action=add
+ExecStart=-/usr/bin/udevadm trigger --type=devices --action=add --subsystem-match=block \
+  --subsystem-match=net --subsystem-match=misc --subsystem-match=virtio-ports
+";
+
+/// Additions to units of the image, by unit.
+pub(super) fn drop_ins() -> Vec<(String, String)> {
+    // A condition that does not hold is no failure, neither of the unit nor of a boot that wants it.
+    let held_back = format!("[Unit]\nConditionPathExists={SETTLED}\n");
+    let held = HELD.iter().map(|&unit| (unit.to_owned(), held_back.clone()));
+    held.chain([("systemd-udev-trigger.service".to_owned(), COLDPLUG.to_owned())]).collect()
+}

@@ -63,7 +63,8 @@ impl QemuDriver {
         machines: &Path,
     ) -> Result<Self, Fault> {
         let (qemu, qemu_img) = programs()?;
-        let mut host = Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel, asleep: machines.to_owned() };
+        let mut host =
+            Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel, asleep: machines.to_owned() };
         let decision = accelerator::decide(&mut host, accelerator, machines).await?;
         let capabilities = Capabilities {
             name: "qemu".into(),

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use tokio::net::UnixStream;
 
 use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Fault, Firmware, MachineSpec, Network};
+use super::asleep::Asleep;
 use super::command::{Boot, CommandLine, Front, UefiFiles};
 use super::guest::{Files, Guest};
-use super::asleep::Asleep;
 use super::image_kernel::Kept;
 use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
@@ -77,7 +77,12 @@ impl RunningKernel {
 const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off init_on_alloc=0 \
     no_timer_check net.ifnames=0 enforcing=0 rw \
     systemd.tty.term.ttyS0=dumb systemd.tty.rows.ttyS0=24 systemd.tty.columns.ttyS0=80 \
+    systemd.tty.term.console=dumb systemd.tty.rows.console=24 systemd.tty.columns.console=80 \
     systemd.show_status=error plymouth.enable=0 cloud-init=disabled";
+
+/// What the build kernel is told besides: its security modules but those that only measure, and but `bpf`,
+/// whose program systemd loads at its start, for most of a second of an emulated machine.
+const BUILD_KERNEL_LINE: &str = "lsm=landlock,lockdown,yama,apparmor";
 
 /// Where a machine's console goes.
 pub(super) fn console(spec: &MachineSpec) -> PathBuf {
@@ -110,7 +115,11 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     };
     let initramfs = spec.run_dir.join("initramfs");
     fs::write(&initramfs, initramfs::write(AGENT, early)).map_err(failed("write the initramfs"))?;
-    let mut arguments = format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}");
+    let line = match kernel {
+        RunningKernel::Build => format!("{KERNEL_LINE} {BUILD_KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
+        RunningKernel::Image(_) => format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
+    };
+    let mut arguments = line.clone();
     if host.accelerator != Accelerator::Kvm
         && let Some(khz) = clock::tsc_khz()
     {
@@ -119,7 +128,7 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
     let parts = Parts::of(host, spec).await?;
     let asleep = match kernel {
-        RunningKernel::Build => Asleep::of(host, &parts.machine(host, spec, &boot), KERNEL_LINE),
+        RunningKernel::Build => Asleep::of(host, &parts.machine(host, spec, &boot), &line),
         // It has loaded a driver of its disks by the time its agent speaks.
         RunningKernel::Image(_) => None,
     };

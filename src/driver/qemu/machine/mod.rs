@@ -357,11 +357,17 @@ impl QemuMachine {
         self.placeholder = resolver.is_some() && !look::has_resolver(self.guest()?).await?;
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
-        let masks = masks::UNITS.iter().map(|&unit| unit.to_owned()).chain(options.mask).collect();
-        let init = "/sbin/init".to_owned();
-        let held = masks::HELD.iter().map(|&unit| unit.to_owned()).collect();
-        let request =
-            Request::SwitchRoot { epoch, exit_epoch: epoch + 1, init, resolver, masks, held, beside };
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let request = Request::SwitchRoot {
+            epoch,
+            exit_epoch: epoch + 1,
+            init: "/sbin/init".to_owned(),
+            resolver,
+            masks: owned(masks::UNITS).into_iter().chain(options.mask).collect(),
+            drop_ins: masks::drop_ins(),
+            generators: owned(masks::GENERATORS),
+            beside,
+        };
         let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
         if place != Place::Booted {
             return Err(odd());
