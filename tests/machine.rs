@@ -6,11 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use imgfile::driver::inspect::Init;
+use imgfile::driver::qemu::{AcceleratorChoice, QemuDriver};
 use imgfile::driver::{
     BootOptions, Disk, DiskAccess, DiskFormat, Driver, End, Exec, ExecEnd, Fault, Firmware, Limits, Machine,
     MachineSpec, MountOptions, Network, PayloadFile, Stage, Start, Stream,
@@ -92,6 +94,57 @@ async fn a_disk_is_looked_into_without_being_changed() {
     assert!(!facts.apt.sources.is_empty() && !facts.apt.keyrings.is_empty());
     assert!(facts.units.contains(&"ssh.service".to_owned()));
     assert_eq!(fs::metadata(&ground.disk).unwrap().modified().unwrap(), before);
+}
+
+/// What a machine whose disk is `disk` says of its kernel's place in memory, of chance and of the time.
+async fn telling(driver: &QemuDriver, disk: &Path) -> (String, String, i64) {
+    let (_run, spec) = machine(disk, Start::Offline, DiskAccess::Discard);
+    let mut machine = driver.start(spec).await.unwrap();
+    machine.mount(MountOptions::default()).await.unwrap();
+    let script =
+        "head -n 1 /proc/kallsyms; ssh-keygen -q -t ed25519 -N '' -f /tmp/key; cat /tmp/key.pub; date +%s";
+    let said = out(&mut *machine, "root", script).await;
+    machine.power_off().await.unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    (lines[0].to_owned(), lines[1].to_owned(), lines[2].parse().unwrap())
+}
+
+fn only_memory(folder: &Path) -> std::path::PathBuf {
+    let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "asleep"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_woken_from_one_memory_share_neither_chance_nor_time() {
+    let ground = Ground::find();
+    let folder = tempfile::tempdir().unwrap();
+    let driver = ground.driver_with(AcceleratorChoice::Tcg, folder.path()).await;
+    let first = telling(&driver, &ground.disk).await;
+    let memory = only_memory(folder.path());
+    let written = fs::metadata(&memory).unwrap().ino();
+    // The kernel lies elsewhere after every boot, so these two were not booted.
+    let other_disk = folder.path().join("other.qcow2");
+    overlay(&ground.disk, &other_disk, "6G");
+    let woken = [telling(&driver, &ground.disk).await, telling(&driver, &other_disk).await];
+    assert_eq!([&woken[0].0, &woken[1].0], [&first.0, &first.0]);
+    assert_eq!(fs::metadata(&memory).unwrap().ino(), written, "woken from, not written again");
+    let keys = std::collections::BTreeSet::from([&first.1, &woken[0].1, &woken[1].1]);
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    for (before, after) in [(&first, &woken[0]), (&woken[0], &woken[1])] {
+        assert!(after.2 > before.2, "the clock goes on between machines: {before:?}, {after:?}");
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert!(now.abs_diff(woken[1].2.cast_unsigned()) < 600);
+
+    // Half a memory wakes nobody: the machine boots, and the next have a whole one again.
+    let len = fs::metadata(&memory).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&memory).unwrap().set_len(len / 2).unwrap();
+    let booted = telling(&driver, &ground.disk).await;
+    assert_ne!(booted.0, first.0);
+    assert!(fs::metadata(only_memory(folder.path())).unwrap().len() > len / 2);
+    assert_eq!(telling(&driver, &ground.disk).await.0, booted.0);
 }
 
 /// Every stage in one machine, and then a second look at the disk for what it left.

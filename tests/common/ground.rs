@@ -39,7 +39,12 @@ impl Ground {
     }
 
     pub async fn driver(&self) -> QemuDriver {
-        QemuDriver::new(self.kernel.clone(), AcceleratorChoice::Auto, &self.machines).await.unwrap()
+        self.driver_with(AcceleratorChoice::Auto, &self.machines).await
+    }
+
+    /// A driver that keeps what it knows of machines in a folder of the caller's.
+    pub async fn driver_with(&self, accelerator: AcceleratorChoice, machines: &Path) -> QemuDriver {
+        QemuDriver::new(self.kernel.clone(), accelerator, machines).await.unwrap()
     }
 }
 

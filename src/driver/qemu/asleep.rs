@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use imgfile_agent::protocol::message::Request;
 use sha2::{Digest, Sha256};
 
 use super::super::{Accelerator, Fault};
@@ -16,6 +17,11 @@ use super::AGENT;
 use super::command::Front;
 use super::guest::Guest;
 use super::start::Host;
+
+/// Drivers that are loaded before the machine falls asleep, since nearly every one needs them, and none of
+/// which looks for a device of its own.
+const DRIVERS: &[&str] =
+    &["crc32c_intel", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "isofs", "net_failover"];
 
 /// Files that are kept, each some eighty megabytes: machines differ in memory, disks and network.
 const KEPT: usize = 4;
@@ -25,6 +31,8 @@ const EXTENSION: &str = "asleep";
 #[derive(Debug)]
 pub(super) struct Asleep {
     path: PathBuf,
+    /// Names and paths, in order.
+    drivers: Vec<(String, String)>,
 }
 
 impl Asleep {
@@ -34,18 +42,25 @@ impl Asleep {
         if host.accelerator == Accelerator::Kvm || host.kernel.modules().has_built_in("virtio_blk") {
             return None;
         }
+        let modules = host.kernel.modules();
+        let mut drivers: Vec<(String, String)> = Vec::new();
+        for (name, path) in DRIVERS.iter().filter_map(|name| modules.order(name)).flatten() {
+            if !drivers.iter().any(|(known, _)| known == name) {
+                drivers.push((name.to_owned(), path.to_owned()));
+            }
+        }
         let mut hash = Sha256::new();
         for part in [&host.fingerprint(), host.kernel.digest(), line].iter().copied() {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
         hash.update(Sha256::digest(AGENT));
-        for argument in machine.arguments() {
+        for argument in machine.arguments().iter().chain(drivers.iter().map(|(name, _)| name)) {
             hash.update(argument.as_bytes());
             hash.update([0]);
         }
         let name = format!("{}.{EXTENSION}", hex::encode(&hash.finalize()[..16]));
-        Some(Self { path: host.asleep.join(name) })
+        Some(Self { path: host.asleep.join(name), drivers })
     }
 
     /// Its memory, if it is there; it counts as used.
@@ -55,6 +70,11 @@ impl Asleep {
         Some(&self.path)
     }
 
+    /// The drivers that a machine with this memory has loaded.
+    pub(super) fn drivers(&self) -> impl Iterator<Item = String> {
+        self.drivers.iter().map(|(name, _)| name.clone())
+    }
+
     /// Removes it.
     pub(super) fn forget(&self) {
         let _ = fs::remove_file(&self.path);
@@ -62,7 +82,14 @@ impl Asleep {
 
     /// Keeps the memory of a machine that then goes on. That it cannot be kept is no fault, be it for want of
     /// room or because this QEMU writes no such file (before 8.2).
-    pub(super) async fn keep(&self, guest: &mut Guest, run_dir: &Path) -> Result<(), Fault> {
+    pub(super) async fn keep(&self, host: &Host, guest: &mut Guest, run_dir: &Path) -> Result<(), Fault> {
+        for (name, path) in &self.drivers {
+            let doing = format!("load the driver `{name}`");
+            let content =
+                host.kernel.module(path).map_err(|source| Fault::Host { doing: doing.clone(), source })?;
+            guest.send(&doing, Request::LoadModule { name: name.clone() }, content).await?;
+            guest.loaded.insert(name.clone());
+        }
         let doing = "go on";
         let draft = run_dir.join("memory");
         let written = guest.migrate("keep a machine's memory", "migrate", &draft).await;

@@ -1,16 +1,18 @@
 //! The image's own kernel: found by looking, read out of the guest, booted from the host.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::super::Fault;
+use super::super::inspect::Kernel;
 use super::guest::Guest;
 use super::kernel::{Modules, companions, decompress};
 use super::{kernels, look};
 
 /// Largest kernel or module in bytes.
 const LIMIT: u64 = 256 * 1024 * 1024;
+/// Bytes of a kernel's image that tell it from every other.
+const HEAD: u64 = 256 * 1024;
 /// modules.dep of a distribution's full kernel is half a megabyte.
 const INDEX_LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -21,8 +23,6 @@ const DRIVERS: &[&str] = &["virtio_pci", "virtio_console", "virtio_blk"];
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) release: String,
-    /// SHA-256 in hex.
-    pub(super) digest: String,
     content: Vec<u8>,
     modules: Modules,
 }
@@ -31,7 +31,6 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) release: String,
-    pub(super) digest: String,
     pub(super) image: PathBuf,
     /// For the initramfs, in order.
     pub(super) early: Vec<(String, Vec<u8>)>,
@@ -39,10 +38,25 @@ pub(super) struct Kept {
 }
 
 /// The kernel that the mounted image's boot loader would start.
-pub(super) async fn first(guest: &mut Guest) -> Result<Found, Fault> {
-    let kernel = kernels::kernels(guest).await?.into_iter().next().ok_or_else(|| Fault::Unsupported {
+pub(super) async fn first(guest: &mut Guest) -> Result<Kernel, Fault> {
+    kernels::kernels(guest).await?.into_iter().next().ok_or_else(|| Fault::Unsupported {
         what: "the image has no kernel, so its scripts can only run with `offline = true`".into(),
-    })?;
+    })
+}
+
+/// Whether a kernel of the image is the one in a file of the host. Its beginning names the build, its compiler
+/// and its day, and is compared alone: the whole would take half a second on its way out of an emulated machine.
+pub(super) async fn is(guest: &mut Guest, kernel: &Kernel, image: &Path) -> Result<bool, Fault> {
+    let doing = format!("read {}", image.display());
+    let mut ours = Vec::new();
+    std::fs::File::open(image)
+        .and_then(|file| file.take(HEAD).read_to_end(&mut ours))
+        .map_err(|source| Fault::Host { doing, source })?;
+    Ok(guest.peek(&kernel.path, HEAD).await?.is_some_and(|theirs| theirs == ours))
+}
+
+/// Reads a kernel out of the mounted image.
+pub(super) async fn read(guest: &mut Guest, kernel: Kernel) -> Result<Found, Fault> {
     let content = guest
         .get(&kernel.path, LIMIT)
         .await?
@@ -51,8 +65,7 @@ pub(super) async fn first(guest: &mut Guest) -> Result<Found, Fault> {
     let dep = look::text(guest, &format!("{folder}/modules.dep"), INDEX_LIMIT).await?.unwrap_or_default();
     let builtin =
         look::text(guest, &format!("{folder}/modules.builtin"), INDEX_LIMIT).await?.unwrap_or_default();
-    let digest = hex::encode(Sha256::digest(&content));
-    Ok(Found { release: kernel.release, digest, content, modules: Modules::parse(&dep, &builtin) })
+    Ok(Found { release: kernel.release, content, modules: Modules::parse(&dep, &builtin) })
 }
 
 /// The modules that must be in the initramfs, in order, uncompressed.
@@ -90,6 +103,6 @@ impl Found {
         let image = folder.join("vmlinuz");
         std::fs::write(&image, &self.content)
             .map_err(|source| Fault::Host { doing: format!("write {}", image.display()), source })?;
-        Ok(Kept { release: self.release, digest: self.digest, image, early, modules: self.modules })
+        Ok(Kept { release: self.release, image, early, modules: self.modules })
     }
 }

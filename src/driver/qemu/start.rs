@@ -136,7 +136,10 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
         && let Some(memory) = asleep.memory()
     {
         match resume(host, spec, &parts, &boot, memory).await {
-            Ok(guest) => return Ok(guest),
+            Ok(mut guest) => {
+                guest.loaded.extend(asleep.drivers());
+                return Ok(guest);
+            }
             // Of another time, or broken: what a boot makes anew needs no repair.
             Err(_) => asleep.forget(),
         }
@@ -144,7 +147,7 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     let mut guest = parts.launch(host, spec, &boot, false).await?;
     guest.hello("start", EPOCH, spec.limits.start).await?;
     if let Some(asleep) = asleep {
-        asleep.keep(&mut guest, &spec.run_dir).await?;
+        asleep.keep(host, &mut guest, &spec.run_dir).await?;
     }
     wake(&mut guest).await?;
     Ok(guest)

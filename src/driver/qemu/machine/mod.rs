@@ -327,23 +327,22 @@ impl QemuMachine {
                         `offline = true`";
             return Err(Fault::Unsupported { what: what.into() });
         }
-        let image = image_kernel::first(self.guest()?).await?;
-        let same = match &self.kernel {
-            RunningKernel::Build => image.digest == self.host.kernel.digest(),
-            RunningKernel::Image(running) => image.digest == running.digest,
+        let chosen = image_kernel::first(self.guest()?).await?;
+        let running = match &self.kernel {
+            RunningKernel::Build => self.host.kernel.image(),
+            RunningKernel::Image(running) => running.image.clone(),
         };
+        let same = image_kernel::is(self.guest()?, &chosen, &running).await?;
         // A kernel that has already run this system is not fresh: a reboot is a reboot.
         if !same || self.was_booted {
             let root = self.mounted[0].clone();
             let others = self.mounted[1..].to_vec();
-            let initramfs = if same {
-                Vec::new()
+            let kernel = if same {
+                self.kernel.clone()
             } else {
-                image_kernel::modules(self.guest()?, &image, &root.fs_type).await?
-            };
-            let kernel = match (same, &self.kernel) {
-                (true, kernel) => kernel.clone(),
-                (false, _) => RunningKernel::Image(Arc::new(image.keep(&self.spec.run_dir, initramfs)?)),
+                let image = image_kernel::read(self.guest()?, chosen).await?;
+                let initramfs = image_kernel::modules(self.guest()?, &image, &root.fs_type).await?;
+                RunningKernel::Image(Arc::new(image.keep(&self.spec.run_dir, initramfs)?))
             };
             self.unmount_fs().await?;
             self.restart(kernel).await?;
