@@ -101,8 +101,7 @@ async fn telling(driver: &QemuDriver, disk: &Path) -> (String, String, i64) {
     let (_run, spec) = machine(disk, Start::Offline, DiskAccess::Discard);
     let mut machine = driver.start(spec).await.unwrap();
     machine.mount(MountOptions::default()).await.unwrap();
-    let script =
-        "head -n 1 /proc/kallsyms; ssh-keygen -q -t ed25519 -N '' -f /tmp/key; cat /tmp/key.pub; date +%s";
+    let script = "grep -m 1 -w _text /proc/kallsyms; ssh-keygen -q -t ed25519 -N '' -f /tmp/key; cat /tmp/key.pub; date +%s";
     let said = out(&mut *machine, "root", script).await;
     machine.power_off().await.unwrap();
     let lines: Vec<&str> = said.lines().collect();

@@ -60,12 +60,13 @@ fn clear(args: &Args) -> Outcome<()> {
     }
     let usage = store.usage().map_err(refused)?;
     eprintln!(
-        "the store takes {}: layers {}, bases {}, packages and downloads {}, indexes {}",
+        "the store takes {}: layers {}, bases {}, packages and downloads {}, indexes {}, memory of machines {}",
         size(usage.total()),
         size(usage.layers),
         size(usage.bases),
         size(usage.blobs),
-        size(usage.indexes)
+        size(usage.indexes),
+        size(usage.machines)
     );
     Ok(())
 }
