@@ -1,8 +1,12 @@
-//! Empty overlays, written without a program: one is made for every step.
+//! Disk files in QEMU's own format, where its tool would be slower: empty overlays, one for every step, and
+//! artifacts ([`merge`]).
 //!
 //! The layout is that of version 3 of the format (QEMU's docs/interop/qcow2.rst), all of whose numbers are
-//! big-endian: a header with the backing file's name, then one table of reference counts, one block of them,
-//! and the first-level table, which is empty.
+//! big-endian. An overlay is a header with the backing file's name, then one table of reference counts, one
+//! block of them, and the first-level table, which is empty.
+
+mod chain;
+pub(super) mod merge;
 
 use std::{io, os::unix::fs::FileExt, path::Path};
 
