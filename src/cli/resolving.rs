@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Exit;
 use super::project::{self, Project};
 use crate::catalog::{self, Catalog};
-use crate::check::{Files, ImageSpec, Settings};
+use crate::check::{ImageSpec, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
 use crate::report;
@@ -43,7 +43,7 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
     let spec = &project.checked.spec;
     let (catalog, mut found) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
     // A lock that cannot be read is for the commands that use it to complain of.
-    let lock = read_lock(&mut project);
+    let lock = Lock::beside(&project.files, &mut project.sources).ok().flatten();
     let mut images = resolve_project(
         &project.checked.spec,
         &catalog,
@@ -90,10 +90,4 @@ impl Resolved {
             Exit::Usage
         })
     }
-}
-
-fn read_lock(project: &mut Project) -> Option<Lock> {
-    let bytes = project.files.read("ImageFile.lock", 64 << 20).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    serde_yaml::from_str(&text).ok()
 }

@@ -102,7 +102,11 @@ impl Workshop {
             let (catalog, mistakes) =
                 catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
             found.extend(mistakes);
-            let lock = read_lock(&mut project, &mut found);
+            let lock = Lock::beside(&project.files, &mut project.sources).unwrap_or_else(|wrong| {
+                found.extend(wrong);
+                None
+            });
+            let lock = lock.unwrap_or_else(|| Lock { version: FORMAT, images: BTreeMap::new() });
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
         };
@@ -493,19 +497,6 @@ fn show(found: &[Diagnostic], project: &Project) -> bool {
         eprintln!("{summary}");
     }
     !errors
-}
-
-fn read_lock(project: &mut Project, found: &mut Vec<Diagnostic>) -> Lock {
-    let empty = Lock { version: FORMAT, images: BTreeMap::new() };
-    let Ok(text) = std::fs::read_to_string(project.files.root().join(LOCK)) else { return empty };
-    let source = project.sources.add(LOCK, text);
-    match Lock::read(source, &project.sources) {
-        Ok(lock) => lock,
-        Err(diagnostics) => {
-            found.extend(diagnostics);
-            empty
-        }
-    }
 }
 
 fn load_settings(project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<Settings> {

@@ -64,6 +64,15 @@ impl Place<'_> {
     pub(super) fn fault(self, fault: Fault) -> Failure {
         Failure::Step { step: self.name.to_owned(), span: self.span, fault }
     }
+
+    /// What the end of a command means for the step; `tail` is the last it printed.
+    fn verdict(self, end: ExecEnd, timeout_secs: u64, tail: &Tail) -> Result<(), Failure> {
+        if end == ExecEnd::Code(0) {
+            return Ok(());
+        }
+        let (step, tail) = (self.name.to_owned(), tail.lines());
+        Err(Failure::Script { step, span: self.span, line: None, end, timeout_secs, tail })
+    }
 }
 
 impl<'a> Session<'a> {
@@ -256,17 +265,8 @@ impl<'a> Session<'a> {
         let timeout_secs = exec.timeout.as_secs();
         let mut tail = Tail::default();
         let mut sink = |output: driver::Output| tail.push(&String::from_utf8_lossy(&output.bytes));
-        match self.machine.exec(exec, &mut sink).await.map_err(|fault| place.fault(fault))? {
-            ExecEnd::Code(0) => Ok(()),
-            end => Err(Failure::Script {
-                step: place.name.to_owned(),
-                span: place.span,
-                line: None,
-                end,
-                timeout_secs,
-                tail: tail.lines(),
-            }),
-        }
+        let end = self.machine.exec(exec, &mut sink).await.map_err(|fault| place.fault(fault))?;
+        place.verdict(end, timeout_secs, &tail)
     }
 
     /// Runs a command with its output reported as the step's.
@@ -300,16 +300,6 @@ impl<'a> Session<'a> {
             ExecEnd::TimedOut => Exit::TimedOut,
         };
         reporter.report(What::Exited { step: place.name.to_owned(), exit });
-        match end {
-            ExecEnd::Code(0) => Ok(()),
-            end => Err(Failure::Script {
-                step: place.name.to_owned(),
-                span: place.span,
-                line: None,
-                end,
-                timeout_secs,
-                tail: tail.lines(),
-            }),
-        }
+        place.verdict(end, timeout_secs, &tail)
     }
 }

@@ -3,13 +3,11 @@
 use crate::catalog::{self, Catalog};
 use crate::check::Files;
 use crate::diagnostic::{Diagnostic, Label};
-use crate::lock::{FILE_NAME, Lock};
+use crate::lock::Lock;
 use crate::text::{SourceId, Sources, Span, Spanned};
 
 /// Marks the places of `catalog "DIR"` in what is kept: each compilation has its own.
 const LATER: SourceId = SourceId(u32::MAX);
-/// Largest lock that is looked at, in bytes.
-const LOCK_LIMIT: u64 = 64 << 20;
 
 /// A loaded catalogue and lock, kept until one of their files changes.
 #[derive(Debug, Clone)]
@@ -34,8 +32,10 @@ impl Shelf {
             .map(|(folder, at)| Spanned::new(folder.clone(), Span::new(LATER, at, at)))
             .collect();
         let (catalog, mistakes) = catalog::load_project(&named, &mut sources, files);
+        // A text of its own: nothing points into it here.
+        let lock = Lock::beside(files, &mut Sources::default()).ok().flatten();
         let builtin = u32::try_from(catalog::BUILTIN_FILES).unwrap_or(u32::MAX);
-        Self { folders, sources, catalog, mistakes, builtin, lock: lock(files) }
+        Self { folders, sources, catalog, mistakes, builtin, lock }
     }
 
     /// Whether it was loaded with these folders.
@@ -87,12 +87,4 @@ impl Shelf {
     pub fn mistakes_in_files(&self) -> impl Iterator<Item = &Diagnostic> {
         self.mistakes.iter().filter(|mistake| mistake.labels.iter().all(|label| label.span.source != LATER))
     }
-}
-
-/// The lock beside the ImageFile. One that cannot be read is for the commands that use it to complain of.
-fn lock(files: &dyn Files) -> Option<Lock> {
-    let text = String::from_utf8(files.read(FILE_NAME, LOCK_LIMIT).ok()?).ok()?;
-    let mut sources = Sources::default();
-    let source = sources.add(FILE_NAME, text);
-    Lock::read(source, &sources).ok()
 }

@@ -5,11 +5,39 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned as YamlSpanned};
 
-use super::{FORMAT, Lock};
+use super::{FILE_NAME, FORMAT, Lock};
+use crate::check::{FileError, Files};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{SourceId, Sources, Span};
 
+/// Largest lock that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
+
 impl Lock {
+    /// The lock beside the ImageFile, if there is one. Callers that only want its preferences do without one
+    /// that is wrong: it is for the commands that use it to complain of.
+    pub fn beside(files: &dyn Files, sources: &mut Sources) -> Result<Option<Self>, Vec<Diagnostic>> {
+        let refused = |reason: &str| {
+            let message = format!("`{FILE_NAME}` cannot be read: {reason}");
+            vec![
+                Diagnostic::new(codes::LOCK_UNREADABLE, message)
+                    .help("take it from version control again, or move it away and run `imgfile lock`"),
+            ]
+        };
+        let bytes = match files.read(FILE_NAME, LIMIT) {
+            Ok(bytes) => bytes,
+            Err(FileError::NotFound) => return Ok(None),
+            Err(FileError::Outside) => return Err(refused("it leads out of the project")),
+            Err(FileError::TooLarge) => {
+                return Err(refused(&format!("it is larger than {} MiB", LIMIT >> 20)));
+            }
+            Err(FileError::Unreadable(reason)) => return Err(refused(&reason)),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text"))?;
+        let source = sources.add(FILE_NAME, text);
+        Self::read(source, sources).map(Some)
+    }
+
     /// Reads `ImageFile.lock`.
     pub fn read(source: SourceId, sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
         let text = &*sources.get(source).text;
