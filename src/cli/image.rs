@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use clap::ValueEnum;
@@ -14,6 +14,7 @@ use super::{
     recorded::{self, Format, Outcome, refused},
 };
 use crate::{
+    driver::qemu::tool,
     report::{progress, utc},
     store::{Records, Store, records::ArtifactRecord},
 };
@@ -255,8 +256,13 @@ fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<Di
         return wrong(&format!("{} is there already", to.display()));
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Complete or not at all: the name appears by rename.
-    let temp = match tempfile::Builder::new().prefix(".imgfile-export-").tempfile_in(folder) {
+    // Complete or not at all: the name appears by rename. What a crash leaves is in the store's journal.
+    let promised = |path: &Path| {
+        let path = std::path::absolute(path)?;
+        store.will_create(&path).map_err(std::io::Error::other)?;
+        std::fs::File::create_new(path)
+    };
+    let temp = match tempfile::Builder::new().prefix(".imgfile-export-").make_in(folder, promised) {
         Ok(temp) => temp,
         Err(error) => return host("write in", folder, &error),
     };
@@ -284,18 +290,19 @@ fn convert(from: &Path, own: DiskFormat, to: &Path, wanted: DiskFormat) -> Outco
     if wanted == DiskFormat::Qcow2 {
         command.args(["-c", "-m", "16", "-W", "-o", "compression_type=zstd"]);
     }
-    let output = command.arg(from).arg(to).stdin(Stdio::null()).output();
-    match output {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            host("convert", from, &said.trim())
+    command.arg(from).arg(to);
+    // It ends with this process, and when somebody presses Ctrl-C, after which the half file goes too.
+    let exit = super::block_on(async {
+        match tool::run(command).await {
+            Ok((status, _)) if status.success() => Exit::Done,
+            Ok((_, said)) => host::<()>("convert", from, &said).err().unwrap_or(Exit::Host),
+            Err(error) => {
+                super::complain(&format!(
+                    "qemu-img cannot be run: {error}; `imgfile doctor` says what installs it"
+                ));
+                Exit::Host
+            }
         }
-        Err(error) => {
-            super::complain(&format!(
-                "qemu-img cannot be run: {error}; `imgfile doctor` says what installs it"
-            ));
-            Err(Exit::Host)
-        }
-    }
+    });
+    if exit == Exit::Done { Ok(()) } else { Err(exit) }
 }

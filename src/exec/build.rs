@@ -16,7 +16,7 @@ use super::{
 use crate::{
     driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
     plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
-    store::{Claim, Store, WorkFolder},
+    store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
 
@@ -48,6 +48,8 @@ pub struct Supplies {
     /// another one: its disk comes from there.
     pub base: PathBuf,
     pub base_format: BaseFormat,
+    /// Keeps that disk in place, if it is a base of the store.
+    pub held: Option<Base>,
     /// Package files and downloads, by digest.
     pub blobs: BTreeMap<Digest, PathBuf>,
     pub secrets: Secrets,

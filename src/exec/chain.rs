@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Failure, Supplies, disk};
+use super::{BaseFormat, Failure, Supplies, disk};
 use crate::{
     driver::Machine,
     plan::{BaseSource, ImagePlan, Key},
-    store::{BaseHold, Claim, Layer, LayerMeta, Store, WorkFolder},
+    store::{Claim, Layer, LayerMeta, Store, WorkFolder},
     text::Digest,
 };
 
@@ -40,8 +40,6 @@ pub(super) struct Chain<'a> {
     held: Vec<Layer>,
     /// The base at the very bottom, if it is one of the store.
     base: Option<Digest>,
-    /// Keeps it in place until a layer does.
-    _hold: Option<BaseHold>,
 }
 
 /// How many steps are done already, and the layer that says so. With none done that is the finished
@@ -69,18 +67,25 @@ impl<'a> Chain<'a> {
         claim: Option<Claim>,
     ) -> Result<Self, Failure> {
         let active = work.path().join(format!("disk-{attempt}.0.qcow2"));
-        let base = store.bases().of_disk(&supplies.base);
-        let hold = base.as_ref().map(|base| store.bases().hold(base)).transpose()?;
-        let base = base.map(|base| base.key).or_else(|| on.as_ref().and_then(|layer| layer.meta.base));
+        let base = supplies.held.as_ref().map(|base| base.key);
+        let base = base.or_else(|| on.as_ref().and_then(|layer| layer.meta.base));
         // Inside the store the path is relative, so that the store can be moved.
         let backing = match supplies.base.strip_prefix(store.root()) {
             Ok(inside) => Path::new("../..").join(inside),
             Err(_) => supplies.base.clone(),
         };
         let on = match on {
-            // What an image is based on is put on its base by a build of its own.
-            Some(layer) if layer.meta.depth >= DEEPEST && !is_chained(image) => {
-                Some(flattened(store, work, layer, &backing, supplies.base_format.name()).await?)
+            Some(layer) if layer.meta.depth >= DEEPEST => {
+                let bottom = match (layer.meta.base, is_chained(image)) {
+                    // The layer says itself what is at the bottom, whatever images are in between.
+                    (Some(base), _) => Some((base_path(&base), BaseFormat::Qcow2)),
+                    (None, false) => Some((backing.clone(), supplies.base_format)),
+                    (None, true) => None,
+                };
+                match bottom {
+                    Some((bottom, format)) => Some(flattened(store, work, layer, &bottom, format).await?),
+                    None => Some(layer),
+                }
             }
             on => on,
         };
@@ -91,20 +96,7 @@ impl<'a> Chain<'a> {
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
-        Ok(Self {
-            store,
-            image,
-            work,
-            parent,
-            depth,
-            active,
-            number: 0,
-            attempt,
-            claim,
-            held,
-            base,
-            _hold: hold,
-        })
+        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base })
     }
 
     pub(super) const fn attempt(&self) -> u32 {
@@ -182,13 +174,13 @@ async fn flattened(
     work: &WorkFolder,
     mut layer: Layer,
     backing: &Path,
-    backing_format: &str,
+    format: BaseFormat,
 ) -> Result<Layer, Failure> {
     // As deep below the root as the layer itself, so the relative paths are right in both places.
     let flat = work.path().join("flat.qcow2");
     let copied = std::fs::copy(&layer.disk, &flat);
     copied.map_err(|source| Failure::Io { action: "write", path: flat.clone(), source })?;
-    disk::stand_on(&flat, backing, backing_format).await?;
+    disk::stand_on(&flat, backing, format.name()).await?;
     store.layers().replace(&mut layer, &flat)?;
     Ok(layer)
 }
@@ -200,6 +192,11 @@ pub(super) struct FinishedDisk {
     /// What it stands on stays until it is sealed.
     #[expect(dead_code, reason = "held for its lock")]
     pub held: Vec<Layer>,
+}
+
+/// A base's disk as seen from any working folder or layer folder.
+fn base_path(key: &Digest) -> PathBuf {
+    format!("../../bases/{key}/disk.qcow2").into()
 }
 
 /// A layer's disk as seen from any working folder or layer folder.

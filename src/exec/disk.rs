@@ -140,17 +140,9 @@ fn qemu_img(verb: &str) -> Command {
     command
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
-    let (status, detail) = driver::qemu::tool::run(command).await.map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => driver::Fault::HostLacks {
-            what: "`qemu-img`".into(),
-            install:
-                "install it with your system's package manager, for example `sudo apt-get install qemu-utils`"
-                    .into(),
-        }
-        .into(),
-        _ => Failure::Io { action: "start", path: "qemu-img".into(), source },
-    })?;
+/// Runs `qemu-img` to its end; it does not outlive this process.
+pub(super) async fn run(command: Command) -> Result<(), Failure> {
+    let (status, detail) = driver::qemu::tool::run(command).await.map_err(not_run)?;
     if status.success() {
         return Ok(());
     }
@@ -158,4 +150,14 @@ async fn run(command: Command) -> Result<(), Failure> {
         return Err(driver::Fault::HostFull.into());
     }
     Err(Failure::HostTool { program: "qemu-img", detail })
+}
+
+/// Why `qemu-img` could not be run.
+pub(super) fn not_run(source: io::Error) -> Failure {
+    if source.kind() != io::ErrorKind::NotFound {
+        return Failure::Io { action: "start", path: "qemu-img".into(), source };
+    }
+    let install =
+        "install it with your system's package manager, for example `sudo apt-get install qemu-utils`";
+    driver::Fault::HostLacks { what: "`qemu-img`".into(), install: install.into() }.into()
 }

@@ -2,12 +2,13 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, Digest, Result, Store, StoreError};
+use super::{Context, Digest, Result, Store, StoreError, is_named};
 
 const DISK: &str = "disk.qcow2";
 const META: &str = "meta.json";
@@ -20,37 +21,25 @@ pub struct Bases<'a> {
     store: &'a Store,
 }
 
-/// A finished base. Its files never change; builds put overlays on them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A finished base, held in use: nobody removes it while this lives. Its files never change; builds put
+/// overlays on them.
+#[derive(Debug, Clone)]
 pub struct Base {
     pub key: Digest,
     /// The disk, qcow2.
     pub disk: PathBuf,
     meta: PathBuf,
+    /// Shared; removal wants it for itself. None in a store that cannot be written, where nobody removes.
+    _lock: Option<Arc<File>>,
 }
 
 impl Base {
-    /// When a build last used it.
-    #[must_use]
-    pub fn used(&self) -> SystemTime {
-        let time = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
-        let used = time(&self.disk.with_file_name(USED)).or_else(|| time(&self.meta));
-        used.unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-
     /// What its maker wrote about it.
     pub fn meta<T: DeserializeOwned>(&self) -> Result<T> {
         let bytes = std::fs::read(&self.meta).context("read", &self.meta)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| StoreError::Damaged { path: self.meta.clone(), reason: error.to_string() })
     }
-}
-
-/// A base in use: nobody removes it while this lives.
-#[derive(Debug)]
-pub struct BaseHold {
-    /// Shared; removal wants it for itself.
-    _lock: File,
 }
 
 /// The answer to [`Bases::claim`].
@@ -70,34 +59,41 @@ impl<'a> Bases<'a> {
         self.store.root().join("bases").join(key.to_string())
     }
 
-    /// The base, if it was made here.
+    /// The base, held in use, if it was made here.
     #[must_use]
     pub fn get(&self, key: &Digest) -> Option<Base> {
         let folder = self.folder(key);
-        let base = Base { key: *key, disk: folder.join(DISK), meta: folder.join(META) };
-        base.disk.is_file().then_some(base)
+        let (disk, path) = (folder.join(DISK), folder.join(USED));
+        loop {
+            disk.is_file().then_some(())?;
+            let opened = File::options().create(true).truncate(false).write(true).open(&path);
+            let lock = match opened.or_else(|_| File::open(&path)) {
+                Ok(lock) => lock,
+                // Removed just now, or nothing can be written here.
+                Err(_) if !disk.is_file() => return None,
+                Err(_) => return Some(Base { key: *key, disk, meta: folder.join(META), _lock: None }),
+            };
+            lock.lock_shared().ok()?;
+            // Whoever had the lock may have removed the base, and somebody made it anew.
+            if is_named(&lock, &path) {
+                let _ = lock.set_modified(SystemTime::now());
+                return Some(Base { key: *key, disk, meta: folder.join(META), _lock: Some(Arc::new(lock)) });
+            }
+        }
     }
 
-    /// Takes the base into use.
-    pub fn hold(self, base: &Base) -> Result<BaseHold> {
-        let path = base.disk.with_file_name(USED);
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
-        lock.lock_shared().context("lock", &path)?;
-        lock.set_modified(SystemTime::now()).context("write", &path)?;
-        Ok(BaseHold { _lock: lock })
-    }
-
-    /// The base that a disk is, if it is one of this store.
+    /// When a build last used the base, if it was made here. To ask is no use of it.
     #[must_use]
-    pub fn of_disk(self, disk: &Path) -> Option<Base> {
-        let inside = disk.strip_prefix(self.store.root().join("bases")).ok()?;
-        let key: Digest = inside.parent()?.to_str()?.parse().ok()?;
-        self.get(&key).filter(|base| base.disk == disk)
+    pub(super) fn used(self, key: &Digest) -> Option<SystemTime> {
+        let folder = self.folder(key);
+        folder.join(DISK).is_file().then_some(())?;
+        let time = |name: &str| folder.join(name).metadata().and_then(|found| found.modified()).ok();
+        Some(time(USED).or_else(|| time(META)).unwrap_or(SystemTime::UNIX_EPOCH))
     }
 
-    /// Removes a base that no build uses; says whether it went. Whether layers stand on it, the caller knows.
-    pub(super) fn remove(self, key: &Digest) -> Result<bool> {
+    /// Removes a base that no build uses, if `unneeded` says so once nobody can begin to use it; says whether
+    /// it went.
+    pub(super) fn remove(self, key: &Digest, unneeded: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let folder = self.folder(key);
         let path = folder.join(USED);
         let lock =
@@ -107,37 +103,36 @@ impl<'a> Bases<'a> {
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
         }
+        if !unneeded()? {
+            return Ok(false);
+        }
         let temp = self.store.temp_dir("evict")?;
         std::fs::rename(&folder, temp.path().join("gone")).context("remove", &folder)?;
         Ok(true)
     }
 
-    /// The base, or the sole right to make it. Waits while another process makes it; `waiting`
-    /// is called once when that is so.
-    pub fn claim(&self, key: &Digest, waiting: impl FnOnce()) -> Result<BaseSlot<'a>> {
+    /// The base, or the sole right to make it; none while another process makes it.
+    pub fn try_claim(&self, key: &Digest) -> Result<Option<BaseSlot<'a>>> {
         if let Some(base) = self.get(key) {
-            return Ok(BaseSlot::Ready(base));
+            return Ok(Some(BaseSlot::Ready(base)));
         }
         let path = self.folder(key).with_extension("lock");
         let lock =
             File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                waiting();
-                lock.lock().context("lock", &path)?;
-            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
         }
         if let Some(base) = self.get(key) {
-            return Ok(BaseSlot::Ready(base));
+            return Ok(Some(BaseSlot::Ready(base)));
         }
-        Ok(BaseSlot::Missing(NewBase {
+        Ok(Some(BaseSlot::Missing(NewBase {
             bases: *self,
             key: *key,
             dir: self.store.temp_dir("base")?,
             _lock: lock,
-        }))
+        })))
     }
 }
 
@@ -183,8 +178,12 @@ impl NewBase<'_> {
             serde_json::to_vec_pretty(meta).map_err(std::io::Error::from).context("write", &meta_path)?;
         std::fs::write(&meta_path, bytes).context("write", &meta_path)?;
         let folder = self.bases.folder(&self.key);
+        let used = ready.join(USED);
+        let lock = File::create(&used).context("create", &used)?;
+        lock.lock_shared().context("lock", &used)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
-        Ok(Base { key: self.key, disk: folder.join(DISK), meta: folder.join(META) })
+        let (disk, meta) = (folder.join(DISK), folder.join(META));
+        Ok(Base { key: self.key, disk, meta, _lock: Some(Arc::new(lock)) })
     }
 }
 
@@ -202,12 +201,15 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let store = Store::open(dir.path()).unwrap();
-                    let base = match store.bases().claim(&key, || ()).unwrap() {
-                        BaseSlot::Ready(base) => base,
-                        BaseSlot::Missing(new) => {
-                            made.fetch_add(1, Ordering::SeqCst);
-                            std::fs::write(new.disk(), "disk").unwrap();
-                            new.commit(&"meta").unwrap()
+                    let base = loop {
+                        match store.bases().try_claim(&key).unwrap() {
+                            Some(BaseSlot::Ready(base)) => break base,
+                            Some(BaseSlot::Missing(new)) => {
+                                made.fetch_add(1, Ordering::SeqCst);
+                                std::fs::write(new.disk(), "disk").unwrap();
+                                break new.commit(&"meta").unwrap();
+                            }
+                            None => std::thread::yield_now(),
                         }
                     };
                     assert_eq!(std::fs::read(&base.disk).unwrap(), b"disk");
@@ -224,11 +226,11 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let key = Digest::of(b"recipe");
         for _ in 0..2 {
-            let BaseSlot::Missing(new) = store.bases().claim(&key, || ()).unwrap() else {
+            let Some(BaseSlot::Missing(new)) = store.bases().try_claim(&key).unwrap() else {
                 panic!("nobody finished it")
             };
             std::fs::write(new.disk(), "half").unwrap();
         }
-        assert_eq!(store.bases().get(&key), None);
+        assert!(store.bases().get(&key).is_none());
     }
 }

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub use crate::text::Digest;
 
-pub use base::{Base, BaseHold, BaseSlot, Bases, NewBase};
+pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
@@ -90,6 +90,15 @@ pub(crate) trait Context<T> {
 impl<T> Context<T> for io::Result<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T> {
         self.map_err(|source| StoreError::Io { action, path: path.to_owned(), source })
+    }
+}
+
+/// Whether a locked file still has its name: a lock on one that was swept keeps nobody out.
+fn is_named(file: &std::fs::File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), path.metadata()) {
+        (Ok(held), Ok(named)) => held.ino() == named.ino() && held.dev() == named.dev(),
+        _ => false,
     }
 }
 
@@ -204,6 +213,11 @@ impl Store {
     /// root of a user namespace can reach too (the store is private).
     pub fn scratch(&self, room: u64) -> Result<Scratch<'_>> {
         Scratch::create(&self.session, room)
+    }
+
+    /// Promises that `path`, outside the store, goes if this process dies. Call it before making the path.
+    pub fn will_create(&self, path: &Path) -> Result<()> {
+        self.session.will_create(path)
     }
 
     /// A working folder for a build: `builds/<id>/`, locked by this process, with a journal.

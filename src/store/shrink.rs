@@ -1,7 +1,6 @@
 //! The store's size, and what goes when it is too large: the least recently used first, whatever it is; never
 //! what a running build uses, nor what something that stays stands on.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -155,9 +154,9 @@ impl Store {
         let mut all = Vec::new();
         for entry in std::fs::read_dir(&root).context("read", &root)?.flatten() {
             let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let Some(base) = self.bases().get(&key) else { continue };
+            let Some(used) = self.bases().used(&key) else { continue };
             let size = files(&entry.path()).iter().map(|file| file.size).sum();
-            all.push(Candidate { used: base.used(), size, what: What::Base(key) });
+            all.push(Candidate { used, size, what: What::Base(key) });
         }
         Ok(all)
     }
@@ -165,13 +164,12 @@ impl Store {
     fn remove(&self, what: &What) -> Result<bool> {
         match what {
             What::Layer(key) => self.layers().evict(key),
-            What::Base(key) => {
+            What::Base(key) => self.bases().remove(key, || {
                 let layers = self.layers().list()?;
-                let needed: BTreeSet<Digest> = layers.iter().filter_map(|layer| layer.meta.base).collect();
                 // A layer of an older version does not say what it stands on.
                 let unknown = layers.iter().any(|layer| layer.meta.base.is_none());
-                if unknown || needed.contains(key) { Ok(false) } else { self.bases().remove(key) }
-            }
+                Ok(!unknown && layers.iter().all(|layer| layer.meta.base != Some(*key)))
+            }),
             What::File(path) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
                 result => result.map(|()| true).context("remove", path),
@@ -213,9 +211,9 @@ mod tests {
     /// A base, a layer on it, and a blob, each of 64 KiB and so many hours old.
     fn filled(store: &Store, hours: [u64; 3]) -> (Digest, Digest, Digest) {
         let (base, layer) = (Digest::of("base"), Digest::of("layer"));
-        let BaseSlot::Missing(new) = store.bases().claim(&base, || ()).unwrap() else { panic!() };
+        let Some(BaseSlot::Missing(new)) = store.bases().try_claim(&base).unwrap() else { panic!() };
         std::fs::write(new.disk(), vec![1; 65536]).unwrap();
-        drop(store.bases().hold(&new.commit(&()).unwrap()).unwrap());
+        drop(new.commit(&()).unwrap());
         age(&store.root().join(format!("bases/{base}/used")), hours[0]);
         let disk = store.root().join("tmp/disk");
         std::fs::write(&disk, vec![2; 65536]).unwrap();

@@ -267,33 +267,10 @@ fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> io::Re
 
 /// The disk as the store keeps it: qcow2, zstd.
 async fn compress(raw: &Path, to: &Path) -> Result<(), Failure> {
-    let output = Command::new("qemu-img")
-        .args([
-            "convert",
-            "-q",
-            "-c",
-            "-m",
-            "16",
-            "-W",
-            "-f",
-            "raw",
-            "-O",
-            "qcow2",
-            "-o",
-            "compression_type=zstd",
-        ])
-        .args([raw, to])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .at("start", Path::new("qemu-img"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Failure::HostTool { program: "qemu-img", detail })
+    let mut command = std::process::Command::new("qemu-img");
+    command.args(["convert", "-q", "-c", "-m", "16", "-W", "-f", "raw", "-O", "qcow2"]);
+    command.args(["-o", "compression_type=zstd"]).args([raw, to]);
+    crate::exec::disk::run(command).await
 }
 
 /// A path as one word of a shell command.

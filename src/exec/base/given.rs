@@ -6,14 +6,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output};
 
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect},
+    driver::{
+        Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect, qemu::tool,
+    },
     exec::Failure,
     store::{Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, fetch::FetchError},
     text::{Digest, Span, Spanned},
@@ -241,7 +242,7 @@ pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
 /// The copy, made unless it is there.
 async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<(Copy<'a>, u64), Failure> {
     let key = Digest::of(format!("{IMPORT} {sha256}"));
-    let new = match tokio::task::block_in_place(|| store.bases().claim(&key, || ()))? {
+    let new = match super::claim(store, &key, || ()).await? {
         BaseSlot::Ready(base) => {
             let copied: Copied = base.meta()?;
             return Ok((Copy::Kept(base), copied.virtual_size));
@@ -250,10 +251,10 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
     };
     let info = examine(named).await?;
     let disk = new.disk();
-    let output = run(qemu_img("convert")
-        .args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"])
-        .args(["-o".as_ref(), "compression_type=zstd".as_ref(), named.path.as_os_str(), disk.as_os_str()]))
-    .await?;
+    let mut convert = qemu_img("convert");
+    convert.args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"]);
+    convert.args(["-o", "compression_type=zstd"]).arg(named.path).arg(&disk);
+    let output = run(convert).await?;
     if !output.status.success() {
         let detail = last_line(&output);
         if detail.contains("No space left on device") {
@@ -266,7 +267,9 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
 
 /// Refuses what is no whole, independent disk.
 async fn examine(named: Named<'_>) -> Result<Info, Failure> {
-    let output = run(qemu_img("info").arg("--output=json").arg(named.path)).await?;
+    let mut look = qemu_img("info");
+    look.arg("--output=json").arg(named.path);
+    let output = run(look).await?;
     let info: Info = match serde_json::from_slice(&output.stdout) {
         Ok(info) if output.status.success() => info,
         _ => return Err(damaged(named).map_note(&last_line(&output)).into()),
@@ -291,9 +294,9 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
     }
     if info.format == "qcow2" {
         // Leaked clusters (status 3) waste space and hurt nobody.
-        let check =
-            run(qemu_img("check").args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path)).await?;
-        if !matches!(check.status.code(), Some(0 | 3)) {
+        let mut check = qemu_img("check");
+        check.args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path);
+        if !matches!(run(check).await?.status.code(), Some(0 | 3)) {
             return Err(damaged(named).into());
         }
     }
@@ -362,21 +365,13 @@ fn last_line(output: &Output) -> String {
 
 fn qemu_img(verb: &str) -> Command {
     let mut command = Command::new("qemu-img");
-    command.arg(verb).stdin(Stdio::null()).kill_on_drop(true);
+    command.arg(verb);
     command
 }
 
-async fn run(command: &mut Command) -> Result<Output, Failure> {
-    command.output().await.map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Fault::HostLacks {
-            what: "`qemu-img`".into(),
-            install:
-                "install it with your system's package manager, for example `sudo apt-get install qemu-utils`"
-                    .into(),
-        }
-        .into(),
-        _ => Failure::Io { action: "start", path: "qemu-img".into(), source },
-    })
+/// Runs `qemu-img` to its end; it does not outlive this process.
+async fn run(command: Command) -> Result<Output, Failure> {
+    tool::output(command).await.map_err(crate::exec::disk::not_run)
 }
 
 #[cfg(test)]

@@ -110,6 +110,9 @@ impl Recipe {
     }
 }
 
+/// Between two looks whether another process has made a base.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// What the store remembers about a base made here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseMeta {
@@ -136,14 +139,34 @@ pub async fn obtain(
     if let Some(base) = store.bases().get(&key) {
         return Ok(base);
     }
-    match tokio::task::block_in_place(|| {
-        store.bases().claim(&key, || line("waiting for another process that makes this base"))
-    })? {
+    let mut said = false;
+    let waiting = || {
+        if !std::mem::replace(&mut said, true) {
+            line("waiting for another process that makes this base");
+        }
+    };
+    match claim(store, &key, waiting).await? {
         BaseSlot::Ready(base) => Ok(base),
         BaseSlot::Missing(new) => {
             let meta = bootstrap::make(store, recipe, debs, &new, line).await?;
             Ok(tokio::task::block_in_place(|| new.commit(&meta))?)
         }
+    }
+}
+
+/// The base, or the sole right to make it. While another process makes it this waits, and can be cancelled;
+/// `waiting` is called at each look.
+async fn claim<'a>(
+    store: &'a Store,
+    key: &Digest,
+    mut waiting: impl FnMut(),
+) -> Result<BaseSlot<'a>, Failure> {
+    loop {
+        if let Some(slot) = store.bases().try_claim(key)? {
+            return Ok(slot);
+        }
+        waiting();
+        tokio::time::sleep(LOOK).await;
     }
 }
 

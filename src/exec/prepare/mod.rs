@@ -23,7 +23,7 @@ use crate::{
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
-        Store,
+        Base, Store,
         archive::Indexes,
         fetch::{Download, FetchError, Fetcher},
     },
@@ -73,8 +73,8 @@ pub enum Ground<'a> {
 enum Foundation {
     /// Made when it is missing.
     Recipe(Recipe),
-    /// In the store already, qcow2.
-    Disk(PathBuf),
+    /// In the store already.
+    Disk(Base),
     /// Built before this one.
     Image,
 }
@@ -193,7 +193,7 @@ impl Preparer<'_> {
             ),
         };
         let base = base_plan(resolution, source, given.virtual_size);
-        let foundation = Foundation::Disk(given.base.disk.clone());
+        let foundation = Foundation::Disk(given.base.clone());
         let archives = packaging.map(|packaging| packaging.archives);
         self.planned(spec, resolution, &pins, (base, pinned, foundation), archives)
     }
@@ -300,14 +300,7 @@ impl Preparer<'_> {
         let mut blobs = self.fetch("download packages", &self.downloads(prepared)?, reporter).await?;
         let recipe = match &prepared.foundation {
             Foundation::Recipe(recipe) => recipe,
-            Foundation::Disk(disk) => {
-                return Ok(Supplies {
-                    base: disk.clone(),
-                    base_format: BaseFormat::Qcow2,
-                    blobs,
-                    ..Supplies::default()
-                });
-            }
+            Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
             Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };
         let made = match self.store.bases().get(&recipe.key()) {
@@ -320,7 +313,7 @@ impl Preparer<'_> {
                 reporter.step(&step, base::obtain(self.store, recipe, &blobs, &mut line)).await?
             }
         };
-        Ok(Supplies { base: made.disk, base_format: BaseFormat::Qcow2, blobs, ..Supplies::default() })
+        Ok(supplies(made, blobs))
     }
 
     pub async fn fetch(
@@ -387,6 +380,12 @@ fn disk_place<'a>(spec: &'a ImageSpec, resolution: &'a Resolution) -> DiskPlace<
         (_, check::BaseSource::Url { url, .. }) => DiskPlace::Url(&url.value),
         _ => DiskPlace::File(&resolution.base.name),
     }
+}
+
+/// What a build on a base of the store needs.
+fn supplies(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> Supplies {
+    let disk = base.disk.clone();
+    Supplies { base: disk, base_format: BaseFormat::Qcow2, held: Some(base), blobs, ..Supplies::default() }
 }
 
 fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> BasePlan {

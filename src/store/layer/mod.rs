@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Digest, Result, Store};
+use super::{Context, Digest, Result, Store, is_named};
 
 const DISK: &str = "disk.qcow2";
 const META: &str = "meta.json";
@@ -90,9 +90,14 @@ impl<'a> Layers<'a> {
     #[must_use]
     pub fn get(self, key: &Digest) -> Option<Layer> {
         let folder = self.folder(key);
-        let lock = File::open(folder.join(LOCK)).ok()?;
-        lock.lock_shared().ok()?;
-        // Evicted between the two calls: the files are gone, the lock is on a ghost.
+        let lock = loop {
+            let lock = File::open(folder.join(LOCK)).ok()?;
+            lock.lock_shared().ok()?;
+            // Evicted between the two calls, and perhaps made anew: then this is the lock of a ghost.
+            if is_named(&lock, &folder.join(LOCK)) {
+                break lock;
+            }
+        };
         let meta: LayerMeta = serde_json::from_slice(&std::fs::read(folder.join(META)).ok()?).ok()?;
         let disk = folder.join(DISK);
         disk.is_file().then_some(())?;
@@ -201,19 +206,21 @@ impl<'a> Layers<'a> {
 
     /// Removes a layer unless a build holds it or another layer stands on it; says whether it went.
     pub fn evict(self, key: &Digest) -> Result<bool> {
-        if self.list()?.iter().any(|entry| entry.meta.parent == Some(*key)) {
-            return Ok(false);
-        }
-        self.remove_unless_held(key)
+        self.remove_unless_held(key, || Ok(self.list()?.iter().all(|entry| entry.meta.parent != Some(*key))))
     }
 
-    fn remove_unless_held(self, key: &Digest) -> Result<bool> {
+    /// Removes a layer that no build holds, if `unneeded` says so once nobody can begin to use it.
+    fn remove_unless_held(self, key: &Digest, unneeded: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let folder = self.folder(key);
         let Ok(lock) = File::open(folder.join(LOCK)) else { return Ok(false) };
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &folder),
+        }
+        // Asked before, the answer would be of a time when a build could still put a layer on this one.
+        if !is_named(&lock, &folder.join(LOCK)) || !unneeded()? {
+            return Ok(false);
         }
         let temp = self.store.temp_dir("evict")?;
         std::fs::rename(&folder, temp.path().join("gone")).context("remove", &folder)?;
@@ -231,15 +238,6 @@ impl<'a> Layers<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a locked file still has its name: a lock on one that was swept keeps nobody out.
-fn is_named(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), path.metadata()) {
-        (Ok(held), Ok(named)) => held.ino() == named.ino() && held.dev() == named.dev(),
-        _ => false,
     }
 }
 

@@ -58,7 +58,7 @@ impl Layers<'_> {
             at += 1;
         }
         for key in doubtful.iter().rev() {
-            self.remove_unless_held(key)?;
+            self.remove_unless_held(key, || Ok(true))?;
         }
         Ok(())
     }
