@@ -83,6 +83,17 @@ fn a_cut_connection_is_resumed_where_it_broke() {
 }
 
 #[test]
+fn a_connection_that_breaks_again_and_again_brings_all_of_it_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server) = (store(dir.path()), Server::start());
+    let large: Vec<u8> = (0..2_000_000u32).flat_map(u32::to_le_bytes).collect();
+    // More often than anything is tried that brings nothing.
+    server.put("/large.deb", Answer::CutEvery(large.clone(), large.len() / 6 + 1));
+    assert_eq!(fetch(&store, &[download(&server, "/large.deb", &large)]).unwrap(), [large]);
+    assert_eq!(server.asked().len(), 6, "{:?}", server.asked());
+}
+
+#[test]
 fn what_another_process_began_is_finished() {
     let dir = tempfile::tempdir().unwrap();
     let (store, server) = (store(dir.path()), Server::start());
@@ -270,6 +281,54 @@ fn kept_indexes_serve_until_they_are_old_and_without_a_network() {
     assert_eq!(tool(&store, &archive, &keys, ALWAYS, true).unwrap(), "1.0");
     assert_eq!(server.asked().len(), asked, "nobody was asked");
     assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "2.0");
+}
+
+#[test]
+fn an_index_that_is_cut_off_is_fetched_again_or_not_kept() {
+    let signer = Signer::new("Example");
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let places = ["/deb/dists/stable/InRelease", "/deb/dists/stable/main/binary-amd64/Packages"];
+    for place in places {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, server) = (store(dir.path()), Server::start());
+        let archive = archive(&server, "stable");
+        signer.serve(&server, "1.0", "");
+        server.change(place, Answer::CutAlways);
+        let error = tool(&store, &archive, &keys, ALWAYS, false).unwrap_err();
+        assert!(matches!(error, ArchiveError::Fetch(FetchError::Unreachable { .. })), "{place}: {error}");
+        // What was verified before is whole.
+        let kept = std::fs::read_dir(store.indexes()).unwrap().count();
+        assert_eq!(kept, usize::from(place == places[1]), "{place}");
+
+        // Half of it, and then the other half, for the server knows that it is the same.
+        signer.serve(&server, "1.0", "");
+        server.change(place, |content| {
+            let half = content.len() / 2 + 1;
+            Answer::CutEvery(content, half)
+        });
+        assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "1.0", "{place}");
+        let rest = format!("{place} from ");
+        assert!(server.asked().iter().any(|asked| asked.starts_with(&rest)), "{:?}", server.asked());
+    }
+}
+
+#[test]
+fn an_index_from_the_future_is_not_believed_to_be_fresh() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let archive = archive(&server, "stable");
+    signer.serve(&server, "1.0", "");
+    let day = Duration::from_hours(24);
+    assert_eq!(tool(&store, &archive, &keys, day, false).unwrap(), "1.0");
+    signer.serve(&server, "2.0", "");
+    assert_eq!(tool(&store, &archive, &keys, day, false).unwrap(), "1.0");
+    // The clock was a month ahead when that was fetched.
+    let then = std::time::SystemTime::now() + day * 30;
+    for file in std::fs::read_dir(store.indexes()).unwrap().flatten() {
+        std::fs::File::open(file.path()).unwrap().set_modified(then).unwrap();
+    }
+    assert_eq!(tool(&store, &archive, &keys, day, false).unwrap(), "2.0");
 }
 
 #[test]

@@ -203,3 +203,137 @@ fn base_path(key: &Digest) -> PathBuf {
 fn layer_path(key: &Digest) -> PathBuf {
     format!("../../layers/{key}/disk.qcow2").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::{
+        driver::fake::FakeDriver,
+        exec::{
+            Artifact, Budget, Executor, Options, Reporter, Standing,
+            simulation::{NoFiles, Nobody, image},
+        },
+        store::{BaseSlot, LayerEntry},
+    };
+
+    /// A store with one base, and images built on it by machines that do nothing.
+    struct World {
+        _dir: tempfile::TempDir,
+        store: Arc<Store>,
+        supplies: Supplies,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
+            let Some(BaseSlot::Missing(new)) = store.bases().try_claim(&Digest::of("base")).unwrap() else {
+                panic!("the store is new")
+            };
+            qemu_img(&["create", "-q", "-f", "qcow2", &new.disk().to_string_lossy(), "1G"]);
+            let base = new.commit(&()).unwrap();
+            let supplies = Supplies { base: base.disk.clone(), held: Some(base), ..Supplies::default() };
+            Self { _dir: dir, store, supplies }
+        }
+
+        fn build(&self, plans: &[&ImagePlan]) -> Vec<Artifact> {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let driver = FakeDriver::new();
+            let (reporter, budget) = (Reporter::new(Arc::new(Nobody)), Budget::new(1024, 2));
+            let standing = Standing::new(plans.iter().copied());
+            let executor = Executor {
+                store: &self.store,
+                driver: &driver,
+                project: &NoFiles,
+                reporter: &reporter,
+                budget: &budget,
+                standing: &standing,
+                wrecks: None,
+            };
+            let options = Options { out: self.store.root().join("out"), test: false, cache: true };
+            let built = plans.iter().map(|plan| {
+                let supplies = match plan.base.source {
+                    BaseSource::Image { .. } => Supplies::default(),
+                    _ => self.supplies.clone(),
+                };
+                runtime.block_on(executor.build(plan, &supplies, &options)).unwrap()
+            });
+            built.flatten().collect()
+        }
+
+        fn layer(&self, plan: &ImagePlan, step: usize) -> LayerEntry {
+            let key = plan.steps[step].key.0;
+            self.store.layers().list().unwrap().into_iter().find(|entry| entry.key == key).unwrap()
+        }
+
+        /// How many files a layer's disk consists of, by what the files themselves say.
+        fn files(&self, entry: &LayerEntry) -> usize {
+            let disk = self.store.layers().disk(&entry.key);
+            let said = qemu_img(&["info", "--backing-chain", "--output=json", &disk.to_string_lossy()]);
+            serde_json::from_slice::<Vec<serde_json::Value>>(&said).unwrap().len()
+        }
+    }
+
+    fn qemu_img(args: &[&str]) -> Vec<u8> {
+        let output = Command::new("qemu-img").args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Plans of so many offline steps; the last third differs between variants.
+    fn plans(steps: usize) -> [ImagePlan; 2] {
+        [1, 2].map(|variant| image("deep", &"o".repeat(steps), variant))
+    }
+
+    #[test]
+    fn a_layer_on_too_many_others_is_put_on_the_base_by_the_next_build() {
+        let world = World::new();
+        // The first step that differs is the 35th: what it stands on has 33 below.
+        let [first, second] = plans(51);
+        world.build(&[&first]);
+        let shared = world.layer(&first, 33);
+        assert_eq!((shared.meta.depth, world.files(&shared)), (33, 35));
+        let above = world.layer(&first, 50);
+        assert_eq!(above.meta.depth, 50);
+
+        world.build(&[&second]);
+        let shared = world.layer(&first, 33);
+        assert_eq!((shared.meta.parent, shared.meta.depth, world.files(&shared)), (None, 0, 2));
+        assert_eq!(shared.meta.base, world.supplies.held.as_ref().map(|base| base.key));
+        // Those above it stand on it as before, and are as many files less.
+        assert_eq!(world.files(&above), 2 + 17);
+        assert_eq!(world.layer(&second, 34).meta.depth, 1);
+
+        // What nothing stands on any more can go; the rest is whole.
+        let below = first.steps[..33].iter().rev();
+        for step in below {
+            assert!(world.store.layers().evict(&step.key.0).unwrap(), "{}", step.name);
+        }
+        assert!(!world.store.layers().evict(&first.steps[33].key.0).unwrap(), "others stand on it");
+        qemu_img(&["check", "-q", &world.store.layers().disk(&above.key).to_string_lossy()]);
+    }
+
+    #[test]
+    fn what_stands_on_another_image_is_put_on_the_base_at_the_bottom() {
+        let world = World::new();
+        let [below, _] = plans(20);
+        let [mut first, mut second] = plans(30);
+        for plan in [&mut first, &mut second] {
+            plan.base.source = BaseSource::Image { image: below.image.clone(), key: below.key() };
+            let mut parent = below.key();
+            for step in &mut plan.steps {
+                step.key = Key::of(parent, &step.parts);
+                parent = step.key;
+            }
+        }
+        world.build(&[&below, &first]);
+        let shared = world.layer(&first, 19);
+        assert_eq!((shared.meta.depth, world.files(&shared)), (39, 41));
+        world.build(&[&below, &second]);
+        let shared = world.layer(&first, 19);
+        assert_eq!((shared.meta.parent, world.files(&shared)), (None, 2));
+        assert_eq!(shared.meta.base, world.supplies.held.as_ref().map(|base| base.key));
+    }
+}

@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// Watches nothing.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn event(&self, _: &Event) {}
 }
 
 /// No step of these plans reads a file.
-struct NoFiles;
+pub(super) struct NoFiles;
 
 impl ProjectFiles for NoFiles {
     fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -41,7 +41,7 @@ impl ProjectFiles for NoFiles {
 }
 
 /// An image of scripts, `o` offline and `b` booted; images with the same beginning share layers.
-fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
+pub(super) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
     let base = BasePlan {
         name: "base".into(),
         source: BaseSource::File { path: "base".into(), sha256: Digest::of("base") },

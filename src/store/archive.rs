@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::try_join_all;
 
 use super::fetch::{FetchError, Fetcher};
-use super::{Context, Digest, Store, StoreError};
+use super::{Context, Digest, Store, StoreError, shrink::age_of};
 use crate::packages::{
     Archive, Index, IndexError, IndexSource, Keyring, ReleaseError, ReleaseFile, Universe, verify_release,
 };
@@ -94,11 +94,7 @@ impl Indexes<'_> {
                 error,
             })
         };
-        let age = path
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok()
-            .map(|then| SystemTime::now().duration_since(then).unwrap_or_default());
+        let age = path.metadata().and_then(|metadata| metadata.modified()).ok().map(age_of);
         if age.is_some_and(|age| self.fetcher.offline() || age < self.max_age)
             && let Ok(kept) = std::fs::read(&path)
             // One that was kept for another keyring, or damaged, is fetched again.

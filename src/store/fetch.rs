@@ -17,8 +17,11 @@ use crate::catalog::Published;
 
 /// Downloads at one time. Package mirrors serve this many from one host without complaint.
 const PARALLEL: usize = 6;
-/// Tries for one file, the first included.
+/// Tries for one file that bring nothing new, the first included.
 const TRIES: u32 = 4;
+/// Bytes that make a try worth its while, however it ended: a connection that breaks now and then brings a
+/// large file all the same.
+const WORTH: u64 = 1 << 20;
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Which sha256 a file has that was verified by its sha512.
@@ -190,7 +193,7 @@ impl Fetcher {
         let mut resumed = partial.len > 0;
         let done = AtomicU64::new(0);
         let count = |bytes: u64| progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, 0);
-        let mut tries = 1;
+        let mut tries = Tries::default();
         loop {
             let result = match self.transfer(url, &mut partial, &count).await {
                 Ok(()) => partial.take_in(store, sha512).await,
@@ -210,11 +213,7 @@ impl Fetcher {
                     partial.restart()?;
                     return Err(FetchError::NotPublished { url: url.to_owned(), expected: sum });
                 }
-                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
-                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
+                Err(error) => tries.again(error, partial.len).await?,
             }
         }
     }
@@ -232,7 +231,7 @@ impl Fetcher {
             return Ok((digest, path));
         }
         let mut resumed = partial.len > 0;
-        let mut tries = 1;
+        let mut tries = Tries::default();
         loop {
             let result = match self.transfer(&download.url, &mut partial, count).await {
                 Ok(()) => partial.adopt(store, digest, &download.url).await,
@@ -245,14 +244,7 @@ impl Fetcher {
                     resumed = false;
                     partial = Partial::open(store, digest).await?;
                 }
-                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
-                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
-                    tries += 1;
-                }
-                Err(error) => {
-                    partial.clear();
-                    return Err(error);
-                }
+                Err(error) => tries.again(error, partial.len).await.inspect_err(|_| partial.clear())?,
             }
         }
     }
@@ -290,32 +282,79 @@ impl Fetcher {
         if self.offline {
             return Err(FetchError::Offline { name: format!("`{url}`") });
         }
-        let mut tries = 1;
+        let (mut tries, mut begun) = (Tries::default(), Begun::default());
         loop {
-            match self.bytes_once(url, limit).await {
-                Err(FetchError::Unreachable { .. }) if tries < TRIES => {
-                    tokio::time::sleep(Duration::from_millis(500 << tries)).await;
-                    tries += 1;
-                }
-                other => return other,
+            match self.more(url, limit, &mut begun).await {
+                Ok(()) => return Ok(begun.bytes),
+                Err(error) => tries.again(error, begun.bytes.len() as u64).await?,
             }
         }
     }
 
-    async fn bytes_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
-        let response = self.client.get(url).send().await.map_err(|error| unreachable(url, &error))?;
+    /// Fetches what is missing, if the server can say that it is of the same content; else all of it.
+    async fn more(&self, url: &str, limit: u64, begun: &mut Begun) -> Result<(), FetchError> {
+        let mut request = self.client.get(url);
+        match &begun.version {
+            Some(version) if !begun.bytes.is_empty() => {
+                let range = format!("bytes={}-", begun.bytes.len());
+                request = request.header(header::RANGE, range).header(header::IF_RANGE, version);
+            }
+            _ => {}
+        }
+        let response = request.send().await.map_err(|error| unreachable(url, &error))?;
         if !response.status().is_success() {
+            // Whatever the server has against the rest, it may give the whole.
+            *begun = Begun::default();
             return Err(status_error(url, response.status()));
         }
-        let mut bytes = Vec::new();
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            let version = |name: header::HeaderName| response.headers().get(name).cloned();
+            // A weak tag does not vouch for bytes (RFC 9110, 13.1.5).
+            let tag = version(header::ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/"));
+            *begun = Begun { bytes: Vec::new(), version: tag.or_else(|| version(header::LAST_MODIFIED)) };
+        }
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
-            if bytes.len() as u64 > limit {
+            begun.bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+            if begun.bytes.len() as u64 > limit {
                 return Err(FetchError::TooLarge { url: url.to_owned(), limit });
             }
         }
-        Ok(bytes)
+        Ok(())
+    }
+}
+
+/// The beginning of a file, and what its server calls this content of it.
+#[derive(Default)]
+struct Begun {
+    bytes: Vec<u8>,
+    version: Option<header::HeaderValue>,
+}
+
+/// How often something was tried, and how far that has come.
+#[derive(Default)]
+struct Tries {
+    in_vain: u32,
+    have: u64,
+}
+
+impl Tries {
+    /// Waits a little for the next try after an error, `have` bytes being there; the error again if another
+    /// try would change nothing, or there were enough.
+    async fn again(&mut self, error: FetchError, have: u64) -> Result<(), FetchError> {
+        if !matches!(error, FetchError::Unreachable { .. }) {
+            return Err(error);
+        }
+        if have >= self.have + WORTH {
+            self.in_vain = 0;
+        }
+        self.have = self.have.max(have);
+        self.in_vain += 1;
+        if self.in_vain >= TRIES {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(500 << self.in_vain)).await;
+        Ok(())
     }
 }
 

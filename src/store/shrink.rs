@@ -51,7 +51,7 @@ impl Store {
         Ok(Usage {
             layers: sum(self.layer_candidates()?),
             bases: sum(self.base_candidates()?),
-            blobs: sum(files(&self.root.join("blobs"))),
+            blobs: sum(files(&self.root.join("blobs"))) + sum(self.partial_downloads()),
             indexes: sum(files(&self.indexes())),
             machines: sum(files(&self.machines())),
         })
@@ -111,8 +111,7 @@ impl Store {
         loop {
             let mut went = 0;
             for candidate in self.candidates(FRESH.max(age))? {
-                let old = candidate.used.elapsed().is_ok_and(|since| since >= age);
-                if old && self.remove(&candidate.what)? {
+                if age_of(candidate.used) >= age && self.remove(&candidate.what)? {
                     went += candidate.size;
                 }
             }
@@ -130,9 +129,10 @@ impl Store {
         if !work::any_in_use(&self.root.join("builds"))? {
             let mut rest = self.base_candidates()?;
             rest.extend(files(&self.root.join("blobs")));
+            rest.extend(self.partial_downloads());
             rest.extend(files(&self.indexes()));
             rest.extend(files(&self.machines()));
-            rest.retain(|one| one.used.elapsed().is_ok_and(|since| since >= fresh));
+            rest.retain(|one| age_of(one.used) >= fresh);
             all.extend(rest);
         }
         all.sort_by_key(|one| one.used);
@@ -147,6 +147,14 @@ impl Store {
             what: What::Layer(entry.key),
         };
         Ok(entries.into_iter().map(candidate).collect())
+    }
+
+    /// The beginnings of downloads, from which the next try goes on. One that is written to now is not old.
+    fn partial_downloads(&self) -> Vec<Candidate> {
+        let is_partial = |path: &Path| path.extension().is_some_and(|extension| extension == "partial");
+        let mut all = files(&self.root.join("tmp"));
+        all.retain(|one| matches!(&one.what, What::File(path) if is_partial(path)));
+        all
     }
 
     fn base_candidates(&self) -> Result<Vec<Candidate>> {
@@ -176,6 +184,12 @@ impl Store {
             },
         }
     }
+}
+
+/// How long ago that was. A time in the future is one of a clock that was wrong then, or is now: it is as far
+/// from the truth as it seems, and nothing stays for ever because of it.
+pub(super) fn age_of(time: SystemTime) -> Duration {
+    time.elapsed().unwrap_or_else(|ahead| ahead.duration())
 }
 
 /// The files below a folder; one that is not there has none.
@@ -256,6 +270,35 @@ mod tests {
         store.shrink(0).unwrap();
         assert_eq!(there(&store, &all), [true; 3]);
         drop((held, build));
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [false; 3]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_download_goes_when_nobody_takes_it_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let [old, new] = ["old", "new"].map(|name| store.blobs().partial(&Digest::of(name)));
+        for path in [&old, &new] {
+            std::fs::write(path, vec![4; 65536]).unwrap();
+        }
+        age(&old, 100);
+        assert_eq!(store.usage().unwrap().blobs, 2 * 65536);
+        store.forget_unused(Duration::from_hours(50)).unwrap();
+        assert_eq!([old.exists(), new.exists()], [false, true]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nothing_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [30, 20, 10]);
+        let ahead = SystemTime::now() + Duration::from_hours(24 * 365);
+        let times = std::fs::FileTimes::new().set_accessed(ahead).set_modified(ahead);
+        let base = store.root().join(format!("bases/{}/used", all.0));
+        for path in [base, store.blobs().path(&all.2)] {
+            File::options().write(true).open(path).unwrap().set_times(times).unwrap();
+        }
         store.shrink(0).unwrap();
         assert_eq!(there(&store, &all), [false; 3]);
     }

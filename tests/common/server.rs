@@ -16,6 +16,8 @@ pub enum Answer {
     CutOnce(Vec<u8>),
     /// Hangs up in the middle each time, and knows no ranges.
     CutAlways(Vec<u8>),
+    /// Promises all that was asked for, and hangs up after so many bytes of it, each time.
+    CutEvery(Vec<u8>, usize),
     /// Sends one byte at a time.
     Drip(Vec<u8>),
     Redirect(String),
@@ -47,6 +49,13 @@ impl Server {
 
     pub fn put(&self, path: &str, answer: Answer) {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// Lets what is served at a path be answered otherwise from now on.
+    pub fn change(&self, path: &str, how: impl FnOnce(Vec<u8>) -> Answer) {
+        let mut answers = self.answers.lock().unwrap();
+        let Some(Answer::Content(content)) = answers.remove(path) else { panic!("{path} is not served") };
+        answers.insert(path.to_owned(), how(content));
     }
 
     pub fn asked(&self) -> Vec<String> {
@@ -107,6 +116,14 @@ fn serve(
         Some(Answer::CutOnce(content) | Answer::CutAlways(content)) => {
             stream.write_all(head("200 OK", content.len()).as_bytes())?;
             stream.write_all(&content[..content.len() / 2])
+        }
+        Some(Answer::CutEvery(content, bytes)) => {
+            let from = range.unwrap_or(0).min(content.len());
+            let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+            let tag = "ETag: \"this one\"\r\nContent-Length";
+            let head = head(status, content.len() - from).replace("Content-Length", tag);
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(&content[from..(from + bytes).min(content.len())])
         }
         Some(Answer::Drip(content)) => {
             stream.write_all(head("200 OK", content.len()).as_bytes())?;
