@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::yaml::{self, Kind, Node};
 use super::{AppDef, BaseDef, app, base, fields};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::text::{Digest, LineIndex, SourceId, Sources, Span, nearest};
+use crate::text::{Digest, Source, SourceId, Sources, Span, nearest};
 
 /// The files of one catalogue folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Catalog {
     providers: BTreeMap<String, Vec<String>>,
     hidden_apps: Vec<Arc<AppDef>>,
     hidden_bases: Vec<Arc<BaseDef>>,
-    files: BTreeMap<SourceId, (String, LineIndex)>,
+    files: BTreeMap<SourceId, Arc<Source>>,
 }
 
 impl Catalog {
@@ -39,8 +39,7 @@ impl Catalog {
             let mut apps: BTreeMap<String, Arc<AppDef>> = BTreeMap::new();
             let mut bases: Vec<Arc<BaseDef>> = Vec::new();
             for (&file, (entry, found)) in layer.files.iter().zip(read_files(&layer.files, index, sources)) {
-                let source = sources.get(file);
-                catalog.files.insert(file, (source.name.clone(), source.lines().clone()));
+                catalog.files.insert(file, sources.share(file));
                 mistakes.extend(found);
                 match entry {
                     Some(Entry::App(def)) => match apps.get(&def.name.value) {
@@ -113,7 +112,7 @@ impl Catalog {
     #[must_use]
     pub fn place(&self, span: Span) -> String {
         match self.files.get(&span.source) {
-            Some((name, lines)) => format!("{name}:{}", lines.line_col(span.start).line + 1),
+            Some(file) => format!("{}:{}", file.name, file.lines().line_col(span.start).line + 1),
             None => String::new(),
         }
     }
@@ -215,17 +214,16 @@ fn read_files(files: &[SourceId], layer: usize, sources: &Sources) -> Vec<(Optio
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = processors.min(files.len() / WORTH_A_THREAD).max(1);
-    if threads == 1 {
-        return files.iter().map(read).collect();
-    }
+    let (own, others) = files.split_at(files.len().div_ceil(threads));
     std::thread::scope(|scope| {
-        let parts = files.chunks(files.len().div_ceil(threads));
+        let parts = others.chunks(own.len().max(1));
         let running: Vec<_> =
             parts.map(|part| scope.spawn(move || part.iter().map(read).collect::<Vec<_>>())).collect();
-        let finished = running
-            .into_iter()
-            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        finished.flatten().collect()
+        let mut all: Vec<_> = own.iter().map(read).collect();
+        for part in running {
+            all.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
     })
 }
 

@@ -7,7 +7,9 @@ use super::Exit;
 use super::resolving::{self, Resolved};
 use crate::catalog::Catalog;
 use crate::check::ImageSpec;
-use crate::resolve::{Preferences, Reason, Resolution, ResolvedApp, version_choices};
+use crate::resolve::{
+    PassedOver, Preferences, Reason, Resolution, ResolvedApp, passed_over, version_choices,
+};
 use crate::text::{Sources, nearest};
 
 /// Explain why the base or an application was chosen, or why a step runs again.
@@ -42,14 +44,16 @@ fn explain(args: &Args) -> Result<String, Exit> {
     let resolved = resolving::open(&args.path, &args.set)?;
     let image = resolved.image(args.image.as_deref())?;
     let Some(resolution) = resolved.images.images.get(&image.name.value) else { return Err(Exit::Files) };
+    let preferences = resolved.preferences(&image.name.value, None);
     if args.what == "base" {
-        return Ok(base(resolution, &resolved.project.sources));
+        let wanted = resolved.wanted(image);
+        let others = passed_over(&wanted, &resolved.catalog, &preferences, resolution);
+        return Ok(base(resolution, &others, &resolved.project.sources));
     }
     let Some(app) = resolution.apps.iter().find(|app| app.name == args.what) else {
         let absent = || absent(&args.what, image, resolution, &resolved.catalog);
         return super::why_step::explain(args, &image.name.value, absent);
     };
-    let preferences = resolved.preferences(&image.name.value, None);
     Ok(application(app, image, resolution, &resolved, &preferences))
 }
 
@@ -64,10 +68,10 @@ fn absent(name: &str, image: &ImageSpec, resolution: &Resolution, catalog: &Cata
     text
 }
 
-fn base(resolution: &Resolution, sources: &Sources) -> String {
+fn base(resolution: &Resolution, others: &[PassedOver], sources: &Sources) -> String {
     let base = &resolution.base;
     let mut out = format!("{} {}: {}\n", base.name, base.version, base.because);
-    for other in &resolution.passed_over {
+    for other in others {
         let _ = writeln!(out, "\n{} {} ({})", other.name, other.version, other.tier);
         for reason in &other.reasons {
             let _ = writeln!(out, "  {}", told(reason, sources));

@@ -2,8 +2,8 @@
 
 use super::explain::names;
 use super::problem::{Candidate, Problem, Statement};
-use super::solve::{Chosen, Outcome, Solver};
-use super::{PassedOver, Preferences, Reason, Wanted, WantedBase};
+use super::solve::{Outcome, Solver};
+use super::{BaseOrigin, PassedOver, Preferences, Reason, Resolution, Wanted, WantedBase};
 use crate::catalog::{BaseDef, Catalog, Tier};
 use crate::text::Version;
 
@@ -40,20 +40,30 @@ fn in_catalogue_order<'a>(problem: &Problem<'a>) -> Vec<(usize, &'a BaseDef)> {
     numbered.filter_map(|(index, candidate)| Some((index, candidate.def?))).collect()
 }
 
-/// All bases but the chosen one, each with at least one reason.
-pub(super) fn passed_over(
-    problem: &Problem<'_>,
-    solver: &Solver<'_, '_>,
-    chosen: &Chosen,
+/// Every catalogue base but the one `chosen` stands on, each with at least one reason, best first. To find
+/// them is as much work again as the choice was for each of them, so `why base` alone asks.
+#[must_use]
+pub fn passed_over(
+    wanted: &Wanted,
+    catalog: &Catalog,
+    preferences: &Preferences,
+    chosen: &Resolution,
 ) -> Vec<PassedOver> {
-    let best = problem.candidates[chosen.base].def;
-    let others = in_catalogue_order(problem).into_iter().filter(|(index, _)| *index != chosen.base);
+    let problem = Problem::new(wanted, catalog, preferences, &mut Vec::new());
+    let solver = Solver::new(&problem);
+    let from_catalogue = matches!(chosen.base.origin, BaseOrigin::Catalog { .. });
+    let is_chosen = |def: &BaseDef| {
+        from_catalogue && def.name.value == chosen.base.name && def.version.value == chosen.base.version
+    };
+    let (best, others): (Vec<_>, Vec<_>) =
+        in_catalogue_order(&problem).into_iter().partition(|(_, def)| is_chosen(def));
     others
+        .into_iter()
         .map(|(index, def)| {
-            let mut reasons = obstacles(problem, solver, index);
+            let mut reasons = obstacles(&problem, &solver, index);
             let possible = reasons.is_empty();
-            if let (true, Some(best)) = (possible, best) {
-                reasons.push(Reason { text: less_welcome(problem, def, best), span: None });
+            if let (true, Some((_, best))) = (possible, best.first()) {
+                reasons.push(Reason { text: less_welcome(&problem, def, best), span: None });
             }
             PassedOver {
                 name: def.name.value.clone(),
@@ -171,7 +181,7 @@ fn less_welcome(problem: &Problem<'_>, def: &BaseDef, best: &BaseDef) -> String 
 }
 
 /// Why the chosen base is the one.
-pub(super) fn because(problem: &Problem<'_>, _: &Solver<'_, '_>, def: &BaseDef) -> String {
+pub(super) fn because(problem: &Problem<'_>, def: &BaseDef) -> String {
     let wanted = problem.wanted;
     if problem.preferences.only_base.is_some() {
         "it was chosen with `--base`".to_owned()

@@ -1,6 +1,6 @@
 //! The way from an image's wishes to its resolution, or to what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Candidate, Problem, Statement};
 use super::render::{Rendered, render};
@@ -34,7 +34,7 @@ pub fn resolve(
         mistakes.push(explain::explain(&problem, &solver, core, &cores.solvable));
     }
     let Some(chosen) = chosen else { return Err(sorted(mistakes)) };
-    let resolution = build(&problem, &solver, &chosen, &mut mistakes);
+    let resolution = build(&problem, &chosen, &mut mistakes);
     if let Some(size) = wanted.min_storage {
         mistakes.extend(StorageNeed::new(&resolution).check(DiskWish::Asked(size.value, size.span)));
     }
@@ -103,14 +103,19 @@ fn gave_up(problem: &Problem<'_>) -> Diagnostic {
 
 fn build(
     problem: &Problem<'_>,
-    solver: &Solver<'_, '_>,
     chosen: &Chosen,
     mistakes: &mut Vec<Diagnostic>,
 ) -> Resolution {
     let candidate = &problem.candidates[chosen.base];
     let os = system(problem, candidate);
-    let order = order(problem, chosen, mistakes);
     let requires = edges(problem, chosen);
+    let order = order(problem, chosen, &requires, mistakes);
+    let mut needed_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (by, needs) in &requires {
+        for app in needs {
+            needed_by.entry(*app).or_default().push(*by);
+        }
+    }
     let name = |app: &usize| problem.items[*app].def.name.value.clone();
     let apps = order
         .iter()
@@ -126,11 +131,7 @@ fn build(
                 version: version.version.value.clone(),
                 span: wanted.map(|wanted| wanted.name.span),
                 inherited: wanted.is_some_and(|wanted| wanted.inherited.is_some()),
-                needed_by: requires
-                    .iter()
-                    .filter(|(_, needs)| needs.contains(&app))
-                    .map(|(by, _)| name(by))
-                    .collect(),
+                needed_by: needed_by.get(&app).into_iter().flatten().map(name).collect(),
                 options: item.options.clone(),
                 requires: requires[&app].iter().map(name).collect(),
                 packages,
@@ -149,9 +150,8 @@ fn build(
         .collect();
     Resolution {
         arch: candidate.arch.to_owned(),
-        base: base(problem, solver, candidate, &os),
+        base: base(problem, candidate, &os),
         apps,
-        passed_over: bases::passed_over(problem, solver, chosen),
         os,
     }
 }
@@ -173,7 +173,7 @@ fn system(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Os {
     }
 }
 
-fn base(problem: &Problem<'_>, solver: &Solver<'_, '_>, candidate: &Candidate<'_>, os: &Os) -> ResolvedBase {
+fn base(problem: &Problem<'_>, candidate: &Candidate<'_>, os: &Os) -> ResolvedBase {
     let wanted = problem.wanted;
     let firmware = match wanted.firmware {
         Some(firmware) => vec![firmware.value],
@@ -192,7 +192,7 @@ fn base(problem: &Problem<'_>, solver: &Solver<'_, '_>, candidate: &Candidate<'_
             virtual_size: Some(def.virtual_size.value),
             used: def.used,
             user: Some(def.user.value.clone()),
-            because: bases::because(problem, solver, def),
+            because: bases::because(problem, def),
         };
     }
     let (name, facts) = match &wanted.base {
@@ -239,11 +239,16 @@ fn edges(problem: &Problem<'_>, chosen: &Chosen) -> BTreeMap<usize, Vec<usize>> 
 }
 
 /// Dependencies first, otherwise in the order of the ImageFile.
-fn order(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>) -> Vec<usize> {
-    let edges = edges(problem, chosen);
+fn order(
+    problem: &Problem<'_>,
+    chosen: &Chosen,
+    edges: &BTreeMap<usize, Vec<usize>>,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Vec<usize> {
     let wanted = (0..problem.wanted.apps.len()).filter_map(|index| problem.item_of(index));
     let roots: Vec<usize> = wanted.chain(chosen.apps.keys().copied()).collect();
-    let mut done: Vec<usize> = Vec::new();
+    let mut order: Vec<usize> = Vec::new();
+    let mut done: BTreeSet<usize> = BTreeSet::new();
     for root in roots {
         // Depth first with a stack of its own: a chain may be as long as the catalogue.
         let mut path: Vec<(usize, usize)> = Vec::new();
@@ -253,7 +258,8 @@ fn order(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
         while let Some((app, next)) = path.last_mut() {
             let app = *app;
             let Some(&need) = edges[&app].get(*next) else {
-                done.push(app);
+                order.push(app);
+                done.insert(app);
                 path.pop();
                 continue;
             };
@@ -265,7 +271,7 @@ fn order(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
             }
         }
     }
-    done
+    order
 }
 
 /// A circle that only certain versions make, or that goes by way of what is provided. The others were told

@@ -21,7 +21,7 @@ mod tests;
 mod wanted;
 mod why;
 
-pub use bases::{BaseChoice, base_choices};
+pub use bases::{BaseChoice, base_choices, passed_over};
 pub use choose::{look_up, resolve};
 pub use project::{ResolvedProject, resolve_project};
 pub use resolution::{

@@ -17,8 +17,6 @@ pub struct Resolution {
     pub base: ResolvedBase,
     /// Dependencies before what needs them, otherwise in the order of the ImageFile.
     pub apps: Vec<ResolvedApp>,
-    /// Every catalogue base that was not chosen, with the reasons, in the catalogue's order.
-    pub passed_over: Vec<PassedOver>,
 }
 
 impl Resolution {

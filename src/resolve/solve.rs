@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -327,7 +328,7 @@ impl DependencyProvider for Provider<'_, '_> {
         if let Some(locked) = self.locked(package).filter(|locked| range.contains(locked)) {
             return Ok(Some(locked));
         }
-        Ok((0..number(self.versions(package))).rev().find(|version| range.contains(version)))
+        Ok(highest(range, number(self.versions(package))))
     }
 
     fn get_dependencies(
@@ -343,6 +344,19 @@ impl DependencyProvider for Provider<'_, '_> {
         self.left.set(self.left.get().checked_sub(1).ok_or(Exhausted)?);
         Ok(())
     }
+}
+
+/// The highest number below `end` in a set. Looked up, not tried one by one: a claim has as many versions as
+/// there are applications.
+fn highest(set: &Set, end: u32) -> Option<u32> {
+    let below = |bound: &Bound<u32>| match bound {
+        Bound::Included(last) => end.min(last.saturating_add(1)),
+        Bound::Excluded(behind) => end.min(*behind),
+        Bound::Unbounded => end,
+    };
+    let ranges: Vec<_> = set.iter().collect();
+    let mut last = ranges.into_iter().rev().filter_map(|(_, upper)| below(upper).checked_sub(1));
+    last.find(|number| set.contains(number))
 }
 
 /// Numbers as ranges, open at the ends of what there is: the wider, the more the solver learns.

@@ -1,30 +1,57 @@
 //! The project's folder on disk, behind the compiler's one door to files.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use crate::check::{FileEntry, FileError, FileKind, Files};
+
+/// Room made before a file is read, in bytes at most.
+const MOST_AT_ONCE: u64 = 1 << 20;
 
 /// A folder nothing outside of which is read, whatever links inside it say.
 #[derive(Debug, Clone)]
 pub struct ProjectFolder {
     /// Without links, so that what links resolve to can be compared with it.
     root: PathBuf,
+    /// The same folder, open.
+    door: Arc<OwnedFd>,
 }
 
 impl ProjectFolder {
     /// The project in `folder`, which must exist; the empty path is the working directory.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        Ok(Self { root: folder.canonicalize()? })
+        let root = folder.canonicalize()?;
+        let door = Arc::new(File::open(&root)?.into());
+        Ok(Self { root, door })
     }
 
     /// The folder's own path, absolute and without links.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Opens what is at a project-relative path, without waiting: a pipe must not hold up a check.
+    fn open_file(&self, path: &str) -> Result<File, FileError> {
+        // One call where no link leads up or starts at the root, which is nearly everywhere: a catalogue
+        // may have thousands of files.
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_BENEATH);
+        if let Ok(file) = openat2(&*self.door, path, how) {
+            return Ok(file.into());
+        }
+        let real = self.resolve(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+        options.open(real).map_err(|error| reason(&error))
     }
 
     /// Where a project-relative path really is.
@@ -56,21 +83,15 @@ fn kind(metadata: &fs::Metadata) -> FileKind {
 
 impl Files for ProjectFolder {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
-        let real = self.resolve(path)?;
-        // A pipe must not hold up a check: it is opened without waiting, and then refused.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::libc::O_NONBLOCK)
-            .open(real)
-            .map_err(|error| reason(&error))?;
-        match kind(&file.metadata().map_err(|error| reason(&error))?) {
+        let file = self.open_file(path)?;
+        let size = match kind(&file.metadata().map_err(|error| reason(&error))?) {
             FileKind::File { size, .. } if size > limit => return Err(FileError::TooLarge),
-            FileKind::File { .. } => {}
+            FileKind::File { size, .. } => size,
             FileKind::Folder => return Err(FileError::Unreadable("it is a folder".into())),
             _ => return Err(FileError::Unreadable("it is not a regular file".into())),
-        }
+        };
         // The size may be a lie, as in /proc, or change while reading.
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(MOST_AT_ONCE)).unwrap_or(0));
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
         if bytes.len() as u64 > limit { Err(FileError::TooLarge) } else { Ok(bytes) }
     }

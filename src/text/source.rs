@@ -1,5 +1,7 @@
 //! The files a compilation looks at, held once and named by [`SourceId`].
 
+use std::sync::{Arc, OnceLock};
+
 use super::{LineCol, LineIndex, SourceId, Span};
 
 /// One text with the name shown to the user.
@@ -9,28 +11,30 @@ pub struct Source {
     /// unless the user wrote it so.
     pub name: String,
     pub text: String,
-    lines: LineIndex,
+    /// Made when somebody asks: of most files of a catalogue nobody does.
+    lines: OnceLock<LineIndex>,
 }
 
 impl Source {
     #[must_use]
     pub fn lines(&self) -> &LineIndex {
-        &self.lines
+        self.lines.get_or_init(|| LineIndex::new(&self.text))
     }
 }
 
 /// Every text that diagnostics may point into: ImageFiles, includes, scripts, catalogue files.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    files: Vec<Source>,
+    /// Shared by clones: an editor compiles after each keystroke, over the same catalogue.
+    files: Vec<Arc<Source>>,
 }
 
 impl Sources {
     /// Takes a text in and names it.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
-        let text = text.into();
         let id = SourceId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(Source { name: name.into(), lines: LineIndex::new(&text), text });
+        let source = Source { name: name.into(), text: text.into(), lines: OnceLock::new() };
+        self.files.push(Arc::new(source));
         id
     }
 
@@ -39,6 +43,7 @@ impl Sources {
     pub fn prefix_names(&mut self, folder: &str, skip: u32) {
         let folder = folder.trim_end_matches('/');
         for file in self.files.iter_mut().skip(skip as usize) {
+            let file = Arc::make_mut(file);
             file.name = format!("{folder}/{}", file.name);
         }
     }
@@ -47,6 +52,12 @@ impl Sources {
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
         &self.files[id.0 as usize]
+    }
+
+    /// The same file, to be kept.
+    #[must_use]
+    pub(crate) fn share(&self, id: SourceId) -> Arc<Source> {
+        Arc::clone(&self.files[id.0 as usize])
     }
 
     /// The text under a span.
@@ -63,6 +74,6 @@ impl Sources {
 
     /// All files with their ids, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
-        self.files.iter().zip(0u32..).map(|(file, id)| (SourceId(id), file))
+        self.files.iter().zip(0u32..).map(|(file, id)| (SourceId(id), &**file))
     }
 }

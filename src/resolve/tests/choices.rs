@@ -1,7 +1,7 @@
 //! What is chosen when there is a choice.
 
 use super::{Case, show_resolution};
-use crate::resolve::{Preferences, base_choices, resolve};
+use crate::resolve::{Preferences, base_choices, passed_over, resolve};
 
 const NGINX: &str = "name: nginx\nversions:\n  - {version: 1.26, os: [debian 13]}\n  - {version: 1.22, os: [debian 12]}\n\
                      claims: [\"tcp/{{ port }}\"]\nprovides: [web-server]\noptions: {port: {type: port, default: 80}}\n\
@@ -80,9 +80,10 @@ fn everything_is_rendered() {
 
 #[test]
 fn every_base_passed_over_has_a_reason() {
-    let resolution = Case::new(&[NGINX], "app nginx\n").resolve().unwrap();
-    let told: Vec<_> = resolution
-        .passed_over
+    let case = Case::new(&[NGINX], "app nginx\n");
+    let resolution = case.resolve().unwrap();
+    let told: Vec<_> = passed_over(&case.wanted, &case.catalog, &Preferences::default(), &resolution);
+    let told: Vec<_> = told
         .iter()
         .map(|base| (base.name.as_str(), base.possible, base.reasons[0].text.as_str()))
         .collect();
