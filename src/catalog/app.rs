@@ -34,7 +34,7 @@ pub(super) const FILE_KEYS: [&str; 5] = ["path", "content", "owner", "group", "m
 pub(super) const FIRMWARE: [(&str, Firmware); 2] = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
 
 /// Reads an application; `None` if too little of it was understood to be of use.
-pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<AppDef> {
+pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<AppDef> {
     let mut fields = Fields::open(node, "an application", &KEYS, mistakes)?;
     fields.take("schema");
     let name = fields.need("name", mistakes).and_then(|node| fields::name(node, mistakes));
@@ -68,7 +68,7 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
 }
 
 /// Oldest first; one version is written once.
-fn versions(node: Node, mistakes: &mut Mistakes) -> Vec<AppVersion> {
+fn versions(node: Node<'_>, mistakes: &mut Mistakes) -> Vec<AppVersion> {
     let span = node.span;
     let before = mistakes.len();
     let mut versions: Vec<AppVersion> = fields::each(Some(node), mistakes, version);
@@ -90,7 +90,7 @@ fn versions(node: Node, mistakes: &mut Mistakes) -> Vec<AppVersion> {
     versions
 }
 
-fn version(node: Node, mistakes: &mut Mistakes) -> Option<AppVersion> {
+fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<AppVersion> {
     let mut fields = Fields::open(node, "a version", &VERSION_KEYS, mistakes)?;
     let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
     let os = fields::each(fields.take("os"), mistakes, |node, mistakes| {
@@ -107,13 +107,13 @@ fn version(node: Node, mistakes: &mut Mistakes) -> Option<AppVersion> {
 }
 
 /// `x86_64` or `aarch64`.
-pub(super) fn arch(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+pub(super) fn arch(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     const ARCHES: [(&str, &str); 2] = [("x86_64", "x86_64"), ("aarch64", "aarch64")];
     fields::word(node, &ARCHES, mistakes).map(|arch| arch.map(str::to_owned))
 }
 
 /// `{ apt: [nginx], version_of: nginx }`
-fn packages(node: Node, mistakes: &mut Mistakes) -> Option<Packages> {
+fn packages(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Packages> {
     let mut fields = Fields::open(node, "`packages`", &PACKAGES_KEYS, mistakes)?;
     let apt = fields::each(fields.take("apt"), mistakes, fields::template);
     let remove = fields::each(fields.take("remove"), mistakes, fields::text);
@@ -121,13 +121,13 @@ fn packages(node: Node, mistakes: &mut Mistakes) -> Option<Packages> {
     Some(Packages { apt, remove, version_of })
 }
 
-fn require(node: Node, mistakes: &mut Mistakes) -> Option<Require> {
+fn require(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Require> {
     let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
     Some(Require { name, requirement, span })
 }
 
 /// `lighttpd`, or `{ app: lighttpd, because: "…" }`.
-fn conflict(node: Node, mistakes: &mut Mistakes) -> Option<Conflict> {
+fn conflict(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Conflict> {
     if matches!(node.kind, super::yaml::Kind::Scalar(_)) {
         let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
         return Some(Conflict { name, requirement, because: None, span });
@@ -138,7 +138,7 @@ fn conflict(node: Node, mistakes: &mut Mistakes) -> Option<Conflict> {
     Some(Conflict { name, requirement, because: because.map(|text| text.value), span })
 }
 
-fn repository(node: Node, mistakes: &mut Mistakes) -> Option<Repository> {
+fn repository(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Repository> {
     let mut fields = Fields::open(node, "a repository", &REPOSITORY_KEYS, mistakes)?;
     let url = fields.need("url", mistakes).and_then(|node| fields::template(node, mistakes));
     let suite = fields.need("suite", mistakes).and_then(|node| fields::template(node, mistakes));
@@ -161,7 +161,7 @@ fn repository(node: Node, mistakes: &mut Mistakes) -> Option<Repository> {
     })
 }
 
-fn fingerprint(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+fn fingerprint(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     let text = fields::text(node, mistakes)?;
     let hex: String = text.value.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
     if !matches!(hex.len(), 40 | 64) || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -174,7 +174,7 @@ fn fingerprint(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     Some(Spanned::new(hex, text.span))
 }
 
-fn file(node: Node, mistakes: &mut Mistakes) -> Option<FileDef> {
+fn file(node: Node<'_>, mistakes: &mut Mistakes) -> Option<FileDef> {
     let mut fields = Fields::open(node, "a file", &FILE_KEYS, mistakes)?;
     let path = fields.need("path", mistakes).and_then(|node| fields::template(node, mistakes));
     let content = fields.need("content", mistakes).and_then(|node| fields::template(node, mistakes));

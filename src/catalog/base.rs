@@ -30,7 +30,7 @@ pub(super) const BOOTSTRAP_KEYS: [&str; 6] =
     ["suite", "updates", "components", "packages", "files", "finish"];
 
 /// Reads a base; `None` if too little of it was understood to be of use.
-pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<BaseDef> {
+pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<BaseDef> {
     const TIERS: [(&str, Tier); 2] = [("proven", Tier::Proven), ("listed", Tier::Listed)];
     let mut fields = Fields::open(node, "a base", &KEYS, mistakes)?;
     fields.take("schema");
@@ -64,7 +64,7 @@ pub(super) fn read(node: Node, layer: usize, digest: Digest, mistakes: &mut Mist
 }
 
 /// `debian 13`: the distribution and exactly one version.
-fn system(node: Node, codename: Option<Spanned<String>>, mistakes: &mut Mistakes) -> Option<Os> {
+fn system(node: Node<'_>, codename: Option<Spanned<String>>, mistakes: &mut Mistakes) -> Option<Os> {
     let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
     match requirement.named() {
         Some(version) => Some(Os {
@@ -83,7 +83,7 @@ fn system(node: Node, codename: Option<Spanned<String>>, mistakes: &mut Mistakes
     }
 }
 
-fn firmware(node: Node, mistakes: &mut Mistakes) -> Vec<Firmware> {
+fn firmware(node: Node<'_>, mistakes: &mut Mistakes) -> Vec<Firmware> {
     let span = node.span;
     let mut firmware: Vec<Firmware> = fields::each(Some(node), mistakes, |node, mistakes| {
         fields::word(node, &app::FIRMWARE, mistakes).map(|word| word.value)
@@ -98,7 +98,7 @@ fn firmware(node: Node, mistakes: &mut Mistakes) -> Vec<Firmware> {
     firmware
 }
 
-fn source(node: Node, mistakes: &mut Mistakes) -> Option<BaseSource> {
+fn source(node: Node<'_>, mistakes: &mut Mistakes) -> Option<BaseSource> {
     let span = node.span;
     let mut fields = Fields::open(node, "a source", &SOURCE_KEYS, mistakes)?;
     let (recipe, url, file) = (fields.take("bootstrap"), fields.take("url"), fields.take("file"));
@@ -143,7 +143,7 @@ fn source(node: Node, mistakes: &mut Mistakes) -> Option<BaseSource> {
     }
 }
 
-fn bootstrap(node: Node, mistakes: &mut Mistakes) -> Option<Bootstrap> {
+fn bootstrap(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Bootstrap> {
     let mut fields = Fields::open(node, "a bootstrap", &BOOTSTRAP_KEYS, mistakes)?;
     let suite = fields.need("suite", mistakes).and_then(|node| fields::text(node, mistakes));
     let mut texts = |key| {
@@ -160,7 +160,7 @@ fn bootstrap(node: Node, mistakes: &mut Mistakes) -> Option<Bootstrap> {
                     .label(path.span, reason),
             );
         } else if let Some(content) = fields::text(content, mistakes) {
-            files.insert(path.text, content.value);
+            files.insert(path.text.into_owned(), content.value);
         }
     }
     let finish = fields.take("finish").and_then(|node| fields::text(node, mistakes));

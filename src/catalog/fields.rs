@@ -1,5 +1,7 @@
 //! Typed reading of a YAML tree: each mistake is one diagnostic, and reading goes on behind it.
 
+use std::borrow::Cow;
+
 use super::Template;
 use super::yaml::{Key, Kind, Node};
 use crate::check::Size;
@@ -10,17 +12,17 @@ use crate::text::{Requirement, Span, Spanned, Version, nearest};
 pub(super) type Mistakes = Vec<Diagnostic>;
 
 /// The entries of a mapping, taken out key by key.
-pub(super) struct Fields {
+pub(super) struct Fields<'a> {
     pub span: Span,
     /// For messages: "an application".
     what: &'static str,
-    entries: Vec<(Key, Node)>,
+    entries: Vec<(Key<'a>, Node<'a>)>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Opens a mapping that may hold the `known` keys.
     pub(super) fn open(
-        node: Node,
+        node: Node<'a>,
         what: &'static str,
         known: &[&str],
         mistakes: &mut Mistakes,
@@ -30,9 +32,9 @@ impl Fields {
             mistakes.push(wrong(&node, &format!("{what} is a mapping of keys to values")));
             return None;
         };
-        let mut entries: Vec<(Key, Node)> = Vec::with_capacity(all.len());
+        let mut entries: Vec<(Key<'_>, Node<'_>)> = Vec::with_capacity(all.len());
         for (key, value) in all {
-            if !known.contains(&key.text.as_str()) {
+            if !known.contains(&&*key.text) {
                 mistakes.push(unknown_key(&key, what, known));
             } else if let Some((first, _)) = entries.iter().find(|(other, _)| other.text == key.text) {
                 mistakes.push(twice(&format!("the key `{}`", key.text), first.span, key.span));
@@ -44,14 +46,14 @@ impl Fields {
     }
 
     /// The value of `key`, if something was written for it.
-    pub(super) fn take(&mut self, key: &str) -> Option<Node> {
+    pub(super) fn take(&mut self, key: &str) -> Option<Node<'a>> {
         let at = self.entries.iter().position(|(known, _)| known.text == key)?;
         let (_, node) = self.entries.swap_remove(at);
         (!matches!(node.kind, Kind::Nothing)).then_some(node)
     }
 
     /// Like [`take`](Self::take), and a mistake if there is none.
-    pub(super) fn need(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<Node> {
+    pub(super) fn need(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<Node<'a>> {
         let at = self.entries.iter().find(|(known, _)| known.text == key).map(|(known, _)| known.span);
         let found = self.take(key);
         if found.is_none() {
@@ -68,7 +70,7 @@ impl Fields {
     }
 }
 
-fn unknown_key(key: &Key, what: &str, known: &[&str]) -> Diagnostic {
+fn unknown_key(key: &Key<'_>, what: &str, known: &[&str]) -> Diagnostic {
     let mut diagnostic =
         Diagnostic::new(codes::CATALOG_UNKNOWN_KEY, format!("{what} has no key `{}`", key.text))
             .label(key.span, "unknown key");
@@ -93,7 +95,7 @@ pub(super) fn twice(what: &str, first: Span, second: Span) -> Diagnostic {
 }
 
 /// A value of the wrong kind: `expected` is a whole sentence without its full stop.
-fn wrong(node: &Node, expected: &str) -> Diagnostic {
+fn wrong(node: &Node<'_>, expected: &str) -> Diagnostic {
     Diagnostic::new(codes::CATALOG_VALUE, expected).label(node.span, format!("this is {}", node.kind.words()))
 }
 
@@ -102,8 +104,13 @@ fn bad(span: Span, message: impl Into<String>, label: &str) -> Diagnostic {
     Diagnostic::new(codes::CATALOG_VALUE, message).label(span, label)
 }
 
-/// A single value as text.
-pub(super) fn text(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+/// A single value as text, to be kept.
+pub(super) fn text(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+    written(node, mistakes).map(|text| text.map(Cow::into_owned))
+}
+
+/// A single value as text, to be read.
+fn written<'a>(node: Node<'a>, mistakes: &mut Mistakes) -> Option<Spanned<Cow<'a, str>>> {
     let span = node.span;
     if let Kind::Scalar(scalar) = node.kind {
         return Some(Spanned::new(scalar.text, span));
@@ -112,17 +119,17 @@ pub(super) fn text(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String
     None
 }
 
-pub(super) fn template(node: Node, mistakes: &mut Mistakes) -> Option<Template> {
+pub(super) fn template(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Template> {
     let span = node.span;
     if let Kind::Scalar(scalar) = node.kind {
-        return Some(Template::new(scalar.text, span, scalar.line_starts));
+        return Some(Template::new(scalar.text, span, scalar.lines.into_starts()));
     }
     mistakes.push(wrong(&node, "expected a text"));
     None
 }
 
 /// The items of a list.
-pub(super) fn list(node: Node, mistakes: &mut Mistakes) -> Vec<Node> {
+pub(super) fn list<'a>(node: Node<'a>, mistakes: &mut Mistakes) -> Vec<Node<'a>> {
     if let Kind::List(items) = node.kind {
         return items;
     }
@@ -132,21 +139,21 @@ pub(super) fn list(node: Node, mistakes: &mut Mistakes) -> Vec<Node> {
 
 /// The items of an optional list, each read by `read`; what does not read is left out.
 pub(super) fn each<T>(
-    node: Option<Node>,
+    node: Option<Node<'_>>,
     mistakes: &mut Mistakes,
-    mut read: impl FnMut(Node, &mut Mistakes) -> Option<T>,
+    mut read: impl FnMut(Node<'_>, &mut Mistakes) -> Option<T>,
 ) -> Vec<T> {
     let Some(node) = node else { return Vec::new() };
     list(node, mistakes).into_iter().filter_map(|item| read(item, mistakes)).collect()
 }
 
 /// The entries of a mapping whose keys the author chose; a key must not repeat.
-pub(super) fn entries(node: Node, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
+pub(super) fn entries<'a>(node: Node<'a>, mistakes: &mut Mistakes) -> Vec<(Key<'a>, Node<'a>)> {
     let Kind::Map(all) = node.kind else {
         mistakes.push(wrong(&node, "expected a mapping of names to values"));
         return Vec::new();
     };
-    let mut kept: Vec<(Key, Node)> = Vec::with_capacity(all.len());
+    let mut kept: Vec<(Key<'_>, Node<'_>)> = Vec::with_capacity(all.len());
     for (key, value) in all {
         if let Some((first, _)) = kept.iter().find(|(other, _)| other.text == key.text) {
             mistakes.push(twice(&format!("`{}`", key.text), first.span, key.span));
@@ -161,7 +168,7 @@ pub(super) fn entries(node: Node, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
 const MAX_NAME: usize = 64;
 
 /// A name of the catalogue: nothing in it may look like a path.
-pub(super) fn name(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+pub(super) fn name(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     let name = text(node, mistakes)?;
     match check_name(&name.value) {
         Ok(()) => Some(name),
@@ -196,8 +203,8 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
     }
 }
 
-pub(super) fn version(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<Version>> {
-    let text = text(node, mistakes)?;
+pub(super) fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<Version>> {
+    let text = written(node, mistakes)?;
     match text.value.parse() {
         Ok(version) => Some(Spanned::new(version, text.span)),
         Err(error) => {
@@ -209,10 +216,10 @@ pub(super) fn version(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<Ver
 
 /// `NAME` or `NAME REQ`, as in `requires`, `conflicts` and `os`.
 pub(super) fn name_and_requirement(
-    node: Node,
+    node: Node<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<(String, Requirement, Span)> {
-    let text = text(node, mistakes)?;
+    let text = written(node, mistakes)?;
     let trimmed = text.value.trim();
     let (name, requirement) = trimmed.split_once([' ', '\t']).unwrap_or((trimmed, ""));
     if let Err(reason) = check_name(name) {
@@ -239,8 +246,8 @@ pub(super) fn name_and_requirement(
 }
 
 /// Bytes.
-pub(super) fn size(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<u64>> {
-    let text = text(node, mistakes)?;
+pub(super) fn size(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<u64>> {
+    let text = written(node, mistakes)?;
     let size = Size::parse(&text.value);
     if size.is_none() {
         mistakes.push(bad(text.span, format!("`{}` is not a size", text.value), "such as `12MiB` or `4GB`"));
@@ -248,9 +255,9 @@ pub(super) fn size(node: Node, mistakes: &mut Mistakes) -> Option<Spanned<u64>> 
     size.map(|size| Spanned::new(size.bytes(), text.span))
 }
 
-pub(super) fn boolean(node: Node, mistakes: &mut Mistakes) -> Option<bool> {
-    let text = text(node, mistakes)?;
-    match text.value.as_str() {
+pub(super) fn boolean(node: Node<'_>, mistakes: &mut Mistakes) -> Option<bool> {
+    let text = written(node, mistakes)?;
+    match &*text.value {
         "true" => Some(true),
         "false" => Some(false),
         other => {
@@ -264,8 +271,8 @@ pub(super) fn boolean(node: Node, mistakes: &mut Mistakes) -> Option<bool> {
     }
 }
 
-pub(super) fn integer(node: Node, mistakes: &mut Mistakes) -> Option<i64> {
-    let text = text(node, mistakes)?;
+pub(super) fn integer(node: Node<'_>, mistakes: &mut Mistakes) -> Option<i64> {
+    let text = written(node, mistakes)?;
     let number = text.value.parse().ok();
     if number.is_none() {
         mistakes.push(bad(text.span, format!("`{}` is not a whole number", text.value), "expected a number"));
@@ -274,8 +281,8 @@ pub(super) fn integer(node: Node, mistakes: &mut Mistakes) -> Option<i64> {
 }
 
 /// Permission bits, in octal with the leading 0.
-pub(super) fn mode(node: Node, mistakes: &mut Mistakes) -> Option<u32> {
-    let text = text(node, mistakes)?;
+pub(super) fn mode(node: Node<'_>, mistakes: &mut Mistakes) -> Option<u32> {
+    let text = written(node, mistakes)?;
     let digits = text.value.strip_prefix('0').filter(|rest| (3..=4).contains(&rest.len()));
     let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
     if mode.is_none() {
@@ -289,8 +296,12 @@ pub(super) fn mode(node: Node, mistakes: &mut Mistakes) -> Option<u32> {
 }
 
 /// One of some words, given with what they stand for.
-pub(super) fn word<T: Copy>(node: Node, words: &[(&str, T)], mistakes: &mut Mistakes) -> Option<Spanned<T>> {
-    let text = text(node, mistakes)?;
+pub(super) fn word<T: Copy>(
+    node: Node<'_>,
+    words: &[(&str, T)],
+    mistakes: &mut Mistakes,
+) -> Option<Spanned<T>> {
+    let text = written(node, mistakes)?;
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.value) {
         return Some(Spanned::new(*value, text.span));
     }

@@ -266,7 +266,7 @@ fn read_file(
     }
 }
 
-fn schema(node: &Node) -> Result<&str, ()> {
+fn schema(node: &Node<'_>) -> Result<&str, ()> {
     let Kind::Map(entries) = &node.kind else { return Err(()) };
     match entries.iter().find(|(key, _)| key.text == "schema") {
         Some((_, Node { kind: Kind::Scalar(scalar), .. })) => Ok(&scalar.text),
@@ -274,7 +274,7 @@ fn schema(node: &Node) -> Result<&str, ()> {
     }
 }
 
-fn schema_span(node: &Node) -> Span {
+fn schema_span(node: &Node<'_>) -> Span {
     let Kind::Map(entries) = &node.kind else { return node.span };
     entries.iter().find(|(key, _)| key.text == "schema").map_or(node.span, |(_, value)| value.span)
 }

@@ -11,6 +11,7 @@ mod fields;
 mod load;
 mod model;
 mod option;
+mod plain_yaml;
 mod project;
 mod published;
 mod template;

@@ -113,7 +113,7 @@ fn plain(text: &str) -> Result<String, String> {
 pub(super) const KEYS: [&str; 7] = ["type", "default", "required", "min", "max", "values", "summary"];
 
 /// `port: { type: port, default: 80 }`
-pub(super) fn declaration(key: Key, node: Node, mistakes: &mut Mistakes) -> Option<OptionDef> {
+pub(super) fn declaration(key: Key<'_>, node: Node<'_>, mistakes: &mut Mistakes) -> Option<OptionDef> {
     if let Err(reason) = check_name(&key.text) {
         mistakes.push(
             Diagnostic::new(codes::CATALOG_NAME, format!("{:?} cannot name an option", key.text))
@@ -144,7 +144,7 @@ pub(super) fn declaration(key: Key, node: Node, mistakes: &mut Mistakes) -> Opti
         _ => {}
     }
     Some(OptionDef {
-        name: Spanned::new(key.text, key.span),
+        name: Spanned::new(key.text.into_owned(), key.span),
         kind,
         summary: summary.map(|summary| summary.value),
         default: default.map(|(_, value)| value),
@@ -180,7 +180,7 @@ fn kind(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<OptionKind> {
     let min = fields.take("min");
     let max = fields.take("max");
     let values = fields.take("values");
-    let mut refuse = |node: &Option<Node>, key: &str, of: &str| {
+    let mut refuse = |node: &Option<Node<'_>>, key: &str, of: &str| {
         if let Some(node) = node {
             mistakes.push(
                 Diagnostic::new(codes::CATALOG_VALUE, format!("only the type `{of}` has `{key}`"))
@@ -217,7 +217,7 @@ fn kind(fields: &mut Fields, mistakes: &mut Mistakes) -> Option<OptionKind> {
     })
 }
 
-fn integer(min: Option<Node>, max: Option<Node>, span: Span, mistakes: &mut Mistakes) -> OptionKind {
+fn integer(min: Option<Node<'_>>, max: Option<Node<'_>>, span: Span, mistakes: &mut Mistakes) -> OptionKind {
     let min = min.and_then(|node| fields::integer(node, mistakes)).unwrap_or(i64::MIN);
     let max = max.and_then(|node| fields::integer(node, mistakes)).unwrap_or(i64::MAX);
     if min > max {
@@ -230,7 +230,7 @@ fn integer(min: Option<Node>, max: Option<Node>, span: Span, mistakes: &mut Mist
 }
 
 /// The default, read by the option's own type.
-fn value(kind: &OptionKind, node: Node, mistakes: &mut Mistakes) -> Option<OptionValue> {
+fn value(kind: &OptionKind, node: Node<'_>, mistakes: &mut Mistakes) -> Option<OptionValue> {
     let span = node.span;
     let result = match node.kind {
         Kind::Scalar(scalar) => kind.read(&scalar.text),

@@ -4,47 +4,70 @@
 //! stands under, as in an ImageFile, so `version: 1.10` is not the number 1.1. Anchors, aliases,
 //! tags, directives and further documents are refused, and depth and size are bounded.
 
+use std::borrow::Cow;
+
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 
+use super::plain_yaml;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{SourceId, Sources, Span};
 
 /// Largest catalogue file, in bytes.
 pub(super) const MAX_FILE: usize = 1024 * 1024;
 /// Deepest nesting of lists and mappings; the format itself needs five.
-const MAX_DEPTH: usize = 16;
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// A value and its place.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node<'a> {
     pub span: Span,
-    pub kind: Kind,
+    pub kind: Kind<'a>,
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind<'a> {
     /// Nothing was written, or `~` or `null`.
     Nothing,
-    Scalar(Scalar),
-    List(Vec<Node>),
+    Scalar(Scalar<'a>),
+    List(Vec<Node<'a>>),
     /// In the order written; keys may repeat.
-    Map(Vec<(Key, Node)>),
+    Map(Vec<(Key<'a>, Node<'a>)>),
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Scalar {
-    pub text: String,
-    /// Where each line of the text starts in the source; empty if quoting or folding changed it.
-    pub line_starts: Vec<u32>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scalar<'a> {
+    pub text: Cow<'a, str>,
+    pub lines: Lines,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Key {
-    pub text: String,
+/// Where the lines of a text start in the source, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Quoting or folding changed the text.
+    Changed,
+    /// The source holds its one line, or all of them without indentation, from here on.
+    From(u32),
+    At(Vec<u32>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key<'a> {
+    pub text: Cow<'a, str>,
     pub span: Span,
 }
 
-impl Kind {
+impl Lines {
+    /// One place a line, as far as they are known.
+    pub(super) fn into_starts(self) -> Vec<u32> {
+        match self {
+            Self::Changed => Vec::new(),
+            Self::From(start) => vec![start],
+            Self::At(starts) => starts,
+        }
+    }
+}
+
+impl Kind<'_> {
     /// For messages: "a list", "a mapping".
     pub(super) const fn words(&self) -> &'static str {
         match self {
@@ -57,8 +80,8 @@ impl Kind {
 }
 
 /// Reads the one document of a file.
-pub(super) fn parse(source: SourceId, sources: &Sources) -> Result<Node, Diagnostic> {
-    let text = &sources.get(source).text;
+pub(super) fn parse(source: SourceId, sources: &Sources) -> Result<Node<'_>, Diagnostic> {
+    let text = sources.get(source).text.as_str();
     let whole = Span::new(source, 0, 0);
     if text.len() > MAX_FILE {
         return Err(Diagnostic::new(
@@ -67,6 +90,14 @@ pub(super) fn parse(source: SourceId, sources: &Sources) -> Result<Node, Diagnos
         )
         .label(whole, "this file"));
     }
+    match plain_yaml::parse(source, text) {
+        Some(node) => Ok(node),
+        None => parse_any(source, text),
+    }
+}
+
+/// Reads whatever YAML there is.
+pub(super) fn parse_any(source: SourceId, text: &str) -> Result<Node<'_>, Diagnostic> {
     let options = granit_parser::options! {
         disallow_directives: true,
         flow_nesting_limit: MAX_DEPTH,
@@ -77,20 +108,20 @@ pub(super) fn parse(source: SourceId, sources: &Sources) -> Result<Node, Diagnos
 }
 
 /// A list or mapping whose end has not been seen yet.
-enum Open {
-    List(Span, Vec<Node>),
-    Map(Span, Vec<(Key, Node)>, Option<Key>),
+enum Open<'a> {
+    List(Span, Vec<Node<'a>>),
+    Map(Span, Vec<(Key<'a>, Node<'a>)>, Option<Key<'a>>),
 }
 
 struct Reader<'a> {
     source: SourceId,
     text: &'a str,
-    open: Vec<Open>,
-    root: Option<Node>,
+    open: Vec<Open<'a>>,
+    root: Option<Node<'a>>,
 }
 
 impl<'a> Reader<'a> {
-    fn read(mut self, parser: Parser<'a, granit_parser::StrInput<'a>>) -> Result<Node, Diagnostic> {
+    fn read(mut self, parser: Parser<'a, granit_parser::StrInput<'a>>) -> Result<Node<'a>, Diagnostic> {
         for event in parser {
             let (event, span) = event.map_err(|error| self.scan_error(&error))?;
             let span = self.span(span.start.byte_offset(), span.end.byte_offset());
@@ -99,7 +130,7 @@ impl<'a> Reader<'a> {
         Ok(self.root.unwrap_or(Node { span: Span::new(self.source, 0, 0), kind: Kind::Nothing }))
     }
 
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Diagnostic> {
+    fn take(&mut self, event: Event<'a>, span: Span) -> Result<(), Diagnostic> {
         let (anchor, tag) = match &event {
             Event::Scalar(_, _, anchor, tag)
             | Event::SequenceStart(_, anchor, tag)
@@ -122,8 +153,8 @@ impl<'a> Reader<'a> {
                 let kind = if nothing {
                     Kind::Nothing
                 } else {
-                    let line_starts = self.line_starts(&text, style, span);
-                    Kind::Scalar(Scalar { text: text.into_owned(), line_starts })
+                    let lines = self.lines(&text, style, span);
+                    Kind::Scalar(Scalar { text, lines })
                 };
                 self.put(Node { span, kind })
             }
@@ -148,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn push(&mut self, open: Open) -> Result<(), Diagnostic> {
+    fn push(&mut self, open: Open<'a>) -> Result<(), Diagnostic> {
         if self.open.len() >= MAX_DEPTH {
             let (Open::List(span, _) | Open::Map(span, ..)) = open;
             return Err(Diagnostic::new(codes::CATALOG_LIMIT, "nested too deep for a catalogue file")
@@ -158,7 +189,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn put(&mut self, node: Node) -> Result<(), Diagnostic> {
+    fn put(&mut self, node: Node<'a>) -> Result<(), Diagnostic> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List(_, items)) => items.push(node),
@@ -202,50 +233,51 @@ impl<'a> Reader<'a> {
         Diagnostic::new(codes::CATALOG_YAML, "this is not YAML").label(span, error.info())
     }
 
-    fn line_starts(&self, text: &str, style: ScalarStyle, span: Span) -> Vec<u32> {
+    fn lines(&self, text: &str, style: ScalarStyle, span: Span) -> Lines {
         let written = &self.text[span.start as usize..span.end as usize];
         match style {
-            ScalarStyle::Literal => self.literal_starts(text, span),
-            ScalarStyle::Folded => Vec::new(),
-            _ if written == text => vec![span.start],
-            _ if written.len() == text.len() + 2 && written[1..].starts_with(text) => vec![span.start + 1],
-            _ => Vec::new(),
+            ScalarStyle::Literal => Lines::At(literal_starts(self.text, text, span)),
+            ScalarStyle::Folded => Lines::Changed,
+            _ if written == text => Lines::From(span.start),
+            _ if written.len() == text.len() + 2 && written[1..].starts_with(text) => {
+                Lines::From(span.start + 1)
+            }
+            _ => Lines::Changed,
         }
     }
+}
 
-    /// A literal block holds its lines as they are, behind a common indentation.
-    fn literal_starts(&self, text: &str, span: Span) -> Vec<u32> {
-        let mut starts = Vec::new();
-        let at = span.start as usize;
-        let mut at = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        for line in text.split('\n') {
-            let rest = &self.text[at..];
-            let written = rest.split('\n').next().unwrap_or("");
-            let Some(indent) = written.trim_end_matches('\r').len().checked_sub(line.len()) else { break };
-            starts.push(u32::try_from(at + indent).unwrap_or(0));
-            at += (written.len() + 1).min(rest.len());
-        }
-        starts
+/// Where in `source` the lines of a literal block start: it holds them as they are, behind a common
+/// indentation.
+pub(super) fn literal_starts(source: &str, text: &str, span: Span) -> Vec<u32> {
+    let mut starts = Vec::new();
+    let at = span.start as usize;
+    let mut at = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    for line in text.split('\n') {
+        let rest = &source[at..];
+        let written = rest.split('\n').next().unwrap_or("");
+        let Some(indent) = written.trim_end_matches('\r').len().checked_sub(line.len()) else { break };
+        starts.push(u32::try_from(at + indent).unwrap_or(0));
+        at += (written.len() + 1).min(rest.len());
     }
+    starts
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Node, parse};
-    use crate::text::{Sources, Span};
+    use super::{Kind, parse};
+    use crate::text::{SourceId, Sources, Span};
 
-    fn read(text: &str) -> (Sources, Result<Node, crate::diagnostic::Diagnostic>) {
+    fn sources(text: &str) -> (SourceId, Sources) {
         let mut sources = Sources::default();
-        let id = sources.add("apps/x.yaml", text);
-        let node = parse(id, &sources);
-        (sources, node)
+        (sources.add("apps/x.yaml", text), sources)
     }
 
     #[test]
     fn every_value_knows_its_place_and_stays_text() {
         let text = "version: 1.10\nquoted: \"a b\"\nlist: [no, 2]\nscript: |\n  one\n  two\nempty:\nblock:\n  - x: y\n";
-        let (sources, node) = read(text);
-        let Kind::Map(entries) = node.unwrap().kind else { panic!("a mapping") };
+        let (id, sources) = sources(text);
+        let Kind::Map(entries) = parse(id, &sources).unwrap().kind else { panic!("a mapping") };
         let slices: Vec<_> =
             entries.iter().map(|(key, node)| (&*key.text, sources.slice(node.span))).collect();
         assert_eq!(
@@ -260,7 +292,7 @@ mod tests {
             ]
         );
         let starts = |index: usize| match &entries[index].1.kind {
-            Kind::Scalar(scalar) => scalar.line_starts.clone(),
+            Kind::Scalar(scalar) => scalar.lines.clone().into_starts(),
             other => panic!("{other:?}"),
         };
         let source = entries[0].1.span.source;
@@ -286,8 +318,8 @@ mod tests {
             (&"x".repeat(2 << 20), "E0337"),
         ];
         for (text, code) in table {
-            let (_, result) = read(text);
-            let error = result.map(|_| ()).unwrap_err();
+            let (id, sources) = sources(text);
+            let error = parse(id, &sources).unwrap_err();
             assert_eq!(error.code.as_str(), code, "{text:.40} {error:?}");
         }
     }

@@ -101,11 +101,7 @@ fn gave_up(problem: &Problem<'_>) -> Diagnostic {
         .help("ask for exact versions, such as `app nginx =1.26`, or name the base")
 }
 
-fn build(
-    problem: &Problem<'_>,
-    chosen: &Chosen,
-    mistakes: &mut Vec<Diagnostic>,
-) -> Resolution {
+fn build(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>) -> Resolution {
     let candidate = &problem.candidates[chosen.base];
     let os = system(problem, candidate);
     let requires = edges(problem, chosen);
@@ -148,12 +144,7 @@ fn build(
             }
         })
         .collect();
-    Resolution {
-        arch: candidate.arch.to_owned(),
-        base: base(problem, candidate, &os),
-        apps,
-        os,
-    }
+    Resolution { arch: candidate.arch.to_owned(), base: base(problem, candidate, &os), apps, os }
 }
 
 /// The system of the chosen base; for a base nobody has looked into, what the ImageFile says of it.

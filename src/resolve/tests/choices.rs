@@ -83,10 +83,8 @@ fn every_base_passed_over_has_a_reason() {
     let case = Case::new(&[NGINX], "app nginx\n");
     let resolution = case.resolve().unwrap();
     let told: Vec<_> = passed_over(&case.wanted, &case.catalog, &Preferences::default(), &resolution);
-    let told: Vec<_> = told
-        .iter()
-        .map(|base| (base.name.as_str(), base.possible, base.reasons[0].text.as_str()))
-        .collect();
+    let told: Vec<_> =
+        told.iter().map(|base| (base.name.as_str(), base.possible, base.reasons[0].text.as_str())).collect();
     assert_eq!(
         told,
         [
