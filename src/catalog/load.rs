@@ -266,7 +266,7 @@ fn read_file(
     }
 }
 
-fn schema(node: &Node<'_>) -> Result<&str, ()> {
+fn schema<'a>(node: &'a Node<'_>) -> Result<&'a str, ()> {
     let Kind::Map(entries) = &node.kind else { return Err(()) };
     match entries.iter().find(|(key, _)| key.text == "schema") {
         Some((_, Node { kind: Kind::Scalar(scalar), .. })) => Ok(&scalar.text),
