@@ -128,8 +128,14 @@ fn a_plan_fits_its_schema() {
         firmware: vec!["uefi".to_owned()],
     };
     let packages = Solution::default();
-    let pins =
-        Pins { base: &base, packages: &packages, packages_grow: 0, extended_states: "", agent_version: "1" };
+    let pins = Pins {
+        base: &base,
+        packages: &packages,
+        packages_grow: 0,
+        base_grown: 0,
+        extended_states: "",
+        agent_version: "1",
+    };
     let plan = Plan { format: PLAN_FORMAT, images: vec![project.plan("web", &files, pins).unwrap()] };
     let document = serde_json::from_str(&report::plan_json(&plan)).unwrap();
     assert_eq!(complaints(&schema("plan"), &document), [] as [String; 0]);

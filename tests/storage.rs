@@ -4,6 +4,7 @@
 mod common;
 
 use common::planned::World;
+use imgfile::plan::growth;
 use snapbox::{assert_data_eq, str};
 
 const MIB: u64 = 1 << 20;
@@ -105,4 +106,38 @@ fn what_fits_is_planned() {
             panic!("{said}");
         }
     }
+}
+
+#[test]
+fn what_the_image_below_brings_counts_too() {
+    let mut world = world("  min_storage 2GiB\n");
+    world.text.push_str(
+        r#"
+image "shop" {
+  base image "web"
+  min_storage 2GiB
+  app redis
+  copy "site/" to "/srv"
+}
+"#,
+    );
+    let below = world.plan().unwrap();
+    world.base_grown = growth(&below, world.packages_grow);
+    world.image = 1;
+    world.packages = vec!["redis-server"];
+    world.packages_grow = 900 * MIB;
+    assert_data_eq!(said(&world), str![[""]]);
+    world.text = world.text.replace("min_storage 2GiB", "min_storage 3GiB");
+    world.plan().unwrap();
+}
+
+#[test]
+fn an_image_that_adds_nothing_fits_the_disk_of_the_one_below() {
+    let mut world = world("");
+    world.text.push_str("\nimage \"same\" {\n  base image \"web\"\n}\n");
+    world.base_grown = 3400 * MIB;
+    world.image = 1;
+    world.packages = Vec::new();
+    world.packages_grow = 0;
+    world.plan().unwrap();
 }

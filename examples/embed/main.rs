@@ -58,8 +58,14 @@ pub fn run(image_file: &str) -> Result<String, String> {
         firmware: vec!["uefi".to_owned()],
     };
     let packages = Solution::default();
-    let pins =
-        Pins { base: &base, packages: &packages, packages_grow: 0, extended_states: "", agent_version: "1" };
+    let pins = Pins {
+        base: &base,
+        packages: &packages,
+        packages_grow: 0,
+        base_grown: 0,
+        extended_states: "",
+        agent_version: "1",
+    };
     let plan = project
         .plan("greeter", &files, pins)
         .map_err(|found| report::human(&found, &project.sources, false))?;

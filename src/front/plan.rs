@@ -14,6 +14,9 @@ pub struct Pins<'a> {
     pub packages: &'a Solution,
     /// Bytes that they take unpacked, beyond what they replace.
     pub packages_grow: u64,
+    /// Bytes that packages and copies of the images below put on the base, by [`plan::growth`]; 0 but for
+    /// `base image`.
+    pub base_grown: u64,
     /// The text of apt's `extended_states` once the packages are installed; empty without packages.
     pub extended_states: &'a str,
     /// Version of the agent that is to run the plan: part of every step's key.
@@ -37,6 +40,7 @@ impl Project {
             base: pins.base,
             packages: pins.packages,
             packages_grow: pins.packages_grow,
+            base_grown: pins.base_grown,
             extended_states: pins.extended_states,
             files,
             agent_version: pins.agent_version,

@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub packages: &'a Solution,
     /// Bytes that they take unpacked, beyond what they replace.
     pub packages_grow: u64,
+    /// Bytes that packages and copies of the images below put on the base: [`growth`](super::growth) of each.
+    pub base_grown: u64,
     /// apt's marks once they are installed.
     pub extended_states: &'a str,
     pub files: &'a dyn Files,

@@ -25,6 +25,7 @@ pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
     ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, UnitWish,
 };
+pub use storage::growth;
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use walk::{WalkError, Walker};
 

@@ -1,15 +1,24 @@
 //! Whether the disk holds what goes on it, once packages and copies are known.
 
-use super::{Action, CopyFrom, Inputs, Step};
+use super::{Action, CopyFrom, ImagePlan, Inputs, Step};
 use crate::diagnostic::Diagnostic;
 use crate::resolve::{DiskWish, StorageNeed};
 
 /// A copy below this has no row of its own.
 const WORTH_A_ROW: u64 = 1 << 20;
 
+/// Bytes that an image's packages, which grow it by `packages_grow`, and its copies put on what it is based on.
+/// Applications are not among them: an image based on this one has them too, and counts them.
+#[must_use]
+pub fn growth(plan: &ImagePlan, packages_grow: u64) -> u64 {
+    plan.steps.iter().filter_map(|step| copied(&step.action)).fold(packages_grow, u64::saturating_add)
+}
+
 /// Holds the sum of all that is known against the disk.
 pub(super) fn check(inputs: Inputs<'_>, steps: &[Step]) -> Option<Diagnostic> {
     let (spec, mut need) = (inputs.spec, StorageNeed::new(inputs.resolution));
+    let below = format!("packages and copies of {}", inputs.base.name);
+    need.add_below(below, inputs.base_grown, Some(spec.base.span));
     let installed = inputs.packages.install.len();
     let first = spec.packages.first().map(|package| package.span);
     need.add(format!("packages ({installed})"), inputs.packages_grow, first);

@@ -65,6 +65,12 @@ impl StorageNeed {
         }
     }
 
+    /// Adds what is on the base's disk beside the base's own files.
+    pub fn add_below(&mut self, what: impl Into<String>, bytes: u64, span: Option<Span>) {
+        self.base_used = self.base_used.saturating_add(bytes);
+        self.add(what, bytes, span);
+    }
+
     /// The sum, in bytes, with the reserve.
     #[must_use]
     pub fn total(&self) -> u64 {

@@ -172,12 +172,7 @@ impl Store {
     fn remove(&self, what: &What) -> Result<bool> {
         match what {
             What::Layer(key) => self.layers().evict(key),
-            What::Base(key) => self.bases().remove(key, || {
-                let layers = self.layers().list()?;
-                // A layer of an older version does not say what it stands on.
-                let unknown = layers.iter().any(|layer| layer.meta.base.is_none());
-                Ok(!unknown && layers.iter().all(|layer| layer.meta.base != Some(*key)))
-            }),
+            What::Base(key) => self.bases().remove(key, || Ok(!self.layers().grounds()?.contains(key))),
             What::File(path) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
                 result => result.map(|()| true).context("remove", path),
@@ -258,6 +253,46 @@ mod tests {
         assert_eq!(there(&store, &all), [true, false, true]);
         store.shrink(0).unwrap();
         assert_eq!(there(&store, &all), [false; 3]);
+    }
+
+    /// The first bytes of a qcow2 disk over another one.
+    fn overlay(backing: &str) -> Vec<u8> {
+        let mut disk = vec![0; 65536];
+        let length = u32::try_from(backing.len()).unwrap();
+        disk[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+        disk[8..16].copy_from_slice(&512u64.to_be_bytes());
+        disk[16..20].copy_from_slice(&length.to_be_bytes());
+        disk[512..512 + backing.len()].copy_from_slice(backing.as_bytes());
+        disk
+    }
+
+    #[test]
+    fn a_layer_that_notes_no_base_keeps_the_one_its_disk_names_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let (base, layer, _) = filled(&store, [30, 20, 10]);
+        store.layers().evict(&layer).unwrap();
+        let other = Digest::of("other");
+        let BaseSlot::Missing(new) = store.bases().claim(&other, || ()).unwrap() else { panic!() };
+        std::fs::write(new.disk(), "unused").unwrap();
+        new.commit(&()).unwrap();
+        let held: Vec<_> = [overlay(&format!("../../bases/{base}/disk.qcow2")), b"damaged".to_vec()]
+            .into_iter()
+            .map(|bytes| {
+                let disk = store.root().join("tmp/disk");
+                std::fs::write(&disk, &bytes).unwrap();
+                let meta =
+                    LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: None };
+                let layer = store.layers().put(&Digest::of(&bytes), &disk, &meta).unwrap();
+                std::fs::remove_file(&disk).unwrap();
+                layer
+            })
+            .collect();
+        let goes = |key| store.remove(&What::Base(key)).unwrap();
+        assert!(!goes(base) && goes(other));
+        drop(held);
+        store.shrink_layers(0).unwrap();
+        assert!(goes(base));
     }
 
     #[test]

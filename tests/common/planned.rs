@@ -27,6 +27,10 @@ pub struct World {
     pub packages: Vec<&'static str>,
     /// Bytes that they take.
     pub packages_grow: u64,
+    /// Which image of the file.
+    pub image: usize,
+    /// Bytes that the images below it put on the base.
+    pub base_grown: u64,
     pub marks: &'static str,
     pub agent: &'static str,
 }
@@ -40,6 +44,8 @@ impl World {
             base: Digest::of("base"),
             packages: Vec::new(),
             packages_grow: 0,
+            image: 0,
+            base_grown: 0,
             marks: "",
             agent: "1",
         }
@@ -72,7 +78,7 @@ impl World {
         }
         let (catalog, _) = catalog::load_project(&checked.spec.catalogs, &mut sources, &files);
         let resolved = resolve_project(&checked.spec, &catalog, |_| Preferences::default(), |_| None);
-        let spec = &checked.spec.images[0];
+        let spec = &checked.spec.images[self.image];
         let Some(resolution) = resolved.images.get(&spec.name.value) else {
             return shown(&resolved.diagnostics, &sources);
         };
@@ -91,6 +97,7 @@ impl World {
                 ..Solution::default()
             },
             packages_grow: self.packages_grow,
+            base_grown: self.base_grown,
             extended_states: self.marks,
             files: &files,
             agent_version: self.agent,

@@ -56,6 +56,8 @@ pub struct Prepared {
     foundation: Foundation,
     /// What images based on this one find in it; none if its system has no dpkg.
     packaging: Option<Packaging>,
+    /// Bytes that its packages and copies, and those of the images below, put on the base.
+    grown: u64,
 }
 
 /// What an image stands on, as far as the catalogue does not say.
@@ -153,7 +155,8 @@ impl Preparer<'_> {
         };
         let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.clone() };
         let base = base_plan(resolution, source, virtual_size);
-        self.planned(spec, resolution, &pins, (base, pinned, Foundation::Recipe(recipe)), Some(archives))
+        let foundation = Foundation::Recipe(recipe);
+        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives))
     }
 
     async fn on_disk(
@@ -195,7 +198,7 @@ impl Preparer<'_> {
         let base = base_plan(resolution, source, given.virtual_size);
         let foundation = Foundation::Disk(given.base.clone());
         let archives = packaging.map(|packaging| packaging.archives);
-        self.planned(spec, resolution, &pins, (base, pinned, foundation), archives)
+        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), archives)
     }
 
     async fn on_image(
@@ -212,7 +215,8 @@ impl Preparer<'_> {
         let pinned = LockedSource::Image { plan: key.to_string() };
         let base = base_plan(resolution, source, below.plan.disk_size);
         let archives = below.packaging.as_ref().map(|packaging| packaging.archives.clone());
-        self.planned(spec, resolution, &pins, (base, pinned, Foundation::Image), archives)
+        let base = (base, pinned, Foundation::Image, below.grown);
+        self.planned(spec, resolution, &pins, base, archives)
     }
 
     /// Packages on top of a system that has some already.
@@ -265,7 +269,7 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         pins: &Pins,
-        (base, pinned, foundation): (BasePlan, LockedSource, Foundation),
+        (base, pinned, foundation, base_grown): (BasePlan, LockedSource, Foundation, u64),
         archives: Option<Vec<(Archive, Keys)>>,
     ) -> Result<Prepared, Failure> {
         let plan = plan::compile(plan::Inputs {
@@ -274,6 +278,7 @@ impl Preparer<'_> {
             base: &base,
             packages: &pins.solution,
             packages_grow: pins.grow,
+            base_grown,
             extended_states: &pins.extended_states,
             files: self.files,
             agent_version: self.agent_version,
@@ -292,7 +297,8 @@ impl Preparer<'_> {
             }
             None => None,
         };
-        Ok(Prepared { plan, locked, foundation, packaging })
+        let grown = base_grown.saturating_add(plan::growth(&plan, pins.grow));
+        Ok(Prepared { plan, locked, foundation, packaging, grown })
     }
 
     /// Has everything on this host that the image's steps need, the base among it.

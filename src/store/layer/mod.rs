@@ -4,6 +4,7 @@
 //! same depth below the root as the working folders of builds, so that the *relative* backing path
 //! written while a build runs still holds after the file moved here, and the whole store can be moved.
 
+mod ground;
 mod sync;
 
 use std::fs::{File, TryLockError};
