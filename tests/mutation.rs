@@ -149,7 +149,7 @@ fn mutated_examples_say_one_thing_in_the_right_place() {
     assert!(wrong > 200, "only {wrong} mutations were wrong: the test is not looking");
     assert!(strayed.is_empty(), "{} of {wrong} point elsewhere:\n{}", strayed.len(), strayed.join("\n"));
     assert!(
-        one * 100 >= wrong * 95,
+        one * 100 >= wrong * 98,
         "{one} of {wrong} have exactly one finding; the others:\n{}",
         several.join("\n")
     );

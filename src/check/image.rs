@@ -210,10 +210,12 @@ impl Checker<'_> {
                     let wrong = self.read(&mut image, *placed);
                     doubt.any |= wrong;
                     doubt.arch |= wrong && keyword == "arch";
+                    self.scope.os_doubtful |= wrong && keyword == "os";
                 }
             }
             self.scope.os = image.os.as_ref().map(|os| os.span);
             self.scope.arch = Some(image.arch.value.as_str().to_owned());
+            self.scope.os_doubtful |= flat.doubtful && keyword == "os" && image.os.is_none();
             self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
         let mut given = HashSet::new();
@@ -250,7 +252,7 @@ impl Checker<'_> {
             }
             self.report(diagnostic);
         }
-        self.finish_image(&mut image, &statements);
+        self.finish_image(&mut image, &statements, flat.doubtful);
         self.scope = Scope::default();
         image
     }

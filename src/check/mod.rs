@@ -6,6 +6,7 @@
 //! statements find it, but in silence: one defect, one message.
 
 mod contents;
+mod doubled;
 mod files;
 mod image;
 mod load;
@@ -147,7 +148,8 @@ impl Checker<'_> {
     ) -> T {
         let silent = u32::from(self.broken.contains(&statement.span));
         self.muted += silent;
-        let result = read(self, &mut Operands::new(statement, self.errors));
+        let doubled = self.doubled(statement);
+        let result = read(self, &mut Operands::new(statement, doubled, self.errors));
         self.muted -= silent;
         result
     }

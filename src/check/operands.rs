@@ -31,6 +31,8 @@ impl Text {
 pub(super) struct Operands<'s> {
     pub statement: &'s Statement,
     rest: &'s [Operand],
+    /// To be passed over: it has been said to stand there twice.
+    doubled: Option<&'s Operand>,
     /// The last one read, or the keyword.
     last: Span,
     /// Something was wrong and has been said.
@@ -40,8 +42,19 @@ pub(super) struct Operands<'s> {
 }
 
 impl<'s> Operands<'s> {
-    pub(super) fn new(statement: &'s Statement, errors_before: usize) -> Self {
-        Self { statement, rest: &statement.operands, last: statement.keyword, failed: false, errors_before }
+    pub(super) fn new(statement: &'s Statement, doubled: Option<&'s Operand>, errors_before: usize) -> Self {
+        let (rest, last) = (&*statement.operands, statement.keyword);
+        let mut operands = Self { statement, rest, doubled, last, failed: false, errors_before };
+        operands.pass_over();
+        operands
+    }
+
+    fn pass_over(&mut self) {
+        if let [first, rest @ ..] = self.rest
+            && self.doubled.is_some_and(|doubled| std::ptr::eq(doubled, first))
+        {
+            (self.rest, self.last) = (rest, first.span);
+        }
     }
 
     pub(super) fn peek(&self) -> Option<&'s Operand> {
@@ -52,6 +65,7 @@ impl<'s> Operands<'s> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         self.last = first.span;
+        self.pass_over();
         Some(first)
     }
 

@@ -97,7 +97,8 @@ impl Checker<'_> {
     }
 
     /// What can be said once all statements of an image were read.
-    pub(super) fn finish_image(&mut self, image: &mut ImageSpec, statements: &[Placed<'_>]) {
+    /// `doubtful`: there are statements that were not understood at all.
+    pub(super) fn finish_image(&mut self, image: &mut ImageSpec, statements: &[Placed<'_>], doubtful: bool) {
         let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
         if !said && let Some(name) = self.default_output_name(image, image.name.span) {
             image.outputs.push(Output {
@@ -108,7 +109,12 @@ impl Checker<'_> {
             });
         }
         self.packages_conflict(image);
-        self.secrets_in_use(image);
+        let wrong_secret = statements.iter().any(|placed| {
+            self.slice(placed.statement.keyword) == "secret" && self.failed_in(placed.statement.span)
+        });
+        if !doubtful && !wrong_secret {
+            self.secrets_in_use(image);
+        }
         self.switches(image);
         self.examine_pending(image);
     }

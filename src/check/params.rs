@@ -27,6 +27,8 @@ pub(super) struct Scope {
     pub os_version: Option<String>,
     /// The `os` statement.
     pub os: Option<Span>,
+    /// Something was not understood that may be the `os` statement, which has been said.
+    pub os_doubtful: bool,
 }
 
 /// How many names are looked at for one that was meant: each costs time.
@@ -52,6 +54,11 @@ const TYPES: [(&str, Type); 6] = [
     ("duration", Type::Duration),
     ("version", Type::Version),
 ];
+
+/// Whether a word is a type of param.
+pub(super) fn is_type(word: &str) -> bool {
+    TYPES.iter().any(|(name, _)| *name == word)
+}
 
 impl Type {
     fn holds(self, text: &str) -> bool {
@@ -187,6 +194,10 @@ impl Checker<'_> {
         if kind.holds(&written.value) {
             return Some(written.value);
         }
+        // With an error before it, this may not be the value that was meant.
+        if failed {
+            return None;
+        }
         self.misfit(
             codes::PARAM_VALUE,
             written.span,
@@ -217,7 +228,7 @@ impl Checker<'_> {
             _ => None,
         };
         if let Some((value, why)) = predefined {
-            if value.is_some() {
+            if value.is_some() || name == "os.version" && self.scope.os_doubtful {
                 return value.clone();
             }
             let mut diagnostic =

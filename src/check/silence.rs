@@ -35,11 +35,25 @@ pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> 
 }
 
 /// Whether behind this defect there may be a use of a param, profile, secret or variable that cannot be
-/// seen: broken or missing text, a name that may be meant to be it, a file that was not read.
+/// seen: broken or missing text, a name that may be meant to be it, a file that was not read, a value that
+/// may have been one, or that is missing for it.
 fn hides_a_use(diagnostic: &Diagnostic) -> bool {
-    const NAMES: [Code; 4] =
-        [codes::UNKNOWN_PARAM, codes::UNKNOWN_PROFILE, codes::UNKNOWN_SECRET, codes::NOT_FOUND];
-    diagnostic.code.as_str().starts_with("E01") || NAMES.contains(&diagnostic.code)
+    const HIDE: [Code; 13] = [
+        codes::UNKNOWN_KEY,
+        codes::NOT_A_SIZE,
+        codes::NOT_A_DURATION,
+        codes::NOT_A_MODE,
+        codes::NOT_A_VERSION,
+        codes::NOT_A_NUMBER,
+        codes::NOT_A_CHOICE,
+        codes::NOT_FOUND,
+        codes::UNKNOWN_PARAM,
+        codes::PARAM_VALUE,
+        codes::UNKNOWN_PROFILE,
+        codes::UNKNOWN_SECRET,
+        codes::BAD_OPTION,
+    ];
+    diagnostic.code.as_str().starts_with("E01") || HIDE.contains(&diagnostic.code)
 }
 
 /// A warning is silenced by a comment that names its code, on a line it points at.
