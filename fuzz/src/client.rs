@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 /// Longer than any answer may take, by far: then the server is stuck, or has dropped an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The client's side of a session about one text that is in no folder.
+/// The client's side of a session about one text that is in no folder. It may go on as long as the process:
+/// a server that begins reads the whole catalogue, which takes longer than all the answers about a text.
 #[derive(Debug)]
 pub struct Client {
     to: Option<Sender<Vec<u8>>>,
@@ -19,6 +20,8 @@ pub struct Client {
     heard: Vec<u8>,
     server: Option<JoinHandle<Ended>>,
     id: i32,
+    /// Of the text.
+    version: i32,
     /// The diagnostics that came last, and the version they are about.
     published: Option<(Value, Value)>,
 }
@@ -61,22 +64,43 @@ impl Write for Sink {
 }
 
 impl Client {
-    /// Begins a session and opens the text.
-    pub fn open(text: &str) -> Self {
+    /// Begins a session and opens an empty text.
+    pub fn open() -> Self {
         let (to, input) = mpsc::channel();
         let (output, from) = mpsc::channel();
         let input = BufReader::new(Pipe { from: input, rest: Vec::new() });
         let server = std::thread::spawn(move || serve(input, Sink(output), None));
-        let mut client =
-            Self { to: Some(to), from, heard: Vec::new(), server: Some(server), id: 0, published: None };
+        let mut client = Self {
+            to: Some(to),
+            from,
+            heard: Vec::new(),
+            server: Some(server),
+            id: 0,
+            version: 0,
+            published: None,
+        };
         client.request("initialize", json!({ "capabilities": {} }));
-        let document = json!({ "uri": URI, "languageId": "imagefile", "version": 0, "text": text });
+        let document = json!({ "uri": URI, "languageId": "imagefile", "version": 0, "text": "" });
         client.notify("textDocument/didOpen", json!({ "textDocument": document }));
         client
     }
 
     pub fn notify(&mut self, method: &str, params: Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    /// Puts `new` into the place of a part of the text, or of all of it.
+    pub fn change(&mut self, range: Option<Value>, new: &str) {
+        self.version += 1;
+        let mut change = json!({ "text": new });
+        if let Some(range) = range {
+            change["range"] = range;
+        }
+        let document = json!({ "uri": URI, "version": self.version });
+        self.notify(
+            "textDocument/didChange",
+            json!({ "textDocument": document, "contentChanges": [change] }),
+        );
     }
 
     /// Asks, and waits for the answer; a defect of the server is a panic here.
@@ -93,18 +117,18 @@ impl Client {
         }
     }
 
-    /// The diagnostics of a version of the text.
-    pub fn diagnostics(&mut self, version: u32) -> Value {
+    /// The diagnostics of the text as it is now.
+    pub fn diagnostics(&mut self) -> Value {
         loop {
             match self.published.take() {
-                Some((of, diagnostics)) if of == version => return diagnostics,
+                Some((of, diagnostics)) if of == self.version => return diagnostics,
                 _ => drop(self.hear()),
             }
         }
     }
 
     /// Ends the session.
-    pub fn close(mut self) {
+    fn close(&mut self) {
         self.request("shutdown", Value::Null);
         self.notify("exit", Value::Null);
         let ended = self.server.take().map(JoinHandle::join);
@@ -130,6 +154,14 @@ impl Client {
             }
             let more = self.from.recv_timeout(PATIENCE).expect("the server answers");
             self.heard.extend(more);
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.close();
         }
     }
 }

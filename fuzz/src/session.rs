@@ -1,22 +1,30 @@
 //! A session of the language server: what an editor shows after any changes is what it would show
-//! had it opened the text as it is now.
+//! had it been given the text as it is now.
+
+use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
 use super::client::{Client, URI};
 
+thread_local! {
+    /// One session for all inputs; each begins with a text of its own.
+    static CLIENT: RefCell<Option<Client>> = const { RefCell::new(None) };
+}
+
 /// The input is a text and, after zero bytes, changes of it: each two times two bytes that say from
 /// where to where, and what to put there.
 pub fn lsp(data: &[u8]) {
-    if data.len() > 4 << 10 {
-        return;
+    if data.len() <= 4 << 10 {
+        CLIENT.with_borrow_mut(|client| edit(client.get_or_insert_with(Client::open), data));
     }
+}
+
+fn edit(client: &mut Client, data: &[u8]) {
     let mut parts = data.split(|byte| *byte == 0);
     let mut text = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-    let mut client = Client::open(&text);
-    let mut now = client.diagnostics(0);
-    let mut version = 0;
-    for part in parts.take(12) {
+    client.change(None, &text);
+    for (nth, part) in parts.take(12).enumerate() {
         let Some((head, new)) = part.split_first_chunk::<4>() else { continue };
         let new = String::from_utf8_lossy(new);
         let boundary = |low: u8, high: u8| {
@@ -30,29 +38,17 @@ pub fn lsp(data: &[u8]) {
         if [from, to].iter().any(|at| text[..*at].ends_with('\r') && text[*at..].starts_with('\n')) {
             continue;
         }
-        version += 1;
         let range = json!({ "start": position(&text, from), "end": position(&text, to) });
-        client.notify(
-            "textDocument/didChange",
-            json!({
-                "textDocument": { "uri": URI, "version": version },
-                "contentChanges": [{ "range": range, "text": new }],
-            }),
-        );
+        client.change(Some(range), &new);
         text.replace_range(from..to, &new);
-        if version % 2 == 1 {
-            ask(&mut client, &text, from);
+        if nth % 2 == 0 {
+            ask(client, &text, from);
         }
     }
-    if version > 0 {
-        now = client.diagnostics(version);
-    }
-    ask(&mut client, &text, text.len() / 2);
-    client.close();
-
-    let mut fresh = Client::open(&text);
-    assert_eq!(now, fresh.diagnostics(0), "after changes:\n{text}");
-    fresh.close();
+    let changed = client.diagnostics();
+    ask(client, &text, text.len() / 2);
+    client.change(None, &text);
+    assert_eq!(changed, client.diagnostics(), "after changes:\n{text}");
 }
 
 /// Lines end with `\n`, `\r\n` or `\r`; columns count UTF-16.

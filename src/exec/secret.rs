@@ -52,7 +52,11 @@ impl Secrets {
     }
 
     /// Whether the scripts of these steps and of the tests, if they run, find all they ask for.
-    pub(super) fn suffice(&self, image: &ImagePlan, steps: &[Step], tested: bool) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    ///
+    /// Every secret without a value.
+    pub fn suffice(&self, image: &ImagePlan, steps: &[Step], tested: bool) -> Result<(), Failure> {
         let scripts = steps.iter().filter_map(|step| match &step.action {
             crate::plan::Action::Script(script) => Some(script),
             _ => None,

@@ -13,7 +13,7 @@ use crate::{
     exec::{
         Failure, Reporter, What,
         base::given::Given,
-        prepare::{base_facts, fetch_failure},
+        prepare::{base_facts, trouble::fetch_failure},
     },
     lock::{LockedImage, LockedSource},
     resolve::{BaseOrigin, Requirement, Resolution},

@@ -6,8 +6,8 @@
 mod found;
 mod kernel;
 mod pins;
-mod trouble;
-mod versions;
+pub mod trouble;
+pub mod versions;
 
 use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -32,7 +32,6 @@ use crate::{
 
 pub use found::base_facts;
 pub use pins::{BasePins, Pins, Wish};
-pub use trouble::fetch_failure;
 
 /// Where things are looked up.
 #[derive(Clone, Copy)]

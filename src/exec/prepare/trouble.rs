@@ -1,4 +1,4 @@
-//! What can go wrong while preparing, as diagnostics.
+//! What can go wrong while preparing, as diagnostics. `tests/preparation.expected` shows each.
 
 use crate::{
     check::{BaseSource, ImageSpec, Size},
@@ -14,7 +14,9 @@ fn one(diagnostic: Diagnostic) -> Failure {
     Failure::Diagnosed(vec![diagnostic])
 }
 
-pub(super) fn unsupported_base(spec: &ImageSpec) -> Failure {
+/// The base is of a kind that nothing here can start from.
+#[must_use]
+pub fn unsupported_base(spec: &ImageSpec) -> Failure {
     let diagnostic = Diagnostic::new(codes::BASE_UNSUPPORTED, "this kind of base cannot be built on yet")
         .label(spec.base.span, "from outside the Debian archive")
         .help("leave `base` out, or write `base auto`");
@@ -22,7 +24,8 @@ pub(super) fn unsupported_base(spec: &ImageSpec) -> Failure {
 }
 
 /// The image's disk is larger than its base's, and the base's root has no room to grow into.
-pub(super) fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &Given) -> Failure {
+#[must_use]
+pub fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &Given) -> Failure {
     let name = match &spec.base.source {
         BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => name,
         BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => &spec.name,
@@ -34,7 +37,9 @@ pub(super) fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &Given)
         .help("leave `min_storage` out, or give a disk whose root is its last partition"))
 }
 
-pub(super) fn no_packages(spec: &ImageSpec) -> Failure {
+/// Packages are asked for, and the base's system has no package manager that is known here.
+#[must_use]
+pub fn no_packages(spec: &ImageSpec) -> Failure {
     let message = "packages can be installed on systems of the Debian family only, as yet";
     let span = spec.packages.first().map_or(spec.base.span, |package| package.span);
     one(Diagnostic::new(codes::BASE_UNSUPPORTED, message)
@@ -43,23 +48,31 @@ pub(super) fn no_packages(spec: &ImageSpec) -> Failure {
         .help("install them in a `script`"))
 }
 
-pub(super) fn no_mirror() -> Failure {
+/// No package mirror is set, and the host has none of its own.
+#[must_use]
+pub fn no_mirror() -> Failure {
     let message = "no Debian mirror is known: this host's package sources name none";
     one(Diagnostic::new(codes::NO_MIRROR, message)
         .help("name one: `IMGFILE_MIRROR=https://…/debian`, or `mirror = \"…\"` in `.imgfile.toml`"))
 }
 
-pub(super) fn no_kernel() -> Failure {
+/// The mirror has no kernel to build under.
+#[must_use]
+pub fn no_kernel() -> Failure {
     let message = "the mirror has no kernel for virtual machines (linux-image-…-cloud-amd64 of Debian 13)";
     one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
         .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
 }
 
-pub(super) fn keyring(error: &ReleaseError) -> Failure {
+/// A keyring is no keyring.
+#[must_use]
+pub fn keyring(error: &ReleaseError) -> Failure {
     one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, format!("the archive's keys cannot be read: {error}")))
 }
 
-pub(super) fn archive(error: &ArchiveError) -> Failure {
+/// Why the indexes of an archive could not be had.
+#[must_use]
+pub fn archive(error: &ArchiveError) -> Failure {
     let message = error.to_string();
     one(match error {
         ArchiveError::Store(error) => store(error),
@@ -75,7 +88,9 @@ pub(super) fn archive(error: &ArchiveError) -> Failure {
     })
 }
 
-pub(super) fn fetch(error: &FetchError) -> Failure {
+/// Why a file could not be had.
+#[must_use]
+pub fn fetch(error: &FetchError) -> Failure {
     fetch_failure(error, None)
 }
 
@@ -111,7 +126,8 @@ fn store(error: &StoreError) -> Diagnostic {
 }
 
 /// What the packages' solve says, at the statement that asked for the package.
-pub(super) fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
+#[must_use]
+pub fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
     let place = |name: &str| place(name, spec, resolution);
     let at = |diagnostic: Diagnostic, name: &str, label: &str| match place(name) {
         Some((span, None)) => diagnostic.label(span, label),

@@ -10,7 +10,11 @@ use crate::{
 
 /// An application's version is that of the package its entry names with `version_of`: what its scripts
 /// and options were written for. `installed` is what the image has in the end.
-pub(super) fn check(
+///
+/// # Errors
+///
+/// Every application whose package is of another version, or is not there.
+pub fn check(
     spec: &ImageSpec,
     resolution: &Resolution,
     installed: &[InstalledPackage],
