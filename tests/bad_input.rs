@@ -166,7 +166,7 @@ fn a_package_that_no_archive_has_is_told_before_anything_runs() {
     let wanting =
         |package: &str| format!("image \"bad\" {{\n  os linux debian 13\n  packages [\"{package}\"]\n}}\n");
     for (package, parts) in [
-        ("nginx-lihgt", ["E0450", "there is `nginx-light`", "ImageFile:3"]),
+        ("nginx-lihgt", ["E0450", "did you mean `nginx-light`?", "ImageFile:3"]),
         ("jq=0.1-1", ["E0451", "no version 0.1-1 of `jq`", "ImageFile:3"]),
     ] {
         let case = Case::on_ground(&wanting(package));

@@ -187,7 +187,9 @@ impl Settings {
                 .find(Key::Accel, accel)
                 .unwrap_or(Setting { value: Accel::Auto, origin: Origin::Default }),
         };
-        if lookup.errors.is_empty() { Ok(settings) } else { Err(lookup.errors) }
+        let mut errors = lookup.errors;
+        errors.sort_by_key(Diagnostic::span);
+        if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
 
     /// Every setting as text with its origin; settings that are not set have no text.
@@ -356,7 +358,7 @@ impl File {
         sources: &mut Sources,
         errors: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let source = sources.add(path.display().to_string(), text.clone());
+        let source = sources.add(super::shown(&path), text.clone());
         let table = match toml::de::DeTable::parse(&text) {
             Ok(table) => table.into_inner(),
             Err(error) => {

@@ -139,7 +139,10 @@ impl Pack {
                 self.parents(&format!("{}/.", copy.to))?;
                 unpack(self, path, (&copy.to, *strip), place).map_err(|reason| {
                     let message = format!("`{url}` cannot be unpacked: {reason}");
-                    let diagnostic = Diagnostic::new(codes::CANNOT_UNPACK, message);
+                    let diagnostic = Diagnostic::new(codes::CANNOT_UNPACK, message).help(
+                        "copy the file as it is, without `unpack`, and unpack it in a `script` with a program \
+                         that the image has",
+                    );
                     Failure::Diagnosed(vec![match span {
                         Some(span) => diagnostic.label(span, "this archive"),
                         None => diagnostic,

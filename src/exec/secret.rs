@@ -76,6 +76,15 @@ impl Secrets {
             let declared = image.secrets.iter().find(|secret| secret.name == *name);
             let message = format!("the secret `{name}` has no value: {reason}");
             let diagnostic = Diagnostic::new(codes::SECRET_MISSING, message);
+            let diagnostic = match declared.map(|secret| &secret.source) {
+                Some(SecretSource::Env { variable }) => {
+                    diagnostic.help(format!("set it for the command: `{variable}=… imgfile build`"))
+                }
+                Some(SecretSource::File { .. }) => {
+                    diagnostic.help("put the value into this file: a regular one, of at most 1 MiB")
+                }
+                None => diagnostic,
+            };
             Some(match declared.and_then(|secret| secret.span) {
                 Some(span) => diagnostic.label(span, "declared here"),
                 None => diagnostic,

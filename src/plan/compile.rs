@@ -333,8 +333,11 @@ impl Compiler<'_> {
             Ok(tree) => Some(tree),
             Err(WalkError { path, error }) => {
                 let message = format!("`{path}` cannot be copied: {}", file_problem(&error));
-                self.diagnostics
-                    .push(Diagnostic::new(codes::PROJECT_FILE, message).label(span, "brought in here"));
+                self.diagnostics.push(
+                    Diagnostic::new(codes::PROJECT_FILE, message)
+                        .label(span, "brought in here")
+                        .help("repair or rename it, or leave it out with a line in `.imagefileignore`"),
+                );
                 None
             }
         }

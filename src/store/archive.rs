@@ -49,6 +49,22 @@ pub enum ArchiveError {
     Store(#[from] StoreError),
 }
 
+impl ArchiveError {
+    /// The address that did not give what was asked for.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Fetch(error) => error.url(),
+            Self::Release { url, .. }
+            | Self::Index { url, .. }
+            | Self::Inconsistent { url }
+            | Self::Expired { url, .. }
+            | Self::NoComponent { url, .. } => Some(url),
+            Self::Store(_) => None,
+        }
+    }
+}
+
 /// The indexes of a store.
 #[derive(Debug, Clone)]
 pub struct Indexes<'a> {

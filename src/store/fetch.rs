@@ -71,13 +71,29 @@ pub enum FetchError {
     /// As [`Wrong`](Self::Wrong), against a digest of another kind.
     #[error("`{url}` does not have the {expected} that its publisher gives")]
     NotPublished { url: String, expected: Published },
-    #[error("`{url}` is larger than {limit} bytes")]
+    #[error("`{url}` is larger than {}", crate::check::Size(*limit))]
     TooLarge { url: String, limit: u64 },
     /// A setting is unusable: the proxy's URL, or the file of certificates.
     #[error("{0}")]
     Setting(String),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl FetchError {
+    /// The address that did not give what was asked for.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { url, .. }
+            | Self::Gone { url, .. }
+            | Self::Refused { url, .. }
+            | Self::Wrong { url, .. }
+            | Self::NotPublished { url, .. }
+            | Self::TooLarge { url, .. } => Some(url),
+            Self::Offline { .. } | Self::Setting(_) | Self::Store(_) => None,
+        }
+    }
 }
 
 /// What was fetched so far, and how much there is: bytes.

@@ -44,10 +44,10 @@ impl Preparer<'_> {
 
     async fn newest_kernel(&self) -> Result<Selected, Failure> {
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
-        let keys = Keyring::debian().map_err(|error| trouble::keyring(&error))?;
+        let keys = Keyring::debian().map_err(|error| trouble::keyring(&error, None))?;
         let archives: Vec<_> = mirrors.suites(SUITE).into_iter().map(|archive| (archive, &keys)).collect();
         let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
-        let universe = indexes.load(ARCH, &archives).await.map_err(|error| trouble::archive(&error))?;
+        let universe = indexes.load(ARCH, &archives).await.map_err(|error| trouble::archive(&error, None))?;
         newest(&universe).ok_or_else(trouble::no_kernel)
     }
 }

@@ -98,7 +98,7 @@ enum Keys {
 impl Keys {
     fn ring(&self) -> Result<Cow<'_, Keyring>, Failure> {
         match self {
-            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| trouble::keyring(&error)),
+            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| trouble::keyring(&error, None)),
             Self::Own(keys) => Ok(Cow::Borrowed(keys)),
         }
     }
@@ -136,7 +136,9 @@ impl Preparer<'_> {
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
         let archives: Vec<_> =
             suites(bootstrap, mirrors).into_iter().map(|archive| (archive, Keys::Debian)).collect();
-        let pins = match locked {
+        // A lock of another kind of base has no packages for this one; the caller sees that it says another.
+        let made = |locked: &&LockedImage| matches!(locked.base.source, LockedSource::Bootstrap { .. });
+        let pins = match locked.filter(made) {
             Some(locked) => Pins::of_lock(locked, None, arch),
             None => {
                 let wish = Wish::Bootstrap { include: &bootstrap.packages };
@@ -251,13 +253,21 @@ impl Preparer<'_> {
             archives.iter().zip(&rings).map(|((archive, _), ring)| (archive.clone(), &**ring)).collect();
         let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
         let arch = debian_arch(&resolution.arch);
-        let own = indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?;
+        let own = indexes
+            .load(arch, &archives)
+            .await
+            .map_err(|error| trouble::archive(&error, Some(resolution)))?;
         let brought = brought_archives(resolution)?;
         archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
         let wider = if brought.is_empty() {
             None
         } else {
-            Some(indexes.load(arch, &archives).await.map_err(|error| trouble::archive(&error))?)
+            Some(
+                indexes
+                    .load(arch, &archives)
+                    .await
+                    .map_err(|error| trouble::archive(&error, Some(resolution)))?,
+            )
         };
         Pins::choose(&own, wider.as_ref().unwrap_or(&own), wish, spec, resolution)
             .map_err(|error| trouble::packages(&error, spec, resolution))
@@ -302,7 +312,10 @@ impl Preparer<'_> {
 
     /// Has everything on this host that the image's steps need, the base among it.
     pub async fn supply(&self, prepared: &Prepared, reporter: &Reporter) -> Result<Supplies, Failure> {
-        let mut blobs = self.fetch("download packages", &self.downloads(prepared)?, reporter).await?;
+        let mut blobs = self
+            .try_fetch("download packages", &self.downloads(prepared)?, reporter)
+            .await
+            .map_err(|error| trouble::supply(&error, &prepared.plan))?;
         let recipe = match &prepared.foundation {
             Foundation::Recipe(recipe) => recipe,
             Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
@@ -418,7 +431,10 @@ fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
 /// The archives that applications bring, each with the key its catalogue entry pins.
 fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, Failure> {
     let mut all: Vec<(Archive, Keyring)> = Vec::new();
-    for repository in resolution.own_apps().flat_map(|app| &app.repositories) {
+    let brought = resolution
+        .own_apps()
+        .flat_map(|app| app.repositories.iter().map(move |repository| (app, repository)));
+    for (app, repository) in brought {
         let archive = Archive {
             name: repository.url.trim_end_matches('/').to_owned(),
             url: repository.url.trim_end_matches('/').to_owned(),
@@ -427,7 +443,7 @@ fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, 
         };
         if all.iter().all(|(known, _)| *known != archive) {
             let keys = Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint);
-            all.push((archive, keys.map_err(|error| trouble::keyring(&error))?));
+            all.push((archive, keys.map_err(|error| trouble::keyring(&error, Some(app)))?));
         }
     }
     Ok(all)

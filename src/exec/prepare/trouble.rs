@@ -5,7 +5,8 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     exec::{Failure, base::given::Given, failure::host},
     packages::{NotRemovable, ReleaseError, SolveError},
-    resolve::Resolution,
+    plan::{Action, CopyFrom, CopyStep, ImagePlan},
+    resolve::{Resolution, ResolvedApp},
     store::{StoreError, archive::ArchiveError, fetch::FetchError},
     text::{Span, Spanned},
 };
@@ -64,26 +65,57 @@ pub fn no_kernel() -> Failure {
         .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
 }
 
-/// A keyring is no keyring.
+/// The keys of an archive cannot be used: that of an application, or those that are compiled in.
 #[must_use]
-pub fn keyring(error: &ReleaseError) -> Failure {
-    one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, format!("the archive's keys cannot be read: {error}")))
+pub fn keyring(error: &ReleaseError, of: Option<&ResolvedApp>) -> Failure {
+    let message = format!("the archive's keys cannot be read: {error}");
+    let diagnostic = Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message);
+    one(match of {
+        Some(app) => brought(diagnostic, app),
+        None => diagnostic,
+    })
 }
 
-/// Why the indexes of an archive could not be had.
+/// Something is wrong with an archive that an application brings.
+fn brought(diagnostic: Diagnostic, app: &ResolvedApp) -> Diagnostic {
+    let name = &app.name;
+    let diagnostic = match app.span {
+        Some(span) => diagnostic.label(span, format!("`{name}` brings this archive")),
+        None => diagnostic.note(format!("`{name}` brings this archive")),
+    };
+    diagnostic.help(format!("look at `repositories` in its entry of the catalogue `{}`", app.layer))
+}
+
+/// Why the indexes of an archive could not be had: of one that an application of `resolution` brings, or of
+/// the distribution's own.
 #[must_use]
-pub fn archive(error: &ArchiveError) -> Failure {
+pub fn archive(error: &ArchiveError, resolution: Option<&Resolution>) -> Failure {
     let message = error.to_string();
+    let app = error.url().and_then(|url| {
+        let brings = |app: &&ResolvedApp| {
+            app.repositories.iter().any(|repository| url.starts_with(repository.url.trim_end_matches('/')))
+        };
+        resolution?.own_apps().find(brings)
+    });
+    let untrusted = |help: &str| {
+        let diagnostic = Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message.clone());
+        match app {
+            Some(app) => brought(diagnostic, app),
+            None => diagnostic.help(help),
+        }
+    };
     one(match error {
         ArchiveError::Store(error) => store(error),
-        ArchiveError::Inconsistent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
-            .help("try again in some minutes, or use another mirror"),
+        ArchiveError::Inconsistent { .. } => {
+            untrusted("try again in some minutes, or use another mirror: `IMGFILE_MIRROR=https://…/debian`")
+        }
         ArchiveError::Release { .. }
         | ArchiveError::Fetch(FetchError::Gone { .. })
         | ArchiveError::Expired { .. }
         | ArchiveError::Index { .. }
-        | ArchiveError::NoComponent { .. } => Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
-            .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"),
+        | ArchiveError::NoComponent { .. } => {
+            untrusted("use another mirror: `IMGFILE_MIRROR=https://…/debian`")
+        }
         ArchiveError::Fetch(error) => return fetch(error),
     })
 }
@@ -92,6 +124,40 @@ pub fn archive(error: &ArchiveError) -> Failure {
 #[must_use]
 pub fn fetch(error: &FetchError) -> Failure {
     fetch_failure(error, None)
+}
+
+/// Why what an image is built from could not be had: a download of its `copy url`, at the statement, or a
+/// package.
+#[must_use]
+pub fn supply(error: &FetchError, plan: &ImagePlan) -> Failure {
+    let copied = plan.steps.iter().find_map(|step| match &step.action {
+        Action::Copy(CopyStep { from: CopyFrom::Download { url, .. }, .. }) if error.url() == Some(url) => {
+            Some((url, step.span?))
+        }
+        _ => None,
+    });
+    let Some((url, span)) = copied else { return fetch(error) };
+    let message = error.to_string();
+    one(match error {
+        FetchError::Gone { .. } => Diagnostic::new(codes::DOWNLOAD_GONE, message)
+            .label(span, "not found by the server")
+            .help("look for the file that takes its place, and its sha256"),
+        FetchError::Wrong { actual, .. } => {
+            Diagnostic::new(codes::DOWNLOAD_WRONG, format!("`{url}` is not the file that is pinned"))
+                .label(span, "has another sha256")
+                .note(format!("the download's sha256 is {actual}"))
+                .help(
+                    "compare with what the publisher says before you write another sha256: the file was \
+                     replaced, or somebody changed it on the way",
+                )
+        }
+        _ => {
+            let failures = fetch(error).diagnostics();
+            return Failure::Diagnosed(
+                failures.into_iter().map(|one| one.label(span, "cannot be downloaded")).collect(),
+            );
+        }
+    })
 }
 
 /// Why a download failed. `pinned` is the image whose lock names the disk that was to be had.
@@ -116,7 +182,8 @@ pub fn fetch_failure(error: &FetchError, pinned: Option<&ImageSpec>) -> Failure 
             .help("try again in some minutes: publishers replace a disk and its checksums one after the other"),
         FetchError::Wrong { .. } | FetchError::TooLarge { .. } => Diagnostic::new(codes::DOWNLOAD_WRONG, message)
             .help("the download is damaged, or somebody changed it; do not trust it until you know which"),
-        FetchError::Setting(_) => Diagnostic::new(codes::NO_NETWORK, message),
+        FetchError::Setting(_) => Diagnostic::new(codes::NO_NETWORK, message)
+            .help("`imgfile doctor` shows each setting and where it comes from"),
         FetchError::Store(error) => store(error),
     })
 }
@@ -139,20 +206,24 @@ pub fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -
             let message = format!("no archive of the base has a package `{name}`");
             let diagnostic = at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "unknown package");
             match nearest {
-                Some(nearest) => diagnostic.help(format!("there is `{nearest}`")),
-                None => diagnostic,
+                Some(nearest) => diagnostic.help(format!("did you mean `{nearest}`?")),
+                None => diagnostic.help(
+                    "look for the distribution's own name of it; software from elsewhere comes with an \
+                     application that brings its archive, or by `copy url`",
+                ),
             }
         }
         SolveError::Virtual { name, providers } => {
             let message = format!("`{name}` is not one package: several provide it");
             at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "choose one")
-                .help(format!("write one of {}", providers.join(", ")))
+                .help(format!("write one of {}", quoted(providers)))
         }
         SolveError::NoVersion { name, wanted, available } => {
             let message = format!("the archive has no version {wanted} of `{name}`");
             let have: Vec<String> = available.iter().map(ToString::to_string).collect();
-            at(Diagnostic::new(codes::PACKAGE_VERSION_GONE, message), name, "this version is not there")
-                .help(format!("there is {}", have.join(", ")))
+            at(Diagnostic::new(codes::PACKAGE_VERSION_GONE, message), name, "this version is not there").help(
+                format!("there is {}; without a version the newest is taken, and locked", quoted(&have)),
+            )
         }
         SolveError::CannotRemove { name, because } => {
             let why = match because {
@@ -161,11 +232,14 @@ pub fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -
             };
             let message = format!("`{name}` cannot be removed: {why}");
             at(Diagnostic::new(codes::PACKAGES_CLASH, message), name, "to be removed")
+                .help("leave it out of `remove`")
         }
         SolveError::WouldRemove { names } => {
-            let message = format!("the packages asked for would remove {} from the base", names.join(", "));
-            Diagnostic::new(codes::PACKAGES_CLASH, message)
-                .help("name them in `packages [...] { remove = [...] }` if that is meant")
+            let message = format!("the packages asked for would remove {} from the base", quoted(names));
+            let remove: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            Diagnostic::new(codes::PACKAGES_CLASH, message).label(spec.name.span, "of this image").help(
+                format!("if that is meant, say so: `packages […] {{ remove = [{}] }}`", remove.join(", ")),
+            )
         }
         SolveError::Unsatisfiable { unmet } => {
             let mut diagnostic =
@@ -174,8 +248,14 @@ pub fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -
                 diagnostic = at(diagnostic, &one.wanted, "this cannot be installed").note(format!("{one}"));
             }
             diagnostic
+                .help("`apt-get install` would refuse as well: ask for other versions, or leave one out")
         }
     })
+}
+
+/// `a`, `b`
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The statement that asks for a package, and the application it belongs to.

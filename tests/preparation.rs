@@ -1,0 +1,278 @@
+//! What `plan`, `lock` and `build` find where `check` cannot look, before the first machine starts: the files
+//! of the project, the archives and their packages, the disks of others, the values of secrets. Each as it is
+//! shown; whether the network and the archives bring them about is for `repositories`, `published` and
+//! `bad_input` to say.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test preparation` writes them anew; read the difference.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
+
+use common::planned::World;
+use imgfile::diagnostic::Diagnostic;
+use imgfile::exec::prepare::{Pins, Wish, trouble, versions};
+use imgfile::exec::{Failure, Secrets};
+use imgfile::front::Project;
+use imgfile::packages::{Index, IndexError, IndexSource, InstalledPackage, Keyring, ReleaseError, Universe};
+use imgfile::report;
+use imgfile::resolve::Resolution;
+use imgfile::store::archive::ArchiveError;
+use imgfile::store::fetch::FetchError;
+use imgfile::text::{Digest, Sources};
+use snapbox::{assert_data_eq, file};
+
+const MIRROR: &str = "https://mirror.example/debian";
+const THEIRS: &str = "https://packages.example/tool";
+const DISK: &str = "https://images.example/13/disk.qcow2";
+
+/// An image with more statements.
+fn image(more: &str) -> String {
+    format!("image \"web\" {{\n  os linux debian 13\n  {more}\n}}\n")
+}
+
+/// An image with one statement, and what is wrong once it was checked and resolved.
+fn shown(more: &str, wrong: impl FnOnce(&Project) -> Vec<Diagnostic>) -> String {
+    let (project, sources) = common::checked(image(more), &[]);
+    assert!(!project.has_errors(), "{}", report::human(&project.diagnostics, &sources, false));
+    report::human(&wrong(&project), &sources, false)
+}
+
+/// What is wrong with the files that an image takes in, laid out by `prepare`.
+fn planned(more: &str, prepare: impl FnOnce(&World)) -> String {
+    let world = World::new(&image(more));
+    prepare(&world);
+    world.plan().unwrap_err()
+}
+
+/// A small archive: several mail servers, a library that is missing.
+fn universe() -> Universe {
+    let stanza = |name: &str, version: &str, more: &str| {
+        format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: amd64\nFilename: pool/{name}.deb\nSize: 1000\n\
+             SHA256: {}\n{more}\n",
+            Digest::of(name)
+        )
+    };
+    let text = [
+        stanza("nginx-light", "1.26.3-3", "Depends: libssl3\n"),
+        stanza("libssl3", "3.0.1", ""),
+        stanza("curl", "8.14.1-2", "Conflicts: wget\n"),
+        stanza("wget", "1.25.0-2", ""),
+        stanza("exim4", "4.98-1", "Provides: mail-transport-agent\n"),
+        stanza("postfix", "3.10-1", "Provides: mail-transport-agent\n"),
+        stanza("half", "1.0", "Depends: other-half (>= 2)\n"),
+        stanza("other-half", "1.0", ""),
+    ];
+    let index = Index::parse(text.join("\n").as_bytes()).unwrap();
+    Universe::new("amd64", &[IndexSource { archive: "debian".into(), priority: 500, index }])
+}
+
+/// What the base has.
+fn installed() -> Vec<InstalledPackage> {
+    let status = "Package: wget\nStatus: install ok installed\nVersion: 1.25.0-2\nArchitecture: amd64\n\n\
+                  Package: init\nEssential: yes\nStatus: install ok installed\nVersion: 1.69\nArchitecture: amd64\n";
+    InstalledPackage::read_status(status, "")
+}
+
+/// What the choice of packages says about a statement.
+fn packages(more: &str) -> String {
+    shown(more, |project| {
+        let (spec, resolution) = (&project.spec.images[0], &project.resolutions["web"]);
+        let (universe, wish) = (universe(), Wish::Found(installed()));
+        let error = Pins::choose(&universe, &universe, wish, spec, resolution).unwrap_err();
+        trouble::packages(&error, spec, resolution).diagnostics()
+    })
+}
+
+/// The version of an application that the base brings as another.
+fn version_of(status: &str) -> String {
+    shown("app nginx", |project| {
+        let installed = InstalledPackage::read_status(status, "");
+        versions::check(&project.spec.images[0], &project.resolutions["web"], &installed).unwrap_err()
+    })
+}
+
+fn of(failure: Failure) -> String {
+    report::human(&failure.diagnostics(), &Sources::default(), false)
+}
+
+fn archive(error: ArchiveError) -> String {
+    of(trouble::archive(&error, None))
+}
+
+/// What is wrong with the archive of an application.
+fn brought(wrong: impl FnOnce(&Resolution) -> Failure) -> String {
+    let files = common::Fixture::new(image("app tool")).with(
+        "catalog/apps/tool.yaml",
+        &format!(
+            "schema: imgfile/app/v1\nname: tool\nsummary: from elsewhere\nversions: [{{ version: \"1\" }}]\n\
+             packages: {{ apt: [tool] }}\nrepositories:\n  - {{ url: \"{THEIRS}\", suite: stable, \
+             components: [main], key: \"none\", fingerprint: \"{}\" }}\n",
+            "A".repeat(40)
+        ),
+    );
+    let (project, sources) = common::compiled(&files, &[]);
+    assert!(!project.has_errors(), "{}", report::human(&project.diagnostics, &sources, false));
+    report::human(&wrong(&project.resolutions["web"]).diagnostics(), &sources, false)
+}
+
+/// A download of a `copy url` that could not be had.
+fn copied(error: &FetchError) -> String {
+    let world =
+        World::new(&image(&format!("copy url \"{DISK}\" sha256 \"{}\" to \"/srv/disk\"", "0".repeat(64))));
+    let plan = world.plan().unwrap();
+    in_image_file(trouble::supply(error, &plan), &world)
+}
+
+/// What was found in a plan, whose sources begin with the ImageFile.
+fn in_image_file(failure: Failure, world: &World) -> String {
+    let mut sources = Sources::default();
+    sources.add("ImageFile", world.text.clone());
+    report::human(&failure.diagnostics(), &sources, false)
+}
+
+fn release(error: ReleaseError) -> String {
+    archive(ArchiveError::Release { url: MIRROR.into(), suite: "trixie".into(), error })
+}
+
+fn fetch(error: FetchError) -> String {
+    of(trouble::fetch(&error))
+}
+
+/// The disk that a lock pins.
+fn locked_disk(error: &FetchError) -> String {
+    shown("base debian-13-cloud", |project| {
+        trouble::fetch_failure(error, Some(&project.spec.images[0])).diagnostics()
+    })
+}
+
+/// A secret that a script is to get.
+fn secret(source: &str) -> String {
+    let world = World::new(&image(&format!(
+        "secret token {source}\n  script <<-SH {{ secrets = [token] }}\n    #!/bin/sh -e\n    true\n  SH"
+    )));
+    let plan = world.plan().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let found = Secrets::read(&plan, folder.path()).suffice(&plan, &plan.steps, true).unwrap_err();
+    in_image_file(found, &world)
+}
+
+#[test]
+fn everything_that_preparation_finds_has_its_words() {
+    let gone = || FetchError::Gone { url: DISK.into(), status: 404 };
+    let cases = [
+        ("a pipe among the files to copy", {
+            planned("copy \"site/\" to \"/srv\"", |world| {
+                world.write("site/index.html", "hello");
+                let made = Command::new("mkfifo").arg(world.path("site/queue")).status().unwrap();
+                assert!(made.success());
+            })
+        }),
+        ("a file whose name is no text", {
+            planned("copy \"site/\" to \"/srv\"", |world| {
+                world.write("site/index.html", "hello");
+                fs::write(world.path("site").join(OsStr::from_bytes(b"caf\xe9.html")), "hello").unwrap();
+            })
+        }),
+        ("an application's package is another version", {
+            version_of(
+                "Package: nginx\nStatus: install ok installed\nVersion: 1.27.0-1\nArchitecture: amd64\n",
+            )
+        }),
+        ("an application's package is not there", version_of("")),
+        ("no such package", packages("packages [\"culr\"]")),
+        ("nothing like this package", packages("packages [\"kubernetes\"]")),
+        ("a package that several provide", packages("packages [\"mail-transport-agent\"]")),
+        ("no such version", packages("packages [\"curl=7.0-1\"]")),
+        ("a package takes the place of one of the base", packages("packages [\"curl\"]")),
+        ("packages that cannot be together", packages("packages [\"half\"]")),
+        ("a package to remove is not there", packages("packages [] { remove = [\"curl\"] }")),
+        ("a package to remove is essential", packages("packages [] { remove = [\"init\"] }")),
+        ("packages for a system without dpkg", {
+            shown("packages [\"curl\"]", |project| {
+                trouble::no_packages(&project.spec.images[0]).diagnostics()
+            })
+        }),
+        ("a base that nothing can start from", {
+            shown("base debian-13-cloud", |project| {
+                trouble::unsupported_base(&project.spec.images[0]).diagnostics()
+            })
+        }),
+        ("no mirror", of(trouble::no_mirror())),
+        ("a mirror without a kernel", of(trouble::no_kernel())),
+        ("an application's key is none", {
+            brought(|resolution| {
+                let error = Keyring::read(b"").unwrap_err();
+                trouble::keyring(&error, resolution.apps.first())
+            })
+        }),
+        ("an application's archive has no such suite", {
+            brought(|resolution| {
+                let url = format!("{THEIRS}/dists/stable/InRelease");
+                let error = ArchiveError::Fetch(FetchError::Gone { url, status: 404 });
+                trouble::archive(&error, Some(resolution))
+            })
+        }),
+        ("an index that somebody else signed", {
+            release(ReleaseError::UnknownSigner { signers: vec!["0123456789ABCDEF".into()] })
+        }),
+        ("an index that was changed", release(ReleaseError::BadSignature("0123456789ABCDEF".into()))),
+        ("an index that is too old", {
+            archive(ArchiveError::Expired { url: MIRROR.into(), suite: "trixie".into() })
+        }),
+        ("a mirror in the middle of an update", {
+            archive(ArchiveError::Inconsistent { url: format!("{MIRROR}/dists/trixie/main/Packages.xz") })
+        }),
+        ("an index that is none", {
+            archive(ArchiveError::Index { url: MIRROR.into(), error: IndexError::NotUtf8 })
+        }),
+        ("an archive without the component", {
+            archive(ArchiveError::NoComponent {
+                url: MIRROR.into(),
+                suite: "trixie".into(),
+                component: "contrib".into(),
+                arch: "amd64".into(),
+            })
+        }),
+        ("a package that is gone", fetch(gone())),
+        ("a file to copy that is gone", copied(&gone())),
+        ("a file to copy that was changed", {
+            let (expected, actual) = (Digest::of("promised"), Digest::of("came"));
+            copied(&FetchError::Wrong { url: DISK.into(), expected, actual })
+        }),
+        ("a file to copy that the server refuses", {
+            copied(&FetchError::Refused { url: DISK.into(), status: 403 })
+        }),
+        ("a locked disk that is gone", locked_disk(&gone())),
+        ("a download that was changed", {
+            let (expected, actual) = (Digest::of("promised"), Digest::of("came"));
+            fetch(FetchError::Wrong { url: DISK.into(), expected, actual })
+        }),
+        ("a download that is too large", fetch(FetchError::TooLarge { url: DISK.into(), limit: 4 << 20 })),
+        ("no network", {
+            fetch(FetchError::Unreachable { url: DISK.into(), reason: "connection refused".into() })
+        }),
+        ("a server that refuses", fetch(FetchError::Refused { url: DISK.into(), status: 503 })),
+        ("the network is off", fetch(FetchError::Offline { name: "nginx-light 1.26.3-3".into() })),
+        ("a proxy that is none", {
+            fetch(FetchError::Setting("the proxy cannot be used: it is no address".into()))
+        }),
+        ("a disk that its publisher does not vouch for", {
+            let expected = imgfile::catalog::Published::Sha256(Digest::of("promised"));
+            fetch(FetchError::NotPublished { url: DISK.into(), expected })
+        }),
+        ("a secret whose variable is not set", secret("from env IMGFILE_TEST_NOBODY_SETS_THIS")),
+        ("a secret whose file is not there", secret("from file \"token.txt\"")),
+    ];
+    let mut text = String::new();
+    for (name, shown) in cases {
+        writeln!(text, "# {name}\n{}\n", shown.trim_end()).unwrap();
+    }
+    assert_data_eq!(text, file!["preparation.expected"]);
+}
