@@ -9,7 +9,7 @@ use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use imgfile::driver::{End, ExecEnd, Fault};
-use imgfile::exec::Failure;
+use imgfile::exec::{Failure, cannot_unpack};
 use imgfile::report;
 use imgfile::text::{Sources, Span};
 use snapbox::{assert_data_eq, file};
@@ -83,6 +83,9 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         ("the guest lies", { step(span, Fault::Protocol { detail: "a frame of 4294967295 bytes".into() }) }),
         ("a program of the host fails", {
             Failure::HostTool { program: "qemu-img", detail: "Could not open 'disk.qcow2'".into() }
+        }),
+        ("a download is no archive", {
+            cannot_unpack("https://example.org/tool-1.0.zip", "it is a zip archive", Some(span))
         }),
         ("a file changed while it was built", Failure::InputChanged { path: "site/index.html".into() }),
         ("there is nothing to test", Failure::NotBuilt { path: "out/web.qcow2".into() }),

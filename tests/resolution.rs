@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,10 @@ use imgfile::exec::base::listed;
 use imgfile::report;
 use imgfile::resolve::{Preferences, resolve_project};
 use imgfile::text::Sources;
+
+#[allow(dead_code, reason = "one of the families is needed")]
+#[path = "../benches/resolve/families.rs"]
+mod families;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/resolution");
@@ -67,23 +72,34 @@ fn every_rendering_is_as_expected() {
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
 }
 
-/// A case is about the code it is named after, and says nothing else.
+/// A case is about the code it is named after.
 #[test]
-fn every_code_of_the_resolution_has_a_case() {
-    let mut shown = BTreeSet::new();
+fn every_case_shows_the_code_of_its_name() {
     for case in cases() {
         let name = case.file_stem().unwrap().to_str().unwrap();
         let (found, _) = found(&project(&fs::read_to_string(&case).unwrap()));
         let codes: BTreeSet<&str> = found.iter().map(|one| one.code.as_str()).collect();
         assert!(codes.contains(&name[..5]), "{name} shows {codes:?}");
-        shown.extend(codes);
     }
-    // The budget is tested with the solver, files that are no text with the loader, packages' versions with
-    // an archive (`tests/repositories.rs`).
-    let elsewhere = ["E0313", "E0329", "E0341"];
-    let missing: Vec<&str> = imgfile::diagnostic::codes_with_titles()
-        .map(|(code, _)| code.as_str())
-        .filter(|code| code.starts_with("E03") && !elsewhere.contains(code) && !shown.contains(code))
-        .collect();
-    assert!(missing.is_empty(), "no case shows {missing:?}");
+}
+
+/// A project that is made to be hard, by rule: nobody would read it as a file.
+#[test]
+fn a_search_that_is_given_up_says_so() {
+    let family = families::ladder(20);
+    let mut text = "image \"web\" {\n  os linux debian 13\n".to_owned();
+    for app in &family.wanted {
+        writeln!(text, "  app {app}").unwrap();
+    }
+    let mut files = MemoryFiles::new().with("ImageFile", format!("{text}}}\n"));
+    for (nth, app) in family.apps.iter().enumerate() {
+        files = files.with(&format!("catalog/apps/{nth}.yaml"), app.as_str());
+    }
+    let (found, sources) = found(&files);
+    let shown = report::human(&found, &sources, false);
+    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/resolution/E0313-given-up.expected");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&expected, &shown).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), shown);
 }

@@ -113,6 +113,19 @@ impl Failure {
     }
 }
 
+/// A download that is no archive that can be unpacked; `reason` reads as in "cannot be unpacked: {reason}".
+#[must_use]
+pub fn cannot_unpack(url: &str, reason: &str, span: Option<Span>) -> Failure {
+    let message = format!("`{url}` cannot be unpacked: {reason}");
+    let diagnostic = Diagnostic::new(codes::CANNOT_UNPACK, message).help(
+        "copy the file as it is, without `unpack`, and unpack it in a `script` with a program that the image has",
+    );
+    Failure::Diagnosed(vec![match span {
+        Some(span) => diagnostic.label(span, "this archive"),
+        None => diagnostic,
+    }])
+}
+
 /// What the host's own system refused, one reason for which has a way out.
 pub(super) fn host(message: String, full: bool) -> Diagnostic {
     if full {

@@ -30,7 +30,7 @@ pub use budget::Budget;
 pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
 pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failing_line::ScriptLine;
-pub use failure::Failure;
+pub use failure::{Failure, cannot_unpack};
 pub use project::ProjectFiles;
 pub use secret::Secrets;
 pub use standing::Standing;

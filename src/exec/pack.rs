@@ -7,9 +7,8 @@ use std::{
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Failure, project::ProjectFiles, unpack::unpack};
+use super::{Failure, failure::cannot_unpack, project::ProjectFiles, unpack::unpack};
 use crate::{
-    diagnostic::{Diagnostic, codes},
     plan::{CopyFrom, CopyStep, EntryKind, InlineFile, Tree},
     store::Store,
     text::{Digest, Span},
@@ -137,17 +136,8 @@ impl Pack {
             CopyFrom::Download { unpack: true, sha256, url, strip } => {
                 let path = download.ok_or(Failure::InputChanged { path: sha256.to_string() })?;
                 self.parents(&format!("{}/.", copy.to))?;
-                unpack(self, path, (&copy.to, *strip), place).map_err(|reason| {
-                    let message = format!("`{url}` cannot be unpacked: {reason}");
-                    let diagnostic = Diagnostic::new(codes::CANNOT_UNPACK, message).help(
-                        "copy the file as it is, without `unpack`, and unpack it in a `script` with a program \
-                         that the image has",
-                    );
-                    Failure::Diagnosed(vec![match span {
-                        Some(span) => diagnostic.label(span, "this archive"),
-                        None => diagnostic,
-                    }])
-                })
+                unpack(self, path, (&copy.to, *strip), place)
+                    .map_err(|reason| cannot_unpack(url, &reason, span))
             }
         }
     }

@@ -94,10 +94,7 @@ fn search(
 
 fn gave_up(problem: &Problem<'_>) -> Diagnostic {
     Diagnostic::new(codes::SOLVE_BUDGET, "no solution was found within the work allowed")
-        .label(
-            problem.wanted.image.span,
-            "the applications of this image exclude each other in too many ways",
-        )
+        .label(problem.wanted.image.span, "its applications have more combinations than can be tried")
         .help("ask for exact versions, such as `app nginx =1.26`, or name the base")
 }
 

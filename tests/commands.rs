@@ -1,0 +1,95 @@
+//! What the commands that use the lock and the settings say of them, as golden text: the real program, without
+//! a network and without a machine.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test commands` writes it anew; read the difference.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+use imgfile::resolve::BaseOrigin;
+use snapbox::{assert_data_eq, file};
+
+const IMAGE_FILE: &str = "image \"web\" {\n  os linux debian 13\n  packages [\"curl\"]\n}\n";
+
+/// A lock of the image as it was with another package: that holds, so that nothing is looked up.
+fn lock() -> String {
+    let (project, _) = common::checked(IMAGE_FILE, &[]);
+    let base = &project.resolutions["web"].base;
+    let BaseOrigin::Catalog { definition, .. } = &base.origin else { panic!("{base:?}") };
+    format!(
+        "version: 1\nimages:\n  web:\n    os: debian\n    os_version: '13'\n    arch: x86_64\n    base:\n      \
+         name: {}\n      version: '{}'\n      source:\n        bootstrap:\n          recipe: {definition}\n          \
+         packages: []\n    requested: [jq]\n    packages: []\n",
+        base.name, base.version
+    )
+}
+
+struct Case {
+    name: &'static str,
+    files: Vec<(&'static str, String)>,
+    /// A variable of the environment.
+    env: Option<(&'static str, &'static str)>,
+    args: &'static [&'static str],
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, files, args| Case { name, files, env: None, args };
+    vec![
+        case("nothing may change, and there is no lock", vec![], &["lock", "--locked"]),
+        case("the lock is about another package", vec![("ImageFile.lock", lock())], &["plan"]),
+        case(
+            "the lock is about another package, and nothing may change",
+            vec![("ImageFile.lock", lock())],
+            &["build", "--locked"],
+        ),
+        case("the lock is no lock", vec![("ImageFile.lock", "images: 3\n".into())], &["plan"]),
+        case(
+            "settings that cannot be used",
+            vec![(
+                ".imgfile.toml",
+                "mirror = \"ftp://mirror.example\"\nstroe = \"big\"\naccel = [1]\nstore-size = \"5G\"\n"
+                    .into(),
+            )],
+            &["plan"],
+        ),
+        case("settings that are no settings", vec![(".imgfile.toml", "mirror = \n".into())], &["doctor"]),
+        Case {
+            env: Some(("IMGFILE_CPUS", "all")),
+            ..case("a variable that cannot be used", vec![], &["build"])
+        },
+    ]
+}
+
+#[test]
+fn what_commands_say_of_locks_and_settings() {
+    let mut text = String::new();
+    for Case { name, files, env, args } in cases() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("project");
+        fs::create_dir(&project).unwrap();
+        fs::write(project.join("ImageFile"), IMAGE_FILE).unwrap();
+        for (path, content) in files {
+            fs::write(project.join(path), content).unwrap();
+        }
+        let output = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+            .args(args)
+            .current_dir(&project)
+            .env("IMGFILE_STORE", folder.path().join("store"))
+            .env("IMGFILE_MIRROR", "http://mirror.example/debian")
+            .env("NO_COLOR", "1")
+            .env("HOME", folder.path())
+            .envs(env)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let status = output.status.code().unwrap();
+        writeln!(text, "# {name}: `imgfile {}`, exit status {status}\n{}\n", args.join(" "), said.trim_end())
+            .unwrap();
+        assert!(!project.join("out").exists());
+    }
+    assert_data_eq!(text, file!["commands.expected"]);
+}
