@@ -273,7 +273,7 @@ mod tests {
         let (base, layer, _) = filled(&store, [30, 20, 10]);
         store.layers().evict(&layer).unwrap();
         let other = Digest::of("other");
-        let BaseSlot::Missing(new) = store.bases().claim(&other, || ()).unwrap() else { panic!() };
+        let Some(BaseSlot::Missing(new)) = store.bases().try_claim(&other).unwrap() else { panic!() };
         std::fs::write(new.disk(), "unused").unwrap();
         new.commit(&()).unwrap();
         let held: Vec<_> = [overlay(&format!("../../bases/{base}/disk.qcow2")), b"damaged".to_vec()]
