@@ -297,6 +297,44 @@ fn a_host_that_gets_full_under_a_machine_is_told() {
     case.assert(&ended, 4, &["E0503", "no space is left on the host", "imgfile gc"]);
 }
 
+#[test]
+fn an_output_folder_that_cannot_be_written_is_told_before_anything_runs() {
+    for (name, reason) in [
+        ("a file", "is not a folder"),
+        ("a link to nowhere", "is not a folder"),
+        ("a folder in the artifact's place", "`bad.qcow2` is a folder there"),
+    ] {
+        let case = Case::on_ground(&with_script("", "#!/bin/sh -e\ntrue"));
+        match name {
+            "a file" => fs::write(case.path("out"), "").unwrap(),
+            "a link to nowhere" => symlink("/nowhere", case.path("out")).unwrap(),
+            _ => fs::create_dir_all(case.path("out/bad.qcow2")).unwrap(),
+        }
+        let ended = case.build();
+        assert_eq!(ended.code, Some(4), "{name}: {}", ended.said);
+        assert!(ended.said.contains("E0502") && ended.said.contains(reason), "{name}: {}", ended.said);
+        assert!(
+            ended.said.contains("`--out`") && !ended.said.contains("start the machine"),
+            "{}",
+            ended.said
+        );
+    }
+}
+
+#[test]
+fn damaged_records_stop_no_build_and_are_set_aside() {
+    let case = Case::on_ground(&with_script("", "#!/bin/sh -e\nexit 7"));
+    let first = case.build();
+    assert!(first.said.contains("build 1,"), "{}", first.said);
+    let records = case.store("records/builds.sqlite");
+    fs::write(&records, vec![b'x'; 20_000]).unwrap();
+    let second = case.build();
+    case.assert(&second, 3, &["E0601", "were damaged", "builds.sqlite.damaged", "build 2,"]);
+    assert_eq!(fs::read(records.with_added_extension("damaged")).unwrap(), vec![b'x'; 20_000]);
+    let listed = ended(&mut case.command(&[], &["builds"]));
+    assert!(listed.code == Some(0) && listed.said.contains("failed"), "{}", listed.said);
+}
+
 /// Everything of a command up to a line that has this; the command goes on.
 fn until(child: &mut Child, words: &str) -> (String, BufReader<std::process::ChildStderr>) {
     let mut reader = BufReader::new(child.stderr.take().unwrap());

@@ -37,7 +37,10 @@ fn clear(args: &Args) -> Outcome<()> {
     let settings = recorded::settings()?;
     // Opening the store clears what crashed builds left.
     let store = recorded::store(&settings)?;
-    let records = store.records().map_err(refused)?;
+    let (records, damaged) = store.records_or_new(true).map_err(refused)?;
+    if let Some(path) = damaged {
+        eprintln!("note: {}", recorded::set_aside(&path));
+    }
     let forgotten = records.forget_old(args.keep_builds).map_err(refused)?;
     if !forgotten.is_empty() {
         eprintln!("forgot {} old builds", forgotten.len());

@@ -51,10 +51,20 @@ pub(super) fn records() -> Outcome<(Arc<Store>, Records)> {
     Ok((store, records))
 }
 
+/// Says what became of records that were damaged.
+pub(super) fn set_aside(path: &Path) -> String {
+    format!(
+        "the build records were damaged: they are in {} now, and new ones begin; which images are protected \
+         has to be said again",
+        path.display()
+    )
+}
+
 /// Says what the store refused.
 #[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 pub(super) fn refused(error: StoreError) -> Exit {
-    super::complain(&error.to_string());
+    let way_out = if error.is_corrupt() { "; `imgfile gc` sets them aside and begins new ones" } else { "" };
+    super::complain(&format!("{error}{way_out}"));
     Exit::Host
 }
 

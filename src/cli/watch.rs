@@ -7,14 +7,14 @@ use std::{
     time::Instant,
 };
 
-use super::build::Progress;
+use super::{build::Progress, recorded::set_aside};
 use crate::{
     exec::{Observer, Outcome, Reporter, Tee, What},
     report::{
         progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Tree},
         record::Recorder,
     },
-    store::Store,
+    store::{Records, Store, StoreError},
 };
 
 /// A build that is watched and recorded. Dropped before its end, it was cancelled.
@@ -30,10 +30,10 @@ impl Watch {
     /// built all the same, and says so.
     pub(super) fn begin(progress: Progress, store: &Store, project: &Path, lock: PathBuf) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let recorder = store.records().and_then(|records| {
-            let build = records.begin(project, version)?;
-            Recorder::new(records, build, lock).map(Arc::new)
-        });
+        let (recorder, damaged) = match record(store, project, &lock) {
+            Ok((recorder, damaged)) => (Ok(Arc::new(recorder)), damaged),
+            Err(error) => (Err(error), None),
+        };
         let mut observers = vec![view(progress)];
         if let Ok(recorder) = &recorder {
             observers.push(Arc::clone(recorder) as Arc<dyn Observer>);
@@ -45,6 +45,9 @@ impl Watch {
                 reporter.report(What::Begun { build: recorder.build(), version });
             }
             Err(error) => reporter.note(format!("this build is not recorded: {error}")),
+        }
+        if let Some(path) = damaged {
+            reporter.note(set_aside(&path));
         }
         Self { reporter, recorder: recorder.ok(), began: Instant::now(), ended: false }
     }
@@ -85,6 +88,23 @@ impl Drop for Watch {
         if !self.ended {
             self.finish(Outcome::Cancelled, None);
         }
+    }
+}
+
+/// Begins the record of a build, in a new database if the one that is there is damaged: then its path too.
+fn record(store: &Store, project: &Path, lock: &Path) -> Result<(Recorder, Option<PathBuf>), StoreError> {
+    let begin = |records: Records| {
+        let build = records.begin(project, env!("CARGO_PKG_VERSION"))?;
+        Recorder::new(records, build, lock.to_owned())
+    };
+    let (records, damaged) = store.records_or_new(false)?;
+    match begin(records) {
+        // Damage that only shows when something is written.
+        Err(error) if error.is_corrupt() => {
+            let (records, damaged) = store.records_or_new(true)?;
+            Ok((begin(records)?, damaged))
+        }
+        begun => Ok((begun?, damaged)),
     }
 }
 

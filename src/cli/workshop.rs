@@ -457,7 +457,8 @@ impl Workshop {
         match written {
             Ok(()) => Ok(true),
             Err(error) => {
-                super::complain(&format!("cannot write `{}`: {error}", path.display()));
+                // Only its kind: the text has the name of a file that nobody knows.
+                super::complain(&format!("cannot write `{}`: {}", path.display(), error.kind()));
                 Err(Exit::Host)
             }
         }

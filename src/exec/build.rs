@@ -145,6 +145,7 @@ impl Executor<'_> {
             test_names(image, options).for_each(|test| reporter.reused(&test));
             return Ok(artifacts);
         }
+        disk::writable(&options.out, image.outputs.iter().map(|output| output.file.as_str()))?;
         super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
         let built = self.build_in(&around, supplies, options, &work).await;

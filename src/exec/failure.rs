@@ -37,6 +37,9 @@ pub enum Failure {
     InputChanged { path: String },
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    /// Artifacts could not be put where they are to go; known before anything is built.
+    #[error("artifacts cannot be written to `{}`: {reason}", path.display())]
+    NoOutput { path: PathBuf, reason: String },
     /// There is no artifact to test.
     #[error("there is no `{}`, or it is in a format that cannot be booted here", path.display())]
     NotBuilt { path: PathBuf },
@@ -86,6 +89,9 @@ impl Failure {
             Self::Machine(fault) => fault.diagnostic(),
             Self::Store(error) => host(message, error.is_full()),
             Self::Io { source, .. } => host(message, is_full(&source)),
+            Self::NoOutput { .. } => {
+                Diagnostic::new(codes::HOST_REFUSED, message).help("choose another folder with `--out`")
+            }
             Self::InputChanged { .. } => Diagnostic::new(codes::INPUT_CHANGED, message)
                 .help("run the build again when the file is at rest"),
             Self::NotBuilt { .. } => {
@@ -105,7 +111,7 @@ impl Failure {
     pub const fn is_host_defect(&self) -> bool {
         match self {
             Self::Machine(fault) | Self::Step { fault, .. } => fault.is_host_defect(),
-            Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } => true,
+            Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } | Self::NoOutput { .. } => true,
             Self::Script { .. } | Self::NotBuilt { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => {
                 false
             }

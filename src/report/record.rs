@@ -14,9 +14,17 @@ use crate::{
     text::Digest,
 };
 
-/// Bytes of a step's output that go to the log; of what comes after only the end is kept, so that a guest
-/// that floods fills no disk.
-const LOGGED: u64 = 64 << 20;
+/// How much output goes to the log; of what a step prints after that only the end is kept, so that a guest that
+/// floods fills no disk, nor does one that floods in each of a hundred steps.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Bytes of one step.
+    step: u64,
+    /// Bytes of the whole build.
+    build: u64,
+}
+
+const ROOM: Room = Room { step: 64 << 20, build: 256 << 20 };
 
 /// Writes a build's record. What goes wrong with that is told at the end and never stops the build.
 #[derive(Debug)]
@@ -26,6 +34,7 @@ pub struct Recorder {
     log: Plain<Buffered<std::fs::File>>,
     /// The lock the artifacts are built by; read when the first of them is there.
     lock: PathBuf,
+    room: Room,
     state: Mutex<Recording>,
 }
 
@@ -35,6 +44,8 @@ struct Recording {
     running: Vec<Running>,
     images: Vec<String>,
     plans: HashMap<String, PlanSummary>,
+    /// Bytes of output in the log.
+    logged: u64,
     problem: Option<String>,
 }
 
@@ -57,7 +68,7 @@ impl Recorder {
         let path = records.log(build);
         let file = std::fs::File::create(&path).context("create", &path)?;
         let log = Plain::new(Buffered::new(file));
-        Ok(Self { records, build, log, lock, state: Mutex::default() })
+        Ok(Self { records, build, log, lock, room: ROOM, state: Mutex::default() })
     }
 
     #[must_use]
@@ -158,19 +169,30 @@ impl Recorder {
     }
 
     /// Counts a piece of output; says whether the log gets it.
-    fn output(recording: &mut Recording, event: &Event, step: &str, stream: Stream, text: &str) -> bool {
+    fn output(
+        &self,
+        recording: &mut Recording,
+        event: &Event,
+        step: &str,
+        stream: Stream,
+        text: &str,
+    ) -> bool {
         let image = event.image.as_deref().unwrap_or_default();
-        let Recording { lines, running, .. } = recording;
-        let running = running.iter_mut().rev().find(|running| running.is(image, step));
-        let Some(running) = running else { return true };
+        let Recording { lines, running, logged, .. } = recording;
         let bytes = text.len() as u64;
+        let room = *logged + bytes <= self.room.build;
+        let running = running.iter_mut().rev().find(|running| running.is(image, step));
+        let Some(running) = running else { return room };
         running.output += bytes;
         lines.push(Some(image), step, stream, text, |line| running.tail.push(line));
-        let logged = running.output <= LOGGED;
-        if !logged {
+        // What was cut once stays cut: the log has the head of a step, and its end.
+        let kept = room && running.unlogged == 0 && running.output <= self.room.step;
+        if kept {
+            *logged += bytes;
+        } else {
             running.unlogged += bytes;
         }
-        logged
+        kept
     }
 
     fn step_finished(
@@ -226,7 +248,7 @@ impl Observer for Recorder {
     fn event(&self, event: &Event) {
         let mut recording = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let What::Output { step, stream, text } = &event.what {
-            if Self::output(&mut recording, event, step, *stream, text) {
+            if self.output(&mut recording, event, step, *stream, text) {
                 self.log.event(event);
             }
         } else {
@@ -317,24 +339,34 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_leaves_a_log_of_bounded_size_with_its_end() {
-        let (_dir, recorder) = recorder();
-        send(&recorder, 0, What::StepStarted { step: "s".into() });
+    fn a_flood_leaves_a_log_of_bounded_size_with_its_beginning_and_its_end() {
+        let (_dir, mut recorder) = recorder();
+        recorder.room = Room { step: 1 << 20, build: 3 << 20 };
         let piece = ("x".repeat(127) + "\n").repeat(512);
-        for _ in 0..2048 {
-            send(
-                &recorder,
-                1,
-                What::Output { step: "s".into(), stream: Stream::Stdout, text: piece.clone() },
-            );
+        let output =
+            |step: &str, text: String| What::Output { step: step.into(), stream: Stream::Stdout, text };
+        for step in ["a", "b", "c", "d", "e"] {
+            send(&recorder, 0, What::StepStarted { step: step.into() });
+            send(&recorder, 1, output(step, format!("the beginning of {step}\n")));
+            for _ in 0..32 {
+                send(&recorder, 1, output(step, piece.clone()));
+            }
+            send(&recorder, 2, output(step, format!("the end of {step}")));
+            let done = What::StepFinished { step: step.into(), outcome: Outcome::Done, elapsed_ms: 2 };
+            send(&recorder, 2, done);
         }
-        send(&recorder, 2, What::Output { step: "s".into(), stream: Stream::Stdout, text: "the end".into() });
-        send(&recorder, 2, What::StepFinished { step: "s".into(), outcome: Outcome::Done, elapsed_ms: 2 });
         let path = recorder.records.log(recorder.build);
         drop(recorder);
+        // Each line has the image and the time before it.
         let size = std::fs::metadata(&path).unwrap().len();
-        assert!(size < 2 * LOGGED, "{size}");
+        assert!(size < 2 * (3 << 20), "{size}");
         let log = std::fs::read_to_string(path).unwrap();
-        assert!(log.contains("[64.0 MiB more are not kept in this log") && log.contains("| the end\n"));
+        for (step, unlogged) in [("a", "1.1 MiB"), ("b", "1.1 MiB"), ("c", "1.1 MiB"), ("e", "2.0 MiB")] {
+            let cut = log.split_once(&format!("> {step}\n")).unwrap().1;
+            let note = format!("[{unlogged} more are not kept in this log");
+            assert!(cut.contains(&note), "{step}: {}", &log[log.len() - 6000..]);
+            assert!(cut.contains(&format!("| the end of {step}\n")), "{step}");
+        }
+        assert!(log.contains("| the beginning of a\n"));
     }
 }

@@ -55,6 +55,12 @@ pub enum StoreError {
     /// The operating system refused; `action` reads as in "cannot {action} {path}".
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// The store lies where it cannot work: on FAT or exFAT, or on some network shares.
+    #[error(
+        "the file system of the store ({}) has no hard links ({source}): choose a folder on another with \
+         `IMGFILE_STORE` or the setting `store`", root.display()
+    )]
+    NoLinks { root: PathBuf, source: io::Error },
     /// A content is not what its name promised.
     #[error("{what} has sha256 {actual}, not {expected}")]
     Mismatch { what: String, expected: Digest, actual: Digest },
@@ -67,11 +73,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is the database of build records that is damaged, see [`Records::open_or_renew`].
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        let Self::Records { source, .. } = self else { return false };
+        let code = source.sqlite_error_code();
+        matches!(code, Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
+    }
+
     /// Whether the file system is full, which callers report by name.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } => {
+            Self::Io { source, .. } | Self::NoLinks { source, .. } => {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Records { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
@@ -175,6 +189,11 @@ impl Store {
         Records::open(&self.root)
     }
 
+    /// As [`records`](Self::records), a damaged database being set aside, see [`Records::open_or_renew`].
+    pub fn records_or_new(&self, thoroughly: bool) -> Result<(Records, Option<PathBuf>)> {
+        Records::open_or_renew(&self.root, thoroughly)
+    }
+
     /// Where the driver keeps its build kernels.
     #[must_use]
     pub fn kernels(&self) -> PathBuf {
@@ -222,7 +241,12 @@ impl Store {
 
     /// A working folder for a build: `builds/<id>/`, locked by this process, with a journal.
     pub fn begin_build(&self, id: &str) -> Result<WorkFolder> {
-        WorkFolder::create(&self.root.join("builds"), id)
+        let folder = WorkFolder::create(&self.root.join("builds"), id)?;
+        // Layers are linked into their place while a machine still uses them: known now, or after an hour.
+        let (from, to) = (folder.path().join("lock"), folder.path().join("link"));
+        let linked = std::fs::hard_link(&from, &to).and_then(|()| std::fs::remove_file(&to));
+        linked.map_err(|source| StoreError::NoLinks { root: self.root.clone(), source })?;
+        Ok(folder)
     }
 
     /// Removes the disks of failed builds that were kept to be looked at; returns the builds' ids.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
 use super::super::{End, Fault};
+use super::console;
 use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
 use super::process::Process;
 use super::qmp::Qmp;
@@ -26,6 +27,7 @@ pub(super) struct Guest {
     qmp: Qmp,
     process: Process,
     files: Files,
+    _console: console::Watch,
     limit: Duration,
     /// The kernel's error number of the last refusal.
     errno: i32,
@@ -42,7 +44,16 @@ pub(super) struct Files {
 
 impl Guest {
     pub(super) fn new(line: Line, qmp: Qmp, process: Process, files: Files, limit: Duration) -> Self {
-        Self { line, qmp, process, files, limit, errno: 0, loaded: HashSet::new() }
+        Self {
+            line,
+            qmp,
+            process,
+            _console: console::Watch::over(files.console.clone()),
+            files,
+            limit,
+            errno: 0,
+            loaded: HashSet::new(),
+        }
     }
 
     /// Runs one conversation, which ends at once when the machine does.

@@ -8,6 +8,7 @@ mod accelerator;
 mod asleep;
 mod clock;
 mod command;
+mod console;
 mod guest;
 mod image_kernel;
 mod initramfs;

@@ -22,6 +22,8 @@ pub use write::{Ending, StepId};
 /// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
+const DATABASE: &str = "builds.sqlite";
+
 /// Milliseconds to wait for another process that writes.
 const BUSY_MS: u64 = 5000;
 
@@ -50,20 +52,10 @@ impl Records {
         let folder = root.join("records");
         let logs = folder.join("logs");
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&logs).context("create", &logs)?;
-        let path = folder.join("builds.sqlite");
+        let path = folder.join(DATABASE);
         let mut connection = Connection::open(&path).tried("open")?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).tried("open")?;
-        prepare(&mut connection).map_err(|error| match error {
-            StoreError::Records { source, .. }
-                if matches!(
-                    source.sqlite_error_code(),
-                    Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
-                ) =>
-            {
-                StoreError::Damaged { path: path.clone(), reason: source.to_string() }
-            }
-            other => other,
-        })?;
+        prepare(&mut connection)?;
         let version = version(&connection)?;
         if version > MIGRATIONS.len() {
             let reason = format!("a newer imgfile wrote it (version {version})");
@@ -72,6 +64,22 @@ impl Records {
         let records = Self { connection: Mutex::new(connection), folder };
         records.settle()?;
         Ok(records)
+    }
+
+    /// As [`open`](Self::open), but for a build must not fail for its record and nobody wants to go without:
+    /// a database that is damaged is set aside, under the path that is returned, and a new one begins.
+    /// `thoroughly` looks through all of it, which takes as long as it is large.
+    pub fn open_or_renew(root: &Path, thoroughly: bool) -> Result<(Self, Option<PathBuf>)> {
+        let opened = Self::open(root).and_then(|records| {
+            if thoroughly && !is_whole(&records.connection())? {
+                return Err(corrupt());
+            }
+            Ok(records)
+        });
+        match opened {
+            Err(error) if error.is_corrupt() => renew(root),
+            opened => opened.map(|records| (records, None)),
+        }
     }
 
     /// The file with everything a build printed.
@@ -84,6 +92,50 @@ impl Records {
         // A panic in another thread leaves no half-written transaction behind: SQLite rolls it back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the whole database can be read.
+fn is_whole(connection: &Connection) -> Result<bool> {
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).tried("read")?;
+    Ok(said == "ok")
+}
+
+/// What SQLite says of a damaged database, for damage that a check has found.
+fn corrupt() -> StoreError {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    StoreError::Records { action: "read", source: rusqlite::Error::SqliteFailure(code, None) }
+}
+
+/// Sets a damaged database aside and begins a new one, in one of the processes that want that.
+fn renew(root: &Path) -> Result<(Records, Option<PathBuf>)> {
+    let folder = root.join("records");
+    let lock_path = folder.join("renewing");
+    let lock = std::fs::File::create(&lock_path).context("create", &lock_path)?;
+    lock.lock().context("lock", &lock_path)?;
+    let path = folder.join(DATABASE);
+    let still = Connection::open(&path).tried("open").and_then(|connection| is_whole(&connection));
+    if still.is_ok_and(|whole| whole) {
+        return Ok((Records::open(root)?, None));
+    }
+    let aside = folder.join(format!("{DATABASE}.damaged"));
+    // What belongs to it goes first: beside the new one it would be nonsense.
+    for suffix in ["-wal", "-shm", ""] {
+        let part = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        match std::fs::rename(part(&path), part(&aside)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context("set aside", &path);
+            }
+            _ => {}
+        }
+    }
+    let records = Records::open(root)?;
+    // The logs of before stay, and no build gets the number of one of them.
+    let logs = std::fs::read_dir(folder.join("logs")).into_iter().flatten().flatten();
+    let last = logs.filter_map(|log| log.path().file_stem()?.to_str()?.parse::<i64>().ok()).max();
+    if let Some(last) = last {
+        records.write("INSERT INTO sqlite_sequence (name, seq) VALUES ('build', ?1)", &[&last])?;
+    }
+    Ok((records, Some(aside)))
 }
 
 fn prepare(connection: &mut Connection) -> Result<()> {

@@ -134,7 +134,7 @@ fn an_artifact_is_replaced_by_the_next_of_its_path_and_stays_while_protected() {
 }
 
 #[test]
-fn what_is_no_database_of_ours_is_said_to_be_damaged() {
+fn what_a_newer_imgfile_wrote_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("records/builds.sqlite");
     drop(Records::open(dir.path()).unwrap());
@@ -143,10 +143,55 @@ fn what_is_no_database_of_ours_is_said_to_be_damaged() {
     drop(database);
     let newer = Records::open(dir.path()).unwrap_err();
     assert!(newer.to_string().contains("a newer imgfile wrote it"), "{newer}");
+    assert!(Records::open_or_renew(dir.path(), true).is_err() && path.exists());
+}
 
-    for name in ["builds.sqlite-wal", "builds.sqlite-shm"] {
-        let _ = std::fs::remove_file(dir.path().join("records").join(name));
+/// Makes nonsense of a part of a file.
+fn spoil(path: &Path, from: usize, to: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.resize(bytes.len().max(to), 0);
+    bytes[from..to].fill(b'x');
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_database_is_set_aside_and_a_new_one_goes_on() {
+    for (name, from, to, at_once) in
+        [("no database at all", 0, 4096, true), ("a damaged page", 4096, 12288, false)]
+    {
+        let (dir, records) = records();
+        let build = records.begin(Path::new("/p"), "0").unwrap();
+        std::fs::write(records.log(build), "text").unwrap();
+        drop(records);
+        let path = dir.path().join("records/builds.sqlite");
+        spoil(&path, from, to);
+        assert_eq!(Records::open(dir.path()).is_err_and(|error| error.is_corrupt()), at_once, "{name}");
+
+        let (renewed, aside) = Records::open_or_renew(dir.path(), true).unwrap();
+        let aside = aside.unwrap();
+        assert_eq!(std::fs::read(&aside).unwrap()[from], b'x', "{name}: it is kept for whoever can read it");
+        assert_eq!(renewed.builds(None, 9).unwrap(), [], "{name}");
+        let next = renewed.begin(Path::new("/p"), "0").unwrap();
+        assert_ne!(next, build, "{name}: its log would be written over");
+        drop(renewed);
+        assert_eq!(Records::open_or_renew(dir.path(), true).unwrap().1, None, "{name}: it is whole now");
     }
-    std::fs::write(&path, vec![b'x'; 4096]).unwrap();
-    assert!(matches!(Records::open(dir.path()), Err(StoreError::Damaged { .. })));
+}
+
+#[test]
+fn of_many_that_find_a_damaged_database_one_begins_the_new() {
+    let (dir, records) = records();
+    drop(records);
+    spoil(&dir.path().join("records/builds.sqlite"), 0, 4096);
+    let set_aside: usize = std::thread::scope(|scope| {
+        let open = || {
+            let (records, aside) = Records::open_or_renew(dir.path(), false).unwrap();
+            records.begin(Path::new("/p"), "0").unwrap();
+            usize::from(aside.is_some())
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(set_aside, 1);
+    assert_eq!(Records::open(dir.path()).unwrap().builds(None, 9).unwrap().len(), 8);
 }
