@@ -197,6 +197,15 @@ async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {
     // The boot does without it; a script that has changed its configuration can restart it all the same.
     let held = "systemctl is-active ssh; systemctl restart ssh && systemctl is-active ssh";
     assert_eq!(out(machine_ref, "root", held).await, "inactive\nactive\n");
+    // So it is with those that the bus starts when somebody asks for them.
+    let asked = "systemctl is-active systemd-logind systemd-networkd systemd-resolved; \
+                 loginctl list-sessions && networkctl list && resolvectl status && \
+                 systemctl is-active systemd-logind systemd-networkd systemd-resolved";
+    let said = out(machine_ref, "root", asked).await;
+    assert!(said.starts_with("inactive\ninactive\ninactive\n"), "{said}");
+    assert!(said.ends_with("active\nactive\nactive\n"), "{said}");
+    // Of all devices udev was told of the disks, by whose names boot loaders are configured.
+    assert!(!out(machine_ref, "root", "udevadm settle; ls /dev/disk/by-uuid").await.is_empty());
 
     // And back.
     machine_ref.offline().await.unwrap();

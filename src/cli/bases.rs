@@ -1,9 +1,8 @@
 //! `imgfile bases`: what images can start from.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
+use super::file_args::FileArgs;
 use super::resolving;
 use super::{Exit, project};
 use crate::catalog::{BaseDef, BaseSource, Catalog, builtin};
@@ -14,15 +13,11 @@ use crate::text::Sources;
 /// List the bases that images can start from.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The ImageFile, or the folder that holds it.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Say which bases this image can be built on, and for the others why not.
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// Give a param of the ImageFile a value.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
     #[arg(long, value_enum, default_value = "human")]
     pub format: Format,
 }
@@ -78,13 +73,13 @@ pub fn run(args: &Args) -> Exit {
 
 fn rows(args: &Args) -> Result<Vec<Row>, Exit> {
     // Without a project there is still the built-in catalogue to show.
-    if args.image.is_none() && project::find(&args.path).is_err() {
+    if args.image.is_none() && project::find(&args.file.path).is_err() {
         let mut sources = Sources::default();
         let layer = builtin(&mut sources);
         let (catalog, _) = Catalog::load(&[layer], &sources);
         return Ok(catalog.bases().map(|def| row(def, &catalog)).collect());
     }
-    let resolved = resolving::open(&args.path, &args.set)?;
+    let resolved = resolving::open(&args.file)?;
     let mut rows: Vec<Row> = resolved.catalog.bases().map(|def| row(def, &resolved.catalog)).collect();
     if let Some(name) = &args.image {
         let image = resolved.image(Some(name))?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::file_args::FileArgs;
 use super::{
     Exit,
     failed::{self, OnFailure},
@@ -26,9 +27,8 @@ use crate::{
 /// and sha256. The file appears only after all tests passed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ImageFile, or a folder with one.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Build only this image (and those it is based on).
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
@@ -38,9 +38,6 @@ pub struct Args {
     /// Start from this base of the catalogue, if it is compatible.
     #[arg(long, value_name = "NAME")]
     pub base: Option<String>,
-    /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
     /// Fail instead of writing or changing the lock.
     #[arg(long)]
     pub locked: bool,
@@ -94,8 +91,7 @@ pub enum Progress {
 
 pub(super) fn run(args: Args) -> Exit {
     let choices = Choices {
-        path: args.path.clone(),
-        set: args.set.clone(),
+        file: args.file.clone(),
         image: args.image.clone(),
         base: args.base.clone(),
         offline: args.offline,

@@ -1,7 +1,6 @@
 //! `imgfile lock`: pin everything an image is made of, without a virtual machine.
 
-use std::path::PathBuf;
-
+use super::file_args::FileArgs;
 use super::{
     Exit,
     workshop::{Choices, Workshop},
@@ -10,12 +9,8 @@ use super::{
 /// Resolve and pin bases, applications and packages into `ImageFile.lock`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ImageFile, or a folder with one.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
-    /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Lock anew what is there: every image, or only this one.
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pub update: Option<String>,
@@ -29,8 +24,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Exit {
     let choices = Choices {
-        path: args.path,
-        set: args.set,
+        file: args.file,
         offline: args.offline,
         locked: args.locked,
         update: args.update,

@@ -12,6 +12,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod failed;
+mod file_args;
 mod fmt;
 mod gc;
 mod image;

@@ -1,9 +1,8 @@
 //! `imgfile outdated`: what is newer than the lock.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
+use super::file_args::FileArgs;
 use super::{
     Exit,
     recorded::{self, Format},
@@ -16,15 +15,11 @@ use crate::lock::{Kind, Newer};
 /// Looks at the archives as they are now and changes nothing; `imgfile lock --update` does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ImageFile, or a folder with one.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Look at this image only (and those it is based on).
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
@@ -41,8 +36,7 @@ pub struct Outdated {
 
 pub(super) fn run(args: Args) -> Exit {
     let choices = Choices {
-        path: args.path.clone(),
-        set: args.set.clone(),
+        file: args.file.clone(),
         image: args.image.clone(),
         offline: args.offline,
         // As if every image were locked anew; nothing is written.

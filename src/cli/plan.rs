@@ -1,9 +1,8 @@
 //! `imgfile plan`: what `build` would do.
 
-use std::path::PathBuf;
-
 use clap::ValueEnum;
 
+use super::file_args::FileArgs;
 use super::{
     Exit,
     workshop::{Choices, Workshop},
@@ -16,18 +15,14 @@ use crate::{
 /// Show the steps a build would take, without a virtual machine.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ImageFile, or a folder with one.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Plan only this image.
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
     /// Start from this base of the catalogue, if it is compatible.
     #[arg(long, value_name = "NAME")]
     pub base: Option<String>,
-    /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
     /// Fail if the lock would change.
     #[arg(long)]
     pub locked: bool,
@@ -59,8 +54,7 @@ pub enum Format {
 
 pub(super) fn run(args: Args) -> Exit {
     let choices = Choices {
-        path: args.path,
-        set: args.set,
+        file: args.file,
         image: args.image,
         base: args.base,
         offline: args.offline,

@@ -1,12 +1,12 @@
 //! From a path to what the images of a project resolve to, without a store or a network.
 
 use std::io::IsTerminal;
-use std::path::Path;
 
 use super::Exit;
+use super::file_args::FileArgs;
 use super::project::{self, Project};
 use crate::catalog::{self, Catalog};
-use crate::check::{ImageSpec, Settings};
+use crate::check::ImageSpec;
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
 use crate::report;
@@ -55,12 +55,13 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
 }
 
 /// Opens, checks and resolves; what is wrong is shown, and the exit status says so.
-pub(super) fn open(path: &Path, set: &Settings) -> Result<Resolved, Exit> {
+pub(super) fn open(file: &FileArgs) -> Result<Resolved, Exit> {
     let complain = |error: project::OpenError| {
         super::complain(&error.to_string());
         Exit::Files
     };
-    let mut project = project::open(&project::find(path).map_err(complain)?, set).map_err(complain)?;
+    let mut project =
+        project::open(&project::find(&file.path).map_err(complain)?, &file.set).map_err(complain)?;
     let mut found = std::mem::take(&mut project.checked.diagnostics);
     let (resolved, more) = resolve_opened(project, None);
     found.extend(more);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::file_args::FileArgs;
 use super::{
     Exit,
     build::Progress,
@@ -16,15 +17,11 @@ use crate::exec::{self, Budget, Executor, Failure, Secrets, Standing};
 /// Each is booted by its own boot loader in a throw-away overlay; the file does not change.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// ImageFile, or a folder with one.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// Test only this image.
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// Give a `param` a value.
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
@@ -41,8 +38,7 @@ pub struct Args {
 
 pub(super) fn run(args: Args) -> Exit {
     let choices = Choices {
-        path: args.path.clone(),
-        set: args.set.clone(),
+        file: args.file.clone(),
         image: args.image.clone(),
         offline: args.offline,
         ..Choices::default()

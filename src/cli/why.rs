@@ -1,9 +1,9 @@
 //! `imgfile why`: what was chosen, because of what, and why nothing else.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use super::Exit;
+use super::file_args::FileArgs;
 use super::resolving::{self, Resolved};
 use crate::catalog::Catalog;
 use crate::check::ImageSpec;
@@ -17,15 +17,11 @@ use crate::text::{Sources, nearest};
 pub struct Args {
     /// `base`, the name of an application, or a step as `plan` names it.
     pub what: String,
-    /// The ImageFile, or the folder that holds it.
-    #[arg(default_value = ".")]
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub file: FileArgs,
     /// The image, if the ImageFile has several.
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// Give a param of the ImageFile a value.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = super::key_value)]
-    pub set: Vec<(String, String)>,
 }
 
 /// Runs the command.
@@ -41,7 +37,7 @@ pub fn run(args: &Args) -> Exit {
 }
 
 fn explain(args: &Args) -> Result<String, Exit> {
-    let resolved = resolving::open(&args.path, &args.set)?;
+    let resolved = resolving::open(&args.file)?;
     let image = resolved.image(args.image.as_deref())?;
     let Some(resolution) = resolved.images.images.get(&image.name.value) else { return Err(Exit::Files) };
     let preferences = resolved.preferences(&image.name.value, None);

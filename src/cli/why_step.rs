@@ -26,8 +26,7 @@ pub(super) fn explain(
     absent: impl FnOnce() -> String,
 ) -> Result<String, Exit> {
     let choices = Choices {
-        path: args.path.clone(),
-        set: args.set.clone(),
+        file: args.file.clone(),
         image: Some(image.to_owned()),
         // A question is no reason to download anything.
         offline: true,

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::file_args::FileArgs;
 use super::{
     Exit,
     project::{self, Project},
@@ -47,8 +48,7 @@ const LOCK: &str = "ImageFile.lock";
 /// The choices of one command.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Choices {
-    pub path: PathBuf,
-    pub set: Vec<(String, String)>,
+    pub file: FileArgs,
     /// Only this image, and those it is based on.
     pub image: Option<String>,
     /// This base or none.
@@ -95,8 +95,8 @@ impl Workshop {
             super::complain(&error.to_string());
             Exit::Files
         };
-        let file = project::find(&choices.path).map_err(complain)?;
-        let mut project = project::open(&file, &choices.set).map_err(complain)?;
+        let file = project::find(&choices.file.path).map_err(complain)?;
+        let mut project = project::open(&file, &choices.file.set).map_err(complain)?;
         let mut found = std::mem::take(&mut project.checked.diagnostics);
         let (catalog, lock, settings) = {
             let (catalog, mistakes) =
