@@ -14,7 +14,9 @@ use super::{
     session::{Place, Session, Surroundings},
 };
 use crate::{
-    driver::{self, Disk, DiskAccess, Driver, Limits, MachineSpec, Network, PayloadFile, Start},
+    driver::{
+        self, Disk, DiskAccess, Driver, End, Fault, Limits, Machine, MachineSpec, Network, PayloadFile, Start,
+    },
     plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
@@ -301,6 +303,18 @@ impl Executor<'_> {
         }
     }
 
+    /// Starts a machine, once more if the emulator dies of itself: under emulation of several processors QEMU
+    /// loses a race now and then while they come up. Nothing has been done in the machine by then.
+    async fn start(&self, around: &Surroundings<'_>, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {
+        match self.driver.start(spec.clone()).await {
+            Err(fault @ Fault::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
+                around.reporter.note(format!("{fault}; starting it once more"));
+                self.driver.start(spec).await
+            }
+            started => started,
+        }
+    }
+
     /// Runs the steps from number `done` on.
     async fn run_steps(
         &self,
@@ -350,7 +364,7 @@ impl Executor<'_> {
         );
         spec.payload = payload(&image.steps[done..], supplies)?;
         let _share = self.budget.take(&image.machine).await;
-        let machine = around.reporter.step("start the machine", self.driver.start(spec)).await?;
+        let machine = around.reporter.step("start the machine", self.start(around, spec)).await?;
         let mut session = Session::new(machine, around);
         match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
             Ok(Ok(())) => {}
@@ -431,7 +445,7 @@ impl Executor<'_> {
             let spec =
                 Self::machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let _share = self.budget.take(&image.machine).await;
-            let machine = around.reporter.step(name, self.driver.start(spec)).await?;
+            let machine = around.reporter.step(name, self.start(around, spec)).await?;
             let mut session = Session::new(machine, around);
             if let Err(failure) = tests_in(&mut session, around, stage, &tests).await {
                 self.stash(session, around, (artifact, format));

@@ -265,6 +265,24 @@ fn interleave_alone(mut build: LocalBoxFuture<'_, Result<(), Failure>>) -> Resul
     }
 }
 
+#[test]
+fn an_emulator_that_dies_before_it_is_up_is_started_once_more() {
+    let died = || {
+        let end = crate::driver::End::EmulatorDied { status: "signal: 6".into(), stderr: String::new() };
+        crate::driver::Fault::MachineEnded { end, doing: "start".into(), console: String::new() }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for deaths in [1, 2] {
+        let world = World::new();
+        let driver = (0..deaths).fold(FakeDriver::new(), |driver, _| driver.fail("start", 0, died()));
+        let plan = image("image", "oo", 0);
+        let built = runtime.block_on(build(&world.root(), &world.base(), &driver, &plan));
+        assert_eq!(built.is_ok(), deaths == 1, "{deaths} deaths: {built:?}");
+        assert_eq!(driver.operations()[..2], ["start", "start"]);
+        assert_eq!(driver.running(), 0);
+    }
+}
+
 /// The other half of the next test: builds until it is killed.
 #[test]
 #[ignore = "run by `a_process_that_is_killed_loses_nothing`"]

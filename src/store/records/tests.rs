@@ -157,7 +157,7 @@ fn spoil(path: &Path, from: usize, to: usize) {
 #[test]
 fn a_damaged_database_is_set_aside_and_a_new_one_goes_on() {
     for (name, from, to, at_once) in
-        [("no database at all", 0, 4096, true), ("a damaged page", 4096, 12288, false)]
+        [("no database at all", 0, 4096, true), ("damaged pages", 12288, 20480, false)]
     {
         let (dir, records) = records();
         let build = records.begin(Path::new("/p"), "0").unwrap();
