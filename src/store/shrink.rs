@@ -310,6 +310,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_build_has_found_stays_though_it_has_not_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [30, 20, 10]);
+        // No working folder says that there is a build, and to be found is no reason to be old no longer.
+        let found = store.bases().get(&all.0).unwrap();
+        age(&store.root().join(format!("bases/{}/used", all.0)), 30);
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [true, false, false]);
+        drop(found);
+        store.shrink(0).unwrap();
+        assert_eq!(there(&store, &all), [false; 3]);
+        assert!(store.bases().get(&all.0).is_none());
+    }
+
+    #[test]
     fn the_beginning_of_a_download_goes_when_nobody_takes_it_up() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
