@@ -142,3 +142,26 @@ fn another_key_is_not_believed() {
         assert_eq!(lock, "");
     }
 }
+
+#[test]
+fn a_lock_that_is_written_anew_need_not_be_readable() {
+    let (server, signer) = (Server::start(), Signer::new("Example"));
+    signer.serve(&server, "1.4.2-1", "");
+    let project = Project::new(&server, &signer, &signer.fingerprint(), "1.4");
+    let (said, lock) = project.lock();
+    if !has_mirror(&said) {
+        return;
+    }
+    let path = project.folder.path().join("ImageFile.lock");
+    std::fs::write(&path, format!("<<<<<<< HEAD\n{lock}=======\n{lock}>>>>>>> other\n")).unwrap();
+    let (said, _) = project.lock();
+    assert!(said.contains("E0405"), "{said}");
+    // Who names an image wants the others' entries kept.
+    let one = project.imgfile(&["lock", "--update", "tools"]);
+    assert!(String::from_utf8_lossy(&one.stderr).contains("E0405"));
+    assert!(project.imgfile(&["lock", "--update"]).status.success());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), lock);
+    let nobody = project.imgfile(&["lock", "--update", "tool"]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no image `tool`"));
+}

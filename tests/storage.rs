@@ -126,7 +126,34 @@ image "shop" {
     world.image = 1;
     world.packages = vec!["redis-server"];
     world.packages_grow = 900 * MIB;
-    assert_data_eq!(said(&world), str![[""]]);
+    assert_data_eq!(
+        said(&world),
+        str![[r#"
+error[E0314]: `min_storage 2GiB` is too small for this image
+   ┌─ ImageFile:14:15
+13 │   base image "web"
+   │              ----- app nginx: 4 MiB
+   │   ---------------- packages and copies of web: 391 MiB
+14 │   min_storage 2GiB
+   │               ^^^^ too small
+15 │   app redis
+   │       ----- app redis: 4 MiB
+16 │   copy "site/" to "/srv"
+   │   ---------------------- copy site to /srv: 301 MiB
+   = note: what is known to be needed:
+           base web                        600 MiB
+           app nginx                         4 MiB
+           app redis                         4 MiB
+           packages and copies of web      391 MiB
+           packages (1)                    900 MiB
+           copy site to /srv               301 MiB
+           kept free                       256 MiB
+           together                       2455 MiB
+   = help: write `min_storage 3GiB` or more
+
+
+"#]]
+    );
     world.text = world.text.replace("min_storage 2GiB", "min_storage 3GiB");
     world.plan().unwrap();
 }

@@ -26,6 +26,8 @@ pub struct Catalog {
     hidden_apps: Vec<Arc<AppDef>>,
     hidden_bases: Vec<Arc<BaseDef>>,
     files: BTreeMap<SourceId, Arc<Source>>,
+    /// Files of which too little was understood to know what they define.
+    unread: Vec<Arc<Source>>,
 }
 
 impl Catalog {
@@ -63,7 +65,7 @@ impl Catalog {
                             None => bases.push(Arc::new(*def)),
                         }
                     }
-                    None => {}
+                    None => catalog.unread.push(sources.share(file)),
                 }
             }
             catalog.cover(apps, bases);
@@ -123,6 +125,17 @@ impl Catalog {
         self.apps.get(name).map(AsRef::as_ref)
     }
 
+    /// Whether a file with a mistake may be meant to define `name`, so that its absence is not another one.
+    #[must_use]
+    pub fn may_define(&self, name: &str) -> bool {
+        self.unread.iter().any(|file| {
+            file.text.lines().any(|line| {
+                let named = line.strip_prefix("name:").map(|rest| rest.split(" #").next().unwrap_or(rest));
+                named.is_some_and(|named| named.trim().trim_matches(['"', '\'']) == name)
+            })
+        })
+    }
+
     /// All applications by name.
     pub fn apps(&self) -> impl Iterator<Item = &AppDef> {
         self.apps.values().map(AsRef::as_ref)
@@ -159,7 +172,8 @@ impl Catalog {
                 let fits = own.is_some_and(|own| {
                     own.versions.iter().any(|version| require.requirement.matches(&version.version.value))
                 });
-                if fits || (require.requirement.is_any() && !self.providers(&require.name).is_empty()) {
+                let provided = require.requirement.is_any() && !self.providers(&require.name).is_empty();
+                if fits || provided || (own.is_none() && self.may_define(&require.name)) {
                     continue;
                 }
                 mistakes.push(self.dangling(def, require));
@@ -212,8 +226,12 @@ fn read_files(files: &[SourceId], layer: usize, sources: &Sources) -> Vec<(Optio
         let mut mistakes = Vec::new();
         (read_file(*file, layer, sources, &mut mistakes), mistakes)
     };
+    let worth = files.len() / WORTH_A_THREAD;
+    if worth < 2 {
+        return files.iter().map(read).collect();
+    }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = processors.min(files.len() / WORTH_A_THREAD).max(1);
+    let threads = processors.min(worth);
     let (own, others) = files.split_at(files.len().div_ceil(threads));
     std::thread::scope(|scope| {
         let parts = others.chunks(own.len().max(1));

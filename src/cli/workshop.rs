@@ -102,11 +102,7 @@ impl Workshop {
             let (catalog, mistakes) =
                 catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
             found.extend(mistakes);
-            let lock = Lock::beside(&project.files, &mut project.sources).unwrap_or_else(|wrong| {
-                found.extend(wrong);
-                None
-            });
-            let lock = lock.unwrap_or_else(|| Lock { version: FORMAT, images: BTreeMap::new() });
+            let lock = read_lock(&mut project, choices, &mut found);
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
         };
@@ -285,27 +281,16 @@ impl Workshop {
     /// based on.
     pub(super) fn images(&self, choices: &Choices) -> Outcome<Vec<&ImageSpec>> {
         let images = &self.project.checked.spec.images;
-        // `check` has told of circles, and nothing gets here then.
-        let graph = Graph::of_images(images).unwrap_or_default();
-        let numbers = match &choices.image {
-            None => Some(graph.order()),
-            Some(name) => {
-                let chosen = images.iter().position(|image| image.name.value == *name);
-                chosen.map(|image| graph.lineage(image))
-            }
-        };
-        match (numbers, &choices.image) {
-            (Some(numbers), _) => Ok(numbers.into_iter().map(|image| &images[image]).collect()),
-            (None, None) => Ok(Vec::new()),
-            (None, Some(name)) => {
+        let updated = choices.update.as_ref().filter(|name| !name.is_empty());
+        for name in choices.image.iter().chain(updated) {
+            if images.iter().all(|image| image.name.value != *name) {
                 let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
-                super::complain(&format!(
-                    "there is no image `{name}`; the ImageFile has {}",
-                    names.join(", ")
-                ));
-                Err(Exit::Usage)
+                let names = names.join(", ");
+                super::complain(&format!("there is no image `{name}`; the ImageFile has {names}"));
+                return Err(Exit::Usage);
             }
         }
+        Ok(chosen_images(images, choices))
     }
 
     /// Prepares an image from the lock, if that has it. What the lock lacks is chosen; where it says
@@ -500,6 +485,32 @@ fn show(found: &[Diagnostic], project: &Project) -> bool {
     !errors
 }
 
+/// The images that a command is about, see [`Workshop::images`].
+fn chosen_images<'a>(images: &'a [ImageSpec], choices: &Choices) -> Vec<&'a ImageSpec> {
+    // `check` has told of circles, and nothing is built then.
+    let graph = Graph::of_images(images).unwrap_or_default();
+    let numbers = match &choices.image {
+        None => graph.order(),
+        Some(name) => {
+            let chosen = images.iter().position(|image| image.name.value == *name);
+            chosen.map(|image| graph.lineage(image)).unwrap_or_default()
+        }
+    };
+    numbers.into_iter().map(|image| &images[image]).collect()
+}
+
+/// The lock beside the ImageFile; empty if there is none, or none that can be read, of which `found` tells.
+fn read_lock(project: &mut Project, choices: &Choices, found: &mut Vec<Diagnostic>) -> Lock {
+    // What is written anew as a whole need not be readable.
+    let all_anew = choices.update.as_ref().is_some_and(String::is_empty);
+    let lock = if all_anew { Ok(None) } else { Lock::beside(&project.files, &mut project.sources) };
+    let lock = lock.unwrap_or_else(|wrong| {
+        found.extend(wrong);
+        None
+    });
+    lock.unwrap_or_else(|| Lock { version: FORMAT, images: BTreeMap::new() })
+}
+
 fn load_settings(project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<Settings> {
     let folder = project.files.root().to_owned();
     let around = settings::Surroundings { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
@@ -519,9 +530,15 @@ fn resolve(
     choices: &Choices,
     facts: impl Fn(&str) -> Option<BaseFacts>,
 ) -> ResolvedProject {
+    // `--base` is about the disk that a chain of images begins with.
+    let chosen = chosen_images(&project.checked.spec.images, choices);
+    let on_disk = |image: &str| {
+        let mut chosen = chosen.iter().filter(|spec| !matches!(spec.base.source, BaseSource::Image { .. }));
+        chosen.any(|spec| spec.name.value == image)
+    };
     let preferences = |image: &str| {
         let lock = Some(lock).filter(|_| !choices.updates(image));
-        super::resolving::preferences(lock, image, choices.base.as_deref())
+        super::resolving::preferences(lock, image, choices.base.as_deref().filter(|_| on_disk(image)))
     };
     resolve_project(&project.checked.spec, catalog, preferences, facts)
 }

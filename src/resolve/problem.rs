@@ -209,7 +209,9 @@ impl<'a> Problem<'a> {
         match &self.wanted.base {
             WantedBase::Auto | WantedBase::Unknown => {}
             WantedBase::Named { name, .. } if !self.has_base(&name.value) => {
-                mistakes.push(unknown_base(&name.value, Some(name.span), self));
+                if !self.catalog.may_define(&name.value) {
+                    mistakes.push(unknown_base(&name.value, Some(name.span), self));
+                }
             }
             _ => self.statements.push(Statement::Base),
         }
@@ -227,6 +229,7 @@ impl<'a> Problem<'a> {
         }
         for (index, app) in self.wanted.apps.iter().enumerate() {
             match self.catalog.app(&app.name.value) {
+                None if self.catalog.may_define(&app.name.value) => {}
                 None => mistakes.push(unknown_app(app, self.catalog)),
                 Some(def) => match no_such_version(app, def) {
                     Some(mistake) => mistakes.push(mistake),

@@ -53,7 +53,12 @@ impl StorageNeed {
         let mut need = Self { parts: Vec::new(), base_disk, base_used, base: base.name.clone() };
         need.add(format!("base {}", base.name), base_used, None);
         for app in &resolution.apps {
-            need.add(format!("app {}", app.name), app.storage, app.span);
+            let what = format!("app {}", app.name);
+            if app.inherited {
+                need.add_below(what, app.storage, app.span);
+            } else {
+                need.add(what, app.storage, app.span);
+            }
         }
         need
     }
