@@ -175,6 +175,12 @@ fn absurd_inputs_end() {
         format!("image \"a\" {{\n  os linux debian 13\n  description \"{}\"\n}}\n", "x".repeat(10_000_000));
     assert_eq!(common::checked(long, &[]).0.diagnostics, []);
     assert!(common::checked("{".repeat(1_000_000), &[]).0.has_errors());
+    assert!(common::checked("[".repeat(100_000), &[]).0.has_errors());
+    // Each of them is a mistake, and is compared with the first.
+    for line in ["param a = \"1\"\n", "include \"none\"\n", "image \"a\" {\n"] {
+        let shown = common::checked(line.repeat(10_000), &[]).0.diagnostics.len();
+        assert_eq!(shown, 1_000, "{line}");
+    }
 }
 
 #[test]

@@ -219,11 +219,13 @@ impl Checker<'_> {
             self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
         let mut given = HashSet::new();
+        let mut perhaps_secrets = flat.doubtful;
         for placed in &statements {
             let keyword = self.slice(placed.statement.keyword).to_owned();
             if !matches!(keyword.as_str(), "arch" | "os") && self.read(&mut image, *placed) {
                 doubt.any |= matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
                 doubt.base |= keyword == "base";
+                perhaps_secrets |= keyword == "secret";
                 if keyword == "app" {
                     self.doubt_app(&mut image, placed.statement.span);
                 }
@@ -252,7 +254,7 @@ impl Checker<'_> {
             }
             self.report(diagnostic);
         }
-        self.finish_image(&mut image, &statements, flat.doubtful);
+        self.finish_image(&mut image, &statements, perhaps_secrets);
         self.scope = Scope::default();
         image
     }

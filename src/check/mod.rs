@@ -42,6 +42,10 @@ use crate::text::{SourceId, Sources, Span, Spanned};
 use image::{Flat, Profile, Profiles};
 use operands::Operands;
 
+/// Most findings that are kept: a file of rubbish of some megabytes would make gigabytes of them. Far more
+/// than are shown ([`settle`]).
+const MOST: usize = 20_000;
+
 /// `--set NAME=VALUE`, in the order given.
 pub type Settings = [(String, String)];
 
@@ -131,7 +135,9 @@ impl Checker<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
         if self.muted == 0 {
             self.errors += usize::from(diagnostic.is_error());
-            self.out.push(diagnostic);
+            if self.out.len() < MOST {
+                self.out.push(diagnostic);
+            }
         }
     }
 
@@ -174,8 +180,8 @@ impl Checker<'_> {
         let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
             statements().filter(|statement| checker.keyword(statement) == wanted).collect()
         };
-        self.names_doubtful |=
-            self.errors > 0 && of(self, "include").iter().any(|include| self.failed_in(include.span));
+        let includes = of(self, "include").iter().map(|include| include.span).collect();
+        self.names_doubtful |= self.failed_in_one_of(includes);
         let params = of(self, "param");
         self.params(params.into_iter(), set);
         let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), ..Spec::default() };
@@ -227,9 +233,13 @@ impl Checker<'_> {
         spec
     }
 
-    /// Whether an error points into `span` first.
-    fn failed_in(&self, span: Span) -> bool {
-        self.out.iter().any(|found| found.is_error() && found.span().is_some_and(|at| inside(span, at)))
+    /// Whether an error points into one of these places first.
+    fn failed_in_one_of(&self, mut spans: Vec<Span>) -> bool {
+        spans.sort_unstable();
+        self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).any(|at| {
+            let behind = spans.partition_point(|span| (span.source, span.start) <= (at.source, at.start));
+            behind > 0 && inside(spans[behind - 1], at)
+        })
     }
 
     /// Unknown statements right behind one that has an error are most likely part of it, such as the

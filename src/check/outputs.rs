@@ -97,8 +97,13 @@ impl Checker<'_> {
     }
 
     /// What can be said once all statements of an image were read.
-    /// `doubtful`: there are statements that were not understood at all.
-    pub(super) fn finish_image(&mut self, image: &mut ImageSpec, statements: &[Placed<'_>], doubtful: bool) {
+    /// `perhaps_secrets`: something that was not understood may be a `secret`.
+    pub(super) fn finish_image(
+        &mut self,
+        image: &mut ImageSpec,
+        statements: &[Placed<'_>],
+        perhaps_secrets: bool,
+    ) {
         let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
         if !said && let Some(name) = self.default_output_name(image, image.name.span) {
             image.outputs.push(Output {
@@ -109,10 +114,7 @@ impl Checker<'_> {
             });
         }
         self.packages_conflict(image);
-        let wrong_secret = statements.iter().any(|placed| {
-            self.slice(placed.statement.keyword) == "secret" && self.failed_in(placed.statement.span)
-        });
-        if !doubtful && !wrong_secret {
+        if !perhaps_secrets {
             self.secrets_in_use(image);
         }
         self.switches(image);

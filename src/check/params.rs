@@ -90,8 +90,7 @@ impl Checker<'_> {
         for statement in statements {
             let before = self.errors();
             self.statement_scope(statement, |checker, operands| checker.declare(operands, set));
-            let renamed = self.errors() > before && self.failed_in(statement.span);
-            self.names_doubtful |= renamed;
+            self.names_doubtful |= self.errors() > before;
         }
         for (name, _) in set {
             if !self.params.contains_key(name) {

@@ -25,9 +25,9 @@ pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> 
     if found.len() > LIMIT {
         // Errors must not become none by being cut off.
         found.sort_by_key(|diagnostic| (!diagnostic.is_error(), place(diagnostic)));
-        let more = found.split_off(LIMIT).len();
+        found.truncate(LIMIT);
         if let Some(last) = found.last_mut() {
-            last.notes.push(format!("{more} more findings are not shown"));
+            last.notes.push(format!("there is more: only {LIMIT} findings are shown"));
         }
     }
     found.sort_by_key(place);
