@@ -7,37 +7,30 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use imgfile_agent::protocol::RUN_DIR;
-use imgfile_agent::protocol::frame::CHUNK;
-use imgfile_agent::protocol::message::{Answer, Body, Command, Ended, Place, Reply, ToGuest};
+use imgfile_agent::protocol::message::{Answer, Body, Command, Ended, Place, Reply};
 use imgfile_agent::protocol::wire::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::{Mode, umask};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid};
 
 use crate::chroot::inside;
 use crate::files::{Account, Accounts};
-use crate::port::Port;
-use crate::serve::{Agent, Event};
+use crate::running::{Running, how};
+use crate::serve::Agent;
 use crate::terminal;
 use crate::trouble::{At, Result, Trouble};
 
 /// Processes and threads of one command: enough for any build, too few for one that forks without end to take
 /// the machine's memory.
 const MOST_TASKS: u32 = 4096;
-
-/// How long output may still come after all processes of a command are gone.
-const DRAIN: Duration = Duration::from_secs(2);
 
 pub fn run(agent: &Agent, id: u32, command: Command) -> Result<Answer> {
     let script = match &command.script {
@@ -79,100 +72,15 @@ fn supervise(agent: &Agent, id: u32, command: &Command, script: Option<&str>) ->
             return Ok(Answer::Ended { how: Ended::Code { code } });
         }
     };
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let muted = Arc::new(AtomicBool::new(false));
-    let mut open = 0;
-    let pipes: [Option<Box<dyn Read + Send>>; 2] = [
-        child.stdout.take().map(|pipe| Box::new(pipe) as _),
-        child.stderr.take().map(|pipe| Box::new(pipe) as _),
-    ];
-    for (pipe, error) in pipes.into_iter().zip([false, true]) {
-        if let Some(pipe) = pipe {
-            open += 1;
-            let (port, muted, sender) = (agent.port.clone(), Arc::clone(&muted), agent.sender.clone());
-            thread::spawn(move || {
-                copy(pipe, &port, id, error, &muted);
-                let _ = sender.send(Event::Drained { id });
-            });
-        }
-    }
-    let sender = agent.sender.clone();
-    thread::spawn(move || {
-        if let Ok(status) = wait(child) {
-            let _ = sender.send(Event::Exited { id, status });
-        }
-    });
-
-    let mut ended = None;
-    let mut timed_out = false;
-    let mut limit = None;
-    while ended.is_none() || open > 0 {
-        // Until it has ended, the host says when it is enough.
-        let event = match limit {
-            None => agent.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(limit) => {
-                agent.events.recv_timeout(Instant::saturating_duration_since(&limit, Instant::now()))
-            }
-        };
-        match event {
-            Ok(Event::Exited { id: of, status }) if of == id => {
-                ended = Some(status);
-                limit = Some(Instant::now() + DRAIN);
-                group.kill(pid);
-            }
-            Ok(Event::Drained { id: of }) if of == id => open -= 1,
-            Ok(Event::Message(ToGuest { id: of, body: Body::Cancel })) if of == id => {
-                timed_out = true;
-                group.kill(pid);
-            }
-            Ok(Event::Lost(error)) => return Err(error.into()),
-            Ok(_) => {}
-            // Its processes are gone, and something else holds its output open: enough is enough.
-            Err(_) => break,
-        }
-    }
-    muted.store(true, Ordering::Release);
-    group.remove();
-    Ok(Answer::Ended { how: if timed_out { Ended::TimedOut } else { ended.map_or(Ended::TimedOut, how) } })
-}
-
-pub fn how(status: std::process::ExitStatus) -> Ended {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ended::Code { code },
-        (None, signal) => Ended::Signal { signal: signal.unwrap_or(0) },
-    }
-}
-
-fn copy(mut pipe: impl Read, port: &Port, id: u32, error: bool, muted: &AtomicBool) {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match pipe.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(len) => {
-                let bytes = Bytes(buffer[..len].to_vec());
-                if muted.load(Ordering::Acquire) || port.send(id, Reply::Output { error, bytes }).is_err() {
-                    return;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
-    }
-}
-
-/// Waits for the child and, as PID 1, for every orphan that ends meanwhile.
-pub fn wait(mut child: Child) -> io::Result<std::process::ExitStatus> {
-    let own = child.id().cast_signed();
-    while std::process::id() == 1 {
-        match waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
-            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) if pid.as_raw() != own => {
-                let _ = waitpid(pid, None);
-            }
-            Err(nix::Error::EINTR) => {}
-            _ => break,
-        }
-    }
-    child.wait()
+    let out = child.stdout.take().map(|pipe| (Box::new(pipe) as _, false));
+    let err = child.stderr.take().map(|pipe| (Box::new(pipe) as _, true));
+    let streams = out.into_iter().chain(err).collect();
+    let mut cancelled = false;
+    let status = Running::watch(agent, id, group, child, streams).end(|body| {
+        cancelled |= matches!(body, Body::Cancel);
+        cancelled
+    })?;
+    Ok(Answer::Ended { how: if cancelled { Ended::TimedOut } else { status.map_or(Ended::TimedOut, how) } })
 }
 
 /// What a process reads and writes.

@@ -9,6 +9,7 @@ mod filesystem;
 mod mounts;
 mod network;
 mod port;
+mod running;
 mod serve;
 mod switch;
 mod tar;

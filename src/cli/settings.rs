@@ -494,11 +494,11 @@ mod tests {
         assert_eq!(
             told[..5],
             [
-                ("the setting `accel` has a value of the wrong type", Some("true")),
                 ("there is no setting `memry`", Some("memry")),
-                ("the settings are not valid TOML", Some("")),
-                ("`ftp://x` is not a value of the setting `mirror`", Some("'ftp://x'")),
                 ("`0` is not a value of the setting `cpus`", Some("0")),
+                ("the setting `accel` has a value of the wrong type", Some("true")),
+                ("`ftp://x` is not a value of the setting `mirror`", Some("'ftp://x'")),
+                ("the settings are not valid TOML", Some("")),
             ]
         );
         assert_eq!(errors[1].helps, ["did you mean `memory`?"]);
