@@ -501,6 +501,6 @@ mod tests {
                 ("the settings are not valid TOML", Some("")),
             ]
         );
-        assert_eq!(errors[1].helps, ["did you mean `memory`?"]);
+        assert_eq!(errors[0].helps, ["did you mean `memory`?"]);
     }
 }
