@@ -75,18 +75,13 @@ impl<'a> Reader<'a> {
         loop {
             self.spaces();
             match self.peek() {
-                None => return Some(()),
                 Some(b'\n' | b'#') => {
-                    self.at = self.line.max(self.at);
-                    if self.peek() == Some(b'#') && self.column() > 0 {
-                        // The blank before it was skipped already.
-                        self.at -= 1;
-                    }
+                    self.at = self.line;
                     self.end_of_line()?;
                 }
                 // Documents and directives.
                 Some(b'-' | b'.' | b'%') if self.column() == 0 && !self.at_item() => return None,
-                Some(_) => return Some(()),
+                _ => return Some(()),
             }
         }
     }
