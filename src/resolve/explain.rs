@@ -111,7 +111,11 @@ fn no_base(problem: &Problem<'_>, rest: &[Statement]) -> Diagnostic {
     let (code, message) = if fixed {
         let bases = rest.iter().filter(|one| matches!(one, Statement::Base | Statement::Choice));
         let base: Vec<_> = bases.map(|one| base_name(problem, *one)).collect();
-        (codes::BASE_MISMATCH, format!("the base `{}` does not fit the image", base.join("` and `")))
+        let message = match base.as_slice() {
+            [named, chosen] => format!("the image names the base `{named}`, and `{chosen}` was chosen"),
+            _ => format!("the base `{}` does not fit the image", base.concat()),
+        };
+        (codes::BASE_MISMATCH, message)
     } else if rest == [Statement::Os] {
         (codes::NO_BASE, format!("the catalogue has no base with {}", names::os(problem)))
     } else {

@@ -121,6 +121,10 @@ fn a_base_chosen_on_the_command_line() {
     assert_eq!(choose("debian-12"), "debian-12: nginx=1.22");
     assert_eq!(choose("rocky-9"), "`nginx` does not run on the base `rocky-9`");
     assert_eq!(choose("debian-9"), "the catalogue has no base `debian-9`");
+    let named = Case::new(&[], "base debian-13\n");
+    let other = Preferences { only_base: Some("debian-12".to_owned()), ..Preferences::default() };
+    let errors = resolve(&named.wanted, &named.catalog, &other).unwrap_err();
+    assert_eq!(errors[0].message, "the image names the base `debian-13`, and `debian-12` was chosen");
 }
 
 /// Every built-in application, on every system it is said to run on, by itself.
