@@ -11,6 +11,7 @@ use std::time::Duration;
 use imgfile::driver::{End, ExecEnd, Fault};
 use imgfile::exec::{Failure, cannot_unpack};
 use imgfile::report;
+use imgfile::store::StoreError;
 use imgfile::text::{Sources, Span};
 use snapbox::{assert_data_eq, file};
 
@@ -55,6 +56,13 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         ("the host is full under a machine", step(span, Fault::HostFull)),
         ("the host is full elsewhere", {
             Failure::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }
+        }),
+        ("artifacts have nowhere to go", {
+            Failure::NoOutput { path: "out".into(), reason: "read-only filesystem or storage medium".into() }
+        }),
+        ("the store lies on FAT", {
+            let source = Error::new(ErrorKind::PermissionDenied, "Operation not permitted (os error 1)");
+            StoreError::NoLinks { root: "/mnt/usb/imgfile".into(), source }.into()
         }),
         ("the kernel panics", {
             step(span, Fault::MachineEnded { end: End::Panicked, doing: doing(), console: console() })

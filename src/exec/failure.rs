@@ -87,6 +87,9 @@ impl Failure {
                 diagnostic
             }
             Self::Machine(fault) => fault.diagnostic(),
+            Self::Store(StoreError::NoLinks { root, .. }) => Diagnostic::new(codes::HOST_REFUSED, message)
+                .note(format!("the store is {}", root.display()))
+                .help("choose a folder on another file system with `IMGFILE_STORE` or the setting `store`"),
             Self::Store(error) => host(message, error.is_full()),
             Self::Io { source, .. } => host(message, is_full(&source)),
             Self::NoOutput { .. } => {

@@ -56,10 +56,7 @@ pub enum StoreError {
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     /// The store lies where it cannot work: on FAT or exFAT, or on some network shares.
-    #[error(
-        "the file system of the store ({}) has no hard links ({source}): choose a folder on another with \
-         `IMGFILE_STORE` or the setting `store`", root.display()
-    )]
+    #[error("the file system of the store has no hard links, which layers need: {source}")]
     NoLinks { root: PathBuf, source: io::Error },
     /// A content is not what its name promised.
     #[error("{what} has sha256 {actual}, not {expected}")]
