@@ -163,10 +163,9 @@ fn secret(source: &str) -> String {
     in_image_file(found, &world)
 }
 
-#[test]
-fn everything_that_preparation_finds_has_its_words() {
-    let gone = || FetchError::Gone { url: DISK.into(), status: 404 };
-    let cases = [
+/// What is found in the project, and what the archives' packages are not.
+fn of_the_project() -> Vec<(&'static str, String)> {
+    vec![
         ("a pipe among the files to copy", {
             planned("copy \"site/\" to \"/srv\"", |world| {
                 world.write("site/index.html", "hello");
@@ -204,6 +203,13 @@ fn everything_that_preparation_finds_has_its_words() {
                 trouble::unsupported_base(&project.spec.images[0]).diagnostics()
             })
         }),
+    ]
+}
+
+/// What cannot be had.
+fn of_the_world() -> Vec<(&'static str, String)> {
+    let gone = || FetchError::Gone { url: DISK.into(), status: 404 };
+    vec![
         ("no mirror", of(trouble::no_mirror())),
         ("a mirror without a kernel", of(trouble::no_kernel())),
         ("an application's key is none", {
@@ -269,9 +275,13 @@ fn everything_that_preparation_finds_has_its_words() {
         }),
         ("a secret whose variable is not set", secret("from env IMGFILE_TEST_NOBODY_SETS_THIS")),
         ("a secret whose file is not there", secret("from file \"token.txt\"")),
-    ];
+    ]
+}
+
+#[test]
+fn everything_that_preparation_finds_has_its_words() {
     let mut text = String::new();
-    for (name, shown) in cases {
+    for (name, shown) in of_the_project().into_iter().chain(of_the_world()) {
         writeln!(text, "# {name}\n{}\n", shown.trim_end()).unwrap();
     }
     assert_data_eq!(text, file!["preparation.expected"]);

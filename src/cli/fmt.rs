@@ -1,11 +1,12 @@
 //! `imgfile fmt`: the one layout of ImageFiles.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::Exit;
 use super::check::image_files;
+use super::{Exit, project};
+use crate::check::{FILE_LIMIT, FileError, Files as _};
 use crate::syntax;
 use crate::text::SourceId;
 
@@ -63,14 +64,17 @@ fn formatted(text: &str) -> String {
     syntax::format(&syntax::parse(SourceId::default(), text), text)
 }
 
-/// Formats one file; answers whether it was laid out differently.
-fn one(file: &std::path::Path, check: bool) -> std::io::Result<bool> {
-    use std::io::{Error, ErrorKind};
-    if std::fs::metadata(file)?.len() > crate::check::FILE_LIMIT {
-        return Err(Error::new(ErrorKind::InvalidData, "too large for an ImageFile"));
-    }
-    let text = String::from_utf8(std::fs::read(file)?)
-        .map_err(|_| Error::new(ErrorKind::InvalidData, "not UTF-8 text"))?;
+/// Formats one file; answers whether it was laid out differently. As with every command for files of
+/// strangers, a link that leads out of the file's folder is not followed, and a pipe not waited for.
+fn one(file: &Path, check: bool) -> Result<bool, String> {
+    let (_, files, name) = project::around(file).map_err(|error| error.to_string())?;
+    let bytes = files.read(name, FILE_LIMIT).map_err(|error| match error {
+        FileError::NotFound => "it is not there".to_owned(),
+        FileError::Outside => "it leads out of its folder".to_owned(),
+        FileError::TooLarge => "it is too large for an ImageFile".to_owned(),
+        FileError::Unreadable(reason) => reason,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
     let laid_out = formatted(&text);
     if laid_out == text {
         return Ok(false);
@@ -78,19 +82,20 @@ fn one(file: &std::path::Path, check: bool) -> std::io::Result<bool> {
     if check {
         diff(&file.display().to_string(), &text, &laid_out);
     } else {
-        // Written beside it and moved over it: an interrupted write leaves the old file.
-        let folder = file
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(std::path::Path::new("."));
-        let real = file.canonicalize()?;
-        let beside = tempfile::NamedTempFile::new_in(real.parent().unwrap_or(folder))?;
-        std::fs::write(beside.path(), &laid_out)?;
-        std::fs::set_permissions(beside.path(), std::fs::metadata(&real)?.permissions())?;
-        beside.persist(&real).map_err(|error| error.error)?;
+        replace(file, &laid_out).map_err(|error| error.to_string())?;
         eprintln!("formatted {}", file.display());
     }
     Ok(true)
+}
+
+/// Written beside it and moved over it: an interrupted write leaves the old file.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let real = file.canonicalize()?;
+    let beside = tempfile::NamedTempFile::new_in(real.parent().unwrap_or(Path::new("/")))?;
+    std::fs::write(beside.path(), text)?;
+    std::fs::set_permissions(beside.path(), std::fs::metadata(&real)?.permissions())?;
+    beside.persist(&real).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn stdin(check: bool) -> std::io::Result<bool> {
