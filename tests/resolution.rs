@@ -93,7 +93,7 @@ fn a_search_that_is_given_up_says_so() {
     }
     let mut files = MemoryFiles::new().with("ImageFile", format!("{text}}}\n"));
     for (nth, app) in family.apps.iter().enumerate() {
-        files = files.with(&format!("catalog/apps/{nth}.yaml"), app.as_str());
+        files = files.with(format!("catalog/apps/{nth}.yaml"), app.as_str());
     }
     let (found, sources) = found(&files);
     let shown = report::human(&found, &sources, false);

@@ -45,8 +45,6 @@ use crate::{
 /// Name of the lock beside the ImageFile.
 const LOCK: &str = "ImageFile.lock";
 
-/// Largest lock that is read, in bytes.
-
 /// The choices of one command.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Choices {

@@ -50,7 +50,7 @@ impl Asleep {
             }
         }
         let mut hash = Sha256::new();
-        for part in [&host.fingerprint(), host.kernel.digest(), line].iter().copied() {
+        for part in [host.fingerprint().as_str(), host.kernel.digest(), line] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
