@@ -44,7 +44,8 @@ pub enum IndexError {
 /// The compact form of one `Packages` file.
 #[derive(Debug, Clone)]
 pub struct Index {
-    text: Arc<str>,
+    /// Thirty megabytes for a whole distribution: shared, and never copied on the way here.
+    text: Arc<String>,
     /// Where the stanzas start in `text`.
     stanzas: usize,
 }
@@ -58,13 +59,9 @@ impl Index {
         for (number, stanza) in stanzas(packages).enumerate() {
             reduce(number, stanza, &mut names, &mut body)?;
         }
-        let mut text = String::with_capacity(HEADER.len() + names.text.len() + 1 + body.len());
-        text.push_str(HEADER);
-        text.push_str(&names.text);
-        text.push('\n');
-        let stanzas = text.len();
-        text.push_str(&body);
-        Ok(Self { text: text.into(), stanzas })
+        let head = format!("{HEADER}{}\n", names.text);
+        body.insert_str(0, &head);
+        Ok(Self { text: Arc::new(body), stanzas: head.len() })
     }
 
     /// Reads back what [`encode`](Self::encode) gave.
@@ -76,7 +73,7 @@ impl Index {
             Some(at) => at + 2,
             None => return Err(IndexError::Stale),
         };
-        Ok(Self { text: text.into(), stanzas })
+        Ok(Self { text: Arc::new(text), stanzas })
     }
 
     /// The text to cache.
@@ -91,7 +88,7 @@ impl Index {
     }
 
     /// The text the offsets of [`stanzas`](Self::stanzas) are of.
-    pub(super) fn text(&self) -> &Arc<str> {
+    pub(super) const fn text(&self) -> &Arc<String> {
         &self.text
     }
 

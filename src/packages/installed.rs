@@ -141,6 +141,6 @@ fn add(universe: &mut Universe, package: &InstalledPackage) -> Option<VerId> {
         let value: Vec<&str> = value.lines().map(str::trim).collect();
         let _ = writeln!(text, "{key}{}", value.join(" "));
     }
-    let text: Arc<str> = text.into();
+    let text: Arc<String> = Arc::new(text);
     universe.add(&text, 0, text.len(), NO_ARCHIVE, INSTALLED_PIN)
 }

@@ -72,7 +72,7 @@ pub(super) struct VersionData {
     pub pin: u16,
     pub priority: Priority,
     pub multi_arch: MultiArch,
-    text: Arc<str>,
+    text: Arc<String>,
     stanza: (u32, u32),
     version: (u32, u32),
     source: u16,
@@ -293,7 +293,7 @@ impl Universe {
     /// Adds the stanza of that range, unless its version is there already; gives its number.
     pub(super) fn add(
         &mut self,
-        text: &Arc<str>,
+        text: &Arc<String>,
         start: usize,
         end: usize,
         source: u16,
