@@ -46,7 +46,7 @@ fn a_lock_that_is_a_link_out_of_the_folder_is_not_shown() {
     symlink("../elsewhere", project.join("ImageFile.lock")).unwrap();
     let output = imgfile(&project, &["lock", "--locked"]);
     assert!(!said(&output).contains("secret"), "{}", said(&output));
-    assert!(said(&output).contains("E0402"), "{}", said(&output));
+    assert!(said(&output).contains("E0401"), "{}", said(&output));
 }
 
 #[test]
