@@ -23,7 +23,7 @@ use super::start::Host;
 const DRIVERS: &[&str] =
     &["crc32c_intel", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "isofs", "net_failover"];
 
-/// Files that are kept, each some eighty megabytes: machines differ in memory, disks and network.
+/// Files that are kept, each some 120 MB: machines differ in memory, disks and network.
 const KEPT: usize = 4;
 const EXTENSION: &str = "asleep";
 
