@@ -47,11 +47,10 @@ impl<'a> Printer<'a> {
 
     /// Items of one level, each on a line of its own; `end` is where what stands before them ends.
     fn items(&mut self, items: &[Item], level: usize, mut end: u32, mut first: bool) {
-        let at_start = self.out.is_empty();
         for item in items {
             let span = item.span();
             let gap = self.newlines(end, span.start);
-            let trailing = matches!(item, Item::Comment(_)) && gap == 0 && !(first && at_start && level == 0);
+            let trailing = matches!(item, Item::Comment(_)) && gap == 0 && !(first && level == 0);
             if trailing {
                 while self.out.ends_with('\n') {
                     self.out.pop();
@@ -85,8 +84,10 @@ impl<'a> Printer<'a> {
     fn verbatim(&mut self, span: Span) {
         let start = span.start as usize;
         let line = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        if self.text[line..start].chars().all(|c| c == ' ' || c == '\t') {
-            self.out.push_str(&self.text[line..start]);
+        // A byte order mark was printed already and is no part of the first line's indentation.
+        let indent = self.text[line..start].trim_start_matches('\u{FEFF}');
+        if indent.chars().all(|c| c == ' ' || c == '\t') {
+            self.out.push_str(indent);
         }
         self.out.push_str(self.slice(span));
         self.out.push('\n');
@@ -584,5 +585,11 @@ mod tests {
         );
         case("image \"a\" {\n  os    linux\n", "image \"a\" {\n  os    linux\n");
         case("image \"a\" {\n  app   x { port   80 }\n}\n", "image \"a\" {\n  app   x { port   80 }\n}\n");
+    }
+
+    #[test]
+    fn a_byte_order_mark_stays_and_indents_nothing() {
+        case("\u{FEFF}\n  [SH", "\u{FEFF}  [SH\n");
+        case("\u{FEFF}# note\n\n\nparam  x=1", "\u{FEFF}# note\n\nparam x = 1\n");
     }
 }
