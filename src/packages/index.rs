@@ -6,13 +6,17 @@
 //! [`Universe`](super::Universe) for why that order counts), then the stanzas, one field a line
 //! under a key of one letter.
 
-use std::collections::HashSet;
+use std::io::{BufRead, Read};
 use std::sync::Arc;
 
-use super::control::{Stanza, stanzas};
+use super::control::Stanza;
+use super::names::Names;
 use super::relation::groups;
 
 const HEADER: &str = "imgfile-index 1\n";
+
+/// A stanza, at most; Debian's longest have some 100 KB.
+const STANZA_LIMIT: u64 = 16 << 20;
 
 /// Names that matter, of the fields that matter, in the order apt reads them; `Replaces`,
 /// `Suggests` and `Enhances` are here for the names they mention, not for what they say.
@@ -35,8 +39,12 @@ pub enum IndexError {
     Incomplete(usize, &'static str),
     #[error("stanza {0} has a malformed `{1}` field")]
     Malformed(usize, &'static str),
+    #[error("stanza {0} has more than {STANZA_LIMIT} bytes")]
+    Endless(usize),
     #[error("not UTF-8 text")]
     NotUtf8,
+    #[error("cannot be unpacked: {0}")]
+    Unpack(String),
     #[error("not a cached index of this version")]
     Stale,
 }
@@ -53,13 +61,28 @@ pub struct Index {
 impl Index {
     /// Reads a `Packages` file.
     pub fn parse(packages: &[u8]) -> Result<Self, IndexError> {
-        let packages = std::str::from_utf8(packages).map_err(|_| IndexError::NotUtf8)?;
+        Self::read(packages)
+    }
+
+    /// Reads a `Packages` file stanza by stanza, as it is unpacked: a whole one has 60 MB.
+    pub fn read(mut packages: impl BufRead) -> Result<Self, IndexError> {
         let mut names = Names::default();
-        let mut body = String::with_capacity(packages.len() / 2);
-        for (number, stanza) in stanzas(packages).enumerate() {
-            reduce(number, stanza, &mut names, &mut body)?;
+        let mut body = String::new();
+        let mut stanza = Vec::new();
+        for number in 0.. {
+            stanza.clear();
+            if !next_stanza(&mut packages, number, &mut stanza)? {
+                break;
+            }
+            let text = std::str::from_utf8(&stanza).map_err(|_| IndexError::NotUtf8)?;
+            reduce(number, Stanza::new(text), &mut names, &mut body)?;
         }
-        let head = format!("{HEADER}{}\n", names.text);
+        let mut head = String::from(HEADER);
+        for name in names.iter() {
+            head.push_str(name);
+            head.push('\n');
+        }
+        head.push('\n');
         body.insert_str(0, &head);
         Ok(Self { text: Arc::new(body), stanzas: head.len() })
     }
@@ -105,25 +128,34 @@ impl Index {
     }
 }
 
-#[derive(Default)]
-struct Names<'a> {
-    seen: HashSet<&'a str>,
-    text: String,
+/// Appends the next stanza to `out`, without the blank lines around it; `false` at the end.
+fn next_stanza(packages: &mut impl BufRead, number: usize, out: &mut Vec<u8>) -> Result<bool, IndexError> {
+    let mut rest = packages.take(STANZA_LIMIT);
+    loop {
+        let start = out.len();
+        rest.read_until(b'\n', out).map_err(|error| IndexError::Unpack(error.to_string()))?;
+        let blank = out[start..].trim_ascii().is_empty();
+        match (out.len() - start, start) {
+            (0, _) if rest.limit() == 0 => return Err(IndexError::Endless(number)),
+            (0, written) => return Ok(written > 0),
+            (_, 0) if blank => out.clear(),
+            _ if out[start..] == *b"\n" => return Ok(true),
+            _ => {}
+        }
+    }
 }
 
-impl<'a> Names<'a> {
-    fn mention(&mut self, name: &'a str) {
-        if self.seen.insert(name) {
-            self.text.push_str(name);
-            self.text.push('\n');
-        }
+/// Numbers a name that nobody mentioned before.
+fn mention(names: &mut Names, name: &str) {
+    if names.find(name).is_none() {
+        names.push(name);
     }
 }
 
 fn reduce<'a>(
     number: usize,
     stanza: Stanza<'a>,
-    names: &mut Names<'a>,
+    names: &mut Names,
     out: &mut String,
 ) -> Result<(), IndexError> {
     let mut fields = Fields::default();
@@ -134,7 +166,7 @@ fn reduce<'a>(
         value.filter(|value| is_token(value)).ok_or(IndexError::Incomplete(number, field))
     };
     let name = need(fields.package, "Package")?;
-    names.mention(name);
+    mention(names, name);
     let mut line = |key: char, value: &str| {
         out.push(key);
         // A folded field becomes one line; a stanza stays free of blank ones.
@@ -173,7 +205,7 @@ fn reduce<'a>(
     for ((_, key), value) in RELATIONS.iter().zip(fields.relations) {
         let Some(value) = value else { continue };
         for alternative in groups(value).flatten() {
-            names.mention(alternative.name);
+            mention(names, alternative.name);
         }
         if let Some(key) = key {
             line(*key, value);
@@ -272,6 +304,32 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
         assert_eq!(Index::decode(SAMPLE.to_owned()).unwrap_err(), IndexError::Stale);
         let empty = Index::parse(b"").unwrap();
         assert_eq!(Index::decode(empty.encode().to_owned()).unwrap().stanzas().count(), 0);
+    }
+
+    #[test]
+    fn blank_lines_part_stanzas_and_nothing_else_does() {
+        let index = Index::parse(format!("\n \n\n{SAMPLE}\n\n\n").as_bytes()).unwrap();
+        assert_eq!(index.encode(), Index::parse(SAMPLE.as_bytes()).unwrap().encode());
+        assert_eq!(Index::parse(b"\n \n").unwrap().stanzas().count(), 0);
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        assert_eq!(Index::read(endless).unwrap_err(), IndexError::Endless(0));
+        assert_eq!(Index::parse(b"Package: \xFF\n").unwrap_err(), IndexError::NotUtf8);
+    }
+
+    #[test]
+    fn what_cannot_be_unpacked_is_not_taken_for_its_end() {
+        let whole = Index::parse(SAMPLE.as_bytes()).unwrap();
+        let packed = {
+            use std::io::Write as _;
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(SAMPLE.as_bytes()).unwrap();
+            packer.finish().unwrap()
+        };
+        let unpacked =
+            |bytes: &[u8]| Index::read(std::io::BufReader::new(flate2::read::GzDecoder::new(bytes)));
+        assert_eq!(unpacked(&packed).unwrap().encode(), whole.encode());
+        let cut = unpacked(&packed[..packed.len() / 2]).unwrap_err();
+        assert!(matches!(cut, IndexError::Unpack(_)), "{cut}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod control;
 mod index;
 mod installed;
 mod model;
+mod names;
 mod relation;
 mod release;
 mod solve;

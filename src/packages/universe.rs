@@ -5,10 +5,10 @@
 //! [`PkgId`] *is* it: a name gets its number when it is first mentioned, be it by its own stanza
 //! or in a relation of another, the archives read one after the other.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::index::Index;
+use super::names::Names;
 use super::relation::{Kind, Op, groups};
 use super::version::compare;
 use super::{Origin, Selected, Version};
@@ -115,8 +115,7 @@ pub(super) struct Dependency {
 pub struct Universe {
     arch: String,
     archives: Vec<String>,
-    ids: HashMap<Box<str>, PkgId>,
-    names: Vec<Box<str>>,
+    names: Names,
     pub(super) packages: Vec<PackageData>,
     pub(super) versions: Vec<VersionData>,
 }
@@ -129,14 +128,14 @@ impl Universe {
         let mut universe = Self {
             arch: arch.to_owned(),
             archives: Vec::new(),
-            ids: HashMap::new(),
-            names: Vec::new(),
+            names: Names::default(),
             packages: Vec::new(),
             versions: Vec::new(),
         };
         for source in sources {
             let number = u16::try_from(universe.archives.len()).unwrap_or(u16::MAX);
             universe.archives.push(source.archive.clone());
+            universe.reserve(&source.index);
             for name in source.index.names() {
                 universe.intern(name);
             }
@@ -145,6 +144,17 @@ impl Universe {
             }
         }
         universe
+    }
+
+    /// Makes room for what an index brings, as doubling would leave tens of megabytes unused.
+    fn reserve(&mut self, index: &Index) {
+        let (names, bytes) =
+            index.names().fold((0, 0), |(count, bytes), name| (count + 1, bytes + name.len()));
+        // Some more come with `:any`, and with what a package provides.
+        let names = names + names / 16;
+        self.names.reserve(names, bytes + bytes / 16);
+        self.packages.reserve_exact(names);
+        self.versions.reserve_exact(index.stanzas().count());
     }
 
     /// Debian's name of the architecture.
@@ -168,9 +178,9 @@ impl Universe {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.packages
             .iter()
-            .zip(&self.names)
+            .zip(self.names.iter())
             .filter(|(data, _)| !data.versions.is_empty())
-            .map(|(_, name)| &**name)
+            .map(|(_, name)| name)
     }
 
     /// All versions of a package, newest first.
@@ -193,11 +203,11 @@ impl Universe {
             Some(bare) if bare.ends_with(':') => &bare[..bare.len() - 1],
             _ => name,
         };
-        self.ids.get(name).copied()
+        self.names.find(name)
     }
 
     pub(super) fn name(&self, id: PkgId) -> &str {
-        &self.names[id.0 as usize]
+        self.names.get(id)
     }
 
     pub(super) fn package(&self, id: PkgId) -> &PackageData {
@@ -283,11 +293,8 @@ impl Universe {
         if let Some(id) = self.id(name) {
             return id;
         }
-        let id = PkgId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-        self.ids.insert(name.into(), id);
-        self.names.push(name.into());
         self.packages.push(PackageData::default());
-        id
+        self.names.push(name)
     }
 
     /// Adds the stanza of that range, unless its version is there already; gives its number.
@@ -395,6 +402,11 @@ impl Universe {
 
     fn provider(&mut self, name: &str, owner: VerId, version: Option<&str>) {
         let target = self.intern(name);
-        self.packages[target.0 as usize].providers.push(Provider { owner, version: version.map(Into::into) });
+        let providers = &mut self.packages[target.0 as usize].providers;
+        if providers.is_empty() {
+            // Most names have one; a list that grows by itself begins with four.
+            providers.reserve_exact(1);
+        }
+        providers.push(Provider { owner, version: version.map(Into::into) });
     }
 }

@@ -5,7 +5,7 @@
 //! indexes/<sha256>.index     the compact form of the Packages file of that digest
 //! ```
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -162,12 +162,10 @@ impl Indexes<'_> {
         if Digest::of(&bytes).to_string() != *sha256 {
             return Err(ArchiveError::Inconsistent { url });
         }
-        let parsed =
-            tokio::task::spawn_blocking(move || unpack(name, &bytes).map(|text| Index::parse(&text))).await;
-        let index = match parsed {
-            Ok(Ok(parsed)) => parsed.map_err(|error| ArchiveError::Index { url, error })?,
-            Ok(Err(_)) | Err(_) => return Err(ArchiveError::Index { url, error: IndexError::NotUtf8 }),
-        };
+        let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes)))
+            .await
+            .unwrap_or_else(|lost| Err(IndexError::Unpack(lost.to_string())))
+            .map_err(|error| ArchiveError::Index { url, error })?;
         self.keep(&kept, index.encode().as_bytes())?;
         Ok(index)
     }
@@ -195,14 +193,13 @@ async fn read_kept(path: PathBuf) -> Option<Index> {
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }
 
-fn unpack(name: &str, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut reader: Box<dyn Read> = match name {
+/// What a `Packages` file holds, as it comes out.
+fn unpacked<'a>(name: &str, bytes: &'a [u8]) -> impl BufRead + 'a {
+    let reader: Box<dyn Read + 'a> = match name {
         "Packages.xz" => Box::new(liblzma::read::XzDecoder::new(bytes)),
         "Packages.gz" => Box::new(flate2::read::GzDecoder::new(bytes)),
         _ => Box::new(bytes),
     };
     // The content was vouched for by a signature; the limit is for an archive whose owner is hostile.
-    reader.by_ref().take(UNPACKED_LIMIT).read_to_end(&mut text)?;
-    Ok(text)
+    BufReader::with_capacity(1 << 18, reader.take(UNPACKED_LIMIT))
 }
