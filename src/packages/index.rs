@@ -13,7 +13,7 @@ use super::control::Stanza;
 use super::names::Names;
 use super::relation::groups;
 
-const HEADER: &str = "imgfile-index 1\n";
+const HEADER: &str = "imgfile-index 2\n";
 
 /// A stanza, at most; Debian's longest have some 100 KB.
 const STANZA_LIMIT: u64 = 16 << 20;
@@ -145,6 +145,17 @@ fn next_stanza(packages: &mut impl BufRead, number: usize, out: &mut Vec<u8>) ->
     }
 }
 
+/// What the file of a package is called in Debian's archives: the version without its epoch.
+pub(super) fn file_name(name: &str, version: &str, arch: &str) -> String {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    format!("{name}_{version}_{arch}.deb")
+}
+
+/// Whether a kept path is a folder, and the file in it called as usual.
+pub(super) fn in_folder(path: &&str) -> bool {
+    path.ends_with('/')
+}
+
 /// Numbers a name that nobody mentioned before.
 fn mention(names: &mut Names, name: &str) {
     if names.find(name).is_none() {
@@ -179,9 +190,12 @@ fn reduce<'a>(
         out.push('\n');
     };
     line('P', name);
-    line('V', need(fields.version, "Version")?);
-    line('A', need(fields.architecture, "Architecture")?);
-    line('F', need(fields.filename, "Filename")?);
+    let version = need(fields.version, "Version")?;
+    line('V', version);
+    let arch = need(fields.architecture, "Architecture")?;
+    line('A', arch);
+    let path = need(fields.filename, "Filename")?;
+    line('F', path.strip_suffix(&*file_name(name, version, arch)).filter(in_folder).unwrap_or(path));
     let sha256 = need(fields.sha256, "SHA256")?;
     if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(IndexError::Malformed(number, "SHA256"));
@@ -314,6 +328,24 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         assert_eq!(Index::read(endless).unwrap_err(), IndexError::Endless(0));
         assert_eq!(Index::parse(b"Package: \xFF\n").unwrap_err(), IndexError::NotUtf8);
+    }
+
+    #[test]
+    fn a_file_called_as_usual_is_kept_as_its_folder() {
+        for (path, kept) in [
+            ("pool/main/b/b/b_1.0-1_amd64.deb", "Fpool/main/b/b/"),
+            ("pool/b/xb_1.0-1_amd64.deb", "Fpool/b/xb_1.0-1_amd64.deb"),
+            ("b_1.0-1_amd64.deb", "Fb_1.0-1_amd64.deb"),
+            ("pool/b.deb", "Fpool/b.deb"),
+        ] {
+            let text = SAMPLE.replace("1.0-1", "3:1.0-1").replace("pool/b.deb", path);
+            let index = Index::parse(text.as_bytes()).unwrap();
+            assert!(index.encode().lines().any(|line| line == kept), "{path}: {}", index.encode());
+            let source = crate::packages::IndexSource { archive: "a".into(), priority: 500, index };
+            let universe = crate::packages::Universe::new("amd64", &[source]);
+            let found = universe.find("b", &"3:1.0-1".parse().unwrap()).unwrap();
+            assert_eq!(found.origin.path, path);
+        }
     }
 
     #[test]

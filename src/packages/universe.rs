@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use super::index::Index;
+use thin_vec::ThinVec;
+
+use super::index::{Index, file_name, in_folder};
 use super::names::Names;
 use super::relation::{Kind, Op, groups};
 use super::version::compare;
@@ -85,11 +87,12 @@ pub(super) struct Provider {
     pub version: Option<Box<str>>,
 }
 
+/// There are as many of these as names, and most are only mentioned: empty lists take one word.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PackageData {
     /// Newest first.
-    pub versions: Vec<VerId>,
-    pub providers: Vec<Provider>,
+    pub versions: ThinVec<VerId>,
+    pub providers: ThinVec<Provider>,
     pub essential: bool,
     /// `Protected: yes`, or apt itself: never removed by a solve.
     pub important: bool,
@@ -258,11 +261,20 @@ impl Universe {
             installed_size: number('I'),
             origin: Origin {
                 archive: self.archives.get(self.data(id).source as usize).cloned().unwrap_or_default(),
-                path: self.field(id, 'F').to_owned(),
+                path: self.path(id),
             },
             stage: 0,
             auto,
         }
+    }
+
+    fn path(&self, id: VerId) -> String {
+        let kept = self.field(id, 'F');
+        if !in_folder(&kept) {
+            return kept.to_owned();
+        }
+        let name = file_name(self.name(self.data(id).pkg), self.version_str(id), self.field(id, 'A'));
+        format!("{kept}{name}")
     }
 
     /// The relations of a version, in the order in which apt works through them.
