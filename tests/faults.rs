@@ -209,7 +209,7 @@ fn survived<T>(project: &Project, what: &str, kill: impl FnOnce() -> T) -> T {
 /// What is written beside an artifact before it has the artifact's name.
 fn is_half(path: &Path) -> bool {
     let name = path.file_name().unwrap().to_string_lossy();
-    name.ends_with(".part") || name.starts_with(".imgfile-export-")
+    name.ends_with(".part") || name.ends_with(".old") || name.starts_with(".imgfile-export-")
 }
 
 /// Whether some process of this project has this word on its command line.

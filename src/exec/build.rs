@@ -11,13 +11,14 @@ use super::{
     chain::{self, Chain, FinishedDisk, Overtaken},
     disk, finished,
     packages::payload_name,
+    publish::Edition,
     session::{Place, Session, Surroundings},
 };
 use crate::{
     driver::{
         self, Disk, DiskAccess, Driver, End, Fault, Limits, Machine, MachineSpec, Network, PayloadFile, Start,
     },
-    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
@@ -193,11 +194,16 @@ impl Executor<'_> {
             let (tested, format) = bootable.unwrap_or((&disk.path, driver::DiskFormat::Qcow2));
             self.run_tests(around, work, tested, format).await?;
         }
-        let artifacts = sealed
-            .into_iter()
-            .map(|(output, path)| self.publish(reporter, work, (output, &path), &options.out))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
+        let edition = Edition::stage(self.store, work, &sealed, &options.out)?;
+        let artifacts = edition.artifacts();
+        // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, tested, &artifacts)?;
+        edition.publish()?;
+        for Artifact { path, sha256, size } in &artifacts {
+            let path = path.display().to_string();
+            reporter.report(What::Artifact { path, sha256: *sha256, size: *size });
+        }
         Ok((artifacts, disk))
     }
 
@@ -453,27 +459,6 @@ impl Executor<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Moves the tested file into the output folder, whole or not at all.
-    fn publish(
-        &self,
-        reporter: &Reporter,
-        work: &WorkFolder,
-        (output, sealed): (&OutputPlan, &Path),
-        out: &Path,
-    ) -> Result<Artifact, Failure> {
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| Failure::Io { action, path, source }
-        };
-        std::fs::create_dir_all(out).map_err(io("create", out))?;
-        let sha256 = self.store.digest_file(sealed)?;
-        let size = std::fs::metadata(sealed).map_err(io("read", sealed))?.len();
-        let path = out.join(&output.file);
-        disk::publish(work, sealed, &path)?;
-        reporter.report(What::Artifact { path: path.display().to_string(), sha256, size });
-        Ok(Artifact { path, sha256, size })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
@@ -12,7 +12,6 @@ use super::Failure;
 use crate::{
     driver,
     plan::{Compression, DiskFormat, OutputPlan},
-    store::WorkFolder,
 };
 
 /// An overlay of `size` bytes on a backing file that stays as it is. `backing` may be relative to the
@@ -130,27 +129,6 @@ pub(super) fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>)
         Some(name) => refused(format!("`{name}` is a folder there")),
         None => Ok(()),
     }
-}
-
-/// Moves a file under its final name by a rename, so that nobody sees it half written.
-pub(super) fn publish(work: &WorkFolder, sealed: &Path, to: &Path) -> Result<(), Failure> {
-    if std::fs::rename(sealed, to).is_ok() {
-        return Ok(());
-    }
-    // Another file system: copy beside the target first.
-    let beside = with_suffix(to, &format!(".{}.part", std::process::id()));
-    work.will_create(&beside)?;
-    let written = std::fs::copy(sealed, &beside).and_then(|_| std::fs::rename(&beside, to));
-    written.map_err(|source| {
-        let _ = std::fs::remove_file(&beside);
-        Failure::Io { action: "write", path: to.to_owned(), source }
-    })
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn qemu_img(verb: &str) -> Command {

@@ -15,6 +15,7 @@ mod pack;
 mod packages;
 pub mod prepare;
 mod project;
+mod publish;
 mod qcow2;
 mod secret;
 mod session;

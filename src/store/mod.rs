@@ -25,12 +25,14 @@ mod blob;
 mod facts;
 pub mod fetch;
 mod file_digest;
+mod identity;
 mod layer;
 mod process;
 mod project;
 pub mod records;
 mod scratch;
 mod shrink;
+mod swap;
 mod work;
 
 use std::io;
@@ -41,6 +43,7 @@ pub use crate::text::Digest;
 pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
+pub use file_digest::OwnFile;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
 pub use process::ProcessName;
 pub use project::ProjectFolder;
@@ -254,5 +257,15 @@ impl Store {
     /// The sha256 of a file anywhere, from the cache if the file is unchanged since it was hashed.
     pub fn digest_file(&self, path: &Path) -> Result<Digest> {
         file_digest::digest_file(self, path)
+    }
+
+    /// Reads a file that nobody else writes to, before it gets its final name.
+    pub fn own_file(&self, path: &Path) -> Result<OwnFile> {
+        file_digest::own_file(path)
+    }
+
+    /// Remembers the digest of such a file under its final name, so that it need not be read again.
+    pub fn remember_digest(&self, own: &OwnFile, path: &Path) -> Result<()> {
+        file_digest::remember(self, own, path)
     }
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Result, process::start_time};
+use super::{Context, Result, process::start_time, swap::Swap};
 
 /// Held by the process the folder belongs to.
 const LOCK: &str = "lock";
@@ -29,6 +29,10 @@ enum Entry {
     /// A process, named with its start time since numbers are used again; `group` says that it
     /// leads a process group that goes with it.
     Process { pid: u32, started: u64, group: bool },
+    /// Files that are going to take their names; undone unless the next entry follows.
+    Swap(Vec<Swap>),
+    /// All of them have.
+    Swapped,
 }
 
 /// What a sweep cleared: the folder of a process that is gone.
@@ -104,6 +108,29 @@ impl WorkFolder {
     /// making the path. A path renamed away afterwards is gone from here and so is safe.
     pub fn will_create(&self, path: &Path) -> Result<()> {
         self.append(&Entry::Path(path.to_owned()))
+    }
+
+    /// Gives complete files their final names, in the folders they are in: all of them or none, with what had
+    /// those names before in its place again; the next sweep sees to that if this process dies.
+    pub fn rename_all(&self, files: &[(PathBuf, PathBuf)]) -> Result<()> {
+        if let [(staged, target)] = files {
+            return std::fs::rename(staged, target).context("write", target);
+        }
+        let swaps =
+            files.iter().map(|(staged, target)| Swap::plan(staged, target)).collect::<Result<Vec<_>>>()?;
+        self.append(&Entry::Swap(swaps.clone()))?;
+        let swapped = swaps.iter().try_for_each(Swap::run).and_then(|()| self.append(&Entry::Swapped));
+        // What cannot be cleared now is still in the journal.
+        if swapped.is_ok() {
+            for swap in &swaps {
+                let _ = swap.finish();
+            }
+        } else {
+            for swap in swaps.iter().rev() {
+                let _ = swap.undo();
+            }
+        }
+        swapped
     }
 
     /// Names a process that must not outlive this one. Processes of our own are bound by the
@@ -218,6 +245,7 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
     let journal_path = folder.join(JOURNAL);
     let journal = std::fs::read(&journal_path).unwrap_or_default();
     let (mut removed, mut killed) = (Vec::new(), Vec::new());
+    let mut swapped = false;
     let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
     for line in lines.into_iter().rev() {
         // The last line may be cut off by a crash: then what it announced was not made yet.
@@ -233,6 +261,17 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
                 if remove(&path).context("remove", &path)? {
                     removed.push(path);
                 }
+            }
+            Ok(Entry::Swapped) => swapped = true,
+            Ok(Entry::Swap(swaps)) => {
+                for swap in swaps.iter().rev() {
+                    if swapped {
+                        swap.finish()?;
+                    } else if swap.undo()? {
+                        removed.push(swap.target().to_owned());
+                    }
+                }
+                swapped = false;
             }
             Ok(Entry::Process { .. }) | Err(_) => {}
         }
@@ -330,6 +369,55 @@ mod tests {
             Leftover { name: "b1".into(), removed: vec![outside.clone()], killed: vec![], stuck: None };
         assert_eq!(sweep(&builds).unwrap(), [cleared]);
         assert!(!inside.exists() && !outside.exists() && !builds.join("b1").exists());
+    }
+
+    #[test]
+    fn files_get_their_names_all_or_none_and_a_crash_changes_nothing_about_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let (builds, out) = (dir.path().join("builds"), dir.path().join("out"));
+        std::fs::create_dir(&builds).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).ok();
+        let stage = |text: &str| {
+            ["a", "b", "c"].map(|name| {
+                let staged = out.join(format!("{name}.7.part"));
+                std::fs::write(&staged, text).unwrap();
+                (staged, out.join(name))
+            })
+        };
+        let there = || std::fs::read_dir(&out).unwrap().count();
+
+        let folder = WorkFolder::create(&builds, "b1").unwrap();
+        folder.rename_all(&stage("one")).unwrap();
+        crash(folder);
+        sweep(&builds).unwrap();
+        assert_eq!((read("a"), read("c"), there()), (Some("one".into()), Some("one".into()), 3));
+
+        // The last one cannot have its name: known before anything is done, and only when it comes to it.
+        let folder = WorkFolder::create(&builds, "b2").unwrap();
+        std::fs::create_dir_all(out.join("taken/by a folder")).unwrap();
+        let mut files = stage("two");
+        files[2].1 = out.join("taken");
+        assert!(folder.rename_all(&files).is_err(), "a folder has that name");
+        std::fs::write(out.join("c.7.old"), "another's").unwrap();
+        assert!(folder.rename_all(&stage("two")).is_err(), "what is there cannot be kept");
+        assert_eq!(
+            ["a", "b", "c", "c.7.old"].map(read),
+            ["one", "one", "one", "another's"].map(|text| Some(text.into()))
+        );
+        std::fs::remove_file(out.join("c.7.old")).unwrap();
+        // The process ends in the middle.
+        let files = stage("three");
+        let swaps: Vec<Swap> = files.iter().map(|(from, to)| Swap::plan(from, to).unwrap()).collect();
+        folder.append(&Entry::Swap(swaps.clone())).unwrap();
+        for swap in &swaps[..2] {
+            swap.run().unwrap();
+        }
+        assert_eq!(read("b"), Some("three".into()));
+        crash(folder);
+        let cleared = sweep(&builds).unwrap();
+        assert_eq!(cleared[0].removed, [out.join("b"), out.join("a")]);
+        assert_eq!(["a", "b", "c"].map(read), ["one"; 3].map(|text| Some(text.into())));
     }
 
     #[test]
