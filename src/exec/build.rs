@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Budget, Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Secrets, Standing, What, WreckSlot,
-    chain::{self, Chain, FinishedDisk, Overtaken},
+    chain::{self, Again, Chain, FinishedDisk},
     disk, finished,
     packages::payload_name,
     publish::Edition,
@@ -256,6 +256,8 @@ impl Executor<'_> {
         options: &Options,
     ) -> Result<FinishedDisk, Failure> {
         let (image, cache) = (around.image, options.cache);
+        // Of so many steps it has been told how they ended.
+        let mut told = 0;
         for attempt in 0.. {
             let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
             let mut claim = None;
@@ -266,7 +268,7 @@ impl Executor<'_> {
                 }
             }
             around.secrets.suffice(image, &image.steps[done..], options.test)?;
-            for step in &image.steps[..done] {
+            for step in image.steps.get(told..done).unwrap_or_default() {
                 around.reporter.reused(&step.name);
             }
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
@@ -275,8 +277,12 @@ impl Executor<'_> {
             let chain = Chain::start(self.store, work, attempt, image, supplies, layer, claim).await?;
             match self.run_steps(around, supplies, work, chain, done).await? {
                 Ok(disk) => return Ok(disk),
-                Err(Overtaken) => {
-                    around.reporter.note("another build has done the next step; going on from its result");
+                Err(left) => {
+                    told = told.max(done + left.ran);
+                    around.reporter.note(match left.why {
+                        Again::Overtaken => "another build has done the next step; going on from its result",
+                        Again::Deep => "putting the disk on its base, before it consists of too many files",
+                    });
                 }
             }
         }
@@ -329,11 +335,11 @@ impl Executor<'_> {
         work: &WorkFolder,
         mut chain: Chain<'_>,
         done: usize,
-    ) -> Result<Result<FinishedDisk, Overtaken>, Failure> {
+    ) -> Result<Result<FinishedDisk, Left>, Failure> {
         let result = self.run_steps_on(around, supplies, work, &mut chain, done).await;
         match result {
             Ok(Ok(())) => {}
-            Ok(Err(overtaken)) => return Ok(Err(overtaken)),
+            Ok(Err(left)) => return Ok(Err(left)),
             Err(failure) => {
                 if let Some(wrecks) = self.wrecks {
                     wrecks.hold(&around.image.image, chain.into_held());
@@ -355,7 +361,7 @@ impl Executor<'_> {
         work: &WorkFolder,
         chain: &mut Chain<'_>,
         done: usize,
-    ) -> Result<Result<(), Overtaken>, Failure> {
+    ) -> Result<Result<(), Left>, Failure> {
         let image = around.image;
         let disk = Disk {
             path: chain.active().to_owned(),
@@ -374,7 +380,7 @@ impl Executor<'_> {
         let mut session = Session::new(machine, around);
         match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
             Ok(Ok(())) => {}
-            Ok(Err(overtaken)) => return Ok(Err(overtaken)),
+            Ok(Err(left)) => return Ok(Err(left)),
             Err(failure) => {
                 self.stash(session, around, (chain.active(), driver::DiskFormat::Qcow2));
                 return Err(failure);
@@ -410,17 +416,17 @@ impl Executor<'_> {
         around: &Surroundings<'_>,
         chain: &mut Chain<'_>,
         steps: &[Step],
-    ) -> Result<Result<(), Overtaken>, Failure> {
+    ) -> Result<Result<(), Left>, Failure> {
         let mut before: Option<&Step> = None;
-        for step in steps {
+        for (ran, step) in steps.iter().enumerate() {
             session.enter(step.stage).await?;
             // A disk cut while the system runs is a crash image: only what was shut down in order, or
             // never ran, is kept.
             if let (Some(before), Stage::Offline) = (before, step.stage)
-                && let Err(overtaken) =
+                && let Err(why) =
                     chain.cut(session.machine.as_mut(), &before.name, before.key, step.key).await?
             {
-                return Ok(Err(overtaken));
+                return Ok(Err(Left { why, ran }));
             }
             around.reporter.step(&step.name, session.run(step)).await?;
             before = Some(step);
@@ -460,6 +466,13 @@ impl Executor<'_> {
         }
         Ok(())
     }
+}
+
+/// A machine that was left in the middle of its steps.
+struct Left {
+    why: Again,
+    /// So many of them had been done in it.
+    ran: usize,
 }
 
 /// Tests of one stage, one after the other.

@@ -13,13 +13,18 @@ use crate::{
     text::Digest,
 };
 
-/// Deeper chains make every read of old data slower: a build that would start from one puts its topmost
-/// layer on the base first.
+/// A layer has at most so many below it: deeper chains make every read of old data slower. What would stand on
+/// such a layer waits until that is put on the base.
 const DEEPEST: u32 = 32;
 
-/// Somebody else is making, or has just made, what this build was about to make: start over from it.
-#[derive(Debug)]
-pub(super) struct Overtaken;
+/// Why a build leaves its machine and starts over, from the deepest layer there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Somebody else is making, or has just made, what this build was about to make.
+    Overtaken,
+    /// The layers are as deep as they may be: no machine may run on a disk that is put on the base.
+    Deep,
+}
 
 /// A build disk in the making.
 pub(super) struct Chain<'a> {
@@ -40,6 +45,8 @@ pub(super) struct Chain<'a> {
     held: Vec<Layer>,
     /// The base at the very bottom, if it is one of the store.
     base: Option<Digest>,
+    /// The file of that base, as seen from a layer, and its format; none where the bottom is not known.
+    bottom: Option<(PathBuf, BaseFormat)>,
 }
 
 /// How many steps are done already, and the layer that says so. With none done that is the finished
@@ -74,20 +81,17 @@ impl<'a> Chain<'a> {
             Ok(inside) => Path::new("../..").join(inside),
             Err(_) => supplies.base.clone(),
         };
-        let on = match on {
-            Some(layer) if layer.meta.depth >= DEEPEST => {
-                let bottom = match (layer.meta.base, is_chained(image)) {
-                    // The layer says itself what is at the bottom, whatever images are in between.
-                    (Some(base), _) => Some((base_path(&base), BaseFormat::Qcow2)),
-                    (None, false) => Some((backing.clone(), supplies.base_format)),
-                    (None, true) => None,
-                };
-                match bottom {
-                    Some((bottom, format)) => Some(flattened(store, work, layer, &bottom, format).await?),
-                    None => Some(layer),
-                }
+        let bottom = match (base, is_chained(image)) {
+            // The layer says itself what is at the bottom, whatever images are in between.
+            (Some(base), _) => Some((base_path(&base), BaseFormat::Qcow2)),
+            (None, false) => Some((backing.clone(), supplies.base_format)),
+            (None, true) => None,
+        };
+        let on = match (on, &bottom) {
+            (Some(layer), Some((bottom, format))) if layer.meta.depth >= DEEPEST => {
+                Some(flattened(store, work, layer, bottom, *format).await?)
             }
-            on => on,
+            (on, _) => on,
         };
         match &on {
             Some(layer) => disk::overlay(&layer_path(&layer.key), "qcow2", &active, image.disk_size)?,
@@ -96,7 +100,7 @@ impl<'a> Chain<'a> {
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
-        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base })
+        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base, bottom })
     }
 
     pub(super) const fn attempt(&self) -> u32 {
@@ -115,11 +119,14 @@ impl<'a> Chain<'a> {
         step: &str,
         key: Key,
         next: Key,
-    ) -> Result<Result<(), Overtaken>, Failure> {
+    ) -> Result<Result<(), Again>, Failure> {
         if self.claim.is_none() {
             return Ok(Ok(()));
         }
-        let Some(next_claim) = self.store.layers().try_claim(&next.0)? else { return Ok(Err(Overtaken)) };
+        let Some(next_claim) = self.store.layers().try_claim(&next.0)? else {
+            return Ok(Err(Again::Overtaken));
+        };
+        let deep = self.depth >= DEEPEST && self.bottom.is_some();
         self.number += 1;
         let overlay = self.work.path().join(format!("disk-{}.{}.qcow2", self.attempt, self.number));
         disk::overlay(&layer_path(&key.0), "qcow2", &overlay, self.image.disk_size)?;
@@ -128,7 +135,7 @@ impl<'a> Chain<'a> {
         let finished = std::mem::replace(&mut self.active, overlay);
         let result = self.keep(&finished, step, key);
         self.claim = Some(next_claim);
-        result.map(Ok)
+        result.map(|()| if deep { Err(Again::Deep) } else { Ok(()) })
     }
 
     /// Keeps the state after the last step; the machine is off. Returns the disk to seal.
@@ -206,15 +213,16 @@ fn layer_path(key: &Digest) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{process::Command, sync::Mutex};
 
     use super::*;
     use crate::{
         driver::fake::FakeDriver,
         exec::{
-            Artifact, Budget, Executor, Options, Reporter, Standing,
-            simulation::{NoFiles, Nobody, image},
+            Artifact, Budget, Event, Executor, Observer, Options, Outcome, Reporter, Standing, What,
+            simulation::{NoFiles, image},
         },
+        plan::Step,
         store::{BaseSlot, LayerEntry},
     };
 
@@ -223,6 +231,25 @@ mod tests {
         _dir: tempfile::TempDir,
         store: Arc<Store>,
         supplies: Supplies,
+    }
+
+    /// How steps ended.
+    #[derive(Default)]
+    struct Ends(Mutex<Vec<(String, Outcome)>>);
+
+    impl Observer for Ends {
+        fn event(&self, event: &Event) {
+            if let What::StepFinished { step, outcome, .. } = &event.what {
+                self.0.lock().unwrap().push((step.clone(), *outcome));
+            }
+        }
+    }
+
+    impl Ends {
+        fn of_scripts(&self) -> Vec<(String, Outcome)> {
+            let all = self.0.lock().unwrap().clone();
+            all.into_iter().filter(|(step, _)| step.starts_with("script")).collect()
+        }
     }
 
     impl World {
@@ -239,13 +266,17 @@ mod tests {
         }
 
         fn build(&self, plans: &[&ImagePlan]) -> Vec<Artifact> {
+            self.build_by(&FakeDriver::new(), &Arc::default(), plans)
+        }
+
+        fn build_by(&self, driver: &FakeDriver, ends: &Arc<Ends>, plans: &[&ImagePlan]) -> Vec<Artifact> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-            let driver = FakeDriver::new();
-            let (reporter, budget) = (Reporter::new(Arc::new(Nobody)), Budget::new(1024, 2));
+            let reporter = Reporter::new(Arc::clone(ends) as Arc<dyn Observer>);
+            let budget = Budget::new(1024, 2);
             let standing = Standing::new(plans.iter().copied());
             let executor = Executor {
                 store: &self.store,
-                driver: &driver,
+                driver,
                 project: &NoFiles,
                 reporter: &reporter,
                 budget: &budget,
@@ -282,58 +313,71 @@ mod tests {
         output.stdout
     }
 
-    /// Plans of so many offline steps; the last third differs between variants.
-    fn plans(steps: usize) -> [ImagePlan; 2] {
-        [1, 2].map(|variant| image("deep", &"o".repeat(steps), variant))
+    /// A plan of so many offline steps.
+    fn plan(steps: usize) -> ImagePlan {
+        image("deep", &"o".repeat(steps), 0)
+    }
+
+    #[test]
+    fn a_build_of_many_steps_puts_its_disk_on_the_base_on_its_way() {
+        let world = World::new();
+        let plan = plan(70);
+        let (driver, ends) = (FakeDriver::new(), Arc::<Ends>::default());
+        world.build_by(&driver, &ends, &[&plan]);
+        let depths: Vec<u32> = (0..70).map(|step| world.layer(&plan, step).meta.depth).collect();
+        // The 33rd layer has 32 below it until it is put on the base; the next 32 steps bring that again.
+        let expected: Vec<u32> = (0..32).chain(0..32).chain(0..6).collect();
+        assert_eq!(depths, expected);
+        let last = world.layer(&plan, 69);
+        assert_eq!(world.files(&last), 7);
+        qemu_img(&["check", "-q", &world.store.layers().disk(&last.key).to_string_lossy()]);
+        // Each step ran once and was told once, in three machines that are all gone.
+        let names: Vec<_> = plan.steps.iter().map(|step| (step.name.clone(), Outcome::Done)).collect();
+        assert_eq!(ends.of_scripts(), names);
+        assert_eq!(driver.operations().iter().filter(|name| **name == "start").count(), 3);
+        assert_eq!(driver.running(), 0);
+        // Those that nothing stands on any more can go; the rest is whole.
+        for step in plan.steps[..32].iter().rev() {
+            assert!(world.store.layers().evict(&step.key.0).unwrap(), "{}", step.name);
+        }
+        assert!(!world.store.layers().evict(&plan.steps[32].key.0).unwrap(), "others stand on it");
     }
 
     #[test]
     fn a_layer_on_too_many_others_is_put_on_the_base_by_the_next_build() {
         let world = World::new();
-        // The first step that differs is the 35th: what it stands on has 33 below.
-        let [first, second] = plans(51);
+        let [first, second] = [33, 34].map(plan);
         world.build(&[&first]);
-        let shared = world.layer(&first, 33);
-        assert_eq!((shared.meta.depth, world.files(&shared)), (33, 35));
-        let above = world.layer(&first, 50);
-        assert_eq!(above.meta.depth, 50);
+        let shared = world.layer(&first, 32);
+        assert_eq!((shared.meta.depth, world.files(&shared)), (32, 34), "nothing stands on it");
 
-        world.build(&[&second]);
-        let shared = world.layer(&first, 33);
+        let ends = Arc::<Ends>::default();
+        world.build_by(&FakeDriver::new(), &ends, &[&second]);
+        let shared = world.layer(&first, 32);
         assert_eq!((shared.meta.parent, shared.meta.depth, world.files(&shared)), (None, 0, 2));
         assert_eq!(shared.meta.base, world.supplies.held.as_ref().map(|base| base.key));
-        // Those above it stand on it as before, and are as many files less.
-        assert_eq!(world.files(&above), 2 + 17);
-        assert_eq!(world.layer(&second, 34).meta.depth, 1);
-
-        // What nothing stands on any more can go; the rest is whole.
-        let below = first.steps[..33].iter().rev();
-        for step in below {
-            assert!(world.store.layers().evict(&step.key.0).unwrap(), "{}", step.name);
-        }
-        assert!(!world.store.layers().evict(&first.steps[33].key.0).unwrap(), "others stand on it");
-        qemu_img(&["check", "-q", &world.store.layers().disk(&above.key).to_string_lossy()]);
+        assert_eq!(world.layer(&second, 33).meta.depth, 1);
+        let outcome = |(number, step): (usize, &Step)| {
+            (step.name.clone(), if number < 33 { Outcome::Reused } else { Outcome::Done })
+        };
+        assert_eq!(ends.of_scripts(), second.steps.iter().enumerate().map(outcome).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_stands_on_another_image_is_put_on_the_base_at_the_bottom() {
         let world = World::new();
-        let [below, _] = plans(20);
-        let [mut first, mut second] = plans(30);
-        for plan in [&mut first, &mut second] {
-            plan.base.source = BaseSource::Image { image: below.image.clone(), key: below.key() };
-            let mut parent = below.key();
-            for step in &mut plan.steps {
-                step.key = Key::of(parent, &step.parts);
-                parent = step.key;
-            }
+        let (below, mut above) = (plan(20), plan(30));
+        above.base.source = BaseSource::Image { image: below.image.clone(), key: below.key() };
+        let mut parent = below.key();
+        for step in &mut above.steps {
+            step.key = Key::of(parent, &step.parts);
+            parent = step.key;
         }
-        world.build(&[&below, &first]);
-        let shared = world.layer(&first, 19);
-        assert_eq!((shared.meta.depth, world.files(&shared)), (39, 41));
-        world.build(&[&below, &second]);
-        let shared = world.layer(&first, 19);
-        assert_eq!((shared.meta.parent, world.files(&shared)), (None, 2));
-        assert_eq!(shared.meta.base, world.supplies.held.as_ref().map(|base| base.key));
+        world.build(&[&below, &above]);
+        let depth = |step| world.layer(&above, step).meta.depth;
+        assert_eq!([0, 11, 12, 13, 29].map(depth), [20, 31, 0, 1, 17]);
+        let put = world.layer(&above, 12);
+        assert_eq!((put.meta.parent, world.files(&put)), (None, 2));
+        assert_eq!(put.meta.base, world.supplies.held.as_ref().map(|base| base.key));
     }
 }
