@@ -183,7 +183,8 @@ impl Executor<'_> {
         let mut sealed = Vec::new();
         for output in &image.outputs {
             let path = work.path().join(&output.file);
-            reporter.step(&format!("seal {}", output.file), disk::seal(&disk.path, &path, output)).await?;
+            let sealing = disk::seal(&disk.path, &path, output, reporter);
+            reporter.step(&format!("seal {}", output.file), sealing).await?;
             sealed.push((output, path));
         }
         if tested {

@@ -8,10 +8,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::Failure;
+use super::{Failure, Reporter, failure::is_full};
 use crate::{
     driver,
     plan::{Compression, DiskFormat, OutputPlan},
+    store::StoreError,
 };
 
 /// An overlay of `size` bytes on a backing file that stays as it is. `backing` may be relative to the
@@ -22,20 +23,39 @@ pub(super) fn overlay(
     overlay: &Path,
     size: u64,
 ) -> Result<(), Failure> {
-    super::qcow2::overlay(overlay, backing, backing_format, size).map_err(|source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => driver::Fault::HostFull.into(),
-        _ => Failure::Io { action: "create", path: overlay.to_owned(), source },
+    super::qcow2::overlay(overlay, backing, backing_format, size).map_err(|source| {
+        if is_full(&source) {
+            return driver::Fault::HostFull.into();
+        }
+        Failure::Io { action: "create", path: overlay.to_owned(), source }
     })
 }
 
 /// Writes the build disk, overlay and base together, as the artifact.
-pub(super) async fn seal(disk: &Path, to: &Path, output: &OutputPlan) -> Result<(), Failure> {
+pub(super) async fn seal(
+    disk: &Path,
+    to: &Path,
+    output: &OutputPlan,
+    reporter: &Reporter,
+) -> Result<(), Failure> {
     if (output.format, output.compression) == (DiskFormat::Qcow2, Compression::Zstd) {
-        if merged(disk, to).await.is_ok() {
-            return Ok(());
-        }
-        // A base of another kind, or no room: the tool does it, or says why not.
+        let Err(error) = merged(disk, to).await else { return Ok(()) };
         let _ = std::fs::remove_file(to);
+        match error.kind() {
+            // A disk on a base that only the tool reads is nothing to speak of.
+            io::ErrorKind::Unsupported => {}
+            // What is cut off reads as zeroes for the tool, and it would say nothing of that.
+            io::ErrorKind::InvalidData => {
+                let reason = format!("{error}, in it or in what it stands on");
+                return Err(StoreError::Damaged { path: disk.to_owned(), reason }.into());
+            }
+            _ if is_full(&error) => return Err(driver::Fault::HostFull.into()),
+            _ => {
+                reporter.note(format!(
+                    "the disk could not be taken over as it is ({error}); `qemu-img` writes it"
+                ));
+            }
+        }
     }
     let mut command = qemu_img("convert");
     // 16 coroutines out of order: 2 s instead of 14 s for a 700 MB image.
@@ -157,4 +177,88 @@ pub(super) fn not_run(source: io::Error) -> Failure {
     let install =
         "install it with your system's package manager, for example `sudo apt-get install qemu-utils`";
     driver::Fault::HostLacks { what: "`qemu-img`".into(), install: install.into() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::exec::{Event, Observer, What};
+
+    /// What was noted.
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl Observer for Notes {
+        fn event(&self, event: &Event) {
+            if let What::Note { text } = &event.what {
+                self.0.lock().unwrap().push(text.clone());
+            }
+        }
+    }
+
+    fn tool(dir: &Path, args: &[&str]) {
+        let output = Command::new("qemu-img").args(args).current_dir(dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Seals `disk` of a folder to `sealed`; answers what was noted about that.
+    fn sealed(dir: &Path, disk: &str) -> (Result<(), Failure>, Vec<String>) {
+        let notes = Arc::<Notes>::default();
+        let reporter = Reporter::new(Arc::clone(&notes) as Arc<dyn Observer>);
+        let output =
+            OutputPlan { format: DiskFormat::Qcow2, compression: Compression::Zstd, file: "sealed".into() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let result = runtime.block_on(seal(&dir.join(disk), &dir.join("sealed"), &output, &reporter));
+        let notes = notes.0.lock().unwrap().clone();
+        (result, notes)
+    }
+
+    /// A disk of a mebibyte on a base of the same size, raw or compressed.
+    fn disks() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..1_u32 << 18).flat_map(|number| (number / 3).to_le_bytes()).collect();
+        std::fs::write(dir.path().join("raw"), content).unwrap();
+        tool(dir.path(), &["convert", "-c", "-o", "compression_type=zstd", "-O", "qcow2", "raw", "base"]);
+        for (base, format, disk) in [("raw", "raw", "on-raw"), ("base", "qcow2", "on-base")] {
+            tool(dir.path(), &["create", "-q", "-f", "qcow2", "-F", format, "-b", base, disk]);
+        }
+        dir
+    }
+
+    #[test]
+    fn a_disk_that_only_the_tool_reads_is_left_to_it_in_silence() {
+        let dir = disks();
+        for disk in ["on-base", "on-raw"] {
+            let (result, notes) = sealed(dir.path(), disk);
+            result.unwrap();
+            assert_eq!(notes, Vec::<String>::new(), "{disk}");
+            tool(dir.path(), &["compare", "-q", "raw", "sealed"]);
+            std::fs::remove_file(dir.path().join("sealed")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_disk_that_should_have_been_taken_over_is_written_and_spoken_of() {
+        let dir = disks();
+        // Something is in the way.
+        std::fs::write(dir.path().join("sealed"), "").unwrap();
+        let (result, notes) = sealed(dir.path(), "on-base");
+        result.unwrap();
+        assert!(notes.len() == 1 && notes[0].contains("exists"), "{notes:?}");
+        tool(dir.path(), &["compare", "-q", "raw", "sealed"]);
+    }
+
+    #[test]
+    fn a_disk_that_is_cut_off_is_not_sealed() {
+        let dir = disks();
+        let base = std::fs::File::options().write(true).open(dir.path().join("base")).unwrap();
+        base.set_len(base.metadata().unwrap().len() / 2).unwrap();
+        let (result, notes) = sealed(dir.path(), "on-base");
+        let failure = result.unwrap_err().to_string();
+        assert!(failure.contains("is damaged: a table beyond the end of the file"), "{failure}");
+        assert_eq!(notes, Vec::<String>::new());
+        assert!(!dir.path().join("sealed").exists());
+    }
 }

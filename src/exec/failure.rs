@@ -145,7 +145,8 @@ pub(super) fn host(message: String, full: bool) -> Diagnostic {
     }
 }
 
-fn is_full(error: &std::io::Error) -> bool {
+/// Whether there is no room left.
+pub(super) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 

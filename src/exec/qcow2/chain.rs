@@ -63,6 +63,10 @@ fn unknown(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, what)
 }
 
+fn broken(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
 impl Chain {
     /// Opens a disk and its backing files; an error of kind `Unsupported` if one of them is of a kind that only
     /// QEMU knows to read. Nobody may have them open for writing.
@@ -172,7 +176,7 @@ impl Image {
 fn table(file: &File, offset: u64, entries: u64) -> io::Result<Vec<u64>> {
     let len = file.metadata()?.len();
     if offset.checked_add(entries * 8).is_none_or(|end| end > len) {
-        return Err(unknown("a table beyond the end of the file"));
+        return Err(broken("a table beyond the end of the file"));
     }
     let mut bytes = vec![0; usize::try_from(entries * 8).map_err(|_| unknown("an endless table"))?];
     file.read_exact_at(&mut bytes, offset)?;
