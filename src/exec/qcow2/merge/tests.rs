@@ -17,6 +17,9 @@ fn merged(dir: &Path, disk: &str) -> io::Result<PathBuf> {
     merge(&dir.join(disk), &to, &AtomicBool::new(false)).map(|()| to)
 }
 
+/// Sectors of the disk that others are compared with: 8 MiB.
+const SECTORS: u64 = (8 << 20) / SECTOR;
+
 /// One change of a disk, at a place in sectors.
 #[derive(Debug, Clone)]
 enum Change {
@@ -36,7 +39,10 @@ fn changes() -> impl Strategy<Value = Vec<(u64, u64, Change)>> {
         Just(Change::Marked),
         Just(Change::Discarded),
     ];
-    prop::collection::vec((0..16_000u64, 1..600u64, change), 0..12)
+    // Up to the end of the disk, and not beyond.
+    let change =
+        (0..SECTORS, 1..600u64, change).prop_map(|(at, len, change)| (at, len.min(SECTORS - at), change));
+    prop::collection::vec(change, 0..12)
 }
 
 fn apply(dir: &Path, disk: &str, changes: &[(u64, u64, Change)]) {
