@@ -2,7 +2,7 @@
 //! cancelled or killed at any moment. Whatever happened, every layer is whole, nothing is lost that was
 //! finished, nothing runs on, and the next build succeeds.
 //!
-//! `IMGFILE_SIMULATIONS` says how many seeds are tried instead of the usual few hundred.
+//! `IMGFILE_SIMULATIONS` says how many seeds are tried instead of the usual few hundred of each kind.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -212,7 +212,7 @@ fn builds_that_share_a_store_survive_faults_in_any_order() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _inside = runtime.enter();
     let (mut failed, mut built) = (0, 0);
-    for seed in seeds(300) {
+    for seed in seeds(800) {
         let world = World::new();
         let (root, base) = (world.root(), world.base());
         let mut dice = Dice(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1);
@@ -300,9 +300,13 @@ fn a_process_that_builds() {
 #[test]
 fn a_process_that_is_killed_loses_nothing() {
     use std::io::{BufRead, BufReader};
-    let world = World::new();
+    let mut world = World::new();
     let mut dice = Dice(42);
-    for seed in seeds(60) {
+    for seed in seeds(400) {
+        // Each look takes as long as there are layers.
+        if seed % 10 == 0 {
+            world = World::new();
+        }
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "exec::simulation::a_process_that_builds", "--ignored", "--nocapture"])
             .env("SIMULATION", world.dir.path())
