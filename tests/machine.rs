@@ -146,6 +146,24 @@ async fn machines_woken_from_one_memory_share_neither_chance_nor_time() {
     assert_eq!(telling(&driver, &ground.disk).await.0, booted.0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_whose_memory_finds_no_room_goes_on() {
+    let ground = Ground::find();
+    let folder = tempfile::tempdir().unwrap();
+    let driver = ground.driver_with(AcceleratorChoice::Tcg, folder.path()).await;
+    let (run_dir, spec) = machine(&ground.disk, Start::Offline, DiskAccess::Discard);
+    // Where QEMU is going to write it is a device that is always full.
+    std::os::unix::fs::symlink("/dev/full", run_dir.path().join("memory")).unwrap();
+    let mut machine = driver.start(spec).await.unwrap();
+    machine.mount(MountOptions::default()).await.unwrap();
+    assert_eq!(out(&mut *machine, "root", "echo awake").await, "awake\n");
+    machine.power_off().await.unwrap();
+    let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let kept: Vec<_> = kept.filter(|path| path.extension().is_some_and(|end| end == "asleep")).collect();
+    assert_eq!(kept, Vec::<std::path::PathBuf>::new());
+    assert!(!run_dir.path().join("memory").exists() && Path::new("/dev/full").exists());
+}
+
 /// Every stage in one machine, and then a second look at the disk for what it left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {

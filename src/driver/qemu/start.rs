@@ -135,13 +135,13 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     if let Some(asleep) = &asleep
         && let Some(memory) = asleep.memory()
     {
-        match resume(host, spec, &parts, &boot, memory).await {
+        match resume(host, spec, &parts, &boot, memory.path()).await {
             Ok(mut guest) => {
                 guest.loaded.extend(asleep.drivers());
                 return Ok(guest);
             }
             // Of another time, or broken: what a boot makes anew needs no repair.
-            Err(_) => asleep.forget(),
+            Err(_) => memory.forget(),
         }
     }
     let mut guest = parts.launch(host, spec, &boot, false).await?;
