@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod built;
+mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,6 +17,11 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use built::Project;
+use common::{
+    server::{Answer, Server},
+    signer::Signer,
+    tool,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -581,6 +587,40 @@ fn a_network_that_is_cut_is_said_and_the_next_build_goes_on() {
     assert!(output.status.code() == Some(4) && log.contains("E0456") || log.contains("E0454"), "{log}");
     fs::write(project.path("ImageFile"), image_file(2)).unwrap();
     project.build(&["--no-test"]);
+    verify(&project);
+}
+
+#[test]
+fn a_connection_that_is_cut_in_a_package_is_said_and_the_next_build_takes_up_what_has_come() {
+    let (server, signer) = (Server::start(), Signer::new("Example"));
+    let deb = tool::deb("1.4.2-1");
+    let (path, half) = ("/deb/pool/tool.deb", deb.len() / 2);
+    signer.serve_package(&server, "1.4.2-1", "", &deb);
+    let project = project(15);
+    fs::create_dir_all(project.path("catalog/apps")).unwrap();
+    let entry = tool::entry(&server, &signer, &signer.fingerprint(), "1.4");
+    fs::write(project.path("catalog/apps/tool.yaml"), entry).unwrap();
+    fs::write(project.path("ImageFile"), "image \"faults\" {\n  os linux debian 13\n  app tool\n}\n")
+        .unwrap();
+    server.put(path, Answer::CutForGood(deb.clone()));
+    let output = survived(&project, "a cut package", || project.imgfile(&["build", "--progress", "plain"]));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{log}");
+    assert!(log.contains("E0456") && log.contains(path), "{log}");
+    assert!(!project.path("out").exists() && !log.contains("start the machine"), "{log}");
+    // The half that has come is all that is there of it.
+    let waiting = fs::read_dir(project.store.join("tmp")).unwrap().flatten();
+    let waiting = waiting.filter(|entry| entry.path().extension().is_some_and(|end| end == "partial"));
+    let waiting: Vec<u64> = waiting.map(|entry| entry.metadata().unwrap().len()).collect();
+    assert_eq!(waiting, [half as u64]);
+
+    let before = server.asked().len();
+    server.put(path, Answer::Content(deb));
+    let log = project.build(&[]);
+    assert!(log.contains("done test verify tool"), "{log}");
+    let asked: Vec<String> = server.asked().split_off(before);
+    let asked: Vec<&str> = asked.iter().map(String::as_str).filter(|one| one.starts_with(path)).collect();
+    assert_eq!(asked, [format!("{path} from {half}")]);
     verify(&project);
 }
 

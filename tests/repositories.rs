@@ -6,7 +6,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -14,6 +13,7 @@ mod common;
 
 use common::server::Server;
 use common::signer::Signer;
+use common::tool;
 
 /// A project with one application, which brings the archive of a server.
 struct Project {
@@ -28,16 +28,7 @@ impl Project {
             "image \"tools\" {\n  os linux debian 13\n  app tool\n}\n",
         )
         .unwrap();
-        let mut text = format!(
-            "schema: imgfile/app/v1\nname: tool\nsummary: from elsewhere\nversions: [{{ version: \"{version}\" }}]\n\
-             packages: {{ apt: [tool], version_of: tool }}\nrepositories:\n  - url: {}/deb\n    suite: stable\n    \
-             components: [main]\n    fingerprint: {fingerprint}\n    key: |\n",
-            server.url
-        );
-        for line in String::from_utf8(signer.armored()).unwrap().lines() {
-            writeln!(text, "      {line}").unwrap();
-        }
-        text.push_str("verify: |\n  test \"$(tool)\" = \"a tool\"\n");
+        let text = tool::entry(server, signer, fingerprint, version);
         std::fs::create_dir_all(folder.path().join("catalog/apps")).unwrap();
         std::fs::write(folder.path().join("catalog/apps/tool.yaml"), text).unwrap();
         Self { folder }
@@ -61,28 +52,6 @@ impl Project {
     }
 }
 
-/// A package whose `/usr/bin/tool` says that it is one.
-fn deb(version: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |inner: &str| folder.path().join(inner);
-    std::fs::create_dir_all(path("tool/DEBIAN")).unwrap();
-    std::fs::create_dir_all(path("tool/usr/bin")).unwrap();
-    let control = format!(
-        "Package: tool\nVersion: {version}\nArchitecture: amd64\nMaintainer: Example <e@example.org>\nDescription: a tool\n"
-    );
-    std::fs::write(path("tool/DEBIAN/control"), control).unwrap();
-    let program = path("tool/usr/bin/tool");
-    std::fs::write(&program, "#!/bin/sh\necho a tool\n").unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let built = Command::new("dpkg-deb")
-        .args(["--root-owner-group", "--build", "tool"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    std::fs::read(path("tool.deb")).unwrap()
-}
-
 /// Whether this host can ask for Debian's own indexes.
 fn has_mirror(said: &str) -> bool {
     let missing = said.contains("E0457") || said.contains("E0456");
@@ -95,7 +64,7 @@ fn has_mirror(said: &str) -> bool {
 #[test]
 fn an_archive_with_a_pinned_key_is_one_of_the_images_archives() {
     let (server, signer) = (Server::start(), Signer::new("Example"));
-    signer.serve_package(&server, "1.4.2-1", "", &deb("1.4.2-1"));
+    signer.serve_package(&server, "1.4.2-1", "", &tool::deb("1.4.2-1"));
     let project = Project::new(&server, &signer, &signer.fingerprint(), "1.4");
     let (said, lock) = project.lock();
     if !has_mirror(&said) {

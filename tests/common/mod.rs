@@ -5,6 +5,7 @@
 pub mod planned;
 pub mod server;
 pub mod signer;
+pub mod tool;
 
 use std::cell::RefCell;
 use std::path::Path;

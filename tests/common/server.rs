@@ -16,6 +16,10 @@ pub enum Answer {
     CutOnce(Vec<u8>),
     /// Hangs up in the middle each time, and knows no ranges.
     CutAlways(Vec<u8>),
+    /// Sends half, and from then on hangs up without a word.
+    CutForGood(Vec<u8>),
+    /// Hangs up without a word.
+    HangUp,
     /// Promises all that was asked for, and hangs up after so many bytes of it, each time.
     CutEvery(Vec<u8>, usize),
     /// Sends one byte at a time.
@@ -87,6 +91,8 @@ fn serve(
         let answer = answers.get(&path).cloned();
         if let Some(Answer::CutOnce(content)) = &answer {
             answers.insert(path, Answer::Content(content.clone()));
+        } else if let Some(Answer::CutForGood(_)) = &answer {
+            answers.insert(path, Answer::HangUp);
         }
         answer
     };
@@ -113,7 +119,8 @@ fn serve(
                 stream.write_all(&content)
             }
         },
-        Some(Answer::CutOnce(content) | Answer::CutAlways(content)) => {
+        Some(Answer::HangUp) => Ok(()),
+        Some(Answer::CutOnce(content) | Answer::CutAlways(content) | Answer::CutForGood(content)) => {
             stream.write_all(head("200 OK", content.len()).as_bytes())?;
             stream.write_all(&content[..content.len() / 2])
         }
