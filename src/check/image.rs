@@ -1,6 +1,6 @@
 //! One image: profiles merged in, every statement read into its [`ImageSpec`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::operands::{Operands, enumerate};
 use super::params::Scope;
@@ -13,6 +13,12 @@ use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Item, OperandKind, Statement};
 use crate::text::{Op, Requirement, Span, Spanned, nearest};
 
+/// Most statements that profiles may bring into the images of a project together: each use copies them.
+pub(super) const MOST_BROUGHT: usize = 200_000;
+
+/// Most places that are pointed at on the way round a circle.
+const MOST_ON_THE_WAY: usize = 20;
+
 /// A profile of the project.
 #[derive(Debug)]
 pub(super) struct Profile<'s> {
@@ -20,7 +26,7 @@ pub(super) struct Profile<'s> {
     pub statement: &'s Statement,
 }
 
-pub(super) type Profiles<'s> = HashMap<String, Profile<'s>>;
+pub(super) type Profiles<'s> = BTreeMap<String, Profile<'s>>;
 
 /// A statement of an image, with the `use` that brought it, if one did.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +100,14 @@ impl Checker<'_> {
 
     /// The statements of a block in order, those of used profiles in the place of `use`.
     pub(super) fn flatten<'s>(&mut self, items: &'s [Item], profiles: &Profiles<'s>, out: &mut Flat<'s>) {
-        for item in items {
+        // Profiles that are read, with a stack of their own: they may use one another as deep as a file is long.
+        let mut open = vec![items.iter()];
+        while let Some(inner) = open.last_mut() {
+            let Some(item) = inner.next() else {
+                open.pop();
+                out.leave();
+                continue;
+            };
             let statement = match item {
                 Item::Statement(statement) => statement,
                 Item::Bad(_) | Item::StrayClose(_) => {
@@ -114,15 +127,42 @@ impl Checker<'_> {
                 }
             }
             if keyword == "use" {
-                self.flatten_use(statement, profiles, out);
+                open.extend(self.flatten_use(statement, profiles, out).map(<[Item]>::iter));
             } else {
                 let used = out.through.first().map(|(_, span)| *span);
-                out.statements.push(Placed { statement, used });
+                match used {
+                    Some(used) if !self.has_room_for_one(used) => out.doubtful = true,
+                    _ => out.statements.push(Placed { statement, used }),
+                }
             }
         }
     }
 
-    fn flatten_use<'s>(&mut self, statement: &'s Statement, profiles: &Profiles<'s>, out: &mut Flat<'s>) {
+    /// Whether a profile may bring another statement; it is said once if not.
+    fn has_room_for_one(&mut self, used: Span) -> bool {
+        self.brought += 1;
+        if self.brought == MOST_BROUGHT + 1 {
+            self.report(
+                Diagnostic::new(
+                    codes::PROJECT_GROWS,
+                    format!(
+                        "profiles bring more than {MOST_BROUGHT} statements into the images of this project"
+                    ),
+                )
+                .label(used, "no room for all of this one")
+                .help("let images that share that much stand on one: `base image \"common\"`"),
+            );
+        }
+        self.brought <= MOST_BROUGHT
+    }
+
+    /// What a profile that is used says, if that is to be read now.
+    fn flatten_use<'s>(
+        &mut self,
+        statement: &'s Statement,
+        profiles: &Profiles<'s>,
+        out: &mut Flat<'s>,
+    ) -> Option<&'s [Item]> {
         let before = self.errors();
         let name = self.statement_scope(statement, |checker, operands| {
             let name = checker.scalar(operands, "the name of a profile");
@@ -133,66 +173,66 @@ impl Checker<'_> {
         let Some(name) = name.filter(|_| !failed) else {
             out.doubtful = true;
             out.perhaps_base = true;
-            return;
+            return None;
         };
         let (name, span) = (name.value, name.span);
-        if let Some(at) = out.through.iter().position(|(known, _)| *known == name) {
+        if out.seen.get(&name).is_some_and(|seen| seen.open) {
             let mut diagnostic =
                 Diagnostic::new(codes::INCLUDE_CYCLE, format!("the profile `{}` uses itself", short(&name)))
                     .label(span, "this closes the circle");
-            for (_, on_the_way) in &out.through[at + 1..] {
+            let way = out.through.iter().rev().take(MOST_ON_THE_WAY).take_while(|(known, _)| *known != name);
+            for (_, on_the_way) in way.collect::<Vec<_>>().into_iter().rev() {
                 diagnostic = diagnostic.label(*on_the_way, "on the way");
             }
             self.report(diagnostic.help("remove one of these `use`"));
-            return;
+            return None;
         }
         let Some(profile) = profiles.get(&name) else {
             out.doubtful = true;
             out.perhaps_base = true;
             self.unknown_profile(&name, span, profiles);
-            return;
+            return None;
         };
         self.used_profiles.insert(name.clone());
-        if let Some(first) = out.seen.get(&name) {
+        if let Some(Seen { first, .. }) = out.seen.get(&name) {
             // Twice in one block is a slip; twice by way of others is the same statements once.
             if first.source == span.source && out.through.is_empty() && out.direct.contains(&name) {
                 let first = *first;
                 self.twice(&format!("the profile `{}` is used", short(&name)), span, first);
             }
-            return;
+            return None;
         }
         if out.through.is_empty() {
             out.direct.insert(name.clone());
         }
-        out.seen.insert(name.clone(), span);
-        if let Some(body) = &profile.statement.body {
-            out.through.push((name, span));
-            self.flatten(&body.items, profiles, out);
-            out.through.pop();
-        }
+        let body = profile.statement.body.as_ref();
+        out.seen.insert(name.clone(), Seen { first: span, open: body.is_some() });
+        let body = body?;
+        out.through.push((name, span));
+        Some(&body.items)
     }
 
     fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
-        let mut names: Vec<&str> = profiles.keys().map(String::as_str).collect();
-        names.sort_unstable();
         if self.names_doubtful || !self.unknown_names.insert(format!("use {name}")) {
             return;
         }
-        self.used_profiles.extend(nearest(name, names.iter().copied()).map(str::to_owned));
+        let names = || profiles.keys().map(String::as_str);
+        let near = self.nearness.nearest(name, names());
+        self.used_profiles.extend(near.map(str::to_owned));
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
                 .label(span, "not declared");
-        self.report(match nearest(name, names.iter().copied()) {
+        self.report(match near {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                 Applicability::Maybe,
                 format!("write `{near}`"),
                 span,
                 near,
             ),
-            None if names.is_empty() => {
+            None if profiles.is_empty() => {
                 diagnostic.help(format!("declare one: `profile {} {{ … }}`", short(name)))
             }
-            None => diagnostic.help(format!("profiles are {}", enumerate(&names))),
+            None => diagnostic.help(format!("profiles are {}", enumerate(names()))),
         });
     }
 
@@ -263,9 +303,10 @@ impl Checker<'_> {
     /// options that were understood.
     fn doubt_app(&self, image: &mut ImageSpec, span: Span) {
         if self.broken.contains(&span) {
-            image.apps.retain(|app| app.span != span);
+            image.apps.pop_if(|app| app.span == span);
         }
-        for app in image.apps.iter_mut().filter(|app| app.span == span) {
+        // The one that was read last, if it got that far.
+        if let Some(app) = image.apps.last_mut().filter(|app| app.span == span) {
             app.doubtful = true;
         }
     }
@@ -567,14 +608,16 @@ impl Checker<'_> {
                 .collect()
         };
         let (keep, remove) = (items(self, "keep"), items(self, "remove"));
-        if let Some(both) = keep
-            .iter()
-            .find_map(|kept| Some((kept, remove.iter().find(|removed| removed.value == kept.value)?)))
-        {
+        let mut removed = HashMap::new();
+        for item in &remove {
+            removed.entry(&item.value).or_insert(item.span);
+        }
+        let both = keep.iter().find_map(|kept| Some((kept.span, *removed.get(&kept.value)?)));
+        if let Some((kept, removed)) = both {
             self.report(
                 Diagnostic::new(codes::OPTION_CONFLICT, "the same thing is both kept and removed")
-                    .label(both.1.span, "removed here")
-                    .label(both.0.span, "kept here"),
+                    .label(removed, "removed here")
+                    .label(kept, "kept here"),
             );
         }
         image.cleanup =
@@ -593,8 +636,27 @@ pub(super) struct Flat<'s> {
     pub perhaps_base: bool,
     /// Profiles on the way, and where each is used.
     pub through: Vec<(String, Span)>,
-    pub seen: HashMap<String, Span>,
+    pub seen: HashMap<String, Seen>,
     pub direct: HashSet<String>,
+}
+
+/// A profile that an image uses.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// The first `use`.
+    pub first: Span,
+    /// Its statements are being read.
+    pub open: bool,
+}
+
+impl Flat<'_> {
+    /// The statements of the profile that was entered last were read.
+    fn leave(&mut self) {
+        let seen = self.through.pop().and_then(|(name, _)| self.seen.get_mut(&name));
+        if let Some(seen) = seen {
+            seen.open = false;
+        }
+    }
 }
 
 /// Whether a statement that does not exist may be a `base`, or bring one: misspelt beyond recognition, or

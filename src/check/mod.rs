@@ -11,6 +11,7 @@ mod files;
 mod image;
 mod load;
 mod names;
+mod nearness;
 mod operands;
 mod outputs;
 mod params;
@@ -81,6 +82,10 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         broken: HashSet::new(),
         swallowed: false,
         params: params::Params::new(),
+        nearness: nearness::Nearness::default(),
+        brought: 0,
+        put_in: 0,
+        put_in_told: false,
         scope: params::Scope::default(),
         folders: HashMap::new(),
         used_profiles: HashSet::new(),
@@ -111,6 +116,13 @@ struct Checker<'a> {
     /// A heredoc without an end took in the rest of a file.
     swallowed: bool,
     params: params::Params,
+    nearness: nearness::Nearness,
+    /// Statements that profiles have brought into images.
+    brought: usize,
+    /// Bytes that params have put into texts.
+    put_in: usize,
+    /// It has been said that this is too much.
+    put_in_told: bool,
     scope: params::Scope,
     /// The folder of each ImageFile.
     folders: HashMap<SourceId, String>,
@@ -331,10 +343,24 @@ impl Checker<'_> {
             let text = format!("`{}` is declared, and never used", shape::short(name));
             asked.labels.push(crate::diagnostic::Label { span: *span, text });
         }
+        let mut read_before = HashMap::new();
         for (name, span, statement) in unused {
             let mut flat = Flat { doubtful: true, perhaps_base: true, ..Flat::default() };
+            // Each is read with those that it uses, as an image would; of very many, each once.
+            let once = self.brought > image::MOST_BROUGHT / 2;
+            if once {
+                flat.seen = std::mem::take(&mut read_before);
+            }
+            flat.seen.insert(name.clone(), image::Seen { first: span, open: true });
             if let Some(body) = &statement.body {
                 self.flatten(&body.items, profiles, &mut flat);
+            }
+            let mut seen = std::mem::take(&mut flat.seen);
+            seen.insert(name.clone(), image::Seen { first: span, open: false });
+            if once {
+                read_before = seen
+            } else {
+                read_before.extend(seen)
             }
             self.claimed.clear();
             read.push(self.image(Spanned::new("profile".into(), span), flat));

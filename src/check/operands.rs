@@ -342,7 +342,7 @@ impl Checker<'_> {
                         entry.key.span,
                         near,
                     ),
-                    None => diagnostic.help(format!("its options are {}", enumerate(known))),
+                    None => diagnostic.help(format!("its options are {}", enumerate(known.iter().copied()))),
                 });
                 continue;
             }
@@ -407,23 +407,21 @@ impl Checker<'_> {
             OperandKind::String => {
                 let inner = written.strip_prefix('"')?;
                 let inner = inner.strip_suffix('"').unwrap_or(inner);
-                let (mut value, mut params) = (String::with_capacity(inner.len()), Vec::new());
+                let (mut value, mut param, mut whole) = (String::with_capacity(inner.len()), false, true);
                 decode(inner, |piece| match piece {
                     Piece::Text(text) => value.push_str(text),
                     Piece::Char(c) => value.push(c),
-                    Piece::Param { at, len, name } => params.push((value.len(), at, len, name)),
+                    Piece::Param { at, len, name } => {
+                        param = true;
+                        let start = span.start + 1 + u32::try_from(at).unwrap_or(0);
+                        let place = Span { start, end: start + u32::try_from(len).unwrap_or(0), ..span };
+                        match self.param(name, place) {
+                            Some(text) => value.push_str(&text),
+                            None => whole = false,
+                        }
+                    }
                     Piece::BadEscape { .. } => {}
                 });
-                let param = !params.is_empty();
-                let mut whole = true;
-                for (place, at, len, name) in params.into_iter().rev() {
-                    let start = span.start + 1 + u32::try_from(at).unwrap_or(0);
-                    let place_span = Span { start, end: start + u32::try_from(len).unwrap_or(0), ..span };
-                    match self.param(name, place_span) {
-                        Some(text) => value.insert_str(place, &text),
-                        None => whole = false,
-                    }
-                }
                 whole.then_some(Text { value, span, quoted: true, param })
             }
             _ => None,
@@ -460,16 +458,20 @@ pub(super) const fn is_scalar(operand: &Operand) -> bool {
     matches!(operand.kind, OperandKind::Word | OperandKind::String | OperandKind::Param)
 }
 
-/// `a`, `b` and `c`
-pub(super) fn enumerate(names: &[&str]) -> String {
-    match names {
+/// Most names that are listed for somebody to choose from.
+const MOST_LISTED: usize = 30;
+
+/// `a`, `b` and `c`; of very many the first.
+pub(super) fn enumerate<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names = names.into_iter();
+    let mut listed: Vec<String> =
+        names.by_ref().take(MOST_LISTED).map(|name| format!("`{}`", short(name))).collect();
+    if names.next().is_some() {
+        listed.push("others".to_owned());
+    }
+    match listed.as_slice() {
         [] => String::new(),
-        [one] => format!("`{one}`"),
-        [most @ .., last] => {
-            format!(
-                "{} and `{last}`",
-                most.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-            )
-        }
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
 }

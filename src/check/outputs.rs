@@ -1,13 +1,13 @@
 //! `output`, and what only the whole image or project shows: names that collide, secrets, switches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::image::Placed;
 use super::operands::{Operands, enumerate};
 use super::shape::short;
 use super::{Checker, Compression, ImageSpec, Output, OutputFormat, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::text::{Span, Spanned, nearest};
+use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
     pub(super) fn output(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
@@ -123,10 +123,13 @@ impl Checker<'_> {
 
     fn secrets_in_use(&mut self, image: &ImageSpec) {
         let scripts: Vec<&Script> = scripts(image).collect();
-        let names: Vec<&str> = image.secrets.iter().map(|secret| secret.name.value.as_str()).collect();
+        let names = || image.secrets.iter().map(|secret| secret.name.value.as_str());
+        let declared: HashSet<&str> = names().collect();
+        let wanted: HashSet<&str> =
+            scripts.iter().flat_map(|script| &script.secrets).map(|wanted| wanted.value.as_str()).collect();
         for script in &scripts {
             for wanted in &script.secrets {
-                if names.contains(&wanted.value.as_str()) {
+                if declared.contains(wanted.value.as_str()) {
                     continue;
                 }
                 let diagnostic = Diagnostic::new(
@@ -134,24 +137,21 @@ impl Checker<'_> {
                     format!("there is no secret `{}`", short(&wanted.value)),
                 )
                 .label(wanted.span, "not declared in this image");
-                self.report(match nearest(&wanted.value, names.iter().copied()) {
+                self.report(match self.nearness.nearest(&wanted.value, names()) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                         Applicability::Maybe,
                         format!("write `{near}`"),
                         wanted.span,
                         near,
                     ),
-                    None if names.is_empty() => diagnostic
+                    None if declared.is_empty() => diagnostic
                         .help(format!("declare it: `secret {} from env VARIABLE`", short(&wanted.value))),
-                    None => diagnostic.help(format!("secrets are {}", enumerate(&names))),
+                    None => diagnostic.help(format!("secrets are {}", enumerate(names()))),
                 });
             }
         }
         for secret in &image.secrets {
-            if !scripts
-                .iter()
-                .any(|script| script.secrets.iter().any(|wanted| wanted.value == secret.name.value))
-            {
+            if !wanted.contains(secret.name.value.as_str()) {
                 let name = short(&secret.name.value);
                 self.report(
                     Diagnostic::new(codes::UNUSED_SECRET, format!("no script asks for the secret `{name}`"))
@@ -275,20 +275,20 @@ impl Checker<'_> {
     }
 
     fn unknown_image(&mut self, name: &Spanned<String>, images: &[ImageSpec]) {
-        let names: Vec<&str> = images.iter().map(|image| image.name.value.as_str()).collect();
+        let names = || images.iter().map(|image| image.name.value.as_str());
         let diagnostic = Diagnostic::new(
             codes::UNKNOWN_IMAGE,
             format!("there is no image `{}` in this project", short(&name.value)),
         )
         .label(name.span, "not declared");
-        self.report(match nearest(&name.value, names.iter().copied()) {
+        self.report(match self.nearness.nearest(&name.value, names()) {
             Some(near) => diagnostic.help(format!("did you mean `\"{near}\"`?")).fix(
                 Applicability::Maybe,
                 format!("write `\"{near}\"`"),
                 name.span,
                 format!("\"{near}\""),
             ),
-            None => diagnostic.help(format!("images are {}", enumerate(&names))),
+            None => diagnostic.help(format!("images are {}", enumerate(names()))),
         });
     }
 }

@@ -31,8 +31,9 @@ pub(super) struct Scope {
     pub os_doubtful: bool,
 }
 
-/// How many names are looked at for one that was meant: each costs time.
-const NEAR_LIMIT: usize = 500;
+/// What params may put into the texts of a project together, in bytes: params that are made of params double
+/// with each line.
+const MOST_PUT_IN: usize = 16 << 20;
 
 const PREDEFINED: [&str; 3] = ["image", "arch", "os.version"];
 
@@ -102,9 +103,8 @@ impl Checker<'_> {
                 let diagnostic = match (nearest(name, known.iter().copied()), known.is_empty()) {
                     (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
                     (None, true) => diagnostic.help("the file declares no `param`"),
-                    (None, false) => {
-                        diagnostic.help(format!("params are {}", super::operands::enumerate(&known)))
-                    }
+                    (None, false) => diagnostic
+                        .help(format!("params are {}", super::operands::enumerate(known.iter().copied()))),
                 };
                 self.report(diagnostic);
             }
@@ -211,7 +211,8 @@ impl Checker<'_> {
     pub(super) fn param(&mut self, name: &str, span: Span) -> Option<String> {
         if let Some(param) = self.params.get_mut(name) {
             param.used = true;
-            return param.value.clone();
+            let len = param.value.as_ref()?.len();
+            return if self.has_room(len, span) { self.params[name].value.clone() } else { None };
         }
         let predefined = match name {
             "image" => {
@@ -241,7 +242,7 @@ impl Checker<'_> {
             return None;
         }
         let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
-        let near = nearest(name, known.take(NEAR_LIMIT)).map(str::to_owned);
+        let near = self.nearness.nearest(name, known).map(str::to_owned);
         if self.names_doubtful || !self.unknown_names.insert(name.to_owned()) {
             return None;
         }
@@ -265,6 +266,26 @@ impl Checker<'_> {
             )),
         });
         None
+    }
+
+    /// Whether so many more bytes may be put into texts; it is said once if not.
+    fn has_room(&mut self, len: usize, span: Span) -> bool {
+        self.put_in = self.put_in.saturating_add(len);
+        if self.put_in <= MOST_PUT_IN {
+            return true;
+        }
+        if self.muted == 0 && !std::mem::replace(&mut self.put_in_told, true) {
+            self.report(
+                Diagnostic::new(
+                    codes::PROJECT_GROWS,
+                    "params put more than 16 MiB into the texts of this project",
+                )
+                .label(span, "no room for this one")
+                .note("each use of a param counts, in other params and in each image that uses a profile too")
+                .help("put long text into a file, and have it copied: `copy \"motd\" to \"/etc/motd\"`"),
+            );
+        }
+        false
     }
 
     /// Params that nothing reads.

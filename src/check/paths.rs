@@ -4,7 +4,7 @@ use super::operands::Text;
 use super::shape::short;
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::text::{Span, Spanned, nearest};
+use crate::text::{Span, Spanned};
 
 /// `path`, written in a file of `folder`, from the project's folder on, without `.` and `..`;
 /// `None` if it leaves the project.
@@ -102,7 +102,7 @@ impl Checker<'_> {
             FileError::NotFound => {
                 let (parent, name) = path.value.rsplit_once('/').unwrap_or(("", &path.value));
                 let entries = self.files.list(parent).unwrap_or_default();
-                let near = nearest(name, entries.iter().map(|entry| entry.name.as_str()));
+                let near = self.nearness.nearest(name, entries.iter().map(|entry| entry.name.as_str()));
                 let diagnostic =
                     Diagnostic::new(codes::NOT_FOUND, format!("`{}` does not exist", short(&path.value)))
                         .label(path.span, "no such file or folder");

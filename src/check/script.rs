@@ -1,12 +1,14 @@
 //! User scripts are looked into: shebang, encoding, `-e`, and what their environment lacks.
 
+use std::collections::HashSet;
+
 use super::operands::Text;
 use super::outputs::scripts;
 use super::shape::short;
-use super::{Checker, FileKind, ImageSpec, Script, ScriptBody, shell};
+use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::Heredoc;
-use crate::text::{Source, SourceId, Span, Spanned, nearest};
+use crate::text::{Source, SourceId, Span, Spanned};
 
 /// Largest script that is looked at and sent to the guest, in bytes.
 pub const SCRIPT_LIMIT: u64 = 4 << 20;
@@ -244,16 +246,25 @@ impl Checker<'_> {
         let (here, elsewhere): (Vec<Pending>, Vec<Pending>) =
             pending.into_iter().partition(|pending| pending.image == image.name.span);
         self.pending = elsewhere;
+        if here.is_empty() {
+            return;
+        }
+        let of_scripts = scripts(image).flat_map(|script| &script.env);
+        let given = Given {
+            of_image: image.env.iter().map(key).collect(),
+            of_scripts: of_scripts.map(key).collect(),
+        };
         for Pending { text, script, .. } in here {
-            self.examine(&text, &script, image);
+            self.examine(&text, &script, image, &given);
         }
     }
 
-    fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec) {
+    fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec, given: &Given<'_>) {
         let Some(program) = program(&script.body.interpreter) else { return };
         self.interpreter(text, program, image);
         if script.body.path.is_none() {
-            self.interpolation_in(text, image);
+            let given = |name: &str| given.of_image.contains(name) || given.of_scripts.contains(name);
+            self.interpolation_in(text, &given);
         }
         if !matches!(program, "sh" | "bash" | "dash" | "ksh") {
             return;
@@ -280,11 +291,9 @@ impl Checker<'_> {
                     .help("leave out `sudo`"),
             );
         }
-        let mut known: Vec<&str> =
-            image.env.iter().chain(&script.env).map(|var| var.key.value.as_str()).collect();
-        known.extend(["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"]);
+        let own = || script.env.iter().map(key).chain(FROM_IMGFILE);
         for (name, start, end) in &facts.unset {
-            if known.contains(&name.as_str()) {
+            if given.of_image.contains(name.as_str()) || own().any(|known| known == name) {
                 continue;
             }
             let diagnostic = Diagnostic::new(
@@ -292,7 +301,8 @@ impl Checker<'_> {
                 format!("nothing sets the variable `{}`", short(name)),
             )
             .label(text.span(*start, *end), "empty when the script runs");
-            self.report(match nearest(name, known.iter().copied()) {
+            let known = image.env.iter().map(key).chain(own());
+            self.report(match self.nearness.nearest(name, known) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!(
                     "give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty",
@@ -368,8 +378,9 @@ impl Checker<'_> {
     }
 
     /// `${x}` in a heredoc means the shell's variable, which may not be what was meant.
-    pub(super) fn interpolation_in(&mut self, text: &ScriptText, image: &ImageSpec) {
-        let mut said: Vec<&str> = Vec::new();
+    pub(super) fn interpolation_in(&mut self, text: &ScriptText, given: &dyn Fn(&str) -> bool) {
+        let mut settled: HashSet<&str> = HashSet::new();
+        let mut assigned: Option<HashSet<&str>> = None;
         for (at, _) in text.content.match_indices("${") {
             let rest = &text.content[at + 2..];
             let Some(end) = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')))
@@ -377,16 +388,13 @@ impl Checker<'_> {
                 continue;
             };
             let name = &rest[..end];
-            if !rest[end..].starts_with('}') || !self.params.contains_key(name) || said.contains(&name) {
+            if !rest[end..].starts_with('}') || !self.params.contains_key(name) || !settled.insert(name) {
                 continue;
             }
-            let given = image.env.iter().any(|var| var.key.value == name)
-                || scripts(image).any(|script| script.env.iter().any(|var| var.key.value == name));
-            let assigned = text.content.contains(&format!("{name}="));
-            if given || assigned {
+            let assigned = assigned.get_or_insert_with(|| assigned_in(&text.content));
+            if assigned.contains(name) || given(name) {
                 continue;
             }
-            said.push(name);
             self.report(
                 Diagnostic::new(
                     codes::HEREDOC_INTERPOLATION,
@@ -405,6 +413,29 @@ impl Checker<'_> {
         }
     }
 }
+
+/// What stands before an `=`: `name` of `name=value`, and more that is no name.
+fn assigned_in(text: &str) -> HashSet<&str> {
+    let name = |end: usize| {
+        let before = &text[..end];
+        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
+        &before[start.map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8))..]
+    };
+    text.match_indices('=').map(|(at, _)| name(at)).collect()
+}
+
+/// Variables that something gives to the scripts of an image.
+struct Given<'a> {
+    of_image: HashSet<&'a str>,
+    of_scripts: HashSet<&'a str>,
+}
+
+fn key(var: &EnvVar) -> &str {
+    &var.key.value
+}
+
+/// Variables that every script has.
+const FROM_IMGFILE: [&str; 4] = ["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"];
 
 /// The program a shebang runs, seen through `env`.
 fn program(interpreter: &[String]) -> Option<&str> {

@@ -21,7 +21,7 @@ pub(super) struct Shape {
 
 /// Walks the whole tree.
 pub(super) fn shape(ast: &Ast, source: &Source) -> Shape {
-    let mut walk = Walk { id: ast.source, text: &source.text, source, out: Shape::default() };
+    let mut walk = Walk { id: ast.source, text: &source.text, source, out: Shape::default(), found: 0 };
     if let Some(bom) = ast.bom {
         walk.report(
             Diagnostic::new(codes::BYTE_ORDER_MARK, "the file starts with a byte-order mark")
@@ -39,11 +39,16 @@ struct Walk<'a> {
     text: &'a str,
     source: &'a Source,
     out: Shape,
+    /// How many findings there were, kept or not.
+    found: usize,
 }
 
 impl Walk<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.diagnostics.push(diagnostic);
+        self.found += 1;
+        if self.out.diagnostics.len() < super::MOST {
+            self.out.diagnostics.push(diagnostic);
+        }
     }
 
     fn slice(&self, span: Span) -> &str {
@@ -85,9 +90,9 @@ impl Walk<'_> {
 
     fn bad(&mut self, statement: &Statement) {
         self.out.broken.insert(statement.span);
-        let before = self.out.diagnostics.len();
+        let before = self.found;
         self.operands(statement);
-        let said = self.out.diagnostics.len() > before;
+        let said = self.found > before;
         if let Some(body) = &statement.body {
             self.body(statement, body, true);
         }
@@ -104,9 +109,9 @@ impl Walk<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
-        let before = self.out.diagnostics.len();
+        let before = self.found;
         self.operands(statement);
-        let broken = self.out.diagnostics.len() > before;
+        let broken = self.found > before;
         if let Some(body) = &statement.body {
             self.body(statement, body, broken);
         }
@@ -203,11 +208,12 @@ impl Walk<'_> {
             let start = span.start + 1 + u32::try_from(at).unwrap_or(0);
             let bad = Span { start, end: start + u32::try_from(len).unwrap_or(1), ..span };
             let text = self.slice(bad).to_owned();
-            let diagnostic = Diagnostic::new(codes::BAD_ESCAPE, format!("`{text}` is not an escape"))
-                .label(bad, "not understood")
-                .help(
-                    "known are `\\n`, `\\t`, `\\\"`, `\\\\` and `\\u{1F600}`; a backslash itself is `\\\\`",
-                );
+            let diagnostic = Diagnostic::new(
+                codes::BAD_ESCAPE,
+                format!("`{}` is not an escape", short(&text)),
+            )
+            .label(bad, "not understood")
+            .help("known are `\\n`, `\\t`, `\\\"`, `\\\\` and `\\u{1F600}`; a backslash itself is `\\\\`");
             self.report(if text.starts_with("\\u") {
                 diagnostic
             } else {
@@ -236,7 +242,7 @@ impl Walk<'_> {
     }
 
     fn list(&mut self, span: Span, list: &List) {
-        let before = self.out.diagnostics.len();
+        let before = self.found;
         let mut separated = true;
         let mut last: Option<Span> = None;
         let mut missing: Vec<Span> = Vec::new();
@@ -281,7 +287,7 @@ impl Walk<'_> {
             diagnostic.fixes.push(Fix { title: title.into(), edits, applicability: Applicability::Safe });
             self.report(diagnostic);
         }
-        if list.close.is_none() && self.out.diagnostics.len() == before {
+        if list.close.is_none() && self.found == before {
             let place = self.closing_place(span.start, span.end);
             self.report(
                 Diagnostic::new(codes::LIST, "this list is not closed")
@@ -312,7 +318,7 @@ impl Walk<'_> {
             );
             return;
         }
-        let before = self.out.diagnostics.len();
+        let before = self.found;
         self.extra_open(&options.extra_open);
         // The line of the last defect: what else is odd on it follows from that.
         let mut bad_line = None;
@@ -324,9 +330,9 @@ impl Walk<'_> {
                     if alone && bad_line == Some(line) {
                         continue;
                     }
-                    let before = self.out.diagnostics.len();
+                    let before = self.found;
                     self.entry(entry);
-                    if self.out.diagnostics.len() > before {
+                    if self.found > before {
                         bad_line = Some(line);
                     }
                 }
@@ -346,7 +352,7 @@ impl Walk<'_> {
                 OptionItem::Comma(_) | OptionItem::Comment(_) => {}
             }
         }
-        if options.close.is_none() && self.out.diagnostics.len() == before {
+        if options.close.is_none() && self.found == before {
             let place = self.closing_place(span.start, span.end);
             self.report(
                 Diagnostic::new(codes::BLOCK_NOT_CLOSED, "these options are not closed")

@@ -465,7 +465,7 @@ impl CleanupPreset {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CleanupItem {
     Topic(CleanupTopic),
     /// An absolute path in the image.

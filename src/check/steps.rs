@@ -20,7 +20,11 @@ impl Checker<'_> {
         let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
             let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
             let span = heredoc.body;
-            self.interpolation_in(&text, image);
+            let given = |name: &str| {
+                let of = |env: &[super::EnvVar]| env.iter().any(|var| var.key.value == name);
+                of(&image.env) || super::outputs::scripts(image).any(|script| of(&script.env))
+            };
+            self.interpolation_in(&text, &given);
             Some(CopySource::Inline { text: Spanned::new(text.content, span) })
         } else if self.accept(operands, "url") {
             let url = self.scalar(operands, "an address, such as `\"https://example.org/tool.tar.gz\"`")?;

@@ -229,7 +229,7 @@ impl Checker<'_> {
                 text.span,
                 near,
             ),
-            None => diagnostic.help(format!("known are {}", enumerate(&names))),
+            None => diagnostic.help(format!("known are {}", enumerate(names.iter().copied()))),
         });
         None
     }

@@ -22,6 +22,8 @@ pub(super) enum Piece<'a> {
 pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
     let mut plain = 0;
     let mut at = 0;
+    // Looked for once: without it nothing that opens a brace is closed, however many do.
+    let last_close = inner.rfind('}').unwrap_or(0);
     let bytes = inner.as_bytes();
     while at < bytes.len() {
         // Both are ASCII, so an offset at one is never inside a character.
@@ -31,11 +33,11 @@ pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
         }
         let rest = &inner[at..];
         let (found, len) = if bytes[at] == b'\\' {
-            escape(rest, at)
+            escape(rest, at, at < last_close)
         } else if rest.starts_with("$${") {
             (Piece::Text("${"), 3)
         } else if rest.starts_with("${") {
-            match rest.find('}') {
+            match (at < last_close).then(|| rest.find('}')).flatten() {
                 Some(end) => (Piece::Param { at, len: end + 1, name: &rest[2..end] }, end + 1),
                 None => (Piece::Text("${"), 2),
             }
@@ -55,7 +57,8 @@ pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
     }
 }
 
-fn escape(rest: &str, at: usize) -> (Piece<'_>, usize) {
+/// What a backslash begins; `closes` says whether a `}` comes behind it.
+fn escape(rest: &str, at: usize, closes: bool) -> (Piece<'_>, usize) {
     let mut chars = rest.chars();
     chars.next();
     let plain = |c| (Piece::Char(c), 2);
@@ -65,8 +68,8 @@ fn escape(rest: &str, at: usize) -> (Piece<'_>, usize) {
         Some('"') => plain('"'),
         Some('\\') => plain('\\'),
         Some('u') => {
-            let digits =
-                rest[2..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
+            let opened = rest[2..].strip_prefix('{').filter(|_| closes);
+            let digits = opened.and_then(|rest| rest.split_once('}')).map(|(digits, _)| digits);
             let hex = digits.filter(|digits| {
                 (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
             });

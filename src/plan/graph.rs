@@ -33,7 +33,7 @@ impl Graph {
         }
         let parents = wanted.iter().map(|wanted| numbers.get(wanted.as_deref()?).copied()).collect();
         let graph = Self { names: names.iter().map(|name| (*name).to_owned()).collect(), parents };
-        match (0..graph.len()).find_map(|image| graph.circle(image)) {
+        match graph.circle() {
             Some(circle) => Err(circle),
             None => Ok(graph),
         }
@@ -103,11 +103,13 @@ impl Graph {
         let mut order = Vec::with_capacity(self.len());
         let mut placed = vec![false; self.len()];
         for image in 0..self.len() {
-            for image in self.lineage(image) {
-                if !std::mem::replace(&mut placed[image], true) {
-                    order.push(image);
-                }
-            }
+            let not_placed = |image: &usize| !placed[*image];
+            let way = std::iter::successors(Some(image).filter(not_placed), |image| {
+                self.parent(*image).filter(not_placed)
+            });
+            let from = order.len();
+            order.extend(way.collect::<Vec<_>>().into_iter().rev());
+            order[from..].iter().for_each(|image| placed[*image] = true);
         }
         order
     }
@@ -119,14 +121,27 @@ impl Graph {
         (0..self.len()).filter(|image| !done(*image) && !waits(*image)).collect()
     }
 
-    /// The circle that an image is part of, or stands on.
-    fn circle(&self, image: usize) -> Option<Circle> {
-        let mut path = vec![image];
-        while let Some(parent) = self.parent(*path.last()?) {
-            if let Some(start) = path.iter().position(|known| *known == parent) {
-                return Some(Circle(path[start..].iter().map(|image| self.names[*image].clone()).collect()));
+    /// The first circle that there is.
+    fn circle(&self) -> Option<Circle> {
+        // From which image each was met first: what was met from another was looked at.
+        let mut met: Vec<Option<usize>> = vec![None; self.len()];
+        for start in 0..self.len() {
+            let mut path = Vec::new();
+            let mut at = Some(start);
+            while let Some(image) = at {
+                match met[image] {
+                    None => met[image] = Some(start),
+                    Some(from) if from == start => {
+                        let circle = path.iter().skip_while(|known| **known != image);
+                        return Some(Circle(
+                            circle.map(|image: &usize| self.names[*image].clone()).collect(),
+                        ));
+                    }
+                    Some(_) => break,
+                }
+                path.push(image);
+                at = self.parent(image);
             }
-            path.push(parent);
         }
         None
     }

@@ -1,6 +1,6 @@
 //! All images of a project, each after the image it is based on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{BaseFacts, Preferences, Requirement, Resolution, Wanted, WantedApp, look_up, resolve, wanted};
 use crate::catalog::Catalog;
@@ -29,39 +29,57 @@ pub fn resolve_project(
     for profile in &spec.unused_profiles {
         project.diagnostics.extend(look_up(&wanted(profile, None), catalog));
     }
-    let mut tried: BTreeSet<&str> = BTreeSet::new();
-    let mut waiting: Vec<&ImageSpec> = spec.images.iter().collect();
-    while !waiting.is_empty() {
-        // Each round takes the images whose base was tried; a circle, which was reported, is taken whole.
-        let known = |image: &&ImageSpec| {
-            parent(image).is_none_or(|parent| tried.contains(parent) || spec.image(parent).is_none())
-        };
-        let (mut ready, mut rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(known);
-        if ready.is_empty() {
-            std::mem::swap(&mut ready, &mut rest);
+    for (image, below) in in_order(spec) {
+        let name = &image.name.value;
+        let based = parent(image).is_none_or(|parent| project.images.contains_key(parent));
+        let whole = !image.doubt.any && based;
+        let wanted = project.wanted_on(below, image, &facts);
+        if image.doubt.arch {
+            project.diagnostics.extend(look_up(&wanted, catalog));
+            continue;
         }
-        for image in ready {
-            let name = &image.name.value;
-            tried.insert(name);
-            let based = parent(image).is_none_or(|parent| project.images.contains_key(parent));
-            let whole = !image.doubt.any && based;
-            let wanted = project.wanted(spec, image, &facts);
-            if image.doubt.arch {
-                project.diagnostics.extend(look_up(&wanted, catalog));
-                continue;
-            }
-            match resolve(&wanted, catalog, &preferences(name)) {
-                Ok(resolution) if whole => _ = project.images.insert(name.clone(), resolution),
-                Ok(_) => {}
-                Err(diagnostics) => project.diagnostics.extend(diagnostics),
-            }
+        match resolve(&wanted, catalog, &preferences(name)) {
+            Ok(resolution) if whole => _ = project.images.insert(name.clone(), resolution),
+            Ok(_) => {}
+            Err(diagnostics) => project.diagnostics.extend(diagnostics),
         }
-        waiting = rest;
     }
     // A profile's statements are part of each image that uses it.
     let mut seen = BTreeSet::new();
     project.diagnostics.retain(|found| seen.insert((found.code, found.span(), found.message.clone())));
     project
+}
+
+/// The images of a project, each after the one that it is based on and with that one, if the project has
+/// it. Those of a circle, which was reported, come last, with what stands on them.
+fn in_order(spec: &Spec) -> Vec<(&ImageSpec, Option<&ImageSpec>)> {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    for (number, image) in spec.images.iter().enumerate() {
+        numbers.entry(&image.name.value).or_insert(number);
+    }
+    let below: Vec<Option<usize>> =
+        spec.images.iter().map(|image| numbers.get(parent(image)?).copied()).collect();
+    // How many images each stands on, looked up once each: chains may be as long as the file.
+    let mut depths: Vec<Option<usize>> = vec![None; spec.images.len()];
+    for start in 0..spec.images.len() {
+        let mut way = Vec::new();
+        let mut at = Some(start);
+        while let Some(image) = at.filter(|image| depths[*image].is_none()) {
+            // Until it is known; that is how a circle comes to its end.
+            depths[image] = Some(usize::MAX);
+            way.push(image);
+            at = below[image];
+        }
+        let mut depth = at.map_or(Some(0), |image| depths[image]?.checked_add(1));
+        for image in way.into_iter().rev() {
+            depths[image] = Some(depth.unwrap_or(usize::MAX));
+            depth = depth.and_then(|depth| depth.checked_add(1));
+        }
+    }
+    let mut order: Vec<usize> = (0..spec.images.len()).collect();
+    order.sort_by_key(|image| depths[*image]);
+    let image = |number: usize| &spec.images[number];
+    order.into_iter().map(|number| (image(number), below[number].map(image))).collect()
 }
 
 impl ResolvedProject {
@@ -72,6 +90,15 @@ impl ResolvedProject {
         image: &ImageSpec,
         facts: impl Fn(&str) -> Option<BaseFacts>,
     ) -> Wanted {
+        self.wanted_on(parent(image).and_then(|name| spec.image(name)), image, facts)
+    }
+
+    fn wanted_on(
+        &self,
+        below: Option<&ImageSpec>,
+        image: &ImageSpec,
+        facts: impl Fn(&str) -> Option<BaseFacts>,
+    ) -> Wanted {
         let name = match &image.base.source {
             BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => {
                 return wanted(image, facts(&name.value));
@@ -79,7 +106,7 @@ impl ResolvedProject {
             BaseSource::Image { name } => name,
             BaseSource::Auto | BaseSource::Named { .. } => return wanted(image, None),
         };
-        let Some((below, resolution)) = spec.image(&name.value).zip(self.images.get(&name.value)) else {
+        let Some((below, resolution)) = below.zip(self.images.get(&name.value)) else {
             return wanted(image, None);
         };
         let mut wanted = wanted(image, Some(built(below, resolution)));

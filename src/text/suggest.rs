@@ -1,11 +1,22 @@
 //! "did you mean": the nearest known name.
 
+/// Longest word that is taken for a slip of another, in characters.
+const LONGEST: usize = 255;
+
 /// The candidate nearest to `word`, if its edit distance is at most a third of the word's length.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let chars = word.chars().count();
+    if chars > LONGEST {
+        return None;
+    }
+    let limit = (chars / 3).max(1);
     candidates
         .into_iter()
+        // Each character more or less is an edit, and comparing takes the product of both lengths.
+        .filter(|candidate| {
+            candidate.len() <= 4 * (chars + limit) && candidate.chars().count().abs_diff(chars) <= limit
+        })
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(d, candidate)| *d <= limit && *d < candidate.chars().count())
         .min_by_key(|(d, _)| *d)
@@ -42,5 +53,12 @@ mod tests {
         assert_eq!(nearest("ngnix", apps), Some("nginx"));
         assert_eq!(nearest("apache", apps), Some("apache2"));
         assert_eq!(nearest("postgres", apps), None);
+    }
+
+    #[test]
+    fn text_of_any_length_costs_little() {
+        let (long, other) = ("x".repeat(1_000_000), "y".repeat(1_000_000));
+        assert_eq!(nearest(&long, [other.as_str()]), None);
+        assert_eq!(nearest("ngnix", [long.as_str(), "nginx"]), Some("nginx"));
     }
 }
