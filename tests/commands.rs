@@ -17,20 +17,27 @@ const IMAGE_FILE: &str = "image \"web\" {\n  os linux debian 13\n  packages [\"c
 
 /// A lock of the image as it was with another package: that holds, so that nothing is looked up.
 fn lock() -> String {
+    lock_of(None)
+}
+
+/// The lock of the image with another source of its base.
+fn lock_of(source: Option<&str>) -> String {
     let (project, _) = common::checked(IMAGE_FILE, &[]);
     let base = &project.resolutions["web"].base;
     let BaseOrigin::Catalog { definition, .. } = &base.origin else { panic!("{base:?}") };
+    let bootstrap = format!("bootstrap:\n          recipe: {definition}\n          packages: []");
     format!(
         "version: 1\nimages:\n  web:\n    os: debian\n    os_version: '13'\n    arch: x86_64\n    base:\n      \
-         name: {}\n      version: '{}'\n      source:\n        bootstrap:\n          recipe: {definition}\n          \
-         packages: []\n    requested: [jq]\n    packages: []\n",
-        base.name, base.version
+         name: {}\n      version: '{}'\n      source:\n        {}\n    requested: [jq]\n    packages: []\n",
+        base.name,
+        base.version,
+        source.unwrap_or(&bootstrap)
     )
 }
 
 struct Case {
     name: &'static str,
-    files: Vec<(&'static str, String)>,
+    files: Vec<(&'static str, Vec<u8>)>,
     /// A variable of the environment.
     env: Option<(&'static str, &'static str)>,
     args: &'static [&'static str],
@@ -38,15 +45,49 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let case = |name, files, args| Case { name, files, env: None, args };
+    let digest = "0".repeat(64);
+    let on_disk = lock_of(Some(&format!("file: {{ path: golden.qcow2, sha256: \"{digest}\", size: 1000 }}")));
+    let on_download =
+        lock_of(Some(&format!("url: {{ url: \"https://images.example/disk\", sha256: \"{digest}\" }}")));
+    let on_image = lock_of(Some(&format!("image: {{ plan: \"{digest}\" }}")));
+    let cut = lock().split_once("source:").unwrap().0.to_owned();
     vec![
         case("nothing may change, and there is no lock", vec![], &["lock", "--locked"]),
-        case("the lock is about another package", vec![("ImageFile.lock", lock())], &["plan"]),
+        case("the lock is about another package", vec![("ImageFile.lock", lock().into())], &["plan"]),
         case(
             "the lock is about another package, and nothing may change",
-            vec![("ImageFile.lock", lock())],
+            vec![("ImageFile.lock", lock().into())],
             &["build", "--locked"],
         ),
+        // The application is of a package that the lock does not have: that is no reason to doubt the catalogue.
+        case(
+            "the lock is about an image without an application",
+            vec![
+                ("ImageFile.lock", lock().into()),
+                (
+                    "ImageFile",
+                    IMAGE_FILE.replace("packages [\"curl\"]", "packages [\"jq\"]\n  app nginx").into(),
+                ),
+            ],
+            &["plan", "--locked"],
+        ),
+        case("the lock is about a disk", vec![("ImageFile.lock", on_disk.into())], &["plan"]),
+        case("the lock is about a download", vec![("ImageFile.lock", on_download.into())], &["lock"]),
+        case("the lock is about another image", vec![("ImageFile.lock", on_image.into())], &["plan"]),
         case("the lock is no lock", vec![("ImageFile.lock", "images: 3\n".into())], &["plan"]),
+        case("the lock is no text", vec![("ImageFile.lock", b"version: 1 # caf\xe9\n".to_vec())], &["lock"]),
+        case("the lock is cut off", vec![("ImageFile.lock", cut.into())], &["plan"]),
+        case("the lock is a folder", vec![("ImageFile.lock/file", Vec::new())], &["plan"]),
+        case(
+            "the lock was merged, and the merge is not done",
+            vec![("ImageFile.lock", format!("<<<<<<< ours\n{0}=======\n{0}>>>>>>> theirs\n", lock()).into())],
+            &["lock"],
+        ),
+        case(
+            "the lock is of a newer imgfile",
+            vec![("ImageFile.lock", lock().replace("version: 1", "version: 2").into())],
+            &["build", "--locked"],
+        ),
         case(
             "settings that cannot be used",
             vec![(
@@ -73,7 +114,9 @@ fn what_commands_say_of_locks_and_settings() {
         fs::create_dir(&project).unwrap();
         fs::write(project.join("ImageFile"), IMAGE_FILE).unwrap();
         for (path, content) in files {
-            fs::write(project.join(path), content).unwrap();
+            let path = project.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
         }
         let output = Command::new(env!("CARGO_BIN_EXE_imgfile"))
             .args(args)

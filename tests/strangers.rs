@@ -50,6 +50,35 @@ fn a_lock_that_is_a_link_out_of_the_folder_is_not_shown() {
 }
 
 #[test]
+fn settings_are_read_in_the_folder_only() {
+    let top = tempfile::tempdir().unwrap();
+    let project = top.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(top.path().join("elsewhere"), "secret = \"yes\"\n").unwrap();
+    fs::write(project.join("ImageFile"), "image \"web\" {\n  os linux debian 13\n}\n").unwrap();
+    symlink("../elsewhere", project.join(".imgfile.toml")).unwrap();
+    for args in [&["plan"][..], &["build", "--locked"], &["doctor"]] {
+        let output = imgfile(&project, args);
+        assert!(!said(&output).contains("secret"), "{args:?}: {}", said(&output));
+        assert!(said(&output).contains("it leads out of the project"), "{args:?}: {}", said(&output));
+    }
+    let output = imgfile(&project, &["check"]);
+    assert!(output.status.success(), "{}", said(&output));
+
+    // A link within the folder is one of the project's own files.
+    fs::remove_file(project.join(".imgfile.toml")).unwrap();
+    fs::write(project.join("settings.toml"), "cpus = 0\n").unwrap();
+    symlink("settings.toml", project.join(".imgfile.toml")).unwrap();
+    let output = imgfile(&project, &["plan"]);
+    assert!(said(&output).contains("`0` is not a value of the setting `cpus`"), "{}", said(&output));
+
+    fs::remove_file(project.join(".imgfile.toml")).unwrap();
+    assert!(Command::new("mkfifo").arg(project.join(".imgfile.toml")).status().unwrap().success());
+    let output = imgfile(&project, &["plan"]);
+    assert!(said(&output).contains("not a regular file"), "{}", said(&output));
+}
+
+#[test]
 fn a_link_within_the_folder_stays_a_link() {
     let top = tempfile::tempdir().unwrap();
     fs::write(top.path().join("real.imagefile"), UGLY).unwrap();

@@ -82,7 +82,8 @@ impl Checker<'_> {
                             codes::UNREADABLE,
                             format!("a project is made of at most {FILES_LIMIT} files"),
                         )
-                        .label(target.span, "one include too many"),
+                        .label(target.span, "one include too many")
+                        .help("write what belongs together into one file"),
                     );
                 }
             }
@@ -162,7 +163,8 @@ impl Checker<'_> {
             FileError::Unreadable(why) => why.clone(),
         };
         let diagnostic =
-            Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(shown)));
+            Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(shown)))
+                .help(super::paths::readable(error));
         self.report(match asked {
             Some(span) => diagnostic.label(span, "asked for here"),
             None => diagnostic,

@@ -127,12 +127,26 @@ impl Checker<'_> {
                     codes::UNREADABLE,
                     format!("`{}` is too large for what it is used as", short(&path.value)),
                 )
-                .label(path.span, "this file"),
+                .label(path.span, "this file")
+                .help(readable(error)),
             ),
             FileError::Unreadable(why) => self.report(
                 Diagnostic::new(codes::UNREADABLE, format!("`{}` cannot be read: {why}", short(&path.value)))
-                    .label(path.span, "this file"),
+                    .label(path.span, "this file")
+                    .help(readable(error)),
             ),
+        }
+    }
+}
+
+/// What to do about a file that cannot be read.
+pub(super) const fn readable(error: &FileError) -> &'static str {
+    match error {
+        FileError::NotFound => "write the file, or correct the path",
+        FileError::Outside => "copy what is needed into the project's folder: nothing else is read",
+        FileError::TooLarge => "put what is large into a file that is copied, or that a script downloads",
+        FileError::Unreadable(_) => {
+            "put a regular file there, which you may read: `ls -l` shows what it is now"
         }
     }
 }

@@ -6,13 +6,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::Size,
+    check::{FileError, Files, Size},
     diagnostic::{Diagnostic, codes},
+    store::ProjectFolder,
     text::{SourceId, Sources, Span, nearest},
 };
 
 /// The project's file, beside the ImageFile.
 pub const PROJECT_FILE: &str = ".imgfile.toml";
+
+/// Largest file of settings of a project, in bytes.
+const LIMIT: u64 = 1 << 20;
 
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,14 +160,19 @@ impl Settings {
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut files = Vec::new();
-        let project = around.project.map(|folder| folder.join(PROJECT_FILE));
-        for path in project.into_iter().chain([user_file(around)]) {
-            match std::fs::read_to_string(&path) {
-                Ok(text) => files.extend(File::parse(path, text, sources, &mut errors)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => errors.push(Diagnostic::new(
+        let project = around.project.map(|folder| (folder.join(PROJECT_FILE), of_project(folder)));
+        let user = user_file(around);
+        let of_user = match std::fs::read_to_string(&user) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| error.to_string()),
+        };
+        for (path, read) in project.into_iter().chain([(user, of_user)]) {
+            match read {
+                Ok(Some(text)) => files.extend(File::parse(path, text, sources, &mut errors)),
+                Ok(None) => {}
+                Err(reason) => errors.push(Diagnostic::new(
                     codes::SETTING,
-                    format!("cannot read the settings in {}: {error}", path.display()),
+                    format!("cannot read the settings in {}: {reason}", path.display()),
                 )),
             }
         }
@@ -322,6 +331,19 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     cache.map(|cache| cache.join("imgfile"))
+}
+
+/// The settings of a project, by the project's own door: nothing is read through a link that leads out of
+/// its folder, for whoever checks a stranger's project would be shown lines of a file of their own.
+fn of_project(folder: &Path) -> Result<Option<String>, String> {
+    let read = ProjectFolder::open(folder).map(|files| files.read(PROJECT_FILE, LIMIT));
+    match read.map_err(|error| error.to_string())? {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| "it is not UTF-8 text".to_owned()),
+        Err(FileError::NotFound) => Ok(None),
+        Err(FileError::Outside) => Err("it leads out of the project".to_owned()),
+        Err(FileError::TooLarge) => Err(format!("it is larger than {}", Size(LIMIT))),
+        Err(FileError::Unreadable(reason)) => Err(reason),
+    }
 }
 
 /// `$XDG_CACHE_HOME/imgfile`, by the XDG base directory rules.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     catalog::{self, Bootstrap},
     check::{self, Arch, Files, ImageSpec},
-    lock::{LockedImage, LockedSource},
+    lock::{Class, LockedImage, LockedSource},
     packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
@@ -136,16 +136,19 @@ impl Preparer<'_> {
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
         let archives: Vec<_> =
             suites(bootstrap, mirrors).into_iter().map(|archive| (archive, Keys::Debian)).collect();
-        // A lock of another kind of base has no packages for this one; the caller sees that it says another.
-        let made = |locked: &&LockedImage| matches!(locked.base.source, LockedSource::Bootstrap { .. });
-        let pins = match locked.filter(made) {
+        let pins = match locked {
             Some(locked) => Pins::of_lock(locked, None, arch),
             None => {
                 let wish = Wish::Bootstrap { include: &bootstrap.packages };
                 self.choose(spec, resolution, &archives, wish).await?
             }
         };
-        let BasePins::Set(set) = &pins.base else { return Err(trouble::unsupported_base(spec)) };
+        // A lock of another kind of base has no packages for this one. What comes out is there for the caller
+        // to see that the lock says something else, and nothing has to be looked up for that.
+        let set: &[Selected] = match &pins.base {
+            BasePins::Set(set) => set,
+            BasePins::Found(_) => &[],
+        };
         let virtual_size = base_size(spec, resolution);
         let sources = base::apt_sources(bootstrap, &mirrors.debian, &mirrors.security);
         let recipe = Recipe::new(bootstrap, arch, set, sources, virtual_size);
@@ -154,10 +157,10 @@ impl Preparer<'_> {
             recipe: recipe.key(),
             packages: set.iter().map(planned).collect(),
         };
-        let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.clone() };
+        let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.to_vec() };
         let base = base_plan(resolution, source, virtual_size);
         let foundation = Foundation::Recipe(recipe);
-        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives))
+        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives), locked)
     }
 
     async fn on_disk(
@@ -199,7 +202,7 @@ impl Preparer<'_> {
         let base = base_plan(resolution, source, given.virtual_size);
         let foundation = Foundation::Disk(given.base.clone());
         let archives = packaging.map(|packaging| packaging.archives);
-        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), archives)
+        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), archives, locked)
     }
 
     async fn on_image(
@@ -217,7 +220,7 @@ impl Preparer<'_> {
         let base = base_plan(resolution, source, below.plan.disk_size);
         let archives = below.packaging.as_ref().map(|packaging| packaging.archives.clone());
         let base = (base, pinned, Foundation::Image, below.grown);
-        self.planned(spec, resolution, &pins, base, archives)
+        self.planned(spec, resolution, &pins, base, archives, locked)
     }
 
     /// Packages on top of a system that has some already.
@@ -280,6 +283,7 @@ impl Preparer<'_> {
         pins: &Pins,
         (base, pinned, foundation, base_grown): (BasePlan, LockedSource, Foundation, u64),
         archives: Option<Vec<(Archive, Keys)>>,
+        before: Option<&LockedImage>,
     ) -> Result<Prepared, Failure> {
         let plan = plan::compile(plan::Inputs {
             spec,
@@ -293,10 +297,13 @@ impl Preparer<'_> {
             agent_version: self.agent_version,
         })
         .map_err(Failure::Diagnosed)?;
-        if archives.is_some() {
+        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution);
+        // The packages of a lock that says something else, or less, are not those that the image will have.
+        let chosen = before
+            .is_none_or(|before| before.stale(&locked).iter().all(|reason| reason.class == Class::Input));
+        if archives.is_some() && chosen {
             versions::check(spec, resolution, &pins.installed()).map_err(Failure::Diagnosed)?;
         }
-        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution);
         let packaging = match archives {
             Some(mut archives) => {
                 let brought = brought_archives(resolution)?;
