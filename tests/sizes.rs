@@ -139,6 +139,27 @@ fn many_statements_for_many_images_are_told_once() {
     assert!(project.spec.images.iter().map(|image| image.labels.len()).sum::<usize>() <= 200_000);
 }
 
+#[test]
+fn more_images_than_anybody_has_are_not_read() {
+    for line in ["image \"a\" {", "image \"a\" {}", "image a", "imag \"a\" {"] {
+        let project = compiled(&format!("{line}\n").repeat(20_000));
+        assert!(project.has_errors() && project.spec.images.len() <= 10_000, "{line}");
+    }
+    let images = |count| lines(count, |nth| format!("image \"i{nth}\" {{\n  os linux debian 13\n}}"));
+    let found = compiled(&images(10_001)).diagnostics;
+    let codes: Vec<_> = found.iter().map(|found| found.code.as_str()).collect();
+    assert_eq!(codes, ["E0234"]);
+}
+
+/// One line may have thousands of warnings, and a comment that is about some of them.
+#[test]
+fn a_long_line_is_looked_at_once_for_the_warnings_that_it_silences() {
+    let line: String = (0..10_000).map(|nth| format!("echo $V{nth}; ")).collect();
+    let script = |comment: &str| format!("{IMAGE}  script <<A\n#!/bin/sh -e\n{line}{comment}\nA\n}}\n");
+    assert_eq!(compiled(&script("")).diagnostics.len(), 1_000);
+    assert_eq!(compiled(&script("# W0207 is about the outside")).diagnostics.len(), 0);
+}
+
 /// Findings are made where the mistakes are, thousands of them in one line.
 #[test]
 fn mistakes_beyond_number_are_kept_up_to_a_bound() {

@@ -17,7 +17,7 @@ use crate::text::{Op, Requirement, Span, Spanned, nearest};
 pub(super) const MOST_BROUGHT: usize = 200_000;
 
 /// Most places that are pointed at on the way round a circle.
-const MOST_ON_THE_WAY: usize = 20;
+pub(super) const MOST_ON_THE_WAY: usize = 20;
 
 /// A profile of the project.
 #[derive(Debug)]

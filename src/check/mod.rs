@@ -47,6 +47,9 @@ use operands::Operands;
 /// than are shown ([`settle`]).
 const MOST: usize = 20_000;
 
+/// Most images of a project: each takes some kilobytes, and a line is enough to declare one.
+const MOST_IMAGES: usize = 10_000;
+
 /// `--set NAME=VALUE`, in the order given.
 pub type Settings = [(String, String)];
 
@@ -202,7 +205,8 @@ impl Checker<'_> {
         let mut names: HashMap<String, Span> = HashMap::new();
         let image_statements = of(self, "image");
         let mut heads_wrong = false;
-        for statement in &image_statements {
+        self.too_many_images(&image_statements);
+        for statement in image_statements.iter().take(MOST_IMAGES) {
             let before = self.errors();
             let name = self.head(statement);
             heads_wrong |= self.errors() > before;
@@ -243,6 +247,23 @@ impl Checker<'_> {
             self.unused_params();
         }
         spec
+    }
+
+    /// Those beyond the bound are not read.
+    fn too_many_images(&mut self, statements: &[&Statement]) {
+        if let Some(more) = statements.get(MOST_IMAGES) {
+            self.report(
+                Diagnostic::new(
+                    codes::PROJECT_GROWS,
+                    format!(
+                        "a project declares at most {MOST_IMAGES} images, this one has {}",
+                        statements.len()
+                    ),
+                )
+                .label(more.keyword, "one too many")
+                .help("make several projects of it, each in a folder of its own"),
+            );
+        }
     }
 
     /// Whether an error points into one of these places first.

@@ -265,7 +265,7 @@ impl Checker<'_> {
             format!("the image `{name}` is, through others, its own base")
         };
         let mut diagnostic = Diagnostic::new(codes::IMAGE_CYCLE, message);
-        for &member in cycle {
+        for &member in cycle.iter().take(super::image::MOST_ON_THE_WAY) {
             let text = if member == first { "part of a circle" } else { "and so is this" };
             diagnostic = diagnostic.label(images[member].base.span, text);
         }

@@ -1,9 +1,9 @@
 //! The last step of a check: doubles out, silenced warnings out, the rest in order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic, codes};
-use crate::text::{Sources, Span};
+use crate::text::{SourceId, Sources, Span};
 
 /// Most findings of one check: nobody reads more, and a file of rubbish could have a million.
 const LIMIT: usize = 1_000;
@@ -17,9 +17,10 @@ pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> 
     if found.iter().any(hides_a_use) {
         found.retain(|diagnostic| !absences.contains(&diagnostic.code));
     }
+    let mut silence = Silence { sources, lines: HashMap::new() };
     found.retain(|diagnostic| {
         let double = !seen.insert((diagnostic.code, diagnostic.span(), diagnostic.message.clone()));
-        !double && (diagnostic.is_error() || !silenced(diagnostic, sources))
+        !double && (diagnostic.is_error() || !silence.covers(diagnostic))
     });
     let place = |diagnostic: &Diagnostic| diagnostic.span().map(|span| (span.source, span.start, span.end));
     if found.len() > LIMIT {
@@ -56,13 +57,27 @@ fn hides_a_use(diagnostic: &Diagnostic) -> bool {
     diagnostic.code.as_str().starts_with("E01") || HIDE.contains(&diagnostic.code)
 }
 
-/// A warning is silenced by a comment that names its code, on a line it points at.
-fn silenced(diagnostic: &Diagnostic, sources: &Sources) -> bool {
-    diagnostic.labels.iter().any(|label| {
-        comment(line_of(label.span, sources)).is_some_and(|comment| {
-            comment.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == diagnostic.code.as_str())
+/// The codes that comments name, line by line. Each line is looked at once: it may be as long as a file, and
+/// have thousands of warnings.
+struct Silence<'s> {
+    sources: &'s Sources,
+    lines: HashMap<(SourceId, u32), HashSet<&'s str>>,
+}
+
+impl Silence<'_> {
+    /// A warning is silenced by a comment that names its code, on a line it points at.
+    fn covers(&mut self, diagnostic: &Diagnostic) -> bool {
+        let code = diagnostic.code.as_str();
+        diagnostic.labels.iter().any(|label| {
+            let line = (label.span.source, self.sources.line_col(label.span).line);
+            let named = self.lines.entry(line).or_insert_with(|| {
+                let words = comment(line_of(label.span, self.sources)).into_iter();
+                let words = words.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
+                words.filter(|word| word.len() == code.len()).collect()
+            });
+            named.contains(code)
         })
-    })
+    }
 }
 
 /// What follows the `#` of a line that stands in no quotes, in an ImageFile as in a shell script.

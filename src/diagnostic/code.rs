@@ -108,7 +108,7 @@ registry! {
     NOT_A_PACKAGE = "E0231": "a value is not a package";
     OPTION_CONFLICT = "E0232": "options do not go together";
     WRONG_KIND = "E0233": "a value is of another kind than its place takes";
-    PROJECT_GROWS = "E0234": "params or profiles make a project too large";
+    PROJECT_GROWS = "E0234": "a project grows too large";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
