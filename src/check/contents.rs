@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::image::Placed;
 use super::operands::{Given, Operands, Text};
+use super::profiles::Placed;
 use super::shape::short;
 use super::{
     Account, App, AppOption, Checker, ImageSpec, KeyValue, Literal, Package, Secret, SecretSource, Service,

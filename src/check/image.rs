@@ -1,40 +1,18 @@
-//! One image: profiles merged in, every statement read into its [`ImageSpec`].
+//! One image: every statement read into its [`ImageSpec`].
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::operands::{Operands, enumerate};
+use super::operands::Operands;
 use super::params::Scope;
+use super::profiles::{Flat, Placed};
 use super::shape::short;
 use super::statements::{Times, statement};
 use super::{
     Arch, Base, BaseSource, Checker, Cleanup, Doubt, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Item, OperandKind, Statement};
-use crate::text::{Op, Requirement, Span, Spanned, nearest};
-
-/// Most statements that profiles may bring into the images of a project together: each use copies them.
-pub(super) const MOST_BROUGHT: usize = 200_000;
-
-/// Most places that are pointed at on the way round a circle.
-pub(super) const MOST_ON_THE_WAY: usize = 20;
-
-/// A profile of the project.
-#[derive(Debug)]
-pub(super) struct Profile<'s> {
-    pub name: Span,
-    pub statement: &'s Statement,
-}
-
-pub(super) type Profiles<'s> = BTreeMap<String, Profile<'s>>;
-
-/// A statement of an image, with the `use` that brought it, if one did.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Placed<'s> {
-    pub statement: &'s Statement,
-    /// The name in the `use`, in the image itself.
-    pub used: Option<Span>,
-}
+use crate::syntax::{OperandKind, Statement};
+use crate::text::{Op, Requirement, Span, Spanned};
 
 impl Checker<'_> {
     /// The name of an `image` or `profile` and whatever is wrong with its head.
@@ -96,144 +74,6 @@ impl Checker<'_> {
                 .help("1 to 255 bytes of UTF-8: 255 English letters, or 85 Korean or Japanese ones"),
         );
         None
-    }
-
-    /// The statements of a block in order, those of used profiles in the place of `use`.
-    pub(super) fn flatten<'s>(&mut self, items: &'s [Item], profiles: &Profiles<'s>, out: &mut Flat<'s>) {
-        // Profiles that are read, with a stack of their own: they may use one another as deep as a file is long.
-        let mut open = vec![items.iter()];
-        while let Some(inner) = open.last_mut() {
-            let Some(item) = inner.next() else {
-                open.pop();
-                out.leave();
-                continue;
-            };
-            let statement = match item {
-                Item::Statement(statement) => statement,
-                Item::Bad(_) | Item::StrayClose(_) => {
-                    out.doubtful = true;
-                    out.perhaps_base = true;
-                    continue;
-                }
-                Item::Comment(_) | Item::SlashComment(_) => continue,
-            };
-            let keyword = self.slice(statement.keyword);
-            match super::statements::statement(keyword) {
-                Some(info) if info.place == super::statements::Place::Image => {}
-                _ => {
-                    out.doubtful = true;
-                    out.perhaps_base |= perhaps_base(keyword);
-                    continue;
-                }
-            }
-            if keyword == "use" {
-                open.extend(self.flatten_use(statement, profiles, out).map(<[Item]>::iter));
-            } else {
-                let used = out.through.first().map(|(_, span)| *span);
-                match used {
-                    Some(used) if !self.has_room_for_one(used) => out.doubtful = true,
-                    _ => out.statements.push(Placed { statement, used }),
-                }
-            }
-        }
-    }
-
-    /// Whether a profile may bring another statement; it is said once if not.
-    fn has_room_for_one(&mut self, used: Span) -> bool {
-        self.brought += 1;
-        if self.brought == MOST_BROUGHT + 1 {
-            self.report(
-                Diagnostic::new(
-                    codes::PROJECT_GROWS,
-                    format!(
-                        "profiles bring more than {MOST_BROUGHT} statements into the images of this project"
-                    ),
-                )
-                .label(used, "no room for all of this one")
-                .help("let images that share that much stand on one: `base image \"common\"`"),
-            );
-        }
-        self.brought <= MOST_BROUGHT
-    }
-
-    /// What a profile that is used says, if that is to be read now.
-    fn flatten_use<'s>(
-        &mut self,
-        statement: &'s Statement,
-        profiles: &Profiles<'s>,
-        out: &mut Flat<'s>,
-    ) -> Option<&'s [Item]> {
-        let before = self.errors();
-        let name = self.statement_scope(statement, |checker, operands| {
-            let name = checker.scalar(operands, "the name of a profile");
-            checker.finish(operands);
-            name
-        });
-        let failed = self.errors() > before;
-        let Some(name) = name.filter(|_| !failed) else {
-            out.doubtful = true;
-            out.perhaps_base = true;
-            return None;
-        };
-        let (name, span) = (name.value, name.span);
-        if out.seen.get(&name).is_some_and(|seen| seen.open) {
-            let mut diagnostic =
-                Diagnostic::new(codes::INCLUDE_CYCLE, format!("the profile `{}` uses itself", short(&name)))
-                    .label(span, "this closes the circle");
-            let way = out.through.iter().rev().take(MOST_ON_THE_WAY).take_while(|(known, _)| *known != name);
-            for (_, on_the_way) in way.collect::<Vec<_>>().into_iter().rev() {
-                diagnostic = diagnostic.label(*on_the_way, "on the way");
-            }
-            self.report(diagnostic.help("remove one of these `use`"));
-            return None;
-        }
-        let Some(profile) = profiles.get(&name) else {
-            out.doubtful = true;
-            out.perhaps_base = true;
-            self.unknown_profile(&name, span, profiles);
-            return None;
-        };
-        self.used_profiles.insert(name.clone());
-        if let Some(Seen { first, .. }) = out.seen.get(&name) {
-            // Twice in one block is a slip; twice by way of others is the same statements once.
-            if first.source == span.source && out.through.is_empty() && out.direct.contains(&name) {
-                let first = *first;
-                self.twice(&format!("the profile `{}` is used", short(&name)), span, first);
-            }
-            return None;
-        }
-        if out.through.is_empty() {
-            out.direct.insert(name.clone());
-        }
-        let body = profile.statement.body.as_ref();
-        out.seen.insert(name.clone(), Seen { first: span, open: body.is_some() });
-        let body = body?;
-        out.through.push((name, span));
-        Some(&body.items)
-    }
-
-    fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
-        if self.names_doubtful || !self.unknown_names.insert(format!("use {name}")) {
-            return;
-        }
-        let names = || profiles.keys().map(String::as_str);
-        let near = self.nearness.nearest(name, names());
-        self.used_profiles.extend(near.map(str::to_owned));
-        let diagnostic =
-            Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
-                .label(span, "not declared");
-        self.report(match near {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-                Applicability::Maybe,
-                format!("write `{near}`"),
-                span,
-                near,
-            ),
-            None if profiles.is_empty() => {
-                diagnostic.help(format!("declare one: `profile {} {{ … }}`", short(name)))
-            }
-            None => diagnostic.help(format!("profiles are {}", enumerate(names()))),
-        });
     }
 
     /// Reads an image. `flat` holds its statements.
@@ -624,47 +464,6 @@ impl Checker<'_> {
             Cleanup { preset: preset.map_or_else(Preset::default, |preset| preset.value), keep, remove };
         Some(())
     }
-}
-
-/// Statements of one image or profile, and what may be missing among them.
-#[derive(Debug, Default)]
-pub(super) struct Flat<'s> {
-    pub statements: Vec<Placed<'s>>,
-    /// Something was not understood, so that nothing can be said to be missing.
-    pub doubtful: bool,
-    /// What was not understood may have said which base is meant.
-    pub perhaps_base: bool,
-    /// Profiles on the way, and where each is used.
-    pub through: Vec<(String, Span)>,
-    pub seen: HashMap<String, Seen>,
-    pub direct: HashSet<String>,
-}
-
-/// A profile that an image uses.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// The first `use`.
-    pub first: Span,
-    /// Its statements are being read.
-    pub open: bool,
-}
-
-impl Flat<'_> {
-    /// The statements of the profile that was entered last were read.
-    fn leave(&mut self) {
-        let seen = self.through.pop().and_then(|(name, _)| self.seen.get_mut(&name));
-        if let Some(seen) = seen {
-            seen.open = false;
-        }
-    }
-}
-
-/// Whether a statement that does not exist may be a `base`, or bring one: misspelt beyond recognition, or
-/// with its first word lost.
-fn perhaps_base(keyword: &str) -> bool {
-    let names = super::statements::STATEMENTS.iter().map(|info| info.keyword);
-    let rest_of_base = ["auto", "file", "url", "image", "from", "source"].contains(&keyword);
-    rest_of_base || nearest(keyword, names).is_none_or(|near| matches!(near, "base" | "use" | "image"))
 }
 
 /// The version that a requirement names if it names one: `13`, `=24.04`.

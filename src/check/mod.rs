@@ -16,6 +16,7 @@ mod operands;
 mod outputs;
 mod params;
 mod paths;
+mod profiles;
 mod script;
 mod shape;
 mod shell;
@@ -40,8 +41,8 @@ pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources, Span, Spanned};
-use image::{Flat, Profile, Profiles};
 use operands::Operands;
+use profiles::{Flat, Profile, Profiles};
 
 /// Most findings that are kept: a file of rubbish of some megabytes would make gigabytes of them. Far more
 /// than are shown ([`settle`]).
@@ -368,16 +369,16 @@ impl Checker<'_> {
         for (name, span, statement) in unused {
             let mut flat = Flat { doubtful: true, perhaps_base: true, ..Flat::default() };
             // Each is read with those that it uses, as an image would; of very many, each once.
-            let once = self.brought > image::MOST_BROUGHT / 2;
+            let once = self.brought > profiles::MOST_BROUGHT / 2;
             if once {
                 flat.seen = std::mem::take(&mut read_before);
             }
-            flat.seen.insert(name.clone(), image::Seen { first: span, open: true });
+            flat.seen.insert(name.clone(), profiles::Seen { first: span, open: true });
             if let Some(body) = &statement.body {
                 self.flatten(&body.items, profiles, &mut flat);
             }
             let mut seen = std::mem::take(&mut flat.seen);
-            seen.insert(name.clone(), image::Seen { first: span, open: false });
+            seen.insert(name.clone(), profiles::Seen { first: span, open: false });
             if once {
                 read_before = seen
             } else {

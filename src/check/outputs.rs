@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::image::Placed;
 use super::operands::{Operands, enumerate};
+use super::profiles::Placed;
 use super::shape::short;
 use super::{Checker, Compression, ImageSpec, Output, OutputFormat, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
@@ -265,7 +265,7 @@ impl Checker<'_> {
             format!("the image `{name}` is, through others, its own base")
         };
         let mut diagnostic = Diagnostic::new(codes::IMAGE_CYCLE, message);
-        for &member in cycle.iter().take(super::image::MOST_ON_THE_WAY) {
+        for &member in cycle.iter().take(super::profiles::MOST_ON_THE_WAY) {
             let text = if member == first { "part of a circle" } else { "and so is this" };
             diagnostic = diagnostic.label(images[member].base.span, text);
         }

@@ -1,8 +1,8 @@
 //! `copy`, `script` and `test`.
 
 use super::contents::Claim;
-use super::image::Placed;
 use super::operands::{Given, Operands, is_scalar};
+use super::profiles::Placed;
 use super::script::{Origin, ScriptText};
 use super::shape::short;
 use super::{

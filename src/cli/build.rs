@@ -9,7 +9,7 @@ use super::{
     Exit,
     failed::{self, OnFailure},
     settings::{Accel, Settings},
-    watch::Watch,
+    watch::{Progress, Watch},
     workshop::{Choices, Outcome, Workshop},
 };
 use crate::{
@@ -75,18 +75,6 @@ pub struct Args {
 pub enum Driver {
     /// QEMU on this host.
     Qemu,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// `tty` on a terminal, groups in the logs of GitHub Actions and GitLab CI, else `plain`.
-    Auto,
-    /// A live view.
-    Tty,
-    /// One line an event.
-    Plain,
-    /// The event stream, one JSON object a line, on stdout.
-    Json,
 }
 
 pub(super) fn run(args: Args) -> Exit {

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use super::file_args::FileArgs;
 use super::{
     Exit,
-    build::Progress,
     settings::Accel,
-    watch::Watch,
+    watch::{Progress, Watch},
     workshop::{Choices, Workshop},
 };
 use crate::exec::{self, Budget, Executor, Failure, Secrets, Standing};

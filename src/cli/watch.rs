@@ -7,7 +7,9 @@ use std::{
     time::Instant,
 };
 
-use super::{build::Progress, recorded::set_aside};
+use clap::ValueEnum;
+
+use super::recorded::set_aside;
 use crate::{
     exec::{Observer, Outcome, Reporter, Tee, What},
     report::{
@@ -16,6 +18,19 @@ use crate::{
     },
     store::{Records, Store, StoreError},
 };
+
+/// How a build is shown while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// `tty` on a terminal, groups in the logs of GitHub Actions and GitLab CI, else `plain`.
+    Auto,
+    /// A live view.
+    Tty,
+    /// One line an event.
+    Plain,
+    /// The event stream, one JSON object a line, on stdout.
+    Json,
+}
 
 /// A build that is watched and recorded. Dropped before its end, it was cancelled.
 pub(super) struct Watch {
