@@ -380,9 +380,9 @@ impl Checker<'_> {
             let mut seen = std::mem::take(&mut flat.seen);
             seen.insert(name.clone(), profiles::Seen { first: span, open: false });
             if once {
-                read_before = seen
+                read_before = seen;
             } else {
-                read_before.extend(seen)
+                read_before.extend(seen);
             }
             self.claimed.clear();
             read.push(self.image(Spanned::new("profile".into(), span), flat));

@@ -83,7 +83,9 @@ impl Index {
             head.push('\n');
         }
         head.push('\n');
+        body.reserve_exact(head.len());
         body.insert_str(0, &head);
+        body.shrink_to_fit();
         Ok(Self { text: Arc::new(body), stanzas: head.len() })
     }
 

@@ -22,6 +22,8 @@ const TRIES: u32 = 4;
 /// Bytes that make a try worth its while, however it ended: a connection that breaks now and then brings a
 /// large file all the same.
 const WORTH: u64 = 1 << 20;
+/// Memory that is set aside on a server's word.
+const MOST_AT_ONCE: u64 = 32 << 20;
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Which sha256 a file has that was verified by its sha512.
@@ -329,6 +331,9 @@ impl Fetcher {
             let tag = version(header::ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/"));
             *begun = Begun { bytes: Vec::new(), version: tag.or_else(|| version(header::LAST_MODIFIED)) };
         }
+        // What the server announces need not be true.
+        let announced = response.content_length().unwrap_or(0).min(limit).min(MOST_AT_ONCE);
+        begun.bytes.reserve_exact(usize::try_from(announced).unwrap_or(0));
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
             begun.bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
