@@ -140,7 +140,10 @@ impl Running {
     /// Goes on until a condition holds, which must be while the command runs.
     fn while_runs(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         while !condition() {
-            assert!(self.child.try_wait().unwrap().is_none(), "{what}: it ended before that");
+            if self.child.try_wait().unwrap().is_some() {
+                let said: Vec<String> = self.log.by_ref().map_while(Result::ok).collect();
+                panic!("{what}: it ended before that:\n{}", said.join("\n"));
+            }
             std::thread::yield_now();
         }
     }
