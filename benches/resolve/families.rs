@@ -83,6 +83,20 @@ pub fn pigeons(pigeons: usize, holes: usize) -> Family {
     family(format!("{pigeons} pigeons, {holes} holes"), apps, wanted, pigeons <= holes)
 }
 
+/// As [`pigeons`], but in a way that no counting sees: each comes in two versions that both need a place.
+pub fn hidden(birds: usize, holes: usize) -> Family {
+    let mut family = pigeons(birds, holes);
+    for bird in 0..birds {
+        let needs = format!("requires: [place{bird}]");
+        let each = format!("versions: [{{version: 1, {needs}}}, {{version: 2, {needs}}}]");
+        for text in &mut family.apps {
+            *text = text.replace(&format!("versions: [{{version: 1}}]\n{needs}\n"), &format!("{each}\n"));
+        }
+    }
+    family.name = format!("{birds} hidden pigeons, {holes} holes");
+    family
+}
+
 /// As [`pigeons`], but the applications of a place exclude each other by name, pair by pair.
 pub fn rivals(pigeons: usize, holes: usize) -> Family {
     let mut apps = Vec::new();

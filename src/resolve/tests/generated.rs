@@ -45,7 +45,7 @@ fn thirty_applications_of_a_large_catalogue() {
 /// Every verdict is right, or says that the work allowed was not enough: nothing runs on.
 #[test]
 fn hard_conflicts_end() {
-    for family in families::hard() {
+    for family in families::hard().into_iter().chain([families::hidden(40, 39)]) {
         let catalog = load(&family.apps);
         let result = resolve(&image(family.wanted), &catalog, &Preferences::default());
         let codes: BTreeSet<&str> =
