@@ -92,12 +92,11 @@ impl Asleep {
             guest.send(&doing, Request::LoadModule { name: name.clone() }, content).await?;
             guest.loaded.insert(name.clone());
         }
-        let doing = "go on";
         let draft = run_dir.join("memory");
         let written = guest.migrate("keep a machine's memory", "migrate", &draft).await;
         match written {
             Ok(()) => {
-                guest.execute(doing, "cont", serde_json::json!({})).await?;
+                guest.go_on("go on").await?;
                 take_in(&draft, &self.path);
             }
             // QEMU's own refusal; the machine has not stopped.

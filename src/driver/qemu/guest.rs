@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::error::Elapsed;
 
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
@@ -225,6 +226,12 @@ impl Guest {
         }
     }
 
+    /// Lets the machine go on after its memory was written.
+    pub(super) async fn go_on(&mut self, doing: &str) -> Result<(), Fault> {
+        let answer = tokio::time::timeout(self.limit, self.qmp.go_on()).await;
+        self.executed(doing, answer).await
+    }
+
     /// Takes up with the agent of a machine whose memory has come out of a file.
     pub(super) const fn take_up(&mut self, epoch: u32) {
         self.line.take_up(epoch);
@@ -238,6 +245,14 @@ impl Guest {
         arguments: Value,
     ) -> Result<(), Fault> {
         let answer = tokio::time::timeout(self.limit, self.qmp.execute(command, arguments)).await;
+        self.executed(doing, answer).await
+    }
+
+    async fn executed(
+        &mut self,
+        doing: &str,
+        answer: Result<Result<(), String>, Elapsed>,
+    ) -> Result<(), Fault> {
         match answer {
             Ok(Ok(())) => Ok(()),
             Ok(Err(reason)) => {

@@ -1,12 +1,18 @@
 //! A small client of QEMU's machine protocol: one command at a time, and the few
 //! events that matter.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+/// How often a machine is told to go on, and the time between: two seconds together, where milliseconds do.
+const TRIES: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What QEMU said of its machine so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +80,19 @@ impl Qmp {
         self.answers.recv().await.ok_or_else(gone)?
     }
 
+    /// Lets a machine go on whose memory was written. QEMU tells that it was a moment before it is ready for
+    /// this, and refuses until then.
+    pub(super) async fn go_on(&mut self) -> Result<(), String> {
+        let mut tries = 1;
+        loop {
+            match self.execute("cont", json!({})).await {
+                Err(_) if tries < TRIES && !self.observed.borrow().closed => tries += 1,
+                answer => return answer,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     pub(super) fn observed(&self) -> watch::Receiver<Observed> {
         self.observed.clone()
     }
@@ -101,6 +120,39 @@ fn note(observed: &mut Observed, event: &str, data: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A QEMU that gives these answers, and how often it was told to go on.
+    async fn told(answers: &[&str]) -> (Result<(), String>, usize) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let answers: Vec<String> = answers.iter().map(|answer| format!("{answer}\n")).collect();
+        let qemu = tokio::spawn(async move {
+            let (half, mut writer) = theirs.into_split();
+            let mut lines = BufReader::new(half).lines();
+            let mut told = 0;
+            let mut answers = answers.iter();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let capabilities = line.contains("qmp_capabilities");
+                told += usize::from(!capabilities);
+                let answer =
+                    if capabilities { Some("{\"return\": {}}\n") } else { answers.next().map(|a| &**a) };
+                let Some(answer) = answer else { break };
+                writer.write_all(answer.as_bytes()).await.unwrap();
+            }
+            told
+        });
+        let mut qmp = Qmp::connect(ours).await.unwrap();
+        let answer = qmp.go_on().await;
+        drop(qmp);
+        (answer, qemu.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_is_not_ready_to_go_on_is_told_again() {
+        let (not_yet, ready) = (r#"{"error": {"desc": "not finalized yet"}}"#, r#"{"return": {}}"#);
+        assert_eq!(told(&[ready]).await, (Ok(()), 1));
+        assert_eq!(told(&[not_yet, not_yet, ready]).await, (Ok(()), 3));
+        assert!(told(&[not_yet]).await.0.is_err(), "it has ended");
+    }
 
     #[test]
     fn the_events_that_end_a_machine() {
