@@ -35,6 +35,18 @@ fn lock_of(source: Option<&str>) -> String {
     )
 }
 
+/// An image on another.
+fn chain() -> Vec<(&'static str, Vec<u8>)> {
+    let text = "image \"common\" {\n  os linux debian\n}\n\nimage \"web\" {\n  base image \"common\"\n  app nginx\n}\n";
+    vec![("ImageFile", text.into())]
+}
+
+/// Images that can stand on different bases.
+fn two() -> Vec<(&'static str, Vec<u8>)> {
+    let text = "image \"any\" {\n  os linux debian\n}\n\nimage \"old\" {\n  os linux debian 12\n}\n";
+    vec![("ImageFile", text.into())]
+}
+
 struct Case {
     name: &'static str,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -74,6 +86,13 @@ fn cases() -> Vec<Case> {
         case("the lock is about a disk", vec![("ImageFile.lock", on_disk.into())], &["plan"]),
         case("the lock is about a download", vec![("ImageFile.lock", on_download.into())], &["lock"]),
         case("the lock is about another image", vec![("ImageFile.lock", on_image.into())], &["plan"]),
+        case(
+            "a base is chosen that what a chain begins with cannot have",
+            chain(),
+            &["plan", "--base", "rocky-9"],
+        ),
+        case("a base is chosen for a chain, and there is none", chain(), &["build", "--base", "debian"]),
+        case("a base is chosen that one of two images cannot have", two(), &["plan", "--base", "debian-13"]),
         case("the lock is no lock", vec![("ImageFile.lock", "images: 3\n".into())], &["plan"]),
         case("the lock is no text", vec![("ImageFile.lock", b"version: 1 # caf\xe9\n".to_vec())], &["lock"]),
         case("the lock is cut off", vec![("ImageFile.lock", cut.into())], &["plan"]),
