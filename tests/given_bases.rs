@@ -1,15 +1,17 @@
 //! Bases that other people made: what is refused and how that reads, and what is built upon.
 //!
-//! Each message is a golden file, `tests/bases/NAME.expected`; `UPDATE=1` writes them anew. Nothing of a
+//! Each message is a golden file, `tests/bases/NAME.expected`; `SNAPSHOTS=overwrite` writes them anew. Nothing of a
 //! disk that was refused may be left behind.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[path = "common/disks.rs"]
 mod disks;
+#[path = "common/golden.rs"]
+mod golden;
 #[path = "common/ground.rs"]
 mod ground;
 #[path = "common/project.rs"]
@@ -52,11 +54,7 @@ fn refused(project: &Project, golden: &str, end: End<'_>) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(end.status), "{text}");
     let shown = diagnostics(&text);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/bases/{golden}.expected"));
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&file, &shown).unwrap();
-    }
-    assert_eq!(shown, fs::read_to_string(&file).unwrap_or_default(), "{golden} is not as expected:\n{text}");
+    golden::assert_golden([(format!("bases/{golden}.expected").into(), shown)]);
     assert!(!project.path("out").exists() && !project.path("ImageFile.lock").exists());
     let entries =
         |folder: &str| fs::read_dir(project.store(folder)).unwrap().flatten().map(|entry| entry.path());

@@ -1,4 +1,5 @@
-//! The renderings for programs, as golden files in `tests/ui/report`. `UPDATE=1` writes them anew.
+//! The renderings for programs, as golden files in `tests/ui/report`. `SNAPSHOTS=overwrite` writes them
+//! anew.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 mod common;
@@ -12,12 +13,7 @@ use imgfile::text::Sources;
 const BROKEN: &str = "image \"wéb\" {\n  os linux debian 13\n  description \"é\"; min_storage = 8Gigs\n  env A = \"1\"\n  env A = \"2\"\n  script \"crlf.sh\"\n}\n";
 
 fn golden(name: &str, shown: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/report").join(name);
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, shown).unwrap();
-    } else {
-        assert_eq!(std::fs::read_to_string(path).unwrap(), shown);
-    }
+    common::golden::assert_golden([(Path::new("ui/report").join(name), shown.to_owned())]);
 }
 
 fn rendered(render: impl Fn(Vec<(&[Diagnostic], &Sources)>) -> String) -> String {

@@ -1,5 +1,5 @@
 //! What the resolver and the catalogue say, as golden files: `tests/resolution/NAME.case` holds a project,
-//! each file below a line `=== PATH`, and `NAME.expected` the rendering. `UPDATE=1 cargo test --test
+//! each file below a line `=== PATH`, and `NAME.expected` the rendering. `SNAPSHOTS=overwrite cargo test --test
 //! resolution` writes them anew; read the difference before you commit it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it stands")]
@@ -20,6 +20,10 @@ use imgfile::text::Sources;
 #[allow(dead_code, reason = "one of the families is needed")]
 #[path = "../benches/resolve/families.rs"]
 mod families;
+#[path = "common/golden.rs"]
+mod golden;
+
+use golden::assert_golden;
 
 fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/resolution");
@@ -57,19 +61,10 @@ fn found(files: &MemoryFiles) -> (Vec<Diagnostic>, Sources) {
 
 #[test]
 fn every_rendering_is_as_expected() {
-    let update = std::env::var_os("UPDATE").is_some();
-    let mut wrong = Vec::new();
-    for case in cases() {
+    assert_golden(cases().into_iter().map(|case| {
         let (found, sources) = found(&project(&fs::read_to_string(&case).unwrap()));
-        let shown = report::human(&found, &sources, false);
-        let expected = case.with_extension("expected");
-        if update {
-            fs::write(&expected, &shown).unwrap();
-        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
-            wrong.push(format!("── {}\n{shown}", case.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
+        (case.with_extension("expected"), report::human(&found, &sources, false))
+    }));
 }
 
 /// A case is about the code it is named after.
@@ -96,10 +91,5 @@ fn a_search_that_is_given_up_says_so() {
         files = files.with(format!("catalog/apps/{nth}.yaml"), app.as_str());
     }
     let (found, sources) = found(&files);
-    let shown = report::human(&found, &sources, false);
-    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/resolution/E0313-given-up.expected");
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(&expected, &shown).unwrap();
-    }
-    assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), shown);
+    assert_golden([("resolution/E0313-given-up.expected".into(), report::human(&found, &sources, false))]);
 }

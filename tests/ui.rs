@@ -1,5 +1,5 @@
 //! What the compiler says, as golden files: `tests/ui/NAME.imagefile` (or `NAME.lock`, read as a lock) and
-//! the expected rendering beside it; `NAME.yaml`, `NAME-2.yaml`… are the project's catalogue. `UPDATE=1 cargo test --test ui` writes them anew; read the difference before you
+//! the expected rendering beside it; `NAME.yaml`, `NAME-2.yaml`… are the project's catalogue. `SNAPSHOTS=overwrite cargo test --test ui` writes them anew; read the difference before you
 //! commit it. A first line `# --set NAME=VALUE` passes a setting.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
@@ -73,8 +73,6 @@ fn locked(case: &Path) -> (Vec<Diagnostic>, Sources) {
 
 #[test]
 fn every_rendering_is_as_expected() {
-    let update = std::env::var_os("UPDATE").is_some();
-    let mut wrong = Vec::new();
     let of_files = cases().into_iter().map(|case| {
         let (project, sources) = compiled(&case);
         (case, project.diagnostics, sources)
@@ -83,16 +81,10 @@ fn every_rendering_is_as_expected() {
         let (found, sources) = locked(&case);
         (case, found, sources)
     });
-    for (case, found, sources) in of_files.chain(of_locks) {
-        let shown = report::human(&found, &sources, false);
-        let expected = case.with_extension("expected");
-        if update {
-            fs::write(&expected, &shown).unwrap();
-        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
-            wrong.push(format!("── {}\n{shown}", case.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
+    let shown = of_files.chain(of_locks).map(|(case, found, sources)| {
+        (case.with_extension("expected"), report::human(&found, &sources, false))
+    });
+    common::golden::assert_golden(shown);
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod golden;
 pub mod planned;
 pub mod server;
 pub mod signer;
