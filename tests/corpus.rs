@@ -43,3 +43,28 @@ fn fmt() {
 fn lsp() {
     replay("lsp", targets::lsp);
 }
+
+#[test]
+fn guest() {
+    replay("guest", targets::guest);
+}
+
+#[test]
+fn disk() {
+    replay("disk", targets::disk);
+}
+
+#[test]
+fn image() {
+    replay("image", targets::image);
+}
+
+#[test]
+fn index() {
+    replay("index", targets::index);
+}
+
+#[test]
+fn lock() {
+    replay("lock", targets::lock);
+}

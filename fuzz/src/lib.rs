@@ -2,6 +2,7 @@
 //! hold: `cargo fuzz run NAME` looks for such bytes, `tests/corpus.rs` repeats those that were kept.
 
 mod client;
+mod hostile;
 mod session;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use imgfile::report;
 use imgfile::syntax::{self, Item, Operand, OperandKind, OptionItem, Statement};
 use imgfile::text::{SourceId, Sources, Span};
 
+pub use hostile::{disk, guest, image, index, lock};
 pub use session::lsp;
 
 /// Longer inputs cost time and find nothing new; those have tests of their own.

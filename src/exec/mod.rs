@@ -33,6 +33,8 @@ pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failing_line::ScriptLine;
 pub use failure::{Failure, cannot_unpack};
 pub use project::ProjectFiles;
+#[doc(hidden)]
+pub use qcow2::fuzzed::disk as fuzzed_disk;
 pub use secret::Secrets;
 pub use standing::Standing;
 pub use summary::{PackageSummary, PlanSummary, StepSummary};

@@ -225,6 +225,17 @@ pub(super) async fn firmware(guest: &mut Guest, disk_start: &[u8]) -> Result<Vec
     Ok(firmware)
 }
 
+/// What is told from texts alone, of any text; see [`fuzzed`](super::fuzzed).
+pub(super) fn texts(bytes: &[u8], text: &str) {
+    let _ = assignments(text);
+    let _ = elf_arch(bytes);
+    if let Some(name) = named_user(text) {
+        let sound = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
+        assert!(!name.is_empty() && name.bytes().all(sound), "an account called {name:?}");
+    }
+    assert!(signed_by(text).iter().all(|path| path.starts_with('/')), "a keyring by a relative path");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

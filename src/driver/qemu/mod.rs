@@ -9,6 +9,8 @@ mod asleep;
 mod clock;
 mod command;
 mod console;
+#[doc(hidden)]
+pub mod fuzzed;
 mod guest;
 mod image_kernel;
 mod initramfs;

@@ -53,7 +53,7 @@ pub(in crate::exec) fn merge(disk: &Path, to: &Path, stop: &AtomicBool) -> io::R
 }
 
 /// What is to be written for a cluster.
-enum Content {
+pub(super) enum Content {
     Nothing,
     Plain(Vec<u8>),
     Packed(Vec<u8>),
@@ -78,7 +78,7 @@ fn contents(chain: &Chain, found: &[Found]) -> io::Result<Vec<Content>> {
     })
 }
 
-fn content(chain: &Chain, found: Found) -> io::Result<Content> {
+pub(super) fn content(chain: &Chain, found: Found) -> io::Result<Content> {
     match found {
         Found::Nothing => Ok(Content::Nothing),
         Found::Packed { file, offset, room } => {

@@ -6,6 +6,7 @@
 //! block of them, and the first-level table, which is empty.
 
 mod chain;
+pub(super) mod fuzzed;
 pub(super) mod merge;
 
 use std::{io, os::unix::fs::FileExt, path::Path};
