@@ -111,10 +111,17 @@ fn cases() -> Vec<Case> {
             "settings that cannot be used",
             vec![(
                 ".imgfile.toml",
-                "mirror = \"ftp://mirror.example\"\nstroe = \"big\"\naccel = [1]\nstore-size = \"5G\"\n"
-                    .into(),
+                "mirror = \"ftp://mirror.example\"\nstroe = \"big\"\naccel = [1]\nmemory = \"5G\"\n".into(),
             )],
             &["plan"],
+        ),
+        case(
+            "settings of a project that is not trusted",
+            vec![
+                (".imgfile.toml", "store = \"st\"\ncpus = 1\nmemory = \"1000000GiB\"\n".into()),
+                ("../.config/imgfile/config.toml", "memory = \"4GiB\"\n".into()),
+            ],
+            &["lock", "--locked"],
         ),
         case("settings that are no settings", vec![(".imgfile.toml", "mirror = \n".into())], &["doctor"]),
         Case {

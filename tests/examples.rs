@@ -54,7 +54,9 @@ impl Project {
             .args(args)
             .current_dir(self.folder.path())
             .env("IMGFILE_STORE", store())
-            .env("IMGFILE_ACCEL", "tcg");
+            .env("IMGFILE_ACCEL", "tcg")
+            // What is trusted here is nothing of who runs the tests.
+            .env("XDG_CONFIG_HOME", self.path("config"));
         command.output().unwrap()
     }
 
@@ -197,6 +199,7 @@ fn a_listed_base_is_locked_by_its_publishers_checksum_and_built_on_when_that_is_
     )
     .unwrap();
     std::fs::write(cloud.path(".imgfile.toml"), format!("disk-mirror = \"{}\"\n", server.url)).unwrap();
+    assert!(cloud.imgfile(&["trust"]).status.success());
 
     let refused = cloud.imgfile(&["build", "--progress", "plain"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -8,7 +8,7 @@ use super::file_args::FileArgs;
 use super::{
     Exit,
     failed::{self, OnFailure},
-    settings::{Accel, Settings},
+    settings::{Accel, Settings, host_cpus, host_memory},
     watch::{Progress, Watch},
     workshop::{Choices, Outcome, Workshop},
 };
@@ -237,16 +237,8 @@ fn settle(workshop: &Workshop) -> tokio::task::JoinHandle<()> {
 /// What all machines may take together: the settings, else three quarters of the memory that is free now and
 /// every processor.
 fn budget(settings: &Settings) -> Budget {
-    let free = || {
-        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-        let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.map_or(2048, |kib| kib / 1024 * 3 / 4)
-    };
-    let memory = settings.memory.as_ref().map_or_else(free, |size| Size::bytes(size.value) >> 20);
-    let cores =
-        || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    Budget::new(memory, settings.cpus.as_ref().map_or_else(cores, |cpus| cpus.value))
+    let memory = settings.memory.as_ref().map_or_else(host_memory, |size| Size::bytes(size.value)) >> 20;
+    Budget::new(memory, settings.cpus.as_ref().map_or_else(host_cpus, |cpus| cpus.value))
 }
 
 /// `--name` is for one image with one output: the chosen one, not those it is based on.

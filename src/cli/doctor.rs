@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     Exit,
-    settings::{Flags, Settings, Surroundings},
+    settings::{Flags, Settings, Surroundings, Trust},
 };
 use crate::{diagnostic::Diagnostic, text::Sources};
 
@@ -67,7 +67,16 @@ struct Report {
     /// The command that installs everything that is missing and comes in packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     install: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<ProjectRow>,
     settings: Vec<SettingRow>,
+}
+
+/// The project that the settings are for.
+#[derive(Debug, Serialize)]
+struct ProjectRow {
+    path: PathBuf,
+    trust: Trust,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +118,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
     let around = Surroundings { project: folder, env: |name: &str| env::var_os(name) };
     let settings = Settings::load(&Flags::default(), &around, sources)?;
+    super::complain_of(&settings.ignored, sources);
     let findings = look(&settings);
     let missing: Vec<&str> =
         findings.iter().filter(|f| f.state == State::Missing).filter_map(|f| f.package).collect();
@@ -116,6 +126,10 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     let report = Report {
         install: install_command(&missing),
         findings,
+        project: settings
+            .project
+            .as_ref()
+            .map(|(path, trust)| ProjectRow { path: path.clone(), trust: *trust }),
         settings: settings
             .rows()
             .into_iter()
@@ -327,6 +341,14 @@ fn human(report: &Report) -> String {
     if let Some(command) = &report.install {
         let _ = writeln!(text, "\nInstall what is missing:\n  {command}");
     }
+    if let Some(project) = &report.project {
+        let trust = match project.trust {
+            Trust::Trusted => "trusted",
+            Trust::Changed => "not trusted: its settings have changed since it was",
+            Trust::Untrusted => "not trusted",
+        };
+        let _ = writeln!(text, "\nProject\n  {}  {trust}", project.path.display());
+    }
     let _ = writeln!(text, "\nSettings");
     let width = report.settings.iter().map(|row| row.name.len()).max().unwrap_or(0);
     for row in &report.settings {
@@ -356,6 +378,7 @@ mod tests {
         let report = Report {
             install: Some("sudo apt-get install qemu-utils".to_owned()),
             findings: vec![Finding::new("store", State::Ok, "/s, 9 GiB free"), missing],
+            project: Some(ProjectRow { path: "/src/shop".into(), trust: Trust::Untrusted }),
             settings: vec![SettingRow {
                 name: "accel",
                 value: Some("auto".into()),
@@ -367,6 +390,7 @@ mod tests {
             "ok       store     /s, 9 GiB free\n\
              MISSING  qemu-img  not installed; it writes disk images\n\
              \nInstall what is missing:\n  sudo apt-get install qemu-utils\n\
+             \nProject\n  /src/shop  not trusted\n\
              \nSettings\n  accel  auto  (default)\n"
         );
         assert_eq!(install_command(&[]), None);

@@ -30,6 +30,7 @@ pub mod schema;
 pub mod settings;
 mod terminal;
 mod test;
+mod trust;
 mod watch;
 mod why;
 mod why_step;
@@ -101,6 +102,7 @@ enum Command {
     Lsp(lsp::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
+    Trust(trust::Args),
     Doctor(doctor::Args),
     Bases(bases::Args),
     Why(why::Args),
@@ -130,6 +132,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Lsp(args) => lsp::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Trust(args) => trust::run(&args),
         Command::Bases(args) => bases::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Doctor(args) => explained(|sources| doctor::run(&args, sources)),
@@ -235,8 +238,13 @@ fn colour(terminal: bool) -> bool {
 fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>) -> Exit {
     let mut sources = Sources::default();
     command(&mut sources).unwrap_or_else(|diagnostics| {
-        let colour = colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-        eprint!("{}", report::human(&diagnostics, &sources, colour));
+        complain_of(&diagnostics, &sources);
         Exit::Files
     })
+}
+
+/// Shows diagnostics on stderr.
+fn complain_of(found: &[Diagnostic], sources: &Sources) {
+    let colour = colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    eprint!("{}", report::human(found, sources, colour));
 }

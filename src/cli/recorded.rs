@@ -7,7 +7,6 @@ use super::{
     settings::{Flags, Settings, Surroundings},
 };
 use crate::{
-    diagnostic::Diagnostic,
     store::{Records, Store, StoreError, records::State},
     text::Sources,
 };
@@ -28,11 +27,10 @@ pub enum Format {
 pub(super) fn settings() -> Outcome<Settings> {
     let mut sources = Sources::default();
     let around = Surroundings { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
-    Settings::load(&Flags::default(), &around, &mut sources).map_err(|diagnostics: Vec<Diagnostic>| {
-        let colour = super::colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-        eprint!("{}", crate::report::human(&diagnostics, &sources, colour));
-        Exit::Files
-    })
+    let loaded = Settings::load(&Flags::default(), &around, &mut sources);
+    let (Ok(Settings { ignored: found, .. }) | Err(found)) = &loaded;
+    super::complain_of(found, &sources);
+    loaded.map_err(|_| Exit::Files)
 }
 
 /// Opens the store, and says what a crash had left in it.

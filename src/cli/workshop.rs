@@ -515,7 +515,10 @@ fn load_settings(project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<S
     let folder = project.files.root().to_owned();
     let around = settings::Surroundings { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
     match Settings::load(&Flags::default(), &around, &mut project.sources) {
-        Ok(settings) => Some(settings),
+        Ok(mut settings) => {
+            found.append(&mut settings.ignored);
+            Some(settings)
+        }
         Err(diagnostics) => {
             found.extend(diagnostics);
             None

@@ -24,6 +24,8 @@ const TRIES: u32 = 4;
 const WORTH: u64 = 1 << 20;
 /// Memory that is set aside on a server's word.
 const MOST_AT_ONCE: u64 = 32 << 20;
+/// A file of certificates, at most; a system's own has 250 KiB.
+const CA_LIMIT: u64 = 16 << 20;
 /// Until a connection stands.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Which sha256 a file has that was verified by its sha512.
@@ -126,7 +128,8 @@ impl Fetcher {
         }
         if let Some(path) = &network.ca {
             let name = format!("the certificates in `{}`", path.display());
-            let pem = std::fs::read(path).map_err(|error| setting(&name, error.to_string()))?;
+            let pem =
+                super::read_regular(path, CA_LIMIT).map_err(|error| setting(&name, error.to_string()))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| setting(&name, error.to_string()))?;
             builder = builder.tls_certs_merge(certificates);

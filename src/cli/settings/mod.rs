@@ -1,22 +1,30 @@
 //! Settings, each with where it came from: flags, then `IMGFILE_*` variables, then the project's
 //! `.imgfile.toml`, then the user's configuration file, then what this host or we suggest.
+//!
+//! A project comes from somebody else: unless the user trusts it, only what makes its own images smaller
+//! counts, see [`Key::of_project`].
+
+mod file;
+mod ignored;
+mod trust;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{FileError, Files, Size},
+    check::Size,
     diagnostic::{Diagnostic, codes},
-    store::ProjectFolder,
-    text::{SourceId, Sources, Span, nearest},
+    text::Sources,
 };
+
+pub(super) use file::of_project;
+use file::{Entry, File};
+use ignored::Ignored;
+pub use trust::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, beside the ImageFile.
 pub const PROJECT_FILE: &str = ".imgfile.toml";
-
-/// Largest file of settings of a project, in bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +86,10 @@ pub struct Settings {
     /// Processors all machines that run at once may have together.
     pub cpus: Option<Setting<u32>>,
     pub accel: Setting<Accel>,
+    /// The project these are for, and what the user says of it.
+    pub project: Option<(PathBuf, Trust)>,
+    /// The lines of the project's file that do not count, as warnings.
+    pub ignored: Vec<Diagnostic>,
 }
 
 /// What was given on the command line, as text, by key.
@@ -151,6 +163,14 @@ keys! {
     Accel "accel" "--accel" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
 }
 
+impl Key {
+    /// Whether a project that is not trusted may set it, up to what the user's own settings or the host allow.
+    #[must_use]
+    pub const fn of_project(self) -> bool {
+        matches!(self, Self::Memory | Self::Cpus)
+    }
+}
+
 impl Settings {
     /// Looks every setting up. Files that are read are added to `sources`, for the diagnostics.
     pub fn load<E: Fn(&str) -> Option<OsString>>(
@@ -159,24 +179,43 @@ impl Settings {
         sources: &mut Sources,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut files = Vec::new();
-        let project = around.project.map(|folder| (folder.join(PROJECT_FILE), of_project(folder)));
-        let user = user_file(around);
-        let of_user = match std::fs::read_to_string(&user) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some).map_err(|error| error.to_string()),
+        let unreadable = |path: &Path, reason: String| {
+            let message = format!("cannot read the settings in {}: {reason}", path.display());
+            Diagnostic::new(codes::SETTING, message)
         };
-        for (path, read) in project.into_iter().chain([(user, of_user)]) {
-            match read {
-                Ok(Some(text)) => files.extend(File::parse(path, text, sources, &mut errors)),
-                Ok(None) => {}
-                Err(reason) => errors.push(Diagnostic::new(
-                    codes::SETTING,
-                    format!("cannot read the settings in {}: {reason}", path.display()),
-                )),
+        let mut project = None;
+        let mut of_project = None;
+        if let Some(folder) = around.project {
+            // Absolute, as what it sets may be shown elsewhere.
+            let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            let file_of_project = root.join(PROJECT_FILE);
+            match file::of_project(&root) {
+                Ok(text) => {
+                    let text = text.unwrap_or_default();
+                    let trust = TrustedProjects::of_user(&around.env).trust(&root, &text);
+                    project = Some((root, trust));
+                    if !text.is_empty() {
+                        of_project = File::parse(file_of_project, text, sources, &mut errors);
+                    }
+                }
+                Err(reason) => errors.push(unreadable(&file_of_project, reason)),
             }
         }
-        let mut lookup = Lookup { flags, around, files: &files, errors };
+        let file_of_user = user_file(around);
+        let of_user = match file::of_user(&file_of_user) {
+            Ok(Some(text)) => File::parse(file_of_user, text, sources, &mut errors),
+            Ok(None) => None,
+            Err(reason) => {
+                errors.push(unreadable(&file_of_user, reason));
+                None
+            }
+        };
+        let mut ignored = Ignored::new(around, project.as_ref().map(|(_, trust)| *trust));
+        if let Some(file) = &mut of_project {
+            file.entries.retain(|entry| ignored.keeps(entry));
+        }
+        let files: Vec<File> = of_project.into_iter().chain(of_user).collect();
+        let mut lookup = Lookup { flags, around, files: &files, ignored, errors };
         let settings = Self {
             mirror: lookup.find(Key::Mirror, url),
             security_mirror: lookup.find(Key::SecurityMirror, url),
@@ -187,14 +226,13 @@ impl Settings {
                 .find(Key::Store, path)
                 .unwrap_or_else(|| Setting { value: default_store(around), origin: Origin::Default }),
             store_size: lookup.find(Key::StoreSize, size),
-            memory: lookup.find(Key::Memory, size),
-            cpus: lookup.find(Key::Cpus, |raw, _| match raw.text.parse() {
-                Ok(0) | Err(_) => Err("a number of processors, such as `2`"),
-                Ok(cpus) => Ok(cpus),
-            }),
+            memory: lookup.find_up_to(Key::Memory, size, || Size(host_memory())),
+            cpus: lookup.find_up_to(Key::Cpus, cpus, host_cpus),
             accel: lookup
                 .find(Key::Accel, accel)
                 .unwrap_or(Setting { value: Accel::Auto, origin: Origin::Default }),
+            project,
+            ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;
         errors.sort_by_key(Diagnostic::span);
@@ -241,44 +279,82 @@ impl Settings {
 struct Raw {
     text: String,
     origin: Origin,
-    span: Option<Span>,
+    /// Where it is, if that is a file.
+    entry: Option<Entry>,
+}
+
+/// Gives a value its type, or says what was expected.
+type Parse<T> = fn(&Raw, &dyn Fn(&str) -> Option<OsString>) -> Result<T, &'static str>;
+
+impl File {
+    fn find(&self, key: Key) -> Option<Raw> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        let origin = Origin::File(self.path.clone());
+        Some(Raw { text: entry.text.clone(), origin, entry: Some(entry.clone()) })
+    }
 }
 
 struct Lookup<'a, E> {
     flags: &'a Flags,
     around: &'a Surroundings<'a, E>,
+    /// The project's, if it has one, then the user's.
     files: &'a [File],
+    ignored: Ignored,
     errors: Vec<Diagnostic>,
 }
 
 impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
     fn raw(&self, key: Key) -> Option<Raw> {
         if let Some((_, text)) = self.flags.0.iter().find(|(flag, _)| *flag == key) {
-            return Some(Raw { text: text.clone(), origin: Origin::Flag(key.flag()), span: None });
+            return Some(Raw { text: text.clone(), origin: Origin::Flag(key.flag()), entry: None });
         }
         // An empty variable counts as unset, as it does elsewhere.
         if let Some(text) = (self.around.env)(key.env()).filter(|text| !text.is_empty()) {
             let text = text.to_string_lossy().into_owned();
-            return Some(Raw { text, origin: Origin::Env(key.env()), span: None });
+            return Some(Raw { text, origin: Origin::Env(key.env()), entry: None });
         }
-        self.files.iter().find_map(|file| {
-            let (_, text, span) = file.entries.iter().find(|(name, ..)| *name == key)?;
-            Some(Raw { text: text.clone(), origin: Origin::File(file.path.clone()), span: Some(*span) })
-        })
+        self.files.iter().find_map(|file| file.find(key))
     }
 
-    fn find<T>(
+    fn find<T>(&mut self, key: Key, parse: Parse<T>) -> Option<Setting<T>> {
+        let raw = self.raw(key)?;
+        self.typed(key, raw, parse)
+    }
+
+    /// A setting that a project which is not trusted may make smaller than the user's own value, or than
+    /// `otherwise` where the user sets none.
+    fn find_up_to<T: PartialOrd + Copy + fmt::Display>(
         &mut self,
         key: Key,
-        parse: impl Fn(&Raw, &dyn Fn(&str) -> Option<OsString>) -> Result<T, &'static str>,
+        parse: Parse<T>,
+        otherwise: impl FnOnce() -> T,
     ) -> Option<Setting<T>> {
         let raw = self.raw(key)?;
+        let entry = raw.entry.clone();
+        let found = self.typed(key, raw, parse)?;
+        let (Some(entry), Some(file), true) = (entry, self.files.first(), self.ignored.is_limiting()) else {
+            return Some(found);
+        };
+        if found.origin != Origin::File(file.path.clone()) {
+            return Some(found);
+        }
+        let own = self.files[1..].iter().find_map(|file| file.find(key));
+        let own = own.and_then(|raw| self.typed(key, raw, parse));
+        let limit = own.as_ref().map_or_else(otherwise, |own| own.value);
+        if found.value <= limit {
+            return Some(found);
+        }
+        self.ignored.above(&entry, &limit);
+        own
+    }
+
+    fn typed<T>(&mut self, key: Key, raw: Raw, parse: Parse<T>) -> Option<Setting<T>> {
         match parse(&raw, &self.around.env) {
             Ok(value) => Some(Setting { value, origin: raw.origin }),
             Err(expected) => {
                 let message = format!("`{}` is not a value of the setting `{}`", raw.text, key.name());
                 let mut diagnostic = Diagnostic::new(codes::SETTING, message);
-                if let Some(span) = raw.span {
+                if let Some(span) = raw.entry.map(|entry| entry.span) {
                     diagnostic = diagnostic.label(span, format!("expected {expected}"));
                 } else {
                     diagnostic = diagnostic.help(format!("give {} {expected}", raw.origin));
@@ -316,6 +392,26 @@ fn size(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'stati
     Size::parse(&raw.text).ok_or("a size, such as `8GiB`")
 }
 
+fn cpus(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<u32, &'static str> {
+    match raw.text.parse() {
+        Ok(0) | Err(_) => Err("a number of processors, such as `2`"),
+        Ok(cpus) => Ok(cpus),
+    }
+}
+
+/// Bytes that machines may have together unless a setting says otherwise: three quarters of what is free now.
+pub(super) fn host_memory() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.map_or(2 << 30, |kib| kib * 1024 / 4 * 3)
+}
+
+/// Every processor of the host.
+pub(super) fn host_cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+}
+
 fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Accel, &'static str> {
     match raw.text.as_str() {
         "auto" => Ok(Accel::Auto),
@@ -333,196 +429,27 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
     cache.map(|cache| cache.join("imgfile"))
 }
 
-/// The settings of a project, by the project's own door: nothing is read through a link that leads out of
-/// its folder, for whoever checks a stranger's project would be shown lines of a file of their own.
-fn of_project(folder: &Path) -> Result<Option<String>, String> {
-    let read = ProjectFolder::open(folder).map(|files| files.read(PROJECT_FILE, LIMIT));
-    match read.map_err(|error| error.to_string())? {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| "it is not UTF-8 text".to_owned()),
-        Err(FileError::NotFound) => Ok(None),
-        Err(FileError::Outside) => Err("it leads out of the project".to_owned()),
-        Err(FileError::TooLarge) => Err(format!("it is larger than {}", Size(LIMIT))),
-        Err(FileError::Unreadable(reason)) => Err(reason),
-    }
-}
-
 /// `$XDG_CACHE_HOME/imgfile`, by the XDG base directory rules.
 fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
-    xdg(around, "XDG_CACHE_HOME", ".cache").join("imgfile")
+    xdg(&around.env, "XDG_CACHE_HOME", ".cache").join("imgfile")
 }
 
 fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
-    xdg(around, "XDG_CONFIG_HOME", ".config").join("imgfile/config.toml")
+    config_folder(&around.env).join("config.toml")
 }
 
-fn xdg<E: Fn(&str) -> Option<OsString>>(
-    around: &Surroundings<'_, E>,
-    name: &str,
-    below_home: &str,
-) -> PathBuf {
+/// Where the user's own configuration is, and which projects are trusted.
+fn config_folder(env: &impl Fn(&str) -> Option<OsString>) -> PathBuf {
+    xdg(env, "XDG_CONFIG_HOME", ".config").join("imgfile")
+}
+
+fn xdg(env: &impl Fn(&str) -> Option<OsString>, name: &str, below_home: &str) -> PathBuf {
     // The rules say that a relative path in these variables is to be ignored.
-    let set = (around.env)(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set = env(name).map(PathBuf::from).filter(|path| path.is_absolute());
     set.unwrap_or_else(|| {
-        (around.env)("HOME").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from).join(below_home)
+        env("HOME").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from).join(below_home)
     })
 }
 
-/// A configuration file's entries, as text: their types depend on the key.
-struct File {
-    path: PathBuf,
-    entries: Vec<(Key, String, Span)>,
-}
-
-impl File {
-    fn parse(
-        path: PathBuf,
-        text: String,
-        sources: &mut Sources,
-        errors: &mut Vec<Diagnostic>,
-    ) -> Option<Self> {
-        let source = sources.add(super::shown(&path), text.clone());
-        let table = match toml::de::DeTable::parse(&text) {
-            Ok(table) => table.into_inner(),
-            Err(error) => {
-                let span = span(source, error.span().unwrap_or_default());
-                errors.push(
-                    Diagnostic::new(codes::SETTING, "the settings are not valid TOML")
-                        .label(span, error.message().to_owned()),
-                );
-                return None;
-            }
-        };
-        let mut entries = Vec::new();
-        for (name, value) in table {
-            let at = span(source, value.span());
-            let Some(key) = Key::ALL.iter().find(|key| key.name() == name.get_ref()) else {
-                let unknown =
-                    Diagnostic::new(codes::SETTING, format!("there is no setting `{}`", name.get_ref()))
-                        .label(span(source, name.span()), "unknown");
-                errors.push(match nearest(name.get_ref(), Key::ALL.iter().map(|key| key.name())) {
-                    Some(near) => unknown.help(format!("did you mean `{near}`?")),
-                    None => unknown.note(format!(
-                        "the settings are {}",
-                        Key::ALL.iter().map(|key| format!("`{}`", key.name())).collect::<Vec<_>>().join(", ")
-                    )),
-                });
-                continue;
-            };
-            match value.get_ref() {
-                toml::de::DeValue::String(text) => entries.push((*key, text.to_string(), at)),
-                toml::de::DeValue::Integer(number) => entries.push((*key, number.as_str().to_owned(), at)),
-                _ => errors.push(
-                    Diagnostic::new(
-                        codes::SETTING,
-                        format!("the setting `{}` has a value of the wrong type", key.name()),
-                    )
-                    .label(at, "expected a string or a number"),
-                ),
-            }
-        }
-        Some(Self { path, entries })
-    }
-}
-
-fn span(source: SourceId, range: std::ops::Range<usize>) -> Span {
-    let at = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
-    Span::new(source, at(range.start), at(range.end))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct World {
-        dir: tempfile::TempDir,
-        env: Vec<(&'static str, String)>,
-        sources: Sources,
-    }
-
-    impl World {
-        fn new(project: &str, user: &str) -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            std::fs::create_dir_all(dir.path().join("home/.config/imgfile")).unwrap();
-            std::fs::write(dir.path().join("home/.config/imgfile/config.toml"), user).unwrap();
-            std::fs::write(dir.path().join(PROJECT_FILE), project).unwrap();
-            let home = dir.path().join("home").display().to_string();
-            Self { dir, env: vec![("HOME", home)], sources: Sources::default() }
-        }
-
-        fn load(&mut self, flags: &Flags) -> Result<Settings, Vec<Diagnostic>> {
-            let env =
-                |name: &str| self.env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-            let around = Surroundings { project: Some(self.dir.path()), env };
-            Settings::load(flags, &around, &mut self.sources)
-        }
-    }
-
-    #[test]
-    fn a_flag_beats_the_environment_beats_the_project_beats_the_user() {
-        let mut world = World::new(
-            "cpus = 3\nmemory = '3GiB'",
-            "cpus = 4\nmemory = '4GiB'\naccel = 'kvm'\nmirror = 'http://m.example/debian/'",
-        );
-        world.env.push(("IMGFILE_CPUS", "2".into()));
-        let flags = Flags::default().with(Key::Cpus, Some("1".into())).with(Key::Memory, None);
-        let settings = world.load(&flags).unwrap();
-        let user = world.dir.path().join("home/.config/imgfile/config.toml");
-        assert_eq!(settings.cpus, Some(Setting { value: 1, origin: Origin::Flag("--cpus") }));
-        let memory =
-            Setting { value: Size(3 << 30), origin: Origin::File(world.dir.path().join(PROJECT_FILE)) };
-        assert_eq!(settings.memory, Some(memory));
-        assert_eq!(settings.accel, Setting { value: Accel::Kvm, origin: Origin::File(user.clone()) });
-        assert_eq!(
-            settings.mirror,
-            Some(Setting { value: "http://m.example/debian".into(), origin: Origin::File(user) })
-        );
-        assert_eq!(
-            world.load(&Flags::default()).unwrap().cpus,
-            Some(Setting { value: 2, origin: Origin::Env("IMGFILE_CPUS") })
-        );
-    }
-
-    #[test]
-    fn the_store_is_in_the_users_cache_unless_set() {
-        let mut world = World::new("", "");
-        let home = world.dir.path().join("home");
-        assert_eq!(
-            world.load(&Flags::default()).unwrap().store,
-            Setting { value: home.join(".cache/imgfile"), origin: Origin::Default }
-        );
-        world.env.push(("XDG_CACHE_HOME", "/cache".into()));
-        assert_eq!(world.load(&Flags::default()).unwrap().store.value, Path::new("/cache/imgfile"));
-        world.env.push(("IMGFILE_STORE", "~/store".into()));
-        assert_eq!(
-            world.load(&Flags::default()).unwrap().store,
-            Setting { value: home.join("store"), origin: Origin::Env("IMGFILE_STORE") }
-        );
-    }
-
-    #[test]
-    fn a_path_in_a_file_starts_from_the_file() {
-        let mut world = World::new("store = 'store'", "");
-        assert_eq!(world.load(&Flags::default()).unwrap().store.value, world.dir.path().join("store"));
-    }
-
-    #[test]
-    fn every_mistake_is_told_at_its_place() {
-        let mut world = World::new("memry = '1GiB'\ncpus = 0\naccel = true\nmirror = 'ftp://x'", "store = ");
-        let errors = world.load(&Flags::default()).unwrap_err();
-        let told: Vec<_> = errors
-            .iter()
-            .map(|error| (error.message.as_str(), error.span().map(|span| world.sources.slice(span))))
-            .collect();
-        assert_eq!(
-            told[..5],
-            [
-                ("there is no setting `memry`", Some("memry")),
-                ("`0` is not a value of the setting `cpus`", Some("0")),
-                ("the setting `accel` has a value of the wrong type", Some("true")),
-                ("`ftp://x` is not a value of the setting `mirror`", Some("'ftp://x'")),
-                ("the settings are not valid TOML", Some("")),
-            ]
-        );
-        assert_eq!(errors[0].helps, ["did you mean `memory`?"]);
-    }
-}
+mod tests;

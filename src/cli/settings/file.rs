@@ -1,0 +1,127 @@
+//! A file of settings: where it is, how it is read, and the entries in it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Key, PROJECT_FILE};
+use crate::{
+    check::{FileError, Files as _, Size},
+    cli::shown,
+    diagnostic::{Diagnostic, codes},
+    store::{ProjectFolder, read_regular},
+    text::{SourceId, Sources, Span, nearest},
+};
+
+/// Largest file of settings, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// The settings of a project, by the project's own interface: nothing is read through a link that leads out of
+/// its folder, for whoever checks a stranger's project would be shown lines of a file of their own.
+pub fn of_project(folder: &Path) -> Result<Option<String>, String> {
+    let read = ProjectFolder::open(folder).map(|files| files.read(PROJECT_FILE, LIMIT));
+    match read.map_err(|error| error.to_string())? {
+        Ok(bytes) => text(bytes).map(Some),
+        Err(FileError::NotFound) => Ok(None),
+        Err(FileError::Outside) => Err("it leads out of the project".to_owned()),
+        Err(FileError::TooLarge) => Err(format!("it is larger than {}", Size(LIMIT))),
+        Err(FileError::Unreadable(reason)) => Err(reason),
+    }
+}
+
+/// The user's own settings.
+pub fn of_user(path: &Path) -> Result<Option<String>, String> {
+    match read_regular(path, LIMIT) {
+        Ok(bytes) => text(bytes).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// One line of a file of settings. The type of its value depends on the key.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub key: Key,
+    /// The value as text.
+    pub text: String,
+    /// Where the value is.
+    pub span: Span,
+    /// From the key to the value's end.
+    pub line: Span,
+}
+
+/// A configuration file's entries.
+#[derive(Debug)]
+pub struct File {
+    pub path: PathBuf,
+    pub entries: Vec<Entry>,
+}
+
+impl File {
+    /// Reads the text of a file; mistakes in it go to `errors`.
+    pub fn parse(
+        path: PathBuf,
+        text: String,
+        sources: &mut Sources,
+        errors: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let source = sources.add(shown(&path), text.clone());
+        let table = match toml::de::DeTable::parse(&text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                let span = span(source, error.span().unwrap_or_default());
+                errors.push(
+                    Diagnostic::new(codes::SETTING, "the settings are not valid TOML")
+                        .label(span, error.message().to_owned()),
+                );
+                return None;
+            }
+        };
+        let mut entries = Vec::new();
+        for (name, value) in table {
+            let at = span(source, value.span());
+            let Some(&key) = Key::ALL.iter().find(|key| key.name() == name.get_ref()) else {
+                errors.push(unknown(name.get_ref(), span(source, name.span())));
+                continue;
+            };
+            let line = span(source, name.span().start..value.span().end);
+            let text = match value.get_ref() {
+                toml::de::DeValue::String(text) => text.to_string(),
+                toml::de::DeValue::Integer(number) => number.as_str().to_owned(),
+                _ => {
+                    errors.push(
+                        Diagnostic::new(
+                            codes::SETTING,
+                            format!("the setting `{}` has a value of the wrong type", key.name()),
+                        )
+                        .label(at, "expected a string or a number"),
+                    );
+                    continue;
+                }
+            };
+            entries.push(Entry { key, text, span: at, line });
+        }
+        // The table is sorted by name; people read from the top.
+        entries.sort_by_key(|entry| entry.line);
+        Some(Self { path, entries })
+    }
+}
+
+fn unknown(name: &str, span: Span) -> Diagnostic {
+    let unknown =
+        Diagnostic::new(codes::SETTING, format!("there is no setting `{name}`")).label(span, "unknown");
+    match nearest(name, Key::ALL.iter().map(|key| key.name())) {
+        Some(near) => unknown.help(format!("did you mean `{near}`?")),
+        None => unknown.note(format!(
+            "the settings are {}",
+            Key::ALL.iter().map(|key| format!("`{}`", key.name())).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+fn span(source: SourceId, range: std::ops::Range<usize>) -> Span {
+    let at = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+    Span::new(source, at(range.start), at(range.end))
+}

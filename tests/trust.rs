@@ -1,0 +1,189 @@
+//! What a stranger's project may set: nothing but what concerns its own images, unless the user trusts it.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
+
+const PLAIN: &str = "image \"x\" {\n  os linux debian 13\n}\n";
+
+/// A user's home, and projects beside it.
+struct User {
+    top: tempfile::TempDir,
+}
+
+impl User {
+    fn new() -> Self {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("home")).unwrap();
+        Self { top }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.top.path().join(path)
+    }
+
+    /// A project with these settings.
+    fn project(&self, name: &str, settings: &str) -> PathBuf {
+        let folder = self.path(name);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("ImageFile"), PLAIN).unwrap();
+        fs::write(folder.join(".imgfile.toml"), settings).unwrap();
+        folder
+    }
+
+    fn command(&self, folder: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgfile"));
+        command.args(args).current_dir(folder).env("HOME", self.path("home"));
+        for variable in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "IMGFILE_STORE", "IMGFILE_PROXY", "IMGFILE_CA"]
+        {
+            command.env_remove(variable);
+        }
+        command.env("IMGFILE_MIRROR", "http://127.0.0.1:9/debian").env("NO_COLOR", "1");
+        command
+    }
+
+    fn run(&self, folder: &Path, args: &[&str]) -> Output {
+        self.command(folder, args).output().unwrap()
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap()
+}
+
+/// A process that only a signal ends.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start() -> Self {
+        // In a group of its own, as a build's helpers are.
+        Self(Command::new("sleep").arg("1000").process_group(0).spawn().unwrap())
+    }
+
+    fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// When it was started, as /proc says it.
+    fn started(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Any command that opens a store obeys its journals: what an ended build made is removed, and its processes
+/// are ended.
+#[test]
+fn a_store_that_a_project_brings_along_is_not_opened() {
+    let user = User::new();
+    let project = user.project("repo", "store = \"st\"\n");
+    let build = project.join("st/builds/old");
+    fs::create_dir_all(&build).unwrap();
+    fs::create_dir(user.path("victim")).unwrap();
+    fs::write(user.path("victim/file"), "precious").unwrap();
+    fs::write(build.join("lock"), "").unwrap();
+    let mut sleeper = Sleeper::start();
+    let journal = format!(
+        "{{\"path\":\"{}\"}}\n{{\"process\":{{\"pid\":{},\"started\":{},\"group\":false}}}}\n",
+        user.path("victim").display(),
+        sleeper.0.id(),
+        sleeper.started()
+    );
+    fs::write(build.join("journal"), journal).unwrap();
+
+    for args in [&["builds"][..], &["images"], &["logs"], &["cache", "ls"], &["gc"], &["plan"], &["build"]] {
+        let output = user.run(&project, args);
+        assert!(user.path("victim/file").exists(), "{args:?}: {}", text(&output));
+        assert!(sleeper.runs(), "{args:?}: {}", text(&output));
+        assert!(build.join("journal").exists(), "{args:?}");
+        let said = text(&output);
+        assert!(
+            said.contains("warning[W0501]: the setting `store` of this project is ignored"),
+            "{args:?}: {said}"
+        );
+        assert!(said.contains("1 │ store = \"st\"") && said.contains("`imgfile trust`"), "{args:?}: {said}");
+    }
+}
+
+/// The store is shared by all projects of a user: one that makes it small would throw away what is the others'.
+#[test]
+fn a_project_does_not_say_how_large_the_users_store_may_be() {
+    let user = User::new();
+    let project = user.project("repo", "store-size = \"1MiB\"\n");
+    let said = text(&user.run(&project, &["doctor"]));
+    assert!(said.contains("warning[W0501]: the setting `store-size` of this project is ignored"), "{said}");
+    assert!(said.contains("store-size       -  (default)"), "{said}");
+}
+
+#[test]
+fn pipes_and_devices_as_settings_are_refused_at_once() {
+    let user = User::new();
+    let project = user.project("repo", "");
+    assert!(Command::new("mkfifo").arg(project.join("pipe")).status().unwrap().success());
+    for file in ["pipe", "/dev/zero"] {
+        // A project's `ca` is not even looked at.
+        fs::write(project.join(".imgfile.toml"), format!("ca = \"{file}\"\n")).unwrap();
+        let said = text(&user.run(&project, &["plan"]));
+        assert!(said.contains("warning[W0501]: the setting `ca`"), "{said}");
+        // The user's, and a trusted project's, must be a file.
+        let output =
+            user.command(&project, &["plan"]).env("IMGFILE_CA", project.join(file)).output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+        assert!(text(&output).contains("it is not a regular file"), "{}", text(&output));
+        assert!(user.run(&project, &["trust"]).status.success());
+        let said = text(&user.run(&project, &["plan"]));
+        assert!(said.contains("it is not a regular file"), "{said}");
+    }
+}
+
+#[test]
+fn a_project_is_trusted_until_its_settings_change() {
+    let user = User::new();
+    let project = user.project("repo", "store = \"st\"\n");
+    let uses_own = |folder: &Path, args: &[&str]| {
+        let said = text(&user.run(folder, args));
+        let origin = format!("{}/st  (", project.display());
+        assert_eq!(said.contains(&origin), !said.contains("W0501"), "{said}");
+        (said.contains(&origin), said)
+    };
+    let (own, said) = uses_own(&project, &["doctor"]);
+    assert!(!own && said.contains(&format!("{}  not trusted\n", project.display())), "{said}");
+
+    let output = user.run(&project, &["trust"]);
+    assert!(output.status.success() && text(&output).contains("store = \"st\""), "{}", text(&output));
+    let (own, said) = uses_own(&project, &["doctor"]);
+    assert!(own && said.contains(&format!("{}  trusted\n", project.display())), "{said}");
+    assert_eq!(text(&user.run(&project, &["trust", "--list"])), format!("{}\n", project.display()));
+
+    // By another way to the same folder, and from outside.
+    std::os::unix::fs::symlink(&project, user.path("link")).unwrap();
+    assert!(uses_own(&user.path("home"), &["doctor", user.path("link").to_str().unwrap()]).0);
+
+    fs::write(project.join(".imgfile.toml"), "store = \"st\"\nstore-size = \"1MiB\"\n").unwrap();
+    let (own, said) = uses_own(&project, &["doctor"]);
+    assert!(!own && said.contains("`.imgfile.toml` has changed since the project was trusted"), "{said}");
+    assert!(text(&user.run(&project, &["trust", "--list"])).contains("have changed"));
+
+    // Trusted from outside, by its ImageFile; and then no longer.
+    let file = project.join("ImageFile");
+    assert!(user.run(&user.path("home"), &["trust", file.to_str().unwrap()]).status.success());
+    assert!(uses_own(&project, &["doctor"]).0);
+    assert!(user.run(&user.path("home"), &["trust", "--revoke", file.to_str().unwrap()]).status.success());
+    assert!(!uses_own(&project, &["doctor"]).0);
+    assert_eq!(text(&user.run(&project, &["trust", "--list"])), "");
+
+    // Trust is the user's to give: nothing in the project gives it.
+    let other = User::new();
+    assert!(user.run(&project, &["trust"]).status.success());
+    let said = text(&other.run(&project, &["doctor"]));
+    assert!(said.contains("not trusted"), "{said}");
+}
