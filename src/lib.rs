@@ -37,6 +37,8 @@ pub mod front;
 
 pub mod store;
 
+pub mod cell;
+
 pub mod driver;
 
 pub mod exec;

@@ -1,0 +1,304 @@
+//! Starting a cell, and the process that came of it.
+
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::child::{self, EXECUTE, GO, Plan, STEPS};
+use super::ids::{self, Mapping};
+use super::{Access, Cell, Ids, Network, Outside, Uplink, network, tree, walls};
+
+/// A process that is waited for when it has ended.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    status: Option<ExitStatus>,
+}
+
+impl Child {
+    pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.wait_with(Some(WaitPidFlag::WNOHANG))
+    }
+
+    fn wait_with(&mut self, flags: Option<WaitPidFlag>) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = match waitpid(self.pid, flags)? {
+                WaitStatus::Exited(_, code) => Some(ExitStatus::from_raw(code << 8)),
+                WaitStatus::Signaled(_, signal, _) => Some(ExitStatus::from_raw(signal as i32)),
+                _ => None,
+            };
+        }
+        Ok(self.status)
+    }
+
+    fn kill(&mut self) {
+        if let Ok(None) = self.try_wait() {
+            // Not waited for yet, so the number is still its own.
+            let _ = kill(self.pid, Signal::SIGKILL);
+            let _ = self.wait_with(None);
+        }
+    }
+
+    /// A helper of ours in a user namespace that is there already, with this process's other namespaces.
+    pub(super) fn in_user_namespace(
+        program: &Path,
+        args: Vec<OsString>,
+        user: OwnedFd,
+        inherited: Vec<OwnedFd>,
+        words: File,
+        root: bool,
+    ) -> io::Result<Self> {
+        let null: OwnedFd = File::options().read(true).write(true).open("/dev/null")?.into();
+        let words: OwnedFd = words.into();
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut plan = Plan {
+            namespaces: 0,
+            sync: (theirs.as_raw_fd(), ours.as_raw_fd()),
+            joins: Some((user.as_raw_fd(), root)),
+            groups: root.then(Vec::new),
+            become_root: true,
+            loopback: false,
+            routes: Vec::new(),
+            root: None,
+            file_size: None,
+            keep_capabilities: true,
+            landlock: None,
+            streams: [null.as_raw_fd(), words.as_raw_fd(), words.as_raw_fd()],
+            inherited: inherited.iter().map(AsRawFd::as_raw_fd).collect(),
+            program: text(program.as_os_str().to_owned())?,
+            args: [program.as_os_str().to_owned()]
+                .into_iter()
+                .chain(args)
+                .map(text)
+                .collect::<io::Result<_>>()?,
+            env: Vec::new(),
+        };
+        let (pid, pidfd) = child::start(&mut plan)?;
+        let child = Self { pid, pidfd, status: None };
+        drop(theirs);
+        let mut sync = ours;
+        ready(&mut sync)?;
+        sync.write_all(&[GO])?;
+        started(sync, program)?;
+        Ok(child)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A program that runs in a cell. It is killed when this value is dropped, and when this process ends in
+/// whatever way.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    uplink: Option<Uplink>,
+}
+
+impl Process {
+    /// Its number in this process's namespace.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.pid.as_raw().cast_unsigned()
+    }
+
+    /// The exit status, if it has ended.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.try_wait()? {
+                return Ok(status);
+            }
+            let (fd, interest) = (self.child.pidfd.as_fd(), tokio::io::Interest::READABLE);
+            // SAFETY: the descriptor is open as long as this value lives, which is borrowed.
+            #[allow(unsafe_code)]
+            let ended = unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, interest) }?;
+            let _ = ended.readable().await?;
+        }
+    }
+
+    /// Waits until what it may reach of the network is connected.
+    pub async fn connected(&mut self) -> io::Result<()> {
+        match &mut self.uplink {
+            Some(uplink) => uplink.connected().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends it now, with all that it started.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The parent-death signal follows the *thread* that made a process, so all are made by one thread that lives as
+/// long as this process.
+fn starter() -> &'static Sender<Job> {
+    static STARTER: OnceLock<Sender<Job>> = OnceLock::new();
+    STARTER.get_or_init(|| {
+        let (sender, jobs) = channel::<Job>();
+        thread::spawn(move || jobs.into_iter().for_each(|job| job()));
+        sender
+    })
+}
+
+pub(super) fn start(cell: Cell) -> io::Result<Process> {
+    let (answer, result) = channel();
+    let job = Box::new(move || {
+        let _ = answer.send(start_here(cell));
+    });
+    let gone = || io::Error::other("the thread that starts processes is gone");
+    starter().send(job).map_err(|_| gone())?;
+    result.recv().map_err(|_| gone())?
+}
+
+fn start_here(cell: Cell) -> io::Result<Process> {
+    let walls = walls();
+    let held = walls.files_by_namespaces();
+    let outside = match cell.network {
+        Network::None => None,
+        Network::Outside(outside) => Some(outside),
+    };
+    // Where namespaces hold nobody, the network of the host is what there is.
+    let resolver = if held && outside.is_some() { Some(network::resolv_conf()?) } else { None };
+    let root = ids::is_host_root();
+    let device_group = cell
+        .shown
+        .iter()
+        .filter(|shown| shown.access == Access::Device)
+        .find_map(|shown| ids::group_of(&shown.path));
+    let mapping = Mapping::of(cell.ids, root, device_group);
+    let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let mut detached = Vec::new();
+    let (plan_root, landlock) = if held {
+        let resolver = resolver.as_ref().map(tempfile::NamedTempFile::path);
+        (Some(tree::root(&cell, &cwd, resolver, &mapping, &mut detached)?), None)
+    } else {
+        (None, tree::landlock(&cell)?)
+    };
+    let null: OwnedFd = File::options().read(true).write(true).open("/dev/null")?.into();
+    let stdout = cell.stdout.map_or_else(|| null.try_clone(), Ok)?;
+    let stderr = cell.stderr.map_or_else(|| null.try_clone(), Ok)?;
+    let (ours, theirs) = UnixStream::pair()?;
+    let mut namespaces = 0;
+    if held {
+        namespaces = libc::CLONE_NEWUSER
+            | libc::CLONE_NEWNS
+            | libc::CLONE_NEWPID
+            | libc::CLONE_NEWIPC
+            | libc::CLONE_NEWUTS
+            | libc::CLONE_NEWNET;
+    }
+    let env = cell.env.into_iter().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        name
+    });
+    let program = cell.program.clone().into_os_string();
+    let mut plan = Plan {
+        #[allow(clippy::cast_sign_loss)] // bits
+        namespaces: u64::from(namespaces as u32),
+        sync: (theirs.as_raw_fd(), ours.as_raw_fd()),
+        joins: None,
+        groups: if held { mapping.groups() } else { None },
+        become_root: held,
+        loopback: held,
+        routes: outside.filter(|_| held).map(Outside::routes).unwrap_or_default(),
+        root: plan_root,
+        file_size: cell.file_size,
+        keep_capabilities: cell.ids == Ids::System,
+        landlock: landlock.as_ref().map(AsRawFd::as_raw_fd),
+        streams: [null.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],
+        inherited: cell.inherited.iter().map(AsRawFd::as_raw_fd).collect(),
+        program: text(program.clone())?,
+        args: [program].into_iter().chain(cell.args).map(text).collect::<io::Result<_>>()?,
+        env: env.map(text).collect::<io::Result<_>>()?,
+    };
+    let (pid, pidfd) = child::start(&mut plan)?;
+    let child = Child { pid, pidfd, status: None };
+    drop(theirs);
+    let mut sync = ours;
+    ready(&mut sync)?;
+    if held {
+        mapping.write(pid)?;
+    }
+    sync.write_all(&[GO])?;
+    let uplink = if held && outside.is_some() {
+        // Its routes are there: whatever is connected now, nothing else is reached.
+        first(&mut sync, &cell.program)?;
+        Some(Uplink::start(pid)?)
+    } else {
+        None
+    };
+    started(sync, &cell.program)?;
+    drop(detached);
+    Ok(Process { child, uplink })
+}
+
+/// Waits for the child's first sign.
+fn ready(sync: &mut UnixStream) -> io::Result<()> {
+    let mut sign = [0];
+    sync.read_exact(&mut sign)
+}
+
+/// Waits for a sign, or for the reason why there is none.
+fn first(sync: &mut UnixStream, program: &Path) -> io::Result<()> {
+    let mut sign = [0];
+    sync.read_exact(&mut sign)?;
+    if sign[0] == child::READY {
+        return Ok(());
+    }
+    let mut number = [0; 4];
+    sync.read_exact(&mut number)?;
+    Err(failed(sign[0], i32::from_ne_bytes(number), program))
+}
+
+/// Waits until the program runs: its end of the connection closes then.
+fn started(mut sync: UnixStream, program: &Path) -> io::Result<()> {
+    let mut report = Vec::new();
+    sync.read_to_end(&mut report)?;
+    match report[..] {
+        [] => Ok(()),
+        [step, a, b, c, d] => Err(failed(step, i32::from_ne_bytes([a, b, c, d]), program)),
+        _ => Err(io::Error::other("a new process sent nonsense")),
+    }
+}
+
+fn failed(step: u8, number: i32, program: &Path) -> io::Error {
+    let error = io::Error::from_raw_os_error(number);
+    if step == EXECUTE {
+        return error;
+    }
+    let what = STEPS.get(usize::from(step)).copied().unwrap_or("go on");
+    io::Error::other(format!("the cell of {} could not {what}: {error}", program.display()))
+}
+
+pub(super) fn text(text: OsString) -> io::Result<CString> {
+    CString::new(text.into_vec()).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a null byte in a path, an argument or a variable")
+    })
+}

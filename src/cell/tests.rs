@@ -1,0 +1,126 @@
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+
+use super::*;
+
+/// Runs a shell in a cell; answers how it ended and what it printed.
+async fn shell(script: &str, prepare: impl FnOnce(&mut Cell)) -> (Option<i32>, String) {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut cell = Cell::new("sh");
+    cell.args(["-c", script]).stdout(writer.try_clone().unwrap()).stderr(writer);
+    prepare(&mut cell);
+    let mut process = cell.start().unwrap();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    process.connected().await.unwrap();
+    let status = process.wait().await.unwrap();
+    (status.code(), reading.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_cell_shows_what_was_named_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    for name in ["readable", "hidden"] {
+        fs::write(path(name), "content\n").unwrap();
+    }
+    let dir_name = dir.path().display();
+    let script = format!(
+        "cd {dir_name}; ls; cat readable; echo new > folder/file; echo x 2>&1 >> readable; \
+         ls /home /root /proc /var; touch /here"
+    );
+    let (_, said) = shell(&script, |cell| {
+        cell.read(path("readable")).write(path("folder"));
+    })
+    .await;
+    assert!(said.starts_with("folder\nreadable\ncontent\n"), "{said}");
+    assert_eq!(said.matches("No such file").count(), 4, "{said}");
+    assert_eq!(said.matches("Read-only").count(), 2, "{said}");
+    assert_eq!(fs::read_to_string(path("readable")).unwrap(), "content\n");
+    // What it wrote is the user's own, whoever it was inside.
+    let written = fs::metadata(path("folder/file")).unwrap();
+    assert_eq!(written.uid(), nix::unistd::geteuid().as_raw());
+}
+
+#[tokio::test]
+async fn a_cell_has_no_rights_no_environment_and_nobody_beside_it() {
+    let (code, said) = shell(
+        "env | sort; ulimit -Hc; ulimit -Sc; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; \
+         cat /proc/self/coredump_filter; ls -d /proc/[0-9]*; cat /proc/net/route | wc -l; \
+         unshare -m true 2>/dev/null && echo mounts; exit 7",
+        |cell| {
+            cell.proc().env("GIVEN", "yes");
+        },
+    )
+    .await;
+    assert_eq!(code, Some(7), "{said}");
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("OLDPWD")).collect();
+    assert_eq!(lines[..3], ["GIVEN=yes", "HOME=/", "LC_ALL=C.UTF-8"], "{said}");
+    let rest: Vec<&str> =
+        lines.iter().copied().skip_while(|line| !line.starts_with("PATH=")).skip(1).collect();
+    assert!(rest[0].starts_with("PWD="), "{said}");
+    assert_eq!(rest[1..3], ["0", "0"], "{said}");
+    assert_eq!(rest[3..6], ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"]);
+    assert_eq!(rest[6..], ["00000000", "/proc/1", "1"], "{said}");
+    assert!(!said.contains("mounts"), "{said}");
+}
+
+#[tokio::test]
+async fn root_of_the_host_is_nobody_in_a_cell() {
+    let (_, said) = shell("cat /proc/self/uid_map", |cell| {
+        cell.proc();
+    })
+    .await;
+    let outside: Vec<&str> = said.split_whitespace().collect();
+    let own = nix::unistd::geteuid();
+    if ids::is_host_root() {
+        assert_ne!(outside[1], "0", "{said}");
+    } else {
+        assert_eq!(outside, ["0", &own.to_string(), "1"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found_and_a_dropped_cell_is_gone() {
+    let error = Cell::new("/no/such/program").start().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+
+    let mut cell = Cell::new("sh");
+    // Its child is killed with it.
+    cell.args(["-c", "sleep 1000 & sleep 1000"]);
+    let process = cell.start().unwrap();
+    let of_the_cell = format!("/proc/{}/stat", process.id());
+    assert!(fs::exists(&of_the_cell).unwrap());
+    drop(process);
+    assert!(!fs::exists(&of_the_cell).unwrap());
+}
+
+#[tokio::test]
+async fn no_file_grows_beyond_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    let (_, said) = shell(&format!("head -c 100000 /dev/zero > {}", file.display()), |cell| {
+        cell.write(dir.path()).file_size(4096);
+    })
+    .await;
+    assert_eq!(fs::metadata(&file).unwrap().len(), 4096, "{said}");
+}
+
+#[tokio::test]
+async fn a_system_has_users_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!(
+        "cd {}; touch file; chown 33:42 file && stat -c %u:%g file; chroot / true && echo in",
+        dir.path().display()
+    );
+    let (code, said) = shell(&script, |cell| {
+        cell.write(dir.path()).ids(Ids::System);
+    })
+    .await;
+    assert_eq!((code, said.as_str()), (Some(0), "33:42\nin\n"));
+}

@@ -1,0 +1,128 @@
+//! Which walls stand on this host.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::{child, ids, network};
+
+/// One wall, and why it does not stand where it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wall {
+    pub name: &'static str,
+    /// What it keeps apart.
+    pub what: &'static str,
+    pub missing: Option<Missing>,
+}
+
+/// Why a wall does not stand, and what would raise it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    pub reason: String,
+    pub help: Option<String>,
+    /// The package that would bring it.
+    pub package: Option<&'static str>,
+}
+
+impl Missing {
+    fn new(reason: impl Into<String>, help: Option<String>) -> Self {
+        Self { reason: reason.into(), help, package: None }
+    }
+}
+
+/// The walls of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walls {
+    /// A program sees only the files that were named for it.
+    pub files: Wall,
+    /// A program has none of its user's rights over the host.
+    pub user: Wall,
+    /// A guest reaches the outside world and nothing of this host.
+    pub network: Wall,
+}
+
+impl Walls {
+    #[must_use]
+    pub fn all(&self) -> [&Wall; 3] {
+        [&self.files, &self.user, &self.network]
+    }
+
+    /// The walls without which a stranger's project is not built.
+    pub fn missing(&self) -> impl Iterator<Item = (&Wall, &Missing)> {
+        [&self.files, &self.network].into_iter().filter_map(|wall| Some((wall, wall.missing.as_ref()?)))
+    }
+
+    /// Whether namespaces hold a program; if not, it is what Landlock does.
+    pub(super) const fn files_by_namespaces(&self) -> bool {
+        self.user.missing.is_none()
+    }
+}
+
+/// Looks which walls stand; once for a process.
+pub fn walls() -> &'static Walls {
+    static WALLS: OnceLock<Walls> = OnceLock::new();
+    WALLS.get_or_init(look)
+}
+
+fn look() -> Walls {
+    let namespaces = namespaces();
+    let files = match (&namespaces, has_landlock()) {
+        (Ok(()), _) | (Err(_), true) => None,
+        (Err(missing), false) => Some(missing.clone()),
+    };
+    Walls {
+        files: Wall { name: "files", what: "a machine sees only its own files", missing: files },
+        network: Wall {
+            name: "network",
+            what: "a guest reaches nothing of this host",
+            missing: namespaces.clone().and_then(|()| uplink()).err(),
+        },
+        user: Wall { name: "user", what: "a machine has no rights of its user's", missing: namespaces.err() },
+    }
+}
+
+/// Whether namespaces of all kinds can be made, by making them.
+fn namespaces() -> Result<(), Missing> {
+    const SWITCHES: [(&str, &str, &str); 3] = [
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+        ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+    ];
+    let Err(error) = child::try_namespaces() else { return Ok(()) };
+    let switch = SWITCHES
+        .iter()
+        .find(|(path, bad, _)| fs::read_to_string(path).is_ok_and(|value| value.trim() == *bad))
+        .map(|(_, _, switch)| format!("sudo sysctl -w {switch}"));
+    Err(Missing::new(format!("this host lets nobody make namespaces ({error})"), switch))
+}
+
+fn has_landlock() -> bool {
+    child::landlock_version() > 0
+}
+
+/// Whether a network namespace can be connected.
+fn uplink() -> Result<(), Missing> {
+    if network::pasta().is_none() {
+        let missing = Missing::new("`pasta` is not installed, which connects a guest", None);
+        return Err(Missing { package: Some("passt"), ..missing });
+    }
+    let device = Path::new("/dev/net/tun");
+    match File::options().read(true).write(true).open(device) {
+        Ok(_) => Ok(()),
+        // Root lends it.
+        Err(_) if ids::is_host_root() && device.exists() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Missing::new(
+            "/dev/net/tun is root's alone here; elsewhere everyone may open it",
+            Some("sudo chmod 666 /dev/net/tun".into()),
+        )),
+        Err(error) => Err(Missing::new(
+            format!("/dev/net/tun cannot be opened ({error})"),
+            Some("sudo modprobe tun".into()),
+        )),
+    }
+}
