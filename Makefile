@@ -21,6 +21,7 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 
 test: ## Run every test, those that build and boot real machines included
 	@CARGO="$(CARGO)" scripts/test
+	@if [ "$$(id -u)" = 0 ]; then CARGO="$(CARGO)" scripts/test --as-root --test made_bases; fi
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-vscode; \
 		else echo "no npm here: the extension's own tests (make test-vscode) were left out"; fi
 

@@ -46,7 +46,13 @@ impl Chroot {
         )
         .at("/dev")?;
         pseudo("tmpfs", &root.join("run"), "mode=755", none)?;
-        pseudo("tmpfs", &root.join("tmp"), "mode=1777", none)?;
+        let temporary = root.join("tmp");
+        if !temporary.exists() {
+            // A system that is being made has none yet, and keeps this one.
+            fs::create_dir(&temporary)?;
+            fs::set_permissions(&temporary, fs::Permissions::from_mode(0o1777))?;
+        }
+        pseudo("tmpfs", &temporary, "mode=1777", none)?;
         for (folder, mode) in
             [("run/lock", 0o1777), ("run/imagefile", 0o755), ("run/imagefile/payload", 0o755)]
         {

@@ -6,7 +6,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use imgfile_agent::protocol::message::Answer;
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, statfs};
+use nix::mount::MsFlags;
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, MSDOS_SUPER_MAGIC, XFS_SUPER_MAGIC, statfs,
+};
+use nix::sys::statvfs::FsFlags;
 use nix::{request_code_read, request_code_readwrite, request_code_write};
 
 use crate::device;
@@ -43,28 +47,55 @@ pub fn trim(targets: &[PathBuf]) -> Result<Answer> {
     Ok(Answer::Number { value: trimmed })
 }
 
-/// Freezes what can be; the rest (vfat) is synchronised and left alone by all. Subvolumes of one btrfs
-/// are one to freeze: the second says that it is frozen already.
-pub fn freeze(targets: &[PathBuf]) -> Result<Answer> {
+/// Freezes what can be. FAT cannot: it is made read-only, which also takes the mark off it that says that it
+/// was not unmounted; a mark that were left in a kept disk would stay for good. What else cannot be frozen is
+/// synchronised and left alone by all. Subvolumes of one btrfs are one to freeze: the second says that it is
+/// frozen already. Answers what was made read-only.
+pub fn freeze(targets: &[PathBuf]) -> Result<Vec<PathBuf>> {
     nix::unistd::sync();
-    for target in targets {
-        if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
-            && ![nix::Error::EOPNOTSUPP, nix::Error::EBUSY].iter().any(|errno| trouble.errno == *errno as i32)
-        {
-            thaw(targets);
-            return Err(trouble);
+    let mut read_only = Vec::new();
+    let mut rest = || -> Result<()> {
+        for target in targets {
+            let found = statfs(target).at(target.display())?;
+            if found.filesystem_type() == MSDOS_SUPER_MAGIC {
+                if !found.flags().contains(FsFlags::ST_RDONLY) {
+                    remount(target, MsFlags::MS_RDONLY)?;
+                    read_only.push(target.clone());
+                }
+            } else if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
+                && ![nix::Error::EOPNOTSUPP, nix::Error::EBUSY]
+                    .iter()
+                    .any(|errno| trouble.errno == *errno as i32)
+            {
+                return Err(trouble);
+            }
+        }
+        Ok(())
+    };
+    match rest() {
+        Ok(()) => Ok(read_only),
+        Err(trouble) => {
+            thaw(targets, &read_only);
+            Err(trouble)
         }
     }
-    Ok(Answer::Nothing)
 }
 
-/// Thaws what is frozen.
-pub fn thaw(targets: &[PathBuf]) -> Answer {
+/// Thaws what is frozen, and lets be written again what [`freeze`] made read-only.
+pub fn thaw(targets: &[PathBuf], read_only: &[PathBuf]) -> Answer {
     for target in targets {
         // One that was not frozen says EINVAL, which is what is wanted.
         let _ = change(target, request_code_readwrite!(b'X', 120, size_of::<i32>()));
     }
+    for target in read_only {
+        let _ = remount(target, MsFlags::empty());
+    }
     Answer::Nothing
+}
+
+fn remount(target: &Path, flags: MsFlags) -> Result<()> {
+    let none = None::<&str>;
+    nix::mount::mount(none, target, none, MsFlags::MS_REMOUNT | flags, none).at(target.display())
 }
 
 fn change(target: &Path, request: u64) -> Result<()> {

@@ -39,6 +39,8 @@ pub struct Agent {
     pub sender: SyncSender<Event>,
     pub mounts: mounts::Mounts,
     pub chroot: Option<Chroot>,
+    /// File systems that are read-only for as long as the others are frozen.
+    pub resting: Vec<PathBuf>,
 }
 
 /// Comes up at `place` and serves until the machine is handed on or off.
@@ -74,7 +76,7 @@ pub fn run(place: Place) -> Result<()> {
     });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim_end().to_owned();
     port.send(0, Reply::Hello { version: VERSION, place: place.clone(), kernel })?;
-    let mut agent = Agent { place, port, events, sender, mounts, chroot: None };
+    let mut agent = Agent { place, port, events, sender, mounts, chroot: None, resting: Vec::new() };
     loop {
         match agent.events.recv() {
             Ok(Event::Message(ToGuest { id, body: Body::Ask { request } })) => agent.answer(id, request)?,
@@ -162,9 +164,12 @@ impl Agent {
             Request::List { path } => files::list(self.mounts.root(), &path),
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
-            Request::Freeze => filesystem::freeze(self.mounts.targets()),
+            Request::Freeze => {
+                self.resting = filesystem::freeze(self.mounts.targets())?;
+                Ok(Answer::Nothing)
+            }
             Request::RemoveEmpty { path } => files::remove_empty(self.mounts.root(), &path),
-            Request::Thaw => Ok(filesystem::thaw(self.mounts.targets())),
+            Request::Thaw => Ok(filesystem::thaw(self.mounts.targets(), &std::mem::take(&mut self.resting))),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
             Request::SwitchRoot {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Fields, Mistakes};
 use super::yaml::Node;
-use super::{BaseDef, BaseSource, Bootstrap, Os, Tier, app};
+use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, Os, Tier, app};
 use crate::check::Firmware;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Digest, Spanned};
 
 pub(super) const KEYS: [&str; 13] = [
@@ -38,6 +38,7 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
     let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
     let summary = fields.need("summary", mistakes).and_then(|node| fields::text(node, mistakes));
     let tier = fields.take("tier").and_then(|node| fields::word(node, &TIERS, mistakes));
+    let tier = tier.map(|tier| proven_here(tier, layer, mistakes));
     let codename = fields.take("codename").and_then(|node| fields::text(node, mistakes));
     let os = fields.need("os", mistakes).and_then(|node| system(node, codename, mistakes));
     let arch = fields.need("arch", mistakes).and_then(|node| app::arch(node, mistakes));
@@ -51,7 +52,7 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
         version: version?,
         layer,
         summary: summary.map(|summary| summary.value).unwrap_or_default(),
-        tier: tier.map_or(Tier::Listed, |tier| tier.value),
+        tier: tier.unwrap_or(Tier::Listed),
         os: os?,
         arch: arch?,
         firmware: firmware?,
@@ -61,6 +62,24 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
         user: user?,
         digest,
     })
+}
+
+/// What a base may call itself: *proven* is this project's word for what its own tests have built and booted,
+/// and the built-in layer, the first, alone has that.
+fn proven_here(tier: Spanned<Tier>, layer: usize, mistakes: &mut Mistakes) -> Tier {
+    if tier.value == Tier::Proven && layer != BUILT_IN {
+        mistakes.push(
+            Diagnostic::new(
+                codes::TIER_IGNORED,
+                "a base of a project's catalogue is listed, whatever it says",
+            )
+            .label(tier.span, "only bases that are built in are proven")
+            .help("write `tier: listed`, or leave it out; `imgfile build --unproven` builds on it")
+            .fix(Applicability::Safe, "call it listed", tier.span, "listed"),
+        );
+        return Tier::Listed;
+    }
+    tier.value
 }
 
 /// `debian 13`: the distribution and exactly one version.

@@ -32,3 +32,6 @@ pub use published::{NotPublished, Published, published};
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};
 
 pub(crate) use app::check_path;
+
+/// The layer that is compiled in, the first of every catalogue.
+pub const BUILT_IN: usize = 0;

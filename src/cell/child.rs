@@ -26,7 +26,7 @@ pub(super) const STEPS: &[&str] = &[
     "enter its root",
     "set its limits",
     "drop its capabilities",
-    "restrict what it opens",
+    "restrict what it opens and calls",
     "take its streams",
     "start the program",
 ];
@@ -85,6 +85,8 @@ pub(super) struct Plan {
     pub(super) file_size: Option<u64>,
     pub(super) keep_capabilities: bool,
     pub(super) landlock: Option<RawFd>,
+    /// A filter of its system calls.
+    pub(super) calls: Option<seccompiler::BpfProgram>,
     pub(super) streams: [RawFd; 3],
     pub(super) inherited: Vec<RawFd>,
     pub(super) program: CString,
@@ -183,7 +185,11 @@ fn pointers(texts: &[CString]) -> Vec<*const c_char> {
 type Step<T> = Result<T, c_int>;
 
 fn call(result: c_long) -> Step<c_long> {
-    if result < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)) } else { Ok(result) }
+    if result < 0 { Err(last_error()) } else { Ok(result) }
+}
+
+fn last_error() -> c_int {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
 /// Becomes the program; comes back with what could not be done, and why.
@@ -485,6 +491,10 @@ fn landlock(plan: &mut Plan) -> Step<()> {
     if let Some(rules) = plan.landlock {
         // SAFETY: a descriptor of the plan.
         call(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules, 0) })?;
+    }
+    if let Some(filter) = &plan.calls {
+        // Two system calls on what was made before.
+        seccompiler::apply_filter(filter).map_err(|_| last_error())?;
     }
     Ok(())
 }

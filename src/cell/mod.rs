@@ -11,6 +11,7 @@
 //! Where the host lets nobody make namespaces, [`walls`] says so. A program is then held by what there is
 //! (Landlock for files); whether that is enough is the caller's decision.
 
+mod calls;
 mod child;
 mod ids;
 mod network;
@@ -43,7 +44,8 @@ pub enum Ids {
     #[default]
     One,
     /// Root of a system with 65536 users and groups, with capabilities over them and over what the cell
-    /// itself has: for programs that unpack or make a system. An ordinary user needs subordinate ids.
+    /// itself has: for programs that unpack or make a system. What reaches past the cell's files into the
+    /// kernel or other processes is refused to it. An ordinary user needs subordinate ids.
     System,
 }
 

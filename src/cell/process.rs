@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 
 use super::child::{self, EXECUTE, GO, Plan, STEPS};
 use super::ids::{self, Mapping};
-use super::{Access, Cell, Ids, Network, Outside, Uplink, network, tree, walls};
+use super::{Access, Cell, Ids, Network, Outside, Uplink, calls, network, tree, walls};
 
 /// A process that is waited for when it has ended.
 #[derive(Debug)]
@@ -78,6 +78,7 @@ impl Child {
             file_size: None,
             keep_capabilities: true,
             landlock: None,
+            calls: None,
             streams: [null.as_raw_fd(), words.as_raw_fd(), words.as_raw_fd()],
             inherited: inherited.iter().map(AsRawFd::as_raw_fd).collect(),
             program: text(program.as_os_str().to_owned())?,
@@ -232,6 +233,7 @@ fn start_here(cell: Cell) -> io::Result<Process> {
         file_size: cell.file_size,
         keep_capabilities: cell.ids == Ids::System,
         landlock: landlock.as_ref().map(AsRawFd::as_raw_fd),
+        calls: if cell.ids == Ids::System { Some(calls::filter()?) } else { None },
         streams: [null.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()],
         inherited: cell.inherited.iter().map(AsRawFd::as_raw_fd).collect(),
         program: text(program.clone())?,

@@ -115,12 +115,13 @@ async fn no_file_grows_beyond_the_limit() {
 async fn a_system_has_users_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let script = format!(
-        "cd {}; touch file; chown 33:42 file && stat -c %u:%g file; chroot / true && echo in",
+        "cd {}; touch file; chown 33:42 file && stat -c %u:%g file; chroot / true && echo in; \
+         grep ^Seccomp: /proc/self/status",
         dir.path().display()
     );
     let (code, said) = shell(&script, |cell| {
-        cell.write(dir.path()).ids(Ids::System);
+        cell.write(dir.path()).ids(Ids::System).proc();
     })
     .await;
-    assert_eq!((code, said.as_str()), (Some(0), "33:42\nin\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "33:42\nin\nSeccomp:\t2\n"));
 }

@@ -206,7 +206,7 @@ async fn build_all(
         let result = async {
             let mut supplies = {
                 let _one_at_a_time = supplying.lock().await;
-                workshop.preparer(false).supply(one, &reporter).await?
+                workshop.preparer(false).supply(one, executor.driver, &reporter).await?
             };
             supplies.secrets = Secrets::read(&one.plan, workshop.project.files.root());
             executor.build(&one.plan, &supplies, options).await

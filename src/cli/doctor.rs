@@ -87,11 +87,13 @@ struct SettingRow {
 }
 
 /// A program builds run: its name, what for, and the package that brings it on Debian and on Fedora.
-const PROGRAMS: [(&str, &str, &str, &str); 4] = [
+const PROGRAMS: [(&str, &str, &str, &str); 6] = [
     ("qemu-system-x86_64", "runs the machines", "qemu-system-x86", "qemu-system-x86-core"),
     ("qemu-img", "writes disk images", "qemu-utils", "qemu-img"),
     ("mmdebstrap", "makes Debian bases", "mmdebstrap", "mmdebstrap"),
     ("mke2fs", "makes the bases' file systems", "e2fsprogs", "e2fsprogs"),
+    ("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", "dosfstools"),
+    ("mcopy", "fills the bases' EFI partitions", "mtools", "mtools"),
 ];
 
 /// Needed by whoever is not root, to make bases in a user namespace.

@@ -170,6 +170,7 @@ registry! {
     CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
+    TIER_IGNORED = "W0340": "a project's base calls itself proven";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";
     HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";

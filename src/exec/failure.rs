@@ -104,6 +104,10 @@ impl Failure {
             Self::HostTool { detail, .. } if detail.contains("No space left on device") => {
                 host(message, true)
             }
+            Self::HostTool { program, detail } if detail.contains('\n') => {
+                Diagnostic::new(codes::HOST_TOOL_FAILED, format!("`{program}` failed"))
+                    .note(format!("the end of its output:\n{detail}"))
+            }
             Self::HostTool { .. } => Diagnostic::new(codes::HOST_TOOL_FAILED, message),
         };
         vec![diagnostic]

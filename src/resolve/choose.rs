@@ -9,7 +9,7 @@ use super::{
     BaseOrigin, DiskWish, Preferences, Resolution, ResolvedApp, ResolvedBase, StorageNeed, Wanted, WantedBase,
 };
 use super::{bases, explain};
-use crate::catalog::{Catalog, Os};
+use crate::catalog::{BUILT_IN, Catalog, Os};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Requirement, Version};
 
@@ -175,6 +175,7 @@ fn base(problem: &Problem<'_>, candidate: &Candidate<'_>, os: &Os) -> ResolvedBa
                 tier: def.tier,
                 source: def.source.clone(),
                 definition: def.digest,
+                built_in: def.layer == BUILT_IN,
             },
             firmware,
             virtual_size: Some(def.virtual_size.value),

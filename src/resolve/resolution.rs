@@ -49,8 +49,8 @@ pub struct ResolvedBase {
 /// Where the chosen base comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseOrigin {
-    /// The catalogue; the digest is of its definition.
-    Catalog { tier: Tier, source: BaseSource, definition: Digest },
+    /// The catalogue; the digest is of its definition. `built_in`: not a project's own.
+    Catalog { tier: Tier, source: BaseSource, definition: Digest, built_in: bool },
     /// `base file`, `base url` or `base image`: the ImageFile says which.
     Given,
 }

@@ -1,14 +1,13 @@
-//! GRUB where firmware looks for it: boot sectors for BIOS, a removable-path loader for UEFI.
+//! GRUB where the BIOS looks for it: in the disk's first sector and a partition of its own.
 //!
 //! What `grub-install` would do inside the system, done on the disk's file: that program wants
 //! a block device, which an ordinary user cannot have.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use super::layout::{BIOS, ESP, Identities, SECTOR, Window};
+use super::layout::{BIOS, SECTOR};
 
 /// Length of the code in the master boot record; the partition table follows.
 const MBR_CODE: usize = 440;
@@ -48,52 +47,9 @@ pub(super) fn write_bios(disk: &File, boot: &[u8], core: &[u8]) -> io::Result<()
     disk.write_all_at(&core, BIOS.start)
 }
 
-/// The loaders for UEFI, signed ones: files of the new system.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct EfiLoaders<'a> {
-    pub shim: &'a Path,
-    pub grub: &'a Path,
-}
-
-/// Makes the EFI system partition with the loaders on the removable path, where firmware looks
-/// without any entry in its memory. The signed GRUB reads its first configuration from the
-/// distribution's folder, which points to the root file system.
-pub(super) fn write_esp(
-    disk: &File,
-    loaders: EfiLoaders<'_>,
-    distribution: &str,
-    ids: &Identities,
-) -> io::Result<()> {
-    let options = fatfs::FormatVolumeOptions::new()
-        .fat_type(fatfs::FatType::Fat32)
-        .volume_id(ids.esp_id)
-        .volume_label(*b"EFI        ");
-    fatfs::format_volume(Window::new(disk, ESP), options)?;
-    let file_system = fatfs::FileSystem::new(Window::new(disk, ESP), fatfs::FsOptions::new())?;
-    let efi = file_system.root_dir().create_dir("EFI")?;
-    let own = efi.create_dir(distribution)?;
-    let removable = efi.create_dir("BOOT")?;
-    for (dir, name, from) in [
-        (&removable, "BOOTX64.EFI", loaders.shim),
-        (&removable, "grubx64.efi", loaders.grub),
-        (&own, "shimx64.efi", loaders.shim),
-        (&own, "grubx64.efi", loaders.grub),
-    ] {
-        dir.create_file(name)?.write_all(&std::fs::read(from)?)?;
-    }
-    let configuration = format!(
-        "search.fs_uuid {} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n",
-        ids.root_uuid
-    );
-    own.create_file("grub.cfg")?.write_all(configuration.as_bytes())?;
-    drop((removable, own, efi));
-    file_system.unmount()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Digest;
 
     #[test]
     fn the_boot_sector_finds_the_core_image_and_the_core_image_its_rest() {
@@ -118,28 +74,5 @@ mod tests {
         let disk = tempfile::tempfile().unwrap();
         assert!(write_bios(&disk, &[1; 512], &vec![2; (1 << 20) + 1]).is_err());
         assert!(write_bios(&disk, &[1; 100], &[2; 2000]).is_err());
-    }
-
-    #[test]
-    fn firmware_finds_the_loader_on_the_removable_path() {
-        let disk = tempfile::tempfile().unwrap();
-        disk.set_len(ESP.start + ESP.len).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let (shim, grub) = (dir.path().join("shim"), dir.path().join("grub"));
-        std::fs::write(&shim, "shim").unwrap();
-        std::fs::write(&grub, "grub").unwrap();
-        let ids = Identities::of(&Digest::of("key"));
-        write_esp(&disk, EfiLoaders { shim: &shim, grub: &grub }, "debian", &ids).unwrap();
-
-        let esp = fatfs::FileSystem::new(Window::new(&disk, ESP), fatfs::FsOptions::new()).unwrap();
-        let read = |path: &str| {
-            let mut text = String::new();
-            io::Read::read_to_string(&mut esp.root_dir().open_file(path).unwrap(), &mut text).unwrap();
-            text
-        };
-        assert_eq!(read("EFI/BOOT/BOOTX64.EFI"), "shim");
-        assert_eq!(read("EFI/BOOT/grubx64.efi"), "grub");
-        assert!(read("EFI/debian/grub.cfg").contains(&ids.root_uuid));
-        assert_eq!(esp.volume_id(), ids.esp_id);
     }
 }

@@ -1,64 +1,96 @@
-//! From locked packages to a disk, with the tools of the host.
+//! From locked packages to a disk. What differs is where the packages are set up: on the host, in namespaces
+//! of their own ([`native`]), or in a machine ([`guest`]). What comes out is the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 use super::{
-    BaseMeta, Recipe,
-    bootloader::{self, EfiLoaders},
+    BaseMeta, Recipe, Vouched, bootloader,
+    esp::{self, EfiLoaders},
+    guest,
     layout::{self, Identities},
-    repository,
+    native::{self, Stopped},
 };
 use crate::{
-    driver::Fault,
+    driver::Driver,
     exec::Failure,
-    store::{NewBase, Scratch, Store},
+    store::{NewBase, Store},
     text::Digest,
 };
 
-/// What `mmdebstrap` sees as the open disk.
-const DISK_FD: i32 = 9;
+/// Lines of what failed that are shown with the failure.
+pub(super) const TAIL_LINES: usize = 15;
 
-/// Room a bootstrap takes while it runs: the system, its packages twice, indexes.
-const SCRATCH_BYTES: u64 = 2 << 30;
+/// What is left of setting up, each a file of [`outputs`](Work::outputs), with the most bytes it may have.
+pub(super) const OUTPUTS: [(&str, u64); 6] = [
+    ("boot.img", 1 << 12),
+    ("core.img", 1 << 20),
+    ("shim.efi", 16 << 20),
+    ("grub.efi", 16 << 20),
+    ("packages", 4 << 20),
+    ("used", 64),
+];
 
-/// Lines of a failing tool that are shown with the failure.
-const TAIL_LINES: usize = 15;
+/// Run by `sh -e` inside the new system; [`assignments`] come before the first.
+pub(super) const TIDY: &str = include_str!("tidy.sh");
+pub(super) const EXPORT: &str = include_str!("export.sh");
 
-/// Administrator programs are not in the path of an ordinary user, and `mke2fs` is one.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The file system's parameters, whatever the host's own defaults.
+pub(super) const MKE2FS_CONF: &str = include_str!("mke2fs.conf");
+
+/// What both ways work on.
+pub(super) struct Work<'a> {
+    pub store: &'a Store,
+    pub recipe: &'a Recipe,
+    /// The file of each package, by its sha256.
+    pub debs: &'a BTreeMap<Digest, PathBuf>,
+    pub ids: Identities,
+    /// The disk, raw, and its path.
+    pub disk: File,
+    pub raw: PathBuf,
+    /// A private folder for what is left of setting up.
+    pub outputs: &'a Path,
+}
 
 /// Makes the disk of a new base.
 pub(super) async fn make(
-    store: &Store,
-    recipe: &Recipe,
+    (store, driver): (&Store, &dyn Driver),
+    (recipe, vouched): (&Recipe, Vouched),
     debs: &BTreeMap<Digest, PathBuf>,
     new: &NewBase<'_>,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<BaseMeta, Failure> {
-    let scratch = store.scratch(SCRATCH_BYTES)?;
-    let ids = Identities::of(&new.key());
     let raw = new.dir().join("disk.raw");
     let disk = File::options().read(true).write(true).create_new(true).open(&raw).at("create", &raw)?;
-    // Root of the user namespace is somebody else on the host. The folders above are private.
-    disk.set_permissions(Permissions::from_mode(0o666)).at("change", &raw)?;
     disk.set_len(recipe.virtual_size).at("write", &raw)?;
+    let work = Work { store, recipe, debs, ids: Identities::of(&new.key()), disk, raw, outputs: new.dir() };
+    let done = match vouched {
+        Vouched::Nobody => false,
+        Vouched::Ours => {
+            // Root of the cell may be nobody on the host. The folders above are private.
+            work.disk.set_permissions(Permissions::from_mode(0o666)).at("change", &work.raw)?;
+            match native::set_up(&work, line).await {
+                Ok(()) => true,
+                Err(Stopped::NoCell(reason)) => {
+                    line(&format!("made in a machine, where emulated it takes longer: {reason}"));
+                    false
+                }
+                Err(Stopped::Failed(failure)) => return Err(failure),
+            }
+        }
+    };
+    if !done {
+        guest::set_up(&work, driver, line).await?;
+    }
 
-    tokio::task::block_in_place(|| prepare(scratch.path(), recipe, debs, &ids))?;
-    mmdebstrap(&scratch, recipe, &disk, new.dir(), line).await?;
-
-    let out = new.dir();
+    let out = work.outputs;
     let installed = read_packages(&out.join("packages"), recipe)?;
     let used = fs::read_to_string(out.join("used")).at("read", &out.join("used"))?;
-    tokio::task::block_in_place(|| write_boot(disk, recipe.virtual_size, out, &ids)).at("write", &raw)?;
+    let Work { disk, raw, ids, .. } = work;
+    tokio::task::block_in_place(|| write_boot(disk, recipe.virtual_size, out, &ids))?;
     compress(&raw, &new.disk()).await?;
     Ok(BaseMeta {
         suite: recipe.suite.clone(),
@@ -69,42 +101,22 @@ pub(super) async fn make(
     })
 }
 
-/// Lays out what `mmdebstrap` and its hooks read, where root of the user namespace can read it.
-fn prepare(
-    scratch: &Path,
-    recipe: &Recipe,
-    debs: &BTreeMap<Digest, PathBuf>,
-    ids: &Identities,
-) -> Result<(), Failure> {
-    let repository = scratch.join("repository");
-    fs::create_dir(&repository).at("create", &repository)?;
-    repository::write(&repository, &recipe.suite, &recipe.packages, debs)?;
-
-    let root = layout::root(recipe.virtual_size);
-    let assignments = format!(
-        "root_uuid={}\nesp_uuid={}\nroot_number={}\nroot_start={}\nroot_kib={}\ndisk_fd={DISK_FD}\n",
+/// What the scripts know of the disk, as assignments of a shell.
+pub(super) fn assignments(size: u64, ids: &Identities) -> String {
+    let root = layout::root(size);
+    format!(
+        "root_uuid={}\nesp_uuid={}\nroot_number={}\nroot_start={}\nroot_kib={}\n",
         ids.root_uuid,
         ids.esp_uuid(),
         layout::ROOT_NUMBER,
         root.start,
         root.len / 1024,
-    );
-    let texts = [
-        ("disk.sh", format!("{assignments}{}", include_str!("disk.sh"))),
-        ("mke2fs.conf", include_str!("mke2fs.conf").to_owned()),
-        ("finish.sh", recipe.finish.clone().unwrap_or_default()),
-    ];
-    for (name, text) in texts {
-        let path = scratch.join(name);
-        fs::write(&path, text).at("write", &path)?;
-    }
-    let path = scratch.join("files.tar");
-    write_files(&path, recipe).at("write", &path)
+    )
 }
 
 /// The recipe's files as an archive; folders are made when it is unpacked.
-fn write_files(path: &Path, recipe: &Recipe) -> io::Result<()> {
-    let mut tar = tar::Builder::new(File::create_new(path)?);
+pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()> {
+    let mut tar = tar::Builder::new(to);
     let sources = ("/etc/apt/sources.list.d/debian.sources", recipe.apt_sources.as_str());
     let files = recipe.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
     for (path, content) in files.chain([sources]) {
@@ -114,122 +126,6 @@ fn write_files(path: &Path, recipe: &Recipe) -> io::Result<()> {
         tar.append_data(&mut header, path.trim_start_matches('/'), content.as_bytes())?;
     }
     tar.into_inner()?.flush()
-}
-
-async fn mmdebstrap(
-    scratch: &Scratch<'_>,
-    recipe: &Recipe,
-    disk: &File,
-    out: &Path,
-    line: &mut (dyn FnMut(&str) + Send),
-) -> Result<(), Failure> {
-    let dir = shell_word(scratch.path());
-    let mode = if nix::unistd::geteuid().is_root() { "root" } else { "unshare" };
-    let mut command = Command::new("mmdebstrap");
-    command
-        .arg(format!("--mode={mode}"))
-        .args(["--variant=essential", "--format=null", "--skip=check/empty,cleanup"])
-        .arg(format!("--architectures={}", recipe.arch))
-        .arg(format!("--include={}", recipe.wanted.join(",")))
-        .args([
-            "--aptopt=APT::Install-Recommends \"false\"",
-            "--dpkgopt=force-unsafe-io",
-            "--dpkgopt=force-confold",
-        ])
-        .arg(format!("--essential-hook=tar-in {dir}/files.tar /"))
-        .arg(format!("--customize-hook=chroot \"$1\" sh -e < {dir}/finish.sh"))
-        .arg(format!("--customize-hook=sh {dir}/disk.sh \"$1\""));
-    for name in ["boot.img", "core.img", "shim.efi", "grub.efi", "packages", "used"] {
-        command.arg(format!("--customize-hook=download /tmp/out/{name} {}", shell_word(&out.join(name))));
-    }
-    command
-        .args([&recipe.suite, "/dev/null"])
-        .arg(format!("deb [trusted=yes] copy:{}/repository ./", scratch.path().display()));
-    command
-        .env_clear()
-        .envs([
-            ("PATH", PATH),
-            ("LC_ALL", "C.UTF-8"),
-            ("HOME", "/root"),
-            ("DEBIAN_FRONTEND", "noninteractive"),
-        ])
-        .env("TMPDIR", scratch.path())
-        .env("MKE2FS_CONFIG", scratch.path().join("mke2fs.conf"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        // A group of its own, so that all of it can be ended at once.
-        .process_group(0);
-    let fd = disk.as_raw_fd();
-    // SAFETY: dup2 is async-signal-safe, and the closure touches nothing else.
-    #[allow(unsafe_code)]
-    unsafe {
-        command.pre_exec(move || match nix::libc::dup2(fd, DISK_FD) {
-            -1 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
-        });
-    }
-    let (status, tail) = run_group(command, scratch, line).await?;
-    if status.success() {
-        return Ok(());
-    }
-    let detail = if tail.iter().any(|line| line.contains("No space left on device")) {
-        return Err(Fault::HostFull.into());
-    } else {
-        tail.join("\n")
-    };
-    Err(Failure::HostTool { program: "mmdebstrap", detail })
-}
-
-/// Ends a process group when dropped, whatever state its members are in.
-struct Group(Option<nix::unistd::Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-        }
-    }
-}
-
-/// Runs a command to its end; its last lines come back for a message.
-async fn run_group(
-    mut command: Command,
-    scratch: &Scratch<'_>,
-    line: &mut (dyn FnMut(&str) + Send),
-) -> Result<(ExitStatus, Vec<String>), Failure> {
-    let program = "mmdebstrap";
-    let mut child = command.spawn().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Failure::from(Fault::HostLacks {
-            what: format!("`{program}`"),
-            install: format!(
-                "install it with your system's package manager, for example `sudo apt-get install {program}`"
-            ),
-        }),
-        _ => Failure::Io { action: "start", path: program.into(), source },
-    })?;
-    let pid = child.id();
-    let mut group = Group(pid.and_then(|pid| i32::try_from(pid).ok()).map(nix::unistd::Pid::from_raw));
-    if let Some(pid) = pid {
-        scratch.started_group(pid)?;
-    }
-    let mut tail = std::collections::VecDeque::with_capacity(TAIL_LINES + 1);
-    if let Some(stderr) = child.stderr.take() {
-        let mut lines = BufReader::new(stderr).split(b'\n');
-        while let Some(bytes) = lines.next_segment().await.at("read the output of", Path::new(program))? {
-            let text = String::from_utf8_lossy(&bytes);
-            // Progress bars return to the start of the line; the last state is what counts.
-            let text = text.trim_end().rsplit('\r').next().unwrap_or_default();
-            line(text);
-            tail.push_back(text.to_owned());
-            if tail.len() > TAIL_LINES {
-                tail.pop_front();
-            }
-        }
-    }
-    let status = child.wait().await.at("wait for", Path::new(program))?;
-    group.0 = None;
-    Ok((status, tail.into()))
 }
 
 /// Checks that the system consists of exactly the locked packages, all of them set up.
@@ -254,15 +150,19 @@ fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, Failure> {
 }
 
 fn wrong(detail: String) -> Failure {
-    Failure::HostTool { program: "mmdebstrap", detail }
+    Failure::HostTool { program: "dpkg", detail }
 }
 
 /// Writes all of the disk but the root file system, which is there.
-fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> io::Result<()> {
-    layout::write_tables(&mut disk, size)?;
-    bootloader::write_bios(&disk, &fs::read(out.join("boot.img"))?, &fs::read(out.join("core.img"))?)?;
+fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result<(), Failure> {
+    let read = |name: &str| fs::read(out.join(name)).at("read", &out.join(name));
+    let (boot, core) = (read("boot.img")?, read("core.img")?);
+    // Whatever a guest made of the tables, these are ours.
+    layout::write_tables(&mut disk, size)
+        .and_then(|()| bootloader::write_bios(&disk, &boot, &core))
+        .at("write", &out.join("disk.raw"))?;
     let loaders = EfiLoaders { shim: &out.join("shim.efi"), grub: &out.join("grub.efi") };
-    bootloader::write_esp(&disk, loaders, "debian", ids)
+    esp::write(&disk, out, loaders, "debian", ids)
 }
 
 /// The disk as the store keeps it: qcow2, zstd.
@@ -273,13 +173,8 @@ async fn compress(raw: &Path, to: &Path) -> Result<(), Failure> {
     crate::exec::disk::run(command).await
 }
 
-/// A path as one word of a shell command.
-fn shell_word(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', r"'\''"))
-}
-
 /// Adds what was tried, and where, to an [`io::Error`].
-trait At<T> {
+pub(super) trait At<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, Failure>;
 }
 

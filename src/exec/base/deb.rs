@@ -1,4 +1,4 @@
-//! The control file of a Debian package file: deb(5).
+//! What is in a Debian package file: deb(5). It is data here; nothing of it is run.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,26 +9,45 @@ const LIMIT: u64 = 1 << 20;
 
 /// The text of a package's control file.
 pub(super) fn control(path: &Path) -> io::Result<String> {
+    part(path, "control", |tar| from_tar(tar))
+}
+
+/// Gives the entries of the files that a package brings to `take`, one after the other.
+pub(super) fn files(
+    path: &Path,
+    mut take: impl FnMut(&mut tar::Entry<'_, Box<dyn Read + '_>>) -> io::Result<()>,
+) -> io::Result<()> {
+    part(path, "data", |tar| {
+        for entry in tar::Archive::new(tar).entries()? {
+            take(&mut entry?)?;
+        }
+        Ok(())
+    })
+}
+
+/// Reads one of the archives that a package file consists of.
+fn part<T>(
+    path: &Path,
+    wanted: &str,
+    read: impl FnOnce(Box<dyn Read + '_>) -> io::Result<T>,
+) -> io::Result<T> {
     let mut archive = ar::Archive::new(io::BufReader::new(File::open(path)?));
     while let Some(member) = archive.next_entry() {
         let member = member?;
         let name = String::from_utf8_lossy(member.header().identifier()).trim_end_matches('/').to_owned();
-        if let Some(compression) = name.strip_prefix("control.tar") {
-            let tar: Box<dyn Read> = match compression {
-                "" => Box::new(member),
-                ".gz" => Box::new(flate2::read::GzDecoder::new(member)),
-                ".xz" => Box::new(liblzma::read::XzDecoder::new(member)),
-                ".zst" => Box::new(zstd::Decoder::new(member)?),
-                _ => {
-                    return Err(invalid(&format!(
-                        "its control part is compressed in an unknown way: {name}"
-                    )));
-                }
-            };
-            return from_tar(tar);
-        }
+        let Some(compression) = name.strip_prefix(wanted).and_then(|rest| rest.strip_prefix(".tar")) else {
+            continue;
+        };
+        let tar: Box<dyn Read + '_> = match compression {
+            "" => Box::new(member),
+            ".gz" => Box::new(flate2::read::GzDecoder::new(member)),
+            ".xz" => Box::new(liblzma::read::XzDecoder::new(member)),
+            ".zst" => Box::new(zstd::Decoder::new(member)?),
+            _ => return Err(invalid(&format!("its {wanted} part is compressed in an unknown way: {name}"))),
+        };
+        return read(tar);
     }
-    Err(invalid("it has no control part"))
+    Err(invalid(&format!("it has no {wanted} part")))
 }
 
 fn from_tar(tar: impl Read) -> io::Result<String> {

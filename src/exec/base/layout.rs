@@ -1,8 +1,7 @@
 //! Where things are on a disk made here: BIOS boot, EFI and, last so that it can grow, root.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 
 use crate::text::Digest;
 
@@ -75,58 +74,6 @@ pub(super) fn write_tables(disk: &mut File, size: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A part of a file that reads and writes like a disk of its own.
-#[derive(Debug)]
-pub(super) struct Window<'a> {
-    file: &'a File,
-    extent: Extent,
-    at: u64,
-}
-
-impl<'a> Window<'a> {
-    pub(super) fn new(file: &'a File, extent: Extent) -> Self {
-        Self { file, extent, at: 0 }
-    }
-
-    fn room(&self, wanted: usize) -> usize {
-        usize::try_from(self.extent.len.saturating_sub(self.at)).map_or(wanted, |left| wanted.min(left))
-    }
-}
-
-impl Read for Window<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = self.room(buffer.len());
-        let n = self.file.read_at(&mut buffer[..room], self.extent.start + self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl Write for Window<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.room(bytes.len());
-        let n = self.file.write_at(&bytes[..room], self.extent.start + self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Window<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.extent.len.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,16 +99,5 @@ mod tests {
         let identities = Identities::of(&Digest::of("a base"));
         assert_eq!(identities.root_uuid.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
         assert_eq!(identities.esp_uuid().len(), 9);
-    }
-
-    #[test]
-    fn a_window_ends_where_its_extent_does() {
-        let file = tempfile::tempfile().unwrap();
-        let mut window = Window::new(&file, Extent { start: 10, len: 4 });
-        assert_eq!(window.write(b"abcdef").unwrap(), 4);
-        window.seek(SeekFrom::Start(1)).unwrap();
-        let mut rest = String::new();
-        window.read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "bcd");
     }
 }

@@ -1,16 +1,20 @@
 //! Makes the bases that come from a distribution's archive: packages in, a bootable disk out.
 //!
-//! Everything runs natively on the host and without root: `mmdebstrap` unpacks and sets up the
-//! locked packages in a user namespace, `mke2fs` fills the root file system from there, and the
-//! partition table, the boot loader's sectors and the EFI partition are written by us. No guest
-//! boots for it, which under emulation would take longer than all the rest.
+//! What this project and the distribution vouch for, a recipe that is built in and packages that the
+//! distribution's keys signed, is set up on the host in namespaces of its own ([`native`]): no guest boots for
+//! it. Everything else is set up in a machine ([`guest`]). The partition table, the boot loader's sectors and
+//! the EFI partition are written by us either way.
 
 mod bootloader;
 mod bootstrap;
 mod deb;
+mod esp;
+mod essential;
 pub mod given;
+mod guest;
 mod layout;
 pub mod listed;
+mod native;
 mod repository;
 
 use std::collections::BTreeMap;
@@ -21,13 +25,14 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 use crate::{
     catalog::Bootstrap,
+    driver::Driver,
     packages::Selected,
     store::{Base, BaseSlot, Store},
     text::Digest,
 };
 
 /// Changes when what this module does changes what comes out, so that old disks are made anew.
-const MAKER: u32 = 1;
+const MAKER: u32 = 2;
 
 /// All that decides what a bootstrapped base is.
 #[derive(Debug, Clone, Serialize)]
@@ -126,12 +131,22 @@ pub struct BaseMeta {
     pub root_uuid: String,
 }
 
+/// Who vouches for what a base is made of, and so where its packages' scripts may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouched {
+    /// This project for the recipe, which is built in, and the distribution's own keys for every package.
+    Ours,
+    /// Nobody: a recipe of a project's catalogue, or packages that only a lock names.
+    Nobody,
+}
+
 /// The base of a recipe: from the store, or made now, once, however many processes want it.
 ///
 /// `debs` has the file of each package by its sha256. `line` takes what the tools print.
 pub async fn obtain(
     store: &Store,
-    recipe: &Recipe,
+    (recipe, vouched): (&Recipe, Vouched),
+    driver: &dyn Driver,
     debs: &BTreeMap<Digest, PathBuf>,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Base, Failure> {
@@ -148,7 +163,7 @@ pub async fn obtain(
     match claim(store, &key, waiting).await? {
         BaseSlot::Ready(base) => Ok(base),
         BaseSlot::Missing(new) => {
-            let meta = bootstrap::make(store, recipe, debs, &new, line).await?;
+            let meta = bootstrap::make((store, driver), (recipe, vouched), debs, &new, line).await?;
             Ok(tokio::task::block_in_place(|| new.commit(&meta))?)
         }
     }

@@ -18,25 +18,43 @@ pub(super) fn write(
     packages: &[Selected],
     debs: &BTreeMap<Digest, PathBuf>,
 ) -> Result<(), Failure> {
-    let mut index = String::new();
+    let mut indexed = Vec::new();
     for package in packages {
-        let digest = package.sha256;
-        let from = debs.get(&digest).ok_or_else(|| missing(package))?;
-        let name = format!("{digest}.deb");
+        let from = file(package, debs)?;
+        let name = format!("{}.deb", package.sha256);
         let to = dir.join(&name);
         let copied =
             fs::copy(from, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
-        copied.map_err(|source| Failure::Io { action: "copy", path: from.clone(), source })?;
-        let control = deb::control(from).map_err(|source| Failure::Io {
-            action: "read",
-            path: from.clone(),
-            source,
-        })?;
+        copied.map_err(|source| Failure::Io { action: "copy", path: from.to_owned(), source })?;
+        indexed.push(Indexed { package, control: control(from)?, name });
+    }
+    for (name, text) in index(suite, &indexed) {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(|source| Failure::Io { action: "write", path, source })?;
+    }
+    Ok(())
+}
+
+/// A package as the archive offers it.
+#[derive(Debug)]
+pub(super) struct Indexed<'a> {
+    pub package: &'a Selected,
+    /// The text of its control file.
+    pub control: String,
+    /// Of its file, beside the index.
+    pub name: String,
+}
+
+/// The archive's own files: name and text of each.
+pub(super) fn index(suite: &str, packages: &[Indexed<'_>]) -> [(&'static str, String); 2] {
+    let mut index = String::new();
+    for Indexed { package, control, name } in packages {
         let _ = writeln!(
             index,
-            "{}\nFilename: ./{name}\nSize: {}\nSHA256: {digest}\n",
+            "{}\nFilename: ./{name}\nSize: {}\nSHA256: {}\n",
             control.trim_end(),
-            package.size
+            package.size,
+            package.sha256
         );
     }
     let release = format!(
@@ -44,16 +62,22 @@ pub(super) fn write(
         Digest::of(&index),
         index.len()
     );
-    for (name, text) in [("Packages", index), ("Release", release)] {
-        let path = dir.join(name);
-        fs::write(&path, text).map_err(|source| Failure::Io { action: "write", path, source })?;
-    }
-    Ok(())
+    [("Packages", index), ("Release", release)]
+}
+
+/// Where the file of a package is.
+pub(super) fn file<'a>(package: &Selected, debs: &'a BTreeMap<Digest, PathBuf>) -> Result<&'a Path, Failure> {
+    debs.get(&package.sha256).map(PathBuf::as_path).ok_or_else(|| missing(package))
+}
+
+/// The text of the control file of a package's file.
+pub(super) fn control(file: &Path) -> Result<String, Failure> {
+    deb::control(file).map_err(|source| Failure::Io { action: "read", path: file.to_owned(), source })
 }
 
 fn missing(package: &Selected) -> Failure {
     Failure::HostTool {
-        program: "mmdebstrap",
+        program: "dpkg",
         detail: format!("the file of {} {} is not in the store", package.name, package.version),
     }
 }

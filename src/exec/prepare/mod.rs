@@ -13,11 +13,12 @@ use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Du
 
 use super::{
     BaseFormat, Failure, Reporter, Supplies, What,
-    base::{self, Recipe, given::Given},
+    base::{self, Recipe, Vouched, given::Given},
 };
 use crate::{
     catalog::{self, Bootstrap},
     check::{self, Arch, Files, ImageSpec},
+    driver::Driver,
     lock::{Class, LockedImage, LockedSource},
     packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
@@ -73,11 +74,22 @@ pub enum Ground<'a> {
 #[derive(Debug, Clone)]
 enum Foundation {
     /// Made when it is missing.
-    Recipe(Recipe),
+    Recipe(Recipe, Signers),
     /// In the store already.
     Disk(Base),
     /// Built before this one.
     Image,
+}
+
+/// Who vouches for the packages of a base that is made here.
+#[derive(Debug, Clone)]
+enum Signers {
+    /// Debian's own keys: they were chosen from its signed indexes just now.
+    Debian,
+    /// A lock names them; the signed indexes of these archives may know them.
+    Unknown(Vec<Archive>),
+    /// The recipe is a project's, and so it does not matter.
+    Nobody,
 }
 
 /// The package manager's side of a system: what it has, and where it gets more.
@@ -116,9 +128,14 @@ impl Preparer<'_> {
     ) -> Result<Prepared, Failure> {
         match (&resolution.base.origin, ground) {
             (
-                BaseOrigin::Catalog { source: catalog::BaseSource::Bootstrap(bootstrap), definition, .. },
+                BaseOrigin::Catalog {
+                    source: catalog::BaseSource::Bootstrap(bootstrap),
+                    definition,
+                    built_in,
+                    ..
+                },
                 _,
-            ) => self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition)).await,
+            ) => self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition, *built_in)).await,
             (_, Ground::Disk(given)) => self.on_disk(spec, resolution, locked, given).await,
             (_, Ground::Image(below)) => self.on_image(spec, resolution, locked, below).await,
             (_, Ground::Catalogue) => Err(trouble::unsupported_base(spec)),
@@ -130,7 +147,7 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         locked: Option<&LockedImage>,
-        (bootstrap, definition): (&Bootstrap, Digest),
+        (bootstrap, definition, built_in): (&Bootstrap, Digest, bool),
     ) -> Result<Prepared, Failure> {
         let arch = debian_arch(&resolution.arch);
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
@@ -159,7 +176,14 @@ impl Preparer<'_> {
         };
         let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.to_vec() };
         let base = base_plan(resolution, source, virtual_size);
-        let foundation = Foundation::Recipe(recipe);
+        let signers = match (built_in, locked) {
+            (false, _) => Signers::Nobody,
+            (true, None) => Signers::Debian,
+            (true, Some(_)) => {
+                Signers::Unknown(archives.iter().map(|(archive, _)| archive.clone()).collect())
+            }
+        };
+        let foundation = Foundation::Recipe(recipe, signers);
         self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives), locked)
     }
 
@@ -318,13 +342,19 @@ impl Preparer<'_> {
     }
 
     /// Has everything on this host that the image's steps need, the base among it.
-    pub async fn supply(&self, prepared: &Prepared, reporter: &Reporter) -> Result<Supplies, Failure> {
+    /// A base may have to be made in one of the driver's machines.
+    pub async fn supply(
+        &self,
+        prepared: &Prepared,
+        driver: &dyn Driver,
+        reporter: &Reporter,
+    ) -> Result<Supplies, Failure> {
         let mut blobs = self
             .try_fetch("download packages", &self.downloads(prepared)?, reporter)
             .await
             .map_err(|error| trouble::supply(&error, &prepared.plan))?;
-        let recipe = match &prepared.foundation {
-            Foundation::Recipe(recipe) => recipe,
+        let (recipe, signers) = match &prepared.foundation {
+            Foundation::Recipe(recipe, signers) => (recipe, signers),
             Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
             Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };
@@ -333,12 +363,33 @@ impl Preparer<'_> {
             None => {
                 let downloads = self.package_downloads(&recipe.packages)?;
                 blobs.extend(self.fetch("download the base's packages", &downloads, reporter).await?);
+                let vouched = self.vouched(recipe, signers).await;
                 let step = format!("make base {}", prepared.plan.base.name);
                 let mut line = |text: &str| reporter.output(&step, &format!("{text}\n"));
-                reporter.step(&step, base::obtain(self.store, recipe, &blobs, &mut line)).await?
+                let made = base::obtain(self.store, (recipe, vouched), driver, &blobs, &mut line);
+                reporter.step(&step, made).await?
             }
         };
         Ok(supplies(made, blobs))
+    }
+
+    /// Whether the recipe and all its packages are this project's and the distribution's own. What no index can
+    /// be had for, nobody vouches for.
+    async fn vouched(&self, recipe: &Recipe, signers: &Signers) -> Vouched {
+        let archives = match signers {
+            Signers::Debian => return Vouched::Ours,
+            Signers::Nobody => return Vouched::Nobody,
+            Signers::Unknown(archives) => archives,
+        };
+        let Ok(keys) = Keyring::debian() else { return Vouched::Nobody };
+        let archives: Vec<_> = archives.iter().map(|archive| (archive.clone(), &keys)).collect();
+        let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
+        let Ok(universe) = indexes.load(&recipe.arch, &archives).await else { return Vouched::Nobody };
+        let signed = recipe.packages.iter().all(|package| {
+            let known = universe.find(&package.name, &package.version);
+            known.is_some_and(|known| known.sha256 == package.sha256)
+        });
+        if signed { Vouched::Ours } else { Vouched::Nobody }
     }
 
     pub async fn fetch(
