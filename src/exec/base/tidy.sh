@@ -11,7 +11,7 @@ rm -f /etc/machine-id /var/lib/systemd/random-seed /var/lib/systemd/credential.s
 chmod 444 /etc/machine-id
 mkdir -p /var/lib/dbus
 ln -sfn /etc/machine-id /var/lib/dbus/machine-id
-rm -rf /tmp/* /var/tmp/* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old
+rm -rf /tmp/* /var/tmp/* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/debconf/tmp.ci
 rm -f /var/lib/dpkg/*-old /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 mkdir -p /var/cache/apt/archives/partial /var/lib/apt/lists/partial
 chown _apt:root /var/cache/apt/archives/partial /var/lib/apt/lists/partial
