@@ -16,8 +16,9 @@ pub struct Args {
     #[command(flatten)]
     pub file: FileArgs,
     /// Say which bases this image can be built on, and for the others why not.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
+    /// How it is written.
     #[arg(long, value_enum, default_value = "human")]
     pub format: Format,
 }

@@ -8,9 +8,9 @@ use super::file_args::FileArgs;
 use super::{
     Exit,
     failed::{self, OnFailure},
-    settings::{Accel, Settings, host_cpus, host_memory},
+    settings::{Settings, host_cpus, host_memory},
     watch::{Progress, Watch},
-    workshop::{Choices, Outcome, Workshop},
+    workshop::{Choices, Outcome, WayOn, Workshop},
 };
 use crate::{
     check::Size,
@@ -19,6 +19,7 @@ use crate::{
         prepare::Prepared,
     },
     plan::BaseSource,
+    store::records::Kind,
 };
 
 /// Build the images of an ImageFile.
@@ -30,7 +31,7 @@ pub struct Args {
     #[command(flatten)]
     pub file: FileArgs,
     /// Build only this image (and those it is based on).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
     /// Name of the artifact, instead of `output`'s; for a single image.
     #[arg(long, value_name = "OUTPUT")]
@@ -56,9 +57,6 @@ pub struct Args {
     /// What runs the machines.
     #[arg(long, value_enum, default_value_t = Driver::Qemu, value_name = "DRIVER")]
     pub driver: Driver,
-    /// How the machine's processor is provided.
-    #[arg(long, value_enum)]
-    pub accel: Option<Accel>,
     /// What becomes of the machine in which a step or test failed.
     #[arg(long, value_enum, default_value_t = OnFailure::Clean, value_name = "WHAT")]
     pub on_failure: OnFailure,
@@ -113,7 +111,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         cache: !args.no_cache,
     };
     let folder = workshop.project.files.root();
-    let watch = Watch::begin(args.progress, &workshop.store, folder, workshop.lock_path());
+    let watch = Watch::begin(Kind::Build, args.progress, &workshop.store, folder, workshop.lock_path());
     let targets: Vec<PathBuf> = prepared
         .iter()
         .flat_map(|one| one.plan.outputs.iter().map(|output| options.out.join(&output.file)))
@@ -148,13 +146,12 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
             Ok(())
         }
         Err(failures) => {
-            let messages: Vec<String> = failures.iter().map(ToString::to_string).collect();
-            watch.end(exec::Outcome::Failed, Some(&messages.join("; ")));
-            let exits: Vec<Exit> = failures.into_iter().map(|failure| workshop.failed(failure)).collect();
+            let shell = args.on_failure == OnFailure::Clean;
+            let exit = workshop.end_failed(watch, failures, WayOn { shell });
             if let Some(wreck) = wrecks.take() {
                 failed::deal(args.on_failure, wreck).await;
             }
-            Err(exits.first().copied().unwrap_or(Exit::Failed))
+            Err(exit)
         }
     }
 }
@@ -169,7 +166,7 @@ async fn build_all(
     (reporter, wrecks): (&Reporter, &WreckSlot),
 ) -> Result<Vec<Artifact>, Vec<Failure>> {
     let driver = match args.driver {
-        Driver::Qemu => workshop.driver(args.accel, reporter).await.map_err(|failure| vec![failure])?,
+        Driver::Qemu => workshop.driver(reporter).await.map_err(|failure| vec![failure])?,
     };
     let standing = Standing::new(prepared.iter().map(|one| &one.plan));
     let budget = budget(&workshop.settings);

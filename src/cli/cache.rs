@@ -21,6 +21,7 @@ pub struct Args {
 enum Action {
     /// List the layers, least recently used first.
     Ls {
+        /// How the list is written.
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
@@ -29,6 +30,9 @@ enum Action {
         /// Bytes the layers may still take together, such as `20GiB`; without it all go.
         #[arg(long, value_name = "SIZE", value_parser = gc::parse_size)]
         size: Option<Size>,
+        /// Say what would go, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Check that every layer can be read whole.
     Verify,
@@ -54,7 +58,11 @@ pub(super) fn run(args: &Args) -> Exit {
     let result = recorded::settings().and_then(|settings| recorded::store(&settings)).and_then(|store| {
         match &args.action {
             Action::Ls { format } => list(&store, *format),
-            Action::Prune { size } => {
+            Action::Prune { size, dry_run: true } => {
+                gc::would_go(&store.would_shrink_layers(size.map_or(0, Size::bytes)).map_err(refused)?);
+                Ok(())
+            }
+            Action::Prune { size, dry_run: false } => {
                 let freed = store.shrink_layers(size.map_or(0, Size::bytes)).map_err(refused)?;
                 eprintln!("freed {} of layers", report::progress::size(freed));
                 Ok(())
@@ -93,7 +101,7 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
                     [
                         layer.key.short(),
                         report::progress::size(layer.size),
-                        report::utc(layer.used_ms),
+                        report::local(layer.used_ms),
                         layer.image.clone(),
                         layer.step.clone(),
                     ]

@@ -14,6 +14,7 @@ use crate::store::{ProcessName, Store};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Number of the build.
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::builds))]
     build: i64,
 }
 

@@ -141,9 +141,10 @@ fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
     match format {
         Format::Human => {
             let mut stderr = std::io::stderr().lock();
-            let colour = super::colour(std::io::stderr().is_terminal());
+            let colour = super::console::colour(std::io::stderr().is_terminal());
             for Checked { project, .. } in projects {
-                stderr.write_all(report::human(&project.diagnostics, &project.sources, colour).as_bytes())?;
+                let text = report::human(&project.diagnostics, &project.sources, colour);
+                stderr.write_all(super::console::drawable(text).as_bytes())?;
             }
             let every: Vec<Diagnostic> =
                 projects.iter().flat_map(|one| one.project.diagnostics.iter().cloned()).collect();

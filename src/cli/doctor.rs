@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     Exit,
-    settings::{Flags, Settings, Surroundings, Trust},
+    settings::{Settings, Surroundings, Trust},
 };
 use crate::{diagnostic::Diagnostic, text::Sources};
 
@@ -19,6 +19,7 @@ pub struct Args {
     /// The project whose settings count.
     #[arg(default_value = ".")]
     pub path: PathBuf,
+    /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
 }
@@ -119,8 +120,8 @@ const MORE_PATH: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> {
     let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
     let around = Surroundings { project: folder, env: |name: &str| env::var_os(name) };
-    let settings = Settings::load(&Flags::default(), &around, sources)?;
-    super::complain_of(&settings.ignored, sources);
+    let settings = Settings::load(&super::setting_args::given(), &around, sources)?;
+    super::console::show(&settings.ignored, sources);
     let findings = look(&settings);
     let missing: Vec<&str> =
         findings.iter().filter(|f| f.state == State::Missing).filter_map(|f| f.package).collect();

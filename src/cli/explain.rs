@@ -1,6 +1,6 @@
 //! `imgfile explain CODE`: the page behind a code.
 
-use super::Exit;
+use super::{Exit, candidates, markdown};
 use crate::diagnostic::{self, codes_with_titles};
 use crate::text::nearest;
 
@@ -8,6 +8,7 @@ use crate::text::nearest;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A code such as E0201; without one, all codes are listed.
+    #[arg(add = clap_complete::ArgValueCompleter::new(candidates::codes))]
     pub code: Option<String>,
 }
 
@@ -21,7 +22,14 @@ pub fn run(args: &Args) -> Exit {
         return Exit::Done;
     };
     if let Some((code, title, page)) = diagnostic::page(code.trim()) {
-        super::print(&format!("{code}: {title}\n\n{}\n", page.trim_end()));
+        let text = format!("{code}: {title}\n\n{}\n", page.trim_end());
+        let colour = super::console::colour(std::io::IsTerminal::is_terminal(&std::io::stdout()));
+        super::print(&match super::console::width() {
+            Some(width) => markdown::render(&text, width, colour),
+            None if colour => markdown::render(&text, usize::MAX, true),
+            // As it is written, for whoever reads it with something else.
+            None => text,
+        });
         return Exit::Done;
     }
     let known: Vec<&str> = codes_with_titles().map(|(code, _)| code.as_str()).collect();

@@ -6,7 +6,11 @@ use super::{
     Exit,
     recorded::{self, Outcome, refused},
 };
-use crate::{check::Size, report::progress::size};
+use crate::{
+    check::Size,
+    report::progress::size,
+    store::{Store, WouldGo, records::State},
+};
 
 /// Clear what crashed and failed builds left behind, old records, what no build uses any more, and what is
 /// beyond the store's size.
@@ -22,6 +26,9 @@ pub struct Args {
     /// Records of this many builds are kept, with their logs.
     #[arg(long, value_name = "N", default_value_t = 100)]
     keep_builds: u32,
+    /// Say what would go, and remove nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Reads a size of the command line.
@@ -33,7 +40,43 @@ pub(super) fn run(args: &Args) -> Exit {
     clear(args).err().unwrap_or(Exit::Done)
 }
 
+/// Lists what would go, and how much that is.
+pub(super) fn would_go(all: &[WouldGo]) {
+    let rows: Vec<_> = all.iter().map(|one| [one.what.clone(), size(one.size)]).collect();
+    if !rows.is_empty() {
+        super::print(&recorded::table(["WOULD GO", "SIZE"], &rows));
+    }
+    eprintln!("{} would go, {}; nothing was removed", rows.len(), size(all.iter().map(|one| one.size).sum()));
+}
+
+fn age(args: &Args) -> Duration {
+    Duration::from_hours(24).saturating_mul(u32::try_from(args.unused_days).unwrap_or(u32::MAX))
+}
+
+/// Looks only.
+fn look(args: &Args) -> Outcome<()> {
+    let settings = recorded::settings()?;
+    let store = Store::open(&settings.store.value).map_err(refused)?;
+    let records = store.records().map_err(refused)?;
+    let old = records.builds(None, u32::MAX).map_err(refused)?.into_iter();
+    let old = old.skip(args.keep_builds as usize).filter(|build| build.state != State::Running).count();
+    if old > 0 {
+        eprintln!("{old} old builds would be forgotten");
+    }
+    let mut all = store.would_forget_unused(age(args)).map_err(refused)?;
+    let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
+    if let Some(limit) = limit {
+        let beyond = store.would_shrink(limit.bytes()).map_err(refused)?;
+        all.extend(beyond.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
+    }
+    would_go(&all);
+    Ok(())
+}
+
 fn clear(args: &Args) -> Outcome<()> {
+    if args.dry_run {
+        return look(args);
+    }
     let settings = recorded::settings()?;
     // Opening the store clears what crashed builds left.
     let store = recorded::store(&settings)?;
@@ -51,8 +94,7 @@ fn clear(args: &Args) -> Outcome<()> {
     }
     store.layers().settle().map_err(refused)?;
     store.layers().sweep_claims().map_err(refused)?;
-    let age = Duration::from_hours(24).saturating_mul(u32::try_from(args.unused_days).unwrap_or(u32::MAX));
-    let freed = store.forget_unused(age).map_err(refused)?;
+    let freed = store.forget_unused(age(args)).map_err(refused)?;
     if freed > 0 {
         eprintln!("freed {} that no build has used for {} days", size(freed), args.unused_days);
     }

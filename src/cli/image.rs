@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     driver::qemu::tool,
-    report::{progress, utc},
+    report::{local, progress},
     store::{Records, Store, records::ArtifactRecord},
 };
 
@@ -32,7 +32,10 @@ pub struct Args {
 enum Action {
     /// Show all that is known about it.
     Inspect {
+        /// A name, a number or a path.
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
         image: String,
+        /// How it is written.
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
         /// Compare the file with the sha256 it was built with.
@@ -40,18 +43,36 @@ enum Action {
         verify: bool,
     },
     /// Give its file another name, in the same folder and with the same extension.
-    Rename { image: String, name: String },
+    Rename {
+        /// A name, a number or a path.
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
+        image: String,
+        /// The new name, without the extension.
+        name: String,
+    },
     /// Keep it from being removed or built over.
-    Protect { image: String },
+    Protect {
+        /// A name, a number or a path.
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
+        image: String,
+    },
     /// Take the protection off.
-    Unprotect { image: String },
+    Unprotect {
+        /// A name, a number or a path.
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
+        image: String,
+    },
     /// Remove its file.
     Rm {
-        #[arg(required = true)]
+        /// Names, numbers or paths.
+        #[arg(required = true, value_name = "IMAGE")]
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
         images: Vec<String>,
     },
     /// Copy it, into another format if wanted.
     Export {
+        /// A name, a number or a path.
+        #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
         image: String,
         /// A folder, or the path of the new file.
         to: PathBuf,
@@ -127,7 +148,13 @@ fn host<T>(action: &str, path: &Path, error: &impl std::fmt::Display) -> Outcome
     Err(Exit::Host)
 }
 
-/// The artifact a word of the command line means.
+/// Those that the project here built.
+fn ours<'a>(artifacts: &[&'a ArtifactRecord]) -> Vec<&'a ArtifactRecord> {
+    let here = recorded::here();
+    artifacts.iter().filter(|artifact| here.as_ref() == Some(&artifact.project)).copied().collect()
+}
+
+/// The artifact a word of the command line means; of several with one name, the one of the project here.
 fn find(records: &Records, word: &str) -> Outcome<ArtifactRecord> {
     let artifacts = records.artifacts().map_err(refused)?;
     let path = std::path::absolute(word).unwrap_or_default();
@@ -143,6 +170,7 @@ fn find(records: &Records, word: &str) -> Outcome<ArtifactRecord> {
     }
     match found.as_slice() {
         [artifact] => Ok((*artifact).clone()),
+        several if ours(several).len() == 1 => Ok(ours(several)[0].clone()),
         [] => wrong(&format!("there is no image `{word}`; `imgfile images` lists them")),
         several => {
             let mut text = format!("several images are named `{word}`; say which by its number:");
@@ -168,7 +196,7 @@ fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool
                 ("file", listed.file.word().to_owned()),
                 ("size", progress::size(u64::try_from(artifact.size).unwrap_or(0))),
                 ("sha256", artifact.sha256.to_string()),
-                ("made", utc(artifact.made_ms)),
+                ("made", local(artifact.made_ms)),
                 ("build", artifact.build.map_or_else(|| "-".to_owned(), |build| build.to_string())),
                 ("plan key", artifact.plan_key.clone()),
                 ("lock", artifact.lock.map_or_else(|| "-".to_owned(), |lock| lock.to_string())),

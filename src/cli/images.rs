@@ -7,13 +7,17 @@ use super::{
     recorded::{self, Format, Outcome, refused},
 };
 use crate::{
-    report::{progress, utc},
+    report::{local, progress},
     store::records::ArtifactRecord,
 };
 
-/// List the images that were built here, newest first.
+/// List the images that this project built, newest first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Images of every project in the store.
+    #[arg(long)]
+    all: bool,
+    /// How the list is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -23,6 +27,8 @@ pub struct Args {
 pub struct Listed {
     /// Its file's name without the extension.
     pub name: String,
+    /// Its file's format, by the extension.
+    pub kind: String,
     pub file: FileState,
     #[serde(flatten)]
     pub artifact: ArtifactRecord,
@@ -58,7 +64,9 @@ impl FileState {
 
 impl From<ArtifactRecord> for Listed {
     fn from(artifact: ArtifactRecord) -> Self {
-        Self { name: artifact.name().to_owned(), file: FileState::of(&artifact), artifact }
+        let extension = std::path::Path::new(&artifact.path).extension();
+        let kind = extension.map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+        Self { name: artifact.name().to_owned(), kind, file: FileState::of(&artifact), artifact }
     }
 }
 
@@ -68,29 +76,39 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn list(args: &Args) -> Outcome<()> {
     let (_store, records) = recorded::records()?;
-    let artifacts: Vec<Listed> =
-        records.artifacts().map_err(refused)?.into_iter().map(Listed::from).collect();
+    let project = if args.all { None } else { recorded::here() };
+    let artifacts: Vec<Listed> = records
+        .artifacts()
+        .map_err(refused)?
+        .into_iter()
+        .filter(|artifact| project.as_ref().is_none_or(|project| *project == artifact.project))
+        .map(Listed::from)
+        .collect();
     match args.format {
         Format::Json => recorded::print_json(&artifacts),
+        Format::Human if artifacts.is_empty() && project.is_some() => {
+            eprintln!("no image of this project was built yet; `--all` lists every project's");
+        }
         Format::Human if artifacts.is_empty() => eprintln!("no image was built yet"),
         Format::Human => {
             let rows: Vec<_> = artifacts.iter().map(row).collect();
-            let headings = ["ID", "NAME", "IMAGE", "SIZE", "MADE", "BUILD", "FILE", "PATH"];
+            let headings = ["ID", "NAME", "KIND", "IMAGE", "SIZE", "MADE", "BUILD", "FILE", "PATH"];
             super::print(&recorded::table(headings, &rows));
         }
     }
     Ok(())
 }
 
-fn row(listed: &Listed) -> [String; 8] {
+fn row(listed: &Listed) -> [String; 9] {
     let artifact = &listed.artifact;
     let protected = if artifact.protected { ", protected" } else { "" };
     [
         artifact.id.to_string(),
         listed.name.clone(),
+        listed.kind.clone(),
         artifact.image.clone(),
         progress::size(u64::try_from(artifact.size).unwrap_or(0)),
-        utc(artifact.made_ms),
+        local(artifact.made_ms),
         artifact.build.map_or_else(|| "-".to_owned(), |build| build.to_string()),
         format!("{}{protected}", listed.file.word()),
         artifact.path.clone(),

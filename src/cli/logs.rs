@@ -15,7 +15,8 @@ use crate::store::{Records, records::State};
 /// Show what a build printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of the build; without it the newest.
+    /// Number of the build; without it the newest of this project.
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::builds))]
     build: Option<i64>,
     /// Go on until the build ends.
     #[arg(long, short)]

@@ -2,14 +2,19 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod apps;
 mod bases;
 mod build;
 pub mod builds;
 pub mod cache;
 mod cancel;
+mod candidates;
 mod check;
+mod commit;
 mod completions;
+mod console;
 mod doctor;
+pub mod examples;
 mod explain;
 mod failed;
 mod file_args;
@@ -21,13 +26,17 @@ mod init;
 mod lock;
 mod logs;
 mod lsp;
+mod man;
+mod markdown;
 pub mod outdated;
 mod plan;
 mod project;
 mod recorded;
 mod resolving;
 pub mod schema;
+mod setting_args;
 pub mod settings;
+mod table;
 mod terminal;
 mod test;
 mod trust;
@@ -36,9 +45,10 @@ mod why;
 mod why_step;
 mod workshop;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{diagnostic::Diagnostic, report, text::Sources};
+use crate::{diagnostic::Diagnostic, text::Sources};
+use setting_args::{All, OfStore, With};
 
 /// How a command ended, as the process's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,67 +85,87 @@ impl From<Exit> for std::process::ExitCode {
 #[command(name = "imgfile", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Start with `imgfile init`, then `imgfile check` and `imgfile build`.")]
 pub struct Cli {
+    /// When output is coloured.
+    #[arg(long, global = true, value_enum, default_value_t = console::Colour::Auto, value_name = "WHEN")]
+    color: console::Colour,
     #[command(subcommand)]
     command: Command,
 }
 
-/// The commands; each is one file of this folder with its `Args` and a `run`.
+/// The commands; each is one file of this folder with its `Args` and a `run`. Those that use settings take them
+/// on the command line as well.
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
-    Plan(plan::Args),
-    Lock(lock::Args),
-    Outdated(outdated::Args),
-    Build(build::Args),
-    Test(test::Args),
-    Builds(builds::Args),
-    Logs(logs::Args),
-    Cancel(cancel::Args),
-    Images(images::Args),
-    Image(image::Args),
-    Cache(cache::Args),
-    Gc(gc::Args),
+    Plan(With<plan::Args, All>),
+    Lock(With<lock::Args, All>),
+    Outdated(With<outdated::Args, All>),
+    Build(With<build::Args, All>),
+    Test(With<test::Args, All>),
+    Builds(With<builds::Args, OfStore>),
+    Logs(With<logs::Args, OfStore>),
+    Cancel(With<cancel::Args, OfStore>),
+    Images(With<images::Args, OfStore>),
+    Image(With<image::Args, OfStore>),
+    Cache(With<cache::Args, OfStore>),
+    Gc(With<gc::Args, OfStore>),
     Explain(explain::Args),
     Schema(schema::Args),
     Fmt(fmt::Args),
     Init(init::Args),
     Lsp(lsp::Args),
-    /// Print the completion script of a shell.
     Completions(completions::Args),
+    Man(man::Args),
     Trust(trust::Args),
-    Doctor(doctor::Args),
+    Doctor(With<doctor::Args, All>),
+    Apps(apps::Args),
     Bases(bases::Args),
-    Why(why::Args),
+    Why(With<why::Args, All>),
+}
+
+/// The whole command line, with examples.
+#[must_use]
+pub fn command() -> clap::Command {
+    examples::added(Cli::command())
 }
 
 /// Runs the command the process was started with.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    // A shell that completes asks with the variable COMPLETE, and gets nothing else.
+    clap_complete::CompleteEnv::with_factory(command).complete();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    console::choose(cli.color);
     match cli.command {
         Command::Check(args) => check::run(&args),
-        Command::Plan(args) => plan::run(args),
-        Command::Lock(args) => lock::run(args),
-        Command::Outdated(args) => outdated::run(args),
-        Command::Build(args) => build::run(args),
-        Command::Test(args) => test::run(args),
-        Command::Builds(args) => builds::run(&args),
-        Command::Logs(args) => logs::run(&args),
-        Command::Cancel(args) => cancel::run(&args),
-        Command::Images(args) => images::run(&args),
-        Command::Image(args) => image::run(&args),
-        Command::Cache(args) => cache::run(&args),
-        Command::Gc(args) => gc::run(&args),
+        Command::Plan(args) => plan::run(args.apart()),
+        Command::Lock(args) => lock::run(args.apart()),
+        Command::Outdated(args) => outdated::run(args.apart()),
+        Command::Build(args) => build::run(args.apart()),
+        Command::Test(args) => test::run(args.apart()),
+        Command::Builds(args) => builds::run(&args.apart()),
+        Command::Logs(args) => logs::run(&args.apart()),
+        Command::Cancel(args) => cancel::run(&args.apart()),
+        Command::Images(args) => images::run(&args.apart()),
+        Command::Image(args) => image::run(&args.apart()),
+        Command::Cache(args) => cache::run(&args.apart()),
+        Command::Gc(args) => gc::run(&args.apart()),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Fmt(args) => fmt::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Lsp(args) => lsp::run(&args),
-        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, command()),
         Command::Trust(args) => trust::run(&args),
+        Command::Apps(args) => apps::run(&args),
         Command::Bases(args) => bases::run(&args),
-        Command::Why(args) => why::run(&args),
-        Command::Doctor(args) => explained(|sources| doctor::run(&args, sources)),
+        Command::Why(args) => why::run(&args.apart()),
+        Command::Doctor(args) => {
+            let args = args.apart();
+            explained(|sources| doctor::run(&args, sources))
+        }
     }
     .into()
 }
@@ -227,24 +257,11 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-/// Whether to use colour on a stream.
-fn colour(terminal: bool) -> bool {
-    terminal
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
 /// Runs a command that may end in diagnostics; those are for stderr.
 fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>) -> Exit {
     let mut sources = Sources::default();
     command(&mut sources).unwrap_or_else(|diagnostics| {
-        complain_of(&diagnostics, &sources);
+        console::show(&diagnostics, &sources);
         Exit::Files
     })
-}
-
-/// Shows diagnostics on stderr.
-fn complain_of(found: &[Diagnostic], sources: &Sources) {
-    let colour = colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    eprint!("{}", report::human(found, sources, colour));
 }

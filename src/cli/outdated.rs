@@ -18,11 +18,12 @@ pub struct Args {
     #[command(flatten)]
     pub file: FileArgs,
     /// Look at this image only (and those it is based on).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
+    /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
 }

@@ -18,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     pub file: FileArgs,
     /// Plan only this image.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
     /// Start from this base of the catalogue, if it is compatible.
     #[arg(long, value_name = "NAME")]
@@ -29,6 +29,7 @@ pub struct Args {
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
+    /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
     /// Draw the steps and how they hang together, in the language of a program that draws.

@@ -1,10 +1,10 @@
 //! What the commands about builds and images share: the store's records, and times and tables for people.
 
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
     Exit,
-    settings::{Flags, Settings, Surroundings},
+    settings::{Settings, Surroundings},
 };
 use crate::{
     store::{Records, Store, StoreError, records::State},
@@ -27,9 +27,9 @@ pub enum Format {
 pub(super) fn settings() -> Outcome<Settings> {
     let mut sources = Sources::default();
     let around = Surroundings { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
-    let loaded = Settings::load(&Flags::default(), &around, &mut sources);
+    let loaded = Settings::load(&super::setting_args::given(), &around, &mut sources);
     let (Ok(Settings { ignored: found, .. }) | Err(found)) = &loaded;
-    super::complain_of(found, &sources);
+    super::console::show(found, &sources);
     loaded.map_err(|_| Exit::Files)
 }
 
@@ -66,14 +66,29 @@ pub(super) fn refused(error: StoreError) -> Exit {
     Exit::Host
 }
 
-/// The build a command means: the one named, else the newest.
+/// The folder of the project that a command in this folder is about, as records name it; none where there is no
+/// ImageFile.
+pub(super) fn here() -> Option<String> {
+    project_at(Path::new("."))
+}
+
+/// The folder of the project at a path, as records name it.
+pub(super) fn project_at(path: &Path) -> Option<String> {
+    let file = super::project::find(path).ok()?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(std::fs::canonicalize(folder).ok()?.to_string_lossy().into_owned())
+}
+
+/// The build a command means: the one named, else the newest of this project.
 pub(super) fn build(records: &Records, named: Option<i64>) -> Outcome<(i64, State)> {
     let id = match named {
         Some(id) => id,
-        None => match records.builds(None, 1).map_err(refused)?.first() {
+        None => match records.builds(here().as_deref(), 1).map_err(refused)?.first() {
             Some(newest) => newest.id,
             None => {
-                super::complain("nothing was built yet");
+                super::complain(
+                    "nothing of this project was built yet; `imgfile builds --all` lists every one's",
+                );
                 return Err(Exit::Usage);
             }
         },
@@ -93,36 +108,7 @@ pub(super) fn print_json<T: serde::Serialize>(value: &T) {
     super::print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
 }
 
-/// Rows under their headings; the last column is as wide as it is.
+/// A table as wide as the terminal.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = headings.map(console::measure_text_width);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(console::measure_text_width(cell));
-        }
-    }
-    let mut text = String::new();
-    for row in std::iter::once(&headings.map(str::to_owned)).chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{}  ", console::pad_str(cell, width, console::Alignment::Left, None));
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up_whatever_is_in_them() {
-        let rows = [
-            ["1".to_owned(), "이미지".to_owned(), "a".to_owned()],
-            ["12".into(), "web".into(), String::new()],
-        ];
-        assert_eq!(table(["ID", "NAME", "PATH"], &rows), "ID  NAME    PATH\n1   이미지  a\n12  web\n");
-    }
+    super::table::table(headings, rows, super::console::width())
 }

@@ -1,7 +1,5 @@
 //! From a path to what the images of a project resolve to, without a store or a network.
 
-use std::io::IsTerminal;
-
 use super::Exit;
 use super::file_args::FileArgs;
 use super::project::{self, Project};
@@ -9,7 +7,6 @@ use crate::catalog::{self, Catalog};
 use crate::check::ImageSpec;
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
-use crate::report;
 use crate::resolve::{Preferences, ResolvedProject, Wanted, resolve_project};
 
 /// A project with its catalogue and the lock beside it.
@@ -66,8 +63,7 @@ pub(super) fn open(file: &FileArgs) -> Result<Resolved, Exit> {
     let (resolved, more) = resolve_opened(project, None);
     found.extend(more);
     if found.iter().any(Diagnostic::is_error) {
-        let colour = super::colour(std::io::stderr().is_terminal());
-        eprint!("{}", report::human(&found, &resolved.project.sources, colour));
+        super::console::show(&found, &resolved.project.sources);
         return Err(Exit::Files);
     }
     Ok(resolved)

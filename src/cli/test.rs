@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::file_args::FileArgs;
 use super::{
     Exit,
-    settings::Accel,
     watch::{Progress, Watch},
-    workshop::{Choices, Workshop},
+    workshop::{Choices, WayOn, Workshop},
 };
 use crate::exec::{self, Budget, Executor, Failure, Secrets, Standing};
+use crate::store::records::Kind;
 
 /// Run the tests of artifacts that are in the output folder.
 ///
@@ -19,14 +19,11 @@ pub struct Args {
     #[command(flatten)]
     pub file: FileArgs,
     /// Test only this image.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
-    /// How the machine's processor is provided.
-    #[arg(long, value_enum)]
-    pub accel: Option<Accel>,
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub progress: Progress,
@@ -53,9 +50,9 @@ pub(super) fn run(args: Args) -> Exit {
         };
         let out = args.out.clone().unwrap_or_else(|| workshop.out());
         let folder = workshop.project.files.root();
-        let watch = Watch::begin(args.progress, &workshop.store, folder, workshop.lock_path());
+        let watch = Watch::begin(Kind::Test, args.progress, &workshop.store, folder, workshop.lock_path());
         let tested = async {
-            let driver = workshop.driver(args.accel, watch.reporter()).await?;
+            let driver = workshop.driver(watch.reporter()).await?;
             let executor = Executor {
                 standing: &Standing::default(),
                 store: &workshop.store,
@@ -78,10 +75,7 @@ pub(super) fn run(args: Args) -> Exit {
                 watch.end(exec::Outcome::Done, None);
                 Exit::Done
             }
-            Err(failure) => {
-                watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
-                workshop.failed(failure)
-            }
+            Err(failure) => workshop.end_failed(watch, vec![failure], WayOn { shell: false }),
         }
     })
 }

@@ -13,10 +13,10 @@ use super::recorded::set_aside;
 use crate::{
     exec::{Observer, Outcome, Reporter, Tee, What},
     report::{
-        progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Tree},
+        progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Times, Tree, Waiting},
         record::Recorder,
     },
-    store::{Records, Store, StoreError},
+    store::{Records, Store, StoreError, records::Kind},
 };
 
 /// How a build is shown while it runs.
@@ -43,13 +43,23 @@ pub(super) struct Watch {
 impl Watch {
     /// Begins a build of the project in `project`, by the lock at `lock`. One that cannot be recorded is
     /// built all the same, and says so.
-    pub(super) fn begin(progress: Progress, store: &Store, project: &Path, lock: PathBuf) -> Self {
+    pub(super) fn begin(
+        kind: Kind,
+        progress: Progress,
+        store: &Store,
+        project: &Path,
+        lock: PathBuf,
+    ) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let (recorder, damaged) = match record(store, project, &lock) {
+        let (recorder, damaged) = match record(kind, store, project, &lock) {
             Ok((recorder, damaged)) => (Ok(Arc::new(recorder)), damaged),
             Err(error) => (Err(error), None),
         };
-        let mut observers = vec![view(progress)];
+        let times = recorder
+            .as_ref()
+            .ok()
+            .and_then(|recorder| recorder.records().last_times(&project.to_string_lossy()).ok());
+        let mut observers = vec![view(progress, times.unwrap_or_default())];
         if let Ok(recorder) = &recorder {
             observers.push(Arc::clone(recorder) as Arc<dyn Observer>);
         }
@@ -69,6 +79,18 @@ impl Watch {
 
     pub(super) fn reporter(&self) -> &Reporter {
         &self.reporter
+    }
+
+    /// Number of the build, if it is recorded.
+    pub(super) fn build(&self) -> Option<i64> {
+        self.recorder.as_ref().map(|recorder| recorder.build())
+    }
+
+    /// Keeps what is going to be shown of a failure.
+    pub(super) fn diagnosed(&self, text: &str) {
+        if let Some(recorder) = &self.recorder {
+            recorder.diagnosed(text);
+        }
     }
 
     /// The first of these paths that holds a protected artifact.
@@ -107,9 +129,17 @@ impl Drop for Watch {
 }
 
 /// Begins the record of a build, in a new database if the one that is there is damaged: then its path too.
-fn record(store: &Store, project: &Path, lock: &Path) -> Result<(Recorder, Option<PathBuf>), StoreError> {
+fn record(
+    kind: Kind,
+    store: &Store,
+    project: &Path,
+    lock: &Path,
+) -> Result<(Recorder, Option<PathBuf>), StoreError> {
     let begin = |records: Records| {
-        let build = records.begin(project, env!("CARGO_PKG_VERSION"))?;
+        let build = records.begin_kind(kind, project, env!("CARGO_PKG_VERSION"))?;
+        if let Some(commit) = super::commit::of(project) {
+            records.built_from(build, &commit)?;
+        }
         Recorder::new(records, build, lock.to_owned())
     };
     let (records, damaged) = store.records_or_new(false)?;
@@ -124,16 +154,16 @@ fn record(store: &Store, project: &Path, lock: &Path) -> Result<(Recorder, Optio
 }
 
 /// What the user sees. Progress goes to stderr, JSON to stdout, where data belongs.
-fn view(progress: Progress) -> Arc<dyn Observer> {
+fn view(progress: Progress, times: Times) -> Arc<dyn Observer> {
     let terminal = console::Term::stderr();
     let plain = || Arc::new(Plain::new(Buffered::new(std::io::stderr())));
     match progress {
         Progress::Json => Arc::new(JsonLines::new(Buffered::new(std::io::stdout()))),
         Progress::Plain => plain(),
-        Progress::Tty => tree(terminal),
+        Progress::Tty => tree(terminal, times),
         Progress::Auto => match Ci::detect(|name| std::env::var_os(name)) {
             Some(ci) => Arc::new(Grouped::new(Buffered::new(std::io::stderr()), ci)),
-            None if draws(&terminal) => tree(terminal),
+            None if draws(&terminal) => tree(terminal, times),
             None => plain(),
         },
     }
@@ -144,18 +174,24 @@ fn draws(terminal: &console::Term) -> bool {
     terminal.is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-fn tree(terminal: console::Term) -> Arc<dyn Observer> {
-    let colour = super::colour(std::io::stderr().is_terminal());
-    // As the C library chooses the locale's character set.
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .unwrap_or_default()
-        .to_lowercase();
-    let unicode = locale.contains("utf-8") || locale.contains("utf8");
-    Arc::new(Tree::new(std::io::stderr(), move || {
+/// A line that moves while a command gets ready; none where there is no terminal to draw on.
+pub(super) fn waiting(task: &str) -> Option<Waiting> {
+    let terminal = console::Term::stderr();
+    let in_ci = Ci::detect(|name| std::env::var_os(name)).is_some();
+    (draws(&terminal) && !in_ci).then(|| Waiting::new(std::io::stderr(), task, look(terminal)))
+}
+
+fn tree(terminal: console::Term, times: Times) -> Arc<dyn Observer> {
+    Arc::new(Tree::expecting(times, std::io::stderr(), look(terminal)))
+}
+
+/// What the terminal is like, asked before each drawing.
+fn look(terminal: console::Term) -> impl Fn() -> Look + Send + Sync + 'static {
+    let colour = super::console::colour(std::io::stderr().is_terminal());
+    let unicode = super::console::unicode();
+    move || {
         let (height, width) = terminal.size();
         let height = Some(usize::from(height).saturating_sub(1).max(1));
         Look { colour, unicode, width: width.into(), height }
-    }))
+    }
 }

@@ -16,11 +16,12 @@ use crate::text::{Sources, nearest};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// `base`, the name of an application, or a step as `plan` names it.
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::whys))]
     pub what: String,
     #[command(flatten)]
     pub file: FileArgs,
     /// The image, if the ImageFile has several.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     exec::{PlanSummary, change, change::Change},
     plan::{ImagePlan, Step},
-    report::utc,
+    report::local,
     store::Store,
     text::nearest,
 };
@@ -150,7 +150,7 @@ fn earlier(workshop: &Workshop, image: &str) -> Outcome<Option<(i64, String, Pla
         let recorded = record.details.into_iter().find(|one| one.name == image).and_then(|one| one.plan);
         let plan = recorded.and_then(|plan| serde_json::from_value::<PlanSummary>(plan).ok());
         if let Some(plan) = plan.filter(|plan| plan.base_key.is_some()) {
-            return Ok(Some((build.id, utc(build.began_ms), plan)));
+            return Ok(Some((build.id, local(build.began_ms), plan)));
         }
     }
     Ok(None)

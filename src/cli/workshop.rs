@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::IsTerminal,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,7 +10,8 @@ use super::file_args::FileArgs;
 use super::{
     Exit,
     project::{self, Project},
-    settings::{self, Accel, Flags, Settings},
+    settings::{self, Accel, Settings},
+    watch::{self, Watch},
 };
 use crate::{
     catalog::{self, Catalog},
@@ -22,7 +22,7 @@ use crate::{
         qemu::{self, AcceleratorChoice, QemuDriver},
     },
     exec::{
-        Failure, Reporter,
+        self, Failure, Reporter,
         base::{
             given::{self, Given, Named},
             listed,
@@ -37,7 +37,7 @@ use crate::{
     store::{
         Store,
         archive::FRESH,
-        fetch::{Download, Fetcher, Network},
+        fetch::{Download, Fetcher, Network, Watcher},
     },
     text::{Digest, Spanned},
 };
@@ -253,7 +253,7 @@ impl Workshop {
         }
         let driver = match driver {
             Some(driver) => driver,
-            None => driver.insert(self.driver(None, reporter).await?),
+            None => driver.insert(self.driver(reporter).await?),
         };
         let look = disk.look(&self.store, driver.as_ref(), named);
         let facts = reporter.step(&format!("look into {}", named.name), look).await?;
@@ -301,12 +301,14 @@ impl Workshop {
         spec: &ImageSpec,
         choices: &Choices,
         before: &[Prepared],
+        fetcher: &Fetcher,
+        said: &mut Vec<String>,
     ) -> Result<Prepared, Failure> {
         let name = &spec.name.value;
         let resolution = self.resolutions.get(name).ok_or_else(|| Failure::Diagnosed(Vec::new()))?;
         let ground = self.ground(spec, before);
         let update = choices.updates(name);
-        let preparer = self.preparer(update);
+        let preparer = Preparer { fetcher, ..self.preparer(update) };
         let Some(locked) = self.lock.images.get(name).filter(|_| !update) else {
             if choices.locked && !update {
                 let nothing = "the lock has nothing about this image".to_owned();
@@ -316,20 +318,20 @@ impl Workshop {
         };
         let prepared = preparer.prepare(spec, resolution, Some(locked), ground).await?;
         let reasons = locked.stale(&prepared.locked);
-        let said =
+        let points =
             |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
         if choices.locked && !reasons.is_empty() {
-            return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", said(&reasons))]));
+            return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", points(&reasons))]));
         }
         if reasons.iter().any(|reason| reason.class == Class::Changed) {
-            return Err(Failure::Diagnosed(vec![lock_stale(spec, "", said(&reasons))]));
+            return Err(Failure::Diagnosed(vec![lock_stale(spec, "", points(&reasons))]));
         }
-        for point in said(&reasons) {
-            eprintln!("note: `{name}`: {point}; the lock follows");
+        for point in points(&reasons) {
+            said.push(format!("note: `{name}`: {point}; the lock follows"));
         }
         let moved = self.has_other_packages_below(ground);
         if moved && !locked.packages.is_empty() {
-            eprintln!("note: `{name}`: its base image has other packages; its own are chosen anew");
+            said.push(format!("note: `{name}`: its base image has other packages; its own are chosen anew"));
         }
         if moved || reasons.iter().any(|reason| reason.class == Class::Missing) {
             return preparer.prepare(spec, resolution, None, ground).await;
@@ -367,11 +369,27 @@ impl Workshop {
     /// Prepares the images that were asked for; what goes wrong is shown.
     pub(super) async fn prepare_all(&self, choices: &Choices) -> Outcome<Vec<Prepared>> {
         let mut all = Vec::new();
+        let waiting = watch::waiting("choosing packages");
+        let fetcher = match &waiting {
+            Some(waiting) => self.fetcher.clone().watched(Watcher(Arc::new(waiting.download()))),
+            None => self.fetcher.clone(),
+        };
+        // What there is to say waits until the line has gone.
+        let (mut said, mut failed) = (Vec::new(), None);
         for spec in self.images(choices)? {
-            let prepared = self.prepare(spec, choices, &all).await;
-            all.push(prepared.map_err(|failure| self.failed(failure))?);
+            match self.prepare(spec, choices, &all, &fetcher, &mut said).await {
+                Ok(prepared) => all.push(prepared),
+                Err(failure) => {
+                    failed = Some(failure);
+                    break;
+                }
+            }
         }
-        Ok(all)
+        drop(waiting);
+        for line in said {
+            eprintln!("{line}");
+        }
+        failed.map_or(Ok(all), |failure| Err(self.failed(failure)))
     }
 
     pub(super) fn preparer(&self, refresh: bool) -> Preparer<'_> {
@@ -386,14 +404,10 @@ impl Workshop {
     }
 
     /// The machines of this host; what there is to say about them is reported.
-    pub(super) async fn driver(
-        &self,
-        accel: Option<Accel>,
-        reporter: &Reporter,
-    ) -> Result<Box<dyn Driver>, Failure> {
+    pub(super) async fn driver(&self, reporter: &Reporter) -> Result<Box<dyn Driver>, Failure> {
         qemu::programs()?;
         let kernel = self.preparer(false).build_kernel(reporter).await?;
-        let choice = match accel.unwrap_or(self.settings.accel.value) {
+        let choice = match self.settings.accel.value {
             Accel::Auto => AcceleratorChoice::Auto,
             Accel::Kvm => AcceleratorChoice::Kvm,
             Accel::Tcg => AcceleratorChoice::Tcg,
@@ -451,15 +465,76 @@ impl Workshop {
 
     /// Shows why something failed; the exit status that goes with it.
     pub(super) fn failed(&self, failure: Failure) -> Exit {
+        let (exit, diagnostics) = self.diagnosed(failure);
+        show(&diagnostics, &self.project);
+        exit
+    }
+
+    /// What there is to show of a failure, and the exit status that goes with it.
+    pub(super) fn diagnosed(&self, failure: Failure) -> (Exit, Vec<Diagnostic>) {
         let exit = match &failure {
             Failure::Diagnosed(_) => Exit::Files,
             failure if failure.is_host_defect() => Exit::Host,
             _ => Exit::Failed,
         };
         let diagnostics = failure.located(&self.project.sources).diagnostics();
-        show(&diagnostics, &self.project);
         let on_host = |diagnostic: &Diagnostic| is_about_the_host(diagnostic);
-        if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit }
+        let exit = if exit == Exit::Files && diagnostics.iter().any(on_host) { Exit::Host } else { exit };
+        (exit, diagnostics)
+    }
+
+    /// Ends a build that failed: its record keeps what is shown, and what is shown ends with the way on.
+    pub(super) fn end_failed(&self, watch: Watch, failures: Vec<Failure>, way_on: WayOn) -> Exit {
+        let messages: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        let all: Vec<(Exit, Vec<Diagnostic>)> =
+            failures.into_iter().map(|failure| self.diagnosed(failure)).collect();
+        let exit = all.first().map_or(Exit::Failed, |(exit, _)| *exit);
+        let diagnostics: Vec<Diagnostic> = all.into_iter().flat_map(|(_, diagnostics)| diagnostics).collect();
+        watch.diagnosed(&report::human(&diagnostics, &self.project.sources, false));
+        let build = watch.build();
+        // The view ends before anything else is printed.
+        watch.end(exec::Outcome::Failed, Some(&messages.join("; ")));
+        show(&diagnostics, &self.project);
+        way_on.show(&self.project.path, build, &diagnostics, exit);
+        exit
+    }
+}
+
+/// What a person can do after a failure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WayOn {
+    /// Whether a shell in the failed machine can be had by another run.
+    pub shell: bool,
+}
+
+impl WayOn {
+    fn show(self, file: &Path, build: Option<i64>, diagnostics: &[Diagnostic], exit: Exit) {
+        let mut lines = Vec::new();
+        if let Some(build) = build {
+            lines.push((format!("imgfile logs {build}"), "everything it printed"));
+            lines.push((
+                format!("imgfile builds report {build}"),
+                "all that is known of it, in one HTML file",
+            ));
+        }
+        if self.shell && exit == Exit::Failed {
+            let file =
+                if file == Path::new("ImageFile") { String::new() } else { format!("{} ", file.display()) };
+            lines.push((format!("imgfile build {file}--on-failure shell"), "look around where it failed"));
+        }
+        let mut codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code.as_str()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        for code in codes {
+            lines.push((format!("imgfile explain {code}"), "what this means, and what helps"));
+        }
+        let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+        if let Some(build) = build {
+            eprintln!("build {build} failed");
+        }
+        for (command, what) in lines {
+            eprintln!("  {command:width$}  {what}");
+        }
     }
 }
 
@@ -476,8 +551,7 @@ fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
 
 /// Shows diagnostics on stderr; says whether none is an error.
 fn show(found: &[Diagnostic], project: &Project) -> bool {
-    let colour = super::colour(std::io::stderr().is_terminal());
-    eprint!("{}", report::human(found, &project.sources, colour));
+    super::console::show(found, &project.sources);
     let errors = found.iter().any(Diagnostic::is_error);
     if let (true, Some(summary)) = (errors, report::summary(found)) {
         eprintln!("{summary}");
@@ -514,7 +588,7 @@ fn read_lock(project: &mut Project, choices: &Choices, found: &mut Vec<Diagnosti
 fn load_settings(project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<Settings> {
     let folder = project.files.root().to_owned();
     let around = settings::Surroundings { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
-    match Settings::load(&Flags::default(), &around, &mut project.sources) {
+    match Settings::load(&super::setting_args::given(), &around, &mut project.sources) {
         Ok(mut settings) => {
             found.append(&mut settings.ignored);
             Some(settings)

@@ -45,14 +45,16 @@ impl Paint {
     }
 
     fn frame(self, text: &str) -> String {
-        self.with("34", text)
+        // Bright blue: plain blue cannot be read on black.
+        self.with("94", text)
     }
 }
 
 fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Paint) {
     let (word, hue) = match diagnostic.severity {
         Severity::Error => ("error", "1;31"),
-        Severity::Warning => ("warning", "1;33"),
+        // Yellow cannot be read on white.
+        Severity::Warning => ("warning", "1;35"),
     };
     let head = paint.with(hue, &format!("{word}[{}]", diagnostic.code));
     let _ = writeln!(out, "{head}: {}", paint.with("1", &printable(&diagnostic.message)));
@@ -81,7 +83,7 @@ fn one(out: &mut String, diagnostic: &Diagnostic, sources: &Sources, paint: Pain
             for mark in &line.marks {
                 let sign = if mark.primary { "^" } else { "-" };
                 let marks = sign.repeat(mark.width);
-                let hue = if mark.primary { hue } else { "1;34" };
+                let hue = if mark.primary { hue } else { "1;94" };
                 let said =
                     if mark.text.is_empty() { marks } else { format!("{marks} {}", printable(mark.text)) };
                 let _ = writeln!(

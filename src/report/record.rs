@@ -81,6 +81,12 @@ impl Recorder {
         &self.records
     }
 
+    /// Keeps what is shown of a failure.
+    pub fn diagnosed(&self, text: &str) {
+        let result = self.records.diagnosed(self.build, text);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).note(result);
+    }
+
     /// Writes the build's end.
     pub fn end(&self, outcome: Outcome, elapsed_ms: u64, message: Option<&str>) {
         let ending = Ending { state: state(outcome), elapsed_ms, message };

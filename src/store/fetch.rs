@@ -103,11 +103,23 @@ impl FetchError {
 /// What was fetched so far, and how much there is: bytes.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
+/// Is told how far the fetching of small files is: address, bytes so far, and how many there are (0 if the server
+/// does not say).
+#[derive(Clone)]
+pub struct Watcher(pub Arc<dyn Fn(&str, u64, u64) + Send + Sync>);
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
 /// Fetches over HTTP and HTTPS. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     client: reqwest::Client,
     offline: bool,
+    watcher: Option<Watcher>,
 }
 
 impl Fetcher {
@@ -135,7 +147,7 @@ impl Fetcher {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| setting("the network", reason(&error)))?;
-        Ok(Self { client, offline: network.offline })
+        Ok(Self { client, offline: network.offline, watcher: None })
     }
 
     #[must_use]
@@ -298,6 +310,18 @@ impl Fetcher {
         Ok(())
     }
 
+    /// The same, watched by somebody.
+    #[must_use]
+    pub fn watched(self, watcher: Watcher) -> Self {
+        Self { watcher: Some(watcher), ..self }
+    }
+
+    fn tell(&self, url: &str, done: u64, total: u64) {
+        if let Some(Watcher(watcher)) = &self.watcher {
+            watcher(url, done, total);
+        }
+    }
+
     /// A small file that has no digest yet, such as a signed index.
     pub async fn bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
         if self.offline {
@@ -305,9 +329,20 @@ impl Fetcher {
         }
         let (mut tries, mut begun) = (Tries::default(), Begun::default());
         loop {
+            self.tell(url, begun.bytes.len() as u64, 0);
             match self.more(url, limit, &mut begun).await {
-                Ok(()) => return Ok(begun.bytes),
-                Err(error) => tries.again(error, begun.bytes.len() as u64).await?,
+                Ok(()) => {
+                    let all = begun.bytes.len() as u64;
+                    self.tell(url, all, all);
+                    return Ok(begun.bytes);
+                }
+                Err(error) => {
+                    if let Err(error) = tries.again(error, begun.bytes.len() as u64).await {
+                        // Nothing more comes.
+                        self.tell(url, 1, 1);
+                        return Err(error);
+                    }
+                }
             }
         }
     }
@@ -335,11 +370,14 @@ impl Fetcher {
             *begun = Begun { bytes: Vec::new(), version: tag.or_else(|| version(header::LAST_MODIFIED)) };
         }
         // What the server announces need not be true.
-        let announced = response.content_length().unwrap_or(0).min(limit).min(MOST_AT_ONCE);
+        let length = response.content_length().unwrap_or(0);
+        let total = if length > 0 { begun.bytes.len() as u64 + length } else { 0 };
+        let announced = length.min(limit).min(MOST_AT_ONCE);
         begun.bytes.reserve_exact(usize::try_from(announced).unwrap_or(0));
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
             begun.bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+            self.tell(url, begun.bytes.len() as u64, total);
             if begun.bytes.len() as u64 > limit {
                 return Err(FetchError::TooLarge { url: url.to_owned(), limit });
             }

@@ -51,7 +51,7 @@ pub use project::ProjectFolder;
 pub use records::Records;
 pub use regular::read_regular;
 pub use scratch::Scratch;
-pub use shrink::Usage;
+pub use shrink::{Usage, WouldGo};
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.

@@ -44,7 +44,54 @@ impl Usage {
     }
 }
 
+/// What would go, without anything going: what is held by a build, or carries something that stays, is told only
+/// by trying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WouldGo {
+    /// Such as `layer 0123456789ab`, or a path in the store.
+    pub what: String,
+    pub size: u64,
+}
+
+impl Candidate {
+    fn would_go(&self, root: &Path) -> WouldGo {
+        let what = match &self.what {
+            What::Layer(key) => format!("layer {}", key.short()),
+            What::Base(key) => format!("base {}", key.short()),
+            What::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
+        };
+        WouldGo { what, size: self.size }
+    }
+}
+
+/// The first of these, until no more than `limit` of `total` bytes is left.
+fn until(candidates: Vec<Candidate>, mut total: u64, limit: u64) -> impl Iterator<Item = Candidate> {
+    candidates.into_iter().take_while(move |one| {
+        let goes = total > limit;
+        total = total.saturating_sub(one.size);
+        goes
+    })
+}
+
 impl Store {
+    /// What [`shrink`](Self::shrink) would try to remove, first to last.
+    pub fn would_shrink(&self, limit: u64) -> Result<Vec<WouldGo>> {
+        let all = until(self.candidates(FRESH)?, self.usage()?.total(), limit);
+        Ok(all.map(|one| one.would_go(&self.root)).collect())
+    }
+
+    /// What [`shrink_layers`](Self::shrink_layers) would try to remove, first to last.
+    pub fn would_shrink_layers(&self, limit: u64) -> Result<Vec<WouldGo>> {
+        let all = until(self.layer_candidates()?, self.usage()?.layers, limit);
+        Ok(all.map(|one| one.would_go(&self.root)).collect())
+    }
+
+    /// What [`forget_unused`](Self::forget_unused) would try to remove.
+    pub fn would_forget_unused(&self, age: Duration) -> Result<Vec<WouldGo>> {
+        let all = self.candidates(FRESH.max(age))?.into_iter().filter(|one| age_of(one.used) >= age);
+        Ok(all.map(|one| one.would_go(&self.root)).collect())
+    }
+
     /// What the store takes.
     pub fn usage(&self) -> Result<Usage> {
         let sum = |candidates: Vec<Candidate>| -> u64 { candidates.iter().map(|one| one.size).sum() };
@@ -293,6 +340,19 @@ mod tests {
         drop(held);
         store.shrink_layers(0).unwrap();
         assert!(goes(base));
+    }
+
+    #[test]
+    fn what_would_go_is_told_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let all = filled(&store, [30, 20, 10]);
+        let total = store.usage().unwrap().total();
+        assert_eq!(store.would_shrink(total).unwrap(), []);
+        assert_eq!(store.would_shrink(0).unwrap().len(), 3);
+        assert_eq!(store.would_shrink_layers(0).unwrap().len(), 1);
+        assert!(store.would_forget_unused(Duration::from_hours(25)).unwrap()[0].what.starts_with("base "));
+        assert_eq!(there(&store, &all), [true; 3]);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub struct Surroundings<'a, E> {
 }
 
 macro_rules! keys {
-    ($($variant:ident $name:literal $flag:literal $env:literal $about:literal;)*) => {
+    ($($variant:ident $name:literal $flag:literal $value:literal $env:literal $about:literal;)*) => {
         /// A setting's name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Key { $(#[doc = $about] $variant),* }
@@ -141,6 +141,12 @@ macro_rules! keys {
                 match self { $(Self::$variant => $env),* }
             }
 
+            /// What its value is called in help.
+            #[must_use]
+            pub const fn value(self) -> &'static str {
+                match self { $(Self::$variant => $value),* }
+            }
+
             /// One line about it.
             #[must_use]
             pub const fn about(self) -> &'static str {
@@ -151,16 +157,16 @@ macro_rules! keys {
 }
 
 keys! {
-    Mirror "mirror" "--mirror" "IMGFILE_MIRROR" "URL of the Debian archive";
-    SecurityMirror "security-mirror" "--security-mirror" "IMGFILE_SECURITY_MIRROR" "URL of the Debian security archive";
-    DiskMirror "disk-mirror" "--disk-mirror" "IMGFILE_DISK_MIRROR" "URL of a mirror of publishers' disks, a folder for each host";
-    Proxy "proxy" "--proxy" "IMGFILE_PROXY" "URL of an HTTP proxy for downloads";
-    Ca "ca" "--ca" "IMGFILE_CA" "file of more certificate authorities to trust (PEM)";
-    Store "store" "--store" "IMGFILE_STORE" "folder of the store";
-    StoreSize "store-size" "--store-size" "IMGFILE_STORE_SIZE" "size the store may grow to, such as `50GiB`";
-    Memory "memory" "--memory" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
-    Cpus "cpus" "--cpus" "IMGFILE_CPUS" "processors for all machines together";
-    Accel "accel" "--accel" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
+    Mirror "mirror" "--mirror" "URL" "IMGFILE_MIRROR" "URL of the Debian archive";
+    SecurityMirror "security-mirror" "--security-mirror" "URL" "IMGFILE_SECURITY_MIRROR" "URL of the Debian security archive";
+    DiskMirror "disk-mirror" "--disk-mirror" "URL" "IMGFILE_DISK_MIRROR" "URL of a mirror of publishers' disks, a folder for each host";
+    Proxy "proxy" "--proxy" "URL" "IMGFILE_PROXY" "URL of an HTTP proxy for downloads";
+    Ca "ca" "--ca" "FILE" "IMGFILE_CA" "file of more certificate authorities to trust (PEM)";
+    Store "store" "--store" "DIR" "IMGFILE_STORE" "folder of the store";
+    StoreSize "store-size" "--store-size" "SIZE" "IMGFILE_STORE_SIZE" "size the store may grow to, such as `50GiB`";
+    Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
+    Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
+    Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
 }
 
 impl Key {

@@ -1,5 +1,7 @@
 //! A build's record as one HTML file: no network, no scripts, light and dark.
 
+use std::collections::BTreeMap;
+
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
@@ -9,19 +11,28 @@ use super::{
 };
 use crate::{
     exec::{PackageSummary, PlanSummary},
-    store::records::{ArtifactRecord, BuildRecord, ImageRecord, State, StepRecord},
+    store::records::{ArtifactRecord, BuildRecord, ImageRecord, Kind, State, StepRecord},
 };
 
 const STYLE: &str = include_str!("report.css");
 const TEMPLATE: &str = include_str!("report.html");
 
+/// What a report shows beside the record.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Everything the build printed.
+    pub log: Option<String>,
+    /// Why steps ran, by image and step.
+    pub reasons: BTreeMap<(String, String), String>,
+}
+
 /// The report of a build.
-pub fn build_report(record: &BuildRecord) -> Result<String, minijinja::Error> {
+pub fn build_report(record: &BuildRecord, beside: &Beside) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     // Names and output come from a guest: everything is text.
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report", TEMPLATE)?;
-    environment.get_template("report")?.render(minijinja::value::Serde(page(record)))
+    environment.get_template("report")?.render(minijinja::value::Serde(page(record, beside)))
 }
 
 /// Everything as the template shows it.
@@ -32,6 +43,11 @@ struct Page<'a> {
     state: State,
     project: &'a str,
     version: &'a str,
+    kind: &'static str,
+    commit: Option<&'a str>,
+    diagnosis: Option<&'a str>,
+    log: Option<&'a str>,
+    log_size: String,
     began: String,
     elapsed: String,
     message: Option<&'a str>,
@@ -59,6 +75,8 @@ struct Section<'a> {
     facts: Vec<(&'static str, String)>,
     labels: Vec<(String, String)>,
     bars: Vec<Bar<'a>>,
+    /// The steps that are tests, again.
+    tests: Vec<Test<'a>>,
     artifacts: Vec<Artifact<'a>>,
     packages: Vec<Package>,
     packages_size: String,
@@ -74,8 +92,18 @@ struct Bar<'a> {
     exit: Option<&'a str>,
     output: String,
     tail: &'a str,
+    /// Why it ran.
+    reason: Option<&'a str>,
     /// Whether its output is shown at once: that of a failure is.
     open: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Test<'a> {
+    name: &'a str,
+    state: State,
+    elapsed: String,
+    exit: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,7 +122,7 @@ struct Package {
     auto: bool,
 }
 
-fn page(record: &BuildRecord) -> Page<'_> {
+fn page<'a>(record: &'a BuildRecord, beside: &'a Beside) -> Page<'a> {
     let summary = &record.summary;
     let steps = || record.steps.iter().chain(record.details.iter().flat_map(|image| &image.steps));
     let last = steps().map(|step| step.began_ms + step.elapsed_ms.unwrap_or(0)).max().unwrap_or(0);
@@ -109,19 +137,25 @@ fn page(record: &BuildRecord) -> Page<'_> {
             elapsed: String::new(),
             facts: Vec::new(),
             labels: Vec::new(),
-            bars: record.steps.iter().map(|step| bar(step, total)).collect(),
+            bars: record.steps.iter().map(|step| bar(step, total, None)).collect(),
+            tests: Vec::new(),
             artifacts: Vec::new(),
             packages: Vec::new(),
             packages_size: String::new(),
         });
     }
-    sections.extend(record.details.iter().map(|image| section(image, total)));
+    sections.extend(record.details.iter().map(|image| section(image, total, beside)));
     Page {
         style: STYLE,
         id: summary.id,
         state: summary.state,
         project: &summary.project,
         version: &summary.version,
+        kind: if summary.kind == Kind::Test { "Test" } else { "Build" },
+        commit: summary.commit.as_deref(),
+        diagnosis: record.diagnosis.as_deref().map(str::trim_end).filter(|text| !text.is_empty()),
+        log: beside.log.as_deref(),
+        log_size: size(beside.log.as_ref().map_or(0, |log| log.len() as u64)),
         began: utc(summary.began_ms),
         elapsed: summary.elapsed_ms.map(elapsed).unwrap_or_default(),
         // Said once, where it belongs.
@@ -137,7 +171,7 @@ fn page(record: &BuildRecord) -> Page<'_> {
     }
 }
 
-fn section(image: &ImageRecord, total: i64) -> Section<'_> {
+fn section<'a>(image: &'a ImageRecord, total: i64, beside: &'a Beside) -> Section<'a> {
     let plan: Option<PlanSummary> =
         image.plan.as_ref().and_then(|plan| serde_json::from_value(plan.clone()).ok());
     let mut facts = Vec::new();
@@ -155,14 +189,32 @@ fn section(image: &ImageRecord, total: i64) -> Section<'_> {
         elapsed: image.elapsed_ms.map(elapsed).unwrap_or_default(),
         facts,
         labels: plan.labels.clone().into_iter().collect(),
-        bars: image.steps.iter().map(|step| bar(step, total)).collect(),
+        bars: image
+            .steps
+            .iter()
+            .map(|step| {
+                let reason = beside.reasons.get(&(image.name.clone(), step.name.clone()));
+                bar(step, total, reason.map(String::as_str))
+            })
+            .collect(),
+        tests: image.steps.iter().filter_map(test).collect(),
         artifacts: image.artifacts.iter().map(artifact).collect(),
         packages_size: size(plan.packages.iter().map(|package| package.size).sum()),
         packages: plan.packages.into_iter().map(package).collect(),
     }
 }
 
-fn bar(step: &StepRecord, total: i64) -> Bar<'_> {
+/// A step that is a test.
+fn test(step: &StepRecord) -> Option<Test<'_>> {
+    Some(Test {
+        name: step.name.strip_prefix("test ")?,
+        state: step.state,
+        elapsed: step.elapsed_ms.map(elapsed).unwrap_or_default(),
+        exit: step.exit.as_deref().unwrap_or_default(),
+    })
+}
+
+fn bar<'a>(step: &'a StepRecord, total: i64, reason: Option<&'a str>) -> Bar<'a> {
     let length = step.elapsed_ms.unwrap_or(total - step.began_ms).max(0);
     let left = percent(step.began_ms.clamp(0, total), total);
     Bar {
@@ -174,6 +226,7 @@ fn bar(step: &StepRecord, total: i64) -> Bar<'_> {
         exit: step.exit.as_deref(),
         output: size(u64::try_from(step.output_bytes).unwrap_or(0)),
         tail: &step.tail,
+        reason: reason.filter(|_| step.state != State::Reused),
         open: step.state == State::Failed,
     }
 }

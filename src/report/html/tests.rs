@@ -51,10 +51,12 @@ fn record() -> BuildRecord {
                 22_000,
                 "<script>alert(1)</script>\nno such file: \"motd\"",
             ),
+            step("test the <front> page", State::Done, 42_900, 100, ""),
         ],
         artifacts: vec![ArtifactRecord {
             id: 1,
             build: Some(7),
+            project: "/srv/shop".into(),
             image: "web".into(),
             path: "/srv/shop/out/web.qcow2".into(),
             sha256: Digest::of("web"),
@@ -68,6 +70,7 @@ fn record() -> BuildRecord {
     };
     let summary = BuildSummary {
         id: 7,
+        kind: Kind::Build,
         state: State::Failed,
         project: "/srv/shop".into(),
         images: vec!["web".into()],
@@ -77,24 +80,36 @@ fn record() -> BuildRecord {
         steps_reused: 1,
         message: Some("`script <announce>` failed with exit status 1".into()),
         version: "0.1.0".into(),
+        commit: Some("0123456789abcdef0123456789abcdef01234567".into()),
     };
+    let diagnosis = "error[E0601]: `script <announce>` failed with exit status 1\n  ┌─ ImageFile:12:3\n";
     BuildRecord {
         summary,
+        diagnosis: Some(diagnosis.into()),
         details: vec![web],
         steps: vec![step("make base debian-13", State::Done, 0, 1900, "")],
     }
 }
 
+/// What is shown beside it.
+fn beside() -> Beside {
+    let reason = "`packages` before it changed: the packages".to_owned();
+    Beside {
+        log: Some("   1.0s web: > packages\n<b>all of it</b>\n".into()),
+        reasons: [(("web".to_owned(), "script <announce>".to_owned()), reason)].into(),
+    }
+}
+
 #[test]
 fn a_failed_build_with_all_that_is_known() {
-    let html = build_report(&record()).unwrap();
+    let html = build_report(&record(), &beside()).unwrap();
     insta::assert_snapshot!(html.replace(STYLE, "…"));
 }
 
 #[test]
 fn what_the_guest_says_stays_text() {
-    let html = build_report(&record()).unwrap();
-    assert!(!html.contains("<script>") && !html.contains("<announce>"));
+    let html = build_report(&record(), &beside()).unwrap();
+    assert!(!["<script>", "<announce>", "<front>", "<b>all"].iter().any(|tag| html.contains(tag)));
     assert!(html.contains("&lt;script&gt;alert(1)"));
     for reach in ["http://", "https://", "src=", "url(", "@import"] {
         assert!(!html.contains(reach), "the report needs nothing from elsewhere, but has {reach}");
@@ -107,7 +122,7 @@ fn bars_lie_within_the_axis_and_ticks_are_few() {
         let ticks = ticks(total);
         assert!(ticks.len() <= 9 && ticks.iter().all(|tick| tick.left <= 100.0), "{ticks:?}");
         let step = step("s", State::Running, total / 2, total * 2, "");
-        let bar = bar(&step, total);
+        let bar = bar(&step, total, None);
         assert!(bar.left >= 0.0 && bar.left + bar.width <= 100.01, "{bar:?}");
     }
 }
@@ -119,5 +134,5 @@ fn a_build_that_has_only_begun_has_a_report() {
     record.summary.elapsed_ms = None;
     record.details.clear();
     record.steps.clear();
-    assert!(build_report(&record).unwrap().contains("Build 7"));
+    assert!(build_report(&record, &Beside::default()).unwrap().contains("Build 7"));
 }

@@ -7,6 +7,7 @@ mod json;
 mod lines;
 mod plain;
 mod tree;
+mod waiting;
 mod words;
 
 pub use buffered::Buffered;
@@ -15,5 +16,6 @@ pub use grouped::Grouped;
 pub use json::JsonLines;
 pub use lines::{LONGEST_LINE, Lines, Tail, clean};
 pub use plain::Plain;
-pub use tree::{Look, Tree};
+pub use tree::{Look, Times, Tree};
+pub use waiting::Waiting;
 pub use words::{duration, size};

@@ -5,8 +5,7 @@ use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use super::{ArtifactRecord, NewArtifact, Records, Tried, now_ms};
 use crate::store::Result;
 
-const COLUMNS: &str =
-    "SELECT id, build, image, path, sha256, size, plan_key, lock, labels, made, protected FROM artifact";
+const COLUMNS: &str = "SELECT id, build, image, path, sha256, size, plan_key, lock, labels, made, protected, project FROM artifact";
 
 fn artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
     let digest = |column: usize, text: &str| {
@@ -18,6 +17,7 @@ fn artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
     Ok(ArtifactRecord {
         id: row.get(0)?,
         build: row.get(1)?,
+        project: row.get(11)?,
         image: row.get(2)?,
         path: row.get(3)?,
         sha256: digest(4, &sha256)?,
@@ -42,8 +42,9 @@ impl Records {
             .tried("add to")?;
         transaction
             .execute(
-                "INSERT INTO artifact (build, image, path, sha256, size, plan_key, lock, labels, made)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO artifact (build, image, path, sha256, size, plan_key, lock, labels, made, project)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                   coalesce((SELECT project FROM build WHERE id = ?1), ''))",
                 params![
                     new.build,
                     new.image,

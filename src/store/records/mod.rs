@@ -16,11 +16,13 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Context, Result, StoreError};
 
-pub use model::{ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, NewArtifact, State, StepRecord};
+pub use model::{
+    ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, State, StepRecord,
+};
 pub use write::{Ending, StepId};
 
 /// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("kinds.sql")];
 
 const DATABASE: &str = "builds.sqlite";
 

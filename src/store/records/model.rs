@@ -62,10 +62,46 @@ impl rusqlite::types::FromSql for State {
     }
 }
 
+/// What a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    #[default]
+    Build,
+    /// The tests of what was built, again.
+    Test,
+}
+
+impl Kind {
+    /// The word people and the database read.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl rusqlite::ToSql for Kind {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(self.word().into())
+    }
+}
+
+impl rusqlite::types::FromSql for Kind {
+    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        let word = value.as_str()?;
+        let known = [Self::Build, Self::Test].into_iter().find(|kind| kind.word() == word);
+        known.ok_or(rusqlite::types::FromSqlError::InvalidType)
+    }
+}
+
 /// One line of `builds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildSummary {
     pub id: i64,
+    pub kind: Kind,
     pub state: State,
     /// Folder of the ImageFile.
     pub project: String,
@@ -82,6 +118,8 @@ pub struct BuildSummary {
     pub message: Option<String>,
     /// Version of imgfile that ran it.
     pub version: String,
+    /// The commit that was checked out; the files may have differed from it.
+    pub commit: Option<String>,
 }
 
 /// One build with all that is known about it.
@@ -89,6 +127,8 @@ pub struct BuildSummary {
 pub struct BuildRecord {
     #[serde(flatten)]
     pub summary: BuildSummary,
+    /// What was shown when it failed: each diagnostic with its place and the way out.
+    pub diagnosis: Option<String>,
     pub details: Vec<ImageRecord>,
     /// Steps of no image, such as the making of a base several images stand on.
     pub steps: Vec<StepRecord>,
@@ -131,6 +171,8 @@ pub struct ArtifactRecord {
     pub id: i64,
     /// The build that made it, while its record is kept.
     pub build: Option<i64>,
+    /// Folder of the ImageFile it was built from; empty if that was never recorded.
+    pub project: String,
     /// Name in the ImageFile.
     pub image: String,
     pub path: String,

@@ -10,13 +10,14 @@ use crate::store::Result;
 const SUMMARY: &str = "SELECT id, state, project, began, elapsed, message, version,
     (SELECT count(*) FROM step WHERE build = build.id AND state IN ('done', 'reused')),
     (SELECT count(*) FROM step WHERE build = build.id AND state = 'reused'),
-    (SELECT json_group_array(name) FROM (SELECT name FROM image WHERE build = build.id ORDER BY began, name))
+    (SELECT json_group_array(name) FROM (SELECT name FROM image WHERE build = build.id ORDER BY began, name)), kind, commit_id
     FROM build";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<BuildSummary> {
     let images: String = row.get(9)?;
     Ok(BuildSummary {
         id: row.get(0)?,
+        kind: row.get(10)?,
         state: row.get(1)?,
         project: row.get(2)?,
         images: serde_json::from_str(&images).unwrap_or_default(),
@@ -26,6 +27,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<BuildSummary> {
         steps_reused: row.get(8)?,
         message: row.get(5)?,
         version: row.get(6)?,
+        commit: row.get(11)?,
     })
 }
 
@@ -37,6 +39,25 @@ impl Records {
             .prepare(&format!("{SUMMARY} WHERE ?1 IS NULL OR project = ?1 ORDER BY id DESC LIMIT ?2"))
             .tried("read")?;
         let rows = statement.query_map(params![project, limit], summary);
+        rows.and_then(Iterator::collect).tried("read")
+    }
+
+    /// How long each step of a project took when it last ran to its end, in milliseconds, by image and step.
+    pub fn last_times(&self, project: &str) -> Result<HashMap<(String, String), u64>> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare(
+                "SELECT image, name, elapsed FROM step
+                 WHERE build IN (SELECT id FROM build WHERE project = ?1 ORDER BY id DESC LIMIT 20)
+                   AND state = 'done' AND elapsed IS NOT NULL
+                 ORDER BY id",
+            )
+            .tried("read")?;
+        let rows = statement.query_map([project], |row| {
+            let elapsed: i64 = row.get(2)?;
+            Ok(((row.get(0)?, row.get(1)?), u64::try_from(elapsed).unwrap_or(0)))
+        });
+        // A later one takes the place of an earlier one.
         rows.and_then(Iterator::collect).tried("read")
     }
 
@@ -58,13 +79,17 @@ impl Records {
         else {
             return Ok(None);
         };
+        let diagnosis = self
+            .connection()
+            .query_row("SELECT diagnosis FROM build WHERE id = ?1", [build], |row| row.get(0))
+            .tried("read")?;
         let mut steps = self.steps(build)?;
         let mut details = self.images_of(build)?;
         for image in &mut details {
             image.steps = steps.remove(&image.name).unwrap_or_default();
             image.artifacts = self.artifacts_of(build, &image.name)?;
         }
-        Ok(Some(BuildRecord { summary, details, steps: steps.remove("").unwrap_or_default() }))
+        Ok(Some(BuildRecord { summary, diagnosis, details, steps: steps.remove("").unwrap_or_default() }))
     }
 
     fn images_of(&self, build: i64) -> Result<Vec<ImageRecord>> {

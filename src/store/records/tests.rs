@@ -56,12 +56,27 @@ fn a_build_is_told_back_with_its_images_and_steps() {
 }
 
 #[test]
+fn the_time_of_a_step_is_that_of_its_last_whole_run_in_the_same_project() {
+    let (_dir, records) = records();
+    for (project, state, elapsed_ms) in
+        [("/p", State::Done, 10), ("/p", State::Done, 20), ("/p", State::Failed, 99), ("/q", State::Done, 7)]
+    {
+        let build = records.begin(Path::new(project), "0").unwrap();
+        let step = records.step_began(build, "web", "script a", 0).unwrap();
+        records.step_ended(step, Ending { elapsed_ms, ..ending(state) }, 0, "").unwrap();
+        records.end(build, ending(state)).unwrap();
+    }
+    let times = records.last_times("/p").unwrap();
+    assert_eq!(times, [(("web".to_owned(), "script a".to_owned()), 20)].into());
+}
+
+#[test]
 fn a_build_whose_process_is_gone_ends_by_the_next_look() {
     let (dir, records) = records();
     let alive = records.begin(Path::new("/p"), "0").unwrap();
-    let dead = records.begin_as(Path::new("/p"), "0", &gone()).unwrap();
+    let dead = records.begin_as(Kind::Build, Path::new("/p"), "0", &gone()).unwrap();
     records.step_began(dead, "web", "script", 0).unwrap();
-    let cancelled = records.begin_as(Path::new("/p"), "0", &gone()).unwrap();
+    let cancelled = records.begin_as(Kind::Build, Path::new("/p"), "0", &gone()).unwrap();
     assert_eq!(records.ask_to_cancel(cancelled).unwrap(), Some(gone()));
 
     let other = Records::open(dir.path()).unwrap();

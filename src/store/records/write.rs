@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Records, State, Tried, now_ms};
+use super::{Kind, Records, State, Tried, now_ms};
 use crate::store::{Context, ProcessName, Result};
 
 /// A step's row.
@@ -29,17 +29,38 @@ fn ms(value: u64) -> i64 {
 impl Records {
     /// A new build of the project in `project`, run by this process; returns its number.
     pub fn begin(&self, project: &Path, version: &str) -> Result<i64> {
-        self.begin_as(project, version, &ProcessName::own())
+        self.begin_kind(Kind::Build, project, version)
     }
 
-    pub(super) fn begin_as(&self, project: &Path, version: &str, process: &ProcessName) -> Result<i64> {
+    /// As [`begin`](Self::begin), of what is recorded.
+    pub fn begin_kind(&self, kind: Kind, project: &Path, version: &str) -> Result<i64> {
+        self.begin_as(kind, project, version, &ProcessName::own())
+    }
+
+    /// The commit that the project has checked out.
+    pub fn built_from(&self, build: i64, commit: &str) -> Result<()> {
+        self.write("UPDATE build SET commit_id = ?2 WHERE id = ?1", &[&build, &commit])
+    }
+
+    /// What was shown to the person when a build failed.
+    pub fn diagnosed(&self, build: i64, text: &str) -> Result<()> {
+        self.write("UPDATE build SET diagnosis = ?2 WHERE id = ?1", &[&build, &text])
+    }
+
+    pub(super) fn begin_as(
+        &self,
+        kind: Kind,
+        project: &Path,
+        version: &str,
+        process: &ProcessName,
+    ) -> Result<i64> {
         let mut connection = self.connection();
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).tried("add to")?;
         transaction
             .execute(
-                "INSERT INTO build (project, version, state, began, pid, pid_started, host_boot)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO build (project, version, state, began, pid, pid_started, host_boot, kind)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     project.to_string_lossy(),
                     version,
@@ -47,7 +68,8 @@ impl Records {
                     now_ms(),
                     process.pid,
                     ms(process.started),
-                    process.boot
+                    process.boot,
+                    kind
                 ],
             )
             .tried("add to")?;

@@ -2,7 +2,7 @@
 
 use console::{Style, measure_text_width, truncate_str};
 
-use super::model::{ImageView, Model, StepState, StepView, Transfer};
+use super::model::{ImageView, Model, Speed, StepState, StepView, Times, Transfer};
 use crate::{
     exec::Outcome,
     report::progress::{duration, size},
@@ -39,7 +39,7 @@ impl Look {
             Outcome::Done => ("✓", "+", Style::new().green()),
             Outcome::Reused => ("✓", "=", Style::new().cyan()),
             Outcome::Failed => ("✗", "x", Style::new().red().bold()),
-            Outcome::Cancelled => ("⊘", "!", Style::new().yellow()),
+            Outcome::Cancelled => ("⊘", "!", Style::new().magenta()),
         };
         self.style(style, if self.unicode { unicode } else { ascii })
     }
@@ -76,7 +76,7 @@ pub(super) fn draw(model: &Model, at_ms: u64, look: Look) -> Vec<String> {
     loop {
         let mut lines = Vec::new();
         for image in &model.images {
-            draw_image(&mut lines, image, at_ms, look, detail);
+            draw_image(&mut lines, image, &model.times, at_ms, look, detail);
         }
         for transfer in &model.transfers {
             lines.push(draw_transfer(transfer, look));
@@ -103,7 +103,14 @@ enum Detail {
     Running,
 }
 
-fn draw_image(lines: &mut Vec<String>, image: &ImageView, at_ms: u64, look: Look, detail: Detail) {
+fn draw_image(
+    lines: &mut Vec<String>,
+    image: &ImageView,
+    times: &Times,
+    at_ms: u64,
+    look: Look,
+    detail: Detail,
+) {
     let indent = if let Some(name) = &image.name {
         let about =
             image.plan.as_ref().map(|plan| format!("  {} {}", plan.os, plan.arch)).unwrap_or_default();
@@ -132,7 +139,11 @@ fn draw_image(lines: &mut Vec<String>, image: &ImageView, at_ms: u64, look: Look
             StepState::Waiting if image.end.is_some() => {}
             StepState::Waiting if detail != Detail::All => waiting += 1,
             StepState::Ended(outcome, _) if detail == Detail::Running && *outcome != Outcome::Failed => {}
-            _ => draw_step(lines, step, indent, at_ms, look),
+            _ => {
+                let last = times.get(&(image.name.clone().unwrap_or_default(), step.name.clone()));
+                let packages = image.plan.as_ref().map_or(0, |plan| plan.packages.len());
+                draw_step(lines, step, (last.copied(), packages), (indent, at_ms), look);
+            }
         }
     }
     if waiting > 0 {
@@ -145,15 +156,36 @@ fn draw_image(lines: &mut Vec<String>, image: &ImageView, at_ms: u64, look: Look
     }
 }
 
-fn draw_step(lines: &mut Vec<String>, step: &StepView, indent: &str, at_ms: u64, look: Look) {
+fn draw_step(
+    lines: &mut Vec<String>,
+    step: &StepView,
+    (last, packages): (Option<u64>, usize),
+    (indent, at_ms): (&str, u64),
+    look: Look,
+) {
     let indent = format!("{indent}{}", "  ".repeat(step.depth));
     match &step.state {
         StepState::Waiting => {
             lines.push(look.cut(&look.dim(&format!("{indent}{} {}", look.dot(), step.name))));
         }
-        StepState::Running { began, line } => {
-            let left = format!("{indent}{} {}", look.spinner(at_ms), step.name);
-            lines.push(look.spread(&left, &duration(at_ms.saturating_sub(*began))));
+        StepState::Running { began, line, packages: [unpacked, set_up] } => {
+            let of_packages = match (*unpacked, *set_up) {
+                (0, 0) => String::new(),
+                // The package manager may say more than once that it unpacks one.
+                (unpacked, 0) => format!("  unpacking {} of {packages}", unpacked.min(packages)),
+                (_, set_up) => format!("  setting up {} of {packages}", set_up.min(packages)),
+            };
+            let of_packages = if packages == 0 { String::new() } else { look.dim(&of_packages) };
+            let left = format!("{indent}{} {}{of_packages}", look.spinner(at_ms), step.name);
+            let now = duration(at_ms.saturating_sub(*began));
+            let right = match last {
+                // What takes no time needs no comparison.
+                Some(last) if last >= 2000 => {
+                    format!("{now}{}", look.dim(&format!(" (last time {})", duration(last))))
+                }
+                _ => now,
+            };
+            lines.push(look.spread(&left, &right));
             if !line.is_empty() {
                 let line = line.replace('\t', " ");
                 lines.push(look.cut(&look.dim(&format!("{indent}    {line}"))));
@@ -172,8 +204,42 @@ fn draw_step(lines: &mut Vec<String>, step: &StepView, indent: &str, at_ms: u64,
 
 fn draw_transfer(transfer: &Transfer, look: Look) -> String {
     let arrow = if look.unicode { "↓" } else { "v" };
-    let rate = transfer.rate.map(|rate| format!("  {}/s", size(rate))).unwrap_or_default();
-    let of = if transfer.total > 0 { format!(" / {}", size(transfer.total)) } else { String::new() };
     let left = format!("{} {}", look.style(Style::new().cyan(), arrow), transfer.task);
-    look.spread(&left, &format!("{}{of}{rate}", size(transfer.done)))
+    // Where there is little room, what is fetched says more than how fast.
+    let whole = far(transfer.done, transfer.total, transfer.speed);
+    let fits = |right: &&String| measure_text_width(&left) + measure_text_width(right) + 2 <= look.width;
+    let right = whole.iter().find(fits).unwrap_or(&whole[2]);
+    look.spread(&left, right)
+}
+
+/// `3.1 MiB / 8.0 MiB  1.2 MiB/s  4s left`, and shorter: without the rate, and without the time left.
+fn far(done: u64, total: u64, speed: Speed) -> [String; 3] {
+    let of = if total > 0 { format!(" / {}", size(total)) } else { String::new() };
+    let rate = speed.rate.map(|rate| format!("  {}/s", size(rate))).unwrap_or_default();
+    let left = speed.left(done, total).map(|ms| format!("  {} left", whole(ms))).unwrap_or_default();
+    let done = size(done);
+    [format!("{done}{of}{rate}{left}"), format!("{done}{of}{left}"), format!("{done}{of}")]
+}
+
+/// A time of which tenths mean nothing: `4s`, `2m 05s`.
+fn whole(ms: u64) -> String {
+    if ms < 60_000 { format!("{}s", ms.div_ceil(1000)) } else { duration(ms) }
+}
+
+impl Look {
+    /// One line for a command that is getting ready.
+    pub(in crate::report::progress) fn waiting(
+        self,
+        at_ms: u64,
+        task: &str,
+        transfer: Option<(u64, u64, Speed)>,
+    ) -> String {
+        let right = match transfer {
+            Some((done, total, speed)) => far(done, total, speed),
+            None => [duration(at_ms), duration(at_ms), duration(at_ms)],
+        };
+        // An address may be cut; how far it is may not.
+        let shown = right.iter().find(|right| measure_text_width(right) * 2 <= self.width);
+        self.spread(&format!("{} {task}", self.spinner(at_ms)), shown.unwrap_or(&right[2]))
+    }
 }

@@ -15,6 +15,8 @@ use console::measure_text_width;
 use crate::exec::{Event, Observer};
 pub use draw::Look;
 use model::Model;
+pub(super) use model::Speed;
+pub use model::Times;
 
 /// Time between two drawings.
 const FRAME: Duration = Duration::from_millis(100);
@@ -81,8 +83,14 @@ impl<W: Write> State<W> {
 impl<W: Write + Send + 'static> Tree<W> {
     /// A tree on the terminal behind `out`, which looks as `look` says when asked.
     pub fn new(out: W, look: impl Fn() -> Look + Send + Sync + 'static) -> Self {
+        Self::expecting(Times::new(), out, look)
+    }
+
+    /// The same, with how long steps took last time.
+    pub fn expecting(times: Times, out: W, look: impl Fn() -> Look + Send + Sync + 'static) -> Self {
         let screen = Screen { out, drawn: Vec::new() };
-        let state = State { model: Model::default(), last: Instant::now(), screen, ended: false };
+        let state =
+            State { model: Model { times, ..Model::default() }, last: Instant::now(), screen, ended: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), look: Box::new(look) });
         let painted = Arc::clone(&shared);

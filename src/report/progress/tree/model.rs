@@ -2,6 +2,9 @@
 
 use crate::exec::{Event, Outcome, PlanSummary, What};
 
+/// How long steps took last time, in milliseconds, by image (empty for what concerns none) and step.
+pub type Times = std::collections::HashMap<(String, String), u64>;
+
 /// Everything on the screen.
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -9,6 +12,8 @@ pub(super) struct Model {
     /// In the order of their first event; the one without a name holds what concerns no image.
     pub(super) images: Vec<ImageView>,
     pub(super) transfers: Vec<Transfer>,
+    /// How long steps took last time.
+    pub(super) times: Times,
     /// Lines for above the tree, not printed yet.
     pub(super) notes: Vec<String>,
     pub(super) ended: Option<Outcome>,
@@ -41,6 +46,8 @@ pub(super) enum StepState {
         began: u64,
         /// The last line it printed.
         line: String,
+        /// Packages that it has unpacked, and set up, so far.
+        packages: [usize; 2],
     },
     Ended(Outcome, u64),
 }
@@ -51,10 +58,38 @@ pub(super) struct Transfer {
     pub(super) task: String,
     pub(super) done: u64,
     pub(super) total: u64,
+    pub(super) speed: Speed,
+}
+
+/// How fast bytes come.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::report::progress) struct Speed {
     /// Bytes a second, smoothed; none until there is something to tell it from.
     pub(super) rate: Option<u64>,
     /// Where the rate was last taken: time and bytes.
     mark: (u64, u64),
+}
+
+impl Speed {
+    pub(in crate::report::progress) const fn from(at: u64, done: u64) -> Self {
+        Self { rate: None, mark: (at, done) }
+    }
+
+    /// So many bytes are there now.
+    pub(in crate::report::progress) fn at(&mut self, at: u64, done: u64) {
+        let elapsed = at.saturating_sub(self.mark.0);
+        if elapsed >= RATE_MS {
+            let now = done.saturating_sub(self.mark.1).saturating_mul(1000) / elapsed;
+            self.rate = Some(self.rate.map_or(now, |before| before.midpoint(now)));
+            self.mark = (at, done);
+        }
+    }
+
+    /// Milliseconds until the rest is there.
+    pub(super) fn left(self, done: u64, total: u64) -> Option<u64> {
+        let rate = self.rate.filter(|rate| *rate > 0)?;
+        (total > done).then(|| (total - done).saturating_mul(1000) / rate)
+    }
 }
 
 /// Bytes of an output line worth keeping: no terminal is wider.
@@ -106,18 +141,13 @@ impl Model {
             return;
         }
         let Some(index) = known else {
-            let mark = (at, done);
-            self.transfers.push(Transfer { task: task.to_owned(), done, total, rate: None, mark });
+            let speed = Speed::from(at, done);
+            self.transfers.push(Transfer { task: task.to_owned(), done, total, speed });
             return;
         };
         let transfer = &mut self.transfers[index];
         (transfer.done, transfer.total) = (done, total);
-        let elapsed = at.saturating_sub(transfer.mark.0);
-        if elapsed >= RATE_MS {
-            let now = done.saturating_sub(transfer.mark.1).saturating_mul(1000) / elapsed;
-            transfer.rate = Some(transfer.rate.map_or(now, |before| before.midpoint(now)));
-            transfer.mark = (at, done);
-        }
+        transfer.speed.at(at, done);
     }
 }
 
@@ -133,9 +163,17 @@ impl ImageView {
                 }));
             }
             What::StepStarted { step } => {
-                self.step(step).state = StepState::Running { began: event.at_ms, line: String::new() };
+                self.step(step).state =
+                    StepState::Running { began: event.at_ms, line: String::new(), packages: [0; 2] };
             }
             What::Output { step, text, .. } => {
+                if let Some(StepState::Running { packages, .. }) =
+                    self.running(step).map(|step| &mut step.state)
+                {
+                    for (count, begin) in packages.iter_mut().zip(["Unpacking ", "Setting up "]) {
+                        *count += text.lines().filter(|line| line.starts_with(begin)).count();
+                    }
+                }
                 if let Some(line) = self.running(step).and_then(|step| step.line())
                     && let Some(last) = last_line(text)
                 {
@@ -218,7 +256,9 @@ mod tests {
             let what = What::Progress { task: "deb".into(), done, total: 10_000 };
             model.event(&Event { at_ms: at, image: None, what });
         }
-        assert_eq!((model.transfers[0].done, model.transfers[0].rate), (4000, Some(2000)));
+        let transfer = &model.transfers[0];
+        assert_eq!((transfer.done, transfer.speed.rate), (4000, Some(2000)));
+        assert_eq!(transfer.speed.left(transfer.done, transfer.total), Some(3000));
         let what = What::Progress { task: "deb".into(), done: 10_000, total: 10_000 };
         model.event(&Event { at_ms: 3000, image: None, what });
         assert!(model.transfers.is_empty());
