@@ -40,8 +40,12 @@ lint: ## Formatting, clippy and the licences of dependencies
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; fi
 
-install: ## Install the binary into cargo's folder
+install: ## Install the binary into cargo's folder, manual pages and completions into yours
 	$(CARGO) install --path . --locked
+	imgfile man
+	imgfile completions bash --install
+	imgfile completions zsh --install
+	imgfile completions fish --install
 
 clean: ## Remove build products; the store (~/.cache/imgfile) stays
 	$(CARGO) clean

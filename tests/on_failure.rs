@@ -86,13 +86,7 @@ fn a_shell_opens_in_the_failed_machine_with_its_size_and_ctrl_c() {
 fn a_kept_disk_stands_alone_until_gc() {
     let mut project = Project::new(FAILING);
     // `gc` would take kept disks of other tests along.
-    project.store = project.path("store");
-    std::fs::create_dir(&project.store).unwrap();
-    for shared in ["bases", "blobs", "indexes", "kernels", "facts"] {
-        let from = built::store().join(shared);
-        let copied = Command::new("cp").arg("-al").args([&from, &project.store.join(shared)]).status();
-        assert!(copied.unwrap().success());
-    }
+    project.store = built::own_store(&project.path("store"));
     let output = project.imgfile(&["build", "--progress", "plain", "--on-failure", "keep"]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{text}");

@@ -14,6 +14,34 @@ pub fn store() -> PathBuf {
         .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from)
 }
 
+/// The disk of a base that a build has made in the shared store.
+pub fn disk() -> PathBuf {
+    filled();
+    let bases = std::fs::read_dir(store().join("bases")).unwrap().flatten();
+    let mut disks = bases.map(|base| base.path().join("disk.qcow2")).filter(|disk| disk.is_file());
+    disks.next().expect("a build leaves a base in the store")
+}
+
+/// Builds a small image, if nothing was built in the shared store yet.
+fn filled() {
+    if !store().join("kernels/pinned").exists() {
+        Project::new("image \"first\" {\n  os linux debian 13\n}\n").build(&["--no-test"]);
+    }
+}
+
+/// A store of the caller's own: what was downloaded and made for the shared one is there (as links), but no
+/// layer and no record. What `gc` and `prune` do to it does not concern other tests.
+pub fn own_store(at: &Path) -> PathBuf {
+    filled();
+    std::fs::create_dir(at).unwrap();
+    for shared in ["bases", "blobs", "indexes", "kernels", "facts"] {
+        let from = store().join(shared);
+        let copied = Command::new("cp").arg("-al").args([&from, &at.join(shared)]).status();
+        assert!(copied.unwrap().success());
+    }
+    at.to_owned()
+}
+
 pub fn sha256(bytes: &[u8]) -> String {
     imgfile::text::Digest::of(bytes).to_string()
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod golden;
+pub mod markdown;
 pub mod planned;
 pub mod server;
 pub mod signer;
