@@ -11,7 +11,7 @@ use super::{Context, Result, StoreError, WorkFolder, work};
 /// Memory that stays free when work is done in memory.
 const RESERVE: u64 = 2 << 30;
 
-/// A folder others may pass through. It goes when dropped, with files of subordinate users in it,
+/// A private folder: what is made in it may have set-user-id programs of this user. It goes when dropped, with files of subordinate users in it,
 /// and is in this process's journal for the case of a crash.
 #[derive(Debug)]
 pub struct Scratch<'a> {
@@ -32,7 +32,7 @@ impl<'a> Scratch<'a> {
             .keep()
             .map_err(|e| e.error)
             .context("keep", &parent)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).context("change", &path)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700)).context("change", &path)?;
         Ok(Self { journal, path })
     }
 
@@ -90,6 +90,8 @@ fn available_memory() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use crate::store::Store;
 
     #[test]
@@ -101,6 +103,7 @@ mod tests {
         std::fs::create_dir_all(path.join("a/b")).unwrap();
         let journal = std::fs::read_to_string(store.session.path().join("journal")).unwrap();
         assert!(journal.contains(path.to_str().unwrap()), "{journal}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         drop(scratch);
         assert!(!path.exists());
     }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use super::deb;
 use crate::{exec::Failure, packages::Selected, text::Digest};
 
-/// Fills `dir`. The files are copies (reflinks where the file system can): the store is private
-/// to its owner, and whoever reads here is root of a user namespace and so nobody on the host.
+/// Fills `dir`. The files are copies (reflinks where the file system can): a cell sees nothing of the store.
 /// `suite` is the name it goes by, which mmdebstrap selects essential packages by.
 pub(super) fn write(
     dir: &Path,
