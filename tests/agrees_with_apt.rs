@@ -18,8 +18,9 @@ use sha2::{Digest, Sha256};
 
 use imgfile::catalog::{self, Catalog};
 use imgfile::packages::{
-    Index, IndexSource, InstalledPackage, Keyring, Mirrors, Request, Selected, Universe, Upgrade, Want,
-    after, bootstrap_set, extended_states, read_list, read_sources, solve, stanzas, verify_release,
+    Index, IndexSource, InstalledPackage, Keyring, Mirrors, Moment, Request, Selected, Signed, Universe,
+    Upgrade, Want, after, bootstrap_set, extended_states, read_list, read_sources, solve, stanzas,
+    verify_release,
 };
 use imgfile::text::Sources;
 
@@ -368,11 +369,14 @@ impl AptRoot {
                         .find(|path| path.to_string_lossy().contains(&suite))
                         .unwrap()
                 };
-                let release = verify_release(&std::fs::read(find("_InRelease")).unwrap(), &keys).unwrap();
+                let signed = Signed::Inline(std::fs::read(find("_InRelease")).unwrap());
+                let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+                let release = verify_release(&signed, &keys, Moment::Now(now)).unwrap();
                 let packages = std::fs::read(find("_Packages")).unwrap();
                 IndexSource {
                     archive: entry.uris[0].clone(),
                     priority: release.priority,
+                    release: None,
                     index: Index::parse(&packages).unwrap(),
                 }
             })
@@ -475,8 +479,8 @@ impl AptRoot {
                         drop(fresh);
                         let request = Request {
                             install: names.iter().map(|name| want(name)).collect(),
-                            remove: Vec::new(),
                             upgrade: Upgrade::No,
+                            ..Request::default()
                         };
                         let ours = solve(universe, installed, &request);
                         let reason = ours.as_ref().err().map(|error| format!("{error:?}"));

@@ -178,6 +178,7 @@ fn archive(server: &Server, suite: &str) -> Archive {
         url: format!("{}/deb", server.url),
         suite: suite.to_owned(),
         components: if suite == "/" { Vec::new() } else { vec!["main".to_owned()] },
+        priority: None,
     }
 }
 
@@ -265,6 +266,113 @@ fn an_index_past_its_day_is_refused() {
     assert!(matches!(error, ArchiveError::Expired { .. }), "{error}");
     signer.serve(&server, "1.0", "Valid-Until: Thu, 01 Jan 2370 00:00:00 UTC\n");
     assert!(tool(&store, &archive(&server, "stable"), &keys, ALWAYS, false).is_ok());
+}
+
+/// The version of `tool`, whatever was kept.
+fn fresh(server: &Server, keys: &Keyring, suite: &str) -> Result<String, ArchiveError> {
+    let dir = tempfile::tempdir().unwrap();
+    tool(&store(dir.path()), &archive(server, suite), keys, ALWAYS, false)
+}
+
+#[test]
+fn an_index_is_of_this_time_or_says_no_time_at_all() {
+    let (server, signer) = (Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    for (fields, why) in [
+        ("Date: Thu, 01 Jan 2370 00:00:00 UTC\n", "in the future"),
+        ("Date: soon\n", "`Date` is no date"),
+        ("Valid-Until: for ever\n", "`Valid-Until` is no date"),
+    ] {
+        signer.serve(&server, "1.0", fields);
+        let error = fresh(&server, &keys, "stable").unwrap_err().to_string();
+        assert!(error.contains(why), "{fields}: {error}");
+    }
+}
+
+#[test]
+fn the_index_of_another_suite_is_not_the_one_that_was_asked_for() {
+    let (server, signer) = (Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    signer.serve(&server, "1.0", "");
+    // A man in the middle answers for security updates with what never expires.
+    for file in ["InRelease", "main/binary-amd64/Packages"] {
+        let inner = format!("/deb/dists/stable/{file}");
+        server.put(&format!("/deb/dists/stable-security/{file}"), Answer::Redirect(inner));
+    }
+    let error = fresh(&server, &keys, "stable-security").unwrap_err();
+    assert!(matches!(error, ArchiveError::Release { .. }), "{error}");
+    assert!(error.to_string().contains("of another suite: it calls itself `stable`"), "{error}");
+    assert_eq!(fresh(&server, &keys, "stable").unwrap(), "1.0");
+}
+
+#[test]
+fn an_older_index_never_takes_the_place_of_a_newer_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, server, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    let archive = archive(&server, "stable");
+    signer.serve(&server, "2.0", "Date: Fri, 11 Sep 2026 08:00:00 UTC\n");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "2.0");
+    signer.serve(&server, "1.0", "Date: Tue, 11 Sep 2018 08:00:00 UTC\n");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "2.0");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, true).unwrap(), "2.0");
+    signer.serve(&server, "3.0", "Date: Sat, 12 Sep 2026 08:00:00 UTC\n");
+    assert_eq!(tool(&store, &archive, &keys, ALWAYS, false).unwrap(), "3.0");
+}
+
+#[test]
+fn what_came_through_one_projects_proxy_serves_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, proxy, signer) = (store(dir.path()), Server::start(), Signer::new("Example"));
+    let keys = Keyring::read(&signer.armored()).unwrap();
+    signer.serve(&proxy, "1.0", "");
+    let url = "http://archive.invalid/deb".to_owned();
+    let archive = Archive {
+        name: url.clone(),
+        url,
+        suite: "stable".into(),
+        components: vec!["main".to_owned()],
+        priority: None,
+    };
+    let load = |network: &Network| {
+        let fetcher = Fetcher::new(network).unwrap();
+        let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: NEVER };
+        run(indexes.load("amd64", &[(archive.clone(), &keys)]))
+    };
+    let through = Network { proxy: Some(proxy.url.clone()), ..Network::default() };
+    assert!(load(&through).is_ok());
+    assert!(load(&Network { offline: true, ..through }).is_ok(), "it is kept for the same way");
+    let error = load(&Network { offline: true, ..Network::default() }).unwrap_err();
+    assert!(matches!(error, ArchiveError::Fetch(FetchError::Offline { .. })), "{error}");
+}
+
+#[test]
+fn keys_come_armoured_or_not_and_several_at_once() {
+    let signers = [Signer::new("One"), Signer::new("Two"), Signer::new("Three")];
+    let server = Server::start();
+    signers[2].serve(&server, "1.0", "");
+    let separate: Vec<u8> = signers.iter().flat_map(Signer::armored).collect();
+    let with_words = [b"The keys of this archive:\n\n".to_vec(), separate.clone()].concat();
+    let windows = String::from_utf8(separate.clone()).unwrap().replace('\n', "\r\n").into_bytes();
+    let binary: Vec<u8> = signers.iter().flat_map(Signer::binary).collect();
+    let in_one_block = Signer::armour_of_all(&signers);
+    for (form, keys) in [
+        ("separate", separate),
+        ("with words", with_words),
+        ("windows", windows),
+        ("binary", binary),
+        ("in one block", in_one_block),
+    ] {
+        let ring = Keyring::read(&keys).unwrap();
+        assert_eq!(ring.fingerprints().count(), 3, "{form}");
+        let pinned = Keyring::pinned(&keys, &signers[2].fingerprint()).unwrap();
+        for keys in [&ring, &pinned] {
+            assert_eq!(fresh(&server, keys, "stable").unwrap(), "1.0", "{form}");
+        }
+        assert!(
+            fresh(&server, &Keyring::pinned(&keys, &signers[0].fingerprint()).unwrap(), "stable").is_err()
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
@@ -16,10 +17,14 @@ use std::process::Command;
 
 use common::planned::World;
 use imgfile::diagnostic::Diagnostic;
-use imgfile::exec::prepare::{Pins, Wish, trouble, versions};
+use imgfile::exec::prepare::{Pins, Unvouched, Wish, trouble, unsolved, versions};
 use imgfile::exec::{Failure, Secrets};
 use imgfile::front::Project;
-use imgfile::packages::{Index, IndexError, IndexSource, InstalledPackage, Keyring, ReleaseError, Universe};
+use imgfile::lock;
+use imgfile::packages::{
+    Index, IndexError, IndexSource, InstalledPackage, Keyring, Origin, ReleaseError, Selected,
+    SignatureError, Universe,
+};
 use imgfile::report;
 use imgfile::resolve::Resolution;
 use imgfile::store::archive::ArchiveError;
@@ -70,7 +75,7 @@ fn universe() -> Universe {
         stanza("other-half", "1.0", ""),
     ];
     let index = Index::parse(text.join("\n").as_bytes()).unwrap();
-    Universe::new("amd64", &[IndexSource { archive: "debian".into(), priority: 500, index }])
+    Universe::new("amd64", &[IndexSource { archive: "debian".into(), priority: 500, release: None, index }])
 }
 
 /// What the base has.
@@ -86,8 +91,31 @@ fn packages(more: &str) -> String {
         let (spec, resolution) = (&project.spec.images[0], &project.resolutions["web"]);
         let (universe, wish) = (universe(), Wish::Found(installed()));
         let error = Pins::choose(&universe, &universe, wish, spec, resolution).unwrap_err();
-        trouble::packages(&error, spec, resolution).diagnostics()
+        unsolved::packages(&error, spec, resolution, &BTreeMap::new()).diagnostics()
     })
+}
+
+/// A package of a lock that nobody vouches for.
+fn unvouched(archive_says: Option<Digest>) -> String {
+    let text =
+        "version: 1\nimages:\n  web:\n    packages:\n    - { name: curl, version: 8.14.1-2, arch: amd64 }\n";
+    let mut sources = Sources::default();
+    let source = sources.add("ImageFile.lock", text);
+    let places = lock::package_places(source, &sources);
+    let package = Selected {
+        name: "curl".to_owned(),
+        version: "8.14.1-2".parse().unwrap(),
+        arch: "amd64".to_owned(),
+        sha256: Digest::of("the lock's"),
+        size: 1,
+        installed_size: 1,
+        origin: Origin { archive: "debian".to_owned(), path: "pool/curl.deb".to_owned() },
+        stage: 0,
+        auto: false,
+    };
+    let one = [Unvouched { of_base: false, package, archive_says }];
+    let line = |one: &Unvouched| places.find("web", one.of_base, &one.package.name, &one.package.arch);
+    report::human(&trouble::unvouched("web", &one, line), &sources, false)
 }
 
 /// The version of an application that the base brings as another.
@@ -193,6 +221,8 @@ fn of_the_project() -> Vec<(&'static str, String)> {
         ("packages that cannot be together", packages("packages [\"half\"]")),
         ("a package to remove is not there", packages("packages [] { remove = [\"curl\"] }")),
         ("a package to remove is essential", packages("packages [] { remove = [\"init\"] }")),
+        ("a lock with another digest than the archive's", { unvouched(Some(Digest::of("the archive's"))) }),
+        ("a lock with a package that nobody knows", unvouched(None)),
         ("packages for a system without dpkg", {
             shown("packages [\"curl\"]", |project| {
                 trouble::no_packages(&project.spec.images[0]).diagnostics()
@@ -226,9 +256,9 @@ fn of_the_world() -> Vec<(&'static str, String)> {
             })
         }),
         ("an index that somebody else signed", {
-            release(ReleaseError::UnknownSigner { signers: vec!["0123456789ABCDEF".into()] })
+            release(SignatureError::UnknownSigner { signers: vec!["0123456789ABCDEF".into()] }.into())
         }),
-        ("an index that was changed", release(ReleaseError::BadSignature("0123456789ABCDEF".into()))),
+        ("an index that was changed", release(SignatureError::Bad("0123456789ABCDEF".into()).into())),
         ("an index that is too old", {
             archive(ArchiveError::Expired { url: MIRROR.into(), suite: "trixie".into() })
         }),

@@ -11,11 +11,13 @@ use sha2::{Digest as _, Sha256, Sha512};
 mod common;
 
 use common::server::{Answer, Server};
-use imgfile::catalog::{BaseSource, Catalog, Tier, builtin};
+use common::signer::Signer;
+use imgfile::catalog::{BaseSource, Catalog, ChecksumSignature, Tier, builtin};
 use imgfile::check::{ImageSpec, MemoryFiles, check};
 use imgfile::exec::base::listed::{Disk, Files};
 use imgfile::exec::{Event, Failure, Observer, Reporter};
 use imgfile::lock::{LockedBase, LockedImage, LockedSource};
+use imgfile::packages::Keyring;
 use imgfile::resolve::{Preferences, resolve_project};
 use imgfile::store::Store;
 use imgfile::store::fetch::{Fetcher, Network};
@@ -36,7 +38,7 @@ fn catalogue() -> Catalog {
 /// Name, URL and URL of the checksums of each base that is downloaded.
 fn listed() -> Vec<(String, String, String)> {
     let url = |source: &BaseSource| match source {
-        BaseSource::Url { url, checksums } => Some((url.clone(), checksums.clone())),
+        BaseSource::Url { url, checksums, .. } => Some((url.clone(), checksums.clone())),
         BaseSource::Bootstrap(_) | BaseSource::File { .. } => None,
     };
     let catalogue = catalogue();
@@ -91,6 +93,7 @@ struct Case {
     name: String,
     url: String,
     checksums: String,
+    signed: Option<ChecksumSignature>,
     _dir: tempfile::TempDir,
 }
 
@@ -103,7 +106,7 @@ impl Case {
     fn of((name, url, checksums): (String, String, String)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
-        Self { server: Server::start(), store, name, url, checksums, _dir: dir }
+        Self { server: Server::start(), store, name, url, checksums, signed: None, _dir: dir }
     }
 
     fn named(name: &str) -> Self {
@@ -129,7 +132,11 @@ impl Case {
             reporter: &reporter,
         };
         let spec = spec(&self.name);
-        let source = BaseSource::Url { url: self.url.clone(), checksums: self.checksums.clone() };
+        let source = BaseSource::Url {
+            url: self.url.clone(),
+            checksums: self.checksums.clone(),
+            signed: self.signed.clone(),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(files.have(&spec, &source, locked))
     }
@@ -166,6 +173,7 @@ impl Case {
             packages: Vec::new(),
             removed: Vec::new(),
             now_manual: Vec::new(),
+            temporary: Vec::new(),
             artifact: None,
         }
     }
@@ -186,6 +194,46 @@ fn every_listed_base_is_had_as_its_publisher_publishes_it() {
         assert_eq!(case.content(None), b"a disk");
         assert_eq!(case.server.asked(), [at(&case.checksums), at(&case.url), at(&case.checksums)]);
     }
+}
+
+#[test]
+fn checksums_that_their_publisher_signs_are_believed_by_that_signature_only() {
+    let (signer, other) = (Signer::new("Publisher"), Signer::new("Somebody"));
+    let mut case = Case::named("ubuntu-24.04");
+    case.publish(b"a disk");
+    let sums = checksums(&case.name, case.url.rsplit('/').next().unwrap(), b"a disk");
+    let url = format!("{}.gpg", case.checksums);
+    let key = String::from_utf8(signer.armored()).unwrap();
+    case.signed = Some(ChecksumSignature { url: Some(url.clone()), key, fingerprint: signer.fingerprint() });
+    assert!(case.complaint(None).starts_with("E0454"), "there is no signature");
+    case.server.put(&at(&url), Answer::Content(other.detached(&sums)));
+    let complaint = case.complaint(None);
+    assert!(complaint.starts_with("E0458"), "somebody else signed it: {complaint}");
+    case.server.put(&at(&url), Answer::Content(signer.detached(&sums)));
+    assert_eq!(case.content(None), b"a disk");
+    case.publish(b"another disk");
+    let complaint = case.complaint(None);
+    assert!(complaint.starts_with("E0458"), "the signature is of other checksums: {complaint}");
+    // Within the file itself.
+    if let Some(signed) = &mut case.signed {
+        signed.url = None;
+    }
+    assert!(case.complaint(None).starts_with("E0458"));
+    let sums = checksums(&case.name, case.url.rsplit('/').next().unwrap(), b"another disk");
+    case.server.put(&at(&case.checksums), Answer::Content(signer.sign(&sums)));
+    assert_eq!(case.content(None), b"another disk");
+}
+
+/// The keys that come with the catalogue can be read, and are those whose fingerprints it names.
+#[test]
+fn the_publishers_keys_are_what_they_are_called() {
+    let mut signed = 0;
+    for base in catalogue().bases() {
+        let BaseSource::Url { signed: Some(by), checksums, .. } = &base.source else { continue };
+        assert!(Keyring::pinned(by.key.as_bytes(), &by.fingerprint).is_ok(), "{checksums}");
+        signed += 1;
+    }
+    assert_eq!(signed, 5);
 }
 
 #[test]

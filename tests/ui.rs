@@ -88,12 +88,14 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 34] = [
+const ELSEWHERE: [(&str, &str); 36] = [
     ("E0290", "preparation.expected"),
     ("E0310", "resolution/E0310-base-unproven.expected"),
     ("E0313", "resolution/E0313-given-up.expected"),
     ("E0341", "preparation.expected"),
     ("E0402", "commands.expected"),
+    ("E0406", "preparation.expected"),
+    ("E0407", "preparation.expected"),
     ("E0450", "preparation.expected"),
     ("E0451", "preparation.expected"),
     ("E0452", "preparation.expected"),

@@ -3,7 +3,8 @@
 use imgfile::driver::qemu::fuzzed;
 use imgfile::lock::Lock;
 use imgfile::packages::{
-    Index, InstalledPackage, Keyring, Version, read_list, read_sources, stanzas, verify_release,
+    Index, InstalledPackage, Keyring, Moment, Signed, Version, VersionWanted, read_list, read_sources,
+    stanzas, verify_release,
 };
 use imgfile::text::Sources;
 
@@ -39,7 +40,19 @@ pub fn index(data: &[u8]) {
         static KEYS: Keyring = Keyring::debian().expect("the built-in keys are read by a test");
     }
     let Some(text) = text_of(data) else { return };
-    assert!(KEYS.with(|keys| verify_release(data, keys)).is_err(), "signed by nobody");
+    let inline = Signed::decode(data.to_vec());
+    let (content, signature) = data.split_at(data.len() / 2);
+    let detached = Signed::Detached { content: content.to_vec(), signature: signature.to_vec() };
+    for signed in [inline, detached] {
+        assert_eq!(Signed::decode(signed.encode()), signed);
+        let now = Moment::Now(1_800_000_000);
+        assert!(KEYS.with(|keys| verify_release(&signed, keys, now)).is_err(), "signed by nobody");
+    }
+    if let Ok(wanted) = text.parse::<VersionWanted>() {
+        text.split_whitespace().take(8).filter_map(|word| word.parse().ok()).for_each(|one| {
+            let _ = wanted.takes(&one);
+        });
+    }
     let _ = Keyring::read(data);
     if let Ok(index) = Index::parse(data) {
         let again = Index::decode(index.encode().to_owned()).expect("what was written can be read");
@@ -49,9 +62,9 @@ pub fn index(data: &[u8]) {
     for stanza in stanzas(&text) {
         stanza.fields().for_each(drop);
     }
-    read_list(&text);
-    read_sources(&text);
-    InstalledPackage::read_status(&text, &text);
+    let _ = read_list(&text);
+    let _ = read_sources(&text);
+    let _ = InstalledPackage::read_status(&text, &text);
     versions(&text);
 }
 

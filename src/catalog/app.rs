@@ -161,7 +161,7 @@ fn repository(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Repository> {
     })
 }
 
-fn fingerprint(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+pub(super) fn fingerprint(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     let text = fields::text(node, mistakes)?;
     let hex: String = text.value.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
     if !matches!(hex.len(), 40 | 64) || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {

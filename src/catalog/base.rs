@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Fields, Mistakes};
 use super::yaml::Node;
-use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, Os, Tier, app};
+use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Os, Tier, app};
 use crate::check::Firmware;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Digest, Spanned};
@@ -25,7 +25,8 @@ pub(super) const KEYS: [&str; 13] = [
     "user",
 ];
 
-pub(super) const SOURCE_KEYS: [&str; 5] = ["bootstrap", "url", "checksums", "file", "sha256"];
+pub(super) const SOURCE_KEYS: [&str; 8] =
+    ["bootstrap", "url", "checksums", "signature", "key", "fingerprint", "file", "sha256"];
 pub(super) const BOOTSTRAP_KEYS: [&str; 6] =
     ["suite", "updates", "components", "packages", "files", "finish"];
 
@@ -127,7 +128,10 @@ fn source(node: Node<'_>, mistakes: &mut Mistakes) -> Option<BaseSource> {
             let url = fields::text(url, mistakes);
             let checksums = fields.need("checksums", mistakes).and_then(|node| fields::text(node, mistakes));
             let (url, checksums) = (url?, checksums?);
-            for url in [&url, &checksums] {
+            let mut text = |key| fields.take(key).and_then(|node| fields::text(node, mistakes));
+            let (signature, key) = (text("signature"), text("key"));
+            let mark = fields.take("fingerprint").and_then(|node| app::fingerprint(node, mistakes));
+            for url in [Some(&url), Some(&checksums), signature.as_ref()].into_iter().flatten() {
                 if !url.value.starts_with("https://") && !url.value.starts_with("http://") {
                     mistakes.push(
                         Diagnostic::new(codes::CATALOG_VALUE, "a URL starts with `https://` or `http://`")
@@ -135,7 +139,25 @@ fn source(node: Node<'_>, mistakes: &mut Mistakes) -> Option<BaseSource> {
                     );
                 }
             }
-            Some(BaseSource::Url { url: url.value, checksums: checksums.value })
+            let signed = match (key, mark) {
+                (Some(key), Some(mark)) => Some(ChecksumSignature {
+                    url: signature.map(|url| url.value),
+                    key: key.value,
+                    fingerprint: mark.value,
+                }),
+                (None, None) if signature.is_none() => None,
+                _ => {
+                    mistakes.push(
+                        Diagnostic::new(
+                            codes::CATALOG_VALUE,
+                            "signed checksums need the publisher's `key` and its `fingerprint`",
+                        )
+                        .label(span, "one of them is missing"),
+                    );
+                    None
+                }
+            };
+            Some(BaseSource::Url { url: url.value, checksums: checksums.value, signed })
         }
         (None, None, Some(file)) => {
             let path = fields::text(file, mistakes)?.value;

@@ -24,8 +24,8 @@ mod tests;
 pub use builtin::{BUILTIN_FILES, builtin};
 pub use load::{Catalog, Layer};
 pub use model::{
-    AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, Conflict, FileDef, OptionDef, OptionKind,
-    OptionValue, Os, OsSupport, Packages, Repository, Require, Tier,
+    AppDef, AppVersion, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Conflict, FileDef, OptionDef,
+    OptionKind, OptionValue, Os, OsSupport, Packages, Repository, Require, Tier,
 };
 pub use project::load_project;
 pub use published::{NotPublished, Published, published};

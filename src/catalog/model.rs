@@ -258,9 +258,22 @@ pub enum BaseSource {
         url: String,
         /// The publisher's file of checksums.
         checksums: String,
+        /// Who has to have signed it, where the publisher signs it.
+        signed: Option<ChecksumSignature>,
     },
     /// A disk on this machine, with its digest.
     File { path: String, sha256: Option<String> },
+}
+
+/// The signature of a file of checksums.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChecksumSignature {
+    /// Its URL; none if the file of checksums is a signed message itself.
+    pub url: Option<String>,
+    /// The publisher's armored OpenPGP key.
+    pub key: String,
+    /// Upper-case hexadecimal fingerprint of that key.
+    pub fingerprint: String,
 }
 
 /// A recipe for a base from a Debian archive.

@@ -9,6 +9,33 @@ pub enum Published {
     Sha512([u8; 64]),
 }
 
+impl Published {
+    /// A digest by its hexadecimal form; which one it is, its length says.
+    #[must_use]
+    pub fn parse(hex: &str) -> Option<Self> {
+        sum(hex)
+    }
+
+    /// The digest alone, in lower case.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        match self {
+            Self::Sha256(digest) => digest.to_string(),
+            Self::Sha512(bytes) => hex::encode(bytes),
+        }
+    }
+
+    /// Whether a content has it.
+    #[must_use]
+    pub fn is_of(&self, content: &[u8]) -> bool {
+        use sha2::{Digest as _, Sha512};
+        match self {
+            Self::Sha256(digest) => Digest::of(content) == *digest,
+            Self::Sha512(bytes) => Sha512::digest(content)[..] == bytes[..],
+        }
+    }
+}
+
 impl std::fmt::Display for Published {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -247,6 +247,12 @@ pub struct SourceEntry {
     pub url: Option<String>,
     /// URL of the file with the checksum of `url`.
     pub checksums: Option<String>,
+    /// URL of the signature of `checksums`; without it, and with a `key`, that file is a signed message.
+    pub signature: Option<String>,
+    /// The armored OpenPGP key that signs `checksums`.
+    pub key: Option<String>,
+    /// Fingerprint of that key.
+    pub fingerprint: Option<String>,
     pub file: Option<String>,
     /// Of `file`: 64 hexadecimal digits.
     pub sha256: Option<String>,

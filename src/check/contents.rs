@@ -91,8 +91,13 @@ impl Checker<'_> {
         let (list, span) = self.list(operands, "a list of packages, such as `[\"jq\", \"curl\"]`")?;
         let texts: Vec<Text> =
             list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
-        let given = self.options(operands, &["remove"]);
-        let packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
+        let given = self.options(operands, &["remove", "recommends", "keep"]);
+        let mut packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
+        let recommends = self.boolean_option(&given, "recommends").is_some_and(|value| value.value);
+        let keep = self.boolean_option(&given, "keep").is_none_or(|value| value.value);
+        for package in &mut packages {
+            (package.recommends, package.keep) = (recommends, keep);
+        }
         let removing = match given.value("remove") {
             Some(Operand { kind: OperandKind::List(_), .. }) => {
                 let texts = self.texts_option(&given, "remove", "a package's name");
@@ -138,27 +143,21 @@ impl Checker<'_> {
     }
 
     fn package(&mut self, text: Text) -> Option<Package> {
-        let (name, version) = match text.value.split_once('=') {
-            Some((name, version)) => (name, Some(version)),
-            None => (text.value.as_str(), None),
-        };
-        let version_fine = version.is_none_or(|version| {
-            version.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && version
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b'~' | b':'))
-        });
-        if super::names::is_package(name) && version_fine {
+        let (name, version) = package_words(&text.value);
+        if super::names::is_package(name) && version.is_none_or(is_version_wanted) {
             return Some(Package {
                 span: text.span,
                 name: name.to_owned(),
-                version: version.map(str::to_owned),
+                version: version.map(|version| version.trim_start_matches('=').trim().to_owned()),
+                recommends: false,
+                keep: true,
             });
         }
-        let help = if text.value.contains(char::is_whitespace) {
+        let help = if version.is_none() && text.value.contains(char::is_whitespace) {
             "each package is a value of its own: `[\"jq\", \"curl\"]`"
         } else {
-            "write a name, `\"jq\"`, or a name and the exact version, `\"kubelet=1.36.1-1.1\"`"
+            "write a name, `\"jq\"`, or a name with a version, `\"kubelet=1.36.1-1.1\"`, a pattern, \
+             `\"docker-ce=5:27.*\"`, or a comparison, `\"postgresql-17 >= 17.2\"`"
         };
         self.misfit(codes::NOT_A_PACKAGE, text.span, &text.value, "a package", help);
         None
@@ -486,4 +485,31 @@ impl Checker<'_> {
         self.finish(operands);
         Some(())
     }
+}
+
+/// The name of a package, and what follows it from the first sign of comparison on.
+fn package_words(text: &str) -> (&str, Option<&str>) {
+    match text.find(['=', '<', '>', '!']) {
+        Some(at) => (text[..at].trim_end(), Some(&text[at..])),
+        None => (text, None),
+    }
+}
+
+/// An exact version, a pattern, or comparisons joined by commas, as `packages` reads them.
+fn is_version_wanted(text: &str) -> bool {
+    text.split(',').all(|part| {
+        let part = part.trim();
+        let signs = ["<=", ">=", "!=", "<", ">", "="];
+        let (sign, version) = signs
+            .into_iter()
+            .find_map(|sign| Some((sign, part.strip_prefix(sign)?.trim())))
+            .unwrap_or(("=", part));
+        let first = |c: char| c.is_ascii_alphanumeric() || (sign == "=" && matches!(c, '*' | '?'));
+        version.starts_with(first)
+            && version.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'.' | b'-' | b'+' | b'~' | b':')
+                    || (sign == "=" && matches!(byte, b'*' | b'?'))
+            })
+    })
 }

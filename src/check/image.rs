@@ -223,6 +223,8 @@ impl Checker<'_> {
             "base" => checker.base(image, operands),
             "min_storage" => checker.min_storage(image, operands),
             "packages" => checker.packages(image, operands),
+            "archive" => checker.archive(image, operands, placed),
+            "preseed" => checker.preseed(image, operands),
             "app" => checker.app(image, operands, placed),
             "account" => checker.account(image, operands, placed),
             "user" => checker.user(image, operands),

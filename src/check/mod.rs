@@ -5,6 +5,7 @@
 //! ever stops the others. A statement whose tokens are broken is still read, so that later
 //! statements find it, but in silence: one defect, one message.
 
+mod archives;
 mod contents;
 mod doubled;
 mod files;

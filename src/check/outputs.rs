@@ -114,6 +114,7 @@ impl Checker<'_> {
             });
         }
         self.packages_conflict(image);
+        self.archives_fit(image);
         if !perhaps_secrets {
             self.secrets_in_use(image);
         }

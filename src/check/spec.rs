@@ -46,6 +46,10 @@ pub struct ImageSpec {
     pub packages: Vec<Package>,
     /// Packages to remove (`{ remove = … }`).
     pub removed_packages: Vec<Package>,
+    /// Where packages come from beside the base's own archives.
+    pub archives: Vec<ArchiveSpec>,
+    /// Answers for package configuration, as `debconf-set-selections` takes them.
+    pub preseeds: Vec<Spanned<String>>,
     pub apps: Vec<App>,
     /// Environment of every script and test; never left in the image.
     pub env: Vec<EnvVar>,
@@ -81,6 +85,8 @@ impl ImageSpec {
             min_storage: None,
             packages: Vec::new(),
             removed_packages: Vec::new(),
+            archives: Vec::new(),
+            preseeds: Vec::new(),
             apps: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
@@ -109,6 +115,49 @@ pub struct Doubt {
     pub base: bool,
     /// Which architecture is meant: only names can be looked up.
     pub arch: bool,
+}
+
+/// `archive`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveSpec {
+    /// The whole statement.
+    pub span: Span,
+    pub source: ArchiveSource,
+    /// It stays among the image's own sources.
+    pub keep: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArchiveSource {
+    /// More of the distribution's own.
+    Own {
+        components: Vec<Spanned<String>>,
+        /// `backports`, or a suite's whole name.
+        suites: Vec<Spanned<String>>,
+    },
+    Other(Box<OtherArchive>),
+}
+
+/// An archive outside the distribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherArchive {
+    pub url: Spanned<String>,
+    pub suite: Spanned<String>,
+    pub components: Vec<Spanned<String>>,
+    pub key: ArchiveKey,
+    pub fingerprint: Option<Spanned<String>>,
+    /// apt's pin.
+    pub priority: Option<Spanned<u32>>,
+}
+
+/// The key that signs an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveKey {
+    pub span: Span,
+    /// Armoured or binary.
+    pub content: Vec<u8>,
+    /// Where it is in the project, if it is not in the ImageFile.
+    pub path: Option<String>,
 }
 
 /// `os TYPE DISTRO [REQ]`
@@ -204,14 +253,18 @@ pub enum BaseSource {
     Image { name: Spanned<String> },
 }
 
-/// `jq` or `kubelet=1.36.1-1.1`
+/// `jq`, `kubelet=1.36.1-1.1`, `docker-ce=5:27.*` or `postgresql-17 >= 17.2`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
     /// The list element.
     pub span: Span,
     pub name: String,
-    /// The distribution's own version string, exact.
+    /// The distribution's own version string, a pattern of it, or comparisons with it.
     pub version: Option<String>,
+    /// What it recommends comes along.
+    pub recommends: bool,
+    /// Whether it stays in the image; else it is there for the scripts alone.
+    pub keep: bool,
 }
 
 /// `app NAME [REQ] { … }`; options are checked against the catalogue by the resolver.

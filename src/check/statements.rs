@@ -54,6 +54,8 @@ pub const STATEMENTS: &[StatementInfo] = &[
     once("min_storage", "min_storage 8GiB", "the smallest disk an instance may have"),
     any("use", "use hardened", "the statements of a profile"),
     any("packages", "packages [\"jq\", \"curl\"]", "packages of the distribution"),
+    any("archive", "archive debian { components = [\"contrib\"] }", "where packages come from besides"),
+    any("preseed", "preseed \"answers.txt\"", "answers for the configuration of packages"),
     any("app", "app nginx ^1.26 { port = 8080 }", "an application of the catalogue"),
     any("account", "account deploy { sudo = true }", "an account in the image"),
     once("user", "user admin", "who runs the scripts"),

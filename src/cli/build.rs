@@ -16,7 +16,7 @@ use crate::{
     check::Size,
     exec::{
         self, Artifact, Budget, Executor, Failure, Options, Reporter, Secrets, Standing, WreckSlot,
-        prepare::Prepared,
+        prepare::{Prepared, Vouching},
     },
     plan::BaseSource,
     store::records::Kind,
@@ -57,6 +57,9 @@ pub struct Args {
     /// What runs the machines.
     #[arg(long, value_enum, default_value_t = Driver::Qemu, value_name = "DRIVER")]
     pub driver: Driver,
+    /// Install packages of the lock that no signed index vouches for, this once. They run in machines only.
+    #[arg(long)]
+    pub allow_unvouched: bool,
     /// What becomes of the machine in which a step or test failed.
     #[arg(long, value_enum, default_value_t = OnFailure::Clean, value_name = "WHAT")]
     pub on_failure: OnFailure,
@@ -83,6 +86,7 @@ pub(super) fn run(args: Args) -> Exit {
         offline: args.offline,
         locked: args.locked,
         update: None,
+        compares: false,
         proven_only: !args.unproven,
     };
     super::block_on(async {
@@ -99,6 +103,7 @@ pub(super) fn run(args: Args) -> Exit {
 
 async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
     let mut prepared = workshop.prepare_all(choices).await?;
+    let vouchings = workshop.vouch(&prepared, args.allow_unvouched).await?;
     if let Some(name) = &args.name {
         rename(&mut prepared, choices.image.as_deref(), name)?;
     }
@@ -128,7 +133,8 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     }
     let wrecks = WreckSlot::default();
     drop(settle(workshop));
-    let result = build_all(args, workshop, &prepared, &options, (watch.reporter(), &wrecks)).await;
+    let result =
+        build_all(args, workshop, (&prepared, &vouchings), &options, (watch.reporter(), &wrecks)).await;
     if let Some(limit) = &workshop.settings.store_size
         && let Err(error) = workshop.store.shrink(limit.value.bytes())
     {
@@ -161,7 +167,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
 async fn build_all(
     args: &Args,
     workshop: &Workshop,
-    prepared: &[Prepared],
+    (prepared, vouchings): (&[Prepared], &[Vouching]),
     options: &Options,
     (reporter, wrecks): (&Reporter, &WreckSlot),
 ) -> Result<Vec<Artifact>, Vec<Failure>> {
@@ -186,7 +192,7 @@ async fn build_all(
     let supplying = tokio::sync::Mutex::new(());
     let ends: Vec<_> = prepared.iter().map(|_| tokio::sync::watch::Sender::new(None)).collect();
     let (executor, supplying, ends) = (&executor, &supplying, &ends);
-    let builds = prepared.iter().zip(ends).map(|(one, end)| async move {
+    let builds = prepared.iter().zip(vouchings).zip(ends).map(|((one, vouching), end)| async move {
         let reporter = reporter.of_image(&one.plan.image);
         if let BaseSource::Image { image, .. } = &one.plan.base.source
             && let Some(base) = prepared.iter().position(|other| other.plan.image == *image)
@@ -203,7 +209,7 @@ async fn build_all(
         let result = async {
             let mut supplies = {
                 let _one_at_a_time = supplying.lock().await;
-                workshop.preparer(false).supply(one, executor.driver, &reporter).await?
+                workshop.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
             };
             supplies.secrets = Secrets::read(&one.plan, workshop.project.files.root());
             executor.build(&one.plan, &supplies, options).await

@@ -39,6 +39,12 @@ pub(super) fn run(args: Args) -> Exit {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };
+        // Without a network nobody can be asked; a build asks again.
+        if !choices.offline
+            && let Err(exit) = workshop.vouch(&prepared, false).await
+        {
+            return exit;
+        }
         let path = workshop.lock_path();
         match workshop.write_lock(&workshop.lock_with(&prepared)) {
             Ok(true) => eprintln!("wrote {}", super::shown(&path)),

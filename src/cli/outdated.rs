@@ -42,6 +42,7 @@ pub(super) fn run(args: Args) -> Exit {
         offline: args.offline,
         // As if every image were locked anew; nothing is written.
         update: Some(String::new()),
+        compares: true,
         ..Choices::default()
     };
     super::block_on(async { look(&args, &choices).await.err().unwrap_or(Exit::Done) })

@@ -18,6 +18,14 @@ pub struct Project {
     pub checked: Checked,
 }
 
+impl Project {
+    /// The ImageFile's name in its folder.
+    pub fn name(&self) -> String {
+        // One that is not UTF-8 was not opened.
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
 /// Why there is no project at a path.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -40,7 +40,7 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
     let spec = &project.checked.spec;
     let (catalog, mut found) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
     // A lock that cannot be read is for the commands that use it to complain of.
-    let lock = Lock::beside(&project.files, &mut project.sources).ok().flatten();
+    let lock = Lock::beside(&project.name(), &project.files, &mut project.sources).ok().flatten();
     let mut images = resolve_project(
         &project.checked.spec,
         &catalog,

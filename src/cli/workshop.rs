@@ -27,9 +27,9 @@ use crate::{
             given::{self, Given, Named},
             listed,
         },
-        prepare::{Ground, Prepared, Preparer, base_facts},
+        prepare::{Ground, Prepared, Preparer, Unvouched, Vouching, base_facts, trouble},
     },
-    lock::{Class, FORMAT, Lock, LockedImage, Reason},
+    lock::{self, Class, FORMAT, Lock, LockedImage, Reason},
     packages::{Mirrors, read_list, read_sources},
     plan::Graph,
     report::{self, progress::Plain},
@@ -41,9 +41,6 @@ use crate::{
     },
     text::{Digest, Spanned},
 };
-
-/// Name of the lock beside the ImageFile.
-const LOCK: &str = "ImageFile.lock";
 
 /// The choices of one command.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +55,8 @@ pub(super) struct Choices {
     pub locked: bool,
     /// Images whose locked entry is made anew; an empty name means every image.
     pub update: Option<String>,
+    /// What comes out is compared with the lock, which has to be readable for that.
+    pub compares: bool,
     /// A base that is only listed is an error.
     pub proven_only: bool,
 }
@@ -312,7 +311,7 @@ impl Workshop {
         let Some(locked) = self.lock.images.get(name).filter(|_| !update) else {
             if choices.locked && !update {
                 let nothing = "the lock has nothing about this image".to_owned();
-                return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", [nothing])]));
+                return Err(Failure::Diagnosed(vec![self.lock_stale(spec, "--locked", [nothing])]));
             }
             return preparer.prepare(spec, resolution, None, ground).await;
         };
@@ -321,10 +320,10 @@ impl Workshop {
         let points =
             |reasons: &[Reason]| reasons.iter().map(|reason| reason.point.to_string()).collect::<Vec<_>>();
         if choices.locked && !reasons.is_empty() {
-            return Err(Failure::Diagnosed(vec![lock_stale(spec, "--locked", points(&reasons))]));
+            return Err(Failure::Diagnosed(vec![self.lock_stale(spec, "--locked", points(&reasons))]));
         }
         if reasons.iter().any(|reason| reason.class == Class::Changed) {
-            return Err(Failure::Diagnosed(vec![lock_stale(spec, "", points(&reasons))]));
+            return Err(Failure::Diagnosed(vec![self.lock_stale(spec, "", points(&reasons))]));
         }
         for point in points(&reasons) {
             said.push(format!("note: `{name}`: {point}; the lock follows"));
@@ -392,6 +391,42 @@ impl Workshop {
         failed.map_or(Ok(all), |failure| Err(self.failed(failure)))
     }
 
+    /// Who vouches for the packages of prepared images. Those of the lock that nobody vouches for are shown,
+    /// each at its line, and end the command unless they are allowed.
+    pub(super) async fn vouch(&self, prepared: &[Prepared], allow: bool) -> Outcome<Vec<Vouching>> {
+        let mut vouchings = Vec::new();
+        let mut found = Vec::new();
+        for one in prepared {
+            let vouch = self.preparer(false).vouch(one).await;
+            let (vouching, unvouched) = vouch.map_err(|failure| self.failed(failure))?;
+            vouchings.push(vouching);
+            if unvouched.is_empty() {
+                continue;
+            }
+            let image = &one.plan.image;
+            if allow {
+                for one in &unvouched {
+                    let (name, version) = (&one.package.name, &one.package.version);
+                    eprintln!(
+                        "note: `{image}`: nobody vouches for `{name}` {version}; it is allowed this once"
+                    );
+                }
+                continue;
+            }
+            let name = self.lock_name();
+            let places = self.project.sources.iter().find(|(_, source)| {
+                std::path::Path::new(&source.name).file_name().is_some_and(|file| *file == *name)
+            });
+            let places = places.map(|(id, _)| lock::package_places(id, &self.project.sources));
+            let line = |one: &Unvouched| {
+                let package = &one.package;
+                places.as_ref()?.find(image, one.of_base, &package.name, &package.arch)
+            };
+            found.extend(trouble::unvouched(image, &unvouched, line));
+        }
+        if found.is_empty() { Ok(vouchings) } else { Err(self.failed(Failure::Diagnosed(found))) }
+    }
+
     pub(super) fn preparer(&self, refresh: bool) -> Preparer<'_> {
         Preparer {
             store: &self.store,
@@ -419,9 +454,36 @@ impl Workshop {
         Ok(Box::new(driver))
     }
 
+    /// The lock and the ImageFile part, and this command may not change the lock.
+    fn lock_stale(
+        &self,
+        spec: &ImageSpec,
+        flag: &str,
+        points: impl IntoIterator<Item = String>,
+    ) -> Diagnostic {
+        let name = &spec.name.value;
+        let lock = self.lock_name();
+        let message = match flag {
+            "" => format!("`{lock}` says something else about the image `{name}` than the ImageFile"),
+            flag => {
+                format!("`{lock}` would have to change for the image `{name}`, and `{flag}` forbids that")
+            }
+        };
+        let diagnostic = Diagnostic::new(codes::LOCK_STALE, message).label(spec.name.span, "this image");
+        points
+            .into_iter()
+            .fold(diagnostic, Diagnostic::note)
+            .help(format!("run `imgfile lock --update {name}`, look at the difference and commit it"))
+    }
+
+    /// What the lock is called.
+    fn lock_name(&self) -> String {
+        lock::file_name(&self.project.name())
+    }
+
     /// Where the lock is or will be.
     pub(super) fn lock_path(&self) -> PathBuf {
-        self.project.files.root().join(LOCK)
+        self.project.files.root().join(self.lock_name())
     }
 
     /// The folder artifacts go to unless the command says otherwise.
@@ -576,8 +638,9 @@ fn chosen_images<'a>(images: &'a [ImageSpec], choices: &Choices) -> Vec<&'a Imag
 /// The lock beside the ImageFile; empty if there is none, or none that can be read, of which `found` tells.
 fn read_lock(project: &mut Project, choices: &Choices, found: &mut Vec<Diagnostic>) -> Lock {
     // What is written anew as a whole need not be readable.
-    let all_anew = choices.update.as_ref().is_some_and(String::is_empty);
-    let lock = if all_anew { Ok(None) } else { Lock::beside(&project.files, &mut project.sources) };
+    let all_anew = choices.update.as_ref().is_some_and(String::is_empty) && !choices.compares;
+    let lock =
+        if all_anew { Ok(None) } else { Lock::beside(&project.name(), &project.files, &mut project.sources) };
     let lock = lock.unwrap_or_else(|wrong| {
         found.extend(wrong);
         None
@@ -663,18 +726,4 @@ pub(super) fn mirrors(settings: &Settings) -> Option<Mirrors> {
         }
     }
     Mirrors::of_host(&entries)
-}
-
-/// The lock and the ImageFile part, and this command may not change the lock.
-fn lock_stale(spec: &ImageSpec, flag: &str, points: impl IntoIterator<Item = String>) -> Diagnostic {
-    let name = &spec.name.value;
-    let message = match flag {
-        "" => format!("`{LOCK}` says something else about the image `{name}` than the ImageFile"),
-        flag => format!("`{LOCK}` would have to change for the image `{name}`, and `{flag}` forbids that"),
-    };
-    let diagnostic = Diagnostic::new(codes::LOCK_STALE, message).label(spec.name.span, "this image");
-    points
-        .into_iter()
-        .fold(diagnostic, Diagnostic::note)
-        .help(format!("run `imgfile lock --update {name}`, look at the difference and commit it"))
 }

@@ -141,6 +141,8 @@ registry! {
     LOCK_FORMAT = "E0403": "the lock is in another format";
     LOCK_DOUBLE = "E0404": "the lock has a package twice";
     LOCK_CONFLICT = "E0405": "the lock has an unresolved merge conflict";
+    LOCK_DIGEST = "E0406": "a package's digest in the lock is not the archive's";
+    LOCK_UNVOUCHED = "E0407": "no signed index vouches for a package of the lock";
     PACKAGE_UNKNOWN = "E0450": "no archive has a package of this name";
     PACKAGE_VERSION_GONE = "E0451": "no archive has this version of a package";
     PACKAGES_CLASH = "E0452": "packages cannot be installed together, or removed";

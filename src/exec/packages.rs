@@ -35,15 +35,19 @@ pub(super) async fn apply(
 ///
 /// All files of a stage go to one `dpkg`, which configures in dependency order and runs each trigger
 /// once; `Pre-Depends` alone make further stages.
+/// What goes is marked so first and removed last, as apt does it: a package that takes the place of one of
+/// the base, and conflicts with it, then pushes it away itself once it can stand in for it, and nothing that
+/// needs either of them is broken in between.
 /// Nobody is there to answer questions: a changed configuration file of the base is kept
 /// (`--force-confold`), as with unattended upgrades. The disk of a failed build is thrown away, so
 /// syncing every file would only cost time (`--force-unsafe-io`).
 fn transaction(change: &PackageChange) -> String {
     const DPKG: &str = "dpkg --force-unsafe-io --force-confdef --force-confold --auto-deconfigure";
     let mut script = "export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical\n".to_owned();
-    if !change.remove.is_empty() {
-        let names: Vec<String> = change.remove.iter().map(|name| quoted(name)).collect();
-        script += &format!("{DPKG} --remove {}\n", names.join(" "));
+    let removed: Vec<String> = change.remove.iter().map(|name| quoted(name)).collect();
+    let removed = removed.join(" ");
+    if !removed.is_empty() {
+        script += &format!("printf '%s deinstall\\n' {removed} | dpkg --set-selections\n");
     }
     let stages: BTreeSet<u16> = change.install.iter().map(|package| package.stage).collect();
     for stage in stages {
@@ -52,6 +56,11 @@ fn transaction(change: &PackageChange) -> String {
             .map(|i| format!("/run/imagefile/payload/{}", payload_name(i)))
             .collect();
         script += &format!("{DPKG} --install {}\n", files.join(" "));
+    }
+    if !removed.is_empty() {
+        script += &format!(
+            "left=\nfor name in {removed}; do\n  case \"$(dpkg-query -W -f='${{db:Status-Status}}' \"$name\" 2>/dev/null)\" in\n    ''|not-installed|config-files) ;;\n    *) left=\"$left $name\" ;;\n  esac\ndone\n[ -z \"$left\" ] || {DPKG} --remove $left\n"
+        );
     }
     script
 }

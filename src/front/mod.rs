@@ -73,12 +73,12 @@ pub fn compile(entry: &str, files: &dyn Files, set: &Settings) -> Project {
 /// [`compile`], with the catalogue of the last time. Who knows that a catalogue file or the lock
 /// changed empties the shelf.
 pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut Option<Shelf>) -> Project {
-    let mut kept = shelf.take().unwrap_or_else(|| Shelf::load(Vec::new(), files));
+    let mut kept = shelf.take().unwrap_or_else(|| Shelf::load(Vec::new(), entry, files));
     let mut sources = kept.sources().clone();
     let mut checked = check(entry, &mut sources, files, set);
     let folders: Vec<String> = checked.spec.catalogs.iter().map(|folder| folder.value.clone()).collect();
-    if !kept.holds(&folders) {
-        kept = Shelf::load(folders, files);
+    if !kept.holds(&folders, entry) {
+        kept = Shelf::load(folders, entry, files);
         sources = kept.sources().clone();
         checked = check(entry, &mut sources, files, set);
     }

@@ -42,6 +42,8 @@ impl Project {
             packages_grow: pins.packages_grow,
             base_grown: pins.base_grown,
             extended_states: pins.extended_states,
+            temporary: (&[], ""),
+            mirror: None,
             files,
             agent_version: pins.agent_version,
         })

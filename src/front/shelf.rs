@@ -14,6 +14,8 @@ const LATER: SourceId = SourceId(u32::MAX);
 pub struct Shelf {
     /// The folders of `catalog "DIR"` that it was loaded with.
     folders: Vec<String>,
+    /// The ImageFile whose lock it holds.
+    image_file: String,
     /// The catalogue's files, which come first in the sources of each compilation.
     sources: Sources,
     catalog: Catalog,
@@ -23,8 +25,8 @@ pub struct Shelf {
 }
 
 impl Shelf {
-    /// Loads the catalogue with the folders of `catalog "DIR"`, and the lock.
-    pub fn load(folders: Vec<String>, files: &dyn Files) -> Self {
+    /// Loads the catalogue with the folders of `catalog "DIR"`, and the lock of the ImageFile.
+    pub fn load(folders: Vec<String>, image_file: &str, files: &dyn Files) -> Self {
         let mut sources = Sources::default();
         let named: Vec<_> = folders
             .iter()
@@ -33,14 +35,15 @@ impl Shelf {
             .collect();
         let (catalog, mistakes) = catalog::load_project(&named, &mut sources, files);
         // A text of its own: nothing points into it here.
-        let lock = Lock::beside(files, &mut Sources::default()).ok().flatten();
+        let lock = Lock::beside(image_file, files, &mut Sources::default()).ok().flatten();
         let builtin = u32::try_from(catalog::BUILTIN_FILES).unwrap_or(u32::MAX);
-        Self { folders, sources, catalog, mistakes, builtin, lock }
+        let image_file = image_file.to_owned();
+        Self { folders, image_file, sources, catalog, mistakes, builtin, lock }
     }
 
-    /// Whether it was loaded with these folders.
-    pub(super) fn holds(&self, folders: &[String]) -> bool {
-        self.folders == folders
+    /// Whether it was loaded with these folders, and for this ImageFile.
+    pub(super) fn holds(&self, folders: &[String], image_file: &str) -> bool {
+        self.folders == folders && self.image_file == image_file
     }
 
     /// The catalogue's texts.

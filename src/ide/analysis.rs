@@ -18,7 +18,7 @@ pub fn analyse(entry: &str, files: &dyn Files, shelf: &mut Option<Shelf>) -> Ana
 
 /// Checks the catalogue in `folder` alone, for definitions that no ImageFile is around of.
 pub fn analyse_catalog(folder: &str, files: &dyn Files) -> Analysis {
-    let shelf = Shelf::load(vec![folder.to_owned()], files);
+    let shelf = Shelf::load(vec![folder.to_owned()], "ImageFile", files);
     Analysis {
         sources: shelf.sources().clone(),
         units: Vec::new(),

@@ -22,7 +22,20 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
             ("upgrade", "`true`: bring the base's packages up to date before anything else"),
             ("firmware", "only bases that boot under it: `bios` or `uefi`"),
         ],
-        "packages" => &[("remove", "packages to remove")],
+        "packages" => &[
+            ("remove", "packages to remove"),
+            ("recommends", "`true`: take the packages that they recommend along"),
+            ("keep", "`false`: there for the scripts, gone before clean-up"),
+        ],
+        "archive" => &[
+            ("components", "components of the archive, such as `contrib`"),
+            ("suites", "further suites of the distribution, such as `backports`"),
+            ("suite", "the suite of another archive"),
+            ("key", "the key that signs it: a file of the project, or its text"),
+            ("fingerprint", "fingerprint that the key must have"),
+            ("priority", "apt's pin, 1 to 1000"),
+            ("keep", "`false`: it does not stay among the image's sources"),
+        ],
         "account" => &[
             ("groups", "supplementary groups"),
             ("sudo", "`true`: may use sudo without a password"),

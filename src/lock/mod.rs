@@ -1,11 +1,12 @@
 //! The lockfile: its wire form, and satisfied-or-why-not.
 //!
-//! `ImageFile.lock` is YAML beside the ImageFile, checked in. It pins everything that decides what
+//! The lock is YAML beside its ImageFile, under that one's name and `.lock`, checked in. It pins everything that decides what
 //! a build does and that the ImageFile itself does not hold; it has no times, no machine paths and
 //! no mirror names, and one package is one line, so that branches merge.
 
 mod model;
 mod newer;
+mod places;
 mod prefer;
 mod read;
 mod stale;
@@ -14,7 +15,8 @@ mod tests;
 mod write;
 
 pub use model::{
-    FILE_NAME, FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
+    FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue, file_name,
 };
 pub use newer::{Kind, Newer};
+pub use places::{PackagePlaces, package_places};
 pub use stale::{Class, Point, Reason};

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages::Selected;
 
-/// Its name, beside the ImageFile.
-pub const FILE_NAME: &str = "ImageFile.lock";
+/// The name of the lock of an ImageFile, beside which it lies: `ImageFile.lock`, `web.imagefile.lock`.
+#[must_use]
+pub fn file_name(image_file: &str) -> String {
+    format!("{image_file}.lock")
+}
 
 /// The format version this program writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// A whole `ImageFile.lock`.
+/// A whole lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
@@ -46,7 +49,8 @@ pub struct LockedImage {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<LockedRepository>,
     /// The packages that the ImageFile and its applications ask for by name, as apt takes them
-    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too.
+    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too. What is
+    /// asked for besides stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<String>,
     /// Whether the base's packages were upgraded (`base { upgrade = true }`).
@@ -61,6 +65,9 @@ pub struct LockedImage {
     /// Packages of the base that lose their auto-installed mark, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub now_manual: Vec<String>,
+    /// Packages that are there for the scripts only, and what came only for them, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub temporary: Vec<String>,
     /// Digest (lower-case hexadecimal SHA-256) of the artifact, where the build is reproducible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<String>,

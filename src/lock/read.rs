@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned as YamlSpanned};
 
-use super::{FILE_NAME, FORMAT, Lock};
+use super::{FORMAT, Lock, file_name};
 use crate::check::{FileError, Files};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{SourceId, Sources, Span};
@@ -16,15 +16,20 @@ const LIMIT: u64 = 64 << 20;
 impl Lock {
     /// The lock beside the ImageFile, if there is one. Callers that only want its preferences do without one
     /// that is wrong: it is for the commands that use it to complain of.
-    pub fn beside(files: &dyn Files, sources: &mut Sources) -> Result<Option<Self>, Vec<Diagnostic>> {
+    pub fn beside(
+        image_file: &str,
+        files: &dyn Files,
+        sources: &mut Sources,
+    ) -> Result<Option<Self>, Vec<Diagnostic>> {
+        let name = file_name(image_file);
         let refused = |reason: &str| {
-            let message = format!("`{FILE_NAME}` cannot be read: {reason}");
+            let message = format!("`{name}` cannot be read: {reason}");
             vec![
                 Diagnostic::new(codes::LOCK_UNREADABLE, message)
                     .help("take it from version control again, or move it away and run `imgfile lock`"),
             ]
         };
-        let bytes = match files.read(FILE_NAME, LIMIT) {
+        let bytes = match files.read(&name, LIMIT) {
             Ok(bytes) => bytes,
             Err(FileError::NotFound) => return Ok(None),
             Err(FileError::Outside) => return Err(refused("it leads out of the project")),
@@ -34,11 +39,11 @@ impl Lock {
             Err(FileError::Unreadable(reason)) => return Err(refused(&reason)),
         };
         let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text"))?;
-        let source = sources.add(FILE_NAME, text);
+        let source = sources.add(&*name, text);
         Self::read(source, sources).map(Some)
     }
 
-    /// Reads `ImageFile.lock`.
+    /// Reads a lock.
     pub fn read(source: SourceId, sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
         let text = &*sources.get(source).text;
         let place = Place { text, source };
@@ -71,7 +76,7 @@ impl Lock {
 
 /// Enough for hundreds of images with a thousand packages each; anchors, with which a few lines
 /// can mean gigabytes, have no business in a lock.
-fn options() -> serde_saphyr::Options {
+pub(super) fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_nodes: 20_000_000,
@@ -110,9 +115,9 @@ struct PackageName {
 }
 
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    text: &'a str,
-    source: SourceId,
+pub(super) struct Place<'a> {
+    pub text: &'a str,
+    pub source: SourceId,
 }
 
 impl Place<'_> {
@@ -124,7 +129,7 @@ impl Place<'_> {
         self.offset(self.text[start..].find('\n').map_or(self.text.len(), |end| start + end))
     }
 
-    fn span(&self, location: &Location) -> Span {
+    pub fn span(&self, location: &Location) -> Span {
         let span = location.span();
         let start =
             span.byte_offset().and_then(|offset| usize::try_from(offset).ok()).unwrap_or(self.text.len());

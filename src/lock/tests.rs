@@ -64,6 +64,7 @@ fn image() -> LockedImage {
         packages: vec![package("jq", "1.7.1-6"), package("libjq1", "1.7.1-6")],
         removed: vec!["nano".into()],
         now_manual: vec!["zlib1g".into()],
+        temporary: Vec::new(),
         artifact: None,
     }
 }

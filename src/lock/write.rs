@@ -9,7 +9,7 @@ use super::{Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSo
 use crate::packages::Selected;
 
 impl Lock {
-    /// The text of `ImageFile.lock`.
+    /// The text of the lock.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut out = String::from(
@@ -55,6 +55,7 @@ fn write_image(out: &mut String, image: &LockedImage) {
     list(out, PAD, "packages", &image.packages, package);
     list(out, PAD, "removed", &image.removed, |name| scalar(name));
     list(out, PAD, "now_manual", &image.now_manual, |name| scalar(name));
+    list(out, PAD, "temporary", &image.temporary, |name| scalar(name));
     if let Some(digest) = &image.artifact {
         let _ = writeln!(out, "{PAD}artifact: {}", quoted(digest));
     }

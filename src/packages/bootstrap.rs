@@ -30,7 +30,7 @@ pub fn bootstrap_set(universe: &Universe, include: &[Want]) -> Result<Vec<Select
     });
     rest.extend_from_slice(include);
 
-    let request = |install| Request { install, remove: Vec::new(), upgrade: Upgrade::No };
+    let request = |install| Request { install, upgrade: Upgrade::No, ..Request::default() };
     let mut first = solve(universe, &[], &request(essential))?;
     for package in &mut first.install {
         package.auto = false;

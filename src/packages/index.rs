@@ -13,7 +13,7 @@ use super::control::Stanza;
 use super::names::Names;
 use super::relation::groups;
 
-const HEADER: &str = "imgfile-index 2\n";
+const HEADER: &str = "imgfile-index 3\n";
 
 /// A stanza, at most; Debian's longest have some 100 KB.
 const STANZA_LIMIT: u64 = 16 << 20;
@@ -198,11 +198,15 @@ fn reduce<'a>(
     line('A', arch);
     let path = need(fields.filename, "Filename")?;
     line('F', path.strip_suffix(&*file_name(name, version, arch)).filter(in_folder).unwrap_or(path));
-    let sha256 = need(fields.sha256, "SHA256")?;
-    if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(IndexError::Malformed(number, "SHA256"));
+    // One digest is enough; SHA-256 is what files are kept by.
+    let (key, sum, field, length) = match fields.sha512 {
+        Some(sha512) if fields.sha256.is_none() => ('h', sha512, "SHA512", 128),
+        _ => ('H', need(fields.sha256, "SHA256")?, "SHA256", 64),
+    };
+    if sum.len() != length || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(IndexError::Malformed(number, field));
     }
-    line('H', sha256);
+    line(key, sum);
     let size = need(fields.size, "Size")?;
     size.parse::<u64>().map_err(|_| IndexError::Malformed(number, "Size"))?;
     line('Z', size);
@@ -245,6 +249,7 @@ struct Fields<'a> {
     architecture: Option<&'a str>,
     filename: Option<&'a str>,
     sha256: Option<&'a str>,
+    sha512: Option<&'a str>,
     size: Option<&'a str>,
     installed_size: Option<&'a str>,
     source: Option<&'a str>,
@@ -263,6 +268,7 @@ impl<'a> Fields<'a> {
             "Architecture" => &mut self.architecture,
             "Filename" => &mut self.filename,
             "SHA256" => &mut self.sha256,
+            "SHA512" => &mut self.sha512,
             "Size" => &mut self.size,
             "Installed-Size" => &mut self.installed_size,
             "Source" => &mut self.source,
@@ -343,7 +349,8 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
             let text = SAMPLE.replace("1.0-1", "3:1.0-1").replace("pool/b.deb", path);
             let index = Index::parse(text.as_bytes()).unwrap();
             assert!(index.encode().lines().any(|line| line == kept), "{path}: {}", index.encode());
-            let source = crate::packages::IndexSource { archive: "a".into(), priority: 500, index };
+            let source =
+                crate::packages::IndexSource { archive: "a".into(), priority: 500, release: None, index };
             let universe = crate::packages::Universe::new("amd64", &[source]);
             let found = universe.find("b", &"3:1.0-1".parse().unwrap()).unwrap();
             assert_eq!(found.origin.path, path);

@@ -12,22 +12,26 @@ mod index;
 mod installed;
 mod model;
 mod names;
+mod openpgp;
 mod relation;
 mod release;
 mod solve;
 mod sources;
 mod universe;
 mod version;
+mod wanted;
 
 pub use bootstrap::bootstrap_set;
 pub use control::{Stanza, stanzas};
 pub use index::{Index, IndexError};
 pub use installed::{after, extended_states, growth};
 pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
-pub use release::{Keyring, ReleaseError, ReleaseFile, verify_release};
+pub use openpgp::{Flaw, KeyError, Keyring, Moment, SignatureError, Signed};
+pub use release::{ReleaseError, ReleaseFile, verify_release};
 pub use solve::{NotRemovable, SolveError, Unmet, solve};
 pub use sources::{
     Archive, DEBIAN, DEBIAN_SECURITY, Mirrors, SourceEntry, codename, read_list, read_sources,
 };
-pub use universe::{IndexSource, Universe};
+pub use universe::{IndexSource, SignedRelease, Testimony, Universe};
 pub use version::{Version, VersionError};
+pub use wanted::VersionWanted;

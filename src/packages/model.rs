@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Version;
+use super::{Version, VersionWanted};
 use crate::text::Digest;
 
 /// A Debian architecture name, such as `amd64` or `all`.
@@ -43,8 +43,8 @@ pub struct InstalledPackage {
 pub struct Want {
     /// Name, with an optional `:arch` as apt takes it.
     pub name: String,
-    /// `name=version` of the ImageFile: exactly this version.
-    pub version: Option<Version>,
+    /// Which versions will do, if not just the one that apt takes.
+    pub version: Option<VersionWanted>,
 }
 
 /// What happens to the packages that the base already has.
@@ -66,6 +66,8 @@ pub struct Request {
     pub install: Vec<Want>,
     /// Names to remove. A package that others need takes them along only if they are named too.
     pub remove: Vec<String>,
+    /// Wanted packages whose recommendations come along, and those of what comes with them.
+    pub recommending: Vec<String>,
     pub upgrade: Upgrade,
 }
 

@@ -53,6 +53,8 @@ pub struct Archive {
     pub url: String,
     pub suite: String,
     pub components: Vec<String>,
+    /// apt's pin, if it is not what the archive says of itself.
+    pub priority: Option<u16>,
 }
 
 /// Where Debian's two archives are to be had.
@@ -121,6 +123,7 @@ impl Mirrors {
             url: url.to_owned(),
             suite,
             components: vec!["main".to_owned()],
+            priority: None,
         };
         let mut all = vec![archive(DEBIAN, &self.debian, codename.to_owned())];
         // Unreleased Debian has neither updates nor security of its own.
@@ -140,8 +143,21 @@ impl Mirrors {
             DEBIAN_SECURITY => &self.security,
             url => url.trim_end_matches('/'),
         };
-        format!("{root}/{}", origin.path)
+        format!("{root}/{}", escaped(&origin.path))
     }
+}
+
+/// A path as an address has it: `1%3a2.0` is a file's own name, and what a server would take for `1:2.0`.
+fn escaped(path: &str) -> String {
+    let mut address = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-~+:@!$&'()*,;=".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            address += &format!("%{byte:02X}");
+        }
+    }
+    address
 }
 
 #[cfg(test)]
@@ -194,6 +210,16 @@ mod tests {
         assert_eq!(
             Mirrors::setting("https://m.example/debian/", None).security,
             "https://m.example/debian-security"
+        );
+    }
+
+    #[test]
+    fn a_path_is_escaped_in_an_address() {
+        let mirrors = Mirrors::setting("http://m.example/debian", None);
+        let origin = |path: &str| crate::packages::Origin { archive: "debian".into(), path: path.into() };
+        assert_eq!(
+            mirrors.url(&origin("pool/t/t_1%3a2.0~rc1+b1-1 x?_all.deb")),
+            "http://m.example/debian/pool/t/t_1%253a2.0~rc1+b1-1%20x%3F_all.deb"
         );
     }
 

@@ -14,6 +14,7 @@ use super::names::Names;
 use super::relation::{Kind, Op, groups};
 use super::version::compare;
 use super::{Origin, Selected, Version};
+use crate::{catalog::Published, text::Digest};
 
 /// A package name, real or virtual; ordered as apt meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +32,35 @@ pub struct IndexSource {
     /// As apt's pinning counts: 500, or 100 for suites that are only taken when asked for
     /// (`NotAutomatic` with `ButAutomaticUpgrades`), or 1 (`NotAutomatic` alone).
     pub priority: u16,
+    /// The signed file that vouches for the index, if it is one that was verified.
+    pub release: Option<Arc<SignedRelease>>,
     pub index: Index,
+}
+
+/// A suite's signed table of contents, whole: what vouches for packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRelease {
+    pub digest: Digest,
+    /// As [`Signed::encode`](super::Signed::encode) gives it.
+    pub bytes: Vec<u8>,
+}
+
+impl SignedRelease {
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+}
+
+/// What the indexes say of a package that somebody else names with a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Testimony {
+    /// It is in an index that this file signs.
+    Signed(Arc<SignedRelease>),
+    /// They have the package, with another digest.
+    OtherDigest(Digest),
+    /// They do not know it in that version.
+    Unknown,
 }
 
 /// A `Priority` field; lower is more important, [`Priority::Unset`] before all, as in apt.
@@ -117,7 +146,7 @@ pub(super) struct Dependency {
 #[derive(Debug, Clone)]
 pub struct Universe {
     arch: String,
-    archives: Vec<String>,
+    archives: Vec<(String, Option<Arc<SignedRelease>>)>,
     names: Names,
     pub(super) packages: Vec<PackageData>,
     pub(super) versions: Vec<VersionData>,
@@ -137,7 +166,7 @@ impl Universe {
         };
         for source in sources {
             let number = u16::try_from(universe.archives.len()).unwrap_or(u16::MAX);
-            universe.archives.push(source.archive.clone());
+            universe.archives.push((source.archive.clone(), source.release.clone()));
             universe.reserve(&source.index);
             for name in source.index.names() {
                 universe.intern(name);
@@ -200,6 +229,69 @@ impl Universe {
         Some(self.selected(*found, false))
     }
 
+    /// The package that took the place of one that is no more: the only one that the archives let break and
+    /// replace, or conflict with, what was called so.
+    #[must_use]
+    pub fn took_the_place_of(&self, name: &str) -> Option<String> {
+        let gone = self.id(name)?;
+        if !self.package(gone).versions.is_empty() || !self.package(gone).providers.is_empty() {
+            return None;
+        }
+        let mut found: Option<&str> = None;
+        for (at, data) in self.packages.iter().enumerate() {
+            let Some(newest) = data.versions.first() else { continue };
+            let named = ['B', 'C'].into_iter().any(|key| {
+                let field = self.field(*newest, key);
+                field.contains(name) && groups(field).flatten().any(|one| one.name == name)
+            });
+            if named {
+                let other = self.name(PkgId(u32::try_from(at).unwrap_or(u32::MAX)));
+                // Several, such as the parts of a package that was split: none of them is it.
+                if found.replace(other).is_some() {
+                    return None;
+                }
+            }
+        }
+        found.map(str::to_owned)
+    }
+
+    /// What the indexes say of a package as a lock has it. Where it comes from does not matter: a package
+    /// is what its digest says.
+    #[must_use]
+    pub fn testimony(&self, package: &Selected) -> Testimony {
+        let versions = self.id(&package.name).map(|id| &*self.package(id).versions).unwrap_or_default();
+        let same =
+            |id: &&VerId| self.version(**id) == package.version && self.field(**id, 'A') == package.arch;
+        let Some(id) = versions.iter().find(same) else { return Testimony::Unknown };
+        let found = self.selected(*id, false).sha256;
+        if found != package.sha256 {
+            return Testimony::OtherDigest(found);
+        }
+        let source = self.archives.get(self.data(*id).source as usize);
+        source.and_then(|(_, release)| release.clone()).map_or(Testimony::Unknown, Testimony::Signed)
+    }
+
+    /// The file that signs the index which has a package's name and version, whatever its digest.
+    #[must_use]
+    pub fn signed_by(&self, package: &Selected) -> Option<Arc<SignedRelease>> {
+        let versions = &*self.package(self.id(&package.name)?).versions;
+        let same =
+            |id: &&VerId| self.version(**id) == package.version && self.field(**id, 'A') == package.arch;
+        let id = versions.iter().find(same)?;
+        self.archives.get(self.data(*id).source as usize)?.1.clone()
+    }
+
+    /// The SHA-512 digest of a package whose archive gives no SHA-256.
+    #[must_use]
+    pub fn sha512(&self, package: &Selected) -> Option<[u8; 64]> {
+        let versions = &*self.package(self.id(&package.name)?).versions;
+        let id = versions.iter().find(|id| self.version(**id) == package.version)?;
+        match Published::parse(self.field(*id, 'h'))? {
+            Published::Sha512(bytes) => Some(bytes),
+            Published::Sha256(_) => None,
+        }
+    }
+
     pub(super) fn id(&self, name: &str) -> Option<PkgId> {
         let name = name.strip_suffix(":native").unwrap_or(name);
         let name = match name.strip_suffix(&*self.arch) {
@@ -256,11 +348,15 @@ impl Universe {
             version: self.version(id),
             arch: self.field(id, 'A').to_owned(),
             // A stanza without a digest cannot be had: no content has this one.
-            sha256: self.field(id, 'H').parse().unwrap_or(crate::text::Digest::from_bytes([0; 32])),
+            sha256: self.field(id, 'H').parse().unwrap_or(Digest::from_bytes([0; 32])),
             size: number('Z'),
             installed_size: number('I'),
             origin: Origin {
-                archive: self.archives.get(self.data(id).source as usize).cloned().unwrap_or_default(),
+                archive: self
+                    .archives
+                    .get(self.data(id).source as usize)
+                    .map(|(name, _)| name.clone())
+                    .unwrap_or_default(),
                 path: self.path(id),
             },
             stage: 0,

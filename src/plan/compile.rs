@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::archives;
 use super::{
     AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, Conditions, CopyFrom, CopyStep, DiskFormat,
     ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs,
@@ -40,6 +41,10 @@ pub struct Inputs<'a> {
     pub base_grown: u64,
     /// apt's marks once they are installed.
     pub extended_states: &'a str,
+    /// Packages that go before clean-up, and apt's marks then.
+    pub temporary: (&'a [String], &'a str),
+    /// Where the image gets more of its distribution's archive, if anybody knows.
+    pub mirror: Option<&'a str>,
     pub files: &'a dyn Files,
     /// Part of every key: another agent may do the same step differently.
     pub agent_version: &'a str,
@@ -66,7 +71,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     for step in &inputs.spec.steps {
         compiler.written(step);
     }
-    compiler.closing_part(inputs.spec);
+    compiler.closing_part(inputs);
     let tests = compiler.tests(inputs.spec, inputs.resolution);
     compiler.diagnostics.extend(super::storage::check(inputs, &compiler.steps));
     if !compiler.diagnostics.is_empty() {
@@ -153,6 +158,10 @@ impl Compiler<'_> {
             let span = spec.min_storage.as_ref().map(|size| size.span);
             self.push("grow the disk", Stage::Offline, Action::Grow { disk_size }, span);
         }
+        for preseed in &spec.preseeds {
+            let action = Action::Script(preseed_script(&preseed.value));
+            self.push("preseed", Stage::Offline, action, Some(preseed.span));
+        }
         let solution = inputs.packages;
         if !solution.install.is_empty() || !solution.remove.is_empty() || !solution.now_manual.is_empty() {
             let change = PackageChange {
@@ -162,6 +171,19 @@ impl Compiler<'_> {
             };
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);
+        }
+        for file in archives::files(inputs) {
+            if let Some(from) = self.archive_file(file.content) {
+                let action = Action::Copy(CopyStep {
+                    from,
+                    to: file.path,
+                    owner: ROOT.to_owned(),
+                    group: ROOT.to_owned(),
+                    mode: Some(0o644),
+                    dir_mode: None,
+                });
+                self.push(format!("archive {}", file.archive), Stage::Offline, action, Some(file.span));
+            }
         }
         for app in inputs.resolution.own_apps() {
             if !app.files.is_empty() || app.install.is_some() {
@@ -199,6 +221,13 @@ impl Compiler<'_> {
         }
     }
 
+    fn archive_file(&mut self, content: archives::Content<'_>) -> Option<CopyFrom> {
+        match content {
+            archives::Content::Text(content) => Some(CopyFrom::Text { content }),
+            archives::Content::File(path, span) => self.tree(path, span).map(CopyFrom::Tree),
+        }
+    }
+
     /// A copy, script or reboot, in the order written.
     fn written(&mut self, step: &StepSpec) {
         match step {
@@ -230,7 +259,8 @@ impl Compiler<'_> {
     }
 
     /// Services, kernel arguments, cleanup: the system is at rest again.
-    fn closing_part(&mut self, spec: &ImageSpec) {
+    fn closing_part(&mut self, inputs: Inputs<'_>) {
+        let spec = inputs.spec;
         if !spec.services.is_empty() {
             let units = spec.services.iter().map(unit).collect();
             let span = spec.services.first().map(|service| service.span);
@@ -239,6 +269,16 @@ impl Compiler<'_> {
         if let Some(first) = spec.kernel_args.first() {
             let args = spec.kernel_args.iter().map(|arg| arg.value.clone()).collect();
             self.push("kernel arguments", Stage::Offline, Action::KernelArgs { args }, Some(first.span));
+        }
+        let (temporary, states) = inputs.temporary;
+        if !temporary.is_empty() {
+            let change = PackageChange {
+                install: Vec::new(),
+                remove: temporary.to_vec(),
+                extended_states: states.to_owned(),
+            };
+            let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
+            self.push("remove packages", Stage::Offline, Action::Packages(change), span);
         }
         let cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
         self.push("clean up", Stage::Offline, Action::Cleanup(cleanup), None);
@@ -408,6 +448,22 @@ fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
         source += &format!("Signed-By: {key}\n");
         [file(key, repository.key.clone()), file(format!("/etc/apt/sources.list.d/{name}.sources"), source)]
     })
+}
+
+/// Answers for debconf, before any package asks.
+fn preseed_script(answers: &str) -> ScriptStep {
+    // A line that no answer is.
+    let end = format!("answers-end-{}", Digest::of(answers).short());
+    ScriptStep {
+        content: format!("#!/bin/sh -e\ndebconf-set-selections <<'{end}'\n{}\n{end}\n", answers.trim_end()),
+        user: RunAs::Root,
+        env: BTreeMap::new(),
+        timeout_secs: VERIFY_TIMEOUT,
+        retries: 0,
+        with: Vec::new(),
+        secrets: Vec::new(),
+        at: None,
+    }
 }
 
 fn verify_script(text: &str, env: &BTreeMap<String, String>) -> ScriptStep {

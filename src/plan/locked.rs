@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::{Action, CopyFrom, ImagePlan, ScriptStep, TestCheck};
 use crate::{
     catalog,
-    check::ImageSpec,
+    check::{ArchiveSource, ImageSpec},
     lock::{LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue},
     packages::Solution,
     resolve::Resolution,
-    text::Digest,
+    text::{Digest, Spanned},
 };
 
 /// The lock's entry of one image.
@@ -20,6 +20,7 @@ pub fn locked_image(
     plan: &ImagePlan,
     base: LockedSource,
     solution: &Solution,
+    temporary: &[String],
 ) -> LockedImage {
     LockedImage {
         os: resolution.os.distro.clone(),
@@ -43,12 +44,13 @@ pub fn locked_image(
             })
             .collect(),
         inputs: inputs(plan).into_iter().map(|(name, digest)| (name, digest.to_string())).collect(),
-        repositories: repositories(resolution),
+        repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
         upgrade: spec.base.upgrade,
         packages: solution.install.clone(),
         removed: solution.remove.clone(),
         now_manual: solution.now_manual.clone(),
+        temporary: temporary.to_vec(),
         artifact: None,
     }
 }
@@ -56,7 +58,11 @@ pub fn locked_image(
 /// What the ImageFile and its applications ask for by name, as apt takes it.
 #[must_use]
 pub fn requested(spec: &ImageSpec, resolution: &Resolution) -> Vec<String> {
-    let written = spec.packages.iter().map(|package| request(&package.name, package.version.as_deref()));
+    let written = spec.packages.iter().map(|package| {
+        let marks = [(package.recommends, " (recommends)"), (!package.keep, " (temporary)")];
+        let marks: String = marks.iter().filter(|(set, _)| *set).map(|(_, mark)| *mark).collect();
+        request(&package.name, package.version.as_deref()) + &marks
+    });
     let apps = resolution.own_apps().flat_map(|app| &app.packages);
     let apps = apps.map(|package| request(&package.name, package.version.as_deref()));
     let removed = spec.removed_packages.iter().map(|package| format!("{}-", package.name));
@@ -68,20 +74,41 @@ pub fn requested(spec: &ImageSpec, resolution: &Resolution) -> Vec<String> {
 }
 
 fn request(name: &str, version: Option<&str>) -> String {
-    version.map_or_else(|| name.to_owned(), |version| format!("{name}={version}"))
+    match version {
+        None => name.to_owned(),
+        Some(version) if version.starts_with(['<', '>', '!']) => format!("{name} {version}"),
+        Some(version) => format!("{name}={version}"),
+    }
 }
 
-fn repositories(resolution: &Resolution) -> Vec<LockedRepository> {
-    let mut all: Vec<LockedRepository> = resolution
-        .own_apps()
-        .flat_map(|app| &app.repositories)
-        .map(|repository| LockedRepository {
+fn repositories(spec: &ImageSpec, resolution: &Resolution) -> Vec<LockedRepository> {
+    let brought =
+        resolution.own_apps().flat_map(|app| &app.repositories).map(|repository| LockedRepository {
             url: repository.url.clone(),
             suite: repository.suite.clone(),
             components: repository.components.clone(),
             fingerprint: repository.fingerprint.clone(),
-        })
-        .collect();
+        });
+    let values = |of: &[Spanned<String>]| of.iter().map(|one| one.value.clone()).collect::<Vec<_>>();
+    let asked = spec.archives.iter().map(|archive| match &archive.source {
+        ArchiveSource::Own { components, suites } => LockedRepository {
+            url: "debian".to_owned(),
+            suite: values(suites).join(" "),
+            components: values(components),
+            fingerprint: "the distribution's".to_owned(),
+        },
+        ArchiveSource::Other(other) => LockedRepository {
+            url: other.url.value.trim_end_matches('/').to_owned(),
+            suite: other.suite.value.clone(),
+            components: values(&other.components),
+            fingerprint: match &other.fingerprint {
+                Some(fingerprint) => fingerprint.value.to_uppercase(),
+                // Whatever the key is that the project has.
+                None => format!("of the key with sha256 {}", Digest::of(&other.key.content)),
+            },
+        },
+    });
+    let mut all: Vec<LockedRepository> = brought.chain(asked).collect();
     all.sort();
     all.dedup();
     all

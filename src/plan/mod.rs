@@ -1,5 +1,6 @@
 //! The plan: plain data, complete, serialisable. A person can read it, and a driver needs nothing else.
 
+mod archives;
 pub mod cleanup;
 mod compile;
 mod graph;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Digest;
 
+pub use archives::own_suite;
 pub use compile::{Inputs, base_key, compile, planned};
 pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};

@@ -62,9 +62,14 @@ impl<'a> Walker<'a> {
 
     fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<(), WalkError> {
         let folder = join(root, below);
-        for child in Self::at(&folder, self.files.list(&folder))? {
+        let children = Self::at(&folder, self.files.list(&folder))?;
+        let beside_image_file = children.iter().any(|child| is_image_file(&child.name));
+        for child in children {
             let inner = join(below, &child.name);
             let is_folder = child.kind == FileKind::Folder;
+            if is_never_copied(&child.name, is_folder && beside_image_file) {
+                continue;
+            }
             if self.ignore.matched(join(root, &inner), is_folder).is_ignore() {
                 continue;
             }
@@ -99,6 +104,19 @@ impl<'a> Walker<'a> {
     }
 }
 
+fn is_image_file(name: &str) -> bool {
+    let extension = std::path::Path::new(name).extension();
+    name == "ImageFile" || extension.is_some_and(|extension| extension == "imagefile")
+}
+
+/// What a build writes, and what version control keeps for itself: a copy of either would be another one
+/// after each build or commit.
+fn is_never_copied(name: &str, folder_beside_image_file: bool) -> bool {
+    matches!(name, ".git" | ".hg" | ".svn" | ".jj" | ".bzr")
+        || name.strip_suffix(".lock").is_some_and(is_image_file)
+        || folder_beside_image_file && name == "out"
+}
+
 fn join(folder: &str, name: &str) -> String {
     match (folder, name) {
         ("", name) => name.to_owned(),
@@ -124,6 +142,30 @@ mod tests {
         assert_eq!(paths, ["", "img", "img/a.png", "index.html"]);
         assert_eq!(tree.source_path(&tree.entries[2]), "site/img/a.png");
         assert_eq!(tree.size(), 5);
+    }
+
+    #[test]
+    fn what_a_build_writes_and_version_control_keeps_is_no_part_of_a_tree() {
+        let files = MemoryFiles::new()
+            .with("ImageFile", "")
+            .with("ImageFile.lock", "version: 1")
+            .with("web.imagefile.lock", "version: 1")
+            .with("Cargo.lock", "its own")
+            .with("main.py", "print()")
+            .with("out/web.qcow2", "QFI")
+            .with(".git/HEAD", "ref")
+            .with("vendor/.git", "gitdir: ../.git/modules/vendor")
+            .with("site/out/index.html", "exported by another tool");
+        let tree = Walker::new(&files).tree("").unwrap();
+        let paths: Vec<&str> = tree
+            .entries
+            .iter()
+            .filter(|entry| entry.kind != EntryKind::Folder)
+            .map(|entry| entry.path.as_str())
+            .collect();
+        assert_eq!(paths, ["Cargo.lock", "ImageFile", "main.py", "site/out/index.html"]);
+        let named = Walker::new(&files).tree("out/").unwrap();
+        assert_eq!(named.entries.len(), 2, "what is copied by its own name is");
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn package(text: &str) -> Option<AptPackage> {
     let named = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c));
     let versioned = version.is_none_or(|version| {
-        !version.is_empty() && version.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:~".contains(c))
+        !version.is_empty() && version.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:~*?".contains(c))
     });
     (named && versioned).then(|| AptPackage { name: name.to_owned(), version: version.map(str::to_owned) })
 }

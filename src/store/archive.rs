@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! indexes/<name>.InRelease   as fetched; its time of change is when it was fetched
-//! indexes/<sha256>.index     the compact form of the Packages file of that digest
+//! indexes/<digest>.index     the compact form of the Packages file of that digest
 //! ```
+//!
+//! The name of an `InRelease` says where it is from and by which road it came: what was fetched through one
+//! project's proxy, mirror or certificates serves nobody with other settings. A reduced index needs no such
+//! name: a signature vouches for its digest.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -14,8 +18,10 @@ use futures_util::future::try_join_all;
 
 use super::fetch::{FetchError, Fetcher};
 use super::{Context, Digest, Store, StoreError, shrink::age_of};
+use crate::catalog::Published;
 use crate::packages::{
-    Archive, Index, IndexError, IndexSource, Keyring, ReleaseError, ReleaseFile, Universe, verify_release,
+    Archive, Index, IndexError, IndexSource, Keyring, Moment, ReleaseError, ReleaseFile, Signed,
+    SignedRelease, Universe, verify_release,
 };
 
 /// Indexes younger than this are taken as they are; archives change a few times a day.
@@ -89,85 +95,184 @@ impl Indexes<'_> {
         archive: &Archive,
         keys: &Keyring,
     ) -> Result<Vec<IndexSource>, ArchiveError> {
-        let release = self.release(archive, keys).await?;
+        let (release, signed) = self.release(archive, keys).await?;
         // A suite that ends in a slash is the folder of everything, without components.
         let flat = [String::new()];
         let components = if archive.suite.ends_with('/') { &flat[..] } else { &archive.components };
         let indexes = components.iter().map(|component| self.component(arch, archive, &release, component));
         let indexes = try_join_all(indexes).await?;
-        let source = |index| IndexSource { archive: archive.name.clone(), priority: release.priority, index };
-        Ok(indexes.into_iter().map(source).collect())
+        let source = |index| IndexSource {
+            archive: archive.name.clone(),
+            priority: archive.priority.unwrap_or(release.priority),
+            release: Some(Arc::clone(&signed)),
+            index,
+        };
+        Ok(indexes.into_iter().flatten().map(source).collect())
     }
 
     /// The suite's verified release file, from the store while it is fresh.
-    async fn release(&self, archive: &Archive, keys: &Keyring) -> Result<ReleaseFile, ArchiveError> {
-        let name = Digest::of(format!("{} {}", archive.url, archive.suite));
+    async fn release(
+        &self,
+        archive: &Archive,
+        keys: &Keyring,
+    ) -> Result<(ReleaseFile, Arc<SignedRelease>), ArchiveError> {
+        let road = self.fetcher.road();
+        let name = Digest::of(format!("{} {}{road}", archive.url, archive.suite));
         let path = self.store.indexes().join(format!("{}.InRelease", name.short()));
-        let verify = |bytes: &[u8]| {
-            verify_release(bytes, keys).map_err(|error| ArchiveError::Release {
-                url: archive.url.clone(),
-                suite: archive.suite.clone(),
-                error,
-            })
+        let now = seconds_now();
+        let refused =
+            |error| ArchiveError::Release { url: archive.url.clone(), suite: archive.suite.clone(), error };
+        let verify = |signed: &Signed| {
+            let release = verify_release(signed, keys, Moment::Now(now))?;
+            release.is_suite(&archive.suite)?;
+            Ok(release)
         };
+        // One that was kept for another keyring, or damaged, is fetched again.
+        let kept = std::fs::read(&path).ok().map(Signed::decode);
+        let kept = kept.and_then(|signed| Some((verify(&signed).ok()?, signed)));
         let age = path.metadata().and_then(|metadata| metadata.modified()).ok().map(age_of);
-        if age.is_some_and(|age| self.fetcher.offline() || age < self.max_age)
-            && let Ok(kept) = std::fs::read(&path)
-            // One that was kept for another keyring, or damaged, is fetched again.
-            && let Ok(release) = verify(&kept)
-        {
-            return Ok(release);
-        }
-        let bytes = self.fetcher.bytes(&format!("{}/InRelease", root(archive)), RELEASE_LIMIT).await?;
-        let release = verify(&bytes)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        if release.valid_until.is_some_and(|until| until < now) {
+        let (release, signed) = match kept {
+            Some((release, signed))
+                if self.fetcher.offline()
+                    || !release.is_expired(now) && age.is_some_and(|age| age < self.max_age) =>
+            {
+                (release, signed)
+            }
+            kept => {
+                let signed = self.signed(archive).await?;
+                let release = verify(&signed).map_err(refused)?;
+                match kept {
+                    // A mirror that is behind, or somebody who hides what is newer.
+                    Some((newer, kept)) if newer.date > release.date => (newer, kept),
+                    _ => {
+                        self.keep(&path, &signed.encode())?;
+                        (release, signed)
+                    }
+                }
+            }
+        };
+        if release.is_expired(now) && !self.fetcher.offline() {
             return Err(ArchiveError::Expired { url: archive.url.clone(), suite: archive.suite.clone() });
         }
-        self.keep(&path, &bytes)?;
-        Ok(release)
+        Ok((release, Arc::new(SignedRelease::new(signed.encode()))))
     }
 
-    /// One component's packages.
+    /// What a suite publishes about itself, in either form.
+    async fn signed(&self, archive: &Archive) -> Result<Signed, ArchiveError> {
+        let root = root(archive);
+        let inline = self.fetcher.bytes(&format!("{root}/InRelease"), RELEASE_LIMIT).await;
+        let gone = match inline {
+            Ok(bytes) => return Ok(Signed::Inline(bytes)),
+            Err(gone) if is_absent(&gone) => gone,
+            Err(error) => return Err(error.into()),
+        };
+        // It is the newer form that is missed where there is neither.
+        let part = |result: Result<Vec<u8>, FetchError>| match result {
+            Err(error) if is_absent(&error) => Ok(None),
+            other => other.map(Some),
+        };
+        let content = part(self.fetcher.bytes(&format!("{root}/Release"), RELEASE_LIMIT).await)?;
+        let signature = part(self.fetcher.bytes(&format!("{root}/Release.gpg"), RELEASE_LIMIT).await)?;
+        match (content, signature) {
+            (Some(content), Some(signature)) => Ok(Signed::Detached { content, signature }),
+            _ => Err(gone.into()),
+        }
+    }
+
+    /// One component's packages: those of the architecture, and those of all, where these are apart.
     async fn component(
         &self,
         arch: &str,
         archive: &Archive,
         release: &ReleaseFile,
         component: &str,
-    ) -> Result<Index, ArchiveError> {
-        let folder = if component.is_empty() { String::new() } else { format!("{component}/binary-{arch}/") };
-        let found = ["Packages.xz", "Packages.gz", "Packages"]
-            .into_iter()
-            .find_map(|name| Some((name, release.files.get(&format!("{folder}{name}"))?)));
-        let Some((name, (sha256, _))) = found else {
+    ) -> Result<Vec<Index>, ArchiveError> {
+        let folders = match component {
+            "" => vec![String::new()],
+            _ if release.all_apart && arch != "all" => {
+                vec![format!("{component}/binary-{arch}/"), format!("{component}/binary-all/")]
+            }
+            _ => vec![format!("{component}/binary-{arch}/")],
+        };
+        let indexes =
+            try_join_all(folders.iter().map(|folder| self.folder(archive, release, folder))).await?;
+        let indexes: Vec<Index> = indexes.into_iter().flatten().collect();
+        if indexes.is_empty() {
             return Err(ArchiveError::NoComponent {
                 url: archive.url.clone(),
                 suite: archive.suite.clone(),
                 component: component.to_owned(),
                 arch: arch.to_owned(),
             });
-        };
-        let kept = self.store.indexes().join(format!("{sha256}.index"));
-        if let Some(index) = read_kept(kept.clone()).await {
-            return Ok(index);
         }
-        let file = if release.by_hash {
-            format!("{folder}by-hash/SHA256/{sha256}")
-        } else {
-            format!("{folder}{name}")
+        Ok(indexes)
+    }
+
+    /// The packages of one folder, if the release file speaks of them.
+    async fn folder(
+        &self,
+        archive: &Archive,
+        release: &ReleaseFile,
+        folder: &str,
+    ) -> Result<Option<Index>, ArchiveError> {
+        let promised: Vec<(&str, Published)> = FORMS
+            .into_iter()
+            .filter_map(|name| Some((name, release.files.get(&format!("{folder}{name}"))?.0)))
+            .collect();
+        let kept = |sum: &Published| self.store.indexes().join(format!("{}.index", sum.hex()));
+        for (_, sum) in &promised {
+            if let Some(index) = read_kept(kept(sum)).await {
+                return Ok(Some(index));
+            }
+        }
+        let mut absent = None;
+        for (name, sum) in promised {
+            let (url, bytes) = match self.promised(archive, release, folder, name, sum).await {
+                Ok(found) => found,
+                // Release files speak of forms that nobody made.
+                Err(ArchiveError::Fetch(error)) if is_absent(&error) => {
+                    absent.get_or_insert(ArchiveError::Fetch(error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes)))
+                .await
+                .unwrap_or_else(|lost| Err(IndexError::Unpack(lost.to_string())))
+                .map_err(|error| ArchiveError::Index { url, error })?;
+            self.keep(&kept(&sum), index.encode().as_bytes())?;
+            return Ok(Some(index));
+        }
+        absent.map_or(Ok(None), Err)
+    }
+
+    /// One form of an index, by its digest where the archive has it so, else by its name.
+    async fn promised(
+        &self,
+        archive: &Archive,
+        release: &ReleaseFile,
+        folder: &str,
+        name: &str,
+        sum: Published,
+    ) -> Result<(String, Vec<u8>), ArchiveError> {
+        let root = root(archive);
+        let kind = match sum {
+            Published::Sha256(_) => "SHA256",
+            Published::Sha512(_) => "SHA512",
         };
-        let url = format!("{}/{file}", root(archive));
+        let by_hash = format!("{root}/{folder}by-hash/{kind}/{}", sum.hex());
+        if release.by_hash {
+            match self.fetcher.bytes(&by_hash, PACKAGES_LIMIT).await {
+                Ok(bytes) if sum.is_of(&bytes) => return Ok((by_hash, bytes)),
+                Ok(_) => return Err(ArchiveError::Inconsistent { url: by_hash }),
+                // Promised, and not done.
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let url = format!("{root}/{folder}{name}");
         let bytes = self.fetcher.bytes(&url, PACKAGES_LIMIT).await?;
-        if Digest::of(&bytes).to_string() != *sha256 {
-            return Err(ArchiveError::Inconsistent { url });
-        }
-        let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes)))
-            .await
-            .unwrap_or_else(|lost| Err(IndexError::Unpack(lost.to_string())))
-            .map_err(|error| ArchiveError::Index { url, error })?;
-        self.keep(&kept, index.encode().as_bytes())?;
-        Ok(index)
+        if sum.is_of(&bytes) { Ok((url, bytes)) } else { Err(ArchiveError::Inconsistent { url }) }
     }
 
     fn keep(&self, path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -176,6 +281,20 @@ impl Indexes<'_> {
         file.persist(path).map_err(|error| error.error).context("write", path)?;
         Ok(())
     }
+}
+
+/// The forms of an index, the smallest first.
+const FORMS: [&str; 4] = ["Packages.xz", "Packages.zst", "Packages.gz", "Packages"];
+
+/// Whether a server says that it has no such file: some say that it is forbidden.
+fn is_absent(error: &FetchError) -> bool {
+    matches!(error, FetchError::Gone { .. } | FetchError::Refused { status: 403, .. })
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Where a suite's index is.
@@ -197,9 +316,22 @@ async fn read_kept(path: PathBuf) -> Option<Index> {
 fn unpacked<'a>(name: &str, bytes: &'a [u8]) -> impl BufRead + 'a {
     let reader: Box<dyn Read + 'a> = match name {
         "Packages.xz" => Box::new(liblzma::read::XzDecoder::new(bytes)),
-        "Packages.gz" => Box::new(flate2::read::GzDecoder::new(bytes)),
+        "Packages.gz" => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
+        "Packages.zst" => match zstd::stream::read::Decoder::new(bytes) {
+            Ok(decoder) => Box::new(decoder),
+            Err(error) => Box::new(Broken(error.to_string())),
+        },
         _ => Box::new(bytes),
     };
     // The content was vouched for by a signature; the limit is for an archive whose owner is hostile.
     BufReader::with_capacity(1 << 18, reader.take(UNPACKED_LIMIT))
+}
+
+/// What cannot even be begun, said when it is read.
+struct Broken(String);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other(self.0.clone()))
+    }
 }

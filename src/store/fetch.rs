@@ -120,6 +120,8 @@ pub struct Fetcher {
     client: reqwest::Client,
     offline: bool,
     watcher: Option<Watcher>,
+    /// What names this way of reaching the network; empty for the host's own.
+    road: String,
 }
 
 impl Fetcher {
@@ -133,7 +135,9 @@ impl Fetcher {
             .user_agent(concat!("imgfile/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE);
+        let mut road = String::new();
         if let Some(proxy) = &network.proxy {
+            road += &format!(" proxy {proxy}");
             let proxy = reqwest::Proxy::all(proxy)
                 .map_err(|error| setting(&format!("the proxy `{proxy}`"), error.to_string()))?;
             builder = builder.proxy(proxy);
@@ -142,12 +146,19 @@ impl Fetcher {
             let name = format!("the certificates in `{}`", path.display());
             let pem =
                 super::read_regular(path, CA_LIMIT).map_err(|error| setting(&name, error.to_string()))?;
+            road += &format!(" ca {}", Digest::of(&pem));
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| setting(&name, error.to_string()))?;
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| setting("the network", reason(&error)))?;
-        Ok(Self { client, offline: network.offline, watcher: None })
+        Ok(Self { client, offline: network.offline, road, watcher: None })
+    }
+
+    /// Names the way by which the network is reached: the proxy and the certificates of the settings.
+    #[must_use]
+    pub fn road(&self) -> &str {
+        &self.road
     }
 
     #[must_use]

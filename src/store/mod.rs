@@ -8,6 +8,7 @@
 //! bases/<key>/            disk.qcow2 and meta.json of a base made here
 //! kernels/                build kernels of the driver
 //! machines/               what the driver knows of this host's machines, and memory of some asleep
+//! vouchers/               what vouched for the packages of locks (see `voucher`)
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
 //! builds/<id>/            working folder of a build, with its journal
@@ -34,6 +35,7 @@ mod regular;
 mod scratch;
 mod shrink;
 mod swap;
+mod voucher;
 mod work;
 
 use std::io;
@@ -52,6 +54,7 @@ pub use records::Records;
 pub use regular::read_regular;
 pub use scratch::Scratch;
 pub use shrink::{Usage, WouldGo};
+pub use voucher::{Voucher, Vouchers, speaks_for};
 pub use work::{Leftover, WorkFolder};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
@@ -184,6 +187,12 @@ impl Store {
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
         Facts::new(self)
+    }
+
+    /// What vouched for packages when they were locked.
+    #[must_use]
+    pub const fn vouchers(&self) -> Vouchers<'_> {
+        Vouchers::new(self)
     }
 
     /// What was built, and by which builds.

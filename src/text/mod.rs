@@ -14,5 +14,5 @@ pub use line_index::{LineCol, LineIndex};
 pub use requirement::{Comparator, Op, Requirement, RequirementError};
 pub use source::{Source, Sources};
 pub use span::{SourceId, Span, Spanned};
-pub use suggest::nearest;
+pub use suggest::{distance, nearest};
 pub use version::{Version, VersionError};

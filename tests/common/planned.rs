@@ -99,6 +99,8 @@ impl World {
             packages_grow: self.packages_grow,
             base_grown: self.base_grown,
             extended_states: self.marks,
+            temporary: (&[], ""),
+            mirror: None,
             files: &files,
             agent_version: self.agent,
         };

@@ -23,6 +23,11 @@ pub fn entry(server: &Server, signer: &Signer, fingerprint: &str, version: &str)
 
 /// A package whose `/usr/bin/tool` says that it is one.
 pub fn deb(version: &str) -> Vec<u8> {
+    deb_with(version, "true")
+}
+
+/// As [`deb`], with a command to run once it is unpacked.
+pub fn deb_with(version: &str, postinst: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = |inner: &str| folder.path().join(inner);
     std::fs::create_dir_all(path("tool/DEBIAN")).unwrap();
@@ -31,11 +36,16 @@ pub fn deb(version: &str) -> Vec<u8> {
         "Package: tool\nVersion: {version}\nArchitecture: amd64\nMaintainer: Example <e@example.org>\nDescription: a tool\n"
     );
     std::fs::write(path("tool/DEBIAN/control"), control).unwrap();
+    let script = path("tool/DEBIAN/postinst");
+    std::fs::write(&script, format!("#!/bin/sh\n{postinst}\n")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let program = path("tool/usr/bin/tool");
     std::fs::write(&program, "#!/bin/sh\necho a tool\n").unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let built = Command::new("dpkg-deb")
         .args(["--root-owner-group", "--build", "tool"])
+        // The same package each time.
+        .env("SOURCE_DATE_EPOCH", "1700000000")
         .current_dir(folder.path())
         .output()
         .unwrap();

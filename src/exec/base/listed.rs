@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    catalog::{self, Tier, published},
+    catalog::{self, ChecksumSignature, Tier, published},
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
     exec::{
@@ -16,9 +16,11 @@ use crate::{
         prepare::{base_facts, trouble::fetch_failure},
     },
     lock::{LockedImage, LockedSource},
+    packages::{Keyring, Moment, Signed},
     resolve::{BaseOrigin, Requirement, Resolution},
     store::{
         Store,
+        archive::seconds_now,
         fetch::{Download, Fetcher},
     },
 };
@@ -83,8 +85,8 @@ impl Files<'_> {
         locked: Option<&LockedImage>,
     ) -> Result<Disk, Failure> {
         let url = match source {
-            catalog::BaseSource::Url { url, checksums } => {
-                return self.download(spec, url, checksums, locked).await;
+            catalog::BaseSource::Url { url, checksums, signed } => {
+                return self.download(spec, (url, checksums, signed.as_ref()), locked).await;
             }
             catalog::BaseSource::File { path, .. } => path,
             catalog::BaseSource::Bootstrap(_) => unreachable!("a bootstrapped base is no disk yet"),
@@ -95,8 +97,7 @@ impl Files<'_> {
     async fn download(
         &self,
         spec: &ImageSpec,
-        url: &str,
-        checksums: &str,
+        (url, checksums, signed): (&str, &str, Option<&ChecksumSignature>),
         locked: Option<&LockedImage>,
     ) -> Result<Disk, Failure> {
         let step = format!("download {url}");
@@ -124,15 +125,35 @@ impl Files<'_> {
         }
         let sums = self.fetcher.bytes(&self.mirrored(checksums), MAX_CHECKSUMS).await;
         let sums = sums.map_err(|error| fetch_failure(&error, None))?;
-        let sum = published(&String::from_utf8_lossy(&sums), checksums, url).map_err(|why| {
+        let wrong = |note: String| {
             let message = format!("the publisher's checksums do not vouch for `{url}`");
             Failure::Diagnosed(vec![
                 Diagnostic::new(codes::NOT_PUBLISHED, message)
                     .label(spec.base.span, "for this base")
-                    .note(format!("`{checksums}` was read, and {why}"))
+                    .note(note)
                     .help("correct the catalogue's entry, or name another base"),
             ])
-        })?;
+        };
+        let text = match signed {
+            None => String::from_utf8_lossy(&sums).into_owned(),
+            Some(signed) => {
+                let of_file = match &signed.url {
+                    None => Signed::Inline(sums),
+                    Some(at) => {
+                        let signature = self.fetcher.bytes(&self.mirrored(at), MAX_CHECKSUMS).await;
+                        let signature = signature.map_err(|error| fetch_failure(&error, None))?;
+                        Signed::Detached { content: sums, signature }
+                    }
+                };
+                let keys = Keyring::pinned(signed.key.as_bytes(), &signed.fingerprint);
+                let keys = keys.map_err(|error| wrong(format!("their key cannot be used: {error}")))?;
+                let verified = keys.as_named().verify(&of_file, Moment::Now(seconds_now()));
+                verified
+                    .map_err(|why| wrong(format!("`{checksums}` is not signed as it should be: {why}")))?
+            }
+        };
+        let sum = published(&text, checksums, url)
+            .map_err(|why| wrong(format!("`{checksums}` was read, and {why}")))?;
         let fetch = async {
             let fetched = self.fetcher.published(self.store, &from, sum, &progress).await;
             fetched.map_err(|error| fetch_failure(&error, None))

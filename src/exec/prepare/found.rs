@@ -73,7 +73,13 @@ fn entry_archives(entry: &SourceEntry, mirrors: Option<&Mirrors>, archives: &mut
                 Some((name, url)) => (name.to_owned(), url.cloned().unwrap_or_else(|| own.clone())),
                 None => (own.clone(), own.clone()),
             };
-            let archive = Archive { name, url, suite: suite.clone(), components: entry.components.clone() };
+            let archive = Archive {
+                name,
+                url,
+                suite: suite.clone(),
+                components: entry.components.clone(),
+                priority: None,
+            };
             if !archives.contains(&archive) {
                 archives.push(archive);
             }

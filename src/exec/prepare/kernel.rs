@@ -4,7 +4,7 @@ use super::{Failure, Preparer, Reporter, trouble};
 use crate::{
     driver::qemu::BuildKernel,
     packages::{Keyring, Selected, Universe},
-    store::{archive::Indexes, fetch::Download},
+    store::fetch::Download,
 };
 
 /// The Debian release it is taken from: the one most bases have, so that they boot the very kernel
@@ -46,8 +46,8 @@ impl Preparer<'_> {
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
         let keys = Keyring::debian().map_err(|error| trouble::keyring(&error, None))?;
         let archives: Vec<_> = mirrors.suites(SUITE).into_iter().map(|archive| (archive, &keys)).collect();
-        let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
-        let universe = indexes.load(ARCH, &archives).await.map_err(|error| trouble::archive(&error, None))?;
+        let universe =
+            self.indexes().load(ARCH, &archives).await.map_err(|error| trouble::archive(&error, None))?;
         newest(&universe).ok_or_else(trouble::no_kernel)
     }
 }

@@ -3,11 +3,15 @@
 //! A lock that holds answers everything, without network and without indexes. Else the archives' verified
 //! indexes do, fetched where the store's are too old.
 
+mod asked;
+mod elsewhere;
 mod found;
 mod kernel;
 mod pins;
 pub mod trouble;
+pub mod unsolved;
 pub mod versions;
+mod vouch;
 
 use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,8 +28,8 @@ use crate::{
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
-        Base, Store,
-        archive::Indexes,
+        Base, Store, Voucher,
+        archive::{ArchiveError, Indexes},
         fetch::{Download, FetchError, Fetcher},
     },
     text::Digest,
@@ -33,6 +37,7 @@ use crate::{
 
 pub use found::base_facts;
 pub use pins::{BasePins, Pins, Wish};
+pub use vouch::{Unvouched, Vouching};
 
 /// Where things are looked up.
 #[derive(Clone, Copy)]
@@ -74,22 +79,11 @@ pub enum Ground<'a> {
 #[derive(Debug, Clone)]
 enum Foundation {
     /// Made when it is missing.
-    Recipe(Recipe, Signers),
+    Recipe { recipe: Recipe, built_in: bool },
     /// In the store already.
     Disk(Base),
     /// Built before this one.
     Image,
-}
-
-/// Who vouches for the packages of a base that is made here.
-#[derive(Debug, Clone)]
-enum Signers {
-    /// Debian's own keys: they were chosen from its signed indexes just now.
-    Debian,
-    /// A lock names them; the signed indexes of these archives may know them.
-    Unknown(Vec<Archive>),
-    /// The recipe is a project's, and so it does not matter.
-    Nobody,
 }
 
 /// The package manager's side of a system: what it has, and where it gets more.
@@ -97,6 +91,8 @@ enum Signers {
 struct Packaging {
     installed: Vec<InstalledPackage>,
     archives: Vec<(Archive, Keys)>,
+    /// In Debian's spelling.
+    arch: String,
 }
 
 /// The keys that sign an archive.
@@ -176,14 +172,7 @@ impl Preparer<'_> {
         };
         let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.to_vec() };
         let base = base_plan(resolution, source, virtual_size);
-        let signers = match (built_in, locked) {
-            (false, _) => Signers::Nobody,
-            (true, None) => Signers::Debian,
-            (true, Some(_)) => {
-                Signers::Unknown(archives.iter().map(|(archive, _)| archive.clone()).collect())
-            }
-        };
-        let foundation = Foundation::Recipe(recipe, signers);
+        let foundation = Foundation::Recipe { recipe, built_in };
         self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives), locked)
     }
 
@@ -207,6 +196,7 @@ impl Preparer<'_> {
             let keys = found::keys(facts).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
             let archives = found::archives(&facts.apt, self.mirrors);
             Packaging {
+                arch: arch.to_owned(),
                 installed: InstalledPackage::read_status(status, marks),
                 archives: archives.into_iter().map(|archive| (archive, keys.clone())).collect(),
             }
@@ -260,7 +250,7 @@ impl Preparer<'_> {
         let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
         match (locked, packaging) {
             (Some(locked), _) => Ok(Pins::of_lock(locked, installed, arch)),
-            (None, Some(Packaging { installed, archives })) if asks => {
+            (None, Some(Packaging { installed, archives, .. })) if asks => {
                 self.choose(spec, resolution, archives, Wish::Found(installed.clone())).await
             }
             (None, None) if asks => Err(trouble::no_packages(spec)),
@@ -275,29 +265,54 @@ impl Preparer<'_> {
         archives: &[(Archive, Keys)],
         wish: Wish<'_>,
     ) -> Result<Pins, Failure> {
+        let asked = asked::archives(spec, archives)?;
         let rings = archives.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
+        let more = asked.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
         let mut archives: Vec<(Archive, &Keyring)> =
             archives.iter().zip(&rings).map(|((archive, _), ring)| (archive.clone(), &**ring)).collect();
-        let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
+        let indexes = self.indexes();
         let arch = debian_arch(&resolution.arch);
-        let own = indexes
+        let own_universe = indexes
             .load(arch, &archives)
             .await
             .map_err(|error| trouble::archive(&error, Some(resolution)))?;
         let brought = brought_archives(resolution)?;
+        archives.extend(asked.iter().zip(&more).map(|((archive, _), ring)| (archive.clone(), &**ring)));
         archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
-        let wider = if brought.is_empty() {
+        let wider = if brought.is_empty() && asked.is_empty() {
             None
         } else {
             Some(
                 indexes
                     .load(arch, &archives)
                     .await
-                    .map_err(|error| trouble::archive(&error, Some(resolution)))?,
+                    .map_err(|error| archive_failure(&error, spec, resolution))?,
             )
         };
-        Pins::choose(&own, wider.as_ref().unwrap_or(&own), wish, spec, resolution)
-            .map_err(|error| trouble::packages(&error, spec, resolution))
+        let universe = wider.as_ref().unwrap_or(&own_universe);
+        match Pins::choose(&own_universe, universe, wish, spec, resolution) {
+            Ok(mut pins) => {
+                for package in pins.packages_mut() {
+                    if let Some(sha512) = universe.sha512(package) {
+                        package.sha256 = self.sha256_of(package, sha512).await?;
+                    }
+                }
+                let (base, own): (Vec<_>, Vec<_>) = pins.packages().partition(|(of_base, _)| *of_base);
+                let packages =
+                    |of: Vec<(bool, _)>| of.into_iter().map(|(_, package)| package).collect::<Vec<_>>();
+                self.remember(&own_universe, &packages(base))?;
+                self.remember(universe, &packages(own))?;
+                Ok(pins)
+            }
+            Err(error) => {
+                let elsewhere = elsewhere::look(&indexes, arch, &archives, universe, &error).await;
+                Err(unsolved::packages(&error, spec, resolution, &elsewhere))
+            }
+        }
+    }
+
+    fn indexes(&self) -> Indexes<'_> {
+        Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age }
     }
 
     fn planned(
@@ -317,11 +332,13 @@ impl Preparer<'_> {
             packages_grow: pins.grow,
             base_grown,
             extended_states: &pins.extended_states,
+            temporary: (&pins.temporary, &pins.final_states),
+            mirror: self.mirrors.map(|mirrors| mirrors.debian.as_str()),
             files: self.files,
             agent_version: self.agent_version,
         })
         .map_err(Failure::Diagnosed)?;
-        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution);
+        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution, &pins.temporary);
         // The packages of a lock that says something else, or less, are not those that the image will have.
         let chosen = before
             .is_none_or(|before| before.stale(&locked).iter().all(|reason| reason.class == Class::Input));
@@ -331,9 +348,11 @@ impl Preparer<'_> {
         let packaging = match archives {
             Some(mut archives) => {
                 let brought = brought_archives(resolution)?;
+                archives.extend(asked::archives(spec, &archives)?);
                 archives
                     .extend(brought.into_iter().map(|(archive, keys)| (archive, Keys::Own(Arc::new(keys)))));
-                Some(Packaging { installed: pins.installed(), archives })
+                let arch = debian_arch(&resolution.arch).to_owned();
+                Some(Packaging { installed: pins.installed(), archives, arch })
             }
             None => None,
         };
@@ -346,6 +365,7 @@ impl Preparer<'_> {
     pub async fn supply(
         &self,
         prepared: &Prepared,
+        vouching: Vouching,
         driver: &dyn Driver,
         reporter: &Reporter,
     ) -> Result<Supplies, Failure> {
@@ -353,8 +373,8 @@ impl Preparer<'_> {
             .try_fetch("download packages", &self.downloads(prepared)?, reporter)
             .await
             .map_err(|error| trouble::supply(&error, &prepared.plan))?;
-        let (recipe, signers) = match &prepared.foundation {
-            Foundation::Recipe(recipe, signers) => (recipe, signers),
+        let (recipe, built_in) = match &prepared.foundation {
+            Foundation::Recipe { recipe, built_in } => (recipe, *built_in),
             Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
             Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
         };
@@ -363,7 +383,11 @@ impl Preparer<'_> {
             None => {
                 let downloads = self.package_downloads(&recipe.packages)?;
                 blobs.extend(self.fetch("download the base's packages", &downloads, reporter).await?);
-                let vouched = self.vouched(recipe, signers).await;
+                // Where the scripts of its packages may run.
+                let vouched = match vouching.base {
+                    Voucher::Distribution if built_in => Vouched::Ours,
+                    _ => Vouched::Nobody,
+                };
                 let step = format!("make base {}", prepared.plan.base.name);
                 let mut line = |text: &str| reporter.output(&step, &format!("{text}\n"));
                 let made = base::obtain(self.store, (recipe, vouched), driver, &blobs, &mut line);
@@ -371,25 +395,6 @@ impl Preparer<'_> {
             }
         };
         Ok(supplies(made, blobs))
-    }
-
-    /// Whether the recipe and all its packages are this project's and the distribution's own. What no index can
-    /// be had for, nobody vouches for.
-    async fn vouched(&self, recipe: &Recipe, signers: &Signers) -> Vouched {
-        let archives = match signers {
-            Signers::Debian => return Vouched::Ours,
-            Signers::Nobody => return Vouched::Nobody,
-            Signers::Unknown(archives) => archives,
-        };
-        let Ok(keys) = Keyring::debian() else { return Vouched::Nobody };
-        let archives: Vec<_> = archives.iter().map(|archive| (archive.clone(), &keys)).collect();
-        let indexes = Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age };
-        let Ok(universe) = indexes.load(&recipe.arch, &archives).await else { return Vouched::Nobody };
-        let signed = recipe.packages.iter().all(|package| {
-            let known = universe.find(&package.name, &package.version);
-            known.is_some_and(|known| known.sha256 == package.sha256)
-        });
-        if signed { Vouched::Ours } else { Vouched::Nobody }
     }
 
     pub async fn fetch(
@@ -486,6 +491,21 @@ fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
     archives
 }
 
+/// Why an archive cannot be used, at the statement or application that names it.
+fn archive_failure(error: &ArchiveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
+    let failure = trouble::archive(error, Some(resolution));
+    let names = |archive: &&check::ArchiveSpec| match &archive.source {
+        check::ArchiveSource::Other(other) => {
+            error.url().is_some_and(|url| url.starts_with(other.url.value.trim_end_matches('/')))
+        }
+        check::ArchiveSource::Own { .. } => false,
+    };
+    match spec.archives.iter().find(names) {
+        Some(archive) => asked::at(failure, archive.span, "this archive"),
+        None => failure,
+    }
+}
+
 /// The archives that applications bring, each with the key its catalogue entry pins.
 fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, Failure> {
     let mut all: Vec<(Archive, Keyring)> = Vec::new();
@@ -498,6 +518,7 @@ fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, 
             url: repository.url.trim_end_matches('/').to_owned(),
             suite: repository.suite.clone(),
             components: repository.components.clone(),
+            priority: None,
         };
         if all.iter().all(|(known, _)| *known != archive) {
             let keys = Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint);

@@ -3,8 +3,8 @@
 use crate::{
     check::{BaseSource, ImageSpec, Size},
     diagnostic::{Diagnostic, codes},
-    exec::{Failure, base::given::Given, failure::host},
-    packages::{NotRemovable, ReleaseError, SolveError},
+    exec::{Failure, base::given::Given, failure::host, prepare::Unvouched},
+    packages::KeyError,
     plan::{Action, CopyFrom, CopyStep, ImagePlan},
     resolve::{Resolution, ResolvedApp},
     store::{StoreError, archive::ArchiveError, fetch::FetchError},
@@ -49,6 +49,46 @@ pub fn no_packages(spec: &ImageSpec) -> Failure {
         .help("install them in a `script`"))
 }
 
+/// Packages of a lock that no signed index vouches for, each at its line if that is known.
+#[must_use]
+pub fn unvouched(
+    image: &str,
+    unvouched: &[Unvouched],
+    line: impl Fn(&Unvouched) -> Option<Span>,
+) -> Vec<Diagnostic> {
+    let one = |one: &Unvouched| {
+        let (name, version) = (&one.package.name, &one.package.version);
+        let (diagnostic, label) = match &one.archive_says {
+            Some(digest) => {
+                let message =
+                    format!("the lock's digest of `{name}` {version} is not the one that the archive signs");
+                let diagnostic = Diagnostic::new(codes::LOCK_DIGEST, message)
+                    .note(format!("the archive gives the sha256 {digest}"))
+                    .help(format!(
+                        "the lock was changed, by mistake or on purpose: take it from version control again, \
+                         or run `imgfile lock --update {image}` and look at the difference"
+                    ));
+                (diagnostic, "not what the archive signs")
+            }
+            None => {
+                let message = format!("no signed index vouches for `{name}` {version} of the lock");
+                let diagnostic = Diagnostic::new(codes::LOCK_UNVOUCHED, message)
+                    .note(format!("neither this store nor the archive `{}` knows it", one.package.origin.archive))
+                    .help(format!(
+                        "`imgfile lock --update {image}` locks what the archive has now; if you know where the \
+                         package is from, `--allow-unvouched` takes it once"
+                    ));
+                (diagnostic, "nobody vouches for it")
+            }
+        };
+        match line(one) {
+            Some(span) => diagnostic.label(span, label),
+            None => diagnostic,
+        }
+    };
+    unvouched.iter().map(one).collect()
+}
+
 /// No package mirror is set, and the host has none of its own.
 #[must_use]
 pub fn no_mirror() -> Failure {
@@ -67,7 +107,7 @@ pub fn no_kernel() -> Failure {
 
 /// The keys of an archive cannot be used: that of an application, or those that are compiled in.
 #[must_use]
-pub fn keyring(error: &ReleaseError, of: Option<&ResolvedApp>) -> Failure {
+pub fn keyring(error: &KeyError, of: Option<&ResolvedApp>) -> Failure {
     let message = format!("the archive's keys cannot be read: {error}");
     let diagnostic = Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message);
     one(match of {
@@ -190,81 +230,4 @@ pub fn fetch_failure(error: &FetchError, pinned: Option<&ImageSpec>) -> Failure 
 
 fn store(error: &StoreError) -> Diagnostic {
     host(error.to_string(), error.is_full())
-}
-
-/// What the packages' solve says, at the statement that asked for the package.
-#[must_use]
-pub fn packages(error: &SolveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
-    let place = |name: &str| place(name, spec, resolution);
-    let at = |diagnostic: Diagnostic, name: &str, label: &str| match place(name) {
-        Some((span, None)) => diagnostic.label(span, label),
-        Some((span, Some(app))) => diagnostic.label(span, format!("`{app}` needs it")),
-        None => diagnostic,
-    };
-    one(match error {
-        SolveError::Unknown { name, nearest } => {
-            let message = format!("no archive of the base has a package `{name}`");
-            let diagnostic = at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "unknown package");
-            match nearest {
-                Some(nearest) => diagnostic.help(format!("did you mean `{nearest}`?")),
-                None => diagnostic.help(
-                    "look for the distribution's own name of it; software from elsewhere comes with an \
-                     application that brings its archive, or by `copy url`",
-                ),
-            }
-        }
-        SolveError::Virtual { name, providers } => {
-            let message = format!("`{name}` is not one package: several provide it");
-            at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, "choose one")
-                .help(format!("write one of {}", quoted(providers)))
-        }
-        SolveError::NoVersion { name, wanted, available } => {
-            let message = format!("the archive has no version {wanted} of `{name}`");
-            let have: Vec<String> = available.iter().map(ToString::to_string).collect();
-            at(Diagnostic::new(codes::PACKAGE_VERSION_GONE, message), name, "this version is not there").help(
-                format!("there is {}; without a version the newest is taken, and locked", quoted(&have)),
-            )
-        }
-        SolveError::CannotRemove { name, because } => {
-            let why = match because {
-                NotRemovable::Essential => "the system does not work without it",
-                NotRemovable::NotInstalled => "the base does not have it",
-            };
-            let message = format!("`{name}` cannot be removed: {why}");
-            at(Diagnostic::new(codes::PACKAGES_CLASH, message), name, "to be removed")
-                .help("leave it out of `remove`")
-        }
-        SolveError::WouldRemove { names } => {
-            let message = format!("the packages asked for would remove {} from the base", quoted(names));
-            let remove: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            Diagnostic::new(codes::PACKAGES_CLASH, message).label(spec.name.span, "of this image").help(
-                format!("if that is meant, say so: `packages […] {{ remove = [{}] }}`", remove.join(", ")),
-            )
-        }
-        SolveError::Unsatisfiable { unmet } => {
-            let mut diagnostic =
-                Diagnostic::new(codes::PACKAGES_CLASH, "the packages asked for cannot be installed together");
-            for one in unmet {
-                diagnostic = at(diagnostic, &one.wanted, "this cannot be installed").note(format!("{one}"));
-            }
-            diagnostic
-                .help("`apt-get install` would refuse as well: ask for other versions, or leave one out")
-        }
-    })
-}
-
-/// `a`, `b`
-fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The statement that asks for a package, and the application it belongs to.
-fn place<'a>(name: &str, spec: &ImageSpec, resolution: &'a Resolution) -> Option<(Span, Option<&'a str>)> {
-    let bare = name.split(['=', ':']).next().unwrap_or(name);
-    let written = spec.packages.iter().chain(&spec.removed_packages).find(|package| package.name == bare);
-    if let Some(package) = written {
-        return Some((package.span, None));
-    }
-    let app = resolution.apps.iter().find(|app| app.packages.iter().any(|package| package.name == bare))?;
-    Some((app.span.unwrap_or(spec.name.span), Some(app.name.as_str())))
 }

@@ -191,9 +191,11 @@ impl State<'_> {
     /// Dependencies that do not hold yet, positive and negative; all of them when the package is
     /// insisted on, since what serves them must then stay too.
     fn collect(&self, version: VerId, insist: bool) -> (Vec<Dependency>, Vec<Dependency>) {
+        // What is there already was installed with as much as it was to have.
+        let recommends = self.recommends && self[self.pkg(version)].current.is_none();
         self.dependencies(version)
             .iter()
-            .filter(|dependency| dependency.kind != Kind::Recommends)
+            .filter(|dependency| dependency.kind != Kind::Recommends || recommends)
             .filter(|dependency| insist || !self.holds_somehow(version, dependency))
             .cloned()
             .partition(|dependency| !dependency.kind.is_negative())
@@ -362,8 +364,9 @@ impl State<'_> {
     fn install_dependencies(&mut self, plan: &Plan, wanted: &[Dependency]) -> bool {
         let mut failed = false;
         for dependency in wanted {
+            let critical = dependency.kind.is_critical();
             if self.holds(plan.candidate, dependency, Which::Install) {
-                if plan.insist && !self.insist_on_only(plan, dependency) {
+                if critical && plan.insist && !self.insist_on_only(plan, dependency) {
                     failed = true;
                 }
                 continue;
@@ -375,7 +378,7 @@ impl State<'_> {
                 if self[pkg].candidate != Some(version) {
                     return false;
                 }
-                if plan.insist && only {
+                if critical && plan.insist && only {
                     if !self.mark_install(pkg, false, plan.depth + 1, By::Solver) {
                         return false;
                     }
@@ -383,7 +386,8 @@ impl State<'_> {
                 }
                 self.mark_install(pkg, true, plan.depth + 1, By::Solver)
             });
-            if !served {
+            // Nobody insists on a recommendation.
+            if !served && critical {
                 failed = true;
                 if plan.stop_early {
                     break;

@@ -21,7 +21,7 @@ use self::repair::Repair;
 use self::state::{Mode, State};
 use super::installed::overlay;
 use super::universe::{PkgId, Universe, VerId};
-use super::{InstalledPackage, Request, Selected, Solution, Upgrade, Version, Want};
+use super::{InstalledPackage, Request, Selected, Solution, Upgrade, Version, VersionWanted, Want};
 
 pub use self::explain::Unmet;
 
@@ -37,13 +37,37 @@ pub enum SolveError {
     /// Only other packages provide the name, and there is more than one of them.
     Virtual { name: String, providers: Vec<String> },
     /// The archives have the package, but not in that version; newest first.
-    NoVersion { name: String, wanted: Version, available: Vec<Version> },
+    NoVersion { name: String, wanted: VersionWanted, available: Vec<Version> },
     /// A package to remove is not there, or the distribution does not work without it.
     CannotRemove { name: String, because: NotRemovable },
     /// Packages of the base would have to go, and nobody asked for that.
-    WouldRemove { names: Vec<String> },
+    WouldRemove {
+        names: Vec<String>,
+        /// The wanted packages, each of which alone leads to it; none if only several together do.
+        because: Vec<String>,
+    },
     /// Something asked for cannot be installed with the rest.
     Unsatisfiable { unmet: Vec<Unmet> },
+    /// More than one of the others.
+    Several(Vec<SolveError>),
+}
+
+impl SolveError {
+    /// One by one.
+    #[must_use]
+    pub fn all(&self) -> &[Self] {
+        match self {
+            Self::Several(all) => all,
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    fn of(mut all: Vec<Self>) -> Option<Self> {
+        match all.len() {
+            0 | 1 => all.pop(),
+            _ => Some(Self::Several(all)),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,47 +98,88 @@ impl<'u> Solve<'u> {
     }
 
     fn run(&self, request: &Request) -> Result<Solution, SolveError> {
+        self.run_once(request).map_err(|error| self.with_culprits(error, request))
+    }
+
+    fn run_once(&self, request: &Request) -> Result<Solution, SolveError> {
         let mut state = State::new(&self.universe, &self.current);
         if request.upgrade == Upgrade::All {
             upgrade_all(&mut state);
         }
-        let removals = self.removals(&mut state, request)?;
-        let mut wanted = Vec::new();
+        let (removals, mut wrong) = self.removals(&mut state, request);
+        let (mut wanted, mut recommending) = (Vec::new(), Vec::new());
         for want in &request.install {
-            let (pkg, version) = self.target(&state, want)?;
+            let (pkg, version) = match self.target(&state, want) {
+                Ok(found) => found,
+                Err(error) => {
+                    if !wrong.contains(&error) {
+                        wrong.push(error);
+                    }
+                    continue;
+                }
+            };
             state[pkg].candidate = Some(version);
             state[pkg].protected = true;
             state.mark_install(pkg, false, 0, By::User);
             if !wanted.contains(&pkg) {
                 wanted.push(pkg);
             }
+            if request.recommending.contains(&want.name) {
+                recommending.push(pkg);
+            }
+        }
+        if let Some(error) = SolveError::of(wrong) {
+            return Err(error);
         }
         for &pkg in &wanted {
+            state.recommends = recommending.contains(&pkg);
             state.mark_install(pkg, true, 0, By::User);
         }
+        state.recommends = false;
         if !Repair::run(&mut state, &removals, true) {
             return Err(SolveError::Unsatisfiable { unmet: explain::unmet(&state, &wanted) });
         }
         self.answer(&state, &wanted, &removals)
     }
 
+    /// Names those of several wanted packages that push the base's own away.
+    fn with_culprits(&self, error: SolveError, request: &Request) -> SolveError {
+        let SolveError::WouldRemove { names, .. } = error else { return error };
+        let alone = |want: &&Want| {
+            let request = Request { install: vec![(*want).clone()], ..request.clone() };
+            matches!(self.run_once(&request), Err(SolveError::WouldRemove { names: gone, .. }) if gone.iter().any(|one| names.contains(one)))
+        };
+        let because = request.install.iter().filter(alone).map(|want| want.name.clone()).collect();
+        SolveError::WouldRemove { names, because }
+    }
+
     fn target(&self, state: &State<'_>, want: &Want) -> Result<(PkgId, VerId), SolveError> {
         let unknown = || {
-            let nearest = crate::text::nearest(&want.name, self.universe.names()).map(str::to_owned);
+            let nearest = self.nearest(&want.name);
             SolveError::Unknown { name: want.name.clone(), nearest }
         };
         let pkg = self.universe.id(&want.name).ok_or_else(unknown)?;
         let data = self.universe.package(pkg);
         if let Some(wanted) = &want.version {
-            let exact = data.versions.iter().find(|version| self.universe.version(**version) == *wanted);
             if data.versions.is_empty() {
                 return Err(unknown());
             }
-            return exact.map(|version| (pkg, *version)).ok_or_else(|| SolveError::NoVersion {
-                name: want.name.clone(),
-                wanted: wanted.clone(),
-                available: self.universe.versions(&want.name).collect(),
-            });
+            let takes = |version: &VerId| wanted.takes(&self.universe.version(*version));
+            // What apt would take, if that will do; else the newest of the archive that is preferred.
+            let candidate = state[pkg].candidate.filter(takes);
+            let others = data.versions.iter().copied().filter(takes);
+            let best = others.rev().max_by_key(|version| self.universe.data(*version).pin);
+            match candidate.or(best) {
+                Some(version) => return Ok((pkg, version)),
+                None if wanted.is_preference() => {}
+                None => {
+                    return Err(SolveError::NoVersion {
+                        name: want.name.clone(),
+                        wanted: wanted.clone(),
+                        available: self.universe.versions(&want.name).collect(),
+                    });
+                }
+            }
         }
         if let Some(candidate) = state[pkg].candidate {
             return Ok((pkg, candidate));
@@ -136,23 +201,32 @@ impl<'u> Solve<'u> {
         }
     }
 
-    fn removals(&self, state: &mut State<'_>, request: &Request) -> Result<Vec<PkgId>, SolveError> {
-        let mut removals = Vec::new();
+    /// A name that could be meant. Among a distribution's sixty thousand names one is always somewhat
+    /// like another: only slips of a letter or two count.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let near = crate::text::nearest(name, self.universe.names())?;
+        (crate::text::distance(name, near) <= 2).then(|| near.to_owned())
+    }
+
+    fn removals(&self, state: &mut State<'_>, request: &Request) -> (Vec<PkgId>, Vec<SolveError>) {
+        let (mut removals, mut wrong) = (Vec::new(), Vec::new());
         for name in &request.remove {
-            let refuse = |because| SolveError::CannotRemove { name: name.clone(), because };
-            let pkg = self.universe.id(name).ok_or_else(|| refuse(NotRemovable::NotInstalled))?;
-            if state[pkg].current.is_none() {
-                return Err(refuse(NotRemovable::NotInstalled));
-            }
+            let mut refuse = |because| wrong.push(SolveError::CannotRemove { name: name.clone(), because });
+            let there = self.universe.id(name).filter(|pkg| state[*pkg].current.is_some());
+            let Some(pkg) = there else {
+                refuse(NotRemovable::NotInstalled);
+                continue;
+            };
             let data = self.universe.package(pkg);
             if data.essential || data.important {
-                return Err(refuse(NotRemovable::Essential));
+                refuse(NotRemovable::Essential);
+                continue;
             }
             state[pkg].protected = true;
             state.mark_delete(pkg, 0, By::User);
             removals.push(pkg);
         }
-        Ok(removals)
+        (removals, wrong)
     }
 
     fn answer(
@@ -168,7 +242,7 @@ impl<'u> Solve<'u> {
             gone.iter().filter(|pkg| !removals.contains(pkg)).map(|pkg| name(*pkg)).collect();
         if !unasked.is_empty() {
             unasked.sort();
-            return Err(SolveError::WouldRemove { names: unasked });
+            return Err(SolveError::WouldRemove { names: unasked, because: Vec::new() });
         }
         let chosen: Vec<(PkgId, VerId)> = state
             .ids()

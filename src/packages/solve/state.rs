@@ -66,6 +66,8 @@ pub(super) struct State<'u> {
     /// Installed packages, and for each name which of them have relations to it.
     pub installed: Vec<PkgId>,
     reverse: Option<HashMap<PkgId, Vec<PkgId>>>,
+    /// What is new takes its recommendations along.
+    pub recommends: bool,
 }
 
 impl<'u> State<'u> {
@@ -79,8 +81,14 @@ impl<'u> State<'u> {
         }
         let mut ids: Vec<_> = installed.iter().map(|(version, ..)| universe.data(*version).pkg).collect();
         ids.sort_unstable();
-        let mut this =
-            Self { universe, packages, dependencies: RefCell::default(), installed: ids, reverse: None };
+        let mut this = Self {
+            universe,
+            packages,
+            dependencies: RefCell::default(),
+            installed: ids,
+            reverse: None,
+            recommends: false,
+        };
         for id in 0..this.packages.len() {
             this.packages[id].candidate = this.candidate(PkgId(u32::try_from(id).unwrap_or(u32::MAX)));
         }

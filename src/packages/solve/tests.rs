@@ -33,7 +33,10 @@ fn index(lines: &str) -> Index {
 }
 
 fn universe(lines: &str) -> Universe {
-    Universe::new("amd64", &[IndexSource { archive: "debian".into(), priority: 500, index: index(lines) }])
+    Universe::new(
+        "amd64",
+        &[IndexSource { archive: "debian".into(), priority: 500, release: None, index: index(lines) }],
+    )
 }
 
 fn installed(name: &str, version: &str, control: &str) -> InstalledPackage {
@@ -184,6 +187,7 @@ fn an_archive_that_must_be_asked_for_is_not_taken_by_itself() {
     let source = |archive: &str, priority, lines| IndexSource {
         archive: archive.into(),
         priority,
+        release: None,
         index: index(lines),
     };
     let universe =
@@ -200,7 +204,7 @@ fn nothing_goes_that_nobody_named() {
     let system = [installed("old", "1", "")];
     assert_eq!(
         solve(&universe(archive), &system, &request("a")),
-        Err(SolveError::WouldRemove { names: vec!["old".into()] })
+        Err(SolveError::WouldRemove { names: vec!["old".into()], because: vec!["a".into()] })
     );
     assert_eq!(solved(archive, &system, "a old-"), "a=1 old-");
 }
@@ -219,7 +223,7 @@ fn removals_have_limits() {
     assert_eq!(solve(&universe, &system, &request("x-")), refused("x", NotRemovable::NotInstalled));
     assert_eq!(
         solve(&universe, &system, &request("a-")),
-        Err(SolveError::WouldRemove { names: vec!["user".into()] })
+        Err(SolveError::WouldRemove { names: vec!["user".into()], because: Vec::new() })
     );
     assert_eq!(shown(&solve(&universe, &system, &request("a- user-")).unwrap()), "a- user-");
 }

@@ -1,0 +1,191 @@
+//! Where packages come from beside the base's own archives, and answers to what they ask: `archive`,
+//! `preseed`.
+
+use super::operands::{Operands, Text};
+use super::profiles::Placed;
+use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text::Spanned;
+
+/// A keyring, at most.
+const KEY_LIMIT: u64 = 4 << 20;
+/// Answers for package configuration, at most.
+const PRESEED_LIMIT: u64 = 1 << 20;
+const BLOCK: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+
+impl Checker<'_> {
+    pub(super) fn archive(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: Placed<'_>,
+    ) -> Option<()> {
+        let span = placed.statement.span;
+        let of = self.scalar(operands, "`debian`, or an archive's web address in quotes")?;
+        let own = !of.quoted && !of.value.contains("://");
+        if own && of.value != "debian" {
+            self.misfit(
+                codes::NOT_A_URL,
+                of.span,
+                &of.value,
+                "`debian` or an archive's web address",
+                "write `archive debian { components = [\"contrib\"] }`, or the address in quotes",
+            );
+            operands.failed = true;
+            return None;
+        }
+        if own {
+            let given = self.options(operands, &["components", "suites", "keep"]);
+            let components = self.names_option(&given, "components", "a component, such as `contrib`");
+            let suites = self.names_option(&given, "suites", "a suite, such as `backports`");
+            let keep = self.boolean_option(&given, "keep").is_none_or(|keep| keep.value);
+            if given.entries.is_empty() {
+                self.report(
+                    Diagnostic::new(codes::MISSING_OPERAND, "`archive debian` adds nothing")
+                        .label(of.span, "its main component is there already")
+                        .help("for example `archive debian { components = [\"contrib\"], suites = [\"backports\"] }`"),
+                );
+            }
+            let source = ArchiveSource::Own { components, suites };
+            image.archives.push(ArchiveSpec { span, source, keep });
+            return Some(());
+        }
+        let url = self.url(of);
+        let given = self
+            .required_options(operands, &["suite", "components", "key", "fingerprint", "priority", "keep"])?;
+        let suite = self.names_option_single(&given, "suite", "a suite, such as `stable`");
+        let mut components = self.names_option(&given, "components", "a component, such as `main`");
+        let key = match given.value("key") {
+            Some(operand) => {
+                let text = self.scalar_value(operand, "a file of the project, or the key's text")?;
+                self.archive_key(text)
+            }
+            None => None,
+        };
+        for (key, what) in [("suite", "the suite to take packages from"), ("key", "the key that signs it")] {
+            if given.value(key).is_none() {
+                self.report(
+                    Diagnostic::new(codes::MISSING_OPERAND, format!("this archive has no `{key}`"))
+                        .label(span, format!("{what} is missing"))
+                        .help("for example `{ suite = \"stable\", key = \"keys/example.asc\" }`"),
+                );
+            }
+        }
+        let fingerprint = self.names_option_single(&given, "fingerprint", "a key's fingerprint");
+        let priority = self.integer_option(&given, "priority", 1..=1000);
+        let keep = self.boolean_option(&given, "keep").is_none_or(|keep| keep.value);
+        let (url, suite, key) = (url?, suite?, key?);
+        if components.is_empty() && !suite.value.ends_with('/') {
+            components.push(Spanned::new("main".to_owned(), suite.span));
+        }
+        let other = OtherArchive { url, suite, components, key, fingerprint, priority };
+        image.archives.push(ArchiveSpec { span, source: ArchiveSource::Other(Box::new(other)), keep });
+        Some(())
+    }
+
+    /// The key's own text, or the project's file of it.
+    fn archive_key(&mut self, text: Text) -> Option<ArchiveKey> {
+        if text.value.contains(BLOCK) {
+            return Some(ArchiveKey { content: text.value.into_bytes(), path: None, span: text.span });
+        }
+        let span = text.span;
+        let (path, content) = self.project_text(text, KEY_LIMIT, "a file with the archive's public key")?;
+        Some(ArchiveKey { content, path: Some(path), span })
+    }
+
+    /// A file of the project that a statement reads.
+    fn project_text(&mut self, text: Text, limit: u64, what: &str) -> Option<(String, Vec<u8>)> {
+        let path = self.project_path(text)?;
+        if !matches!(self.kind_of(&path)?, FileKind::File { .. }) {
+            self.misfit(codes::WRONG_KIND, path.span, &path.value, what, "it is no file");
+            return None;
+        }
+        match self.files.read(&path.value, limit) {
+            Ok(content) => Some((path.value, content)),
+            Err(error) => {
+                self.no_file(&path, &error);
+                None
+            }
+        }
+    }
+
+    /// Words that go into addresses and lists of sources.
+    fn names_option(
+        &mut self,
+        given: &super::operands::Given<'_>,
+        key: &str,
+        what: &str,
+    ) -> Vec<Spanned<String>> {
+        let texts = self.texts_option(given, key, what);
+        texts.into_iter().filter_map(|text| self.source_word(text, what)).collect()
+    }
+
+    fn names_option_single(
+        &mut self,
+        given: &super::operands::Given<'_>,
+        key: &str,
+        what: &str,
+    ) -> Option<Spanned<String>> {
+        let text = self.scalar_value(given.value(key)?, what)?;
+        self.source_word(text, what)
+    }
+
+    fn source_word(&mut self, text: Text, what: &str) -> Option<Spanned<String>> {
+        let fits = !text.value.is_empty()
+            && !text.value.split('/').any(|part| part == "..")
+            && text.value.chars().all(|c| c.is_ascii_alphanumeric() || "._-+~/".contains(c));
+        if fits {
+            return Some(text.spanned());
+        }
+        self.misfit(
+            codes::WRONG_KIND,
+            text.span,
+            &text.value,
+            what,
+            "letters, digits, `.`, `_`, `-`, `+`, `~` and `/`",
+        );
+        None
+    }
+
+    pub(super) fn preseed(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let span = operands.statement.span;
+        let content = if let Some(heredoc) = Self::accept_heredoc(operands) {
+            self.finish(operands);
+            let source = self.sources.get(heredoc.body.source);
+            super::script::ScriptText::of_heredoc(heredoc, source).content
+        } else {
+            let path = self.scalar(operands, "answers in a heredoc, or a file of the project")?;
+            self.finish(operands);
+            let at = path.span;
+            let (path, content) = self.project_text(path, PRESEED_LIMIT, "a file of answers")?;
+            match String::from_utf8(content) {
+                Ok(text) => text.replace("\r\n", "\n"),
+                Err(_) => {
+                    self.misfit(codes::WRONG_KIND, at, &path, "a file of answers", "it is not UTF-8 text");
+                    return None;
+                }
+            }
+        };
+        image.preseeds.push(Spanned::new(content, span));
+        Some(())
+    }
+
+    /// More of Debian's archive is for images with Debian.
+    pub(super) fn archives_fit(&mut self, image: &ImageSpec) {
+        let Some(os) = image.os.as_ref().filter(|os| os.distribution.value != "debian") else { return };
+        for archive in &image.archives {
+            if matches!(archive.source, ArchiveSource::Own { .. }) {
+                let message = format!(
+                    "`archive debian` is for images with Debian, and this is {}",
+                    os.distribution.value
+                );
+                self.report(
+                    Diagnostic::new(codes::OPTION_CONFLICT, message)
+                        .label(archive.span, "more of Debian's archive")
+                        .label(os.distribution.span, "another distribution")
+                        .help("name the archive by its address, `archive \"https://…\" { … }`"),
+                );
+            }
+        }
+    }
+}
