@@ -47,6 +47,11 @@ fn two() -> Vec<(&'static str, Vec<u8>)> {
     vec![("ImageFile", text.into())]
 }
 
+/// What a stranger would like to have.
+const STRANGERS: &str = "image \"web\" {\n  os linux debian 13\n  secret key from file \"/etc/hostname\"\n  secret cloud from env \
+     AWS_SECRET_ACCESS_KEY\n  secret given from env GIVEN\n  secret nowhere\n  script <<-SH { secrets = [key, cloud, given, \
+     nowhere] }\n    #!/bin/sh -e\n    true\n  SH\n}\n";
+
 struct Case {
     name: &'static str,
     files: Vec<(&'static str, Vec<u8>)>,
@@ -123,6 +128,20 @@ fn cases() -> Vec<Case> {
             ],
             &["lock", "--locked"],
         ),
+        case(
+            "secrets and a disk of others",
+            vec![("ImageFile", STRANGERS.into())],
+            &["build", "--secret", "given=env:GIVEN"],
+        ),
+        case(
+            "a disk of others",
+            vec![(
+                "ImageFile",
+                "image \"web\" {\n  os linux debian 13\n  base file \"/dev/null\"\n}\n".into(),
+            )],
+            &["plan"],
+        ),
+        case("a secret that nobody declares", vec![], &["build", "--secret", "token=env:TOKEN"]),
         case("settings that are no settings", vec![(".imgfile.toml", "mirror = \n".into())], &["doctor"]),
         Case {
             env: Some(("IMGFILE_CPUS", "all")),

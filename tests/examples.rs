@@ -122,7 +122,8 @@ fn hello_is_built_once_and_found_again_and_can_be_built_upon() {
     // The same image is the disk that another project starts from.
     let upon = Project::of("from-disk");
     let set = format!("disk={}", disk.display());
-    upon.build(&["--set", &set]);
+    let allowed = disk.to_str().unwrap();
+    upon.build(&["--set", &set, "--allow-file", allowed]);
     qemu_img_check(&upon.path("out/from-disk.qcow2"));
 }
 

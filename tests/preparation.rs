@@ -18,7 +18,7 @@ use std::process::Command;
 use common::planned::World;
 use imgfile::diagnostic::Diagnostic;
 use imgfile::exec::prepare::{Pins, Unvouched, Wish, trouble, unsolved, versions};
-use imgfile::exec::{Failure, Secrets};
+use imgfile::exec::{Consent, Failure, Outside, Secrets};
 use imgfile::front::Project;
 use imgfile::lock;
 use imgfile::packages::{
@@ -187,7 +187,10 @@ fn secret(source: &str) -> String {
     )));
     let plan = world.plan().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let found = Secrets::read(&plan, folder.path()).suffice(&plan, &plan.steps, true).unwrap_err();
+    let project = imgfile::store::ProjectFolder::open(folder.path()).unwrap();
+    let allowed = Outside::Env("IMGFILE_TEST_NOBODY_SETS_THIS".into());
+    let consent = Consent { sources: [allowed].into(), ..Consent::default() };
+    let found = Secrets::read(&plan, &project, &consent).suffice(&plan, &plan.steps, true).unwrap_err();
     in_image_file(found, &world)
 }
 
@@ -304,6 +307,7 @@ fn of_the_world() -> Vec<(&'static str, String)> {
             fetch(FetchError::NotPublished { url: DISK.into(), expected })
         }),
         ("a secret whose variable is not set", secret("from env IMGFILE_TEST_NOBODY_SETS_THIS")),
+        ("a secret that nobody gives a source", secret("")),
         ("a secret whose file is not there", secret("from file \"token.txt\"")),
     ]
 }

@@ -131,6 +131,9 @@ fn image_file(url: &str, sha: &str) -> String {
     )
 }
 
+/// A build that may read the variable.
+const BUILD: [&str; 5] = ["build", "--progress", "plain", "--secret", "token=env:STATEMENTS_TOKEN"];
+
 #[test]
 fn every_statement_does_what_it_says_and_no_secret_stays() {
     let archive = archive();
@@ -141,16 +144,20 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     assert!(project.imgfile(&["cache", "prune"]).status.success());
     std::fs::write(project.path("secret.key"), KEY).unwrap();
 
-    // Without a value nothing is started.
-    let output = project.imgfile(&["build", "--progress", "plain"]);
+    // Without consent nothing is started, nor without a value.
+    let output =
+        project.command(&["build", "--progress", "plain"]).env("STATEMENTS_TOKEN", TOKEN).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("E0540") && text.contains("--secret token=env:STATEMENTS_TOKEN"), "{text}");
+    let output = project.imgfile(&BUILD);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
         text.contains("E0606") && text.contains("STATEMENTS_TOKEN") && !text.contains("start the machine")
     );
 
-    let output =
-        project.command(&["build", "--progress", "plain"]).env("STATEMENTS_TOKEN", TOKEN).output().unwrap();
+    let output = project.command(&BUILD).env("STATEMENTS_TOKEN", TOKEN).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{log}");
     for part in ["***", "secrets lie on ramfs", "secret is 400 of ", "try 3 follows in", "it is another boot"]
@@ -176,19 +183,35 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     }
     let _ = std::fs::remove_file(raw);
 
-    // The values decide nothing: with others, or none, everything is reused.
-    let again = project.build(&[]);
-    assert!(!again.contains("start the machine"), "{again}");
+    // With the same value everything is reused; what was made with it is not for whoever has another or none.
+    let again = project.command(&BUILD).env("STATEMENTS_TOKEN", TOKEN).output().unwrap();
+    let text = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status.success() && !text.contains("start the machine"), "{text}");
+    let none = project.imgfile(&BUILD);
+    let text = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(none.status.code() == Some(1) && text.contains("E0606"), "{text}");
+    let other =
+        project.command(&BUILD).env("STATEMENTS_TOKEN", "another-token-of-another-tenant").output().unwrap();
+    let text = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success(), "the script holds the token against its digest: {text}");
+    assert!(text.contains("run script offline secret") || text.contains("> script offline secret"), "{text}");
 
     // And what does decide is named.
     let changed = file.replace("it is another boot\"", "it is quite another boot\"");
     std::fs::write(project.path("ImageFile"), changed).unwrap();
-    let why = |step: &str| {
-        let output = project.imgfile(&["why", step]);
+    let why_with = |step: &str, token: &str| {
+        let output = project
+            .command(&["why", step, "--secret", "token=env:STATEMENTS_TOKEN"])
+            .env("STATEMENTS_TOKEN", token)
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         text
     };
+    let text = why_with("offline secret", "yet another token");
+    assert!(text.contains("value of the secret `token`") && !text.contains("yet another"), "{text}");
+    let why = |step: &str| why_with(step, TOKEN);
     let text = why("another boot");
     for part in
         ["the next build runs it", "script text", "+ line 3: echo \"it is quite another boot\"", "ImageFile:"]

@@ -187,3 +187,96 @@ fn a_project_is_trusted_until_its_settings_change() {
     let said = text(&other.run(&project, &["doctor"]));
     assert!(said.contains("not trusted"), "{said}");
 }
+
+/// The words of an ImageFile that hands something to a script.
+fn with_secret(statement: &str) -> String {
+    format!(
+        "image \"x\" {{\n  os linux debian 13\n  {statement}\n  script <<-SH {{ secrets = [key] }}\n    #!/bin/sh -e\n    \
+         true\n  SH\n}}\n"
+    )
+}
+
+/// A project gets a variable or a file outside of it only if the user says so outside the project.
+#[test]
+fn a_secret_from_outside_needs_the_users_word() {
+    let user = User::new();
+    let project = user.project("repo", "");
+    let private = user.path("home/id_ed25519");
+    fs::write(&private, "PRIVATE").unwrap();
+    fs::write(project.join("own"), "own").unwrap();
+    std::os::unix::fs::symlink(&private, project.join("link")).unwrap();
+    let private = private.display();
+    let refused = |args: &[&str]| {
+        let output =
+            user.command(&project, &[&["build"], args].concat()).env("TOKEN", "hunter2").output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code() == Some(1), said.contains("error[E05"), "{said}");
+        assert!(
+            !user.path("home/.cache/imgfile").exists() || !said.contains("E0540"),
+            "nothing is made: {said}"
+        );
+        said.contains("E0540").then_some(said)
+    };
+    for (statement, flag) in [
+        (format!("secret key from file \"{private}\""), format!("key=file:{private}")),
+        ("secret key from file \"../home/id_ed25519\"".to_owned(), format!("key=file:{private}")),
+        ("secret key from file \"link\"".to_owned(), format!("key=file:{private}")),
+        ("secret key from env TOKEN".to_owned(), "key=env:TOKEN".to_owned()),
+    ] {
+        fs::write(project.join("ImageFile"), with_secret(&statement)).unwrap();
+        let said = refused(&[]).unwrap_or_else(|| panic!("{statement}"));
+        assert!(said.contains(&format!("`--secret {flag}`")) && said.contains("ImageFile:3:10"), "{said}");
+    }
+
+    // By the user's configuration, for this project alone.
+    let entry = |folder: &str| format!("[projects.\"{folder}\".secrets]\nkey = \"env:TOKEN\"\n");
+    let config = user.path("home/.config/imgfile/config.toml");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(&config, entry("~/../other")).unwrap();
+    assert!(refused(&[]).is_some());
+    fs::write(&config, entry("~/../repo")).unwrap();
+    assert_eq!(refused(&[]), None);
+    fs::remove_file(&config).unwrap();
+
+    // By trust, for what the project asks for then.
+    assert!(refused(&[]).is_some());
+    let said = text(&user.run(&project, &["trust"]));
+    assert!(said.contains("may read env:TOKEN"), "{said}");
+    assert_eq!(refused(&[]), None);
+    fs::write(project.join("ImageFile"), with_secret("secret key from env OTHER_TOKEN")).unwrap();
+    assert!(refused(&[]).is_some());
+
+    // By a flag; and a file of the project needs nothing.
+    assert_eq!(refused(&["--secret", "key=env:TOKEN"]), None);
+    fs::write(project.join("ImageFile"), with_secret("secret key from file \"own\"")).unwrap();
+    assert_eq!(refused(&[]), None);
+    fs::write(project.join("ImageFile"), with_secret("secret key")).unwrap();
+    assert!(text(&user.run(&project, &["build"])).contains("error[E0606]"));
+    assert_eq!(refused(&["--secret", "key=env:TOKEN"]), None);
+}
+
+/// The disk of a `base file` outside the project ends up in the store and in an image.
+#[test]
+fn a_disk_outside_the_project_needs_the_users_word() {
+    let user = User::new();
+    let project = user.project("repo", "");
+    let private = user.path("home/disk.raw");
+    fs::write(&private, vec![7; 4 << 20]).unwrap();
+    std::os::unix::fs::symlink(&private, project.join("link")).unwrap();
+    for name in ["link", "../home/disk.raw", private.to_str().unwrap()] {
+        let image = format!("image \"x\" {{\n  os linux debian 13\n  base file \"{name}\"\n}}\n");
+        fs::write(project.join("ImageFile"), image).unwrap();
+        for command in ["plan", "lock", "build", "outdated"] {
+            let said = text(&user.run(&project, &[command]));
+            assert!(
+                said.contains("error[E0541]") && said.contains("ImageFile:3:"),
+                "{command} {name}: {said}"
+            );
+            assert!(said.contains(&format!("`--allow-file {}`", private.display())), "{said}");
+        }
+        for allowed in [private.as_path(), private.parent().unwrap()] {
+            let said = text(&user.run(&project, &["plan", "--allow-file", allowed.to_str().unwrap()]));
+            assert!(!said.contains("E0541"), "{said}");
+        }
+    }
+}

@@ -117,6 +117,8 @@ const ELSEWHERE: [(&str, &str); 36] = [
     ("E0521", "commands.expected"),
     ("E0522", "bases/no-disk.expected"),
     ("E0523", "bases/wrong-sha256.expected"),
+    ("E0540", "commands.expected"),
+    ("E0541", "commands.expected"),
     ("E0601", "failures.expected"),
     ("E0602", "failures.expected"),
     ("E0603", "failures.expected"),

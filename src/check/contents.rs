@@ -360,10 +360,11 @@ impl Checker<'_> {
             super::names::is_identifier,
             "letters, digits, `.`, `_` and `-`: it is a file name under /run/secrets",
         )?;
-        if !self.require(operands, "from") {
+        let source = if operands.peek().is_none() {
+            SecretSource::User
+        } else if !self.require(operands, "from") {
             return None;
-        }
-        let source = if self.accept(operands, "env") {
+        } else if self.accept(operands, "env") {
             let variable = self.scalar(operands, "a variable's name, such as `API_TOKEN`")?;
             SecretSource::Env(self.variable_name(variable)?)
         } else if self.accept(operands, "file") {

@@ -314,7 +314,7 @@ pub struct KeyValue {
     pub value: Spanned<String>,
 }
 
-/// `secret NAME from …`: a file `/run/secrets/NAME` for the steps that name it.
+/// `secret NAME [from …]`: a file `/run/secrets/NAME` for the steps that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     pub name: Spanned<String>,
@@ -327,6 +327,8 @@ pub enum SecretSource {
     Env(Spanned<String>),
     /// A file on this machine, see [`BaseSource::File`] for the path.
     File(Spanned<String>),
+    /// What the user says: `--secret`, or the user's configuration.
+    User,
 }
 
 /// `account NAME { … }`

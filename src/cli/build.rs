@@ -88,6 +88,7 @@ pub(super) fn run(args: Args) -> Exit {
         update: None,
         compares: false,
         proven_only: !args.unproven,
+        runs_steps: true,
     };
     super::block_on(async {
         let workshop = match Workshop::open(&choices).await {
@@ -110,6 +111,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     if workshop.write_lock(&workshop.lock_with(&prepared))? {
         eprintln!("wrote {}", super::shown(&workshop.lock_path()));
     }
+    let secrets = workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
     let options = Options {
         out: args.out.clone().unwrap_or_else(|| workshop.out()),
         test: !args.no_test,
@@ -134,7 +136,8 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     let wrecks = WreckSlot::default();
     drop(settle(workshop));
     let result =
-        build_all(args, workshop, (&prepared, &vouchings), &options, (watch.reporter(), &wrecks)).await;
+        build_all(args, workshop, (&prepared, &vouchings, &secrets), &options, (watch.reporter(), &wrecks))
+            .await;
     if let Some(limit) = &workshop.settings.store_size
         && let Err(error) = workshop.store.shrink(limit.value.bytes())
     {
@@ -167,7 +170,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
 async fn build_all(
     args: &Args,
     workshop: &Workshop,
-    (prepared, vouchings): (&[Prepared], &[Vouching]),
+    (prepared, vouchings, secrets): (&[Prepared], &[Vouching], &[Secrets]),
     options: &Options,
     (reporter, wrecks): (&Reporter, &WreckSlot),
 ) -> Result<Vec<Artifact>, Vec<Failure>> {
@@ -192,7 +195,8 @@ async fn build_all(
     let supplying = tokio::sync::Mutex::new(());
     let ends: Vec<_> = prepared.iter().map(|_| tokio::sync::watch::Sender::new(None)).collect();
     let (executor, supplying, ends) = (&executor, &supplying, &ends);
-    let builds = prepared.iter().zip(vouchings).zip(ends).map(|((one, vouching), end)| async move {
+    let images = prepared.iter().zip(vouchings).zip(secrets).zip(ends);
+    let builds = images.map(|(((one, vouching), secrets), end)| async move {
         let reporter = reporter.of_image(&one.plan.image);
         if let BaseSource::Image { image, .. } = &one.plan.base.source
             && let Some(base) = prepared.iter().position(|other| other.plan.image == *image)
@@ -211,7 +215,7 @@ async fn build_all(
                 let _one_at_a_time = supplying.lock().await;
                 workshop.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
             };
-            supplies.secrets = Secrets::read(&one.plan, workshop.project.files.root());
+            supplies.secrets = secrets.clone();
             executor.build(&one.plan, &supplies, options).await
         };
         let result = result.await;

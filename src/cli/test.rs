@@ -8,7 +8,7 @@ use super::{
     watch::{Progress, Watch},
     workshop::{Choices, WayOn, Workshop},
 };
-use crate::exec::{self, Budget, Executor, Failure, Secrets, Standing};
+use crate::exec::{self, Budget, Executor, Failure, Standing};
 use crate::store::records::Kind;
 
 /// Run the tests of artifacts that are in the output folder.
@@ -37,6 +37,7 @@ pub(super) fn run(args: Args) -> Exit {
         file: args.file.clone(),
         image: args.image.clone(),
         offline: args.offline,
+        runs_steps: true,
         ..Choices::default()
     };
     super::block_on(async {
@@ -44,9 +45,13 @@ pub(super) fn run(args: Args) -> Exit {
             Ok(workshop) => workshop,
             Err(exit) => return exit,
         };
-        let prepared = match workshop.prepare_all(&choices).await {
+        let mut prepared = match workshop.prepare_all(&choices).await {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
+        };
+        let secrets = match workshop.with_secrets(&mut prepared) {
+            Ok(secrets) => secrets,
+            Err(failure) => return workshop.failed(failure),
         };
         let out = args.out.clone().unwrap_or_else(|| workshop.out());
         let folder = workshop.project.files.root();
@@ -64,9 +69,8 @@ pub(super) fn run(args: Args) -> Exit {
             };
             // Those it is based on have tests of their own.
             let chosen = |name: &str| choices.image.as_ref().is_none_or(|image| image == name);
-            for one in prepared.iter().filter(|one| chosen(&one.plan.image)) {
-                let secrets = Secrets::read(&one.plan, workshop.project.files.root());
-                executor.test(&one.plan, &secrets, &out).await?;
+            for (one, secrets) in prepared.iter().zip(&secrets).filter(|(one, _)| chosen(&one.plan.image)) {
+                executor.test(&one.plan, secrets, &out).await?;
             }
             Ok::<(), Failure>(())
         };

@@ -1,18 +1,24 @@
 //! `imgfile trust`: which projects may set what is the user's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit,
+    Exit, project,
     settings::{PROJECT_FILE, Record, Trust, TrustedProjects, of_project},
 };
+use crate::catalog::BaseSource;
+use crate::exec::{Request, disk_outside, secrets_outside};
+use crate::front;
+use crate::resolve::BaseOrigin;
 use crate::text::Digest;
 
 /// Trust a project: let its `.imgfile.toml` set what is otherwise yours to set.
 ///
 /// Look at the project first. A trusted project chooses the store, mirrors, the proxy, certificates and
-/// how much of this machine it takes. What is trusted is the project as it is now: when its settings change, they
-/// are ignored until you trust it again.
+/// how much of this machine it takes, and it gets the variables and files that its ImageFiles name now. When its
+/// settings change, it is not trusted until you trust it again; a variable or file that is named later needs that
+/// too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The project's folder, or an ImageFile in it.
@@ -54,17 +60,47 @@ fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
     let settings = of_project(&project)
         .map_err(|reason| (Exit::Files, format!("cannot read the settings in {PROJECT_FILE}: {reason}")))?;
     let settings = settings.unwrap_or_default();
-    let record = Record {
-        project: project.clone(),
-        settings: Digest::of(&settings),
-        sources: std::collections::BTreeSet::default(),
-    };
+    let sources = sources(&project).map_err(|error| (Exit::Files, error))?;
+    let record = Record { project: project.clone(), settings: Digest::of(&settings), sources };
     trusted.add(&record).map_err(|error| (Exit::Host, format!("cannot remember that: {error}")))?;
     eprintln!("{} is trusted, as it is now", project.display());
     for line in settings.lines().filter(|line| !line.trim().is_empty()) {
         eprintln!("  {PROJECT_FILE}: {line}");
     }
+    for source in &record.sources {
+        eprintln!("  may read {source}");
+    }
     Ok(())
+}
+
+/// What the ImageFiles in the project's folder would read outside of it, as far as they can be understood.
+fn sources(folder: &Path) -> Result<BTreeSet<String>, String> {
+    let mut sources = BTreeSet::new();
+    let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_image_file = path.file_name().is_some_and(|name| name == "ImageFile")
+            || path.extension().is_some_and(|extension| extension == "imagefile");
+        if !is_image_file {
+            continue;
+        }
+        let (_, files, name) = project::around(&path).map_err(|error| error.to_string())?;
+        let compiled = front::compile(name, &files, &Vec::new());
+        for image in &compiled.spec.images {
+            let listed = compiled.resolutions.get(&image.name.value).and_then(|resolution| match &resolution
+                .base
+                .origin
+            {
+                BaseOrigin::Catalog { source: BaseSource::File { path, .. }, .. } => {
+                    Request::disk(path, image.base.span, &files)
+                }
+                _ => None,
+            });
+            let requests =
+                secrets_outside(image, &files).into_iter().chain(disk_outside(image, &files)).chain(listed);
+            sources.extend(requests.map(|request| request.source.to_string()));
+        }
+    }
+    Ok(sources)
 }
 
 fn revoke(trusted: &TrustedProjects, path: &Path) -> Outcome {

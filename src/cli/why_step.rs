@@ -36,7 +36,8 @@ pub(super) fn explain(
     super::block_on(async {
         let told = async {
             let workshop = Workshop::open(&choices).await?;
-            let prepared = workshop.prepare_all(&choices).await?;
+            let mut prepared = workshop.prepare_all(&choices).await?;
+            workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
             let plan = prepared.into_iter().map(|one| one.plan).find(|plan| plan.image == image);
             let plan = plan.ok_or(Exit::Files)?;
             let Some(target) = find(&plan.steps, &args.what) else {

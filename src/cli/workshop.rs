@@ -22,7 +22,7 @@ use crate::{
         qemu::{self, AcceleratorChoice, QemuDriver},
     },
     exec::{
-        self, Failure, Reporter,
+        self, Consent, Failure, Reporter, Request, Secrets,
         base::{
             given::{self, Given, Named},
             listed,
@@ -59,6 +59,8 @@ pub(super) struct Choices {
     pub compares: bool,
     /// A base that is only listed is an error.
     pub proven_only: bool,
+    /// Steps that get secrets may run.
+    pub runs_steps: bool,
 }
 
 impl Choices {
@@ -81,6 +83,8 @@ pub(super) struct Workshop {
     listed: BTreeMap<String, Given>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,
+    /// What the user lets the project read outside its folder.
+    pub consent: Consent,
     agent_version: String,
 }
 
@@ -105,6 +109,14 @@ impl Workshop {
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
         };
+        let consent = settings.as_ref().map(|settings| settings.consent.clone()).unwrap_or_default();
+        let consent = choices.file.consent(consent);
+        if choices.runs_steps {
+            let images = chosen_images(&project.checked.spec.images, choices);
+            found.extend(
+                images.iter().flat_map(|image| exec::refused_secrets(image, &project.files, &consent)),
+            );
+        }
         // What is wrong already is shown before anything is looked up or downloaded.
         if found.iter().any(Diagnostic::is_error) {
             found.extend(resolve(&project, &catalog, &lock, choices, |_| None).diagnostics);
@@ -124,10 +136,12 @@ impl Workshop {
             given: BTreeMap::new(),
             listed: BTreeMap::new(),
             lock,
+            consent,
             agent_version: qemu::agent_version(),
         };
         // A name that no image has is complained of before anything is downloaded.
         workshop.images(choices)?;
+        workshop.declared(&choices.file.secrets)?;
         match workshop.look_into_bases(choices).await {
             Ok(given) => workshop.given = given,
             Err(failure) => return Err(workshop.failed(failure)),
@@ -168,6 +182,12 @@ impl Workshop {
             let Some((resolution, source)) = self.resolutions.get(name).and_then(listed::source) else {
                 continue;
             };
+            if let catalog::BaseSource::File { path, .. } = source
+                && let Some(request) = Request::disk(path, spec.base.span, &self.project.files)
+                && let Some(refused) = request.refused(&self.consent)
+            {
+                return Err(Failure::Diagnosed(vec![refused]));
+            }
             let locked = self.lock.images.get(name).filter(|_| !choices.updates(name));
             let files = listed::Files {
                 store: &self.store,
@@ -202,6 +222,11 @@ impl Workshop {
                 continue;
             };
             if all.contains_key(&name.value) {
+                continue;
+            }
+            let outside = exec::disk_outside(spec, &self.project.files);
+            if let Some(refused) = outside.and_then(|request| request.refused(&self.consent)) {
+                found.push(refused);
                 continue;
             }
             let disk = self.disk_of(&spec.base.source, name, &reporter).await;
@@ -274,6 +299,21 @@ impl Workshop {
             .await
             .map_err(|error| given::download_trouble(error, url, sha256))?;
         files.remove(&digest).ok_or_else(|| Failure::InputChanged { path: name })
+    }
+
+    /// Complains of a `--secret` that no image declares.
+    fn declared(&self, secrets: &[(String, exec::Outside)]) -> Outcome<()> {
+        let images = &self.project.checked.spec.images;
+        let known = |name: &String| {
+            images.iter().any(|image| image.secrets.iter().any(|one| one.name.value == *name))
+        };
+        match secrets.iter().find(|(name, _)| !known(name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                super::complain(&format!("no image of the ImageFile has a secret `{name}`"));
+                Err(Exit::Usage)
+            }
+        }
     }
 
     /// The images to work on, each after the one it is based on: all, or the chosen one and those it is
@@ -425,6 +465,15 @@ impl Workshop {
             found.extend(trouble::unvouched(image, &unvouched, line));
         }
         if found.is_empty() { Ok(vouchings) } else { Err(self.failed(Failure::Diagnosed(found))) }
+    }
+
+    /// The secrets of prepared images, and what their values do to the keys of the steps.
+    pub(super) fn with_secrets(&self, prepared: &mut [Prepared]) -> Result<Vec<Secrets>, Failure> {
+        let files = &self.project.files;
+        let secrets: Vec<Secrets> =
+            prepared.iter().map(|one| Secrets::read(&one.plan, files, &self.consent)).collect();
+        exec::with_secrets(prepared.iter_mut().map(|one| &mut one.plan).zip(&secrets), &self.store)?;
+        Ok(secrets)
     }
 
     pub(super) fn preparer(&self, refresh: bool) -> Preparer<'_> {
@@ -605,7 +654,13 @@ fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
     match diagnostic.code {
         // The ImageFile names a disk that is not there, not what it says, or no base.
         // What is gone from where it was is for the user's files to forget, such as the lock.
-        codes::BASE_UNUSABLE | codes::BASE_CHANGED | codes::IMAGE_UNSUPPORTED | codes::DOWNLOAD_GONE => false,
+        // What it may not have is not for this host to give.
+        codes::BASE_UNUSABLE
+        | codes::BASE_CHANGED
+        | codes::IMAGE_UNSUPPORTED
+        | codes::DOWNLOAD_GONE
+        | codes::SECRET_UNALLOWED
+        | codes::FILE_UNALLOWED => false,
         codes::DOWNLOAD_WRONG => diagnostic.labels.is_empty(),
         code => code.as_str() >= "E0453" && code.as_str() < "E0600",
     }

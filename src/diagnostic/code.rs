@@ -164,6 +164,8 @@ registry! {
     SETTING = "E0521": "a setting has a value that cannot be used";
     BASE_UNUSABLE = "E0522": "a disk cannot be a base";
     BASE_CHANGED = "E0523": "a base is not the disk that is pinned";
+    SECRET_UNALLOWED = "E0540": "a secret would be read from outside the project";
+    FILE_UNALLOWED = "E0541": "a disk lies outside the project";
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";

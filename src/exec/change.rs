@@ -16,11 +16,11 @@ const KIND: &str = "key-part-v1";
 const SHOWN: usize = 8;
 
 /// Keeps what the keys of a plan were made of, so that a later `why` can show more than that it differs.
-/// Secrets are no part of a key, so none is kept.
+/// Of the value of a secret there is nothing to keep.
 pub(super) fn remember(store: &Store, image: &ImagePlan) -> Result<(), Failure> {
     let facts = store.facts();
     for part in image.steps.iter().flat_map(|step| &step.parts) {
-        if !facts.has(KIND, &part.digest) {
+        if !part.value.is_empty() && !facts.has(KIND, &part.digest) {
             facts.put(KIND, &part.digest, &part.value)?;
         }
     }

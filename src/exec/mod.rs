@@ -6,11 +6,13 @@ mod build;
 mod chain;
 pub mod change;
 mod commands;
+mod consent;
 mod disk;
 mod event;
 mod failing_line;
 mod failure;
 mod finished;
+mod keyed;
 mod pack;
 mod packages;
 pub mod prepare;
@@ -18,6 +20,7 @@ mod project;
 mod publish;
 mod qcow2;
 mod secret;
+mod secret_forms;
 mod session;
 #[cfg(test)]
 mod simulation;
@@ -29,9 +32,11 @@ mod wreck;
 
 pub use budget::Budget;
 pub use build::{Artifact, BaseFormat, Executor, Options, Supplies};
+pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failing_line::ScriptLine;
 pub use failure::{Failure, cannot_unpack};
+pub use keyed::with_secrets;
 pub use project::ProjectFiles;
 #[doc(hidden)]
 pub use qcow2::fuzzed::disk as fuzzed_disk;

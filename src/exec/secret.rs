@@ -3,29 +3,35 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
-    os::unix::{ffi::OsStringExt, fs::OpenOptionsExt},
-    path::Path,
+    os::unix::ffi::OsStringExt,
     sync::Arc,
 };
 
-use super::Failure;
+use super::{Consent, Failure, Outside, consent::sourceless, secret_forms};
 use crate::{
+    check::{FileError, Files as _},
     diagnostic::{Diagnostic, codes},
     plan::{ImagePlan, ScriptStep, SecretPlan, SecretSource, Step, TestCheck},
+    store::{ProjectFolder, read_regular},
 };
 
 /// A secret is a password, a token or a key; what is larger is something else.
 const LIMIT: u64 = 1 << 20;
 /// What stands in a log where a secret was.
 const MASK: &[u8] = b"***";
-/// Lines of a secret that are shorter than this many bytes are masked only together with the rest of it: a
-/// `}` of its own would make every log unreadable.
-const SHORT_LINE: usize = 4;
 
 /// The values of an image's secrets, or why there is none.
 #[derive(Clone, Default)]
-pub struct Secrets(BTreeMap<String, Result<Arc<[u8]>, String>>);
+pub struct Secrets(BTreeMap<String, Result<Arc<[u8]>, Missing>>);
+
+/// Why a secret has no value.
+#[derive(Debug, Clone)]
+enum Missing {
+    /// There is none where it would come from.
+    Value(String),
+    /// Neither the ImageFile nor the user says where it comes from.
+    Source,
+}
 
 impl std::fmt::Debug for Secrets {
     /// Names only.
@@ -35,17 +41,26 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Reads what the plan's secrets say. `folder` is where relative paths start. A value that cannot be had
-    /// is told only when a step needs it.
+    /// Reads the values of the plan's secrets: those that are files of the project, and what else the user
+    /// allows. A value that cannot be had is reported only when a step needs it.
     #[must_use]
-    pub fn read(image: &ImagePlan, folder: &Path) -> Self {
-        let value = |secret: &SecretPlan| match &secret.source {
-            SecretSource::Env { variable } => match std::env::var_os(variable) {
-                Some(value) if !value.is_empty() => Ok(value.into_vec().into()),
-                _ => Err(format!("the environment variable `{variable}` is not set")),
-            },
-            SecretSource::File { path } => {
-                file(&folder.join(path)).map_err(|error| format!("`{path}` cannot be read: {error}"))
+    pub fn read(image: &ImagePlan, project: &ProjectFolder, consent: &Consent) -> Self {
+        let value = |secret: &SecretPlan| {
+            if let Some(source) = consent.secrets.get(&secret.name) {
+                return outside(source);
+            }
+            let source = match &secret.source {
+                SecretSource::User => return Err(Missing::Source),
+                SecretSource::Env { variable } => Outside::Env(variable.clone()),
+                SecretSource::File { path } => match project.outside(path) {
+                    Some(path) => Outside::File(path),
+                    None => return inside(project, path),
+                },
+            };
+            if consent.allows(&source) {
+                outside(&source)
+            } else {
+                Err(Missing::Value("it is not allowed".to_owned()))
             }
         };
         Self(image.secrets.iter().map(|secret| (secret.name.clone(), value(secret))).collect())
@@ -57,38 +72,10 @@ impl Secrets {
     ///
     /// Every secret without a value.
     pub fn suffice(&self, image: &ImagePlan, steps: &[Step], tested: bool) -> Result<(), Failure> {
-        let scripts = steps.iter().filter_map(|step| match &step.action {
-            crate::plan::Action::Script(script) => Some(script),
-            _ => None,
-        });
-        let tests = image.tests.iter().filter(|_| tested).filter_map(|test| match &test.check {
-            TestCheck::Script(script) => Some(script),
-            TestCheck::UnitsActive { .. } => None,
-        });
-        let wanted: BTreeSet<&String> =
-            scripts.chain(tests).flat_map(|script: &ScriptStep| &script.secrets).collect();
-        let missing = wanted.into_iter().filter_map(|name| {
-            let reason = match self.0.get(name) {
-                Some(Ok(_)) => return None,
-                Some(Err(reason)) => reason.as_str(),
-                None => "nobody has read it",
-            };
-            let declared = image.secrets.iter().find(|secret| secret.name == *name);
-            let message = format!("the secret `{name}` has no value: {reason}");
-            let diagnostic = Diagnostic::new(codes::SECRET_MISSING, message);
-            let diagnostic = match declared.map(|secret| &secret.source) {
-                Some(SecretSource::Env { variable }) => {
-                    diagnostic.help(format!("set it for the command: `{variable}=… imgfile build`"))
-                }
-                Some(SecretSource::File { .. }) => {
-                    diagnostic.help("put the value into this file: a regular one, of at most 1 MiB")
-                }
-                None => diagnostic,
-            };
-            Some(match declared.and_then(|secret| secret.span) {
-                Some(span) => diagnostic.label(span, "declared here"),
-                None => diagnostic,
-            })
+        let missing = wanted(image, steps, tested).into_iter().filter_map(|name| match self.0.get(name) {
+            Some(Ok(_)) => None,
+            Some(Err(missing)) => Some(complaint(image, name, missing)),
+            None => Some(complaint(image, name, &Missing::Source)),
         });
         let missing: Vec<Diagnostic> = missing.collect();
         if missing.is_empty() { Ok(()) } else { Err(Failure::Diagnosed(missing)) }
@@ -100,48 +87,88 @@ impl Secrets {
 
     /// What hides all of them.
     pub(super) fn mask(&self) -> Mask {
-        let mut needles = BTreeSet::new();
-        for value in self.0.values().flatten() {
-            let whole = value.trim_ascii();
-            needles.insert(whole.to_vec());
-            let lines = whole.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-            needles.extend(lines.filter(|line| line.len() >= SHORT_LINE).map(<[u8]>::to_vec));
-        }
-        Mask::new(needles.into_iter().filter(|needle| !needle.is_empty()).collect())
+        let values = self.0.values().flatten();
+        let needles: BTreeSet<Vec<u8>> = values.flat_map(|value| secret_forms::all(value)).collect();
+        Mask::new(needles.into_iter().collect())
     }
 }
 
-fn file(path: &Path) -> std::io::Result<Arc<[u8]>> {
-    // A pipe must not hold up the build: it is opened without waiting, and then refused.
-    let file = std::fs::File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
+/// Names of the secrets that scripts of these steps and of the tests ask for.
+fn wanted<'a>(image: &'a ImagePlan, steps: &'a [Step], tested: bool) -> BTreeSet<&'a String> {
+    let scripts = steps.iter().filter_map(|step| match &step.action {
+        crate::plan::Action::Script(script) => Some(script),
+        _ => None,
+    });
+    let tests = image.tests.iter().filter(|_| tested).filter_map(|test| match &test.check {
+        TestCheck::Script(script) => Some(script),
+        TestCheck::UnitsActive { .. } => None,
+    });
+    scripts.chain(tests).flat_map(|script: &ScriptStep| &script.secrets).collect()
+}
+
+/// What is said of a secret without a value.
+fn complaint(image: &ImagePlan, name: &str, missing: &Missing) -> Diagnostic {
+    let declared = image.secrets.iter().find(|secret| secret.name == *name);
+    let diagnostic = match missing {
+        Missing::Source => return sourceless(name, declared.and_then(|secret| secret.span)),
+        Missing::Value(reason) => {
+            Diagnostic::new(codes::SECRET_MISSING, format!("the secret `{name}` has no value: {reason}"))
+        }
+    };
+    let diagnostic = match declared.map(|secret| &secret.source) {
+        Some(SecretSource::Env { variable }) => {
+            diagnostic.help(format!("set it for the command: `{variable}=… imgfile build`"))
+        }
+        Some(SecretSource::File { .. }) => {
+            diagnostic.help("put the value into this file: a regular one, of at most 1 MiB")
+        }
+        Some(SecretSource::User) | None => diagnostic,
+    };
+    match declared.and_then(|secret| secret.span) {
+        Some(span) => diagnostic.label(span, "declared here"),
+        None => diagnostic,
     }
-    let mut value = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut value)?;
-    if value.len() as u64 > LIMIT {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
+}
+
+fn inside(project: &ProjectFolder, path: &str) -> Result<Arc<[u8]>, Missing> {
+    let reason = match project.read(path, LIMIT) {
+        Ok(value) => return Ok(value.into()),
+        Err(FileError::NotFound) => "it is not there".to_owned(),
+        Err(FileError::TooLarge) => "it is larger than 1 MiB".to_owned(),
+        Err(FileError::Outside) => "it leads out of the project".to_owned(),
+        Err(FileError::Unreadable(reason)) => reason,
+    };
+    Err(Missing::Value(format!("`{path}` cannot be read: {reason}")))
+}
+
+fn outside(source: &Outside) -> Result<Arc<[u8]>, Missing> {
+    match source {
+        Outside::Env(variable) => match std::env::var_os(variable) {
+            Some(value) if !value.is_empty() => Ok(value.into_vec().into()),
+            _ => Err(Missing::Value(format!("the environment variable `{variable}` is not set"))),
+        },
+        Outside::File(path) => read_regular(path, LIMIT)
+            .map(Into::into)
+            .map_err(|error| Missing::Value(format!("`{}` cannot be read: {error}", path.display()))),
     }
-    Ok(value.into())
 }
 
 /// Texts that are not to be shown.
 pub(super) struct Mask {
-    /// Longest first.
-    needles: Vec<Vec<u8>>,
-    /// The bytes some needle begins with.
-    first: [bool; 256],
+    /// By the byte that they begin with, the longest first.
+    needles: Vec<Vec<Vec<u8>>>,
+    is_empty: bool,
 }
 
 impl Mask {
     fn new(mut needles: Vec<Vec<u8>>) -> Self {
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        let mut first = [false; 256];
-        for needle in &needles {
-            first[usize::from(needle[0])] = true;
+        let is_empty = needles.is_empty();
+        let mut by_first = vec![Vec::new(); 256];
+        for needle in needles {
+            by_first[usize::from(needle[0])].push(needle);
         }
-        Self { needles, first }
+        Self { needles: by_first, is_empty }
     }
 
     /// A whole text without what it must not show.
@@ -163,7 +190,7 @@ pub(super) struct Masked {
 impl Masked {
     /// Takes the next piece; returns what can be shown.
     pub(super) fn push(&mut self, mask: &Mask, piece: Vec<u8>) -> Vec<u8> {
-        if mask.needles.is_empty() {
+        if mask.is_empty {
             return piece;
         }
         self.held.extend(piece);
@@ -179,17 +206,18 @@ impl Masked {
         let mut shown = Vec::with_capacity(self.held.len());
         let mut at = 0;
         while let Some(&byte) = self.held.get(at) {
-            if !mask.first[usize::from(byte)] {
+            let needles = &mask.needles[usize::from(byte)];
+            if needles.is_empty() {
                 shown.push(byte);
                 at += 1;
                 continue;
             }
             let rest = &self.held[at..];
             let unsure = |needle: &&Vec<u8>| needle.len() > rest.len() && needle.starts_with(rest);
-            if !ended && mask.needles.iter().any(|needle| unsure(&needle)) {
+            if !ended && needles.iter().any(|needle| unsure(&needle)) {
                 break;
             }
-            match mask.needles.iter().find(|needle| rest.starts_with(needle)) {
+            match needles.iter().find(|needle| rest.starts_with(needle)) {
                 Some(needle) => {
                     shown.extend_from_slice(MASK);
                     at += needle.len();
@@ -234,7 +262,37 @@ mod tests {
         assert_eq!(mask(&["\n"]).text("a\nb"), "a\nb");
     }
 
+    /// As it is and encoded in the usual ways, alone and between other bytes.
+    fn encodings(secret: &str) -> Vec<String> {
+        let hex = hex::encode(secret);
+        let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        vec![
+            secret.to_owned(),
+            hex.clone(),
+            hex.to_uppercase(),
+            percent.clone(),
+            percent.to_lowercase().replace("%%", "%"),
+            secret.chars().rev().collect(),
+        ]
+    }
+
     proptest! {
+        /// No encoding of a secret comes through, however the text around it is cut into pieces.
+        #[test]
+        fn no_encoding_comes_through(secret in "[a-z/+&% ]{0,6}[a-z0-9]{6,12}", form in 0..6usize, cut in 0..64usize) {
+            let mask = mask(&[&secret]);
+            let encoded = encodings(secret.trim())[form].clone();
+            let text = format!("before {encoded} after");
+            let cut = text.floor_char_boundary(cut.min(text.len()));
+            let mut masked = Masked::default();
+            let mut shown = masked.push(&mask, text.as_bytes()[..cut].to_vec());
+            shown.extend(masked.push(&mask, text.as_bytes()[cut..].to_vec()));
+            shown.extend(masked.end(&mask));
+            let shown = String::from_utf8(shown).unwrap();
+            prop_assert!(!shown.contains(&encoded), "{shown}");
+            prop_assert!(shown.contains("***"), "{shown}");
+        }
+
         /// However a text is cut into pieces, no secret comes through.
         #[test]
         fn no_cut_lets_a_secret_through(parts in proptest::collection::vec("(hunter2|hunt|er2|h|x){0,4}", 0..12)) {

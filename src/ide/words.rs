@@ -121,7 +121,9 @@ pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'st
         ("copy", 1) if first != Some("url") => &[("to", "the place in the image follows")],
         ("copy", 2) if first == Some("url") => &[("sha256", "digest of the download, 64 hexadecimal digits")],
         ("copy", 4) if first == Some("url") => &[("to", "the place in the image follows")],
-        ("secret", 1) => &[("from", "where it comes from follows")],
+        ("secret", 1) => {
+            &[("from", "where it comes from follows; without it the user says that, by `--secret`")]
+        }
         ("secret", 2) => {
             &[("env", "a variable of the environment of imgfile"), ("file", "a file on this machine")]
         }

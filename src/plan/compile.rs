@@ -483,6 +483,7 @@ fn secret(secret: &check::Secret) -> SecretPlan {
     let source = match &secret.source {
         check::SecretSource::Env(variable) => SecretSource::Env { variable: variable.value.clone() },
         check::SecretSource::File(path) => SecretSource::File { path: path.value.clone() },
+        check::SecretSource::User => SecretSource::User,
     };
     SecretPlan { name: secret.name.value.clone(), source, span: Some(secret.name.span) }
 }

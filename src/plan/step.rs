@@ -195,6 +195,8 @@ pub enum SecretSource {
     File {
         path: String,
     },
+    /// Where the user says, by `--secret` or in the user's configuration.
+    User,
 }
 
 /// The account a script runs as.

@@ -12,6 +12,7 @@
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
 //! builds/<id>/            working folder of a build, with its journal
+//! secret.key              random, for digests of secret values; never exported
 //! records/                builds.sqlite and logs/<number>.log: what was built, see `records`
 //! tmp/<session>/          working folder of a process
 //! ```
@@ -28,6 +29,7 @@ pub mod fetch;
 mod file_digest;
 mod identity;
 mod layer;
+mod own_key;
 mod process;
 mod project;
 pub mod records;

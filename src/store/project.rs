@@ -38,6 +38,19 @@ impl ProjectFolder {
         &self.root
     }
 
+    /// Where a path leads that is not in the folder: absolute, or relative to the folder. None if it stays inside.
+    #[must_use]
+    pub fn outside(&self, path: &str) -> Option<PathBuf> {
+        let path = self.root.join(path);
+        let real = path.canonicalize().or_else(|_| {
+            // Of a file that is not there, where it would be.
+            let parent = path.parent().unwrap_or(&path).canonicalize()?;
+            Ok::<_, io::Error>(parent.join(path.file_name().unwrap_or_default()))
+        });
+        let real = real.unwrap_or(path);
+        (!real.starts_with(&self.root)).then_some(real)
+    }
+
     /// Opens what is at a project-relative path, without waiting: a pipe must not hold up a check.
     fn open_file(&self, path: &str) -> Result<File, FileError> {
         // One call where no link leads up or starts at the root, which is nearly everywhere: a catalogue
@@ -161,6 +174,20 @@ mod tests {
         }
         assert_eq!(project.list("up"), Err(FileError::Outside));
         assert_eq!(project.read("inside/index.html", 99), Ok(b"hello".to_vec()), "a link that stays inside");
+    }
+
+    #[test]
+    fn a_path_is_outside_by_where_it_leads() {
+        let (folder, project) = project();
+        symlink("../outside", folder.path().join("project/link")).unwrap();
+        let outside = Some(folder.path().canonicalize().unwrap().join("outside"));
+        assert_eq!(project.outside("link"), outside);
+        assert_eq!(project.outside("../outside"), outside);
+        assert_eq!(project.outside(folder.path().join("outside").to_str().unwrap()), outside);
+        for inside in ["site/index.html", "nothing", "site/nothing", "site/../nothing"] {
+            assert_eq!(project.outside(inside), None, "{inside}");
+        }
+        assert!(project.outside("../nothing").is_some() && project.outside("/nowhere/at/all").is_some());
     }
 
     #[test]

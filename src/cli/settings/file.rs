@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Key, PROJECT_FILE};
+use super::{
+    Key, PROJECT_FILE,
+    projects::{self, ProjectEntry},
+};
 use crate::{
     check::{FileError, Files as _, Size},
     cli::shown,
@@ -57,12 +60,22 @@ pub struct Entry {
 pub struct File {
     pub path: PathBuf,
     pub entries: Vec<Entry>,
+    /// What single projects may; in the user's file only.
+    pub projects: Vec<ProjectEntry>,
+}
+
+/// Whose a file of settings is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    Project,
+    User,
 }
 
 impl File {
     /// Reads the text of a file; mistakes in it go to `errors`.
     pub fn parse(
         path: PathBuf,
+        owner: Owner,
         text: String,
         sources: &mut Sources,
         errors: &mut Vec<Diagnostic>,
@@ -79,8 +92,12 @@ impl File {
                 return None;
             }
         };
-        let mut entries = Vec::new();
+        let (mut entries, mut projects) = (Vec::new(), Vec::new());
         for (name, value) in table {
+            if owner == Owner::User && name.get_ref() == projects::KEY {
+                projects = projects::read(source, &value, errors);
+                continue;
+            }
             let at = span(source, value.span());
             let Some(&key) = Key::ALL.iter().find(|key| key.name() == name.get_ref()) else {
                 errors.push(unknown(name.get_ref(), span(source, name.span())));
@@ -105,7 +122,7 @@ impl File {
         }
         // The table is sorted by name; people read from the top.
         entries.sort_by_key(|entry| entry.line);
-        Some(Self { path, entries })
+        Some(Self { path, entries, projects })
     }
 }
 
@@ -121,7 +138,7 @@ fn unknown(name: &str, span: Span) -> Diagnostic {
     }
 }
 
-fn span(source: SourceId, range: std::ops::Range<usize>) -> Span {
+pub(super) fn span(source: SourceId, range: std::ops::Range<usize>) -> Span {
     let at = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
     Span::new(source, at(range.start), at(range.end))
 }

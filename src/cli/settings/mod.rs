@@ -6,6 +6,7 @@
 
 mod file;
 mod ignored;
+mod projects;
 mod trust;
 
 use std::ffi::OsString;
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 use crate::{
     check::Size,
     diagnostic::{Diagnostic, codes},
+    exec::{Consent, Outside},
     text::Sources,
 };
 
 pub(super) use file::of_project;
-use file::{Entry, File};
+use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
 
@@ -88,6 +90,8 @@ pub struct Settings {
     pub accel: Setting<Accel>,
     /// The project these are for, and what the user says of it.
     pub project: Option<(PathBuf, Trust)>,
+    /// What the user's configuration, and trust, let the project read outside its folder.
+    pub consent: Consent,
     /// The lines of the project's file that do not count, as warnings.
     pub ignored: Vec<Diagnostic>,
 }
@@ -201,7 +205,7 @@ impl Settings {
                     let trust = TrustedProjects::of_user(&around.env).trust(&root, &text);
                     project = Some((root, trust));
                     if !text.is_empty() {
-                        of_project = File::parse(file_of_project, text, sources, &mut errors);
+                        of_project = File::parse(file_of_project, Owner::Project, text, sources, &mut errors);
                     }
                 }
                 Err(reason) => errors.push(unreadable(&file_of_project, reason)),
@@ -209,13 +213,25 @@ impl Settings {
         }
         let file_of_user = user_file(around);
         let of_user = match file::of_user(&file_of_user) {
-            Ok(Some(text)) => File::parse(file_of_user, text, sources, &mut errors),
+            Ok(Some(text)) => File::parse(file_of_user, Owner::User, text, sources, &mut errors),
             Ok(None) => None,
             Err(reason) => {
                 errors.push(unreadable(&file_of_user, reason));
                 None
             }
         };
+        let mut consent = Consent::default();
+        if let Some((root, trust)) = &project {
+            let home = (around.env)("HOME").map(PathBuf::from);
+            for entry in of_user.iter().flat_map(|file: &File| &file.projects) {
+                entry.allow(root, home.as_deref(), &mut consent);
+            }
+            if *trust == Trust::Trusted
+                && let Some(record) = TrustedProjects::of_user(&around.env).record(root)
+            {
+                consent.sources.extend(record.sources.iter().filter_map(|text| text.parse::<Outside>().ok()));
+            }
+        }
         let mut ignored = Ignored::new(around, project.as_ref().map(|(_, trust)| *trust));
         if let Some(file) = &mut of_project {
             file.entries.retain(|entry| ignored.keeps(entry));
@@ -238,6 +254,7 @@ impl Settings {
                 .find(Key::Accel, accel)
                 .unwrap_or(Setting { value: Accel::Auto, origin: Origin::Default }),
             project,
+            consent,
             ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;

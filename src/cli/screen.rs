@@ -1,0 +1,65 @@
+//! Standard output and standard error. Nothing else of the program writes to them: text passes a
+//! [`Sink`], in which nothing is left that a terminal or a CI system would obey.
+
+use std::io::{IsTerminal as _, Stderr, Stdout, Write, stderr, stdout};
+
+use crate::report::{Content, Sink, progress::Ci};
+
+/// Says something on stderr, with a newline.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::screen::to_stderr(&format!("{}\n", format_args!($($text)*))) };
+}
+pub(super) use say;
+
+/// Whether a CI system reads along.
+fn ci() -> bool {
+    Ci::detect(|name| std::env::var_os(name)).is_some()
+}
+
+/// For text that people read.
+pub(super) fn out() -> Sink<Stdout> {
+    Sink::new(stdout(), Content::Text { colour: super::colour(stdout().is_terminal()) }, ci())
+}
+
+/// For text that people read beside the data.
+pub(super) fn err() -> Sink<Stderr> {
+    Sink::new(stderr(), Content::Text { colour: err_colour() }, ci())
+}
+
+/// Whether text on stderr has colours.
+pub(super) fn err_colour() -> bool {
+    super::colour(stderr().is_terminal())
+}
+
+/// Writes text to stderr.
+pub(super) fn to_stderr(text: &str) {
+    let _ = err().write_all(text.as_bytes());
+}
+
+/// For JSON.
+pub(super) fn json() -> Sink<Stdout> {
+    Sink::new(stdout(), Content::Json, ci())
+}
+
+/// For findings that GitHub shows beside the lines.
+pub(super) fn annotations() -> Sink<Stdout> {
+    Sink::new(stdout(), Content::Orders, true)
+}
+
+/// For a log with foldable groups; GitLab's are made of control characters, and its view makes text harmless.
+pub(super) fn groups(ci: Ci) -> Box<dyn Write + Send> {
+    match ci {
+        Ci::GitHub => Box::new(Sink::new(stderr(), Content::Orders, true)),
+        Ci::GitLab { .. } => Box::new(stderr()),
+    }
+}
+
+/// For a view that moves the cursor, and makes text harmless itself.
+pub(super) fn drawing() -> Stderr {
+    stderr()
+}
+
+/// For what must come as it is: the protocol with an editor, completions, a file that was formatted.
+pub(super) fn exact() -> Stdout {
+    stdout()
+}
