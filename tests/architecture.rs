@@ -92,6 +92,33 @@ fn only_syntax_knows_pest() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// A text of a project or a guest that reaches a terminal or a log has passed `report::Sink`: only `cli/screen.rs`
+/// has the streams, and hands them out with one.
+#[test]
+fn only_the_screen_writes_to_the_standard_streams() {
+    let mut files = Vec::new();
+    rust_files(&source(""), &mut files);
+    let streams = ["println!", "eprint!", " print!", "dbg!", "stdout()", "stderr()", "/dev/tty"];
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("cli/screen.rs")) {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default();
+            // Its size is asked for; nothing is written.
+            let line = line.replace("console::Term::stderr()", "").replace("console::Term::stdout()", "");
+            if streams.iter().any(|stream| line.contains(stream)) {
+                wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    // A module of tests is a file of its own; the shell in a failed machine is the terminal of the guest.
+    wrong.retain(|line| {
+        !["/simulation.rs", "/tests.rs", "cli/terminal.rs"].iter().any(|known| line.contains(known))
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_check_would_notice() {
     assert_eq!(

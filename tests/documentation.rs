@@ -116,7 +116,9 @@ fn settings_are_taken_as_shown() {
         let from_file = report["settings"].as_array().unwrap().iter().filter(|setting| {
             setting["origin"].as_str().is_some_and(|origin| origin.ends_with("config.toml"))
         });
-        assert_eq!(from_file.count(), block.body.lines().count(), "{}\n{report:#}", block.place());
+        // A table is no setting; a mistake in one is an error that leaves no report.
+        let settings = block.body.lines().take_while(|line| !line.starts_with('['));
+        assert_eq!(from_file.count(), settings.count(), "{}\n{report:#}", block.place());
     }
 }
 

@@ -110,3 +110,37 @@ fn a_kept_disk_stands_alone_until_gc() {
     assert!(project.imgfile(&["gc"]).status.success());
     assert!(!disk.exists());
 }
+
+/// What a runner of GitHub would obey, printed by a script that then fails.
+const ORDERS: &str = r###"image "orders" {
+  os linux debian 13
+  script <<-SH { name = "::gh ##[x]", offline = true, user = root }
+    #!/bin/bash
+    echo "::stop-commands::tok"; echo "  ::add-mask::build"; echo "##[add-mask]z"
+    printf '\033[2K\r::set-env name=x::y\n\342\200\256txt\n'
+    exit 3
+  SH
+}
+"###;
+
+#[test]
+fn nothing_that_a_failed_script_printed_is_obeyed() {
+    let project = Project::new(ORDERS);
+    for args in
+        [&["build"][..], &["build", "--progress", "plain"], &["build", "--progress", "json"], &["logs"]]
+    {
+        let output =
+            project.command(args).env("GITHUB_ACTIONS", "true").env("NO_COLOR", "1").output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(if args[0] == "build" { 3 } else { 0 }), "{text}");
+        assert!(text.contains("stop-commands"), "{text}");
+        for line in text.lines() {
+            let order = line.trim_start();
+            let own =
+                ["::group::", "::endgroup::", "::error title="].iter().any(|own| order.starts_with(own));
+            assert!(own || !order.starts_with("::"), "{args:?}: {line}");
+            assert!(!line.contains("##["), "{args:?}: {line}");
+            assert!(!line.contains(['\u{1b}', '\r', '\u{202e}']), "{args:?}: {line:?}");
+        }
+    }
+}

@@ -207,6 +207,7 @@ fn a_secret_from_outside_needs_the_users_word() {
     std::os::unix::fs::symlink(&private, project.join("link")).unwrap();
     let private = private.display();
     let refused = |args: &[&str]| {
+        let _ = fs::remove_dir_all(user.path("home/.cache"));
         let output =
             user.command(&project, &[&["build"], args].concat()).env("TOKEN", "hunter2").output().unwrap();
         let said = text(&output);
@@ -279,4 +280,29 @@ fn a_disk_outside_the_project_needs_the_users_word() {
             assert!(!said.contains("E0541"), "{said}");
         }
     }
+}
+
+/// Whoever answers as the proxy of one project would fill the indexes that all projects of the user share.
+#[test]
+fn nothing_is_fetched_by_a_proxy_that_a_project_names() {
+    let user = User::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = || listener.accept().is_ok();
+    for setting in ["proxy", "mirror", "security-mirror", "disk-mirror"] {
+        let project = user.project(setting, &format!("{setting} = \"http://{address}\"\n"));
+        let said = text(&user.run(&project, &["lock"]));
+        assert!(said.contains(&format!("the setting `{setting}` of this project is ignored")), "{said}");
+        assert!(!asked(), "{setting}");
+    }
+    // The same way is taken where the user says so.
+    let project = user.path("proxy");
+    let mut lock =
+        user.command(&project, &["lock"]).env("IMGFILE_PROXY", format!("http://{address}")).spawn().unwrap();
+    listener.set_nonblocking(false).unwrap();
+    drop(listener.accept().unwrap());
+    // It would try again; the answer is known.
+    let _ = lock.kill();
+    lock.wait().unwrap();
 }

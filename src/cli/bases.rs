@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Exit {
     };
     match args.format {
         Format::Json => match serde_json::to_string_pretty(&rows) {
-            Ok(text) => super::print(&format!("{text}\n")),
+            Ok(text) => super::print_json(&format!("{text}\n")),
             Err(error) => {
                 super::complain(&error.to_string());
                 return Exit::Failed;

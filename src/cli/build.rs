@@ -109,7 +109,7 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         rename(&mut prepared, choices.image.as_deref(), name)?;
     }
     if workshop.write_lock(&workshop.lock_with(&prepared))? {
-        eprintln!("wrote {}", super::shown(&workshop.lock_path()));
+        super::screen::say!("wrote {}", super::shown(&workshop.lock_path()));
     }
     let secrets = workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
     let options = Options {

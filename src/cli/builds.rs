@@ -90,9 +90,11 @@ fn list(args: &Args) -> Outcome<()> {
     match args.format {
         Format::Json => recorded::print_json(&builds),
         Format::Human if builds.is_empty() && project.is_some() => {
-            eprintln!("nothing of this project was built yet; `--all` lists every project's builds");
+            super::screen::say!(
+                "nothing of this project was built yet; `--all` lists every project's builds"
+            );
         }
-        Format::Human if builds.is_empty() => eprintln!("nothing was built yet"),
+        Format::Human if builds.is_empty() => super::screen::say!("nothing was built yet"),
         Format::Human => super::print(&listed(&builds, project.is_none())),
     }
     Ok(())

@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Exit {
             }
             Action::Prune { size, dry_run: false } => {
                 let freed = store.shrink_layers(size.map_or(0, Size::bytes)).map_err(refused)?;
-                eprintln!("freed {} of layers", report::progress::size(freed));
+                super::screen::say!("freed {} of layers", report::progress::size(freed));
                 Ok(())
             }
             Action::Verify => verify(&store),
@@ -93,7 +93,7 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
     let layers = listed(store)?;
     match format {
         Format::Json => recorded::print_json(&layers),
-        Format::Human if layers.is_empty() => eprintln!("no layer is kept"),
+        Format::Human if layers.is_empty() => super::screen::say!("no layer is kept"),
         Format::Human => {
             let rows: Vec<_> = layers
                 .iter()
@@ -109,7 +109,7 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
                 .collect();
             super::print(&recorded::table(["KEY", "SIZE", "USED", "IMAGE", "STEP"], &rows));
             let total = layers.iter().map(|layer| layer.size).sum();
-            eprintln!("{} layers, {}", layers.len(), report::progress::size(total));
+            super::screen::say!("{} layers, {}", layers.len(), report::progress::size(total));
         }
     }
     Ok(())
@@ -137,6 +137,6 @@ fn verify(store: &Store) -> Outcome<()> {
             }
         }
     }
-    eprintln!("{} layers checked, {damaged} damaged", layers.len());
+    super::screen::say!("{} layers checked, {damaged} damaged", layers.len());
     if damaged == 0 { Ok(()) } else { Err(Exit::Failed) }
 }

@@ -1,12 +1,12 @@
 //! `imgfile check`: everything that can be known without a network or a VM.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::Exit;
 use super::project::{self, OpenError};
+use super::{Exit, screen};
 use crate::check::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::front::{self, Project};
@@ -135,15 +135,13 @@ fn drop_included(projects: &mut Vec<Checked>) {
 }
 
 fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
     let all =
         || projects.iter().map(|Checked { project, .. }| (project.diagnostics.as_slice(), &project.sources));
     match format {
         Format::Human => {
-            let mut stderr = std::io::stderr().lock();
-            let colour = super::console::colour(std::io::stderr().is_terminal());
+            let mut stderr = screen::err();
             for Checked { project, .. } in projects {
-                let text = report::human(&project.diagnostics, &project.sources, colour);
+                let text = report::human(&project.diagnostics, &project.sources, screen::err_colour());
                 stderr.write_all(super::console::drawable(text).as_bytes())?;
             }
             let every: Vec<Diagnostic> =
@@ -160,9 +158,9 @@ fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
                 }
             }
         }
-        Format::Json => stdout.write_all(report::json(all()).as_bytes()),
-        Format::Sarif => stdout.write_all(report::sarif(all()).as_bytes()),
-        Format::Github => stdout.write_all(report::github(all()).as_bytes()),
+        Format::Json => screen::json().write_all(report::json(all()).as_bytes()),
+        Format::Sarif => screen::json().write_all(report::sarif(all()).as_bytes()),
+        Format::Github => screen::annotations().write_all(report::github(all()).as_bytes()),
     }
 }
 

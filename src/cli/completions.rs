@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Exit {
     }
     super::print(&format!("{}\n", file.display()));
     if args.shell == Shell::Zsh {
-        eprintln!("zsh reads it if its `fpath` has {} before `compinit` runs", folder.display());
+        super::screen::say!("zsh reads it if its `fpath` has {} before `compinit` runs", folder.display());
     }
     Exit::Done
 }

@@ -77,8 +77,8 @@ fn ascii(text: &str) -> String {
 
 /// Shows diagnostics on stderr.
 pub(super) fn show(diagnostics: &[Diagnostic], sources: &Sources) {
-    let colour = colour(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    eprint!("{}", drawable(report::human(diagnostics, sources, colour)));
+    let text = report::human(diagnostics, sources, super::screen::err_colour());
+    super::screen::to_stderr(&drawable(text));
 }
 
 /// Columns of the terminal behind stdout; none if it is no terminal.

@@ -142,7 +142,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     match args.format {
         Format::Human => super::print(&human(&report)),
         Format::Json => {
-            super::print(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
+            super::print_json(&format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default()));
         }
     }
     Ok(if lacking { Exit::Host } else { Exit::Done })

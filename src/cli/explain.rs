@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> Exit {
     };
     if let Some((code, title, page)) = diagnostic::page(code.trim()) {
         let text = format!("{code}: {title}\n\n{}\n", page.trim_end());
-        let colour = super::console::colour(std::io::IsTerminal::is_terminal(&std::io::stdout()));
+        let colour = super::screen::out_colour();
         super::print(&match super::console::width() {
             Some(width) => markdown::render(&text, width, colour),
             None if colour => markdown::render(&text, usize::MAX, true),

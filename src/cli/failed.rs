@@ -38,7 +38,7 @@ async fn keep(wreck: Wreck) {
     match wreck.keep().await {
         Ok(path) => {
             let path = shown(&path);
-            eprintln!(
+            super::screen::say!(
                 "the disk of `{image}` as the failure left it is kept: {path}\n  \
                  look into it with `guestfish --ro -i -a {path}`, or boot it with \
                  `qemu-system-x86_64 -m 2G -snapshot {path}`\n  \

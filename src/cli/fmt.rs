@@ -83,7 +83,7 @@ fn one(file: &Path, check: bool) -> Result<bool, String> {
         diff(&file.display().to_string(), &text, &laid_out);
     } else {
         replace(file, &laid_out).map_err(|error| error.to_string())?;
-        eprintln!("formatted {}", file.display());
+        super::screen::say!("formatted {}", file.display());
     }
     Ok(true)
 }
@@ -104,7 +104,8 @@ fn stdin(check: bool) -> std::io::Result<bool> {
     if check {
         diff("stdin", &text, &laid_out);
     } else {
-        super::print(&laid_out);
+        // A file, not a text to show: every byte of it.
+        std::io::Write::write_all(&mut super::screen::exact(), laid_out.as_bytes())?;
     }
     Ok(laid_out != text)
 }

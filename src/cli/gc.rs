@@ -46,7 +46,11 @@ pub(super) fn would_go(all: &[WouldGo]) {
     if !rows.is_empty() {
         super::print(&recorded::table(["WOULD GO", "SIZE"], &rows));
     }
-    eprintln!("{} would go, {}; nothing was removed", rows.len(), size(all.iter().map(|one| one.size).sum()));
+    super::screen::say!(
+        "{} would go, {}; nothing was removed",
+        rows.len(),
+        size(all.iter().map(|one| one.size).sum())
+    );
 }
 
 fn age(args: &Args) -> Duration {
@@ -61,7 +65,7 @@ fn look(args: &Args) -> Outcome<()> {
     let old = records.builds(None, u32::MAX).map_err(refused)?.into_iter();
     let old = old.skip(args.keep_builds as usize).filter(|build| build.state != State::Running).count();
     if old > 0 {
-        eprintln!("{old} old builds would be forgotten");
+        super::screen::say!("{old} old builds would be forgotten");
     }
     let mut all = store.would_forget_unused(age(args)).map_err(refused)?;
     let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
@@ -82,29 +86,29 @@ fn clear(args: &Args) -> Outcome<()> {
     let store = recorded::store(&settings)?;
     let (records, damaged) = store.records_or_new(true).map_err(refused)?;
     if let Some(path) = damaged {
-        eprintln!("note: {}", recorded::set_aside(&path));
+        super::screen::say!("note: {}", recorded::set_aside(&path));
     }
     let forgotten = records.forget_old(args.keep_builds).map_err(refused)?;
     if !forgotten.is_empty() {
-        eprintln!("forgot {} old builds", forgotten.len());
+        super::screen::say!("forgot {} old builds", forgotten.len());
     }
     let kept = store.remove_kept_builds().map_err(refused)?;
     if !kept.is_empty() {
-        eprintln!("removed the disks of {} failed builds", kept.len());
+        super::screen::say!("removed the disks of {} failed builds", kept.len());
     }
     store.layers().settle().map_err(refused)?;
     store.layers().sweep_claims().map_err(refused)?;
     let freed = store.forget_unused(age(args)).map_err(refused)?;
     if freed > 0 {
-        eprintln!("freed {} that no build has used for {} days", size(freed), args.unused_days);
+        super::screen::say!("freed {} that no build has used for {} days", size(freed), args.unused_days);
     }
     let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
     if let Some(limit) = limit {
         let freed = store.shrink(limit.bytes()).map_err(refused)?;
-        eprintln!("freed {}", size(freed));
+        super::screen::say!("freed {}", size(freed));
     }
     let usage = store.usage().map_err(refused)?;
-    eprintln!(
+    super::screen::say!(
         "the store takes {}: layers {}, bases {}, packages and downloads {}, indexes {}, memory of machines {}",
         size(usage.total()),
         size(usage.layers),

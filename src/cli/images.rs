@@ -87,9 +87,9 @@ fn list(args: &Args) -> Outcome<()> {
     match args.format {
         Format::Json => recorded::print_json(&artifacts),
         Format::Human if artifacts.is_empty() && project.is_some() => {
-            eprintln!("no image of this project was built yet; `--all` lists every project's");
+            super::screen::say!("no image of this project was built yet; `--all` lists every project's");
         }
-        Format::Human if artifacts.is_empty() => eprintln!("no image was built yet"),
+        Format::Human if artifacts.is_empty() => super::screen::say!("no image was built yet"),
         Format::Human => {
             let rows: Vec<_> = artifacts.iter().map(row).collect();
             let headings = ["ID", "NAME", "KIND", "IMAGE", "SIZE", "MADE", "BUILD", "FILE", "PATH"];

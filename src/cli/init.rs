@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Exit {
         .and_then(|mut open| open.write_all(template(&name).as_bytes()));
     match written {
         Ok(()) => {
-            eprintln!("wrote {}; next: `imgfile check`, then `imgfile build`", file.display());
+            super::screen::say!("wrote {}; next: `imgfile check`, then `imgfile build`", file.display());
             Exit::Done
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

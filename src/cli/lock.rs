@@ -47,8 +47,8 @@ pub(super) fn run(args: Args) -> Exit {
         }
         let path = workshop.lock_path();
         match workshop.write_lock(&workshop.lock_with(&prepared)) {
-            Ok(true) => eprintln!("wrote {}", super::shown(&path)),
-            Ok(false) => eprintln!("{} is up to date", super::shown(&path)),
+            Ok(true) => super::screen::say!("wrote {}", super::shown(&path)),
+            Ok(false) => super::screen::say!("{} is up to date", super::shown(&path)),
             Err(exit) => return exit,
         }
         Exit::Done

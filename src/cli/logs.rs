@@ -40,7 +40,7 @@ fn show(records: &Records, build: i64, mut state: State, follow: bool) -> Outcom
         super::complain(&format!("the log of build {build} cannot be read: {error}"));
         Exit::Host
     })?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::screen::out();
     loop {
         // The state first: what was written before it changed is there when it has.
         let ended = state != State::Running;

@@ -20,7 +20,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Exit {
     let Args { stdio: _ } = args;
     let shown = super::settings::cache_folder().map(|cache| cache.join("catalogue"));
-    match serve(std::io::BufReader::new(std::io::stdin()), std::io::stdout(), shown) {
+    match serve(std::io::BufReader::new(std::io::stdin()), super::screen::exact(), shown) {
         Ended::Properly => Exit::Done,
         // The protocol asks for 1 after an `exit` without `shutdown`.
         Ended::Abruptly => Exit::Files,

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, command: clap::Command) -> Exit {
     match written {
         Ok(()) => {
             super::print(&format!("{}\n", folder.display()));
-            eprintln!("`man imgfile` and `man imgfile-build` show them, if `man` looks there");
+            super::screen::say!("`man imgfile` and `man imgfile-build` show them, if `man` looks there");
             Exit::Done
         }
         Err(error) => {

@@ -34,6 +34,7 @@ mod project;
 mod recorded;
 mod resolving;
 pub mod schema;
+mod screen;
 mod setting_args;
 pub mod settings;
 mod table;
@@ -248,13 +249,19 @@ fn shown(path: &std::path::Path) -> String {
 
 /// Says what went wrong, on stderr.
 fn complain(message: &str) {
-    eprintln!("error: {message}");
+    screen::say!("error: {message}");
 }
 
-/// Writes data to stdout; a reader that closed the pipe has seen enough.
+/// Writes text to stdout; a reader that closed the pipe has seen enough.
 fn print(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = screen::out().write_all(text.as_bytes());
+}
+
+/// Writes JSON to stdout.
+fn print_json(text: &str) {
+    use std::io::Write;
+    let _ = screen::json().write_all(text.as_bytes());
 }
 
 /// Runs a command that may end in diagnostics; those are for stderr.

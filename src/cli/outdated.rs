@@ -78,12 +78,12 @@ fn show(found: &[Outdated]) {
     let rows: Vec<[String; 5]> =
         found.iter().flat_map(|one| one.newer.iter().map(|newer| row(&one.image, newer))).collect();
     if rows.is_empty() {
-        eprintln!("nothing is newer than the lock");
+        super::screen::say!("nothing is newer than the lock");
         return;
     }
     super::print(&recorded::table(["IMAGE", "WHAT", "LOCKED", "NOW", ""], &rows));
     let security = found.iter().flat_map(|one| &one.newer).filter(|newer| newer.security).count();
-    eprintln!(
+    super::screen::say!(
         "{} newer, {security} of them security updates; `imgfile lock --update` takes them",
         rows.len()
     );

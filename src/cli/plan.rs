@@ -72,12 +72,12 @@ pub(super) fn run(args: Args) -> Exit {
             Err(exit) => return exit,
         };
         let plan = Plan { format: PLAN_FORMAT, images: prepared.into_iter().map(|one| one.plan).collect() };
-        super::print(&match (args.graph, args.format) {
-            (Some(Graph::Dot), _) => report::plan_dot(&plan),
-            (Some(Graph::Mermaid), _) => report::plan_mermaid(&plan),
-            (None, Format::Human) => report::plan(&plan),
-            (None, Format::Json) => report::plan_json(&plan),
-        });
+        match (args.graph, args.format) {
+            (Some(Graph::Dot), _) => super::print(&report::plan_dot(&plan)),
+            (Some(Graph::Mermaid), _) => super::print(&report::plan_mermaid(&plan)),
+            (None, Format::Human) => super::print(&report::plan(&plan)),
+            (None, Format::Json) => super::print_json(&report::plan_json(&plan)),
+        }
         Exit::Done
     })
 }

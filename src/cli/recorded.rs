@@ -37,7 +37,7 @@ pub(super) fn settings() -> Outcome<Settings> {
 pub(super) fn store(settings: &Settings) -> Outcome<Arc<Store>> {
     let (store, leftovers) = Store::open_and_sweep(&settings.store.value).map_err(refused)?;
     for leftover in leftovers {
-        eprintln!("note: {leftover}");
+        super::screen::say!("note: {leftover}");
     }
     Ok(Arc::new(store))
 }
@@ -105,7 +105,7 @@ pub(super) fn build(records: &Records, named: Option<i64>) -> Outcome<(i64, Stat
 /// Writes a value as JSON to stdout.
 pub(super) fn print_json<T: serde::Serialize>(value: &T) {
     // Plain data with text keys always has a JSON form.
-    super::print(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
+    super::print_json(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
 }
 
 /// A table as wide as the terminal.

@@ -18,7 +18,7 @@ fn ci() -> bool {
 
 /// For text that people read.
 pub(super) fn out() -> Sink<Stdout> {
-    Sink::new(stdout(), Content::Text { colour: super::colour(stdout().is_terminal()) }, ci())
+    Sink::new(stdout(), Content::Text { colour: out_colour() }, ci())
 }
 
 /// For text that people read beside the data.
@@ -26,9 +26,14 @@ pub(super) fn err() -> Sink<Stderr> {
     Sink::new(stderr(), Content::Text { colour: err_colour() }, ci())
 }
 
+/// Whether text on stdout has colours.
+pub(super) fn out_colour() -> bool {
+    super::console::colour(stdout().is_terminal())
+}
+
 /// Whether text on stderr has colours.
 pub(super) fn err_colour() -> bool {
-    super::colour(stderr().is_terminal())
+    super::console::colour(stderr().is_terminal())
 }
 
 /// Writes text to stderr.

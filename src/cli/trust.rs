@@ -63,12 +63,12 @@ fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
     let sources = sources(&project).map_err(|error| (Exit::Files, error))?;
     let record = Record { project: project.clone(), settings: Digest::of(&settings), sources };
     trusted.add(&record).map_err(|error| (Exit::Host, format!("cannot remember that: {error}")))?;
-    eprintln!("{} is trusted, as it is now", project.display());
+    super::screen::say!("{} is trusted, as it is now", project.display());
     for line in settings.lines().filter(|line| !line.trim().is_empty()) {
-        eprintln!("  {PROJECT_FILE}: {line}");
+        super::screen::say!("  {PROJECT_FILE}: {line}");
     }
     for source in &record.sources {
-        eprintln!("  may read {source}");
+        super::screen::say!("  may read {source}");
     }
     Ok(())
 }
@@ -109,8 +109,8 @@ fn revoke(trusted: &TrustedProjects, path: &Path) -> Outcome {
     let project =
         folder.canonicalize().or_else(|_| std::path::absolute(folder)).unwrap_or_else(|_| folder.into());
     match trusted.remove(&project) {
-        Ok(true) => eprintln!("{} is no longer trusted", project.display()),
-        Ok(false) => eprintln!("{} was not trusted", project.display()),
+        Ok(true) => super::screen::say!("{} is no longer trusted", project.display()),
+        Ok(false) => super::screen::say!("{} was not trusted", project.display()),
         Err(error) => return Err((Exit::Host, format!("cannot forget {}: {error}", project.display()))),
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! Who watches a build: the terminal or a log, and the record other terminals read.
 
 use std::{
-    io::IsTerminal,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -9,11 +8,11 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::recorded::set_aside;
+use super::{recorded::set_aside, screen};
 use crate::{
     exec::{Observer, Outcome, Reporter, Tee, What},
     report::{
-        progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Times, Tree, Waiting},
+        progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Times, Tree, VisibleNames, Waiting},
         record::Recorder,
     },
     store::{Records, Store, StoreError, records::Kind},
@@ -156,13 +155,13 @@ fn record(
 /// What the user sees. Progress goes to stderr, JSON to stdout, where data belongs.
 fn view(progress: Progress, times: Times) -> Arc<dyn Observer> {
     let terminal = console::Term::stderr();
-    let plain = || Arc::new(Plain::new(Buffered::new(std::io::stderr())));
+    let plain = || Arc::new(VisibleNames(Plain::new(Buffered::new(screen::err()))));
     match progress {
-        Progress::Json => Arc::new(JsonLines::new(Buffered::new(std::io::stdout()))),
+        Progress::Json => Arc::new(JsonLines::new(Buffered::new(screen::json()))),
         Progress::Plain => plain(),
         Progress::Tty => tree(terminal, times),
         Progress::Auto => match Ci::detect(|name| std::env::var_os(name)) {
-            Some(ci) => Arc::new(Grouped::new(Buffered::new(std::io::stderr()), ci)),
+            Some(ci) => Arc::new(VisibleNames(Grouped::new(Buffered::new(screen::groups(ci)), ci))),
             None if draws(&terminal) => tree(terminal, times),
             None => plain(),
         },
@@ -178,16 +177,16 @@ fn draws(terminal: &console::Term) -> bool {
 pub(super) fn waiting(task: &str) -> Option<Waiting> {
     let terminal = console::Term::stderr();
     let in_ci = Ci::detect(|name| std::env::var_os(name)).is_some();
-    (draws(&terminal) && !in_ci).then(|| Waiting::new(std::io::stderr(), task, look(terminal)))
+    (draws(&terminal) && !in_ci).then(|| Waiting::new(screen::drawing(), task, look(terminal)))
 }
 
 fn tree(terminal: console::Term, times: Times) -> Arc<dyn Observer> {
-    Arc::new(Tree::expecting(times, std::io::stderr(), look(terminal)))
+    Arc::new(VisibleNames(Tree::expecting(times, screen::drawing(), look(terminal))))
 }
 
 /// What the terminal is like, asked before each drawing.
 fn look(terminal: console::Term) -> impl Fn() -> Look + Send + Sync + 'static {
-    let colour = super::console::colour(std::io::stderr().is_terminal());
+    let colour = screen::err_colour();
     let unicode = super::console::unicode();
     move || {
         let (height, width) = terminal.size();

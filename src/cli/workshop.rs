@@ -174,7 +174,7 @@ impl Workshop {
     /// Takes in the disks of bases that the catalogue lists by URL or file, and lets the resolutions say
     /// what was found in them.
     async fn have_listed_bases(&mut self, choices: &Choices) -> Result<(), Failure> {
-        let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
+        let reporter = Reporter::new(Arc::new(Plain::new(super::screen::err())));
         let mut driver: Option<Box<dyn Driver>> = None;
         let mut found = BTreeMap::new();
         for spec in self.images(choices).unwrap_or_default() {
@@ -215,7 +215,7 @@ impl Workshop {
         let mut all = BTreeMap::new();
         let mut found = Vec::new();
         let mut driver: Option<Box<dyn Driver>> = None;
-        let reporter = Reporter::new(Arc::new(Plain::new(std::io::stderr())));
+        let reporter = Reporter::new(Arc::new(Plain::new(super::screen::err())));
         for spec in self.images(choices).unwrap_or_default() {
             let (BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. }) = &spec.base.source
             else {
@@ -426,7 +426,7 @@ impl Workshop {
         }
         drop(waiting);
         for line in said {
-            eprintln!("{line}");
+            super::screen::say!("{line}");
         }
         failed.map_or(Ok(all), |failure| Err(self.failed(failure)))
     }
@@ -447,7 +447,7 @@ impl Workshop {
             if allow {
                 for one in &unvouched {
                     let (name, version) = (&one.package.name, &one.package.version);
-                    eprintln!(
+                    super::screen::say!(
                         "note: `{image}`: nobody vouches for `{name}` {version}; it is allowed this once"
                     );
                 }
@@ -641,10 +641,10 @@ impl WayOn {
         }
         let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
         if let Some(build) = build {
-            eprintln!("build {build} failed");
+            super::screen::say!("build {build} failed");
         }
         for (command, what) in lines {
-            eprintln!("  {command:width$}  {what}");
+            super::screen::say!("  {command:width$}  {what}");
         }
     }
 }
@@ -671,7 +671,7 @@ fn show(found: &[Diagnostic], project: &Project) -> bool {
     super::console::show(found, &project.sources);
     let errors = found.iter().any(Diagnostic::is_error);
     if let (true, Some(summary)) = (errors, report::summary(found)) {
-        eprintln!("{summary}");
+        super::screen::say!("{summary}");
     }
     !errors
 }
@@ -745,7 +745,7 @@ fn open_store(settings: &Settings, offline: bool) -> Outcome<(Arc<Store>, Fetche
     });
     let (store, leftovers) = store?;
     for leftover in leftovers {
-        eprintln!("note: {leftover}");
+        super::screen::say!("note: {leftover}");
     }
     let network = Network {
         proxy: settings.proxy.as_ref().map(|proxy| proxy.value.clone()),

@@ -22,10 +22,8 @@ impl Tail {
 
     /// The last lines, without what would disturb a terminal.
     pub(super) fn lines(&self) -> String {
-        let clean: String = console::strip_ansi_codes(&self.text)
-            .chars()
-            .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
-            .collect();
+        let clean: String =
+            console::strip_ansi_codes(&self.text).chars().filter(|c| !crate::text::is_hidden(*c)).collect();
         let lines: Vec<&str> = clean.trim_end().lines().collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }

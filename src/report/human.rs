@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthChar;
 
 use crate::diagnostic::{Diagnostic, Label, Severity};
-use crate::text::{SourceId, Sources};
+use crate::text::{SourceId, Sources, is_hidden};
 
 /// Longest part of a line that is shown, in columns: files may have lines of megabytes.
 const WINDOW: usize = 140;
@@ -202,7 +202,7 @@ fn push(text: &mut String, c: char) -> usize {
             text.push_str("    ");
             4
         }
-        c if c.is_control() || is_invisible(c) => {
+        c if c == '\n' || is_hidden(c) => {
             text.push('\u{FFFD}');
             1
         }
@@ -211,11 +211,6 @@ fn push(text: &mut String, c: char) -> usize {
             c.width().unwrap_or(0)
         }
     }
-}
-
-/// Characters that would change how the rest of a line is shown, or that nobody sees.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// The user's text in a message, with nothing in it that a terminal would act on.

@@ -259,7 +259,9 @@ pub fn github<'a>(found: impl Iterator<Item = (&'a [Diagnostic], &'a Sources)>) 
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    let shown = |c: char| if c != '\r' && crate::text::is_hidden(c) { '\u{FFFD}' } else { c };
+    let text: String = text.chars().map(shown).collect();
+    text.replace("##[", "# #[").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -9,6 +9,7 @@ mod machine;
 mod plan;
 pub mod progress;
 pub mod record;
+mod sink;
 mod time;
 
 pub use plan::{plan, plan_json};
@@ -19,4 +20,5 @@ pub use graph::{dot as plan_dot, mermaid as plan_mermaid};
 pub use html::{Beside, build_report};
 pub use human::{human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
+pub use sink::{Content, Sink};
 pub use time::{local, utc};

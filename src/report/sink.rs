@@ -33,42 +33,57 @@ pub struct Sink<W: Write> {
     /// Whether a CI system reads along.
     ci: bool,
     line: Vec<u8>,
+    /// What is to be written now.
+    ready: Vec<u8>,
     /// Whether nothing but blanks of the line has been written.
     at_start: bool,
 }
 
 impl<W: Write> Sink<W> {
     pub const fn new(out: W, content: Content, ci: bool) -> Self {
-        Self { out, content, ci, line: Vec::new(), at_start: true }
+        Self { out, content, ci, line: Vec::new(), ready: Vec::new(), at_start: true }
     }
 
-    /// Writes what there is of a line, up to `end`.
-    fn write_line(&mut self, end: usize) -> io::Result<()> {
+    /// Makes a piece of a line ready.
+    fn put(&mut self, piece: &[u8]) {
+        let text = String::from_utf8_lossy(piece);
+        let shown = harmless(&text, self.content, self.ci, self.at_start);
+        self.ready.extend_from_slice(shown.as_bytes());
+        self.at_start = piece.last() == Some(&b'\n') || self.at_start && shown.trim().is_empty();
+    }
+
+    /// Makes the line that is kept ready, up to `end`.
+    fn put_kept(&mut self, end: usize) {
         let rest = self.line.split_off(end);
         let piece = std::mem::replace(&mut self.line, rest);
-        let ends = piece.last() == Some(&b'\n');
-        let text = String::from_utf8_lossy(&piece);
-        let shown = harmless(&text, self.content, self.ci, self.at_start);
-        self.out.write_all(shown.as_bytes())?;
-        self.at_start = ends || self.at_start && shown.trim().is_empty();
-        Ok(())
+        self.put(&piece);
     }
 }
 
 impl<W: Write> Write for Sink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let known = self.line.len();
-        self.line.extend_from_slice(bytes);
-        let mut looked_at = known;
-        while let Some(newline) = self.line[looked_at..].iter().position(|&byte| byte == b'\n') {
-            self.write_line(looked_at + newline + 1)?;
-            looked_at = 0;
+        let mut rest = bytes;
+        while let Some(newline) = rest.iter().position(|&byte| byte == b'\n') {
+            let (line, after) = rest.split_at(newline + 1);
+            if self.line.is_empty() {
+                self.put(line);
+            } else {
+                self.line.extend_from_slice(line);
+                self.put_kept(self.line.len());
+            }
+            rest = after;
         }
+        self.line.extend_from_slice(rest);
         while self.line.len() > LONGEST {
             // Not within a character, and not within what begins an order.
             let cut = self.line[..LONGEST].iter().rposition(|&byte| byte.is_ascii() && byte != b'#');
-            self.write_line(cut.map_or(LONGEST, |at| at + 1))?;
+            self.put_kept(cut.map_or(LONGEST, |at| at + 1));
         }
+        // All at once: a flood is not written line by line.
+        let ready = std::mem::take(&mut self.ready);
+        self.out.write_all(&ready)?;
+        self.ready = ready;
+        self.ready.clear();
         Ok(bytes.len())
     }
 
@@ -79,8 +94,9 @@ impl<W: Write> Write for Sink<W> {
 
 impl<W: Write> Drop for Sink<W> {
     fn drop(&mut self) {
+        self.put_kept(self.line.len());
         // A reader that went away has seen enough.
-        let _ = self.write_line(self.line.len());
+        let _ = self.out.write_all(&self.ready);
         let _ = self.out.flush();
     }
 }
@@ -114,6 +130,9 @@ fn harmless(text: &str, content: Content, ci: bool, at_start: bool) -> Cow<'_, s
 
 /// Text without hidden characters, but for our own colours.
 fn visible(text: &str, content: Content) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t')) {
+        return Cow::Borrowed(text);
+    }
     let text = match text.strip_suffix("\r\n") {
         Some(line) => Cow::Owned(format!("{line}\n")),
         None => Cow::Borrowed(text),
@@ -147,7 +166,10 @@ fn visible(text: &str, content: Content) -> Cow<'_, str> {
 fn colour(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find('m').filter(|end| *end <= 8)?;
-    let known = |parameter: &str| matches!(parameter, "0" | "1" | "2" | "22" | "39") || matches!(parameter.as_bytes(), [b'3' | b'9', b'0'..=b'7']);
+    let known = |parameter: &str| {
+        matches!(parameter, "0" | "1" | "2" | "22" | "39")
+            || matches!(parameter.as_bytes(), [b'3' | b'9', b'0'..=b'7'])
+    };
     parameters[..end].split(';').all(known).then_some(2 + end + 1)
 }
 
@@ -177,7 +199,10 @@ mod tests {
         assert_eq!(through(PLAIN, false, &[text]), shown);
         assert_eq!(through(COLOUR, false, &[text]), shown);
         let ours = "\u{1b}[1;31merror\u{1b}[0m: \u{1b}[8mhidden\u{1b}[5m\n";
-        assert_eq!(through(COLOUR, false, &[ours]), "\u{1b}[1;31merror\u{1b}[0m: \u{FFFD}[8mhidden\u{FFFD}[5m\n");
+        assert_eq!(
+            through(COLOUR, false, &[ours]),
+            "\u{1b}[1;31merror\u{1b}[0m: \u{FFFD}[8mhidden\u{FFFD}[5m\n"
+        );
         assert!(!through(PLAIN, false, &[ours]).contains('\u{1b}'));
     }
 
@@ -216,7 +241,8 @@ mod tests {
                 }
                 let coloured = shown.replace("\u{1b}[31m", "");
                 prop_assert!(!coloured.contains(|c| is_hidden(c)), "{shown:?}");
-                prop_assert!(content == COLOUR || !shown.contains('\u{1b}'));
+                let escapes = shown.contains('\u{1b}');
+                prop_assert!(content == COLOUR || !escapes);
             }
         }
     }

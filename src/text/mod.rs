@@ -2,6 +2,7 @@
 //! requirements.
 
 mod digest;
+mod hidden;
 mod line_index;
 mod requirement;
 mod source;
@@ -10,6 +11,7 @@ mod suggest;
 mod version;
 
 pub use digest::{Digest, NotADigest};
+pub use hidden::is_hidden;
 pub use line_index::{LineCol, LineIndex};
 pub use requirement::{Comparator, Op, Requirement, RequirementError};
 pub use source::{Source, Sources};

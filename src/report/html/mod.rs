@@ -12,6 +12,7 @@ use super::{
 use crate::{
     exec::{PackageSummary, PlanSummary},
     store::records::{ArtifactRecord, BuildRecord, ImageRecord, Kind, State, StepRecord},
+    text::is_hidden,
 };
 
 const STYLE: &str = include_str!("report.css");
@@ -32,7 +33,9 @@ pub fn build_report(record: &BuildRecord, beside: &Beside) -> Result<String, min
     // Names and output come from a guest: everything is text.
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("report", TEMPLATE)?;
-    environment.get_template("report")?.render(minijinja::value::Serde(page(record, beside)))
+    let html = environment.get_template("report")?.render(minijinja::value::Serde(page(record, beside)))?;
+    // Nor may it change how the page reads.
+    Ok(html.chars().map(|c| if is_hidden(c) { '\u{FFFD}' } else { c }).collect())
 }
 
 /// Everything as the template shows it.

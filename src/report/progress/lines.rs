@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::exec::Stream;
+use crate::{exec::Stream, text::is_hidden};
 
 /// A line longer than this many bytes is broken, so that a flood without newlines cannot grow memory.
 pub const LONGEST_LINE: usize = 16 * 1024;
@@ -96,13 +96,12 @@ fn broken(mut line: &str, sink: &mut impl FnMut(&str)) {
 #[must_use]
 pub fn clean(line: &str) -> Cow<'_, str> {
     let line = line.trim_end();
-    // 0xC2 begins U+0080 to U+00BF, the first half of which are control characters.
-    let plain = |byte: u8| byte >= 0x20 && byte != 0x7f && byte != 0xc2 || byte == b'\t';
-    if line.bytes().all(plain) {
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) || byte == b'\t';
+    if line.bytes().all(plain) || !line.chars().any(is_hidden) {
         return Cow::Borrowed(line);
     }
     let shown = line.rsplit('\r').next().unwrap_or_default();
-    Cow::Owned(console::strip_ansi_codes(shown).chars().filter(|c| *c == '\t' || !c.is_control()).collect())
+    Cow::Owned(console::strip_ansi_codes(shown).chars().filter(|c| !is_hidden(*c)).collect())
 }
 
 /// The last lines of a step's output, in bounded memory.
@@ -156,6 +155,7 @@ mod tests {
             (&["\u{1b}[2K\u{1b}[31mred\u{1b}[0m\r\n"], &["red"]),
             (&["10%\r20%\r30%\n"], &["30%"]),
             (&["tab\there\u{7}\u{9b}2J \n"], &["tab\there"]),
+            (&["\u{202e}txt.exe\u{2066}\u{200b}\n", "grün\n"], &["txt.exe", "grün"]),
         ] {
             assert_eq!(cut(pieces), expected, "{pieces:?}");
         }

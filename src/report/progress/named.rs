@@ -21,7 +21,8 @@ impl<O: Observer> Observer for VisibleNames<O> {
 fn visible(event: &Event) -> Cow<'_, Event> {
     let is_bad = |text: &str| text.chars().any(is_hidden);
     let named = event.image.as_deref().is_some_and(is_bad);
-    let shown = |text: &str| text.chars().map(|c| if is_hidden(c) { '\u{FFFD}' } else { c }).collect::<String>();
+    let shown =
+        |text: &str| text.chars().map(|c| if is_hidden(c) { '\u{FFFD}' } else { c }).collect::<String>();
     let mut event = Cow::Borrowed(event);
     if named {
         let event = event.to_mut();
@@ -37,7 +38,9 @@ fn visible(event: &Event) -> Cow<'_, Event> {
         | What::StepFinished { step: name, .. }
         | What::Artifact { path: name, .. }
         | What::Finished { message: Some(name), .. } => is_bad(name),
-        What::Begun { .. } | What::Planned(_) | What::Finished { message: None, .. } | What::Ended { .. } => false,
+        What::Begun { .. } | What::Planned(_) | What::Finished { message: None, .. } | What::Ended { .. } => {
+            false
+        }
     };
     if any {
         match &mut event.to_mut().what {
@@ -50,7 +53,10 @@ fn visible(event: &Event) -> Cow<'_, Event> {
             | What::StepFinished { step: name, .. }
             | What::Artifact { path: name, .. }
             | What::Finished { message: Some(name), .. } => *name = shown(name),
-            What::Begun { .. } | What::Planned(_) | What::Finished { message: None, .. } | What::Ended { .. } => {}
+            What::Begun { .. }
+            | What::Planned(_)
+            | What::Finished { message: None, .. }
+            | What::Ended { .. } => {}
         }
     }
     event
