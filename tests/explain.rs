@@ -76,10 +76,10 @@ fn read_as_lock((label, text): (String, String)) -> Outcome {
 
 /// Every example of a page, compiled.
 fn compiled(text: &str) -> Vec<Outcome> {
-    let catalogue: Vec<(bool, String)> = examples(text, "yaml")
+    let catalogue: Vec<(bool, bool, String)> = examples(text, "yaml")
         .into_iter()
         .filter(|(label, _)| !label.contains("with") && !label.contains("part"))
-        .map(|(label, example)| (label.contains("fails"), example))
+        .map(|(label, example)| (label.contains("fails"), label.contains("needed"), example))
         .collect();
     let with: Vec<String> = examples(text, "yaml")
         .into_iter()
@@ -102,8 +102,11 @@ fn compiled(text: &str) -> Vec<Outcome> {
         let found = project.diagnostics.iter().cloned().chain(unproven).collect();
         (label.contains("fails"), example, found, sources)
     });
-    let of_catalogue = catalogue.into_iter().map(|(fails, example)| {
-        let files = common::Fixture::new(PLAIN).with("catalog/apps/example.yaml", &example);
+    let of_catalogue = catalogue.into_iter().map(|(fails, needed, example)| {
+        // An image that names the application, where that makes the difference.
+        let name = example.lines().find_map(|line| line.strip_prefix("name: ")).filter(|_| needed);
+        let plain = name.map_or(PLAIN.to_owned(), |name| PLAIN.replace('}', &format!("  app {name}\n}}")));
+        let files = common::Fixture::new(plain).with("catalog/apps/example.yaml", &example);
         let (project, sources) = common::compiled(&files, &[]);
         (fails, example, project.diagnostics, sources)
     });

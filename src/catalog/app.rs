@@ -94,7 +94,7 @@ fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<AppVersion> {
     let mut fields = Fields::open(node, "a version", &VERSION_KEYS, mistakes)?;
     let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
     let os = fields::each(fields.take("os"), mistakes, |node, mistakes| {
-        let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+        let (distro, requirement, span) = fields::system(node, mistakes)?;
         Some(OsSupport { distro, requirement, span })
     });
     let arch = fields::each(fields.take("arch"), mistakes, arch);

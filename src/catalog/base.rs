@@ -85,7 +85,7 @@ fn proven_here(tier: Spanned<Tier>, layer: usize, mistakes: &mut Mistakes) -> Ti
 
 /// `debian 13`: the distribution and exactly one version.
 fn system(node: Node<'_>, codename: Option<Spanned<String>>, mistakes: &mut Mistakes) -> Option<Os> {
-    let (distro, requirement, span) = fields::name_and_requirement(node, mistakes)?;
+    let (distro, requirement, span) = fields::system(node, mistakes)?;
     match requirement.named() {
         Some(version) => Some(Os {
             kind: "linux".to_owned(),

@@ -6,7 +6,7 @@ use super::Template;
 use super::yaml::{Key, Kind, Node};
 use crate::check::Size;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::text::{Requirement, Span, Spanned, Version, nearest};
+use crate::text::{Requirement, Span, Spanned, Version, nearest, without_suites};
 
 /// Where mistakes go.
 pub(super) type Mistakes = Vec<Diagnostic>;
@@ -214,10 +214,23 @@ pub(super) fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned
     }
 }
 
-/// `NAME` or `NAME REQ`, as in `requires`, `conflicts` and `os`.
+/// `DISTRO` or `DISTRO REQ`, as in `os`: releases have names as well as versions.
+pub(super) fn system(node: Node<'_>, mistakes: &mut Mistakes) -> Option<(String, Requirement, Span)> {
+    name_and(node, mistakes, |distribution, written| without_suites(distribution, written))
+}
+
+/// `NAME` or `NAME REQ`, as in `requires` and `conflicts`.
 pub(super) fn name_and_requirement(
     node: Node<'_>,
     mistakes: &mut Mistakes,
+) -> Option<(String, Requirement, Span)> {
+    name_and(node, mistakes, |_, written| written.to_owned())
+}
+
+fn name_and(
+    node: Node<'_>,
+    mistakes: &mut Mistakes,
+    meant: impl Fn(&str, &str) -> String,
 ) -> Option<(String, Requirement, Span)> {
     let text = written(node, mistakes)?;
     let trimmed = text.value.trim();
@@ -231,7 +244,7 @@ pub(super) fn name_and_requirement(
     }
     match requirement.trim() {
         "" => Some((name.to_owned(), Requirement::any(), text.span)),
-        requirement => match requirement.parse() {
+        requirement => match meant(name, requirement).parse() {
             Ok(requirement) => Some((name.to_owned(), requirement, text.span)),
             Err(error) => {
                 mistakes.push(bad(

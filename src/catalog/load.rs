@@ -251,6 +251,11 @@ fn read_file(
     sources: &Sources,
     mistakes: &mut Vec<Diagnostic>,
 ) -> Option<Entry> {
+    let conflicts = crate::diagnostic::merge_conflicts(file, &sources.get(file).text);
+    if !conflicts.is_empty() {
+        mistakes.extend(conflicts);
+        return None;
+    }
     let node = match yaml::parse(file, sources) {
         Ok(node) => node,
         Err(mistake) => {

@@ -18,7 +18,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let span = placed.statement.span;
         let of = self.scalar(operands, "`debian`, or an archive's web address in quotes")?;

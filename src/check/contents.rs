@@ -7,8 +7,8 @@ use super::operands::{Given, Operands, Text};
 use super::profiles::Placed;
 use super::shape::short;
 use super::{
-    Account, App, AppOption, Checker, ImageSpec, KeyValue, Literal, Package, Secret, SecretSource, Service,
-    ServiceState,
+    Account, App, AppOption, Checker, Group, ImageSpec, KeyValue, Literal, Package, Secret, SecretSource,
+    Service, ServiceState,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
@@ -51,7 +51,7 @@ impl Checker<'_> {
 
     /// Whether a name that must be unique in an image may be taken. The image's own wins over a
     /// profile's.
-    pub(super) fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: Placed<'_>) -> Claim {
+    pub(super) fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: &Placed<'_>) -> Claim {
         let key = (kind, name.to_owned());
         let Some(&(first, used)) = self.claimed.get(&key) else {
             self.claimed.insert(key, (span, placed.used));
@@ -167,7 +167,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of an application, such as `nginx`")?;
         let name = self.name(
@@ -208,11 +208,25 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
         let name = self.account_name(name)?;
-        let given = self.options(operands, &["groups", "sudo", "shell", "uid", "ssh_keys", "password_hash"]);
+        let given = self.options(
+            operands,
+            &[
+                "groups",
+                "sudo",
+                "shell",
+                "uid",
+                "gid",
+                "home",
+                "system",
+                "comment",
+                "ssh_keys",
+                "password_hash",
+            ],
+        );
         let groups = self.texts_option(&given, "groups", "a group's name");
         let groups = groups.into_iter().filter_map(|group| self.account_name(group)).collect();
         let sudo = self.boolean_option(&given, "sudo").is_some_and(|value| value.value);
@@ -221,6 +235,26 @@ impl Checker<'_> {
             self.image_path(text)
         });
         let uid = self.integer_option(&given, "uid", 1..=60_000);
+        let gid = self.integer_option(&given, "gid", 1..=60_000);
+        let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
+        let home = given.value("home").and_then(|operand| {
+            let text = self.scalar_value(operand, "a path, such as `/srv/deploy`")?;
+            self.image_path(text)
+        });
+        let comment = given.value("comment").and_then(|operand| {
+            let text = self.scalar_value(operand, "a few words in quotes")?;
+            if text.value.contains(|c: char| c == ':' || c.is_control()) {
+                self.misfit(
+                    codes::BAD_NAME,
+                    text.span,
+                    &text.value,
+                    "a comment of an account",
+                    "one line without `:`, which parts the fields of /etc/passwd",
+                );
+                return None;
+            }
+            Some(text.spanned())
+        });
         let keys = self.texts_option(&given, "ssh_keys", "a public key");
         let ssh_keys = keys.into_iter().filter_map(|key| self.ssh_key(key)).collect();
         let password_hash = given.value("password_hash").and_then(|operand| {
@@ -237,13 +271,22 @@ impl Checker<'_> {
             );
             None
         });
-        if name.value == "root" && (given.value("uid").is_some() || given.value("sudo").is_some()) {
+        let fixed = ["uid", "gid", "home", "system", "sudo"].iter().any(|key| given.value(key).is_some());
+        if name.value == "root" && fixed {
             self.report(
                 Diagnostic::new(
                     codes::OPTION_CONFLICT,
                     "`root` is there already, with user id 0 and all rights",
                 )
-                .label(name.span, "takes `ssh_keys`, `password_hash` and `shell` only"),
+                .label(name.span, "takes `ssh_keys`, `password_hash`, `shell`, `comment` and `groups` only"),
+            );
+        }
+        if let Some(keys) = given.entry("ssh_keys").filter(|_| system && home.is_none()) {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "a system account has no home for `ssh_keys`")
+                    .label(keys.key.span, "these lie in the home folder")
+                    .label(name.span, "has none")
+                    .help("give it one: `home = \"/var/lib/NAME\"`"),
             );
         }
         match self.claim("account", &name.value, name.span, placed) {
@@ -251,8 +294,100 @@ impl Checker<'_> {
             Claim::Replaces => image.accounts.retain(|account| account.name.value != name.value),
             Claim::Fresh => {}
         }
-        image.accounts.push(Account { name, groups, sudo, shell, uid, ssh_keys, password_hash });
+        image.accounts.push(Account {
+            name,
+            groups,
+            sudo,
+            shell,
+            uid,
+            gid,
+            home,
+            system,
+            comment,
+            ssh_keys,
+            password_hash,
+        });
         Some(())
+    }
+
+    pub(super) fn group(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: &Placed<'_>,
+    ) -> Option<()> {
+        let name = self.scalar(operands, "the name of a group")?;
+        let name = self.account_name(name)?;
+        let given = self.options(operands, &["gid", "system"]);
+        let gid = self.integer_option(&given, "gid", 1..=60_000);
+        let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
+        match self.claim("group", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.groups.retain(|group| group.name.value != name.value),
+            Claim::Fresh => {}
+        }
+        image.groups.push(Group { name, gid, system });
+        Some(())
+    }
+
+    /// Accounts and groups that would have the number of another, and what needs an account that goes.
+    pub(super) fn accounts_clash(&mut self, image: &ImageSpec) {
+        let mut users: HashMap<u32, Span> = HashMap::new();
+        let uids = image.accounts.iter().filter_map(|account| account.uid);
+        let mut clashes: Vec<(&str, Spanned<u32>, Span)> = Vec::new();
+        for uid in uids {
+            match users.get(&uid.value) {
+                Some(first) => clashes.push(("uid", uid, *first)),
+                None => _ = users.insert(uid.value, uid.span),
+            }
+        }
+        // An account's own group has the account's name.
+        let own =
+            image.accounts.iter().filter_map(|account| Some((account.name.value.as_str(), account.gid?)));
+        let others = image.groups.iter().filter_map(|group| Some((group.name.value.as_str(), group.gid?)));
+        let mut groups: HashMap<u32, (&str, Span)> = HashMap::new();
+        for (name, gid) in own.chain(others) {
+            match groups.get(&gid.value) {
+                Some((first, span)) if *first != name => clashes.push(("gid", gid, *span)),
+                Some(_) => {}
+                None => _ = groups.insert(gid.value, (name, gid.span)),
+            }
+        }
+        for (what, number, first) in clashes {
+            self.report(
+                Diagnostic::new(codes::ACCOUNTS_CLASH, format!("the {what} {} is given twice", number.value))
+                    .label(number.span, "given again")
+                    .label(first, "first given here")
+                    .help(
+                        "give each a number of its own, or none: the system then takes the next that is free",
+                    ),
+            );
+        }
+        let Some(user) = image.user.as_ref().filter(|_| !image.keep_user) else { return };
+        let gone = |needs: Span, what: &str| {
+            Diagnostic::new(
+                codes::USER_REMOVED,
+                format!("`{}` is taken away at the end of the build", short(&user.value)),
+            )
+            .label(needs, what.to_owned())
+            .label(user.span, "is not kept")
+        };
+        let mut found = Vec::new();
+        if let Some(account) = image.accounts.iter().find(|account| account.name.value == user.value) {
+            found.push(gone(account.name.span, "makes this account").help("leave out `keep = false`"));
+        }
+        for test in &image.tests {
+            let runs_as = test.script.user.as_ref().map_or(&user.value, |user| &user.value);
+            if *runs_as == user.value && !(test.script.offline && test.script.user.is_none()) {
+                found.push(
+                    gone(test.name.span, "would run as it, in the finished image")
+                        .help("say who else runs it: `{ user = root }`"),
+                );
+            }
+        }
+        for found in found {
+            self.report(found);
+        }
     }
 
     fn ssh_key(&mut self, text: Text) -> Option<Spanned<String>> {
@@ -277,8 +412,18 @@ impl Checker<'_> {
 
     pub(super) fn user(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
-        self.finish(operands);
+        let given = self.options(operands, &["keep"]);
+        let keep = self.boolean_option(&given, "keep");
         image.user = self.account_name(name);
+        image.keep_user = keep.is_none_or(|keep| keep.value);
+        if let Some(keep) =
+            keep.filter(|keep| !keep.value && image.user.as_ref().is_some_and(|user| user.value == "root"))
+        {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "`root` cannot be taken away")
+                    .label(keep.span, "not for this account"),
+            );
+        }
         Some(())
     }
 
@@ -294,7 +439,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
         let key = self.env_key(key)?;
@@ -303,8 +448,61 @@ impl Checker<'_> {
             Claim::Replaces => image.env.retain(|known| known.key.value != key.value),
             Claim::Fresh => {}
         }
+        self.env_as_written(&key.value, &value);
         image.env.push(KeyValue { key, value: value.spanned() });
         Some(())
+    }
+
+    /// A value that some other tool would have put a variable into, or a search path on which nothing of
+    /// the system is found.
+    pub(super) fn env_as_written(&mut self, key: &str, value: &Text) {
+        const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        const KNOWN: [&str; 8] =
+            ["PATH", "HOME", "USER", "PWD", "SHELL", "LANG", "HOSTNAME", "LD_LIBRARY_PATH"];
+        let text = &value.value;
+        let variable = text.match_indices('$').find_map(|(at, _)| {
+            let rest = &text[at + 1..];
+            let inner = rest.strip_prefix('{').unwrap_or(rest);
+            let name =
+                &inner[..inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len())];
+            (name == key || KNOWN.contains(&name)).then(|| {
+                let braces = if inner.len() < rest.len() { 2 } else { 0 };
+                (name, &text[at..(at + 1 + name.len() + braces).min(text.len())])
+            })
+        });
+        if let Some((name, written)) = variable {
+            let diagnostic = Diagnostic::new(
+                codes::VARIABLE_AS_WRITTEN,
+                format!("`{written}` is not replaced: `env` takes the text as written"),
+            )
+            .label(value.span, format!("`{}` holds a `$`", short(key)));
+            let diagnostic = if name == "PATH" && key == "PATH" {
+                let meant = text.replacen(written, PATH, 1);
+                diagnostic
+                    .note("no script would find `ls` any more")
+                    .help(format!("write `\"{meant}\"`"))
+                    .fix(
+                        Applicability::Maybe,
+                        "write the usual folders out",
+                        value.span,
+                        format!("\"{meant}\""),
+                    )
+            } else {
+                diagnostic.help("write the value out, or set it in the script: `export NAME=…`")
+            };
+            self.report(diagnostic);
+        } else if key == "PATH"
+            && !text.split(':').any(|folder| matches!(folder, "/usr/bin" | "/bin" | "/usr/bin/" | "/bin/"))
+        {
+            self.report(
+                Diagnostic::new(
+                    codes::VARIABLE_AS_WRITTEN,
+                    "this `PATH` leaves out the system's own folders",
+                )
+                .label(value.span, "no script would find `ls` any more")
+                .help(format!("add them: `\"{}:{PATH}\"`", short(text))),
+            );
+        }
     }
 
     pub(super) fn env_key(&mut self, key: Text) -> Option<Spanned<String>> {
@@ -329,7 +527,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `team = \"web\"`")?;
         let key = self.name(
@@ -351,7 +549,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "a name, such as `token`")?;
         let name = self.name(
@@ -407,7 +605,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of a service, such as `nginx`")?;
         let name = self.name(
@@ -456,9 +654,11 @@ impl Checker<'_> {
             );
         }
         let active = active.map_or(state.value == ServiceState::Enabled, |active| active.value);
-        match self.claim("service", &name.value, name.span, placed) {
+        // `nginx` and `nginx.service` are one unit.
+        let unit = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_owned();
+        match self.claim("service", &unit(&name.value), name.span, placed) {
             Claim::Refused => return None,
-            Claim::Replaces => image.services.retain(|known| known.name.value != name.value),
+            Claim::Replaces => image.services.retain(|known| unit(&known.name.value) != unit(&name.value)),
             Claim::Fresh => {}
         }
         image.services.push(Service { span: operands.statement.span, name, state, active });

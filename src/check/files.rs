@@ -1,10 +1,10 @@
 //! The one door from the pure front end to the project's files.
 
-/// The project's folder as `check` sees it. Paths are relative to it, `/` between parts, without
-/// `.` and `..` parts; `""` is the folder itself.
+/// The project as `check` sees it. Paths are relative to the ImageFile's folder, `/` between parts, without
+/// `.` parts, and with `..` at their start alone; `""` is the folder itself.
 ///
-/// An implementation never reads outside the folder, also not through a symbolic link, and answers
-/// [`FileError::Outside`] instead.
+/// An implementation never reads outside the project, also not through a symbolic link, and answers
+/// [`FileError::Outside`] instead. The project is that folder, unless one above it says to be its root.
 pub trait Files {
     /// The bytes of a file (symbolic links that stay inside are followed), at most `limit` of them:
     /// a larger file is [`FileError::TooLarge`].
@@ -77,6 +77,7 @@ impl MemoryFiles {
 impl Files for MemoryFiles {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
         match self.files.get(path) {
+            None if is_above(path) => Err(FileError::Outside),
             Some(bytes) if bytes.len() as u64 > limit => Err(FileError::TooLarge),
             Some(bytes) => Ok(bytes.clone()),
             None => match self.kind(path)? {
@@ -89,6 +90,9 @@ impl Files for MemoryFiles {
     fn kind(&self, path: &str) -> Result<FileKind, FileError> {
         if let Some(bytes) = self.files.get(path) {
             return Ok(FileKind::File { size: bytes.len() as u64, executable: bytes.starts_with(b"#!") });
+        }
+        if is_above(path) {
+            return Err(FileError::Outside);
         }
         let prefix = Self::prefix(path);
         if path.is_empty() || self.files.keys().any(|name| name.starts_with(&prefix)) {
@@ -119,4 +123,8 @@ impl Files for MemoryFiles {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
+}
+
+fn is_above(path: &str) -> bool {
+    path.split('/').next() == Some("..")
 }

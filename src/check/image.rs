@@ -87,7 +87,7 @@ impl Checker<'_> {
         for keyword in ["arch", "os"] {
             for placed in &statements {
                 if self.slice(placed.statement.keyword) == keyword {
-                    let wrong = self.read(&mut image, *placed);
+                    let wrong = self.read(&mut image, placed);
                     doubt.any |= wrong;
                     doubt.arch |= wrong && keyword == "arch";
                     self.scope.os_doubtful |= wrong && keyword == "os";
@@ -102,7 +102,7 @@ impl Checker<'_> {
         let mut perhaps_secrets = flat.doubtful;
         for placed in &statements {
             let keyword = self.slice(placed.statement.keyword).to_owned();
-            if !matches!(keyword.as_str(), "arch" | "os") && self.read(&mut image, *placed) {
+            if !matches!(keyword.as_str(), "arch" | "os") && self.read(&mut image, placed) {
                 doubt.any |= matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
                 doubt.base |= keyword == "base";
                 perhaps_secrets |= keyword == "secret";
@@ -166,7 +166,7 @@ impl Checker<'_> {
                 first.insert(info.keyword, at);
                 continue;
             };
-            let other = statements[earlier];
+            let other = &statements[earlier];
             match (other.used, placed.used) {
                 (None, Some(_)) => {
                     drop.insert(at);
@@ -177,7 +177,7 @@ impl Checker<'_> {
                 }
                 (Some(one), Some(two)) if one != two => {
                     drop.insert(at);
-                    self.clash(info.keyword, other, *placed);
+                    self.clash(info.keyword, other, placed);
                 }
                 _ => {
                     drop.insert(at);
@@ -199,7 +199,7 @@ impl Checker<'_> {
     }
 
     /// Two profiles of one image say different things.
-    pub(super) fn clash(&mut self, what: &str, one: Placed<'_>, two: Placed<'_>) {
+    pub(super) fn clash(&mut self, what: &str, one: &Placed<'_>, two: &Placed<'_>) {
         let mut diagnostic =
             Diagnostic::new(codes::PROFILES_CLASH, format!("two profiles of this image both say `{what}`"))
                 .label(two.statement.keyword, "said here")
@@ -213,7 +213,8 @@ impl Checker<'_> {
     }
 
     /// Reads a statement; says whether there is an error in it.
-    fn read(&mut self, image: &mut ImageSpec, placed: Placed<'_>) -> bool {
+    fn read(&mut self, image: &mut ImageSpec, placed: &Placed<'_>) -> bool {
+        self.scope.given = placed.given.clone();
         let keyword = self.slice(placed.statement.keyword).to_owned();
         let before = self.errors();
         self.statement_scope(placed.statement, |checker, operands| match keyword.as_str() {
@@ -227,6 +228,7 @@ impl Checker<'_> {
             "preseed" => checker.preseed(image, operands),
             "app" => checker.app(image, operands, placed),
             "account" => checker.account(image, operands, placed),
+            "group" => checker.group(image, operands, placed),
             "user" => checker.user(image, operands),
             "env" => checker.env(image, operands, placed),
             "secret" => checker.secret(image, operands, placed),
@@ -247,6 +249,7 @@ impl Checker<'_> {
             "output" => checker.output(image, operands),
             _ => None,
         });
+        self.scope.given = None;
         self.errors() > before || self.broken.contains(&placed.statement.span)
     }
 
@@ -284,9 +287,9 @@ impl Checker<'_> {
             super::names::is_identifier,
             "a name such as `debian` or `ubuntu`",
         )?;
-        let version = self.requirement(operands, &distribution.value);
-        self.finish(operands);
         let distribution = distribution.map(|name| name.to_ascii_lowercase());
+        let version = self.requirement_of(operands, &distribution.value.clone(), Some(&distribution.value));
+        self.finish(operands);
         image.os = Some(Os { span: operands.statement.span, kind, distribution, version });
         Some(())
     }
@@ -441,7 +444,9 @@ impl Checker<'_> {
                 .into_iter()
                 .filter_map(|text| {
                     if text.value.starts_with('/') {
-                        return checker.image_path(text).map(|path| path.map(Item::Path));
+                        let path =
+                            if key == "remove" { checker.removable(text) } else { checker.image_path(text) };
+                        return path.map(|path| path.map(Item::Path));
                     }
                     checker
                         .choice(&text, "something that is cleared", &topics)

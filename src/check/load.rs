@@ -20,10 +20,20 @@ pub(super) struct Unit {
     pub ast: Ast,
 }
 
+/// A value that an `include` gives to a param of the file it names.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub name: Spanned<String>,
+    pub value: super::operands::Text,
+    /// The file, by its path in the project.
+    pub file: String,
+}
+
 /// All files, the entry first, each once.
 #[derive(Debug, Default)]
 pub(super) struct Project {
     pub units: Vec<Unit>,
+    pub given: Vec<Given>,
 }
 
 impl Checker<'_> {
@@ -47,7 +57,9 @@ impl Checker<'_> {
         let Some((source, valid)) = self.read_text(path, asked) else { return };
         seen.insert(path.to_owned(), source);
         self.folders.insert(source, super::paths::folder(path).to_owned());
-        if !valid {
+        if !valid || self.merge_conflicts(source) {
+            // What the file declares is not known.
+            self.names_doubtful = true;
             return;
         }
         let file = self.sources.get(source);
@@ -68,7 +80,8 @@ impl Checker<'_> {
         shape.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
         project.units.push(Unit { ast });
         for include in includes {
-            let Some(target) = self.include_target(&include) else { continue };
+            let Some((target, given)) = self.include_target(&include) else { continue };
+            project.given.extend(given);
             stack.push((path.to_owned(), target.span));
             if let Some(at) = stack.iter().position(|(file, _)| *file == target.value) {
                 let chain: Vec<(String, Span)> = stack[at..].to_vec();
@@ -91,25 +104,45 @@ impl Checker<'_> {
         }
     }
 
-    fn include_target(&mut self, include: &Statement) -> Option<Spanned<String>> {
+    fn include_target(&mut self, include: &Statement) -> Option<(Spanned<String>, Vec<Given>)> {
         self.statement_scope(include, |checker, operands| {
             let text = checker.scalar(operands, "a path, such as `\"common.imagefile\"`")?;
-            checker.finish(operands);
+            let options = checker.options(operands, &[]);
             let path = checker.project_path(text)?;
-            match checker.kind_of(&path)? {
-                FileKind::File { .. } => Some(path),
-                _ => {
-                    checker.misfit(
-                        codes::WRONG_KIND,
-                        path.span,
-                        &path.value,
-                        "a file",
-                        "`include` takes an ImageFile",
-                    );
-                    None
-                }
+            let FileKind::File { .. } = checker.kind_of(&path)? else {
+                checker.misfit(
+                    codes::WRONG_KIND,
+                    path.span,
+                    &path.value,
+                    "a file",
+                    "`include` takes an ImageFile",
+                );
+                return None;
+            };
+            let mut given = Vec::new();
+            for (key, entry) in options.entries {
+                let value = entry.value.as_ref();
+                let Some(value) = value.and_then(|value| checker.literal_value(value)) else { continue };
+                let name = Spanned::new(key, entry.key.span);
+                given.push(Given { name, value, file: path.value.clone() });
             }
+            Some((path, given))
         })
+    }
+
+    /// A value given to a param where no param is known yet.
+    fn literal_value(&mut self, operand: &crate::syntax::Operand) -> Option<super::operands::Text> {
+        let written = self.slice(operand.span).to_owned();
+        let interpolated = written.replace("$${", "").contains("${");
+        if interpolated {
+            self.report(
+                Diagnostic::new(codes::NOT_SUPPORTED, "an `include` gives values as they are written")
+                    .label(operand.span, "a param is not known here yet")
+                    .help("write the value out; `--set` changes it for the included file as well"),
+            );
+            return None;
+        }
+        self.scalar_value(operand, "a value")
     }
 
     fn include_cycle(&mut self, target: &Spanned<String>, chain: &[(String, Span)]) {
@@ -152,6 +185,15 @@ impl Checker<'_> {
                 Some((source, false))
             }
         }
+    }
+
+    /// Reports the conflicts that a merge left in a text; whether there are any. Until somebody has
+    /// decided there is no one text to read.
+    pub(super) fn merge_conflicts(&mut self, source: SourceId) -> bool {
+        let found = crate::diagnostic::merge_conflicts(source, &self.sources.get(source).text);
+        let any = !found.is_empty();
+        found.into_iter().for_each(|conflict| self.report(conflict));
+        any
     }
 
     fn unreadable(&mut self, path: &str, asked: Option<Span>, error: &FileError) {

@@ -26,6 +26,7 @@ mod size;
 mod spec;
 mod statements;
 mod steps;
+mod system_paths;
 mod typed;
 mod value;
 
@@ -200,7 +201,7 @@ impl Checker<'_> {
         let includes = of(self, "include").iter().map(|include| include.span).collect();
         self.names_doubtful |= self.failed_in_one_of(includes);
         let params = of(self, "param");
-        self.params(params.into_iter(), set);
+        self.params(params.into_iter(), set, &project.given);
         let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), ..Spec::default() };
         let profile_statements = of(self, "profile");
         let profiles = self.profiles(&profile_statements);

@@ -7,7 +7,7 @@ use super::shape::short;
 use super::value::{Piece, decode};
 use crate::diagnostic::{Applicability, Code, Diagnostic, codes};
 use crate::syntax::{Entry, Heredoc, List, Operand, OperandKind, Options, Statement};
-use crate::text::{Requirement, Span, Spanned, nearest};
+use crate::text::{Requirement, Span, Spanned, nearest, suite, suites, without_suites};
 
 /// A scalar as the user wrote it, params put in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,6 +244,16 @@ impl Checker<'_> {
         operands: &mut Operands<'_>,
         what: &str,
     ) -> Option<Spanned<Requirement>> {
+        self.requirement_of(operands, what, None)
+    }
+
+    /// [`Self::requirement`] on a distribution, whose releases have names.
+    pub(super) fn requirement_of(
+        &mut self,
+        operands: &mut Operands<'_>,
+        what: &str,
+        distribution: Option<&str>,
+    ) -> Option<Spanned<Requirement>> {
         let first = operands.peek()?;
         if !matches!(
             first.kind,
@@ -276,7 +286,11 @@ impl Checker<'_> {
             }
             (self.slice(span).to_owned(), span)
         };
-        match text.parse::<Requirement>() {
+        let versions = distribution.map(|name| without_suites(name, &text));
+        if let Some(name) = distribution {
+            self.moving_suite(name, &text, span);
+        }
+        match versions.as_ref().unwrap_or(&text).parse::<Requirement>() {
             Ok(requirement) => Some(Spanned::new(requirement, span)),
             Err(error) => {
                 operands.failed = true;
@@ -284,11 +298,32 @@ impl Checker<'_> {
                     Diagnostic::new(codes::NOT_A_VERSION, format!("`{}` is not a version requirement", short(&text)))
                         .label(span, format!("which version of {what} will do"))
                         .note(error.to_string())
-                        .help("write `13` for 13 and every 13.x, `=1.26.3` for exactly that, `^1.2`, `~1.2` or `>=1.2,<1.5`"),
+                        .help(match distribution.map(|name| enumerate(suites(name))).filter(|_| text.starts_with(char::is_alphabetic)) {
+                            Some(names) if !names.is_empty() => format!("releases are known by their numbers, and by the names {names}"),
+                            _ => "write `13` for 13 and every 13.x, `=1.26.3` for exactly that, `^1.2`, `~1.2` or `>=1.2,<1.5`".to_owned(),
+                        }),
                 );
                 None
             }
         }
+    }
+
+    /// `stable` and the like are taken for what they are today.
+    fn moving_suite(&mut self, distribution: &str, written: &str, span: Span) {
+        let Some(suite) = suite(distribution, written).filter(|suite| suite.moves) else { return };
+        let version = suite.version;
+        self.report(
+            Diagnostic::new(
+                codes::MOVING_SUITE,
+                format!(
+                    "`{}` is {distribution} {version} until the next release, and another then",
+                    short(written)
+                ),
+            )
+            .label(span, format!("taken for {version}"))
+            .help(format!("write `{version}`"))
+            .fix(Applicability::Maybe, format!("write `{version}`"), span, version),
+        );
     }
 
     /// The options in braces, if there are any, and nothing after them.

@@ -115,6 +115,8 @@ impl Checker<'_> {
         }
         self.packages_conflict(image);
         self.archives_fit(image);
+        self.copies_clash(image);
+        self.accounts_clash(image);
         if !perhaps_secrets {
             self.secrets_in_use(image);
         }

@@ -1,7 +1,9 @@
 //! `param NAME [TYPE] [= VALUE]`, `--set`, and the names known in an image.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::load::Given;
 use super::operands::{Operands, Text};
 use super::shape::short;
 use super::{Checker, Settings};
@@ -15,6 +17,8 @@ pub(super) struct Param {
     pub name: Span,
     /// Absent: something is wrong with it, which has been said.
     pub value: Option<String>,
+    /// Absent if it is not understood.
+    kind: Option<Type>,
     pub used: bool,
 }
 
@@ -29,6 +33,8 @@ pub(super) struct Scope {
     pub os: Option<Span>,
     /// Something was not understood that may be the `os` statement, which has been said.
     pub os_doubtful: bool,
+    /// Values that the `use` gives which brought the statement being read.
+    pub given: Option<Rc<BTreeMap<String, String>>>,
 }
 
 /// What params may put into the texts of a project together, in bytes: params that are made of params double
@@ -87,12 +93,19 @@ impl Type {
 
 impl Checker<'_> {
     /// Reads the declarations in the order written; a value may use params declared before it.
-    pub(super) fn params<'s>(&mut self, statements: impl Iterator<Item = &'s Statement>, set: &Settings) {
+    /// What an `include` gives wins over the declaration, and a setting over both.
+    pub(super) fn params<'s>(
+        &mut self,
+        statements: impl Iterator<Item = &'s Statement>,
+        set: &Settings,
+        given: &[Given],
+    ) {
         for statement in statements {
             let before = self.errors();
-            self.statement_scope(statement, |checker, operands| checker.declare(operands, set));
+            self.statement_scope(statement, |checker, operands| checker.declare(operands, set, given));
             self.names_doubtful |= self.errors() > before;
         }
+        self.given_params(given);
         for (name, _) in set {
             if !self.params.contains_key(name) {
                 let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
@@ -111,7 +124,56 @@ impl Checker<'_> {
         }
     }
 
-    fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings) -> Option<()> {
+    /// What is wrong with what the `include` statements give.
+    fn given_params(&mut self, given: &[Given]) {
+        for (at, one) in given.iter().enumerate() {
+            let name = &one.name.value;
+            if let Some(first) =
+                given[..at].iter().find(|other| other.name.value == *name && other.file == one.file)
+            {
+                if first.value.value != one.value.value {
+                    self.twice(
+                        &format!("the param `{}` is given a value", short(name)),
+                        one.name.span,
+                        first.name.span,
+                    );
+                }
+                continue;
+            }
+            let declared = self.params.get(name).map(|param| param.name.source);
+            let there = declared.is_some_and(|source| self.sources.get(source).name == one.file);
+            if there || self.names_doubtful {
+                continue;
+            }
+            let file = &one.file;
+            let known: Vec<String> = self
+                .params
+                .iter()
+                .filter(|(_, param)| self.sources.get(param.name.source).name == *file)
+                .map(|(name, _)| name.clone())
+                .collect();
+            let diagnostic = Diagnostic::new(
+                codes::UNKNOWN_PARAM,
+                format!("`{}` declares no param `{}`", short(file), short(name)),
+            )
+            .label(one.name.span, "not declared there");
+            self.report(match nearest(name, known.iter().map(String::as_str)) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
+                    Applicability::Maybe,
+                    format!("write `{near}`"),
+                    one.name.span,
+                    near,
+                ),
+                None if known.is_empty() => diagnostic.help("it declares none"),
+                None => diagnostic.help(format!(
+                    "its params are {}",
+                    super::operands::enumerate(known.iter().map(String::as_str))
+                )),
+            });
+        }
+    }
+
+    fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings, given: &[Given]) -> Option<()> {
         let name = self.scalar(operands, "a name")?;
         let name = self.name(
             name,
@@ -138,6 +200,9 @@ impl Checker<'_> {
             None => Some(Type::String),
         };
         let failed = operands.failed;
+        let file = self.sources.get(span.source).name.clone();
+        let given = given.iter().find(|one| one.name.value == name && one.file == file);
+        let written = given.map(|one| one.value.clone()).or(written);
         let value = self.param_value(&name, span, kind, written, failed, set);
         if PREDEFINED.contains(&name.as_str()) {
             self.report(
@@ -149,7 +214,7 @@ impl Checker<'_> {
             let first = first.name;
             self.twice(&format!("the param `{name}` is declared"), span, first);
         } else {
-            self.params.insert(name, Param { name: span, value, used: false });
+            self.params.insert(name, Param { name: span, value, kind, used: false });
         }
         Some(())
     }
@@ -209,6 +274,12 @@ impl Checker<'_> {
 
     /// The value of `${name}` at `span`.
     pub(super) fn param(&mut self, name: &str, span: Span) -> Option<String> {
+        if let Some(value) = self.scope.given.as_ref().and_then(|given| given.get(name)).cloned() {
+            if let Some(param) = self.params.get_mut(name) {
+                param.used = true;
+            }
+            return self.has_room(value.len(), span).then_some(value);
+        }
         if let Some(param) = self.params.get_mut(name) {
             param.used = true;
             let len = param.value.as_ref()?.len();
@@ -266,6 +337,33 @@ impl Checker<'_> {
             )),
         });
         None
+    }
+
+    /// The values that a `use` gives to params, each checked against the param's type.
+    pub(super) fn values_of_use(
+        &mut self,
+        given: &super::operands::Given<'_>,
+    ) -> Option<Rc<BTreeMap<String, String>>> {
+        if given.entries.is_empty() {
+            return None;
+        }
+        let mut values = BTreeMap::new();
+        for (name, entry) in &given.entries {
+            let Some(kind) = self.params.get(name).map(|param| param.kind) else {
+                // Reports it, with the nearest name.
+                self.param(name, entry.key.span);
+                continue;
+            };
+            let value = entry.value.as_ref().and_then(|value| self.scalar_value(value, "a value"));
+            let (Some(value), Some(kind)) = (value, kind) else { continue };
+            if kind.holds(&value.value) {
+                values.insert(name.clone(), value.value);
+            } else {
+                let help = format!("the param is declared to be {}", kind.words());
+                self.misfit(codes::PARAM_VALUE, value.span, &value.value, kind.words(), &help);
+            }
+        }
+        Some(Rc::new(values))
     }
 
     /// Whether so many more bytes may be put into texts; it is said once if not.

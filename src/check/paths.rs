@@ -6,8 +6,9 @@ use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Span, Spanned};
 
-/// `path`, written in a file of `folder`, from the project's folder on, without `.` and `..`;
-/// `None` if it leaves the project.
+/// `path`, written in a file of `folder`, from the ImageFile's folder on, without `.`, and with `..` at its
+/// start alone: whether something above still belongs to the project, [`Files`](super::Files) knows. `None`
+/// for an absolute one.
 pub(super) fn normalise(folder: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;
@@ -16,9 +17,8 @@ pub(super) fn normalise(folder: &str, path: &str) -> Option<String> {
     for part in folder.split('/').chain(path.split('/')) {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
+            ".." if parts.last().is_none_or(|last| *last == "..") => parts.push(".."),
+            ".." => _ = parts.pop(),
             _ => parts.push(part),
         }
     }
@@ -58,7 +58,7 @@ impl Checker<'_> {
         self.report(
             Diagnostic::new(codes::OUTSIDE_PROJECT, format!("`{}` is outside the project's folder", short(written)))
                 .label(span, "leaves the folder of the ImageFile")
-                .help("copy what is needed into the project; what an image is made of is checked in beside its ImageFile"),
+                .help("copy what is needed into the project, or write `root = true` into the `.imgfile.toml` of the folder above that is the project"),
         );
     }
 
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(normalise("", "site/").as_deref(), Some("site"));
         assert_eq!(normalise("a/b", "../c/./d").as_deref(), Some("a/c/d"));
         assert_eq!(normalise("a", ".."), Some(String::new()));
-        assert_eq!(normalise("a", "../../x"), None);
+        assert_eq!(normalise("a", "../../../x").as_deref(), Some("../../x"));
         assert_eq!(normalise("", "/etc"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Profiles: the statements of an image, those of the profiles it uses among them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use super::Checker;
 use super::operands::enumerate;
@@ -26,11 +27,13 @@ pub(super) struct Profile<'s> {
 pub(super) type Profiles<'s> = BTreeMap<String, Profile<'s>>;
 
 /// A statement of an image, with the `use` that brought it, if one did.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Placed<'s> {
     pub statement: &'s Statement,
     /// The name in the `use`, in the image itself.
     pub used: Option<Span>,
+    /// What that `use`, or one on the way, gives to params.
+    pub given: Option<Rc<BTreeMap<String, String>>>,
 }
 
 /// Statements of one image or profile, and what may be missing among them.
@@ -43,6 +46,8 @@ pub(super) struct Flat<'s> {
     pub perhaps_base: bool,
     /// Profiles on the way, and where each is used.
     pub through: Vec<(String, Span)>,
+    /// What each of these gives to params, those above it included.
+    pub given: Vec<Option<Rc<BTreeMap<String, String>>>>,
     pub seen: HashMap<String, Seen>,
     pub direct: HashSet<String>,
 }
@@ -59,6 +64,7 @@ pub(super) struct Seen {
 impl Flat<'_> {
     /// The statements of the profile that was entered last were read.
     fn leave(&mut self) {
+        self.given.pop();
         let seen = self.through.pop().and_then(|(name, _)| self.seen.get_mut(&name));
         if let Some(seen) = seen {
             seen.open = false;
@@ -101,7 +107,10 @@ impl Checker<'_> {
                 let used = out.through.first().map(|(_, span)| *span);
                 match used {
                     Some(used) if !self.has_room_for_one(used) => out.doubtful = true,
-                    _ => out.statements.push(Placed { statement: written, used }),
+                    _ => {
+                        let given = out.given.last().cloned().flatten();
+                        out.statements.push(Placed { statement: written, used, given });
+                    }
                 }
             }
         }
@@ -133,11 +142,14 @@ impl Checker<'_> {
         out: &mut Flat<'s>,
     ) -> Option<&'s [Item]> {
         let before = self.errors();
-        let name = self.statement_scope(statement, |checker, operands| {
+        // Values may be made of what the profile on the way was given.
+        self.scope.given = out.given.last().cloned().flatten();
+        let (name, given) = self.statement_scope(statement, |checker, operands| {
             let name = checker.scalar(operands, "the name of a profile");
-            checker.finish(operands);
-            name
+            let given = checker.options(operands, &[]);
+            (name, checker.values_of_use(&given))
         });
+        let around = self.scope.given.take();
         let failed = self.errors() > before;
         let Some(name) = name.filter(|_| !failed) else {
             out.doubtful = true;
@@ -178,6 +190,14 @@ impl Checker<'_> {
         out.seen.insert(name.clone(), Seen { first: span, open: body.is_some() });
         let body = body?;
         out.through.push((name, span));
+        out.given.push(match (around, given) {
+            (Some(around), Some(given)) => {
+                let mut all = (*around).clone();
+                all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+                Some(Rc::new(all))
+            }
+            (around, given) => given.or(around),
+        });
         Some(&body.items)
     }
 

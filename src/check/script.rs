@@ -6,7 +6,7 @@ use super::operands::Text;
 use super::outputs::scripts;
 use super::shape::short;
 use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
-use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
 use crate::syntax::Heredoc;
 use crate::text::{Source, SourceId, Span, Spanned};
 
@@ -137,7 +137,11 @@ impl Checker<'_> {
         let text = ScriptText::of_file(source, &file.text);
         let is_text = std::str::from_utf8(&bytes).is_ok();
         self.encoding(&path, &text)?;
+        if self.merge_conflicts(source) {
+            return None;
+        }
         let interpreter = self.shebang(&text, path.span)?;
+        self.line_ends(&path, &text, &interpreter)?;
         let body = ScriptBody { content: bytes, path: Some(path.value), interpreter, source, start: 0 };
         Some(Origin { body, written, text: is_text.then_some(text) })
     }
@@ -158,31 +162,58 @@ impl Checker<'_> {
             return None;
         }
         let first = text.content.split('\n').next().unwrap_or_default();
-        if first.starts_with("#!") && first.ends_with('\r') {
-            let end = to_u32(first.len());
-            let mut diagnostic = Diagnostic::new(
-                codes::SCRIPT_ENCODING,
-                format!("the script `{}` has Windows line ends", short(&path.value)),
-            )
-            .label(
-                Span::new(text.source, end - 1, end),
-                "the system would look for an interpreter whose name ends in a carriage return",
-            )
-            .label(path.span, "run here")
-            .help("save it with `\\n` line ends, and add `* text eol=lf` to .gitattributes");
-            let edits = text.content.match_indices("\r\n").map(|(at, _)| crate::diagnostic::Edit {
-                span: Span::new(text.source, to_u32(at), to_u32(at + 1)),
-                text: String::new(),
-            });
-            diagnostic.fixes.push(crate::diagnostic::Fix {
-                title: "remove the carriage returns".into(),
-                edits: edits.collect(),
-                applicability: Applicability::Safe,
-            });
-            self.report(diagnostic);
+        if first.starts_with("#!")
+            && let Some(at) = first.find('\r')
+        {
+            let label = "the system would look for an interpreter whose name ends in a carriage return";
+            self.carriage_returns(path, text, at, label);
             return None;
         }
         Some(())
+    }
+
+    /// Carriage returns behind the first line, which a shell takes for part of the words before them.
+    fn line_ends(&mut self, path: &Spanned<String>, text: &ScriptText, interpreter: &[String]) -> Option<()> {
+        if !program(interpreter).is_some_and(is_shell) {
+            return Some(());
+        }
+        let Some(at) = text.content.find("\r\n") else { return Some(()) };
+        let (with, all) = (text.content.matches("\r\n").count(), text.content.matches('\n').count());
+        // The first line has none.
+        if with * 2 >= all - 1 {
+            let label = "the shell takes the carriage return for a part of this line's last word";
+            self.carriage_returns(path, text, at, label);
+            return None;
+        }
+        let span = Span::new(text.source, to_u32(at), to_u32(at + 1));
+        let many = if with == 1 { "one line".to_owned() } else { format!("{with} lines") };
+        let mut diagnostic = Diagnostic::new(
+            codes::SOME_CARRIAGE_RETURNS,
+            format!("{many} of the script `{}` end in a carriage return", short(&path.value)),
+        )
+        .label(span, "part of this line's last word, for the shell")
+        .label(path.span, "run here")
+        .help("save it with `\\n` line ends throughout");
+        if with == 1 {
+            diagnostic.message =
+                format!("one line of the script `{}` ends in a carriage return", short(&path.value));
+        }
+        diagnostic.fixes.push(without_carriage_returns(text, Applicability::Maybe));
+        self.report(diagnostic);
+        Some(())
+    }
+
+    /// A script with Windows line ends; `at` is the first carriage return.
+    fn carriage_returns(&mut self, path: &Spanned<String>, text: &ScriptText, at: usize, label: &str) {
+        let mut diagnostic = Diagnostic::new(
+            codes::SCRIPT_ENCODING,
+            format!("the script `{}` has Windows line ends", short(&path.value)),
+        )
+        .label(Span::new(text.source, to_u32(at), to_u32(at + 1)), label)
+        .label(path.span, "run here")
+        .help("save it with `\\n` line ends, and add `* text eol=lf` to .gitattributes");
+        diagnostic.fixes.push(without_carriage_returns(text, Applicability::Safe));
+        self.report(diagnostic);
     }
 
     /// The words of the first line behind `#!`.
@@ -199,6 +230,7 @@ impl Checker<'_> {
             None => Vec::new(),
         };
         if words.first().is_some_and(|program| program.starts_with('/')) {
+            self.comment_behind(text, asked, &words)?;
             return Some(words);
         }
         let shown = text.content.lines().position(|line| line.starts_with("#!"));
@@ -229,6 +261,38 @@ impl Checker<'_> {
             }
         };
         self.report(diagnostic.help("start it with `#!/bin/bash -e`"));
+        None
+    }
+
+    /// A comment in a shebang: the kernel hands it to the interpreter as an argument.
+    fn comment_behind(&mut self, text: &ScriptText, asked: Span, words: &[String]) -> Option<()> {
+        let Some(argument) = words.get(1) else { return Some(()) };
+        let comment = argument.starts_with('#').then_some(0).or_else(|| argument.find(" #").map(|at| at + 1));
+        // `env -S` splits its argument itself, and knows comments.
+        if comment.is_none() || argument.starts_with("-S") || argument.starts_with("--split-string") {
+            return Some(());
+        }
+        let first = text.content.split('\n').next().unwrap_or_default();
+        let at = first.find(" #").map_or(first.len(), |at| at + 1);
+        let line = text.span(0, first.len());
+        let program = words.first().map_or("", String::as_str);
+        let (before, comment) = first.split_at(at);
+        let indent = self.indentation(text.span(0, 0));
+        self.report(
+            Diagnostic::new(
+                codes::SHEBANG_COMMENT,
+                format!("`{}` would get this comment as an argument", short(program)),
+            )
+            .label(text.span(at, first.len()), "not a comment: a shebang has none")
+            .label(asked, "run here")
+            .help("write the comment on the next line")
+            .fix(
+                Applicability::Safe,
+                "write it on the next line",
+                line,
+                format!("{}\n{indent}{comment}", before.trim_end()),
+            ),
+        );
         None
     }
 
@@ -266,23 +330,19 @@ impl Checker<'_> {
             let given = |name: &str| given.of_image.contains(name) || given.of_scripts.contains(name);
             self.interpolation_in(text, &given);
         }
-        if !matches!(program, "sh" | "bash" | "dash" | "ksh") {
+        if !is_shell(program) {
             return;
         }
         self.errexit(text, script);
-        let Some(facts) = shell::look(&text.content) else { return };
-        if let Some((start, end)) = facts.error {
-            self.report(
-                Diagnostic::new(codes::SHELL_SYNTAX, "the shell would not understand this script")
-                    .label(text.span(start, end), "something is missing or too much here")
-                    .help(format!(
-                        "`{program} -n` says more, if it is installed; silence this with a comment `# W0205`"
-                    )),
-            );
+        let Some(facts) = shell::look(&text.content, program != "bash") else { return };
+        if let Some(fault) = facts.error.as_ref().filter(|_| program != "ksh") {
+            self.shell_fault(text, fault, program);
             return;
         }
+        // A file may be for other callers as well, with variables of theirs and as another user.
+        let only_here = script.body.path.is_none();
         let root = script.user.as_ref().map_or(script.offline, |user| user.value == "root");
-        if let Some((start, end)) = facts.sudo.filter(|_| root) {
+        if let Some((start, end)) = facts.sudo.filter(|_| root && only_here) {
             let why =
                 if script.user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
             self.report(
@@ -302,7 +362,11 @@ impl Checker<'_> {
             )
             .label(text.span(*start, *end), "empty when the script runs");
             let known = image.env.iter().map(key).chain(own());
-            self.report(match self.nearness.nearest(name, known) {
+            let near = self.nearness.nearest(name, known);
+            if near.is_none() && !only_here {
+                continue;
+            }
+            self.report(match near {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.help(format!(
                     "give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty",
@@ -310,6 +374,19 @@ impl Checker<'_> {
                 )),
             });
         }
+    }
+
+    fn shell_fault(&mut self, text: &ScriptText, fault: &shell::Fault, program: &str) {
+        let code = if fault.sure { codes::SHELL_ERROR } else { codes::SHELL_SYNTAX };
+        let mut diagnostic = Diagnostic::new(code, fault.message.clone())
+            .help(format!("`{program} -n` says what the shell itself makes of it"));
+        if !fault.sure {
+            diagnostic = diagnostic.note("what stands above may end the script, or change how this is read");
+        }
+        for label in std::iter::once(&fault.label).chain(&fault.others) {
+            diagnostic = diagnostic.label(text.span(label.start, label.end), label.text.clone());
+        }
+        self.report(diagnostic);
     }
 
     /// An interpreter that a server image lacks unless something brings it.
@@ -412,6 +489,19 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+fn without_carriage_returns(text: &ScriptText, applicability: Applicability) -> Fix {
+    let edits = text.content.match_indices('\r').map(|(at, _)| Edit {
+        span: Span::new(text.source, to_u32(at), to_u32(at + 1)),
+        text: if text.content[at..].starts_with("\r\n") { String::new() } else { "\n".to_owned() },
+    });
+    Fix { title: "remove the carriage returns".into(), edits: edits.collect(), applicability }
+}
+
+/// Whether a program is one of the shells whose grammar is known.
+fn is_shell(program: &str) -> bool {
+    matches!(program, "sh" | "bash" | "dash" | "ksh")
 }
 
 /// What stands before an `=`: `name` of `name=value`, and more that is no name.

@@ -71,13 +71,27 @@ impl Silence<'_> {
         diagnostic.labels.iter().any(|label| {
             let line = (label.span.source, self.sources.line_col(label.span).line);
             let named = self.lines.entry(line).or_insert_with(|| {
-                let words = comment(line_of(label.span, self.sources)).into_iter();
-                let words = words.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
+                let line = line_of(label.span, self.sources);
+                let comments: Vec<&str> = if line.trim_start().starts_with("#!") {
+                    below_shebang(label.span, self.sources)
+                } else {
+                    comment(line).into_iter().collect()
+                };
+                let words =
+                    comments.into_iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric()));
                 words.filter(|word| word.len() == code.len()).collect()
             });
             named.contains(code)
         })
     }
+}
+
+/// The lines of comments right below a shebang, which has no room for one: its interpreter would get it.
+fn below_shebang(span: Span, sources: &Sources) -> Vec<&str> {
+    let source = sources.get(span.source);
+    let start = source.lines().line_start(source.lines().line_col(span.start).line + 1);
+    let rest = start.and_then(|start| source.text.get(start as usize..)).unwrap_or_default();
+    rest.lines().map_while(|line| line.trim_start().strip_prefix('#')).collect()
 }
 
 /// What follows the `#` of a line that stands in no quotes, in an ImageFile as in a shell script.

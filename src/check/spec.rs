@@ -55,8 +55,11 @@ pub struct ImageSpec {
     pub env: Vec<EnvVar>,
     pub secrets: Vec<Secret>,
     pub accounts: Vec<Account>,
+    pub groups: Vec<Group>,
     /// Who runs scripts; absent: the base's default account.
     pub user: Option<Spanned<String>>,
+    /// Whether that account stays in the image.
+    pub keep_user: bool,
     /// Copies, scripts and reboots in the order written.
     pub steps: Vec<StepSpec>,
     pub services: Vec<Service>,
@@ -91,7 +94,9 @@ impl ImageSpec {
             env: Vec::new(),
             secrets: Vec::new(),
             accounts: Vec::new(),
+            groups: Vec::new(),
             user: None,
+            keep_user: true,
             steps: Vec::new(),
             services: Vec::new(),
             kernel_args: Vec::new(),
@@ -341,10 +346,26 @@ pub struct Account {
     pub sudo: bool,
     pub shell: Option<Spanned<String>>,
     pub uid: Option<Spanned<u32>>,
+    /// Number of its own group.
+    pub gid: Option<Spanned<u32>>,
+    pub home: Option<Spanned<String>>,
+    /// For a service: a number below those of people, no home and no shell unless they are named.
+    pub system: bool,
+    /// What it is for, in a few words (GECOS).
+    pub comment: Option<Spanned<String>>,
     /// Lines for `authorized_keys`.
     pub ssh_keys: Vec<Spanned<String>>,
     /// A crypt(3) hash, such as `$y$…`.
     pub password_hash: Option<Spanned<String>>,
+}
+
+/// `group NAME { … }`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub name: Spanned<String>,
+    pub gid: Option<Spanned<u32>>,
+    /// A number below those of people.
+    pub system: bool,
 }
 
 /// What happens in the order written.
@@ -382,6 +403,8 @@ pub struct CopySpec {
     pub mode: Option<Spanned<u32>>,
     /// For folders; absent: `mode` with x where it has r, or 0755.
     pub dir_mode: Option<Spanned<u32>>,
+    /// Before packages are installed.
+    pub early: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -390,6 +413,8 @@ pub enum CopySource {
     File { path: Spanned<String> },
     /// The contents of a folder of the project.
     Folder { path: Spanned<String> },
+    /// What matches a pattern in a folder of the project: `conf.d/*.conf`.
+    Glob { folder: Spanned<String>, pattern: String },
     /// A heredoc's text.
     Inline { text: Spanned<String> },
     /// A pinned download, perhaps an archive.

@@ -58,6 +58,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
     any("preseed", "preseed \"answers.txt\"", "answers for the configuration of packages"),
     any("app", "app nginx ^1.26 { port = 8080 }", "an application of the catalogue"),
     any("account", "account deploy { sudo = true }", "an account in the image"),
+    any("group", "group media { gid = 2000 }", "a group in the image"),
     once("user", "user admin", "who runs the scripts"),
     any("env", "env RELEASE = \"2026.11\"", "environment of scripts and tests"),
     any("secret", "secret token from env API_TOKEN", "a file that only named steps see"),

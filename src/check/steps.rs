@@ -10,13 +10,13 @@ use super::{
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
-use crate::text::{Span, Spanned};
+use crate::text::{Span, Spanned, glob_matches};
 
 const SCRIPT_OPTIONS: &[&str] = &["name", "user", "env", "timeout", "retries", "secrets", "offline", "with"];
 
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip"];
+        let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip", "early"];
         let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
             let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
             let span = heredoc.body;
@@ -29,6 +29,16 @@ impl Checker<'_> {
         } else if self.accept(operands, "url") {
             let url = self.scalar(operands, "an address, such as `\"https://example.org/tool.tar.gz\"`")?;
             let url = self.url(url);
+            if let Some(operand) = operands.peek().filter(|operand| self.slice(operand.span) == "sha512") {
+                let span = operand.span;
+                operands.failed = true;
+                self.report(
+                    Diagnostic::new(codes::NOT_SUPPORTED, "downloads are not pinned by a sha512 yet")
+                        .label(span, "not supported")
+                        .help("write `sha256` and what `sha256sum FILE` prints"),
+                );
+                return None;
+            }
             if !self.require(operands, "sha256") {
                 return None;
             }
@@ -43,6 +53,9 @@ impl Checker<'_> {
         }
         let dest = self.scalar(operands, "a path in the image, such as `\"/var/www/html\"`")?;
         let dest = self.image_path(dest);
+        if let Some(dest) = &dest {
+            self.visible(dest);
+        }
         let given = self.options(operands, known);
         let owner = self.owner_option(&given, "owner");
         let group = self.owner_option(&given, "group");
@@ -50,6 +63,7 @@ impl Checker<'_> {
         let dir_mode = self.mode_option(&given, "dir_mode");
         let unpack = self.boolean_option(&given, "unpack");
         let strip = self.integer_option(&given, "strip", 0..=64);
+        let early = self.boolean_option(&given, "early").is_some_and(|early| early.value);
         let (mut source, dest) = source.zip(dest)?;
         if let CopySource::Url { unpack: to_unpack, strip: to_strip, .. } = &mut source {
             *to_unpack = unpack.is_some_and(|unpack| unpack.value);
@@ -85,11 +99,54 @@ impl Checker<'_> {
             group,
             mode,
             dir_mode,
+            early,
         }));
         Some(())
     }
 
+    /// Whether a path is a pattern. A file whose name really has a `*` is that file.
+    fn is_pattern(&self, path: &super::operands::Text) -> bool {
+        let folder = self.folders.get(&path.span.source).map_or("", String::as_str);
+        path.value.contains(['*', '?', '['])
+            && !super::paths::normalise(folder, &path.value)
+                .is_some_and(|path| self.files.kind(&path).is_ok())
+    }
+
+    /// `conf.d/*.conf`: what matches in one folder.
+    fn matching(&mut self, path: &super::operands::Text) -> Option<CopySource> {
+        let (folder, pattern) = path.value.rsplit_once('/').unwrap_or((".", &path.value));
+        if folder.contains(['*', '?', '[']) {
+            self.report(
+                Diagnostic::new(codes::NOT_SUPPORTED, "a pattern stands in the last part of a path only")
+                    .label(path.span, "has one in a folder's name")
+                    .help("copy the whole folder, and leave files out by `.imagefileignore`"),
+            );
+            return None;
+        }
+        let text = super::operands::Text { value: folder.to_owned(), ..path.clone() };
+        let folder = self.project_path(text)?;
+        let entries = match self.kind_of(&folder)? {
+            FileKind::Folder => self.files.list(&folder.value).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        if !entries.iter().any(|entry| glob_matches(pattern, &entry.name)) {
+            let near = self.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
+            let diagnostic =
+                Diagnostic::new(codes::NO_MATCH, format!("`{}` matches nothing", short(&path.value)))
+                    .label(path.span, "no file of the project has such a name");
+            self.report(match near {
+                Some(near) => diagnostic.help(format!("there is `{near}`")),
+                None => diagnostic.help("`*` stands for any characters but `/`, and for no dot at the start"),
+            });
+            return None;
+        }
+        Some(CopySource::Glob { folder, pattern: pattern.to_owned() })
+    }
+
     fn copied(&mut self, path: super::operands::Text) -> Option<CopySource> {
+        if self.is_pattern(&path) {
+            return self.matching(&path);
+        }
         let folder_meant = path.value.ends_with('/');
         let path = self.project_path(path)?;
         match self.kind_of(&path)? {
@@ -173,7 +230,7 @@ impl Checker<'_> {
         &mut self,
         image: &mut ImageSpec,
         operands: &mut Operands<'_>,
-        placed: Placed<'_>,
+        placed: &Placed<'_>,
     ) -> Option<()> {
         let bare =
             operands.peek().filter(|operand| operand.kind == OperandKind::Word).map(|operand| operand.span);
@@ -272,6 +329,7 @@ impl Checker<'_> {
             else {
                 continue;
             };
+            self.env_as_written(&key.value, &value);
             env.push(KeyValue { key, value: value.spanned() });
         }
         env

@@ -6,6 +6,7 @@ use super::project::{self, Project};
 use crate::catalog::{self, Catalog};
 use crate::check::ImageSpec;
 use crate::diagnostic::Diagnostic;
+use crate::front;
 use crate::lock::Lock;
 use crate::resolve::{Preferences, ResolvedProject, Wanted, resolve_project};
 
@@ -38,7 +39,8 @@ pub(super) fn preferences(lock: Option<&Lock>, image: &str, base: Option<&str>) 
 /// Loads the catalogue of a checked project and resolves its images.
 pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resolved, Vec<Diagnostic>) {
     let spec = &project.checked.spec;
-    let (catalog, mut found) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
+    let (catalog, mistakes) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
+    let mut found = front::of_catalogue(mistakes, spec, &catalog);
     // A lock that cannot be read is for the commands that use it to complain of.
     let lock = Lock::beside(&project.name(), &project.files, &mut project.sources).ok().flatten();
     let mut images = resolve_project(
@@ -47,7 +49,8 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
         |image| preferences(lock.as_ref(), image, base),
         |_| None,
     );
-    found.append(&mut images.diagnostics);
+    let of_images = std::mem::take(&mut images.diagnostics);
+    found.extend(front::of_resolution(of_images, &found, &project.checked.spec, &catalog));
     (Resolved { project, catalog, lock, images }, found)
 }
 

@@ -29,6 +29,7 @@ use crate::{
         },
         prepare::{Ground, Prepared, Preparer, Unvouched, Vouching, base_facts, trouble},
     },
+    front,
     lock::{self, Class, FORMAT, Lock, LockedImage, Reason},
     packages::{Mirrors, read_list, read_sources},
     plan::Graph,
@@ -104,7 +105,7 @@ impl Workshop {
         let (catalog, lock, settings) = {
             let (catalog, mistakes) =
                 catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
-            found.extend(mistakes);
+            found.extend(front::of_catalogue(mistakes, &project.checked.spec, &catalog));
             let lock = read_lock(&mut project, choices, &mut found);
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
@@ -119,7 +120,8 @@ impl Workshop {
         }
         // What is wrong already is shown before anything is looked up or downloaded.
         if found.iter().any(Diagnostic::is_error) {
-            found.extend(resolve(&project, &catalog, &lock, choices, |_| None).diagnostics);
+            let of_images = resolve(&project, &catalog, &lock, choices, |_| None).diagnostics;
+            found.extend(front::of_resolution(of_images, &found, &project.checked.spec, &catalog));
             show(&found, &project);
             return Err(Exit::Files);
         }

@@ -75,6 +75,7 @@ registry! {
     NO_IMAGE = "E0120": "the file declares no image";
     UNREADABLE = "E0121": "a file cannot be read";
     NEEDS_QUOTES = "E0122": "something needs quotes";
+    MERGE_CONFLICT = "E0123": "a file has an unresolved merge conflict";
     MISSING_STATEMENT = "E0201": "an image lacks a statement it needs";
     GIVEN_TWICE = "E0202": "a statement that is allowed once is given twice";
     DUPLICATE_NAME = "E0203": "a name is used twice";
@@ -109,6 +110,14 @@ registry! {
     OPTION_CONFLICT = "E0232": "options do not go together";
     WRONG_KIND = "E0233": "a value is of another kind than its place takes";
     PROJECT_GROWS = "E0234": "a project grows too large";
+    SYSTEM_REMOVED = "E0235": "clean-up would remove a part of the system itself";
+    PATHS_CLASH = "E0236": "a path would be a file and a folder";
+    KERNEL_PATH = "E0237": "a copy goes where the kernel shows files of its own";
+    SHELL_ERROR = "E0238": "a shell cannot understand a script";
+    SHEBANG_COMMENT = "E0239": "a shebang has a comment behind it";
+    ACCOUNTS_CLASH = "E0240": "two accounts or groups would be one";
+    NO_MATCH = "E0241": "a pattern matches nothing";
+    USER_REMOVED = "E0242": "something needs the account that is taken away";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -179,12 +188,17 @@ registry! {
     UNUSED_PROFILE = "W0202": "a profile is never used";
     HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";
     NO_ERREXIT = "W0204": "a script goes on after a failure";
-    SHELL_SYNTAX = "W0205": "a shell would not understand a script";
+    SHELL_SYNTAX = "W0205": "a shell may not understand a script";
     POINTLESS_SUDO = "W0206": "`sudo` in a script that is root already";
     UNSET_VARIABLE = "W0207": "a script reads a variable that nothing sets";
     MANY_SWITCHES = "W0208": "offline and booted scripts take turns";
     UNUSED_SECRET = "W0209": "a secret is never handed out";
     UNUSUAL_INTERPRETER = "W0210": "nothing brings a script's interpreter";
+    SOME_CARRIAGE_RETURNS = "W0211": "some lines of a script end in a carriage return";
+    HIDDEN_COPY = "W0212": "a copy goes where a boot lays an empty file system";
+    VARIABLE_AS_WRITTEN = "W0213": "a variable in a value of `env` is not replaced";
+    CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
+    MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 
 /// Title and page of a code given as text, such as by `imgfile explain E0101`.

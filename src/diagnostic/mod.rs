@@ -3,12 +3,14 @@
 //! Modules build diagnostics; only `report` turns them into text.
 
 mod code;
+mod conflict;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::Span;
 
 pub use code::{Code, codes, codes_with_titles, page};
+pub use conflict::merge_conflicts;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

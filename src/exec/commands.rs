@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::plan::{AccountStep, UnitState, UnitWish};
+use crate::plan::{AccountStep, GroupStep, UnitState, UnitWish};
 
 /// Long enough for the slowest install script of the catalogue under emulation.
 pub(super) const TIMEOUT: Duration = Duration::from_hours(1);
@@ -49,6 +49,17 @@ umask 0022
     )
 }
 
+/// A group made or given its number.
+pub(super) fn group(group: &GroupStep) -> String {
+    let name = quoted(&group.name);
+    let number = group.gid.map_or_else(String::new, |gid| format!(" --gid {gid}"));
+    let system = if group.system { " --system" } else { "" };
+    format!(
+        "if getent group {name} >/dev/null; then\n  {}\nelse\n  groupadd{system}{number} {name}\nfi\n",
+        if number.is_empty() { ":".to_owned() } else { format!("groupmod{number} {name}") },
+    )
+}
+
 /// An account made or brought into the wanted shape.
 pub(super) fn account(account: &AccountStep) -> String {
     let user = quoted(&account.name);
@@ -56,14 +67,42 @@ pub(super) fn account(account: &AccountStep) -> String {
     if let Some(uid) = account.uid {
         let _ = write!(options, " --uid {uid}");
     }
+    let mut script = String::new();
+    if let Some(gid) = account.gid {
+        // Its own group, which has its name.
+        let _ = writeln!(script, "getent group {gid} >/dev/null || groupadd --gid {gid} {user}");
+        let _ = write!(options, " --gid {gid}");
+    }
+    if let Some(comment) = &account.comment {
+        let _ = write!(options, " --comment {}", quoted(comment));
+    }
+    if let Some(home) = &account.home {
+        let _ = write!(options, " --home {}", quoted(home));
+    }
     if let Some(shell) = &account.shell {
         let _ = write!(options, " --shell {}", quoted(shell));
     }
     if let Some(hash) = &account.password_hash {
         let _ = write!(options, " --password {}", quoted(hash));
     }
-    let mut script = format!(
-        "if id -u {user} >/dev/null 2>&1; then\n  {}\nelse\n  useradd --create-home{options} {user}\nfi\n",
+    let mut create = String::new();
+    if account.system {
+        create.push_str(" --system");
+        // A group of its own all the same: `useradd --system` makes one only where login.defs says so.
+        if account.gid.is_none() {
+            create.push_str(" --user-group");
+        }
+        if account.shell.is_none() {
+            create.push_str(" --shell /usr/sbin/nologin");
+        }
+    }
+    match (&account.home, account.system) {
+        (None, true) => create.push_str(" --home /nonexistent --no-create-home"),
+        _ => create.push_str(" --create-home"),
+    }
+    let _ = write!(
+        script,
+        "if id -u {user} >/dev/null 2>&1; then\n  {}\nelse\n  useradd{create}{options} {user}\nfi\n",
         if options.is_empty() { ":".to_owned() } else { format!("usermod{options} {user}") },
     );
     for group in &account.groups {

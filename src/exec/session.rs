@@ -122,6 +122,7 @@ impl<'a> Session<'a> {
                 }
             }
             Action::DefaultUser { name } => self.shell(place, &super::commands::default_user(name)).await,
+            Action::Group(group) => self.shell(place, &super::commands::group(group)).await,
             Action::Account(account) => self.shell(place, &super::commands::account(account)).await,
             Action::Copy(copy) => {
                 let mut pack = self.pack();

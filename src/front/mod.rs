@@ -18,6 +18,8 @@
 //! A [`Shelf`] keeps the catalogue for callers that compile again and again, such as editors.
 //! [`Project::plan`] goes on to a plan; `examples/embed` is a whole program.
 
+mod copies;
+mod needed;
 mod plan;
 mod shelf;
 
@@ -30,6 +32,7 @@ use crate::resolve::{Preferences, Resolution, resolve_project};
 use crate::syntax::Ast;
 use crate::text::{SourceId, Sources};
 
+pub use needed::{of_catalogue, of_resolution};
 pub use plan::Pins;
 pub use shelf::Shelf;
 
@@ -83,11 +86,14 @@ pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut 
         checked = check(entry, &mut sources, files, set);
     }
     let mut diagnostics = checked.diagnostics;
-    diagnostics.extend(kept.mistakes(&checked.spec.catalogs));
+    let mistakes = kept.mistakes(&checked.spec.catalogs).collect();
+    diagnostics.extend(of_catalogue(mistakes, &checked.spec, kept.catalog()));
+    diagnostics.extend(copies::unreadable(&checked.spec, files));
     let preferences =
         |image: &str| kept.lock().map_or_else(Preferences::default, |lock| lock.preferences(image));
     let resolved = resolve_project(&checked.spec, kept.catalog(), preferences, |_| None);
-    diagnostics.extend(resolved.diagnostics);
+    let resolution = of_resolution(resolved.diagnostics, &diagnostics, &checked.spec, kept.catalog());
+    diagnostics.extend(resolution);
     let mut diagnostics = settle(diagnostics, &sources);
     // The ImageFile comes first, though the catalogue was read before it.
     diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < kept.files()));

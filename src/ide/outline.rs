@@ -54,7 +54,7 @@ fn entry(statement: &Statement, text: &str) -> Option<Outline> {
         "app" => OutlineKind::App,
         "script" | "copy" | "reboot" => OutlineKind::Step,
         "test" => OutlineKind::Test,
-        "account" => OutlineKind::Account,
+        "account" | "group" => OutlineKind::Account,
         "base" | "os" | "packages" | "output" | "service" | "secret" | "use" | "env" => OutlineKind::Other,
         _ => return None,
     };

@@ -182,6 +182,8 @@ fn the_keys_of_each_statement_are_those_that_check_takes() {
         ("base", "base auto { zzzzzzzzzzzz = 1 }"),
         ("packages", "packages [\"jq\"] { zzzzzzzzzzzz = 1 }"),
         ("account", "account a { zzzzzzzzzzzz = 1 }"),
+        ("group", "group a { zzzzzzzzzzzz = 1 }"),
+        ("user", "user a { zzzzzzzzzzzz = 1 }"),
         ("copy", "copy \"ImageFile\" to \"/x\" { zzzzzzzzzzzz = 1 }"),
         ("script", "script <<SH { zzzzzzzzzzzz = 1 }\n#!/bin/sh -e\nSH"),
         ("test", "test \"t\" <<SH { zzzzzzzzzzzz = 1 }\n#!/bin/sh -e\nSH"),

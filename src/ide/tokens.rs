@@ -79,7 +79,9 @@ impl Walk<'_> {
                 ("app" | "base", 0) | ("os", 0 | 1) => TokenKind::Class,
                 ("profile" | "use", 0) => TokenKind::Profile,
                 ("param", 0) => TokenKind::Param,
-                ("env" | "label" | "account" | "secret" | "user" | "service", 0) => TokenKind::Variable,
+                ("env" | "label" | "account" | "group" | "secret" | "user" | "service", 0) => {
+                    TokenKind::Variable
+                }
                 _ => TokenKind::Word,
             };
             self.operand(operand, kind);

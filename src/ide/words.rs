@@ -41,9 +41,18 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
             ("sudo", "`true`: may use sudo without a password"),
             ("shell", "login shell, such as `/bin/bash`"),
             ("uid", "user number"),
+            ("gid", "number of its own group"),
+            ("home", "home folder; the default is below /home, and none for a system account"),
+            (
+                "system",
+                "`true`: for a service, with a low number, no shell and no home unless they are named",
+            ),
+            ("comment", "what it is for, in a few words"),
             ("ssh_keys", "lines for authorized_keys"),
             ("password_hash", "a crypt(3) hash, such as `$y$…`"),
         ],
+        "group" => &[("gid", "group number"), ("system", "`true`: a number below those of people")],
+        "user" => &[("keep", "`false`: the account is taken away at the end of the build")],
         "copy" => &[
             ("owner", "account name or number; the default is `root`"),
             ("group", "group name or number; the default is `root`"),
@@ -51,6 +60,7 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
             ("dir_mode", "octal mode of folders, such as `0750`"),
             ("unpack", "`true`: unpack the downloaded archive into the destination"),
             ("strip", "leading path components to drop when unpacking"),
+            ("early", "`true`: before packages are installed, such as settings of dpkg"),
         ],
         "script" | "test" => SCRIPT,
         "service" => &[("active", "`false`: the test boot does not require the unit to be active")],
@@ -88,7 +98,10 @@ const TOPICS: &[Word] = &[
 pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
     match (keyword, key) {
         ("base", "upgrade")
-        | ("account", "sudo")
+        | ("account", "sudo" | "system")
+        | ("group", "system")
+        | ("user", "keep")
+        | ("copy", "early")
         | ("copy", "unpack")
         | ("script" | "test", "offline")
         | ("service", "active") => BOOLEAN,

@@ -26,6 +26,22 @@ pub fn of(wish: &check::Cleanup) -> Cleanup {
     Cleanup { preset: preset.to_owned(), items: topics.chain(paths).collect() }
 }
 
+/// Takes the account away that ran scripts, with its home, its own group and its right to use sudo.
+pub(super) fn user(name: &str) -> CleanupItem {
+    let file = name.replace('.', "_");
+    let script = format!(
+        "rm -f /etc/sudoers.d/90-imagefile-{file}\n\
+         if id -u '{name}' >/dev/null 2>&1; then\n\
+         home=$(getent passwd '{name}' | cut -d: -f6)\n\
+         userdel '{name}'\n\
+         case $home in /home/*) rm -rf -- \"$home\" ;; esac\n\
+         rm -f '/var/mail/{name}' '/var/lib/systemd/linger/{name}'\n\
+         if getent group '{name}' >/dev/null; then groupdel '{name}' || :; fi\n\
+         fi"
+    );
+    CleanupItem { name: format!("user {name}"), script }
+}
+
 const fn commands(topic: CleanupTopic) -> &'static str {
     match topic {
         // Empty, not absent: systemd then makes a new one at boot. A regular file of D-Bus would be

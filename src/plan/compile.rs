@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use super::archives;
 use super::{
     AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, Conditions, CopyFrom, CopyStep, DiskFormat,
-    ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs,
-    ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish, WalkError,
+    GroupStep, ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage,
+    RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish,
     Walker, key_parts,
 };
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
-    diagnostic::{Diagnostic, codes},
+    diagnostic::Diagnostic,
     packages::{Selected, Solution},
     resolve::{Resolution, ResolvedApp},
-    text::{Digest, Span},
+    text::{Digest, Span, glob_matches},
 };
 
 /// The build machine unless `machine` says otherwise: enough for every application of the built-in
@@ -68,7 +68,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
 
     compiler.offline_part(inputs, disk_size);
-    for step in &inputs.spec.steps {
+    for step in inputs.spec.steps.iter().filter(|step| !is_early(step)) {
         compiler.written(step);
     }
     compiler.closing_part(inputs);
@@ -162,6 +162,9 @@ impl Compiler<'_> {
             let action = Action::Script(preseed_script(&preseed.value));
             self.push("preseed", Stage::Offline, action, Some(preseed.span));
         }
+        for step in spec.steps.iter().filter(|step| is_early(step)) {
+            self.written(step);
+        }
         let solution = inputs.packages;
         if !solution.install.is_empty() || !solution.remove.is_empty() || !solution.now_manual.is_empty() {
             let change = PackageChange {
@@ -202,10 +205,20 @@ impl Compiler<'_> {
                 spec.user.as_ref().map(|user| user.span),
             );
         }
+        for group in &spec.groups {
+            let name = group.name.value.clone();
+            let action = GroupStep { name, gid: group.gid.map(|gid| gid.value), system: group.system };
+            let name = format!("group {}", group.name.value);
+            self.push(name, Stage::Offline, Action::Group(action), Some(group.name.span));
+        }
         for account in &spec.accounts {
             let action = Action::Account(AccountStep {
                 name: account.name.value.clone(),
                 uid: account.uid.as_ref().map(|uid| uid.value),
+                gid: account.gid.map(|gid| gid.value),
+                home: account.home.as_ref().map(|home| home.value.clone()),
+                system: account.system,
+                comment: account.comment.as_ref().map(|comment| comment.value.clone()),
                 groups: account.groups.iter().map(|group| group.value.clone()).collect(),
                 sudo: account.sudo,
                 shell: account.shell.as_ref().map(|shell| shell.value.clone()),
@@ -234,6 +247,9 @@ impl Compiler<'_> {
             StepSpec::Copy(copy) => {
                 let from = match &copy.source {
                     CopySource::File { path } | CopySource::Folder { path } => path.value.clone(),
+                    CopySource::Glob { folder, pattern } => {
+                        format!("{}/{pattern}", folder.value).trim_start_matches('/').to_owned()
+                    }
                     CopySource::Inline { .. } => "text".to_owned(),
                     CopySource::Url { url, .. } => url.value.clone(),
                 };
@@ -280,7 +296,10 @@ impl Compiler<'_> {
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
         }
-        let cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
+        let mut cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
+        if let Some(user) = spec.user.as_ref().filter(|_| !spec.keep_user) {
+            cleanup.items.insert(0, super::cleanup::user(&user.value));
+        }
         self.push("clean up", Stage::Offline, Action::Cleanup(cleanup), None);
     }
 
@@ -323,6 +342,15 @@ impl Compiler<'_> {
             CopySource::Folder { path } => {
                 let to = dest.trim_end_matches('/').to_owned();
                 (CopyFrom::Tree(self.tree(&path.value, path.span)?), to)
+            }
+            CopySource::Glob { folder, pattern } => {
+                let to = dest.trim_end_matches('/').to_owned();
+                let mut tree = self.tree(&folder.value, folder.span)?;
+                tree.entries.retain(|entry| {
+                    let name = entry.path.split('/').next().unwrap_or_default();
+                    entry.path.is_empty() || glob_matches(pattern, name)
+                });
+                (CopyFrom::Tree(tree), to)
             }
             CopySource::Inline { text } => (CopyFrom::Text { content: text.value.clone() }, dest.clone()),
             CopySource::Url { url, sha256, unpack, strip } => {
@@ -371,26 +399,17 @@ impl Compiler<'_> {
     fn tree(&mut self, path: &str, span: Span) -> Option<Tree> {
         match self.walker.tree(path) {
             Ok(tree) => Some(tree),
-            Err(WalkError { path, error }) => {
-                let message = format!("`{path}` cannot be copied: {}", file_problem(&error));
-                self.diagnostics.push(
-                    Diagnostic::new(codes::PROJECT_FILE, message)
-                        .label(span, "brought in here")
-                        .help("repair or rename it, or leave it out with a line in `.imagefileignore`"),
-                );
+            Err(error) => {
+                self.diagnostics.push(error.diagnostic(span));
                 None
             }
         }
     }
 }
 
-fn file_problem(error: &check::FileError) -> String {
-    match error {
-        check::FileError::NotFound => "it is not there".into(),
-        check::FileError::Outside => "it is, or leads, outside the project's folder".into(),
-        check::FileError::TooLarge => "it is larger than 4 GiB".into(),
-        check::FileError::Unreadable(reason) => reason.clone(),
-    }
+/// Whether a step comes before packages.
+const fn is_early(step: &StepSpec) -> bool {
+    matches!(step, StepSpec::Copy(copy) if copy.early)
 }
 
 /// Where one file goes: into a folder if the destination ends in `/`.

@@ -24,8 +24,8 @@ pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{locked_image, requested};
 pub use step::{
-    AccountStep, Action, AppStep, CopyFrom, CopyStep, InlineFile, PackageChange, PlannedPackage, RunAs,
-    ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, UnitWish,
+    AccountStep, Action, AppStep, CopyFrom, CopyStep, GroupStep, InlineFile, PackageChange, PlannedPackage,
+    RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, UnitWish,
 };
 pub use storage::growth;
 pub use tree::{EntryKind, Tree, TreeEntry};

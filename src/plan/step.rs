@@ -52,6 +52,7 @@ pub enum Action {
         name: String,
     },
     Account(AccountStep),
+    Group(GroupStep),
     Copy(CopyStep),
     Script(ScriptStep),
     /// Shuts the booted system down in order and boots it again.
@@ -124,8 +125,27 @@ pub struct AccountStep {
     /// May become root without a password.
     pub sudo: bool,
     pub shell: Option<String>,
+    /// Number of its own group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// For a service: no home and no shell unless they are named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub system: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     pub ssh_keys: Vec<String>,
     pub password_hash: Option<String>,
+}
+
+/// A group that is made, or given its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupStep {
+    pub name: String,
+    pub gid: Option<u32>,
+    /// A number below those of people.
+    pub system: bool,
 }
 
 /// Files of the project, or a text of the ImageFile, put into the image.

@@ -5,7 +5,8 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use super::{EntryKind, Tree, TreeEntry};
 use crate::{
     check::{FileError, FileKind, Files},
-    text::Digest,
+    diagnostic::{Diagnostic, codes},
+    text::{Digest, Span},
 };
 
 /// Patterns of files that no copy takes along, in gitignore's notation, at the project's root.
@@ -20,6 +21,22 @@ const FILE_LIMIT: u64 = 4 << 30;
 pub struct WalkError {
     pub path: String,
     pub error: FileError,
+}
+
+impl WalkError {
+    /// As a person sees it; `asked` is the statement that brings the file in.
+    #[must_use]
+    pub fn diagnostic(&self, asked: Span) -> Diagnostic {
+        let problem = match &self.error {
+            FileError::NotFound => "it is not there",
+            FileError::Outside => "it is, or leads, outside the project's folder",
+            FileError::TooLarge => "it is larger than 4 GiB",
+            FileError::Unreadable(reason) => reason,
+        };
+        Diagnostic::new(codes::PROJECT_FILE, format!("`{}` cannot be copied: {problem}", self.path))
+            .label(asked, "brought in here")
+            .help("repair or rename it, or leave it out with a line in `.imagefileignore`")
+    }
 }
 
 /// Reads trees of one project.
@@ -39,7 +56,8 @@ impl<'a> Walker<'a> {
     pub fn new(files: &'a dyn Files) -> Self {
         let text = files.read(IGNORE_FILE, IGNORE_LIMIT).unwrap_or_default();
         let mut builder = GitignoreBuilder::new("");
-        for line in String::from_utf8_lossy(&text).lines() {
+        // Windows line ends and a byte-order mark are no part of a pattern.
+        for line in String::from_utf8_lossy(&text).trim_start_matches('\u{FEFF}').lines() {
             let _ = builder.add_line(None, line);
         }
         Self { files, ignore: builder.build().unwrap_or_else(|_| Gitignore::empty()) }
@@ -58,6 +76,44 @@ impl<'a> Walker<'a> {
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Tree { path: path.to_owned(), entries })
+    }
+
+    /// Goes through what [`Self::tree`] would read, by name alone, as long as there are entries `left`.
+    pub fn names(&self, path: &str, left: &mut usize) -> Result<(), WalkError> {
+        let path = path.trim_end_matches('/');
+        if Self::at(path, self.files.kind(path))? != FileKind::Folder {
+            return Ok(());
+        }
+        let mut open = vec![String::new()];
+        while let Some(below) = open.pop() {
+            let folder = join(path, &below);
+            let children = Self::at(&folder, self.files.list(&folder))?;
+            let beside_image_file = children.iter().any(|child| is_image_file(&child.name));
+            for child in children {
+                let inner = join(&below, &child.name);
+                let is_folder = child.kind == FileKind::Folder;
+                if is_never_copied(&child.name, is_folder && beside_image_file) {
+                    continue;
+                }
+                if self.ignore.matched(join(path, &inner), is_folder).is_ignore() {
+                    continue;
+                }
+                if *left == 0 {
+                    return Ok(());
+                }
+                *left -= 1;
+                match child.kind {
+                    FileKind::Folder => open.push(inner),
+                    FileKind::Other => return Err(Self::no_file(join(path, &inner))),
+                    FileKind::File { .. } | FileKind::Symlink { .. } => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn no_file(path: String) -> WalkError {
+        WalkError { path, error: FileError::Unreadable("it is a device, socket or pipe".into()) }
     }
 
     fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<(), WalkError> {
@@ -91,10 +147,7 @@ impl<'a> Walker<'a> {
             }
             FileKind::Symlink { target } => EntryKind::Symlink { target },
             FileKind::Folder => EntryKind::Folder,
-            FileKind::Other => {
-                let error = FileError::Unreadable("it is a device, socket or pipe".into());
-                return Err(WalkError { path: path.to_owned(), error });
-            }
+            FileKind::Other => return Err(Self::no_file(path.to_owned())),
         };
         Ok(Some(TreeEntry { path: inner.to_owned(), kind }))
     }
@@ -129,6 +182,18 @@ fn join(folder: &str, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::check::MemoryFiles;
+
+    #[test]
+    fn a_list_of_patterns_may_come_from_windows() {
+        let files = MemoryFiles::new()
+            .with("site/a.html", "a")
+            .with("site/a.tmp", "x")
+            .with("site/b.bak", "x")
+            .with(".imagefileignore", "\u{FEFF}*.tmp\r\n*.bak\r\n");
+        let tree = Walker::new(&files).tree("site").unwrap();
+        let paths: Vec<&str> = tree.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["", "a.html"]);
+    }
 
     #[test]
     fn a_folder_is_its_contents_without_what_is_ignored() {

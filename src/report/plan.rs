@@ -71,7 +71,7 @@ fn detail(step: &Step) -> String {
             text
         }
         Action::App(app) => format!("{} with {} files", app.version, app.files.len()),
-        Action::DefaultUser { .. } | Action::Account(_) | Action::Reboot => String::new(),
+        Action::DefaultUser { .. } | Action::Account(_) | Action::Group(_) | Action::Reboot => String::new(),
         Action::Copy(copy) => match &copy.from {
             CopyFrom::Tree(tree) => format!("{} entries, {} bytes", tree.entries.len(), tree.size()),
             CopyFrom::Text { content } => format!("{} bytes", content.len()),

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ const MOST_AT_ONCE: u64 = 1 << 20;
 pub struct ProjectFolder {
     /// Without links, so that what links resolve to can be compared with it.
     root: PathBuf,
+    /// What may be read: the folder itself, or one above it that says to be the project's root.
+    reach: PathBuf,
     /// The same folder, open.
     door: Arc<OwnedFd>,
 }
@@ -29,7 +31,8 @@ impl ProjectFolder {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let root = folder.canonicalize()?;
         let door = Arc::new(File::open(&root)?.into());
-        Ok(Self { root, door })
+        let reach = reach(&root);
+        Ok(Self { root, reach, door })
     }
 
     /// The folder's own path, absolute and without links.
@@ -73,8 +76,34 @@ impl ProjectFolder {
             return Err(FileError::Unreadable("its name holds a NUL character".into()));
         }
         let real = self.root.join(path).canonicalize().map_err(|error| reason(&error))?;
-        if real.starts_with(&self.root) { Ok(real) } else { Err(FileError::Outside) }
+        if real.starts_with(&self.reach) { Ok(real) } else { Err(FileError::Outside) }
     }
+}
+
+/// Names of the file in which `root = true` makes a folder the root of a project.
+const ROOT_FILES: [&str; 2] = [".imgfile.toml", ".imagefile.toml"];
+/// Most that is read of such a file.
+const ROOT_FILE_LIMIT: u64 = 1 << 16;
+
+/// The nearest folder, this one or one above it, that says to be the root of the project; else this one.
+/// What somebody else has written above is not believed.
+fn reach(folder: &Path) -> PathBuf {
+    let owner = fs::metadata(folder).map(|data| data.uid()).ok();
+    let says_so = |above: &&Path| {
+        ROOT_FILES.iter().any(|name| {
+            let options =
+                OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(above.join(name));
+            let Ok(file) = options else { return false };
+            let of_same = file.metadata().is_ok_and(|data| data.is_file() && Some(data.uid()) == owner);
+            let mut text = String::new();
+            of_same
+                && file.take(ROOT_FILE_LIMIT).read_to_string(&mut text).is_ok()
+                && text
+                    .parse::<toml::Table>()
+                    .is_ok_and(|table| table.get("root") == Some(&toml::Value::Boolean(true)))
+        })
+    };
+    folder.ancestors().find(says_so).unwrap_or(folder).to_owned()
 }
 
 fn reason(error: &io::Error) -> FileError {
@@ -148,6 +177,21 @@ mod tests {
         fs::write(folder.path().join("project/site/index.html"), "hello").unwrap();
         let project = ProjectFolder::open(&folder.path().join("project")).unwrap();
         (folder, project)
+    }
+
+    #[test]
+    fn a_root_above_lets_files_beside_the_folder_in() {
+        let (folder, _) = project();
+        let above = |text: &str| {
+            fs::write(folder.path().join(".imgfile.toml"), text).unwrap();
+            ProjectFolder::open(&folder.path().join("project")).unwrap().read("../outside", 100)
+        };
+        assert_eq!(above("mirror = \"https://example.org\"\n"), Err(FileError::Outside));
+        assert_eq!(above("root = false\n"), Err(FileError::Outside));
+        assert_eq!(above("root = true\n"), Ok(b"private".to_vec()));
+        // The nearest one counts.
+        fs::write(folder.path().join("project/.imgfile.toml"), "root = true\n").unwrap();
+        assert_eq!(above("root = true\n"), Err(FileError::Outside));
     }
 
     #[test]

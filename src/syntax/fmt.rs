@@ -340,6 +340,7 @@ fn settle_quotes(keyword: &str, at: usize, operand: &Operand, written: &str) -> 
         && matches!(
             keyword,
             "account"
+                | "group"
                 | "app"
                 | "arch"
                 | "cleanup"

@@ -99,6 +99,10 @@ impl File {
                 continue;
             }
             let at = span(source, value.span());
+            // Says which folder the project is, to whoever opens one.
+            if name.get_ref() == "root" && matches!(value.get_ref(), toml::de::DeValue::Boolean(_)) {
+                continue;
+            }
             let Some(&key) = Key::ALL.iter().find(|key| key.name() == name.get_ref()) else {
                 errors.push(unknown(name.get_ref(), span(source, name.span())));
                 continue;

@@ -1,4 +1,10 @@
-//! What a shell script shows without running it.
+//! What a shell script shows without running it: whether a shell would understand it ([`syntax`], and
+//! [`blame`] for the line at fault), and what it reads and runs (by tree-sitter, which guesses on where
+//! it does not understand).
+
+mod blame;
+mod syntax;
+mod words;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -6,11 +12,13 @@ use std::rc::Rc;
 
 use tree_sitter::{Node, Parser};
 
+pub(super) use blame::Fault;
+
 /// Byte ranges in the script.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// The first place that no shell would accept.
-    pub error: Option<(usize, usize)>,
+    /// Why no shell would accept it.
+    pub error: Option<Fault>,
     /// The first command that is `sudo`.
     pub sudo: Option<(usize, usize)>,
     /// Upper-case variables that are read, but never set: first use each.
@@ -83,8 +91,8 @@ thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
 }
 
-/// Looks into `script`; `None` if it is too long to be worth it.
-pub(super) fn look(script: &str) -> Option<Rc<Facts>> {
+/// Looks into `script`; `None` if it is too long to be worth it. `posix` if it is not for bash.
+pub(super) fn look(script: &str, posix: bool) -> Option<Rc<Facts>> {
     if script.len() > LIMIT {
         return None;
     }
@@ -97,7 +105,9 @@ pub(super) fn look(script: &str) -> Option<Rc<Facts>> {
             parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
             seen.parser = Some(parser);
         }
-        let facts = Rc::new(parse(seen.parser.as_mut()?, script)?);
+        let mut facts = parse(seen.parser.as_mut()?, script)?;
+        facts.error = fault(script, posix);
+        let facts = Rc::new(facts);
         seen.bytes += script.len();
         if seen.bytes > MEMORY {
             seen.facts.clear();
@@ -106,6 +116,15 @@ pub(super) fn look(script: &str) -> Option<Rc<Facts>> {
         seen.facts.insert(script.to_owned(), Rc::clone(&facts));
         Some(facts)
     })
+}
+
+/// Why no shell would accept a script.
+fn fault(script: &str, posix: bool) -> Option<Fault> {
+    let mut parser = syntax::Parser::new(script, posix);
+    match parser.script() {
+        Err(wrong) if !wrong.gave_up => Some(blame::blame(&parser, &wrong)),
+        _ => None,
+    }
 }
 
 fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
@@ -120,14 +139,12 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
     loop {
         let node = cursor.node();
         let range = (node.start_byte(), node.end_byte().max(node.start_byte() + 1));
-        if (node.is_error() || node.is_missing()) && facts.error.is_none() {
-            facts.error = Some(first_line(script, range));
+        if node.is_error() || node.is_missing() {
+            // What was not understood may set any variable.
+            open = true;
         }
         match node.kind() {
             "command_name" => match text(node) {
-                "fi" | "done" | "esac" | "then" | "else" | "elif" | "do" if facts.error.is_none() => {
-                    facts.error = Some(range);
-                }
                 "sudo" => facts.sudo = facts.sudo.or(Some(range)),
                 "source" | "." | "eval" | "mapfile" | "readarray" | "getopts" => open = true,
                 "read" => {
@@ -195,23 +212,17 @@ fn unset(read: Vec<(String, usize, usize)>, set: &HashSet<String>) -> Vec<(Strin
         .collect()
 }
 
-fn first_line(script: &str, (start, end): (usize, usize)) -> (usize, usize) {
-    let text = script.get(start..end.min(script.len())).unwrap_or_default();
-    let skipped = text.len() - text.trim_start().len();
-    let start = if skipped == text.len() { start } else { start + skipped };
-    let rest = script.get(start..end.min(script.len())).unwrap_or_default();
-    (start, start + rest.find('\n').unwrap_or(rest.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_a_script_shows() {
-        let facts =
-            look("#!/bin/bash\nsudo systemctl restart nginx\necho $RELEASE ${OTHER:-x} $HOME $lower\n")
-                .unwrap();
+        let facts = look(
+            "#!/bin/bash\nsudo systemctl restart nginx\necho $RELEASE ${OTHER:-x} $HOME $lower\n",
+            false,
+        )
+        .unwrap();
         assert_eq!(facts.error, None);
         assert!(facts.sudo.is_some());
         assert_eq!(facts.unset.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
@@ -229,7 +240,7 @@ mod tests {
             "printf -v X1 a",
             ": ${X1:=a}",
         ] {
-            let facts = look(&format!("#!/bin/bash\n{set}\necho $X1\n")).unwrap();
+            let facts = look(&format!("#!/bin/bash\n{set}\necho $X1\n"), false).unwrap();
             assert!(facts.unset.is_empty(), "{set}: {:?}", facts.unset);
         }
     }
@@ -244,8 +255,17 @@ mod tests {
             "for x in a; do\n",
             ")\n",
             "fi\n",
+            "echo $(if true)\n",
+            "for ((i = 0; i < 3)) do :; done\n",
+            "[[ a b ]]\n",
+            "a && && b\n",
+            "echo (a)\n",
+            "f() { }\n",
+            "if true; then fi\n",
+            "a=(1 ; 2)\n",
+            "cat <\n",
         ] {
-            assert!(look(&format!("#!/bin/bash\n{broken}")).unwrap().error.is_some(), "{broken:?}");
+            assert!(look(&format!("#!/bin/bash\n{broken}"), false).unwrap().error.is_some(), "{broken:?}");
         }
     }
 
@@ -262,8 +282,27 @@ mod tests {
             "curl --fail --silent http://localhost:8080/ | grep -q shop\n",
             "set -o pipefail; trap 'rm -rf \"$tmp\"' EXIT\n",
             "if ! command -v jq >/dev/null 2>&1; then exit 3; fi\n",
+            "ls / \\\n  | sort `# in order` \\\n  | head -n1 `# the first` \\\n  | cat\n",
+            "eval devices=( $list )\n",
+            "for i do echo \"$i\"; done\n",
+            "if [[ \"$x\" = *\"a\"* || \"$x\" = *any* ]]; then echo yes; fi\n",
+            "if [[ (! $e =~ final) && \"$e\" == x ]]; then echo yes; fi\n",
+            "<<EOF cat\nhi\nEOF\n",
+            "cat <<EOF >/tmp/x;\nhello\nEOF\n",
+            "cat >/tmp/x <<<\"a\"\n",
+            "echo \"$((0x$v))\"\n",
+            "if [[ \"$f\" = '/a' && \"$(grep -v 'a b| c' \"$f\" | wc -c)\" -gt 10 ]]; then echo big; fi\n",
+            "cat <<A - <<B\na\nA\nb\nB\n",
+            "{ echo; } 5<>/tmp/a 6<>/tmp/b\n",
+            "x=$(cat <<EOF\n)\nEOF\n)\n",
+            "case x in (a|b) ;; *) echo ;& esac\n",
+            "a=([k]=v [\"x y\"]=$(ls) # note\n  z)\ndeclare -A m=([a]=1)\n",
+            "f() (\n  cd /\n)\nfunction g { :; } >/dev/null\n",
+            "(( a ) ; ( b ))\n",
+            "[[ $x =~ ^(a b|c)+$ ]]\n",
+            "echo \"${x#\"'\"}\" ${y//'}'/} ${#z} $$ ${$}\n",
         ] {
-            assert_eq!(look(&format!("#!/bin/bash -e\n{sound}")).unwrap().error, None, "{sound:?}");
+            assert_eq!(look(&format!("#!/bin/bash -e\n{sound}"), false).unwrap().error, None, "{sound:?}");
         }
     }
 }

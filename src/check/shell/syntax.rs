@@ -1,0 +1,806 @@
+//! Whether a shell would understand a script: the grammar of bash, which holds that of `sh`.
+//!
+//! A parser by recursive descent that keeps nothing but places: what is open, what was closed, which
+//! quotes there were. It stops at the first place where no shell could go on; [`super::blame`] works out
+//! which line is at fault.
+
+use super::words::{Place, is_assignment, is_break, is_name};
+
+/// Deepest nesting that is followed; what is deeper is not judged.
+const DEEPEST: usize = 100;
+/// Most brackets that may turn out to be no arithmetic: each is read twice.
+const MOST_RETRIES: usize = 200;
+
+/// What can be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    If,
+    For,
+    While,
+    Case,
+    Brace,
+    Subshell,
+    Test,
+    Single,
+    Double,
+    Backtick,
+    Substitution,
+    Braces,
+    Arithmetic,
+    Subscript,
+    Group,
+    Array,
+}
+
+impl Kind {
+    /// What closes it.
+    pub(super) const fn closer(self) -> &'static str {
+        match self {
+            Self::If => "fi",
+            Self::For | Self::While => "done",
+            Self::Case => "esac",
+            Self::Brace | Self::Braces => "}",
+            Self::Subshell | Self::Substitution | Self::Group | Self::Array => ")",
+            Self::Test => "]]",
+            Self::Single => "'",
+            Self::Double => "\"",
+            Self::Backtick => "`",
+            Self::Arithmetic => "))",
+            Self::Subscript => "]",
+        }
+    }
+
+    /// Closed by a word of its own, usually on a line of its own.
+    pub(super) const fn is_block(self) -> bool {
+        matches!(self, Self::If | Self::For | Self::While | Self::Case | Self::Brace | Self::Subshell)
+    }
+}
+
+/// Something that was opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub start: usize,
+    pub length: usize,
+    pub kind: Kind,
+}
+
+/// Where a script stops to make sense.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// What was found there; nothing at the script's end.
+    pub at: usize,
+    pub end: usize,
+    /// What had to come.
+    pub wanted: Option<&'static str>,
+    /// It was not read to the end: too deep, or too costly.
+    pub gave_up: bool,
+}
+
+/// The state of reading one script.
+#[derive(Debug)]
+pub(super) struct Parser<'t> {
+    pub text: &'t [u8],
+    pub at: usize,
+    /// Extended globs are words, since the script turns them on, or sources something that may.
+    pub extglob: bool,
+    /// Not bash: what only other shells take is not surely wrong.
+    pub posix: bool,
+    /// What is open, outermost first; kept as it was when something wrong was found.
+    pub open: Vec<Open>,
+    /// Blocks that were closed, with the place of what closed each, in the order of closing.
+    pub closed: Vec<(Open, usize)>,
+    /// Quotes, by the places of their two ends.
+    pub quotes: Vec<(usize, usize)>,
+    /// The end of the last token before the place that is looked at.
+    pub last_end: usize,
+    heredocs: Vec<Heredoc>,
+    retries: usize,
+    /// The last command was a compound one without redirections: a closing word may follow at once.
+    after_compound: bool,
+}
+
+#[derive(Debug)]
+struct Heredoc {
+    end: Vec<u8>,
+    tabs: bool,
+    quoted: bool,
+}
+
+const CLOSERS: [&str; 8] = ["then", "else", "elif", "fi", "do", "done", "esac", "}"];
+
+impl<'t> Parser<'t> {
+    pub(super) fn new(text: &'t str, posix: bool) -> Self {
+        Self {
+            text: text.as_bytes(),
+            at: 0,
+            extglob: text.contains("extglob"),
+            posix,
+            open: Vec::new(),
+            closed: Vec::new(),
+            quotes: Vec::new(),
+            last_end: 0,
+            heredocs: Vec::new(),
+            retries: 0,
+            after_compound: false,
+        }
+    }
+
+    /// Reads the whole script.
+    pub(super) fn script(&mut self) -> Result<(), Wrong> {
+        self.list(true)?;
+        if self.at < self.text.len() { Err(self.unexpected()) } else { Ok(()) }
+    }
+
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    pub(super) fn peek_at(&self, ahead: usize) -> Option<u8> {
+        self.text.get(self.at + ahead).copied()
+    }
+
+    fn starts_with(&self, token: &str) -> bool {
+        self.text[self.at..].starts_with(token.as_bytes())
+    }
+
+    /// Runs `read` with something open, and closes it.
+    pub(super) fn deeper(
+        &mut self,
+        start: usize,
+        length: usize,
+        kind: Kind,
+        read: impl FnOnce(&mut Self) -> Result<(), Wrong>,
+    ) -> Result<(), Wrong> {
+        if self.open.len() >= DEEPEST {
+            return Err(Wrong { gave_up: true, ..self.unexpected() });
+        }
+        let open = Open { start, length, kind };
+        self.open.push(open);
+        read(self)?;
+        self.open.pop();
+        if kind.is_block() {
+            self.closed.push((open, self.at - kind.closer().len()));
+        }
+        Ok(())
+    }
+
+    /// What stands here cannot stand here.
+    pub(super) fn unexpected(&self) -> Wrong {
+        let mut end = self.at;
+        if let Some(first) = self.text.get(end) {
+            end += 1;
+            if is_break(*first) {
+                end += usize::from(matches!(first, b';' | b'&' | b'|') && self.text.get(end) == Some(first));
+            } else {
+                while self.text.get(end).is_some_and(|byte| !is_break(*byte)) {
+                    end += 1;
+                }
+            }
+        }
+        Wrong { at: self.at, end, wanted: None, gave_up: false }
+    }
+
+    fn wanted(&self, wanted: &'static str) -> Wrong {
+        Wrong { wanted: Some(wanted), ..self.unexpected() }
+    }
+
+    /// Something that was opened here has no end.
+    pub(super) fn never_closed(&mut self, start: usize, length: usize, kind: Kind) -> Wrong {
+        self.open.push(Open { start, length, kind });
+        self.at = self.text.len();
+        self.unexpected()
+    }
+
+    /// Passes over blanks, lines that go on, and a comment.
+    pub(super) fn blanks(&mut self) {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\t') => self.at += 1,
+                Some(b'\\') if self.peek_at(1) == Some(b'\n') => self.at += 2,
+                Some(b'#') => {
+                    while self.peek().is_some_and(|byte| byte != b'\n') {
+                        self.at += 1;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Passes over what parts commands, the texts of here-documents included.
+    pub(super) fn blanks_and_lines(&mut self) -> Result<(), Wrong> {
+        loop {
+            self.blanks();
+            if self.peek() != Some(b'\n') {
+                return Ok(());
+            }
+            self.at += 1;
+            for heredoc in std::mem::take(&mut self.heredocs) {
+                self.heredoc_body(&heredoc);
+            }
+        }
+    }
+
+    /// Up to the line that ends it; a shell takes the script's end as well.
+    fn heredoc_body(&mut self, heredoc: &Heredoc) {
+        let mut goes_on = false;
+        while self.at < self.text.len() {
+            let rest = &self.text[self.at..];
+            let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+            let line = &rest[..length];
+            let tabs = if heredoc.tabs { line.iter().take_while(|byte| **byte == b'\t').count() } else { 0 };
+            let shown = &line[tabs..];
+            if !goes_on && shown == heredoc.end {
+                self.at = (self.at + length + 1).min(self.text.len());
+                return;
+            }
+            // `EOF)`: bash takes the substitution's end for the document's.
+            let behind = shown.strip_prefix(&heredoc.end[..]).filter(|rest| rest.starts_with(b")"));
+            if behind.is_some() && self.open.iter().any(|open| open.kind == Kind::Substitution) {
+                self.at += tabs + heredoc.end.len();
+                return;
+            }
+            let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
+            goes_on = !heredoc.quoted && backslashes % 2 == 1;
+            self.at = (self.at + length + 1).min(self.text.len());
+        }
+    }
+
+    /// A reserved word at this place, if it is `word`.
+    fn reserved(&self, word: &str) -> bool {
+        self.starts_with(word) && self.peek_at(word.len()).is_none_or(is_break)
+    }
+
+    fn closing_word(&self) -> Option<&'static str> {
+        CLOSERS.into_iter().find(|word| self.reserved(word))
+    }
+
+    fn expect(&mut self, word: &'static str) -> Result<(), Wrong> {
+        if self.reserved(word) {
+            self.at += word.len();
+            self.last_end = self.at;
+            return Ok(());
+        }
+        Err(self.wanted(word))
+    }
+
+    fn at_end_of_list(&self) -> bool {
+        matches!(self.peek(), None | Some(b')'))
+            || self.starts_with(";;")
+            || self.starts_with(";&")
+            || self.closing_word().is_some()
+    }
+
+    /// Commands up to something that can only follow commands.
+    pub(super) fn list(&mut self, may_be_empty: bool) -> Result<(), Wrong> {
+        self.blanks_and_lines()?;
+        if self.at_end_of_list() {
+            return if may_be_empty { Ok(()) } else { Err(self.wanted("a command")) };
+        }
+        loop {
+            self.and_or()?;
+            self.blanks();
+            match self.peek() {
+                None | Some(b')') => return Ok(()),
+                Some(b'\n') => self.blanks_and_lines()?,
+                Some(b';') if matches!(self.peek_at(1), Some(b';' | b'&')) => return Ok(()),
+                Some(b';') => {
+                    self.at += 1;
+                    self.blanks_and_lines()?;
+                }
+                Some(b'&') if self.peek_at(1) != Some(b'&') => {
+                    self.at += 1;
+                    self.blanks_and_lines()?;
+                }
+                _ if self.after_compound && self.closing_word().is_some() => return Ok(()),
+                _ => return Err(self.unexpected()),
+            }
+            if self.at_end_of_list() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn and_or(&mut self) -> Result<(), Wrong> {
+        loop {
+            self.pipeline()?;
+            self.blanks();
+            if !self.starts_with("&&") && !self.starts_with("||") {
+                return Ok(());
+            }
+            self.at += 2;
+            self.last_end = self.at;
+            self.blanks_and_lines()?;
+        }
+    }
+
+    fn pipeline(&mut self) -> Result<(), Wrong> {
+        loop {
+            self.blanks();
+            while self.reserved("!") || self.reserved("time") {
+                let time = self.peek() == Some(b't');
+                self.at += if time { 4 } else { 1 };
+                self.blanks();
+                if time && self.reserved("-p") {
+                    self.at += 2;
+                    self.blanks();
+                }
+                if matches!(self.peek(), None | Some(b'\n' | b';')) {
+                    return Ok(());
+                }
+            }
+            self.command()?;
+            self.blanks();
+            if self.peek() != Some(b'|') || self.peek_at(1) == Some(b'|') {
+                return Ok(());
+            }
+            self.at += if self.peek_at(1) == Some(b'&') { 2 } else { 1 };
+            self.last_end = self.at;
+            self.blanks_and_lines()?;
+        }
+    }
+
+    fn command(&mut self) -> Result<(), Wrong> {
+        self.blanks();
+        self.after_compound = false;
+        if self.closing_word().is_some() {
+            return Err(self.unexpected());
+        }
+        if self.compound()? {
+            self.after_compound = !self.redirections()?;
+            return Ok(());
+        }
+        if self.reserved("function") {
+            self.at += 8;
+            self.blanks();
+            let before = self.at;
+            if self.word(Place::default())?.is_none() {
+                self.at = before;
+                return if self.posix { Ok(()) } else { Err(self.wanted("a name")) };
+            }
+            self.last_end = self.at;
+            self.blanks();
+            if self.peek() == Some(b'(') {
+                self.at += 1;
+                self.blanks();
+                self.expect_byte(b')', ")")?;
+            }
+            return self.function_body();
+        }
+        if self.reserved("coproc") {
+            self.at += 6;
+            self.blanks();
+            if self.compound()? {
+                self.after_compound = !self.redirections()?;
+                return Ok(());
+            }
+            let before = self.at;
+            self.word(Place::default())?;
+            self.blanks();
+            if self.compound()? {
+                self.after_compound = !self.redirections()?;
+                return Ok(());
+            }
+            self.at = before;
+        }
+        self.simple()
+    }
+
+    fn expect_byte(&mut self, byte: u8, shown: &'static str) -> Result<(), Wrong> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            self.last_end = self.at;
+            return Ok(());
+        }
+        Err(self.wanted(shown))
+    }
+
+    fn function_body(&mut self) -> Result<(), Wrong> {
+        self.blanks_and_lines()?;
+        if self.compound()? {
+            self.after_compound = !self.redirections()?;
+            return Ok(());
+        }
+        // Other shells take any command.
+        if self.posix && self.peek().is_some_and(|byte| !is_break(byte)) && self.closing_word().is_none() {
+            return self.command();
+        }
+        Err(self.wanted("{"))
+    }
+
+    /// A command with an end of its own, if one starts here.
+    fn compound(&mut self) -> Result<bool, Wrong> {
+        let start = self.at;
+        if self.peek() == Some(b'(') {
+            if self.peek_at(1) == Some(b'(') && self.arithmetic_or_not(start)? {
+                return Ok(true);
+            }
+            self.deeper(start, 1, Kind::Subshell, |parser| {
+                parser.at += 1;
+                parser.list(false)?;
+                parser.expect_byte(b')', ")")
+            })?;
+            return Ok(true);
+        }
+        let Some((word, kind)) = [
+            ("if", Kind::If),
+            ("for", Kind::For),
+            ("select", Kind::For),
+            ("while", Kind::While),
+            ("until", Kind::While),
+            ("case", Kind::Case),
+            ("{", Kind::Brace),
+            ("[[", Kind::Test),
+        ]
+        .into_iter()
+        .find(|(word, _)| self.reserved(word)) else {
+            return Ok(false);
+        };
+        self.deeper(start, word.len(), kind, |parser| {
+            parser.at += word.len();
+            parser.last_end = parser.at;
+            match kind {
+                Kind::If => parser.conditional(),
+                Kind::For => parser.loop_over(),
+                Kind::While => {
+                    parser.list(false)?;
+                    parser.do_group()
+                }
+                Kind::Case => parser.choice(),
+                Kind::Test => parser.test(),
+                _ => {
+                    parser.list(false)?;
+                    parser.expect("}")
+                }
+            }
+        })?;
+        Ok(true)
+    }
+
+    /// [`Self::arithmetic`], which is tried only so often.
+    pub(super) fn arithmetic_or_not(&mut self, open: usize) -> Result<bool, Wrong> {
+        let depth = self.open.len();
+        let found = self.arithmetic(open)?;
+        if !found {
+            self.open.truncate(depth);
+            self.retries += 1;
+            if self.retries > MOST_RETRIES {
+                return Err(Wrong { gave_up: true, ..self.unexpected() });
+            }
+        }
+        Ok(found)
+    }
+
+    fn conditional(&mut self) -> Result<(), Wrong> {
+        self.list(false)?;
+        self.expect("then")?;
+        self.list(false)?;
+        loop {
+            if self.reserved("elif") {
+                self.at += 4;
+                self.list(false)?;
+                self.expect("then")?;
+                self.list(false)?;
+            } else if self.reserved("else") {
+                self.at += 4;
+                self.list(false)?;
+                return self.expect("fi");
+            } else {
+                return self.expect("fi");
+            }
+        }
+    }
+
+    fn do_group(&mut self) -> Result<(), Wrong> {
+        self.expect("do")?;
+        self.list(false)?;
+        self.expect("done")
+    }
+
+    /// `for` and `select`.
+    fn loop_over(&mut self) -> Result<(), Wrong> {
+        self.blanks();
+        if self.starts_with("((") {
+            let start = self.at;
+            if !self.arithmetic_or_not(start)? {
+                return Err(self.wanted("))"));
+            }
+            if self.text[start..self.at].iter().filter(|byte| **byte == b';').count() != 2 {
+                self.at = start;
+                return Err(self.wanted("two `;`"));
+            }
+            self.blanks();
+            if self.peek() == Some(b';') && self.peek_at(1) != Some(b';') {
+                self.at += 1;
+            }
+            self.blanks_and_lines()?;
+            return self.loop_body();
+        }
+        if self.word(Place::default())?.is_none() {
+            return Err(self.wanted("a name"));
+        }
+        self.last_end = self.at;
+        self.blanks();
+        if self.peek() == Some(b';') && self.peek_at(1) != Some(b';') {
+            self.at += 1;
+            self.blanks_and_lines()?;
+            return self.loop_body();
+        }
+        self.blanks_and_lines()?;
+        if self.reserved("in") {
+            self.at += 2;
+            loop {
+                self.last_end = self.at;
+                self.blanks();
+                match self.peek() {
+                    Some(b';') if self.peek_at(1) != Some(b';') => {
+                        self.at += 1;
+                        break;
+                    }
+                    Some(b'\n') => break,
+                    _ => {
+                        if self.word(Place::default())?.is_none() {
+                            return Err(self.unexpected());
+                        }
+                    }
+                }
+            }
+            self.blanks_and_lines()?;
+        }
+        self.loop_body()
+    }
+
+    fn loop_body(&mut self) -> Result<(), Wrong> {
+        if self.reserved("{") {
+            self.at += 1;
+            self.list(false)?;
+            return self.expect("}");
+        }
+        self.do_group()
+    }
+
+    fn choice(&mut self) -> Result<(), Wrong> {
+        self.blanks();
+        if self.word(Place::default())?.is_none() {
+            return Err(self.wanted("a word"));
+        }
+        self.last_end = self.at;
+        self.blanks_and_lines()?;
+        self.expect("in")?;
+        loop {
+            self.blanks_and_lines()?;
+            if self.reserved("esac") {
+                return self.expect("esac");
+            }
+            if self.peek() == Some(b'(') {
+                self.at += 1;
+                self.blanks();
+            }
+            loop {
+                self.blanks();
+                if self.word(Place::default())?.is_none() {
+                    return Err(self.unexpected());
+                }
+                self.last_end = self.at;
+                self.blanks();
+                if self.peek() == Some(b'|') {
+                    self.at += 1;
+                } else {
+                    self.expect_byte(b')', ")")?;
+                    break;
+                }
+            }
+            self.list(true)?;
+            match [";;&", ";;", ";&"].into_iter().find(|token| self.starts_with(token)) {
+                Some(token) => {
+                    self.at += token.len();
+                    self.last_end = self.at;
+                }
+                None => return self.expect("esac"),
+            }
+        }
+    }
+
+    /// Redirections; whether there were any.
+    fn redirections(&mut self) -> Result<bool, Wrong> {
+        let mut any = false;
+        loop {
+            self.last_end = self.at;
+            let before = self.at;
+            self.blanks();
+            if !self.redirection()? {
+                if self.peek() != Some(b'\n') {
+                    self.at = before;
+                }
+                return Ok(any);
+            }
+            any = true;
+        }
+    }
+
+    fn redirection(&mut self) -> Result<bool, Wrong> {
+        let digits = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let mut ahead = digits;
+        if self.peek() == Some(b'{') {
+            let rest = &self.text[self.at + 1..];
+            let name = rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+            if name > 0 && rest.get(name) == Some(&b'}') {
+                ahead = name + 2;
+            }
+        }
+        let rest = &self.text[self.at + ahead..];
+        let operator = ["&>>", "&>", "<<<", "<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">"]
+            .into_iter()
+            .find(|operator| rest.starts_with(operator.as_bytes()));
+        let Some(operator) = operator else { return Ok(false) };
+        if ahead > 0 && operator.starts_with('&') {
+            return Ok(false);
+        }
+        if matches!(operator, "<" | ">") && rest.get(1) == Some(&b'(') {
+            return Ok(false);
+        }
+        self.at += ahead + operator.len();
+        self.last_end = self.at;
+        self.blanks();
+        let Some(word) = self.word(Place::default())? else { return Err(self.wanted("a file")) };
+        self.last_end = self.at;
+        if matches!(operator, "<<" | "<<-") {
+            let raw = &self.text[word.start..word.end];
+            let quoted = raw.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'\\'));
+            let mut end = Vec::with_capacity(raw.len());
+            let mut bytes = raw.iter();
+            let mut single = false;
+            while let Some(byte) = bytes.next() {
+                match byte {
+                    b'\'' => single = !single,
+                    b'"' => {}
+                    b'\\' if !single => end.extend(bytes.next()),
+                    byte => end.push(*byte),
+                }
+            }
+            self.heredocs.push(Heredoc { end, tabs: operator == "<<-", quoted });
+        }
+        Ok(true)
+    }
+
+    /// Assignments, a command and its arguments, redirections anywhere among them; or a function.
+    fn simple(&mut self) -> Result<(), Wrong> {
+        /// Builtins whose arguments are assignments.
+        const ASSIGN: [&[u8]; 8] =
+            [b"declare", b"typeset", b"local", b"export", b"readonly", b"alias", b"eval", b"let"];
+        // Assignments and redirections; words.
+        let (mut others, mut words, mut assignment) = (false, 0_u32, true);
+        loop {
+            self.blanks();
+            if self.redirection()? {
+                others = true;
+                continue;
+            }
+            match self.peek() {
+                // A name and its brackets: what follows is the function's body.
+                Some(b'(') if words == 1 && !others => {
+                    let bracket = self.at;
+                    self.at += 1;
+                    self.blanks();
+                    if self.peek() != Some(b')') {
+                        self.at = bracket;
+                        return Err(self.unexpected());
+                    }
+                    self.at += 1;
+                    self.last_end = self.at;
+                    return self.function_body();
+                }
+                Some(b'(') => return Err(self.unexpected()),
+                _ => {}
+            }
+            let Some(word) = self.word(Place { assignment, ..Place::default() })? else { break };
+            self.last_end = self.at;
+            let written = &self.text[word.start..word.end];
+            if words == 0 && is_prefix(written) {
+                others = true;
+                continue;
+            }
+            words += 1;
+            if words == 1 {
+                assignment = ASSIGN.contains(&written);
+            }
+        }
+        if others || words > 0 { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// The inside of `[[ ]]`.
+    fn test(&mut self) -> Result<(), Wrong> {
+        self.test_or()?;
+        self.blanks_and_lines()?;
+        self.expect("]]")
+    }
+
+    fn test_or(&mut self) -> Result<(), Wrong> {
+        loop {
+            self.test_term()?;
+            self.blanks_and_lines()?;
+            if !self.starts_with("&&") && !self.starts_with("||") {
+                return Ok(());
+            }
+            self.at += 2;
+            self.last_end = self.at;
+        }
+    }
+
+    fn test_term(&mut self) -> Result<(), Wrong> {
+        const UNARY: &[u8] = b"abcdefghknoprstuvwxzGLNORS";
+        const BINARY: [&str; 14] =
+            ["==", "=~", "!=", "=", "-nt", "-ot", "-ef", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "<"];
+        self.blanks_and_lines()?;
+        while self.reserved("!") {
+            self.at += 1;
+            self.blanks_and_lines()?;
+        }
+        if self.peek() == Some(b'(') {
+            let start = self.at;
+            return self.deeper(start, 1, Kind::Group, |parser| {
+                parser.at += 1;
+                parser.test_or()?;
+                parser.blanks_and_lines()?;
+                parser.expect_byte(b')', ")")
+            });
+        }
+        if self.reserved("]]") {
+            return Err(self.wanted("a test"));
+        }
+        let Some(left) = self.word(Place::default())? else { return Err(self.wanted("a test")) };
+        self.last_end = self.at;
+        self.blanks_and_lines()?;
+        if let &[b'-', letter] = &self.text[left.start..left.end]
+            && UNARY.contains(&letter)
+        {
+            if self.reserved("]]") || self.word(Place::default())?.is_none() {
+                return Err(self.wanted("a word"));
+            }
+            self.last_end = self.at;
+            return Ok(());
+        }
+        if self.reserved("]]")
+            || self.peek() == Some(b')')
+            || self.starts_with("&&")
+            || self.starts_with("||")
+        {
+            return Ok(());
+        }
+        let Some(operator) = BINARY
+            .into_iter()
+            .find(|operator| self.reserved(operator) || matches!(*operator, "<") && self.peek() == Some(b'<'))
+            .or_else(|| (self.peek() == Some(b'>')).then_some(">"))
+        else {
+            return Err(self.wanted("an operator such as `==`"));
+        };
+        self.at += operator.len();
+        self.last_end = self.at;
+        self.blanks();
+        let pattern = matches!(operator, "==" | "=" | "!=");
+        let place = Place { pattern, regex: operator == "=~", ..Place::default() };
+        if self.reserved("]]") || self.word(place)?.is_none() {
+            return Err(self.wanted("a word"));
+        }
+        self.last_end = self.at;
+        Ok(())
+    }
+}
+
+/// Whether a word is an assignment before a command.
+fn is_prefix(word: &[u8]) -> bool {
+    let name = word.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    if !is_name(&word[..name]) {
+        return false;
+    }
+    match word.get(name) {
+        Some(b'[') => {
+            word.windows(2).any(|pair| pair == b"]=") || word.windows(3).any(|three| three == b"]+=")
+        }
+        Some(b'=' | b'+') => {
+            let end = name + if word[name] == b'+' { 2 } else { 1 };
+            word.get(..end).is_some_and(is_assignment)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,5 @@
+#!/bin/bash -e
+sudo mkdir -p /srv/app
+cd /srv/app
+sudo touch ready
+sudo touch done
