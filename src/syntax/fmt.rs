@@ -61,6 +61,9 @@ impl<'a> Printer<'a> {
                 end = span.end;
                 continue;
             }
+            if self.slice(span).trim_end_matches('\r').is_empty() {
+                continue;
+            }
             if gap > 1 && !first {
                 self.out.push('\n');
             }
@@ -89,7 +92,8 @@ impl<'a> Printer<'a> {
         if indent.chars().all(|c| c == ' ' || c == '\t') {
             self.out.push_str(indent);
         }
-        self.out.push_str(self.slice(span));
+        // With the newline, a carriage return at the end is a line end and would be less of them each time.
+        self.out.push_str(self.slice(span).trim_end_matches('\r'));
         self.out.push('\n');
     }
 
