@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Fields, Mistakes};
 use super::yaml::Node;
-use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Os, Tier, app};
+use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Os, Tier, app, builtin};
 use crate::check::Firmware;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Digest, Spanned};
@@ -39,7 +39,7 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
     let version = fields.need("version", mistakes).and_then(|node| fields::version(node, mistakes));
     let summary = fields.need("summary", mistakes).and_then(|node| fields::text(node, mistakes));
     let tier = fields.take("tier").and_then(|node| fields::word(node, &TIERS, mistakes));
-    let tier = tier.map(|tier| proven_here(tier, layer, mistakes));
+    let tier = tier.map(|tier| proven_here(tier, layer, &digest, mistakes));
     let codename = fields.take("codename").and_then(|node| fields::text(node, mistakes));
     let os = fields.need("os", mistakes).and_then(|node| system(node, codename, mistakes));
     let arch = fields.need("arch", mistakes).and_then(|node| app::arch(node, mistakes));
@@ -66,9 +66,13 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
 }
 
 /// What a base may call itself: *proven* is this project's word for what its own tests have built and booted,
-/// and the built-in layer, the first, alone has that.
-fn proven_here(tier: Spanned<Tier>, layer: usize, mistakes: &mut Mistakes) -> Tier {
-    if tier.value == Tier::Proven && layer != BUILT_IN {
+/// and the built-in layer, the first, alone has that. The copy of a built-in definition that an editor shows is
+/// right as it stands.
+fn proven_here(tier: Spanned<Tier>, layer: usize, digest: &Digest, mistakes: &mut Mistakes) -> Tier {
+    if tier.value != Tier::Proven || layer == BUILT_IN {
+        return tier.value;
+    }
+    if !builtin::is_one(digest) {
         mistakes.push(
             Diagnostic::new(
                 codes::TIER_IGNORED,
@@ -78,9 +82,8 @@ fn proven_here(tier: Spanned<Tier>, layer: usize, mistakes: &mut Mistakes) -> Ti
             .help("write `tier: listed`, or leave it out; `imgfile build --unproven` builds on it")
             .fix(Applicability::Safe, "call it listed", tier.span, "listed"),
         );
-        return Tier::Listed;
     }
-    tier.value
+    Tier::Listed
 }
 
 /// `debian 13`: the distribution and exactly one version.

@@ -1,7 +1,7 @@
 //! The definitions compiled in.
 
 use super::Layer;
-use crate::text::Sources;
+use crate::text::{Digest, Sources};
 
 /// Name and text of each file under `builtin/`.
 macro_rules! files {
@@ -64,6 +64,11 @@ files! {
 
 /// How many files are compiled in.
 pub const BUILTIN_FILES: usize = FILES.len();
+
+/// Whether a text of this digest is compiled in.
+pub(super) fn is_one(digest: &Digest) -> bool {
+    FILES.iter().any(|(_, text)| Digest::of(text) == *digest)
+}
 
 /// Adds the compiled-in files to `sources`, as the lowest layer.
 pub fn builtin(sources: &mut Sources) -> Layer {
