@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -70,12 +70,30 @@ impl ProjectFolder {
         options.open(real).map_err(|error| reason(&error))
     }
 
+    /// Whether a path has more `..` than there are folders of the project above it.
+    fn climbs_out(&self, path: &str) -> bool {
+        let above = self.root.strip_prefix(&self.reach).map_or(0, |below| below.components().count());
+        let mut depth = Some(above);
+        for part in Path::new(path).components() {
+            depth = match part {
+                Component::Normal(_) => depth.map(|depth| depth + 1),
+                Component::ParentDir => depth.and_then(|depth| depth.checked_sub(1)),
+                _ => depth,
+            };
+        }
+        depth.is_none()
+    }
+
     /// Where a project-relative path really is.
     fn resolve(&self, path: &str) -> Result<PathBuf, FileError> {
         if path.contains('\0') {
             return Err(FileError::Unreadable("its name holds a NUL character".into()));
         }
-        let real = self.root.join(path).canonicalize().map_err(|error| reason(&error))?;
+        let real = self.root.join(path).canonicalize().map_err(|error| match reason(&error) {
+            // Whether it is there or not is nobody's business inside.
+            FileError::NotFound if self.climbs_out(path) => FileError::Outside,
+            other => other,
+        })?;
         if real.starts_with(&self.reach) { Ok(real) } else { Err(FileError::Outside) }
     }
 }
