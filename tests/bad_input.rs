@@ -189,7 +189,11 @@ fn a_package_that_no_archive_has_is_told_before_anything_runs() {
     let edited: String = lock.lines().map(changed).collect();
     assert_ne!(edited, lock);
     fs::write(case.path("ImageFile.lock"), edited).unwrap();
-    case.assert(&case.build(), 1, &["E0406", "ImageFile.lock:", "not what the archive signs", "lock --update"]);
+    case.assert(
+        &case.build(),
+        1,
+        &["E0406", "ImageFile.lock:", "not what the archive signs", "lock --update"],
+    );
 }
 
 #[test]

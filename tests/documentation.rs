@@ -112,7 +112,8 @@ fn settings_are_taken_as_shown() {
             doctor.env_remove(variable);
         }
         let output = doctor.env("HOME", project.path("home")).output().unwrap();
-        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&text(&output));
+        let report: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
         let from_file = report["settings"].as_array().unwrap().iter().filter(|setting| {
             setting["origin"].as_str().is_some_and(|origin| origin.ends_with("config.toml"))
         });

@@ -216,7 +216,7 @@ pub(super) fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned
 
 /// `DISTRO` or `DISTRO REQ`, as in `os`: releases have names as well as versions.
 pub(super) fn system(node: Node<'_>, mistakes: &mut Mistakes) -> Option<(String, Requirement, Span)> {
-    name_and(node, mistakes, |distribution, written| without_suites(distribution, written))
+    name_and(node, mistakes, without_suites)
 }
 
 /// `NAME` or `NAME REQ`, as in `requires` and `conflicts`.

@@ -214,7 +214,7 @@ impl Checker<'_> {
 
     /// Reads a statement; says whether there is an error in it.
     fn read(&mut self, image: &mut ImageSpec, placed: &Placed<'_>) -> bool {
-        self.scope.given = placed.given.clone();
+        self.scope.given.clone_from(&placed.given);
         let keyword = self.slice(placed.statement.keyword).to_owned();
         let before = self.errors();
         self.statement_scope(placed.statement, |checker, operands| match keyword.as_str() {

@@ -192,7 +192,9 @@ impl Checker<'_> {
     pub(super) fn merge_conflicts(&mut self, source: SourceId) -> bool {
         let found = crate::diagnostic::merge_conflicts(source, &self.sources.get(source).text);
         let any = !found.is_empty();
-        found.into_iter().for_each(|conflict| self.report(conflict));
+        for conflict in found {
+            self.report(conflict);
+        }
         any
     }
 

@@ -108,8 +108,7 @@ impl Checker<'_> {
     fn is_pattern(&self, path: &super::operands::Text) -> bool {
         let folder = self.folders.get(&path.span.source).map_or("", String::as_str);
         path.value.contains(['*', '?', '['])
-            && !super::paths::normalise(folder, &path.value)
-                .is_some_and(|path| self.files.kind(&path).is_ok())
+            && super::paths::normalise(folder, &path.value).is_none_or(|path| self.files.kind(&path).is_err())
     }
 
     /// `conf.d/*.conf`: what matches in one folder.

@@ -101,8 +101,7 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
         | ("account", "sudo" | "system")
         | ("group", "system")
         | ("user", "keep")
-        | ("copy", "early")
-        | ("copy", "unpack")
+        | ("copy", "early" | "unpack")
         | ("script" | "test", "offline")
         | ("service", "active") => BOOLEAN,
         ("base", "firmware") => &[("bios", ""), ("uefi", "")],

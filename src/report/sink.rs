@@ -223,7 +223,7 @@ mod tests {
         let value = serde_json::json!({ "a": "##[x]\u{202e}\u{85}\u{E0041}::", "b##": ["###"] });
         for text in [serde_json::to_string(&value).unwrap(), serde_json::to_string_pretty(&value).unwrap()] {
             let shown = through(Content::Json, true, &[&text]);
-            assert!(!shown.contains("##[") && !shown.contains(|c| is_hidden(c)), "{shown}");
+            assert!(!shown.contains("##[") && !shown.contains(is_hidden), "{shown}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         }
     }
@@ -240,7 +240,7 @@ mod tests {
                     prop_assert!(!line.trim_start().starts_with("::"), "{shown:?}");
                 }
                 let coloured = shown.replace("\u{1b}[31m", "");
-                prop_assert!(!coloured.contains(|c| is_hidden(c)), "{shown:?}");
+                prop_assert!(!coloured.contains(is_hidden), "{shown:?}");
                 let escapes = shown.contains('\u{1b}');
                 prop_assert!(content == COLOUR || !escapes);
             }

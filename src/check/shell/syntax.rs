@@ -505,7 +505,7 @@ impl<'t> Parser<'t> {
             if !self.arithmetic_or_not(start)? {
                 return Err(self.wanted("))"));
             }
-            if self.text[start..self.at].iter().filter(|byte| **byte == b';').count() != 2 {
+            if self.text[start..self.at].split(|byte| *byte == b';').count() != 3 {
                 self.at = start;
                 return Err(self.wanted("two `;`"));
             }
