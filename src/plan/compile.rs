@@ -193,10 +193,8 @@ impl Compiler<'_> {
                 self.push(format!("app {}", app.name), Stage::Offline, Action::App(app_step(app)), app.span);
             }
         }
-        let runs_as_default =
-            spec.steps.iter().any(|step| matches!(step, StepSpec::Script(s) if s.user.is_none()));
         let name = self.conditions.user;
-        if name != ROOT && (runs_as_default || spec.user.is_some()) {
+        if name != ROOT && (spec.user.is_some() || needs_account(spec, name)) {
             let action = Action::DefaultUser { name: name.to_owned() };
             self.push(
                 format!("user {name}"),
@@ -410,6 +408,18 @@ impl Compiler<'_> {
 /// Whether a step comes before packages.
 const fn is_early(step: &StepSpec) -> bool {
     matches!(step, StepSpec::Copy(copy) if copy.early)
+}
+
+/// Whether a script or test of the image runs as this account, its default one, or a copy is to belong to it.
+fn needs_account(spec: &ImageSpec, name: &str) -> bool {
+    let is = |word: &crate::text::Spanned<String>| word.value == name;
+    let runs = |script: &Script| script.user.as_ref().is_none_or(is);
+    spec.tests.iter().any(|test| runs(&test.script))
+        || spec.steps.iter().any(|step| match step {
+            StepSpec::Script(script) => runs(script),
+            StepSpec::Copy(copy) => [&copy.owner, &copy.group].into_iter().flatten().any(is),
+            StepSpec::Reboot(_) => false,
+        })
 }
 
 /// Where one file goes: into a folder if the destination ends in `/`.

@@ -1,0 +1,36 @@
+//! Which steps a plan has, and which it has not.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+mod common;
+
+use common::planned::World;
+use imgfile::plan::ImagePlan;
+
+fn plan(statements: &str) -> ImagePlan {
+    let text = format!("image \"web\" {{\n  os linux debian 13\n{statements}\n}}\n");
+    World::new(&text).plan().unwrap_or_else(|said| panic!("{said}"))
+}
+
+#[test]
+fn the_default_account_is_made_where_anything_needs_it() {
+    let made = |statements: &str| plan(statements).steps.iter().any(|step| step.name == "user debian");
+    let script = |options: &str| format!("script <<-SH {{ name = x{options} }}\n  #!/bin/sh -e\n  id\n  SH");
+    let test = |options: &str| format!("test \"x\" <<-SH {options}\n  #!/bin/sh -e\n  id\n  SH");
+    let copy = |options: &str| format!("copy <<-TEXT to \"/etc/x\" {options}\n  x\n  TEXT");
+    for statements in [
+        test(""),
+        test("{ offline = true }"),
+        test("{ user = debian }"),
+        script(""),
+        script(", offline = true"),
+        script(", user = debian"),
+        copy("{ owner = debian }"),
+        copy("{ group = debian }"),
+        "user debian".to_owned(),
+    ] {
+        assert!(made(&statements), "{statements}");
+    }
+    for statements in [test("{ user = root }"), script(", user = root"), copy(""), "user root".to_owned()] {
+        assert!(!made(&statements), "{statements}");
+    }
+}
