@@ -83,20 +83,49 @@ fn layers(store: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Processes that have this folder on their command line, beside `but`.
+/// A process of this host.
+struct Process {
+    pid: i32,
+    parent: i32,
+    /// How it was called, and what is mounted where it runs.
+    command: String,
+    mounts: String,
+}
+
+/// All that run, without those that have ended and were not waited for yet.
+fn all_processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let one = |entry: fs::DirEntry| {
+        let read = |name: &str| fs::read(entry.path().join(name)).ok();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let stat = text(read("stat")?);
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
+        (state != "Z").then_some(())?;
+        Some(Process {
+            pid: entry.file_name().to_str()?.parse().ok()?,
+            parent,
+            command: text(read("cmdline")?),
+            mounts: text(read("mountinfo").unwrap_or_default()),
+        })
+    };
+    entries.filter_map(one).collect()
+}
+
+/// Processes that have this folder on their command line, and all that descend from them or from `but`, which
+/// itself is left out.
 fn processes(folder: &Path, but: u32) -> Vec<i32> {
-    let folder = folder.to_str().unwrap();
-    let all = fs::read_dir("/proc").unwrap().flatten();
-    all.filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // One that has ended and was not waited for yet runs no more.
-        let zombie = stat.rsplit_once(')')?.1.trim_start().starts_with('Z');
-        let ours = String::from_utf8_lossy(&line).contains(folder);
-        (ours && !zombie && pid.cast_unsigned() != but).then_some(pid)
-    })
-    .collect()
+    let (folder, but) = (folder.to_str().unwrap(), but.cast_signed());
+    let all = all_processes();
+    let mut ours: BTreeSet<i32> =
+        all.iter().filter(|one| one.command.contains(folder)).map(|one| one.pid).collect();
+    // Zero is nobody: the parent of the first process.
+    ours.extend((but != 0).then_some(but));
+    while let Some(child) = all.iter().find(|one| ours.contains(&one.parent) && !ours.contains(&one.pid)) {
+        ours.insert(child.pid);
+    }
+    ours.remove(&but);
+    ours.into_iter().collect()
 }
 
 /// A command that is under way, and its log as it comes.
@@ -422,6 +451,10 @@ fn kills_while_a_base_is_made_or_taken_in_lose_nothing() {
             });
             build.lines(3);
             assert!(build.kill(&project, victim), "{what}");
+            // What runs in a cell has no path of the store on its command line, but what it works on in view.
+            let in_view =
+                |one: &Process| promised.iter().any(|path| one.mounts.contains(path.to_str().unwrap()));
+            eventually(|| !all_processes().iter().any(in_view));
         });
         let left: Vec<_> = promised.iter().filter(|path| path.exists()).collect();
         assert!(left.is_empty(), "{what}: {left:?}");

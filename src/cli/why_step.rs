@@ -142,13 +142,15 @@ fn kept(store: &Store, plan: &ImagePlan, target: usize) -> Option<usize> {
     (target..plan.steps.len()).rev().find(|&at| store.layers().get(&plan.steps[at].key.0).is_some())
 }
 
-/// The newest build of this project that recorded what its keys were made of: number, time, plan.
+/// The newest build of this project that came to a step of the image and recorded what its keys were made of:
+/// number, time, plan. One that was refused before, say for want of a secret's value, tells nothing of its results.
 fn earlier(workshop: &Workshop, image: &str) -> Outcome<Option<(i64, String, PlanSummary)>> {
     let records = workshop.store.records().map_err(refused)?;
     let project = workshop.project.files.root().to_string_lossy().into_owned();
     for build in records.builds(Some(&project), LOOKED_AT).map_err(refused)? {
         let Some(record) = records.build(build.id).map_err(refused)? else { continue };
-        let recorded = record.details.into_iter().find(|one| one.name == image).and_then(|one| one.plan);
+        let reached = record.details.into_iter().find(|one| one.name == image && !one.steps.is_empty());
+        let recorded = reached.and_then(|one| one.plan);
         let plan = recorded.and_then(|plan| serde_json::from_value::<PlanSummary>(plan).ok());
         if let Some(plan) = plan.filter(|plan| plan.base_key.is_some()) {
             return Ok(Some((build.id, local(build.began_ms), plan)));

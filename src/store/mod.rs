@@ -88,6 +88,13 @@ impl StoreError {
         matches!(code, Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
     }
 
+    /// Whether SQLite met a file that cannot be read or is no longer where it was.
+    #[must_use]
+    pub fn is_input_output(&self) -> bool {
+        let Self::Records { source, .. } = self else { return false };
+        source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+    }
+
     /// Whether the file system is full, which callers report by name.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -85,12 +85,12 @@ fn serve(
         }
     }
     let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    // As a proxy it is asked for the whole address, whoever that is.
-    let path =
-        match path.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| rest[at..].to_owned())) {
-            Some(inner) => inner,
-            None => path,
-        };
+    // As a proxy it is asked for the whole address, which is served by itself or as the path on any host.
+    let inner = path.strip_prefix("http://").and_then(|rest| rest.find('/').map(|at| rest[at..].to_owned()));
+    let path = match inner {
+        Some(inner) if !answers.lock().unwrap().contains_key(&path) => inner,
+        _ => path,
+    };
     asked.lock().unwrap().push(range.map_or(path.clone(), |from| format!("{path} from {from}")));
     let answer = {
         let mut answers = answers.lock().unwrap();

@@ -79,7 +79,8 @@ impl Records {
             Ok(records)
         });
         match opened {
-            Err(error) if error.is_corrupt() => renew(root),
+            // An input or output error may mean that another process is setting a damaged one aside just now.
+            Err(error) if error.is_corrupt() || error.is_input_output() => renew(root),
             opened => opened.map(|records| (records, None)),
         }
     }
@@ -115,9 +116,10 @@ fn renew(root: &Path) -> Result<(Records, Option<PathBuf>)> {
     let lock = std::fs::File::create(&lock_path).context("create", &lock_path)?;
     lock.lock().context("lock", &lock_path)?;
     let path = folder.join(DATABASE);
-    let still = Connection::open(&path).tried("open").and_then(|connection| is_whole(&connection));
-    if still.is_ok_and(|whole| whole) {
-        return Ok((Records::open(root)?, None));
+    match Connection::open(&path).tried("open").and_then(|connection| is_whole(&connection)) {
+        Ok(true) => return Ok((Records::open(root)?, None)),
+        Err(error) if !error.is_corrupt() => return Err(error),
+        Ok(false) | Err(_) => {}
     }
     let aside = folder.join(format!("{DATABASE}.damaged"));
     // What belongs to it goes first: beside the new one it would be nonsense.
