@@ -185,6 +185,7 @@ fn every_command_and_option_of_the_help_does_something() {
     catalogue(&session);
     trusting(&session);
     building(&session);
+    consenting(&session);
     records(&session);
     images(&session);
     store(&session);
@@ -233,7 +234,7 @@ fn files(session: &Session) {
     session.run(&["man", "pages"]);
     assert!(fs::read_to_string(session.project.path("pages/imgfile-build.1")).unwrap().contains("locked"));
     // Nobody talks to it; tests/lsp.rs does.
-    assert_ne!(session.ends(&["lsp"]).status, 101);
+    assert_ne!(session.ends(&["lsp", "--stdio"]).status, 101);
 }
 
 fn catalogue(session: &Session) {
@@ -369,6 +370,32 @@ fn building(session: &Session) {
             assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
         }
     }
+}
+
+/// What lies outside the project is read with the word of the person who types, and only then.
+fn consenting(session: &Session) {
+    let outside = tempfile::tempdir().unwrap();
+    let (disk, token) = (outside.path().join("golden.qcow2"), outside.path().join("token"));
+    fs::copy(session.project.path("out/one.qcow2"), &disk).unwrap();
+    fs::write(&token, "a token").unwrap();
+    let text = format!(
+        "image \"upon\" {{\n  os linux debian 13\n  base file \"{}\"\n  secret token from file \"{}\"\n  script <<-SH \
+         {{ name = \"ask\", offline = true, user = root, secrets = [token] }}\n    #!/bin/sh -e\n    test -s /run/secrets/token\n  SH\n}}\n",
+        disk.display(),
+        token.display()
+    );
+    fs::write(session.project.path("upon.imagefile"), text).unwrap();
+    let secret = format!("token=file:{}", token.display());
+    session.ends(&["lock", "upon.imagefile", "--secret", &secret]).status(1).says("E0541");
+    let allowed = ["upon.imagefile", "--secret", &secret, "--allow-file", disk.to_str().unwrap()];
+    for command in [&["lock"][..], &["plan"], &["outdated"], &["apps", "nginx"], &["bases"]] {
+        session.run(&[command, &allowed[..]].concat());
+    }
+    let unsaid = ["build", "upon.imagefile", "--allow-file", disk.to_str().unwrap()];
+    session.ends(&unsaid).status(1).says("E0540");
+    session.run(&[&["build", "--allow-unvouched"], &allowed[..]].concat()).prints("upon.qcow2");
+    session.run(&[&["test"], &allowed[..]].concat());
+    session.run(&[&["why", "ask"], &allowed[..]].concat()).prints("nothing it depends on has changed");
 }
 
 fn records(session: &Session) {
