@@ -1,10 +1,16 @@
 //! The built-in applications, each really installed and checked by its own `verify` in a booted
 //! artifact.
 //!
+//! In all of them no file may be left that differs from one build to the next: it would be a secret or a name that all
+//! instances of an image share.
+//!
 //! A few that get along share an image; where one of them fails, each is tried in an image of its own.
 //! A sample runs with the other tests. `make catalog-test` runs all of them and writes
 //! `docs/catalogue-tests.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+#[path = "common/generated.rs"]
+mod generated;
 
 use std::{
     collections::BTreeMap,
@@ -35,6 +41,13 @@ struct Case {
     system: &'static str,
     app: String,
     version: String,
+}
+
+/// Whether an image is built twice, and what was generated in it compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Once,
+    Twice,
 }
 
 /// How a case ended.
@@ -88,7 +101,7 @@ fn image_file(cases: &[Case]) -> String {
     for case in cases {
         let _ = writeln!(text, "  app {} ={}", case.app, case.version);
     }
-    text + "}\n"
+    text + generated::LISTING + "}\n"
 }
 
 /// What an image with these applications resolves to, if they get along.
@@ -131,22 +144,27 @@ fn imgfile() -> Command {
 }
 
 /// Builds one image; a row for each of its applications.
-fn build(cases: &[Case]) -> Vec<Row> {
+fn build(cases: &[Case], times: Times) -> Vec<Row> {
     let resolution = resolution(cases).expect("what is grouped gets along");
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = tempfile::tempdir_in(scratch).unwrap();
     std::fs::write(folder.path().join("ImageFile"), image_file(cases)).unwrap();
-    let output = imgfile()
-        .args(["build", "--progress", "json"])
-        .current_dir(folder.path())
-        .env("IMGFILE_STORE", scratch.join("store"))
-        .env("IMGFILE_ACCEL", std::env::var("IMGFILE_ACCEL").unwrap_or_else(|_| "tcg".into()))
-        .output()
-        .unwrap();
-    let events: Vec<serde_json::Value> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let run = |more: &[&str]| {
+        let output = imgfile()
+            .args(["build", "--progress", "json"])
+            .args(more)
+            .current_dir(folder.path())
+            .env("IMGFILE_STORE", scratch.join("store"))
+            .env("IMGFILE_ACCEL", std::env::var("IMGFILE_ACCEL").unwrap_or_else(|_| "tcg".into()))
+            .output()
+            .unwrap();
+        let events: Vec<serde_json::Value> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (output, events)
+    };
+    let (output, events) = run(&[]);
     let of =
         |kind: &str| events.iter().filter(move |event| event["event"] == kind).cloned().collect::<Vec<_>>();
     let elapsed = |step: &str| {
@@ -158,6 +176,15 @@ fn build(cases: &[Case]) -> Vec<Row> {
     let failure = (!output.status.success()).then(|| {
         let said = of("finished").first().map(|event| event["message"].to_string()).unwrap_or_default();
         format!("{said} {}", String::from_utf8_lossy(&output.stderr))
+    });
+    let failure = failure.or_else(|| {
+        let listed = |events: &[serde_json::Value]| {
+            let said = events.iter().filter(|event| event["event"] == "output");
+            generated::listed(&said.filter_map(|event| event["text"].as_str()).collect::<String>())
+        };
+        let again = (times == Times::Twice).then(|| listed(&run(&["--no-cache"]).1))?;
+        let differing = generated::differing(&listed(&events), &again);
+        (!differing.is_empty()).then(|| format!("generated while building: {}", differing.join(" ")))
     });
     let packages = packages(&folder.path().join("ImageFile.lock"));
     cases
@@ -191,13 +218,13 @@ fn packages(lock: &Path) -> BTreeMap<String, String> {
 }
 
 /// Builds all, those of a failed image once more by themselves.
-fn run(cases: Vec<Case>) -> Vec<Row> {
+fn run(cases: Vec<Case>, times: Times) -> Vec<Row> {
     let mut rows = Vec::new();
     for group in groups(cases) {
-        let built = build(&group);
+        let built = build(&group, times);
         let again = built[0].failure.is_some() && group.len() > 1;
         let built = if again {
-            group.iter().flat_map(|case| build(std::slice::from_ref(case))).collect()
+            group.iter().flat_map(|case| build(std::slice::from_ref(case), times)).collect()
         } else {
             built
         };
@@ -260,7 +287,7 @@ fn table(rows: &[Row]) -> String {
 #[test]
 fn a_sample_of_the_catalogue_is_built_and_verified() {
     let sample = cases(|name| SAMPLE.contains(&name)).into_iter().filter(|case| case.system == SYSTEMS[0]);
-    let rows = run(sample.collect());
+    let rows = run(sample.collect(), Times::Once);
     assert_eq!(rows.len(), SAMPLE.len());
     assert!(failures(&rows).is_empty(), "{rows:#?}");
 }
@@ -273,7 +300,8 @@ fn every_application_is_built_and_verified() {
     let only: Option<Vec<String>> = std::env::var("CATALOG_TEST_APPS")
         .ok()
         .map(|names| names.split_whitespace().map(str::to_owned).collect());
-    let rows = run(cases(|name| only.as_ref().is_none_or(|only| only.iter().any(|one| one == name))));
+    let rows =
+        run(cases(|name| only.as_ref().is_none_or(|only| only.iter().any(|one| one == name))), Times::Twice);
     if only.is_none() {
         let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/catalogue-tests.md");
         std::fs::write(path, table(&rows)).unwrap();

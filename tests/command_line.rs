@@ -7,7 +7,7 @@ mod built;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 use std::process::{Command, Output, Stdio};
 
 use built::Project;
@@ -446,6 +446,15 @@ fn images(session: &Session) {
         let kind = if format == "vhd" { "vpc" } else { format };
         let info = Command::new("qemu-img").args(["info", "-f", kind]).arg(&to).status().unwrap();
         assert!(info.success(), "{format}");
+        fs::remove_file(&to).unwrap();
+    }
+    for subformat in ["fixed", "dynamic"] {
+        let to = session.project.path("exported.vhd");
+        session.run(&["image", "export", "one", to.to_str().unwrap(), "--subformat", subformat]);
+        // A fixed one has nothing before its disk, a growing one a copy of its footer.
+        let mut start = [0; 8];
+        fs::File::open(&to).unwrap().read_exact(&mut start).unwrap();
+        assert_eq!(start == *b"conectix", subformat == "dynamic");
         fs::remove_file(&to).unwrap();
     }
     session.run(&[&["image", "rename", "one", "other"], &at[..]].concat()).prints("other.qcow2");

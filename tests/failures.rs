@@ -73,6 +73,7 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         ("the guest resets itself", {
             step(span, Fault::MachineEnded { end: End::Rebooted, doing: doing(), console: String::new() })
         }),
+        ("the agent is killed", step(span, Fault::AgentLost { doing: doing(), console: console() })),
         ("QEMU dies", {
             let end = End::EmulatorDied { status: "signal: 11".into(), stderr: "out of memory".into() };
             step(span, Fault::MachineEnded { end, doing: doing(), console: String::new() })

@@ -34,3 +34,20 @@ fn the_default_account_is_made_where_anything_needs_it() {
         assert!(!made(&statements), "{statements}");
     }
 }
+
+#[test]
+fn a_vhd_has_whole_mebibytes() {
+    let size = |statements: &str| plan(statements).disk_size;
+    assert_eq!(size("  min_storage 20GB\n  output vhd"), 20_000_538_624);
+    assert_eq!(size("  min_storage 20GB\n  output qcow2"), 20_000_000_000);
+    let outputs = plan("  output vhd\n  output vhd { name = \"grows\", subformat = dynamic }").outputs;
+    assert_eq!(outputs.iter().map(|output| output.dynamic).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_tree_over_the_whole_image_is_a_copy() {
+    let world = World::new("image \"web\" {\n  os linux debian 13\n  copy \"overlay/\" to \"/\"\n}\n");
+    world.write("overlay/etc/app.conf", "a");
+    let plan = world.plan().unwrap();
+    assert_eq!(plan.written_paths(), ["/etc/app.conf"]);
+}

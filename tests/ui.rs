@@ -88,7 +88,7 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 38] = [
+const ELSEWHERE: [(&str, &str); 43] = [
     ("E0290", "preparation.expected"),
     ("E0310", "resolution/E0310-base-unproven.expected"),
     ("E0313", "resolution/E0313-given-up.expected"),
@@ -126,7 +126,12 @@ const ELSEWHERE: [(&str, &str); 38] = [
     ("E0605", "failures.expected"),
     ("E0606", "preparation.expected"),
     ("E0607", "failures.expected"),
+    ("E0608", "failures.expected"),
+    ("E0609", "failures.expected"),
     ("W0501", "commands.expected"),
+    ("W0601", "artifacts.expected"),
+    ("W0602", "artifacts.expected"),
+    ("W0603", "artifacts.expected"),
 ];
 
 #[test]

@@ -20,12 +20,16 @@ const HOSTS: &str = "127.0.0.1 localhost\n";
 /// The chroot environment over a mounted root.
 pub struct Chroot {
     veils: Vec<Veil>,
+    /// Taken off while the disk is held still.
+    put_aside: Vec<Veil>,
 }
 
 /// A file of ours laid over a path of the image.
 struct Veil {
     /// Relative to the root.
     path: PathBuf,
+    /// The file that is shown there.
+    store: PathBuf,
     /// Whether the path was empty, and a placeholder had to be made.
     placeholder: bool,
 }
@@ -71,7 +75,7 @@ impl Chroot {
             )
             .at(source.display())?;
         }
-        let mut chroot = Self { veils: Vec::new() };
+        let mut chroot = Self { veils: Vec::new(), put_aside: Vec::new() };
         chroot.cover(root, POLICY.0, POLICY.1, POLICY.2)?;
         if !root.join("etc/hosts").exists() {
             chroot.cover(root, "/etc/hosts", HOSTS, 0o644)?;
@@ -97,10 +101,30 @@ impl Chroot {
     fn cover(&mut self, root: &Path, path: &str, content: &str, mode: u32) -> Result<()> {
         let store = root.join("run/imagefile/veil");
         fs::create_dir_all(&store)?;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        if let Some(veil) = Veil::draw(&store.join(name), root, path.trim_start_matches('/'), content, mode)?
-        {
-            self.veils.push(veil);
+        let store = store.join(path.rsplit('/').next().unwrap_or(path));
+        fs::write(&store, content)?;
+        fs::set_permissions(&store, fs::Permissions::from_mode(mode))?;
+        self.veils.extend(Veil::draw(&store, root, path.trim_start_matches('/'))?);
+        Ok(())
+    }
+
+    /// Takes off what stands on a placeholder, so that the disk holds none of it.
+    pub fn take_placeholders(&mut self, mounts: &Mounts) -> Result<()> {
+        let (aside, rest) = std::mem::take(&mut self.veils).into_iter().partition(|veil| veil.placeholder);
+        self.veils = rest;
+        let aside: Vec<Veil> = aside;
+        for veil in aside {
+            veil.lift(mounts.root())?;
+            self.put_aside.push(veil);
+        }
+        Ok(())
+    }
+
+    /// Lays them over the image again.
+    pub fn put_placeholders(&mut self, mounts: &Mounts) -> Result<()> {
+        for veil in std::mem::take(&mut self.put_aside) {
+            let path = veil.path.to_string_lossy().into_owned();
+            self.veils.extend(Veil::draw(&veil.store, mounts.root(), &path)?);
         }
         Ok(())
     }
@@ -123,7 +147,8 @@ impl Chroot {
 }
 
 impl Veil {
-    fn draw(store: &Path, root: &Path, relative: &str, content: &str, mode: u32) -> Result<Option<Self>> {
+    /// Shows the file `store` at a path of the image.
+    fn draw(store: &Path, root: &Path, relative: &str) -> Result<Option<Self>> {
         let path = &root.join(relative);
         // An image without the folder has no use for the file; a read-only one without it has no place for it.
         if !path.parent().is_some_and(Path::is_dir) {
@@ -139,14 +164,12 @@ impl Veil {
                 Err(error) => return Err(error).at(path.display()),
             },
         };
-        fs::write(store, content)?;
-        fs::set_permissions(store, fs::Permissions::from_mode(mode))?;
         nix::mount::mount(Some(store), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
             .at(path.display())?;
-        Ok(Some(Self { path: PathBuf::from(relative), placeholder }))
+        Ok(Some(Self { path: PathBuf::from(relative), store: store.to_owned(), placeholder }))
     }
 
-    fn lift(self, root: &Path) -> Result<()> {
+    fn lift(&self, root: &Path) -> Result<()> {
         let path = root.join(&self.path);
         nix::mount::umount2(&path, nix::mount::MntFlags::MNT_DETACH).at(path.display())?;
         // A package may have filled the placeholder's place meanwhile; only an empty file is ours.
@@ -178,7 +201,9 @@ pub fn veil_for_boot(root: &Path, text: &str) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let store = root.join("run/imagefile/resolv.conf");
-    let veil = Veil::draw(&store, root, "etc/resolv.conf", text, 0o644)?;
+    fs::write(&store, text).at(store.display())?;
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o644))?;
+    let veil = Veil::draw(&store, root, "etc/resolv.conf")?;
     Ok(veil.filter(|veil| veil.placeholder).map(|veil| veil.path))
 }
 

@@ -166,3 +166,20 @@ pub fn fill(field: &mut [c_char], name: &CStr) {
         *to = from.cast_signed();
     }
 }
+
+/// Makes the links of /dev/disk that udev would make; those that are there stay.
+pub fn link(links: &[(String, String)]) -> Result<()> {
+    for (link, device) in links {
+        let link = Path::new("/dev/disk").join(link);
+        if let Some(folder) = link.parent() {
+            fs::create_dir_all(folder).at(folder.display())?;
+        }
+        match std::os::unix::fs::symlink(format!("../../{device}"), &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).at(link.display());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

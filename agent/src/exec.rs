@@ -16,6 +16,7 @@ use std::time::Duration;
 use imgfile_agent::protocol::RUN_DIR;
 use imgfile_agent::protocol::message::{Answer, Body, Command, Ended, Place, Reply};
 use imgfile_agent::protocol::wire::Bytes;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -139,6 +140,10 @@ pub fn spawn(
             }
             if let Some(procs) = &procs {
                 nix::unistd::write(procs, b"0")?;
+            }
+            // The agent is the last to be killed for want of memory; what it runs is like anything else.
+            if let Ok(score) = nix::fcntl::open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY, Mode::empty()) {
+                nix::unistd::write(&score, b"0")?;
             }
             if root.as_os_str() != "/" {
                 nix::unistd::chroot(&root)?;

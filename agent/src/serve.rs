@@ -75,7 +75,9 @@ pub fn run(place: Place) -> Result<()> {
         Place::AfterShutdown => PathBuf::from(switch::OLD_ROOT),
     });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim_end().to_owned();
-    port.send(0, Reply::Hello { version: VERSION, place: place.clone(), kernel })?;
+    // systemd hands over to what is in /run/initramfs with what it was asked for as the first argument.
+    let verb = if place == Place::AfterShutdown { std::env::args().nth(1) } else { None }.unwrap_or_default();
+    port.send(0, Reply::Hello { version: VERSION, place: place.clone(), kernel, verb })?;
     let mut agent = Agent { place, port, events, sender, mounts, chroot: None, resting: Vec::new() };
     loop {
         match agent.events.recv() {
@@ -141,8 +143,9 @@ impl Agent {
                 self.mounts.mount(&device, &fs_type, &target, &options, read_only)
             }
             Request::Unmount { target } => self.mounts.unmount(&target),
-            Request::Enter { payload, resolver } => {
+            Request::Enter { payload, resolver, links } => {
                 self.leave()?;
+                device::link(&links)?;
                 self.chroot = Some(Chroot::enter(&self.mounts, payload.as_deref(), resolver.as_deref())?);
                 Ok(Answer::Nothing)
             }
@@ -165,11 +168,21 @@ impl Agent {
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
             Request::Freeze => {
+                // What is kept is the image alone, without the placeholders of the chroot.
+                if let Some(chroot) = &mut self.chroot {
+                    chroot.take_placeholders(&self.mounts)?;
+                }
                 self.resting = filesystem::freeze(self.mounts.targets())?;
                 Ok(Answer::Nothing)
             }
             Request::RemoveEmpty { path } => files::remove_empty(self.mounts.root(), &path),
-            Request::Thaw => Ok(filesystem::thaw(self.mounts.targets(), &std::mem::take(&mut self.resting))),
+            Request::Thaw => {
+                let answer = filesystem::thaw(self.mounts.targets(), &std::mem::take(&mut self.resting));
+                if let Some(chroot) = &mut self.chroot {
+                    chroot.put_placeholders(&self.mounts)?;
+                }
+                Ok(answer)
+            }
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
             Request::SwitchRoot {

@@ -21,7 +21,8 @@ pub const OLD_ROOT: &str = "/oldroot";
 /// What the next agents need to know: their epochs and the placeholders to remove.
 const STATE: &str = "/run/imagefile/state";
 
-/// The unit that starts the agent; early, so that a service that hangs can be looked at.
+/// The unit that starts the agent; early, so that a service that hangs can be looked at. One that was killed is
+/// started again, and says hello a second time: so the host learns of it at once.
 const UNIT: &str = "[Unit]
 Description=Build agent
 Conflicts=shutdown.target
@@ -30,6 +31,8 @@ DefaultDependencies=no
 
 [Service]
 ExecStart=/run/imagefile/agent
+Restart=always
+RestartSec=0
 KillMode=mixed
 Delegate=yes
 OOMScoreAdjust=-900

@@ -4,7 +4,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
@@ -48,6 +48,8 @@ struct Entry {
     path: String,
     link: String,
     mode: u32,
+    /// A folder that is there already keeps its owner and mode.
+    if_new: bool,
     size: u64,
     time: i64,
     ids: (u32, u32),
@@ -96,6 +98,7 @@ impl Entry {
             path: extended.path.unwrap_or(path),
             link: extended.link.unwrap_or_else(|| text(&header[157..257])),
             mode: small(&header[100..108]) & 0o7777,
+            if_new: small(&header[100..108]) & 0o10000 != 0,
             size: extended.size.unwrap_or(size),
             time: extended.time.unwrap_or_else(|| i64::try_from(number(&header[136..148])).unwrap_or(0)),
             ids: (
@@ -133,7 +136,7 @@ impl Entry {
                 if !there {
                     fs::create_dir(path).at(&shown)?;
                 }
-                if self.mode == 0 {
+                if self.mode == 0 || (there && self.if_new) {
                     return Ok(());
                 }
                 let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -321,15 +324,27 @@ fn skip_padding(stream: &mut impl Read, size: u64) -> Result<()> {
     Ok(())
 }
 
+/// Writes what `from` holds; where it holds nothing but zeroes for a while, the file gets a hole.
 fn copy(from: &mut impl Read, to: &mut File) -> io::Result<u64> {
     let mut buffer = vec![0; 64 * 1024];
     let mut copied = 0;
     loop {
-        let len = from.read(&mut buffer)?;
+        let mut len = 0;
+        while len < buffer.len() {
+            match from.read(&mut buffer[len..])? {
+                0 => break,
+                read => len += read,
+            }
+        }
         if len == 0 {
+            to.set_len(copied)?;
             return Ok(copied);
         }
-        to.write_all(&buffer[..len])?;
+        if buffer[..len].iter().all(|&byte| byte == 0) {
+            to.seek(SeekFrom::Current(i64::try_from(len).unwrap_or(0)))?;
+        } else {
+            to.write_all(&buffer[..len])?;
+        }
         copied += len as u64;
     }
 }

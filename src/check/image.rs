@@ -433,8 +433,13 @@ impl Checker<'_> {
 
     fn cleanup(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         use super::{CleanupItem as Item, CleanupPreset as Preset, CleanupTopic as Topic};
-        let text = self.scalar(operands, "a preset: `cloud`, `identity` or `none`")?;
-        let choices = [("cloud", Preset::Cloud), ("identity", Preset::Identity), ("none", Preset::None)];
+        let text = self.scalar(operands, "a preset: `cloud`, `identity`, `minimal` or `none`")?;
+        let choices = [
+            ("cloud", Preset::Cloud),
+            ("identity", Preset::Identity),
+            ("minimal", Preset::Minimal),
+            ("none", Preset::None),
+        ];
         let preset = self.choice(&text, "a clean-up preset", &choices);
         let given = self.options(operands, &["keep", "remove"]);
         let items = |checker: &mut Self, key: &str| -> Vec<Spanned<Item>> {

@@ -17,24 +17,33 @@ impl Checker<'_> {
             "a format of image files",
             &OutputFormat::ALL.map(|format| (format.as_str(), format)),
         );
-        let given = self.options(operands, &["name", "compression"]);
+        let given = self.options(operands, &["name", "compression", "subformat"]);
         let name = given.value("name").map(|operand| {
             let text = self.scalar_value(operand, "a name in quotes")?;
             self.output_name(text.spanned())
         });
         let compression = given.value("compression").and_then(|operand| {
-            let text = self.scalar_value(operand, "`zstd`, `zlib` or `none`")?;
+            let text = self.scalar_value(operand, "`zstd`, `zlib`, `fast` or `none`")?;
             self.choice(
                 &text,
                 "a compression",
-                &[("zstd", Compression::Zstd), ("zlib", Compression::Zlib), ("none", Compression::None)],
+                &[
+                    ("zstd", Compression::Zstd),
+                    ("zlib", Compression::Zlib),
+                    ("fast", Compression::Fast),
+                    ("none", Compression::None),
+                ],
             )
+        });
+        let dynamic = given.value("subformat").and_then(|operand| {
+            let text = self.scalar_value(operand, "`fixed` or `dynamic`")?;
+            self.choice(&text, "a subformat", &[("fixed", false), ("dynamic", true)])
         });
         let format = format?.value;
         if let Some(compression) = compression {
             let fits = match format {
                 OutputFormat::Qcow2 => true,
-                OutputFormat::Vmdk => compression.value != Compression::Zstd,
+                OutputFormat::Vmdk => matches!(compression.value, Compression::Zlib | Compression::None),
                 _ => compression.value == Compression::None,
             };
             if !fits {
@@ -45,16 +54,28 @@ impl Checker<'_> {
                     )
                     .label(compression.span, "not possible in this format")
                     .label(text.span, "the format")
-                    .help("`qcow2` takes `zstd`, `zlib` and `none`, `vmdk` takes `zlib` and `none`"),
+                    .help("`qcow2` takes `zstd`, `zlib`, `fast` and `none`, `vmdk` takes `zlib` and `none`"),
                 );
             }
         }
+        if let Some(dynamic) = dynamic.as_ref().filter(|_| format != OutputFormat::Vhd) {
+            self.report(
+                Diagnostic::new(
+                    codes::OPTION_CONFLICT,
+                    format!("a `{}` file has no subformats", format.as_str()),
+                )
+                .label(dynamic.span, "only of `vhd`")
+                .label(text.span, "the format")
+                .help("`output vhd { subformat = dynamic }` is the one there is"),
+            );
+        }
+        let dynamic = dynamic.is_some_and(|dynamic| dynamic.value);
         let span = operands.statement.span;
         let name = match name {
             Some(name) => name?,
             None => self.default_output_name(image, span)?,
         };
-        image.outputs.push(Output { span, format, name, compression });
+        image.outputs.push(Output { span, format, name, compression, dynamic });
         Some(())
     }
 
@@ -111,6 +132,7 @@ impl Checker<'_> {
                 format: OutputFormat::Qcow2,
                 name,
                 compression: None,
+                dynamic: false,
             });
         }
         self.packages_conflict(image);

@@ -526,8 +526,11 @@ pub enum CleanupPreset {
     /// Everything that instances of one image must not share, and everything that is only waste.
     #[default]
     Cloud,
-    /// Only what makes an instance unique: machine id, ssh host keys, random seed, cloud-init state.
+    /// Only what makes an instance unique: its identifiers, keys and registrations, and what it learned of its
+    /// network.
     Identity,
+    /// Only what it would be unsafe to share: machine id, keys and secrets, temporary files.
+    Minimal,
     /// Nothing but the traces of the build itself.
     None,
 }
@@ -539,7 +542,20 @@ impl CleanupPreset {
         use CleanupTopic as T;
         match self {
             Self::Cloud => true,
-            Self::Identity => matches!(topic, T::MachineId | T::SshHostKeys | T::RandomSeed | T::CloudInit),
+            Self::Identity => matches!(
+                topic,
+                T::MachineId
+                    | T::SshHostKeys
+                    | T::RandomSeed
+                    | T::ServiceIdentities
+                    | T::Registrations
+                    | T::CloudInit
+                    | T::NetworkState
+                    | T::DhcpLeases
+            ),
+            Self::Minimal => {
+                matches!(topic, T::MachineId | T::SshHostKeys | T::RandomSeed | T::ServiceIdentities | T::Tmp)
+            }
             Self::None => false,
         }
     }
@@ -558,24 +574,39 @@ pub enum CleanupTopic {
     MachineId,
     SshHostKeys,
     RandomSeed,
+    ServiceIdentities,
+    Registrations,
     CloudInit,
-    Logs,
-    Histories,
-    PackageCaches,
+    NetworkState,
     DhcpLeases,
+    Logs,
+    CrashDumps,
+    Mail,
+    Histories,
+    UserSshKeys,
+    AccountBackups,
+    PackageCaches,
     Tmp,
 }
 
 impl CleanupTopic {
-    pub const ALL: [Self; 9] = [
+    /// In the order in which they are cleared.
+    pub const ALL: [Self; 16] = [
         Self::MachineId,
         Self::SshHostKeys,
         Self::RandomSeed,
+        Self::ServiceIdentities,
+        Self::Registrations,
         Self::CloudInit,
-        Self::Logs,
-        Self::Histories,
-        Self::PackageCaches,
+        Self::NetworkState,
         Self::DhcpLeases,
+        Self::Logs,
+        Self::CrashDumps,
+        Self::Mail,
+        Self::Histories,
+        Self::UserSshKeys,
+        Self::AccountBackups,
+        Self::PackageCaches,
         Self::Tmp,
     ];
 
@@ -586,7 +617,14 @@ impl CleanupTopic {
             Self::MachineId => "machine-id",
             Self::SshHostKeys => "ssh-host-keys",
             Self::RandomSeed => "random-seed",
+            Self::ServiceIdentities => "service-identities",
+            Self::Registrations => "registrations",
             Self::CloudInit => "cloud-init",
+            Self::NetworkState => "network-state",
+            Self::CrashDumps => "crash-dumps",
+            Self::Mail => "mail",
+            Self::UserSshKeys => "user-ssh-keys",
+            Self::AccountBackups => "account-backups",
             Self::Logs => "logs",
             Self::Histories => "histories",
             Self::PackageCaches => "package-caches",
@@ -612,6 +650,8 @@ pub struct Output {
     /// The image's name where it is used: 1 to 255 printable ASCII characters.
     pub name: Spanned<String>,
     pub compression: Option<Spanned<Compression>>,
+    /// A `vhd` that grows with its content; left out, it is as large as its disk.
+    pub dynamic: bool,
 }
 
 impl Output {
@@ -655,6 +695,8 @@ impl OutputFormat {
 pub enum Compression {
     Zstd,
     Zlib,
+    /// Written soon, and a little larger.
+    Fast,
     None,
 }
 

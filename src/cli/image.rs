@@ -79,7 +79,17 @@ enum Action {
         /// Format of the new file; without it, what its extension says, else that of the image.
         #[arg(long, value_enum)]
         format: Option<DiskFormat>,
+        /// Of a VHD: as large as its disk (`fixed`, what Azure takes), or growing with its content.
+        #[arg(long, value_enum, default_value_t = Subformat::Fixed)]
+        subformat: Subformat,
     },
+}
+
+/// The two kinds of VHD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subformat {
+    Fixed,
+    Dynamic,
 }
 
 /// What `qemu-img` writes.
@@ -132,7 +142,9 @@ fn act(action: &Action, store: &Store, records: &Records) -> Outcome<()> {
             let found: Vec<_> = images.iter().map(|image| find(records, image)).collect::<Outcome<_>>()?;
             found.iter().try_for_each(|artifact| remove(records, artifact))
         }
-        Action::Export { image, to, format } => export(store, &find(records, image)?, to, *format),
+        Action::Export { image, to, format, subformat } => {
+            export(store, &find(records, image)?, to, (*format, *subformat))
+        }
     }
 }
 
@@ -262,7 +274,12 @@ fn remove(records: &Records, artifact: &ArtifactRecord) -> Outcome<()> {
     Ok(())
 }
 
-fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<DiskFormat>) -> Outcome<()> {
+fn export(
+    store: &Store,
+    artifact: &ArtifactRecord,
+    to: &Path,
+    (format, subformat): (Option<DiskFormat>, Subformat),
+) -> Outcome<()> {
     let from = Path::new(&artifact.path);
     if FileState::of(artifact) == FileState::Missing {
         return wrong(&format!("{} is not there any more", artifact.path));
@@ -294,12 +311,13 @@ fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<Di
         Ok(temp) => temp,
         Err(error) => return host("write in", folder, &error),
     };
-    if wanted == own {
+    // A VHD may be of the other kind than the one that is wanted.
+    if wanted == own && wanted != DiskFormat::Vhd {
         if let Err(error) = std::fs::copy(from, temp.path()) {
             return host("write", &to, &error);
         }
     } else {
-        convert(from, own, temp.path(), wanted)?;
+        convert((from, own), (temp.path(), wanted), subformat)?;
     }
     let readable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
     if let Err(error) = std::fs::set_permissions(temp.path(), readable) {
@@ -312,13 +330,43 @@ fn export(store: &Store, artifact: &ArtifactRecord, to: &Path, format: Option<Di
     Ok(())
 }
 
-fn convert(from: &Path, own: DiskFormat, to: &Path, wanted: DiskFormat) -> Outcome<()> {
+fn convert(
+    (from, own): (&Path, DiskFormat),
+    (to, wanted): (&Path, DiskFormat),
+    subformat: Subformat,
+) -> Outcome<()> {
     let mut command = Command::new("qemu-img");
     command.args(["convert", "-f", own.name(), "-O", wanted.name()]);
+    if wanted == DiskFormat::Vhd {
+        whole_mebibytes(from, own)?;
+        command.args(["-o", crate::exec::vhd_options(subformat == Subformat::Dynamic)]);
+    }
     if wanted == DiskFormat::Qcow2 {
         command.args(["-c", "-m", "16", "-W", "-o", "compression_type=zstd"]);
     }
     command.arg(from).arg(to);
+    run_tool(command, from)
+}
+
+/// Refuses a disk that no VHD of the same size can hold as Azure takes it.
+fn whole_mebibytes(disk: &Path, format: DiskFormat) -> Outcome<()> {
+    let mut command = Command::new("qemu-img");
+    command.args(["info", "--output", "json", "-f", format.name()]).arg(disk);
+    let info = match command.output() {
+        Ok(output) => serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default(),
+        Err(error) => return host("look at", disk, &error),
+    };
+    match info["virtual-size"].as_u64() {
+        Some(size) if !size.is_multiple_of(1 << 20) => wrong(&format!(
+            "the disk has {size} bytes, which is no whole number of MiB, and Azure takes no other VHD; build it with \
+             `output vhd`, or with a `min_storage` in MiB or GiB"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Runs a tool over a file.
+fn run_tool(command: Command, from: &Path) -> Outcome<()> {
     // It ends with this process, and when somebody presses Ctrl-C, after which the half file goes too.
     let exit = super::block_on(async {
         match tool::run(command).await {

@@ -181,9 +181,14 @@ registry! {
     NOT_BUILT = "E0605": "there is no artifact to test";
     SECRET_MISSING = "E0606": "a secret has no value on this machine";
     CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
+    SCRIPT_ENDED_MACHINE = "E0608": "a script restarted or powered off the machine";
+    AGENT_LOST = "E0609": "the build's agent in the machine was stopped";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
+    KEY_LEFT = "W0601": "a private key that was made while building is in the image";
+    COPY_LOSES = "W0602": "a copied file has less than its source";
+    DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";
     HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";

@@ -32,6 +32,9 @@ pub enum Fault {
     /// The machine ended in the middle of an operation.
     #[error("the machine {end} while it was to {doing}")]
     MachineEnded { end: End, doing: String, console: String },
+    /// The agent in the machine was stopped in the middle of an operation.
+    #[error("the build's agent in the machine was stopped while it was to {doing}")]
+    AgentLost { doing: String, console: String },
     /// An operation took longer than it may.
     #[error("the machine did not {doing} within {} s", after.as_secs())]
     Hang { doing: String, after: Duration, console: String },
@@ -82,7 +85,11 @@ impl Fault {
             Self::HostLacks { install, .. } => diagnostic.help(install.clone()),
             Self::Host { source, .. } => diagnostic.note(source.to_string()),
             Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
-            Self::MachineEnded { console, .. } | Self::Hang { console, .. } if !console.is_empty() => {
+            Self::MachineEnded { console, .. }
+            | Self::AgentLost { console, .. }
+            | Self::Hang { console, .. }
+                if !console.is_empty() =>
+            {
                 diagnostic.note(format!("the end of its console:\n{console}"))
             }
             _ => diagnostic,
@@ -95,6 +102,7 @@ impl Fault {
             Self::Host { .. } => codes::HOST_REFUSED,
             Self::HostFull => codes::HOST_FULL,
             Self::MachineEnded { .. } => codes::MACHINE_ENDED,
+            Self::AgentLost { .. } => codes::AGENT_LOST,
             Self::Hang { .. } => codes::MACHINE_HANGS,
             Self::Refused { .. } => codes::GUEST_REFUSED,
             Self::Unsupported { .. } => codes::IMAGE_UNSUPPORTED,
@@ -109,6 +117,7 @@ impl Fault {
             Self::MachineEnded { end, doing, console } => {
                 Self::MachineEnded { end, doing, console: mask(&console) }
             }
+            Self::AgentLost { doing, console } => Self::AgentLost { doing, console: mask(&console) },
             Self::Hang { doing, after, console } => Self::Hang { doing, after, console: mask(&console) },
             Self::Refused { doing, reason } => Self::Refused { doing, reason: mask(&reason) },
             Self::Protocol { detail } => Self::Protocol { detail: mask(&detail) },

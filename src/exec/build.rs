@@ -9,7 +9,7 @@ use std::{
 use super::{
     Budget, Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Secrets, Standing, What, WreckSlot,
     chain::{self, Again, Chain, FinishedDisk},
-    disk, finished,
+    disk, finished, hypervisors,
     packages::payload_name,
     publish::Edition,
     session::{Place, Session, Surroundings},
@@ -180,6 +180,9 @@ impl Executor<'_> {
         let tested = options.test && !image.tests.is_empty();
         let disk = self.make_disk(around, supplies, work, options).await?;
 
+        for warning in hypervisors::warnings(self.store.facts(), image) {
+            reporter.note(warning);
+        }
         let mut sealed = Vec::new();
         for output in &image.outputs {
             let path = work.path().join(&output.file);

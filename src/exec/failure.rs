@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::ScriptLine;
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{ExecEnd, Fault},
+    driver::{End, ExecEnd, Fault},
     store::StoreError,
     text::{Sources, Span},
 };
@@ -80,7 +80,12 @@ impl Failure {
             Self::Diagnosed(diagnostics) => return diagnostics,
             Self::Script { span, end, tail, .. } => script_diagnostic(message, span, end, &tail),
             Self::Step { span, fault, step } => {
-                let mut diagnostic = fault.diagnostic();
+                let mut diagnostic = match &fault {
+                    Fault::MachineEnded { end, console, .. } if is_by_request(end) => {
+                        ended_machine(&step, end, console)
+                    }
+                    _ => fault.diagnostic(),
+                };
                 if let Some(span) = span {
                     diagnostic = diagnostic.label(span, format!("while running `{step}`"));
                 }
@@ -123,6 +128,31 @@ impl Failure {
                 false
             }
         }
+    }
+}
+
+/// Whether a machine ends in this way because somebody asked for it.
+const fn is_by_request(end: &End) -> bool {
+    matches!(end, End::PoweredOff | End::Rebooted)
+}
+
+/// A step in which the machine was restarted or powered off.
+fn ended_machine(step: &str, end: &End, console: &str) -> Diagnostic {
+    let (message, help) = match end {
+        End::PoweredOff => (
+            format!("the machine was powered off while `{step}` ran"),
+            "leave that to imgfile, which powers the machine off after the last step; to restart it between two scripts, write the statement `reboot` there",
+        ),
+        _ => (
+            format!("the machine was restarted while `{step}` ran"),
+            "write the statement `reboot` after the script instead: the machine is restarted there, and the build goes on behind it",
+        ),
+    };
+    let diagnostic = Diagnostic::new(codes::SCRIPT_ENDED_MACHINE, message).help(help);
+    if console.is_empty() {
+        diagnostic
+    } else {
+        diagnostic.note(format!("the end of its console:\n{console}"))
     }
 }
 

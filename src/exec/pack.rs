@@ -1,13 +1,20 @@
 //! Files on their way into the image: a tar stream with the owners and modes the plan says.
 
 use std::{
+    collections::HashMap,
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Failure, failure::cannot_unpack, project::ProjectFiles, unpack::unpack};
+use super::{
+    Failure,
+    failure::cannot_unpack,
+    project::{FileFacts, ProjectFiles},
+    times::{EARLIEST, Times},
+    unpack::unpack,
+};
 use crate::{
     plan::{CopyFrom, CopyStep, EntryKind, InlineFile, Tree},
     store::Store,
@@ -17,13 +24,17 @@ use crate::{
 /// Archives up to this many bytes stay in memory.
 const IN_MEMORY: usize = 8 << 20;
 
-/// The plan's digests know nothing of times, so the image must not either: every copied file is of
-/// 1980-01-01, the earliest moment that zip archives (and so Python's wheels) can hold.
-const MTIME: u64 = 315_532_800;
+/// Beside a folder's permission bits: one that is there already keeps its owner and mode.
+const IF_NEW: u32 = 0o10000;
 
 /// A tar archive in the making.
 pub(super) struct Pack {
     tar: Builder<tempfile::SpooledTempFile>,
+    times: Times,
+    /// What the next entries bear, in seconds since 1970.
+    time: u64,
+    /// What files lose on their way.
+    losses: Vec<String>,
 }
 
 /// Owner and permission bits of an entry.
@@ -43,7 +54,23 @@ impl Meta<'_> {
 impl Pack {
     pub(super) fn new(store: &Store) -> Self {
         let file = tempfile::spooled_tempfile_in(IN_MEMORY, store.root().join("tmp"));
-        Self { tar: Builder::new(file) }
+        Self { tar: Builder::new(file), times: Times::none(), time: EARLIEST, losses: Vec::new() }
+    }
+
+    /// With files that bear times.
+    pub(super) fn dated(mut self, times: Times) -> Self {
+        (self.times, self.time) = (times, times.text());
+        self
+    }
+
+    /// The next entries are as old as an archive says.
+    pub(super) fn as_old_as(&mut self, own: u64) {
+        self.time = self.times.entry(own);
+    }
+
+    /// What the files lose that were packed so far, a sentence for each.
+    pub(super) fn take_losses(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.losses)
     }
 
     /// Creates the folders above `path` where they are missing, and leaves those alone that are there
@@ -73,7 +100,7 @@ impl Pack {
         size: u64,
         data: impl Read,
     ) -> Result<(), Failure> {
-        let mut header = header(kind, meta, size).map_err(archive)?;
+        let mut header = header(kind, meta, size, self.time).map_err(archive)?;
         self.tar.append_data(&mut header, path, data).map_err(archive)
     }
 
@@ -89,13 +116,13 @@ impl Pack {
     }
 
     pub(super) fn symlink(&mut self, path: &str, meta: Meta<'_>, target: &str) -> Result<(), Failure> {
-        let mut header = header(EntryType::Symlink, meta, 0).map_err(archive)?;
+        let mut header = header(EntryType::Symlink, meta, 0, self.time).map_err(archive)?;
         self.tar.append_link(&mut header, path.trim_matches('/'), target).map_err(archive)
     }
 
     /// A second name of a file that is in the archive already.
     pub(super) fn hard_link(&mut self, path: &str, meta: Meta<'_>, of: &str) -> Result<(), Failure> {
-        let mut header = header(EntryType::Link, meta, 0).map_err(archive)?;
+        let mut header = header(EntryType::Link, meta, 0, self.time).map_err(archive)?;
         self.tar.append_link(&mut header, path.trim_matches('/'), of.trim_matches('/')).map_err(archive)
     }
 
@@ -151,18 +178,39 @@ impl Pack {
         project: &dyn ProjectFiles,
     ) -> Result<(), Failure> {
         self.parents(to)?;
+        let mut known: HashMap<(u64, u64), (Digest, String)> = HashMap::new();
         for entry in &tree.entries {
             let target = match entry.path.as_str() {
                 "" => to.to_owned(),
                 path => format!("{}/{path}", to.trim_end_matches('/')),
             };
             match &entry.kind {
+                // All of an image: its root is there.
+                EntryKind::Folder if target.trim_matches('/').is_empty() => {}
                 // The destination folder itself may be one of the system's: its mode is not ours.
-                EntryKind::Folder if entry.path.is_empty() => self.folder(&target, Meta::root(0))?,
+                EntryKind::Folder if entry.path.is_empty() => {
+                    let meta = place.folder();
+                    self.folder(&target, Meta { mode: meta.mode | IF_NEW, ..meta })?;
+                }
                 EntryKind::Folder => self.folder(&target, place.folder())?,
                 EntryKind::Symlink { target: link } => self.symlink(&target, place.file(false), link)?,
                 EntryKind::File { sha256, executable, .. } => {
                     let path = tree.source_path(entry);
+                    let facts = project.facts(&path, self.times);
+                    self.time = facts.time;
+                    if let Some((_, first)) = facts
+                        .identity
+                        .and_then(|identity| known.get(&identity))
+                        .filter(|(digest, _)| digest == sha256)
+                    {
+                        let first = first.clone();
+                        self.hard_link(&target, place.file(*executable), &first)?;
+                        continue;
+                    }
+                    self.losses.extend(losses(&path, &facts, place.mode));
+                    if let Some(identity) = facts.identity {
+                        known.insert(identity, (*sha256, target.clone()));
+                    }
                     let content = project.read(&path)?;
                     if Digest::of(&content) != *sha256 {
                         return Err(Failure::InputChanged { path });
@@ -171,6 +219,7 @@ impl Pack {
                 }
             }
         }
+        self.time = self.times.text();
         Ok(())
     }
 
@@ -201,20 +250,38 @@ impl<'a> Placement<'a> {
         Meta { owner: self.owner, group: self.group, mode }
     }
 
-    /// A folder gets x where files have r.
+    /// A folder gets x where files have r. Without a word about modes, one that the image has already stays as it is.
     pub(super) fn folder(self) -> Meta<'a> {
-        let mode =
-            self.dir_mode.or_else(|| self.mode.map(|mode| mode | ((mode & 0o444) >> 2))).unwrap_or(0o755);
+        let mode = self
+            .dir_mode
+            .or_else(|| self.mode.map(|mode| mode | ((mode & 0o444) >> 2)))
+            .unwrap_or(0o755 | IF_NEW);
         Meta { owner: self.owner, group: self.group, mode }
     }
 }
 
-fn header(kind: EntryType, meta: Meta<'_>, size: u64) -> std::io::Result<Header> {
+/// What a file of the project has and its copy has not.
+fn losses(path: &str, facts: &FileFacts, mode: Option<u32>) -> Option<String> {
+    let bits =
+        [(0o4000, "its set-user-id bit"), (0o2000, "its set-group-id bit"), (0o1000, "its sticky bit")];
+    // Where the statement says which bits there are to be, nothing is lost unseen.
+    let bits = bits.iter().filter(|(bit, _)| mode.is_none() && facts.special_bits & bit != 0);
+    let lost: Vec<String> = bits
+        .map(|(_, name)| (*name).to_owned())
+        .chain(facts.attributes.iter().map(|name| match name.as_str() {
+            "security.capability" => "its capabilities".to_owned(),
+            name => format!("the extended attribute {name}"),
+        }))
+        .collect();
+    (!lost.is_empty()).then(|| format!("`{path}` is copied without {}", lost.join(" and ")))
+}
+
+fn header(kind: EntryType, meta: Meta<'_>, size: u64, time: u64) -> std::io::Result<Header> {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(meta.mode);
     header.set_size(size);
-    header.set_mtime(MTIME);
+    header.set_mtime(time);
     // A number is an owner too: the agent looks at the names only where they are not empty.
     header.set_uid(meta.owner.parse().unwrap_or(0));
     header.set_gid(meta.group.parse().unwrap_or(0));

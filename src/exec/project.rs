@@ -1,6 +1,11 @@
 //! The project's folder, as the executor reads it.
 
-use super::Failure;
+use std::os::unix::fs::MetadataExt;
+
+use super::{
+    Failure,
+    times::{EARLIEST, Times},
+};
 use crate::{
     check::{FileError, Files},
     store::ProjectFolder,
@@ -13,6 +18,35 @@ const FILE_LIMIT: u64 = 4 << 30;
 pub trait ProjectFiles: Send + Sync {
     /// The whole file at a project-relative path.
     fn read(&self, path: &str) -> Result<Vec<u8>, Failure>;
+
+    /// What the system says of a file beside its content.
+    fn facts(&self, _path: &str, _times: Times) -> FileFacts {
+        FileFacts::default()
+    }
+
+    /// How its files get their times.
+    fn times(&self) -> Times {
+        Times::none()
+    }
+}
+
+/// What the system says of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// The time it bears in the image, in seconds since 1970.
+    pub time: u64,
+    /// Device and number, of a file with several names.
+    pub identity: Option<(u64, u64)>,
+    /// Permission bits beyond those for reading, writing and executing.
+    pub special_bits: u32,
+    /// Extended attributes that programs look at.
+    pub attributes: Vec<String>,
+}
+
+impl Default for FileFacts {
+    fn default() -> Self {
+        Self { time: EARLIEST, identity: None, special_bits: 0, attributes: Vec::new() }
+    }
 }
 
 impl ProjectFiles for ProjectFolder {
@@ -27,5 +61,21 @@ impl ProjectFiles for ProjectFolder {
                 Failure::InputChanged { path: path.to_owned() }
             }
         })
+    }
+
+    fn facts(&self, path: &str, times: Times) -> FileFacts {
+        let Some(found) = self.metadata(path) else { return FileFacts::default() };
+        // Of the others the file's mode, its owner's name for it, or a label of this host's own security module.
+        let told = |name: &String| name.starts_with("user.") || name == "security.capability";
+        FileFacts {
+            time: times.file(&found),
+            identity: (found.nlink() > 1).then(|| (found.dev(), found.ino())),
+            special_bits: found.mode() & 0o7000,
+            attributes: self.attributes(path).into_iter().filter(told).collect(),
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times::of(self.root())
     }
 }

@@ -12,8 +12,10 @@ use super::{
     wreck::Situation,
 };
 use crate::{
+    check::CleanupTopic,
+    diagnostic::codes,
     driver::{self, BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions},
-    plan::{Action, ImagePlan, RunAs, ScriptStep, Stage, Step},
+    plan::{Action, Cleanup, ImagePlan, RunAs, ScriptStep, Stage, Step, cleanup},
     store::Store,
     text::{Digest, Span},
 };
@@ -28,6 +30,11 @@ const SECRETS: &str = "/run/secrets";
 const LAY_SECRETS: &str = "umount -l /run/secrets 2>/dev/null || true
 mkdir -p -m 0755 /run/secrets
 mount -t ramfs -o mode=0755,nosuid,nodev,noexec imagefile-secrets /run/secrets";
+/// Of the list of private keys that clean-up leaves: more than this of it is not read, nor so many shown.
+const KEYS_LEFT_BYTES: u64 = 64 * 1024;
+const KEYS_LEFT_SHOWN: usize = 20;
+/// Files that a copy cannot keep as they are, at most so many shown.
+const LOSSES_SHOWN: usize = 20;
 const TAKE_SECRETS: &str = "rm -f /run/secrets/*
 umount -l /run/secrets
 rmdir /run/secrets";
@@ -131,6 +138,10 @@ impl<'a> Session<'a> {
                     _ => None,
                 };
                 pack.copy(copy, self.around.project, download.map(PathBuf::as_path), step.span)?;
+                let losses = pack.take_losses();
+                for loss in losses.iter().take(LOSSES_SHOWN) {
+                    self.around.reporter.note(format!("warning[{}]: {loss}", codes::COPY_LOSES));
+                }
                 self.put(place, pack).await
             }
             Action::Script(script) => self.script(place, script).await,
@@ -140,17 +151,49 @@ impl<'a> Session<'a> {
             }
             Action::Services { units } => self.shell(place, &super::commands::services(units)).await,
             Action::KernelArgs { args } => self.shell(place, &super::commands::kernel_args(args)).await,
-            Action::Cleanup(cleanup) => {
-                let script: String =
-                    cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
-                // Last: nothing may write after it.
-                self.shell(place, &format!("{script}{}", super::commands::RELABEL)).await
-            }
+            Action::Cleanup(cleanup) => self.clean_up(place, cleanup).await,
         }
     }
 
+    /// Clears what the image is not to hold, and names the private keys that are left in it.
+    async fn clean_up(&mut self, place: Place<'_>, cleanup: &Cleanup) -> Result<(), Failure> {
+        let mut pack = self.pack();
+        let copied: String = self.image().written_paths().into_iter().map(|path| path + "\n").collect();
+        pack.parents(cleanup::COPIED)?;
+        pack.file(cleanup::COPIED, Meta::root(0o644), copied.as_bytes())?;
+        self.put(place, pack).await?;
+        let script: String =
+            cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
+        // Last: nothing may write after it.
+        let drivers = super::hypervisors::listing();
+        let topic = CleanupTopic::ServiceIdentities.as_str();
+        let keys =
+            if cleanup.items.iter().any(|item| item.name == topic) { cleanup::LIST_KEYS_LEFT } else { "" };
+        let script = format!("{}{drivers}{script}{keys}{}", cleanup::FUNCTIONS, super::commands::RELABEL);
+        self.shell(place, &script).await?;
+        let facts = self.around.store.facts();
+        if let Ok(list) = self.machine.get(super::hypervisors::LIST, super::hypervisors::LIST_BYTES).await {
+            super::hypervisors::remember(facts, self.image().key(), &String::from_utf8_lossy(&list));
+        }
+        let left = match self.machine.get(cleanup::KEYS_LEFT, KEYS_LEFT_BYTES).await {
+            Ok(left) => self.around.mask.text(&String::from_utf8_lossy(&left)),
+            // A topic that was not cleared lists nothing.
+            Err(Fault::Refused { .. }) => return Ok(()),
+            Err(fault) => return Err(place.fault(fault)),
+        };
+        for path in left.lines().take(KEYS_LEFT_SHOWN) {
+            let path: String = path.chars().flat_map(char::escape_debug).collect();
+            self.around.reporter.note(format!(
+                "warning[{}]: the image holds a private key that was made while building, {path}, and all its \
+                 instances will share it",
+                codes::KEY_LEFT,
+            ));
+        }
+        Ok(())
+    }
+
     pub(super) fn pack(&self) -> Pack {
-        Pack::new(self.around.store)
+        Pack::new(self.around.store).dated(self.around.project.times())
     }
 
     pub(super) fn image(&self) -> &'a ImagePlan {

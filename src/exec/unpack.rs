@@ -72,6 +72,7 @@ impl Unpacking<'_, '_> {
         let path = entry.path().map_err(|error| error.to_string())?.into_owned();
         let Some(target) = self.target(&path)? else { return Ok(()) };
         let name = path.display();
+        self.pack.as_old_as(entry.header().mtime().unwrap_or(0));
         let failed = |error: super::Failure| error.to_string();
         match kind {
             EntryType::Directory => {

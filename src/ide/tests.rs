@@ -116,7 +116,8 @@ fn operands_and_options() {
         ("base auto { ‸ }", "upgrade firmware"),
         ("base auto { firmware = ‸ }", "bios uefi"),
         ("base auto { firmware = b‸ }", "bios uefi"),
-        ("output qcow2 { compression = ‸", "zstd zlib none"),
+        ("output qcow2 { compression = ‸", "zstd zlib fast none"),
+        ("output vhd { subformat = ‸", "fixed dynamic"),
         ("script <<SH { off‸ }\nSH", "name user env timeout retries secrets offline with"),
         ("script <<SH { offline = ‸ }\nSH", "true false"),
         ("secret token ‸", "from"),
@@ -124,7 +125,8 @@ fn operands_and_options() {
         ("copy \"a\" ‸", "to"),
         (
             "cleanup cloud { keep = [‸] }",
-            "machine-id ssh-host-keys random-seed cloud-init logs histories package-caches dhcp-leases tmp",
+            "machine-id ssh-host-keys random-seed service-identities registrations cloud-init network-state dhcp-leases \
+             logs crash-dumps mail histories user-ssh-keys account-backups package-caches tmp",
         ),
         ("description \"a ${‸\"", "release image arch os.version"),
         ("description \"a ${re‸}\"", "release image arch os.version"),

@@ -74,7 +74,8 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
         ],
         "output" => &[
             ("name", "the image's name where it is used, 1 to 255 printable ASCII characters"),
-            ("compression", "`zstd`, `zlib` or `none`"),
+            ("compression", "`zstd`, `zlib`, `fast` or `none`"),
+            ("subformat", "of a `vhd`: `fixed`, what Azure takes, or `dynamic`"),
         ],
         _ => &[],
     }
@@ -86,11 +87,18 @@ const TOPICS: &[Word] = &[
     ("machine-id", "the machine's identity, made again at first boot"),
     ("ssh-host-keys", "made again at first boot"),
     ("random-seed", "the saved seed of the random generator"),
+    ("service-identities", "keys and names that packages made, made again at first boot"),
+    ("registrations", "with domains and management systems"),
     ("cloud-init", "state of cloud-init, so that it runs as on a new machine"),
-    ("logs", "below /var/log"),
-    ("histories", "of shells"),
-    ("package-caches", "downloaded packages and indexes"),
+    ("network-state", "names of network cards, hardware addresses, seen networks"),
     ("dhcp-leases", "addresses that the build machine was given"),
+    ("logs", "below /var/log"),
+    ("crash-dumps", "core dumps and reports of crashes"),
+    ("mail", "mailboxes below /var/mail"),
+    ("histories", "of shells"),
+    ("user-ssh-keys", "key pairs and known hosts of accounts"),
+    ("account-backups", "/etc/passwd- and its like"),
+    ("package-caches", "downloaded packages and indexes"),
     ("tmp", "temporary files"),
 ];
 
@@ -108,8 +116,12 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
         ("output", "compression") => &[
             ("zstd", "fast, for qcow2"),
             ("zlib", "slower, for formats and programs that lack zstd"),
+            ("fast", "zstd at its quickest, for qcow2"),
             ("none", "as large as its contents"),
         ],
+        ("output", "subformat") => {
+            &[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")]
+        }
         ("cleanup", "keep" | "remove") => TOPICS,
         _ => &[],
     }
@@ -147,6 +159,7 @@ pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'st
         ("cleanup", 0) => &[
             ("cloud", "all that instances must not share, and all waste; the default"),
             ("identity", "only what makes an instance unique"),
+            ("minimal", "only what it would be unsafe to share"),
             ("none", "nothing but the traces of the build"),
         ],
         ("network", 0) => {

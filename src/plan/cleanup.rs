@@ -1,5 +1,6 @@
 //! What sealing clears, topic by topic: facts gathered from virt-sysprep's operations, cloud-init's
-//! documentation and systemd's machine-id(5). Each is a piece of POSIX shell, run as root in a chroot.
+//! documentation, systemd's machine-id(5) and the maintainer scripts of packages. Each is a piece of POSIX shell, run
+//! as root in a chroot after [`FUNCTIONS`].
 
 use super::{Cleanup, CleanupItem};
 use crate::check::{self, CleanupTopic, CleanupTopic as T};
@@ -21,6 +22,7 @@ pub fn of(wish: &check::Cleanup) -> Cleanup {
     let preset = match wish.preset {
         check::CleanupPreset::Cloud => "cloud",
         check::CleanupPreset::Identity => "identity",
+        check::CleanupPreset::Minimal => "minimal",
         check::CleanupPreset::None => "none",
     };
     Cleanup { preset: preset.to_owned(), items: topics.chain(paths).collect() }
@@ -44,51 +46,38 @@ pub(super) fn user(name: &str) -> CleanupItem {
 
 const fn commands(topic: CleanupTopic) -> &'static str {
     match topic {
-        // Empty, not absent: systemd then makes a new one at boot. A regular file of D-Bus would be
-        // adopted by it, and clones would share an identity.
-        T::MachineId => {
-            "if [ -e /etc/machine-id ] || [ -d /run/systemd ] || [ -x /lib/systemd/systemd ]; then : > /etc/machine-id; fi\n\
-             if [ -d /var/lib/dbus ]; then ln -sfn /etc/machine-id /var/lib/dbus/machine-id; fi"
-        }
-        T::SshHostKeys => "rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub",
-        T::RandomSeed => {
-            "rm -f /var/lib/systemd/random-seed /var/lib/urandom/random-seed /var/lib/systemd/credential.secret"
-        }
-        // By path: `cloud-init clean` would take per-instance scripts along.
-        T::CloudInit => {
-            "rm -rf /var/lib/cloud/data /var/lib/cloud/handlers /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/sem\n\
-             rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init"
-        }
-        // Programs expect their own folders and the mode of their files: empty what cannot be made
-        // again, remove what logrotate left.
-        T::Logs => {
-            "if [ -d /var/log ]; then\n\
-             rm -rf /var/log/journal/*\n\
-             find /var/log -xdev -type f \\( -name '*.gz' -o -name '*.xz' -o -name '*.old' -o -name '*.[0-9]' \\) -delete\n\
-             find /var/log -xdev -type f -exec sh -c 'for f; do : > \"$f\"; done' sh {} +\n\
-             fi"
-        }
-        T::Histories => {
-            "for home in /root /home/*; do\n\
-             rm -f \"$home\"/.bash_history \"$home\"/.zsh_history \"$home\"/.sh_history \"$home\"/.ash_history \
-             \"$home\"/.lesshst \"$home\"/.viminfo \"$home\"/.python_history \"$home\"/.mysql_history \"$home\"/.psql_history \
-             \"$home\"/.wget-hsts \"$home\"/.sudo_as_admin_successful\n\
-             done"
-        }
-        T::PackageCaches => {
-            "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/* /var/cache/apt/pkgcache.bin \
-             /var/cache/apt/srcpkgcache.bin\n\
-             rm -rf /var/cache/dnf/* /var/cache/yum/* /var/cache/zypp/* /var/cache/apk/*\n\
-             rm -rf /var/cache/debconf/*-old /var/lib/dpkg/*-old"
-        }
-        T::DhcpLeases => {
-            "rm -f /var/lib/dhcp/*.leases /var/lib/dhclient/*.leases /var/lib/NetworkManager/*.lease \
-             /var/lib/systemd/network/*.lease /var/lib/dhcpcd/*.lease"
-        }
-        // /tmp is a tmpfs during offline steps; what booted steps left on the disk is below it.
-        T::Tmp => "find /var/tmp -xdev -mindepth 1 -delete",
+        T::MachineId => include_str!("cleanup/machine-id.sh"),
+        T::SshHostKeys => include_str!("cleanup/ssh-host-keys.sh"),
+        T::RandomSeed => include_str!("cleanup/random-seed.sh"),
+        T::ServiceIdentities => include_str!("cleanup/service-identities.sh"),
+        T::Registrations => include_str!("cleanup/registrations.sh"),
+        T::CloudInit => include_str!("cleanup/cloud-init.sh"),
+        T::NetworkState => include_str!("cleanup/network-state.sh"),
+        T::DhcpLeases => include_str!("cleanup/dhcp-leases.sh"),
+        T::Logs => include_str!("cleanup/logs.sh"),
+        T::CrashDumps => include_str!("cleanup/crash-dumps.sh"),
+        T::Mail => include_str!("cleanup/mail.sh"),
+        T::Histories => include_str!("cleanup/histories.sh"),
+        T::UserSshKeys => include_str!("cleanup/user-ssh-keys.sh"),
+        T::AccountBackups => include_str!("cleanup/account-backups.sh"),
+        T::PackageCaches => include_str!("cleanup/package-caches.sh"),
+        T::Tmp => include_str!("cleanup/tmp.sh"),
     }
 }
+
+/// Functions that the topics' commands use, in front of them. `gone PATH…` removes what no statement of the
+/// ImageFile put there; [`COPIED`] lists what statements did.
+pub const FUNCTIONS: &str = include_str!("cleanup/functions.sh");
+
+/// Where the executor lists the paths that `copy` and applications wrote, one a line; one that ends in `/` stands for
+/// all below it.
+pub const COPIED: &str = "/run/imagefile/copied";
+
+/// Lists the private keys that are left, at the end of a clean-up that clears keys.
+pub const LIST_KEYS_LEFT: &str = include_str!("cleanup/keys-left.sh");
+
+/// Where the commands list private keys that they leave in the image, one path a line.
+pub const KEYS_LEFT: &str = "/run/imagefile/keys-left";
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the test asks a real shell
@@ -97,10 +86,9 @@ mod tests {
 
     #[test]
     fn every_topic_is_shell_that_parses() {
-        for topic in CleanupTopic::ALL {
-            let status =
-                std::process::Command::new("sh").args(["-n", "-c", commands(topic)]).status().unwrap();
-            assert!(status.success(), "{topic:?}");
+        for text in [FUNCTIONS, LIST_KEYS_LEFT].into_iter().chain(CleanupTopic::ALL.map(commands)) {
+            let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
+            assert!(status.success(), "{text}");
         }
     }
 

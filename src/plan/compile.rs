@@ -20,6 +20,8 @@ use crate::{
 /// The build machine unless `machine` says otherwise: enough for every application of the built-in
 /// catalogue, little enough for two builds at once on a laptop.
 const MACHINE: MachinePlan = MachinePlan { cpus: 2, memory_mib: 2048 };
+/// Azure takes disks of whole mebibytes only.
+const MIB: u64 = 1 << 20;
 /// The account that needs no making.
 const ROOT: &str = "root";
 /// How long an application's own check of itself may take, in seconds.
@@ -66,6 +68,9 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     };
     let disk_size =
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
+    let is_vhd = |output: &check::Output| output.format == check::OutputFormat::Vhd;
+    let disk_size =
+        if inputs.spec.outputs.iter().any(is_vhd) { disk_size.next_multiple_of(MIB) } else { disk_size };
 
     compiler.offline_part(inputs, disk_size);
     for step in inputs.spec.steps.iter().filter(|step| !is_early(step)) {
@@ -558,8 +563,9 @@ fn output(output: &check::Output) -> OutputPlan {
     let compression = match output.compression.as_ref().map(|compression| compression.value) {
         Some(check::Compression::Zstd) => Compression::Zstd,
         Some(check::Compression::Zlib) => Compression::Zlib,
+        Some(check::Compression::Fast) => Compression::Fast,
         None if format == DiskFormat::Qcow2 => Compression::Zstd,
         Some(check::Compression::None) | None => Compression::None,
     };
-    OutputPlan { file: output.file_name(), format, compression }
+    OutputPlan { file: output.file_name(), format, compression, dynamic: output.dynamic }
 }

@@ -79,6 +79,35 @@ impl ImagePlan {
         base_key(&self.base)
     }
 
+    /// Paths in the image of what copies and applications write; one that ends in `/` stands for all below it.
+    #[must_use]
+    pub fn written_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        for step in &self.steps {
+            match &step.action {
+                Action::App(app) => paths.extend(app.files.iter().map(|file| file.path.clone())),
+                Action::Copy(copy) => match &copy.from {
+                    CopyFrom::Tree(tree) => {
+                        let below = |entry: &TreeEntry| match entry.path.as_str() {
+                            "" => copy.to.clone(),
+                            path => format!("{}/{path}", copy.to.trim_end_matches('/')),
+                        };
+                        let files = tree.entries.iter().filter(|entry| entry.kind != EntryKind::Folder);
+                        paths.extend(files.map(below));
+                    }
+                    CopyFrom::Text { .. } | CopyFrom::Download { unpack: false, .. } => {
+                        paths.push(copy.to.clone());
+                    }
+                    CopyFrom::Download { unpack: true, .. } => {
+                        paths.push(format!("{}/", copy.to.trim_end_matches('/')));
+                    }
+                },
+                _ => {}
+            }
+        }
+        paths
+    }
+
     /// Names the finished disk: its state after the last step. Images based on this one stand on it.
     #[must_use]
     pub fn key(&self) -> Key {
@@ -123,6 +152,9 @@ pub struct OutputPlan {
     pub file: String,
     pub format: DiskFormat,
     pub compression: Compression,
+    /// A VHD that grows with its content.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dynamic: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -142,6 +174,8 @@ pub enum Compression {
     None,
     Zlib,
     Zstd,
+    /// Zstandard at its quickest.
+    Fast,
 }
 
 /// What is cleared before sealing, item by item; the plan shows each item's commands.
@@ -155,6 +189,7 @@ pub struct Cleanup {
 pub struct CleanupItem {
     /// The name `keep` and `remove` of the `cleanup` statement use, such as `machine-id`.
     pub name: String,
-    /// `/bin/sh -e` in a chroot, as root.
+    /// `/bin/sh -e` in a chroot, as root, behind a few functions: `gone PATH…` removes what no `copy` and no
+    /// application put there.
     pub script: String,
 }

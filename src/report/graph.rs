@@ -193,6 +193,7 @@ mod tests {
                 file: format!("{name}.qcow2"),
                 format: DiskFormat::Qcow2,
                 compression: Compression::Zstd,
+                dynamic: false,
             }],
         }
     }

@@ -54,6 +54,25 @@ impl ProjectFolder {
         (!real.starts_with(&self.root)).then_some(real)
     }
 
+    /// What the system says of a file of the project.
+    pub fn metadata(&self, path: &str) -> Option<fs::Metadata> {
+        fs::metadata(self.resolve(path).ok()?).ok()
+    }
+
+    /// Names of a file's extended attributes that this user sees.
+    pub fn attributes(&self, path: &str) -> Vec<String> {
+        let Ok(file) = self.open_file(path) else { return Vec::new() };
+        let mut names = Vec::with_capacity(64 * 1024);
+        if rustix::fs::flistxattr(&file, rustix::buffer::spare_capacity(&mut names)).is_err() {
+            return Vec::new();
+        }
+        names
+            .split(|&byte| byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect()
+    }
+
     /// Opens what is at a project-relative path, without waiting: a pipe must not hold up a check.
     fn open_file(&self, path: &str) -> Result<File, FileError> {
         // One call where no link leads up or starts at the root, which is nearly everywhere: a catalogue

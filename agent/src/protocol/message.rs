@@ -40,8 +40,9 @@ wire! {
 
 wire! {
     pub enum Reply {
-        /// The first word of an agent in its epoch.
-        Hello { version: u32, place: Place, kernel: String } = 0,
+        /// The first word of an agent in its epoch. After a shutdown `verb` is what the init was asked for, such
+        /// as `reboot`; otherwise it is empty.
+        Hello { version: u32, place: Place, kernel: String, verb: String } = 0,
         Data { bytes: Bytes } = 1,
         Output { error: bool, bytes: Bytes } = 2,
         Done { result: Answer } = 3,
@@ -77,8 +78,9 @@ wire! {
         Mount { device: String, fs_type: String, target: String, options: String, read_only: bool } = 5,
         /// Takes down what [`Request::Mount`] put at `target`.
         Unmount { target: String } = 6,
-        /// Brings up the chroot environment over a mounted root; `payload` names a device.
-        Enter { payload: Option<String>, resolver: Option<String> } = 7,
+        /// Brings up the chroot environment over a mounted root; `payload` names a device. `links` are what udev
+        /// would make below /dev/disk, such as `by-uuid/ABCD-1234`, each with its device.
+        Enter { payload: Option<String>, resolver: Option<String>, links: Vec<(String, String)> } = 7,
         /// Takes the chroot environment down again.
         Leave = 8,
         /// Streamed when `script` is set: its text.
@@ -225,11 +227,8 @@ mod tests {
         let entry = ("[^\0/]{0,20}", any::<u64>(), proptest::option::of(".{0,20}"))
             .prop_map(|(name, size, link)| Entry { name, kind: Kind::File, size, link });
         prop_oneof![
-            (any::<u32>(), place, ".{0,20}").prop_map(|(version, place, kernel)| Reply::Hello {
-                version,
-                place,
-                kernel
-            }),
+            (any::<u32>(), place, ".{0,20}", ".{0,20}")
+                .prop_map(|(version, place, kernel, verb)| Reply::Hello { version, place, kernel, verb }),
             bytes().prop_map(|bytes| Reply::Data { bytes }),
             (any::<bool>(), bytes()).prop_map(|(error, bytes)| Reply::Output { error, bytes }),
             (".{0,40}", any::<i32>()).prop_map(|(reason, errno)| Reply::Failed { reason, errno }),

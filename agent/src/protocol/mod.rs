@@ -9,7 +9,7 @@ pub mod message;
 pub mod wire;
 
 /// Changes whenever an agent and a host of different builds could misunderstand each other.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The name of the virtio-serial port, as /sys/class/virtio-ports/*/name shows it.
 pub const PORT_NAME: &str = "imagefile.agent";

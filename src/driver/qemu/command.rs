@@ -72,7 +72,7 @@ impl Front<'_> {
         add("-m", format!("{}M", self.memory_mib));
         add("-serial", "chardev:console".into());
         add("-device", "virtio-serial-pci".into());
-        add("-device", format!("virtserialport,chardev=agent,name={PORT_NAME}"));
+        add("-device", format!("virtserialport,id=agent,chardev=agent,name={PORT_NAME}"));
         for index in 0..self.disks.len() {
             add("-device", format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1));
         }

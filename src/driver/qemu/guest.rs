@@ -19,6 +19,10 @@ use super::qmp::Qmp;
 /// No such file, or a part of its path is no folder.
 const ABSENT: [i32; 2] = [nix::libc::ENOENT, nix::libc::ENOTDIR];
 
+/// How long after the end of an agent the next one, or the end of the machine, is waited for: a system that is told
+/// to restart stops its services first.
+const SUCCESSION: Duration = Duration::from_secs(20);
+
 /// What the agent gets beyond a command's own time limit, to kill and report.
 const GRACE: Duration = Duration::from_secs(90);
 
@@ -67,10 +71,17 @@ impl Guest {
         take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
     ) -> Result<Answer, Fault> {
         let mut observed = self.qmp.observed();
+        let mut line_observed = self.qmp.observed();
+        let abandoned = async {
+            let _ = line_observed.wait_for(|observed| observed.agent_gone).await;
+            // The next agent says hello, or the machine ends, within this time.
+            tokio::time::sleep(SUCCESSION).await;
+        };
         let result = tokio::select! {
             biased;
             result = self.line.converse(request, upload, patience, take) => result,
             _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+            () = abandoned => Err(Trouble::Replaced(None)),
         };
         match result {
             Ok(answer) => Ok(answer),
@@ -316,22 +327,8 @@ impl Guest {
     }
 
     /// Unmounts, powers off, and waits for the end of the process.
-    pub(super) async fn power_off(mut self) -> Result<(), Fault> {
-        let doing = "power off";
-        let mut observed = self.qmp.observed();
-        let limit = self.limit;
-        let result = tokio::select! {
-            biased;
-            _ = observed.wait_for(super::qmp::Observed::is_end) => Ok(()),
-            // An answer means that it could not: there is none otherwise.
-            result = self.line.ask(Request::PowerOff, limit) => result.map(|_| ()),
-        };
-        let how = self.qmp.observed().borrow().clone();
-        match result {
-            _ if how.shutdown.as_deref() == Some("guest-shutdown") => self.wait_for_end(doing).await,
-            Ok(()) => Err(self.fault(doing, Trouble::Closed).await),
-            Err(trouble) => Err(self.fault(doing, trouble).await),
-        }
+    pub(super) async fn power_off(self) -> Result<(), Fault> {
+        self.ends_by("power off", Request::PowerOff).await
     }
 
     /// QEMU writes the last of its disks before it goes.
@@ -369,6 +366,14 @@ impl Guest {
             }
             Trouble::Nonsense(detail) => Fault::Protocol { detail },
             Trouble::Source(source) => Fault::Host { doing, source },
+            Trouble::Replaced(None) => Fault::AgentLost { doing, console: tail(&self.files.console) },
+            Trouble::Replaced(Some(verb)) => {
+                let end = match verb.as_str() {
+                    "poweroff" | "halt" => End::PoweredOff,
+                    _ => End::Rebooted,
+                };
+                Fault::MachineEnded { end, doing, console: tail(&self.files.console) }
+            }
             Trouble::Silent(after) => Fault::Hang { doing, after, console: tail(&self.files.console) },
             Trouble::Closed => {
                 let mut observed = self.qmp.observed();
@@ -462,30 +467,4 @@ fn plain(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_console_cannot_play_tricks_on_a_terminal() {
-        assert_eq!(plain("a\x1b[2J\x1b[1;31mb\x07\r\n\x1bcc\x1b[9999"), "ab\nc");
-    }
-
-    #[test]
-    fn the_tail_is_short_whatever_the_log() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        std::fs::write(&log, "line\n\n".repeat(100_000)).unwrap();
-        assert_eq!(tail(&log).lines().count(), 40);
-        assert_eq!(tail(&folder.path().join("none")), "");
-    }
-
-    #[test]
-    fn the_tail_of_a_panic_begins_with_its_reason() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let trace = "[ 4.7] registers\n".repeat(60);
-        std::fs::write(&log, format!("before\n[ 4.7] Kernel panic - not syncing: why\n{trace}")).unwrap();
-        assert_eq!(tail(&log).lines().next(), Some("[ 4.7] Kernel panic - not syncing: why"));
-        assert_eq!(tail(&log).lines().count(), SHOWN);
-    }
-}
+mod tests;

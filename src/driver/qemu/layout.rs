@@ -68,6 +68,30 @@ impl Layout {
         Ok(Self { disk, table, volumes })
     }
 
+    /// What udev would make below /dev/disk for these volumes: links, each with its device. Programs such as
+    /// update-grub name a file system by its UUID only where they find its link.
+    pub(super) fn links(&self) -> Vec<(String, String)> {
+        let mut links = Vec::new();
+        for volume in &self.volumes {
+            for (folder, name) in [
+                ("by-uuid", &volume.superblock.uuid),
+                ("by-label", &volume.superblock.label),
+                ("by-partuuid", &volume.partuuid),
+                ("by-partlabel", &volume.partlabel),
+            ] {
+                // udev writes other characters in a notation of its own.
+                let plain = |name: &&String| {
+                    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+                        && !name.trim_matches('.').is_empty()
+                };
+                if let Some(name) = name.as_ref().filter(plain) {
+                    links.push((format!("{folder}/{name}"), volume.name.clone()));
+                }
+            }
+        }
+        links
+    }
+
     /// The volumes that may hold a Linux system's root, as name and file system type.
     pub(super) fn candidates(&self) -> Vec<(&Volume, &'static str)> {
         self.volumes

@@ -23,6 +23,9 @@ pub(super) enum Trouble {
     Refused { reason: String, errno: i32 },
     /// Nothing moved for the given time.
     Silent(Duration),
+    /// Another agent came up in the middle of a conversation: after a shutdown that the host did not ask for, with
+    /// what was asked for, or, without that, in the place of one that was ended.
+    Replaced(Option<String>),
     /// Not what an agent says.
     Nonsense(String),
     /// What was to be sent could not be read on the host.
@@ -211,8 +214,11 @@ impl Line {
         };
         let receiving = async {
             loop {
-                let message = reader.message(epoch).await?;
+                let (of, message) = reader.either(epoch, epoch + 1).await?;
                 touch();
+                if let Some(trouble) = replaced(&message, of == epoch) {
+                    return Err(trouble);
+                }
                 if message.id != id {
                     return Err(Trouble::Nonsense("an answer to another question".into()));
                 }
@@ -264,6 +270,20 @@ impl Line {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         id
+    }
+}
+
+/// What it means that another agent says hello: in the epoch of the one that was asked, or in the next.
+fn replaced(message: &FromGuest, same_epoch: bool) -> Option<Trouble> {
+    match &message.reply {
+        Reply::Hello { place: Place::AfterShutdown, verb, .. } if !same_epoch => {
+            Some(Trouble::Replaced(Some(verb.clone())))
+        }
+        Reply::Hello { place: Place::Booted, .. } if same_epoch && message.id == 0 => {
+            Some(Trouble::Replaced(None))
+        }
+        _ if !same_epoch => Some(Trouble::Nonsense("an agent that does not say hello".into())),
+        _ => None,
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Observed {
     pub(super) disk_error: Option<String>,
     /// How far its memory has come on its way into a file or out of one, in QEMU's words.
     pub(super) migration: Option<String>,
+    /// The guest has closed its end of the line to the agent.
+    pub(super) agent_gone: bool,
     /// The connection is closed: QEMU is gone.
     pub(super) closed: bool,
 }
@@ -112,6 +114,7 @@ fn note(observed: &mut Observed, event: &str, data: &Value) {
         "BLOCK_IO_ERROR" if data["action"] == json!("stop") => {
             observed.disk_error = Some(data["reason"].as_str().unwrap_or("unknown").to_owned());
         }
+        "VSERPORT_CHANGE" => observed.agent_gone = data["open"] == json!(false),
         "MIGRATION" => observed.migration = data["status"].as_str().map(str::to_owned),
         _ => {}
     }
@@ -168,5 +171,7 @@ mod tests {
         assert!(seen("BLOCK_IO_ERROR", json!({"nospace": true, "action": "stop"})).disk_full);
         assert!(!seen("BLOCK_IO_ERROR", json!({"nospace": false, "action": "report"})).is_end());
         assert!(!seen("RTC_CHANGE", json!({})).is_end());
+        assert!(seen("VSERPORT_CHANGE", json!({"id": "agent", "open": false})).agent_gone);
+        assert!(!seen("VSERPORT_CHANGE", json!({"id": "agent", "open": true})).agent_gone);
     }
 }

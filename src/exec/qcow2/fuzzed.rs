@@ -62,7 +62,7 @@ fn read(file: &File) {
     for cluster in (0..LOOKS).chain((0..LOOKS).map(|number| number * step)).filter(|at| *at < clusters) {
         let Ok(found) = chain.find(cluster) else { continue };
         if matches!(found, Found::Packed { .. })
-            && let Ok(Content::Packed(bytes)) = content(&chain, found)
+            && let Ok(Content::Packed(bytes)) = content(&chain, found, 3)
         {
             assert!(bytes.len() as u64 <= 2 * CLUSTER, "{} bytes of one cluster", bytes.len());
         }

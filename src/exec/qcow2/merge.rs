@@ -19,15 +19,13 @@ use super::{CLUSTER, COVERED};
 
 /// Clusters that are read and compressed before any of them is written, by all processors together: 16 MiB.
 const BATCH: u64 = 256;
-/// QEMU's own choice.
-const LEVEL: i32 = 3;
 /// Of an entry: what it points to is used once.
 const COPIED: u64 = 1 << 63;
 
 /// Writes `disk`, whose backing files may not change meanwhile, to a new file. An error of kind `Unsupported`
 /// means that only QEMU can read it, one of kind `InvalidData` that a file is damaged; whatever the error, the
-/// file is to be removed. Blocking; `stop` ends it.
-pub(in crate::exec) fn merge(disk: &Path, to: &Path, stop: &AtomicBool) -> io::Result<()> {
+/// file is to be removed. `level` is zstd's. Blocking; `stop` ends it.
+pub(in crate::exec) fn merge(disk: &Path, to: &Path, level: i32, stop: &AtomicBool) -> io::Result<()> {
     let mut chain = Chain::open(disk)?;
     let mut file = Writer::new(File::create_new(to)?);
     let clusters = chain.size().div_ceil(CLUSTER);
@@ -40,7 +38,7 @@ pub(in crate::exec) fn merge(disk: &Path, to: &Path, stop: &AtomicBool) -> io::R
         let last = if chain.covers(entry) {
             let last = (first + BATCH).min(clusters);
             let found = (first..last).map(|cluster| chain.find(cluster)).collect::<io::Result<Vec<_>>>()?;
-            for (cluster, content) in (first..last).zip(contents(&chain, &found)?) {
+            for (cluster, content) in (first..last).zip(contents(&chain, &found, level)?) {
                 file.put(cluster, &content)?;
             }
             last
@@ -60,13 +58,13 @@ pub(super) enum Content {
 }
 
 /// Reads and compresses, in the order of `found`.
-fn contents(chain: &Chain, found: &[Found]) -> io::Result<Vec<Content>> {
+fn contents(chain: &Chain, found: &[Found], level: i32) -> io::Result<Vec<Content>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = found.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let parts: Vec<_> = found
             .chunks(share)
-            .map(|part| scope.spawn(|| part.iter().map(|&found| content(chain, found)).collect()))
+            .map(|part| scope.spawn(|| part.iter().map(|&found| content(chain, found, level)).collect()))
             .collect();
         let mut all = Vec::with_capacity(found.len());
         for part in parts {
@@ -78,7 +76,7 @@ fn contents(chain: &Chain, found: &[Found]) -> io::Result<Vec<Content>> {
     })
 }
 
-pub(super) fn content(chain: &Chain, found: Found) -> io::Result<Content> {
+pub(super) fn content(chain: &Chain, found: Found, level: i32) -> io::Result<Content> {
     match found {
         Found::Nothing => Ok(Content::Nothing),
         Found::Packed { file, offset, room } => {
@@ -94,7 +92,7 @@ pub(super) fn content(chain: &Chain, found: Found) -> io::Result<Content> {
             if bytes.iter().all(|&byte| byte == 0) {
                 return Ok(Content::Nothing);
             }
-            let packed = zstd::bulk::compress(&bytes, LEVEL)?;
+            let packed = zstd::bulk::compress(&bytes, level)?;
             let worth_it = packed.len() as u64 <= CLUSTER - SECTOR;
             Ok(if worth_it { Content::Packed(packed) } else { Content::Plain(bytes) })
         }

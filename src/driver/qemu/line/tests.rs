@@ -40,7 +40,7 @@ fn done() -> Vec<u8> {
 }
 
 fn hello(version: u32) -> Vec<u8> {
-    reply(Reply::Hello { version, place: Place::Initramfs, kernel: "6.12".into() })
+    reply(Reply::Hello { version, place: Place::Initramfs, kernel: "6.12".into(), verb: String::new() })
 }
 
 fn data(bytes: &[u8]) -> Vec<u8> {
@@ -120,6 +120,21 @@ async fn replies_that_do_not_belong_end_the_conversation() {
     let mut other = Vec::new();
     FromGuest { id: 2, reply: Reply::Done { result: Answer::Nothing } }.put(&mut other);
     assert_eq!(ask(&frame(EPOCH, &other)).await, "an answer to another question");
+}
+
+#[tokio::test]
+async fn another_agent_in_the_middle_of_a_conversation_ends_it_with_what_it_says() {
+    let hello = |epoch: u32, place: Place, verb: &str| {
+        let mut payload = Vec::new();
+        let reply = Reply::Hello { version: VERSION, place, kernel: "6.12".into(), verb: verb.into() };
+        FromGuest { id: 0, reply }.put(&mut payload);
+        frame(epoch, &payload)
+    };
+    let after = hello(EPOCH + 1, Place::AfterShutdown, "reboot");
+    assert_eq!(ask(&after).await, "Replaced(Some(\"reboot\"))");
+    assert_eq!(ask(&hello(EPOCH, Place::Booted, "")).await, "Replaced(None)");
+    let odd = "an agent that does not say hello";
+    assert_eq!(ask(&hello(EPOCH + 1, Place::Booted, "")).await, odd);
 }
 
 #[tokio::test]

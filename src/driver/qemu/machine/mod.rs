@@ -50,6 +50,8 @@ pub(super) struct QemuMachine {
     kernel: RunningKernel,
     stage: Stage,
     mounted: Vec<Mounted>,
+    /// The links of /dev/disk for the first disk.
+    links: Vec<(String, String)>,
     /// Whether this process has already been through a boot of the image's init.
     was_booted: bool,
     /// What runs, or ran last, in [`Stage::Booted`].
@@ -77,6 +79,7 @@ impl QemuMachine {
             kernel,
             stage,
             mounted: Vec::new(),
+            links: Vec::new(),
             was_booted: false,
             init,
             placeholder: false,
@@ -105,7 +108,8 @@ impl QemuMachine {
             Some(start::payload_device(&self.spec))
         };
         let resolver = self.network().await?;
-        self.guest()?.ask("set up the chroot", Request::Enter { payload, resolver }).await?;
+        let links = self.links.clone();
+        self.guest()?.ask("set up the chroot", Request::Enter { payload, resolver, links }).await?;
         self.stage = Stage::Mounted;
         Ok(())
     }

@@ -105,6 +105,7 @@ impl QemuMachine {
                 Layout::look(self.guest()?).await?
             }
         };
+        self.links = layout.links();
         if let RootSource::Device(name) = source {
             let volume = layout.volumes.iter().find(|volume| volume.name == *name);
             let fs_type = match volume.map(|volume| &volume.superblock.content) {

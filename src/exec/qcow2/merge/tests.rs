@@ -14,7 +14,7 @@ fn tool(program: &str, args: &[&str], dir: &Path) {
 
 fn merged(dir: &Path, disk: &str) -> io::Result<PathBuf> {
     let to = dir.join("merged");
-    merge(&dir.join(disk), &to, &AtomicBool::new(false)).map(|()| to)
+    merge(&dir.join(disk), &to, 3, &AtomicBool::new(false)).map(|()| to)
 }
 
 /// Sectors of the disk that others are compared with: 8 MiB.

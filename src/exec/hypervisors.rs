@@ -1,0 +1,101 @@
+//! Whether the image has drivers for the hardware that the hypervisors of its formats give a new machine.
+
+use crate::{
+    diagnostic::codes,
+    plan::{DiskFormat, ImagePlan, Key},
+    store::Facts,
+};
+
+/// Drivers of an image, by the key of its finished disk.
+const KIND: &str = "drivers-v1";
+
+/// Where the newest kernel's drivers are listed for the host, a name a line.
+pub(super) const LIST: &str = "/run/imagefile/drivers";
+/// Of the list: more is not read.
+pub(super) const LIST_BYTES: u64 = 4096;
+
+/// A hypervisor, with drivers of which a kernel needs one for its disks and one for its network cards.
+struct Hypervisor {
+    name: &'static str,
+    formats: &'static [DiskFormat],
+    disk: &'static [&'static str],
+    network: &'static [&'static str],
+}
+
+const HYPERVISORS: [Hypervisor; 3] = [
+    Hypervisor {
+        name: "VirtualBox",
+        formats: &[DiskFormat::Vdi, DiskFormat::Vmdk],
+        disk: &["ahci", "ata_piix"],
+        network: &["e1000"],
+    },
+    Hypervisor {
+        name: "VMware",
+        formats: &[DiskFormat::Vmdk],
+        disk: &["vmw_pvscsi", "mptspi", "mptsas", "nvme"],
+        network: &["vmxnet3", "e1000", "e1000e"],
+    },
+    Hypervisor {
+        name: "Hyper-V",
+        formats: &[DiskFormat::Vhd, DiskFormat::Vhdx],
+        disk: &["hv_storvsc", "ata_piix"],
+        network: &["hv_netvsc"],
+    },
+];
+
+/// Shell that lists which of the drivers the newest kernel has, as modules or built in. Run as root in a chroot.
+pub(super) fn listing() -> String {
+    let mut names: Vec<&str> =
+        HYPERVISORS.iter().flat_map(|one| one.disk.iter().chain(one.network)).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    format!(
+        r#"kernel=$(ls -1 /lib/modules 2>/dev/null | sort -V | tail -n 1)
+: >{LIST}
+if [ -n "$kernel" ] && [ -e "/lib/modules/$kernel/modules.dep" ]; then
+  cut -d: -f1 "/lib/modules/$kernel/modules.dep" "/lib/modules/$kernel/modules.builtin" 2>/dev/null |
+    sed -nE 's!^.*/({names})[.]ko.*$!\1!p' >{LIST}
+  echo . >>{LIST}
+fi
+"#,
+        names = names.join("|"),
+    )
+}
+
+/// Keeps what an image's kernel was found to have.
+pub(super) fn remember(facts: Facts<'_>, key: Key, list: &str) {
+    let drivers: Vec<&str> = list.lines().collect();
+    // Without it there is only no warning.
+    let _ = facts.put(KIND, &key.0, &drivers);
+}
+
+/// What to say of an image whose kernel lacks drivers for its formats.
+pub(super) fn warnings(facts: Facts<'_>, image: &ImagePlan) -> Vec<String> {
+    let Some(drivers) = facts.get::<Vec<String>>(KIND, &image.key().0) else { return Vec::new() };
+    // An image without a kernel of its own is started with one from elsewhere.
+    if !drivers.iter().any(|name| name == ".") {
+        return Vec::new();
+    }
+    let has = |wanted: &[&str]| wanted.iter().any(|name| drivers.iter().any(|driver| driver == name));
+    let formats = || image.outputs.iter().map(|output| output.format);
+    HYPERVISORS
+        .iter()
+        .filter(|one| formats().any(|format| one.formats.contains(&format)))
+        .filter_map(|one| {
+            let lacks = match (has(one.disk), has(one.network)) {
+                (true, true) => return None,
+                (false, true) => format!("disks ({})", one.disk.join(", ")),
+                (true, false) => format!("network cards ({})", one.network.join(", ")),
+                (false, false) => {
+                    format!("disks ({}) and network cards ({})", one.disk.join(", "), one.network.join(", "))
+                }
+            };
+            Some(format!(
+                "warning[{}]: the image's kernel has no driver for what {} gives a machine by default as {lacks}; on \
+                 Debian `packages [\"linux-image-amd64\"]` brings them",
+                codes::DRIVERS_MISSING,
+                one.name,
+            ))
+        })
+        .collect()
+}

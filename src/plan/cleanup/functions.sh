@@ -1,0 +1,17 @@
+# Whether a statement of the ImageFile put something at this path, or below it.
+copied() {
+	[ -e /run/imagefile/copied ] || return 1
+	while IFS= read -r known; do
+		case $known in
+		"$1" | "$1"/*) return 0 ;;
+		*/) case $1/ in "$known"*) return 0 ;; esac ;;
+		esac
+	done </run/imagefile/copied
+	return 1
+}
+# Removes files and folders, except what the ImageFile put there.
+gone() {
+	for path; do
+		if { [ -e "$path" ] || [ -L "$path" ]; } && ! copied "$path"; then rm -rf -- "$path"; fi
+	done
+}

@@ -1,0 +1,1 @@
+gone /var/mail/* /var/spool/mail/*

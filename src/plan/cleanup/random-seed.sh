@@ -1,0 +1,4 @@
+rm -f /var/lib/systemd/random-seed /var/lib/urandom/random-seed /var/lib/random-seed /var/lib/misc/random-seed
+rm -f /var/lib/seedrng/seed* /boot/efi/loader/random-seed /efi/loader/random-seed /boot/loader/random-seed
+# With it systemd-creds encrypts what only this machine is to read; made anew when it is first needed.
+rm -f /var/lib/systemd/credential.secret
