@@ -22,6 +22,7 @@ mod server;
 use disks::{MIB, ext4, kind_at, partition, place, system, tool, write_at};
 use project::Project;
 use server::{Answer, Server};
+use sha2::{Digest as _, Sha512};
 
 const DEBIAN_13: &str = "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n";
 /// `e_machine` of the ELF header.
@@ -219,8 +220,17 @@ fn a_disk_with_another_sha256_is_refused_before_it_is_looked_at() {
 /// The host is only a name: the server stands in as the proxy, so that messages are the same every time.
 const URL: &str = "http://images.example/base.raw";
 
-fn on_download(sha256: &str) -> String {
-    format!("image \"x\" {{\n  os linux debian 13\n  base url \"{URL}\" sha256 \"{sha256}\"\n}}\n")
+fn on_download(pin: &str) -> String {
+    format!("image \"x\" {{\n  os linux debian 13\n  base url \"{URL}\" {pin}\n}}\n")
+}
+
+/// As an ImageFile says it.
+fn sha256(digest: &str) -> String {
+    format!("sha256 \"{digest}\"")
+}
+
+fn sha512(content: &[u8]) -> String {
+    format!("sha512 \"{}\"", hex::encode(Sha512::digest(content)))
 }
 
 #[test]
@@ -234,8 +244,11 @@ fn a_download_that_cannot_be_used_is_refused_at_the_statement() {
     ] {
         server.put(URL, answer);
         let end = End { status, proxy: Some(&server.url), partial, ..REFUSED };
-        refused(&Project::new(&on_download(ZEROS)), name, end);
+        refused(&Project::new(&on_download(&sha256(ZEROS))), name, end);
     }
+    server.put(URL, Answer::Content(b"something else".to_vec()));
+    let end = End { proxy: Some(&server.url), ..REFUSED };
+    refused(&Project::new(&on_download(&sha512(b"what is pinned"))), "url-wrong-sha512", end);
 }
 
 #[test]
@@ -245,11 +258,11 @@ fn a_download_is_followed_resumed_checked_and_used() {
     ext4(&disk, 32, &system_for(&project, DEBIAN_13, X86_64));
     let content = fs::read(&disk).unwrap();
     let digest = imgfile::text::Digest::of(&content);
-    fs::write(project.path("ImageFile"), on_download(&digest.to_string())).unwrap();
+    fs::write(project.path("ImageFile"), on_download(&sha256(&digest.to_string()))).unwrap();
     let server = Server::start();
     let elsewhere = "http://mirror.example/pool/base.raw";
     server.put(URL, Answer::Redirect(elsewhere.into()));
-    server.put(elsewhere, Answer::CutOnce(content));
+    server.put(elsewhere, Answer::CutOnce(content.clone()));
     let output = project.imgfile(&["lock"], Some(&server.url));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let asked = server.asked();
@@ -261,6 +274,15 @@ fn a_download_is_followed_resumed_checked_and_used() {
     let again = project.imgfile(&["plan", "--locked", "--offline"], None);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert_eq!(server.asked().len(), asked.len());
+
+    // For publishers who give the other checksum: it is fetched for that once, and the lock names it as before.
+    let other = Project::new(&on_download(&sha512(&content)));
+    for (offline, proxy) in [(false, Some(&*server.url)), (true, None)] {
+        let args: &[&str] = if offline { &["lock", "--locked", "--offline"] } else { &["lock"] };
+        let output = other.imgfile(args, proxy);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(fs::read_to_string(other.path("ImageFile.lock")).unwrap(), lock);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use built::{Project, sha256};
+use sha2::{Digest as _, Sha512};
 
 /// Nothing else in the world contains these.
 const TOKEN: &str = "tok-5b1e7f0c9a2d4e38b6f1";
@@ -45,7 +46,8 @@ fn serve(content: Vec<u8>) -> String {
     format!("http://{address}")
 }
 
-fn image_file(url: &str, sha: &str) -> String {
+fn image_file(url: &str, archive: &[u8]) -> String {
+    let (sha, sha512) = (sha256(archive), hex::encode(Sha512::digest(archive)));
     let (token, key) = (sha256(TOKEN.as_bytes()), sha256(KEY.as_bytes()));
     format!(
         r#"image "statements" {{
@@ -64,6 +66,7 @@ fn image_file(url: &str, sha: &str) -> String {
   kernel_args ["imgfile.one=1", "imgfile.two=2"]
 
   copy url "{url}/tool-1.0.tar.gz" sha256 "{sha}" to "/opt/tool" {{ unpack = true, strip = 1, owner = deploy }}
+  copy url "{url}/tool-1.0.tar.gz" sha512 "{sha512}" to "/opt/tool.tar.gz"
 
   script <<-SH {{ name = "offline secret", offline = true, user = root, secrets = [token] }}
     #!/bin/sh -e
@@ -116,6 +119,7 @@ fn image_file(url: &str, sha: &str) -> String {
     test "$(/opt/tool/bin/tool)" = "tool runs"
     test "$(stat -c '%U:%G %a' /opt/tool/bin/tool /opt/tool/README | tr '\n' ' ')" = "deploy:deploy 755 deploy:deploy 644 "
     test ! -e /opt/tool/tool-1.0
+    test "$(sha256sum < /opt/tool.tar.gz | cut -d' ' -f1)" = "{sha}"
   SH
   test "a secret in a test" <<-SH {{ secrets = [token] }}
     #!/bin/sh -e
@@ -138,7 +142,7 @@ const BUILD: [&str; 5] = ["build", "--progress", "plain", "--secret", "token=env
 fn every_statement_does_what_it_says_and_no_secret_stays() {
     let archive = archive();
     let url = serve(archive.clone());
-    let file = image_file(&url, &sha256(&archive));
+    let file = image_file(&url, &archive);
     let project = Project::new(&file);
     // An earlier run of the tests may have left its layers in their store.
     assert!(project.imgfile(&["cache", "prune"]).status.success());

@@ -28,7 +28,7 @@ pub use model::{
     OptionKind, OptionValue, Os, OsSupport, Packages, Repository, Require, Tier,
 };
 pub use project::load_project;
-pub use published::{NotPublished, Published, published};
+pub use published::{NotPublished, published};
 pub use template::{MAX_RENDERED, MAX_TEMPLATE, Template, TemplateError, shell_quote};
 
 pub(crate) use app::check_path;

@@ -1,49 +1,6 @@
 //! Publishers' files of checksums, in the forms that are in use.
 
-use crate::text::Digest;
-
-/// What a publisher says a file's digest is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    Sha256(Digest),
-    Sha512([u8; 64]),
-}
-
-impl Published {
-    /// A digest by its hexadecimal form; which one it is, its length says.
-    #[must_use]
-    pub fn parse(hex: &str) -> Option<Self> {
-        sum(hex)
-    }
-
-    /// The digest alone, in lower case.
-    #[must_use]
-    pub fn hex(&self) -> String {
-        match self {
-            Self::Sha256(digest) => digest.to_string(),
-            Self::Sha512(bytes) => hex::encode(bytes),
-        }
-    }
-
-    /// Whether a content has it.
-    #[must_use]
-    pub fn is_of(&self, content: &[u8]) -> bool {
-        use sha2::{Digest as _, Sha512};
-        match self {
-            Self::Sha256(digest) => Digest::of(content) == *digest,
-            Self::Sha512(bytes) => Sha512::digest(content)[..] == bytes[..],
-        }
-    }
-}
-
-impl std::fmt::Display for Published {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sha256(digest) => write!(f, "sha256 {digest}"),
-            Self::Sha512(bytes) => write!(f, "sha512 {}", hex::encode(bytes)),
-        }
-    }
-}
+use crate::text::Checksum;
 
 /// Why a file of checksums says nothing about a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,11 +19,11 @@ pub enum NotPublished {
 /// within a signed message, and a bare `HEX`. A file of checksums named after the one file that it is
 /// about (`disk.qcow2.sha256`) may call that by another name, as some publishers' do. SHA-256 and
 /// SHA-512 are told apart by their length; weaker sums are not taken. Of both, SHA-512 is.
-pub fn published(text: &str, checksums: &str, url: &str) -> Result<Published, NotPublished> {
+pub fn published(text: &str, checksums: &str, url: &str) -> Result<Checksum, NotPublished> {
     let name = file_name(url);
     let about_one_file = file_name(checksums).strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
     let mut any = false;
-    let mut found: Vec<Published> = Vec::new();
+    let mut found: Vec<Checksum> = Vec::new();
     for (of, sum) in text.lines().filter_map(line) {
         any = true;
         let named = of.map(|of| file_name(of) == name);
@@ -75,7 +32,7 @@ pub fn published(text: &str, checksums: &str, url: &str) -> Result<Published, No
         }
     }
     let of_kind = |sha512: bool| {
-        let mut sums = found.iter().filter(|sum| matches!(sum, Published::Sha512(_)) == sha512);
+        let mut sums = found.iter().filter(|sum| matches!(sum, Checksum::Sha512(_)) == sha512);
         let first = sums.next().copied();
         if first.is_some_and(|first| sums.any(|other| *other != first)) {
             return Err(NotPublished::Contradiction { name: name.to_owned() });
@@ -96,30 +53,18 @@ fn file_name(url: &str) -> &str {
 }
 
 /// The name, if the line has one, and the checksum.
-fn line(text: &str) -> Option<(Option<&str>, Published)> {
+fn line(text: &str) -> Option<(Option<&str>, Checksum)> {
     let text = text.trim();
     if let Some((head, hex)) = text.rsplit_once(" = ") {
         let (_, name) = head.split_once(" (")?;
-        return Some((Some(name.strip_suffix(')')?), sum(hex.trim())?));
+        return Some((Some(name.strip_suffix(')')?), Checksum::parse(hex.trim())?));
     }
     match text.split_once([' ', '\t']) {
         Some((hex, name)) => {
             let name = name.trim_start();
-            Some((Some(name.strip_prefix('*').unwrap_or(name)), sum(hex)?))
+            Some((Some(name.strip_prefix('*').unwrap_or(name)), Checksum::parse(hex)?))
         }
-        None => Some((None, sum(text)?)),
-    }
-}
-
-fn sum(hex: &str) -> Option<Published> {
-    match hex.len() {
-        64 => hex.parse().ok().map(Published::Sha256),
-        128 => {
-            let mut bytes = [0; 64];
-            hex::decode_to_slice(hex, &mut bytes).ok()?;
-            Some(Published::Sha512(bytes))
-        }
-        _ => None,
+        None => Some((None, Checksum::parse(text)?)),
     }
 }
 

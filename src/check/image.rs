@@ -12,7 +12,7 @@ use super::{
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{OperandKind, Statement};
-use crate::text::{Op, Requirement, Span, Spanned};
+use crate::text::{Checksum, Op, Requirement, Span, Spanned};
 
 impl Checker<'_> {
     /// The name of an `image` or `profile` and whatever is wrong with its head.
@@ -331,10 +331,7 @@ impl Checker<'_> {
                 let url =
                     self.scalar(operands, "an address, such as `\"https://example.org/disk.qcow2\"`")?;
                 let url = self.url(url)?;
-                if !self.require(operands, "sha256") {
-                    return None;
-                }
-                BaseSource::Url { url, sha256: self.sha256_operand(operands)? }
+                BaseSource::Url { url, checksum: self.checksum_operand(operands)? }
             }
             "image" if !kind.quoted => {
                 BaseSource::Image { name: self.scalar(operands, "an image's name in quotes")?.spanned() }
@@ -365,14 +362,26 @@ impl Checker<'_> {
     }
 
     /// The digest behind `sha256`.
-    pub(super) fn sha256_operand(
-        &mut self,
-        operands: &mut Operands<'_>,
-    ) -> Option<Spanned<crate::text::Digest>> {
+    /// `sha256 "…"`; a file outside may have none.
+    fn sha256_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<crate::text::Digest>> {
         let text = self.scalar(operands, "64 hexadecimal digits")?;
         let digest = self.digest(&text);
         operands.failed |= digest.is_none();
         digest
+    }
+
+    /// `sha256 "…"` or `sha512 "…"`, which a download must have.
+    pub(super) fn checksum_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<Checksum>> {
+        if !self.accept(operands, "sha512") {
+            if !self.require(operands, "sha256") {
+                return None;
+            }
+            return Some(self.sha256_operand(operands)?.map(Checksum::Sha256));
+        }
+        let text = self.scalar(operands, "128 hexadecimal digits")?;
+        let checksum = self.sha512(&text);
+        operands.failed |= checksum.is_none();
+        checksum
     }
 
     fn min_storage(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
-use crate::text::{Digest, Requirement, SourceId, Span, Spanned};
+use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
 
 /// Everything the entry file and its includes say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -253,7 +253,7 @@ pub enum BaseSource {
     /// then start with `../`). `check` does not open it.
     File { path: Spanned<String>, sha256: Option<Spanned<Digest>> },
     /// A download.
-    Url { url: Spanned<String>, sha256: Spanned<Digest> },
+    Url { url: Spanned<String>, checksum: Spanned<Checksum> },
     /// Another image of this project; it exists and there is no cycle.
     Image { name: Spanned<String> },
 }
@@ -420,7 +420,7 @@ pub enum CopySource {
     /// A pinned download, perhaps an archive.
     Url {
         url: Spanned<String>,
-        sha256: Spanned<Digest>,
+        checksum: Spanned<Checksum>,
         /// Unpack the archive into the destination folder.
         unpack: bool,
         /// Leading path components to drop when unpacking.

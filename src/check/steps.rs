@@ -29,21 +29,8 @@ impl Checker<'_> {
         } else if self.accept(operands, "url") {
             let url = self.scalar(operands, "an address, such as `\"https://example.org/tool.tar.gz\"`")?;
             let url = self.url(url);
-            if let Some(operand) = operands.peek().filter(|operand| self.slice(operand.span) == "sha512") {
-                let span = operand.span;
-                operands.failed = true;
-                self.report(
-                    Diagnostic::new(codes::NOT_SUPPORTED, "downloads are not pinned by a sha512 yet")
-                        .label(span, "not supported")
-                        .help("write `sha256` and what `sha256sum FILE` prints"),
-                );
-                return None;
-            }
-            if !self.require(operands, "sha256") {
-                return None;
-            }
-            let sha256 = self.sha256_operand(operands);
-            url.zip(sha256).map(|(url, sha256)| CopySource::Url { url, sha256, unpack: false, strip: 0 })
+            let checksum = self.checksum_operand(operands)?;
+            url.map(|url| CopySource::Url { url, checksum, unpack: false, strip: 0 })
         } else {
             let path = self.scalar(operands, "a file or folder of the project, `url`, or a heredoc")?;
             self.copied(path)

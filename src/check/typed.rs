@@ -8,7 +8,7 @@ use super::shape::short;
 use super::{Checker, Size, parse_duration};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
-use crate::text::{Digest, Span, Spanned, nearest};
+use crate::text::{Checksum, Digest, Span, Spanned, nearest};
 
 impl Checker<'_> {
     /// A scalar where an option's value must be one.
@@ -253,6 +253,22 @@ impl Checker<'_> {
             ),
             _ => diagnostic.help("a sha256 is 64 hexadecimal digits, as `sha256sum FILE` prints them"),
         });
+        None
+    }
+
+    /// As [`digest`](Self::digest), of the other kind.
+    pub(super) fn sha512(&mut self, text: &Text) -> Option<Spanned<Checksum>> {
+        match Checksum::parse(&text.value) {
+            Some(sum @ Checksum::Sha512(_)) => return Some(Spanned::new(sum, text.span)),
+            _ => self.report(
+                Diagnostic::new(codes::NOT_A_DIGEST, format!("`{}` is not a sha512", short(&text.value)))
+                    .label(
+                        text.span,
+                        format!("{} characters, of which a sha512 has 128", text.value.chars().count()),
+                    )
+                    .help("a sha512 is 128 hexadecimal digits, as `sha512sum FILE` prints them"),
+            ),
+        }
         None
     }
 

@@ -38,9 +38,9 @@ use crate::{
     store::{
         Store,
         archive::FRESH,
-        fetch::{Download, Fetcher, Network, Watcher},
+        fetch::{Fetcher, Network, Watcher},
     },
-    text::{Digest, Spanned},
+    text::{Checksum, Digest, Spanned},
 };
 
 /// The choices of one command.
@@ -256,8 +256,9 @@ impl Workshop {
         reporter: &Reporter,
     ) -> Result<(PathBuf, Option<Spanned<Digest>>), Failure> {
         match source {
-            BaseSource::Url { url, sha256 } => {
-                Ok((self.download(url, *sha256, reporter).await?, Some(*sha256)))
+            BaseSource::Url { url, checksum } => {
+                let (sha256, path) = self.download(url, *checksum, reporter).await?;
+                Ok((path, Some(Spanned::new(sha256, checksum.span))))
             }
             BaseSource::File { sha256, .. } => Ok((self.project.files.root().join(&name.value), *sha256)),
             BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => {
@@ -286,21 +287,17 @@ impl Workshop {
         disk.keep(facts)
     }
 
+    /// The disk of a `base url`, with its SHA-256.
     async fn download(
         &self,
         url: &Spanned<String>,
-        sha256: Spanned<Digest>,
+        checksum: Spanned<Checksum>,
         reporter: &Reporter,
-    ) -> Result<PathBuf, Failure> {
-        let (name, digest) = (url.value.clone(), sha256.value);
-        let download = Download { name: name.clone(), url: name.clone(), sha256: digest, size: None };
-        let step = format!("download {name}");
-        let mut files = self
-            .preparer(false)
-            .try_fetch(&step, &[download], reporter)
+    ) -> Result<(Digest, PathBuf), Failure> {
+        self.preparer(false)
+            .pinned(&url.value, checksum.value, reporter)
             .await
-            .map_err(|error| given::download_trouble(error, url, sha256))?;
-        files.remove(&digest).ok_or_else(|| Failure::InputChanged { path: name })
+            .map_err(|error| given::download_trouble(error, url, checksum))
     }
 
     /// Complains of a `--secret` that no image declares.

@@ -104,7 +104,7 @@ registry! {
     IMAGE_CYCLE = "E0226": "an image is its own base";
     NOT_SUPPORTED = "E0227": "something is not supported yet";
     UNKNOWN_SECRET = "E0228": "a script asks for a secret that is not declared";
-    NOT_A_DIGEST = "E0229": "a value is not a sha256";
+    NOT_A_DIGEST = "E0229": "a value is not a checksum";
     NOT_A_URL = "E0230": "a value is not a web address";
     NOT_A_PACKAGE = "E0231": "a value is not a package";
     OPTION_CONFLICT = "E0232": "options do not go together";

@@ -149,8 +149,8 @@ impl Pack {
                 self.file(&copy.to, place.file(false), content.as_bytes())
             }
             CopyFrom::Tree(tree) => self.tree(tree, &copy.to, place, project),
-            CopyFrom::Download { unpack: false, sha256, .. } => {
-                let path = download.ok_or(Failure::InputChanged { path: sha256.to_string() })?;
+            CopyFrom::Download { unpack: false, checksum, .. } => {
+                let path = download.ok_or(Failure::InputChanged { path: checksum.to_string() })?;
                 let mut file = std::fs::File::open(path).map_err(|source| Failure::Io {
                     action: "open",
                     path: path.into(),
@@ -160,8 +160,8 @@ impl Pack {
                 self.parents(&copy.to)?;
                 self.entry(copy.to.trim_matches('/'), EntryType::Regular, place.file(false), size, &mut file)
             }
-            CopyFrom::Download { unpack: true, sha256, url, strip } => {
-                let path = download.ok_or(Failure::InputChanged { path: sha256.to_string() })?;
+            CopyFrom::Download { unpack: true, checksum, url, strip } => {
+                let path = download.ok_or(Failure::InputChanged { path: checksum.to_string() })?;
                 self.parents(&format!("{}/.", copy.to))?;
                 unpack(self, path, (&copy.to, *strip), place)
                     .map_err(|reason| cannot_unpack(url, &reason, span))

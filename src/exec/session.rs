@@ -45,7 +45,7 @@ pub(super) struct Surroundings<'a> {
     pub store: &'a Store,
     pub project: &'a dyn ProjectFiles,
     pub reporter: &'a Reporter,
-    /// Downloads of `copy url`, by digest.
+    /// Downloads of `copy url`, by the `id` of their checksum.
     pub downloads: &'a BTreeMap<Digest, PathBuf>,
     pub secrets: &'a Secrets,
     /// Hides the secrets in what the guest prints.
@@ -134,7 +134,9 @@ impl<'a> Session<'a> {
             Action::Copy(copy) => {
                 let mut pack = self.pack();
                 let download = match &copy.from {
-                    crate::plan::CopyFrom::Download { sha256, .. } => self.around.downloads.get(sha256),
+                    crate::plan::CopyFrom::Download { checksum, .. } => {
+                        self.around.downloads.get(&checksum.id())
+                    }
                     _ => None,
                 };
                 pack.copy(copy, self.around.project, download.map(PathBuf::as_path), step.span)?;

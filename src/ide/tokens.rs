@@ -96,7 +96,7 @@ impl Walk<'_> {
             OperandKind::Word => {
                 let word = self.slice(operand.span);
                 let kind = match word {
-                    "to" | "from" | "sha256" if kind == TokenKind::Word => TokenKind::Modifier,
+                    "to" | "from" | "sha256" | "sha512" if kind == TokenKind::Word => TokenKind::Modifier,
                     _ if kind == TokenKind::Word && is_number(word) => TokenKind::Number,
                     _ => kind,
                 };

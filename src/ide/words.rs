@@ -138,12 +138,17 @@ pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'st
             ("url", "a download: `url \"URL\" sha256 \"…\"`"),
             ("image", "another image of this project: `image \"NAME\"`"),
         ],
-        ("base", 2) if matches!(first, Some("file" | "url")) => {
-            &[("sha256", "digest of the disk, 64 hexadecimal digits")]
-        }
+        ("base", 2) if first == Some("file") => &[("sha256", "digest of the disk, 64 hexadecimal digits")],
+        ("base", 2) if first == Some("url") => &[
+            ("sha256", "digest of the disk, 64 hexadecimal digits"),
+            ("sha512", "the same for publishers who give this one, 128 digits"),
+        ],
         ("copy", 0) => &[("url", "a download: `url \"URL\" sha256 \"…\"`")],
         ("copy", 1) if first != Some("url") => &[("to", "the place in the image follows")],
-        ("copy", 2) if first == Some("url") => &[("sha256", "digest of the download, 64 hexadecimal digits")],
+        ("copy", 2) if first == Some("url") => &[
+            ("sha256", "digest of the download, 64 hexadecimal digits"),
+            ("sha512", "the same for publishers who give this one, 128 digits"),
+        ],
         ("copy", 4) if first == Some("url") => &[("to", "the place in the image follows")],
         ("secret", 1) => {
             &[("from", "where it comes from follows; without it the user says that, by `--secret`")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::control::Stanza;
 use super::openpgp::{CLOCKS_DIFFER, KeyError, Keyring, Moment, SignatureError, Signed};
-use crate::catalog::Published;
+use crate::text::Checksum;
 
 /// Why a suite's table of contents is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub struct ReleaseFile {
     /// apt's pin: 500, 100 or 1.
     pub priority: u16,
     /// Path below the suite to digest and size in bytes.
-    pub files: BTreeMap<String, (Published, u64)>,
+    pub files: BTreeMap<String, (Checksum, u64)>,
 }
 
 /// Checks a suite's signature and reads what it says.
@@ -113,11 +113,11 @@ fn read_release(text: &str, moment: Moment) -> Result<ReleaseFile, ReleaseError>
 }
 
 /// The lines `DIGEST SIZE PATH` of a field.
-fn sums(field: &str) -> BTreeMap<String, (Published, u64)> {
+fn sums(field: &str) -> BTreeMap<String, (Checksum, u64)> {
     let sum = |line: &str| {
         let mut words = line.split_whitespace();
         let (sum, size, path) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
-        Some((path.to_owned(), (Published::parse(sum)?, size)))
+        Some((path.to_owned(), (Checksum::parse(sum)?, size)))
     };
     field.lines().filter_map(sum).collect()
 }

@@ -14,7 +14,7 @@ use super::names::Names;
 use super::relation::{Kind, Op, groups};
 use super::version::compare;
 use super::{Origin, Selected, Version};
-use crate::{catalog::Published, text::Digest};
+use crate::text::{Checksum, Digest};
 
 /// A package name, real or virtual; ordered as apt meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,9 +286,9 @@ impl Universe {
     pub fn sha512(&self, package: &Selected) -> Option<[u8; 64]> {
         let versions = &*self.package(self.id(&package.name)?).versions;
         let id = versions.iter().find(|id| self.version(**id) == package.version)?;
-        match Published::parse(self.field(*id, 'h'))? {
-            Published::Sha512(bytes) => Some(bytes),
-            Published::Sha256(_) => None,
+        match Checksum::parse(self.field(*id, 'h'))? {
+            Checksum::Sha512(bytes) => Some(bytes),
+            Checksum::Sha256(_) => None,
         }
     }
 

@@ -356,11 +356,11 @@ impl Compiler<'_> {
                 (CopyFrom::Tree(tree), to)
             }
             CopySource::Inline { text } => (CopyFrom::Text { content: text.value.clone() }, dest.clone()),
-            CopySource::Url { url, sha256, unpack, strip } => {
+            CopySource::Url { url, checksum, unpack, strip } => {
                 let to =
                     if *unpack { dest.trim_end_matches('/').to_owned() } else { file_dest(dest, &url.value) };
                 let (unpack, strip) = (*unpack, *strip);
-                (CopyFrom::Download { url: url.value.clone(), sha256: sha256.value, unpack, strip }, to)
+                (CopyFrom::Download { url: url.value.clone(), checksum: checksum.value, unpack, strip }, to)
             }
         };
         let owner = copy.owner.as_ref().map_or("root", |owner| &owner.value).to_owned();

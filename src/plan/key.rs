@@ -71,8 +71,8 @@ pub fn parts(name: &str, stage: Stage, action: &Action, conditions: Conditions<'
             parts.push(match &copy.from {
                 CopyFrom::Tree(tree) => part(&format!("copied files of {}", tree.path), &tree.entries),
                 CopyFrom::Text { content } => part("text", content),
-                CopyFrom::Download { sha256, unpack, strip, .. } => {
-                    part("download", &(sha256, unpack, strip))
+                CopyFrom::Download { checksum, unpack, strip, .. } => {
+                    part("download", &(checksum.hex(), unpack, strip))
                 }
             });
         }

@@ -124,7 +124,7 @@ fn inputs(plan: &ImagePlan) -> BTreeMap<String, Digest> {
                 let digest = match &copy.from {
                     CopyFrom::Tree(tree) => tree.digest(),
                     CopyFrom::Text { content } => Digest::of(content),
-                    CopyFrom::Download { sha256, .. } => *sha256,
+                    CopyFrom::Download { checksum, .. } => checksum.id(),
                 };
                 inputs.insert(step.name.clone(), digest);
             }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyPart, Tree};
-use crate::text::{Digest, SourceId, Span};
+use crate::text::{Checksum, Digest, SourceId, Span};
 
 /// The state the guest must be in for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -170,7 +170,13 @@ pub enum CopyFrom {
     /// A text written in the ImageFile.
     Text { content: String },
     /// A pinned download.
-    Download { url: String, sha256: Digest, unpack: bool, strip: u32 },
+    Download {
+        url: String,
+        #[serde(flatten)]
+        checksum: Checksum,
+        unpack: bool,
+        strip: u32,
+    },
 }
 
 /// A user script.

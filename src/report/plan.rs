@@ -75,7 +75,7 @@ fn detail(step: &Step) -> String {
         Action::Copy(copy) => match &copy.from {
             CopyFrom::Tree(tree) => format!("{} entries, {} bytes", tree.entries.len(), tree.size()),
             CopyFrom::Text { content } => format!("{} bytes", content.len()),
-            CopyFrom::Download { sha256, .. } => format!("sha256 {}", sha256.short()),
+            CopyFrom::Download { checksum, .. } => checksum.short(),
         },
         Action::Script(script) => script_detail(script),
         Action::Services { units } => {

@@ -18,11 +18,11 @@ use futures_util::future::try_join_all;
 
 use super::fetch::{FetchError, Fetcher};
 use super::{Context, Digest, Store, StoreError, shrink::age_of};
-use crate::catalog::Published;
 use crate::packages::{
     Archive, Index, IndexError, IndexSource, Keyring, Moment, ReleaseError, ReleaseFile, Signed,
     SignedRelease, Universe, verify_release,
 };
+use crate::text::Checksum;
 
 /// Indexes younger than this are taken as they are; archives change a few times a day.
 pub const FRESH: Duration = Duration::from_hours(24);
@@ -215,11 +215,11 @@ impl Indexes<'_> {
         release: &ReleaseFile,
         folder: &str,
     ) -> Result<Option<Index>, ArchiveError> {
-        let promised: Vec<(&str, Published)> = FORMS
+        let promised: Vec<(&str, Checksum)> = FORMS
             .into_iter()
             .filter_map(|name| Some((name, release.files.get(&format!("{folder}{name}"))?.0)))
             .collect();
-        let kept = |sum: &Published| self.store.indexes().join(format!("{}.index", sum.hex()));
+        let kept = |sum: &Checksum| self.store.indexes().join(format!("{}.index", sum.hex()));
         for (_, sum) in &promised {
             if let Some(index) = read_kept(kept(sum)).await {
                 return Ok(Some(index));
@@ -253,13 +253,10 @@ impl Indexes<'_> {
         release: &ReleaseFile,
         folder: &str,
         name: &str,
-        sum: Published,
+        sum: Checksum,
     ) -> Result<(String, Vec<u8>), ArchiveError> {
         let root = root(archive);
-        let kind = match sum {
-            Published::Sha256(_) => "SHA256",
-            Published::Sha512(_) => "SHA512",
-        };
+        let kind = sum.kind().to_ascii_uppercase();
         let by_hash = format!("{root}/{folder}by-hash/{kind}/{}", sum.hex());
         if release.by_hash {
             match self.fetcher.bytes(&by_hash, PACKAGES_LIMIT).await {

@@ -13,7 +13,7 @@ use reqwest::{StatusCode, header};
 use sha2::{Digest as _, Sha512};
 
 use super::{Digest, Store, StoreError};
-use crate::catalog::Published;
+use crate::text::Checksum;
 
 /// Downloads at one time. Package mirrors serve this many from one host without complaint.
 const PARALLEL: usize = 6;
@@ -74,7 +74,7 @@ pub enum FetchError {
     Wrong { url: String, expected: Digest, actual: Digest },
     /// As [`Wrong`](Self::Wrong), against a digest of another kind.
     #[error("`{url}` does not have the {expected} that its publisher gives")]
-    NotPublished { url: String, expected: Published },
+    NotPublished { url: String, expected: Checksum },
     #[error("`{url}` is larger than {}", crate::check::Size(*limit))]
     TooLarge { url: String, limit: u64 },
     /// A setting is unusable: the proxy's URL, or the file of certificates.
@@ -122,6 +122,15 @@ pub struct Fetcher {
     watcher: Option<Watcher>,
     /// What names this way of reaching the network; empty for the host's own.
     road: String,
+}
+
+/// A file that is in the store, by either checksum: its SHA-256 and where it lies.
+fn known(store: &Store, sum: &Checksum) -> Option<(Digest, PathBuf)> {
+    let sha256 = match sum {
+        Checksum::Sha256(sha256) => *sha256,
+        Checksum::Sha512(_) => store.facts().get(SHA512, &sum.id())?,
+    };
+    Some((sha256, store.blobs().get(&sha256)?))
 }
 
 impl Fetcher {
@@ -199,39 +208,40 @@ impl Fetcher {
         Ok(have)
     }
 
+    /// Whether a file is in the store already.
+    #[must_use]
+    pub fn has(&self, store: &Store, sum: &Checksum) -> bool {
+        known(store, sum).is_some()
+    }
+
     /// Has the file at `url` in the store, verified by what its publisher says of it; the answer is its
     /// digest and its path. A file that was verified so before is not fetched again.
     pub async fn published(
         &self,
         store: &Arc<Store>,
         url: &str,
-        sum: Published,
+        sum: Checksum,
         progress: Progress<'_>,
     ) -> Result<(Digest, PathBuf), FetchError> {
         let sha512 = match sum {
-            Published::Sha256(sha256) => {
+            Checksum::Sha256(sha256) => {
                 let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
                 let mut files = self.all(store, &[download], progress).await?;
                 let gone =
                     || FetchError::Unreachable { url: url.to_owned(), reason: "it is gone".to_owned() };
                 return Ok((sha256, files.remove(&sha256).ok_or_else(gone)?));
             }
-            Published::Sha512(sha512) => sha512,
+            Checksum::Sha512(sha512) => sha512,
         };
-        // Known by the digest of the digest until it is here.
-        let key = Digest::of(sha512);
-        let known = |store: &Store| {
-            let sha256: Digest = store.facts().get(SHA512, &key)?;
-            Some((sha256, store.blobs().get(&sha256)?))
-        };
-        if let Some(known) = known(store) {
+        let key = sum.id();
+        if let Some(known) = known(store, &sum) {
             return Ok(known);
         }
         if self.offline {
             return Err(FetchError::Offline { name: format!("`{url}`") });
         }
         let mut partial = Partial::open(store, key).await?;
-        if let Some(known) = known(store) {
+        if let Some(known) = known(store, &sum) {
             return Ok(known);
         }
         let mut resumed = partial.len > 0;
@@ -255,9 +265,10 @@ impl Fetcher {
                 }
                 Ok(None) => {
                     partial.restart()?;
+                    partial.clear();
                     return Err(FetchError::NotPublished { url: url.to_owned(), expected: sum });
                 }
-                Err(error) => tries.again(error, partial.len).await?,
+                Err(error) => tries.again(error, partial.len).await.inspect_err(|_| partial.clear())?,
             }
         }
     }

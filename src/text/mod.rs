@@ -1,6 +1,7 @@
 //! Source files, spans, the line index, nearest-name suggestions, content digests, versions and
 //! requirements.
 
+mod checksum;
 mod conflict;
 mod digest;
 mod glob;
@@ -13,6 +14,7 @@ mod suggest;
 mod suites;
 mod version;
 
+pub use checksum::Checksum;
 pub use conflict::{Conflict, conflicts};
 pub use digest::{Digest, NotADigest};
 pub use glob::glob_matches;

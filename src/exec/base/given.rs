@@ -17,7 +17,7 @@ use crate::{
     },
     exec::Failure,
     store::{Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, fetch::FetchError},
-    text::{Digest, Span, Spanned},
+    text::{Checksum, Digest, Span, Spanned},
 };
 
 /// Changes when an old copy or old facts would no longer do.
@@ -196,21 +196,31 @@ impl TakenIn<'_> {
 
 /// What is wrong with the download of a `base url`, at the statement.
 #[must_use]
-pub fn download_trouble(error: FetchError, url: &Spanned<String>, sha256: Spanned<Digest>) -> Failure {
+pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Spanned<Checksum>) -> Failure {
+    let kind = checksum.value.kind();
     let message = error.to_string();
     let (diagnostic, help) = match error {
         FetchError::Store(error) => return error.into(),
-        FetchError::Wrong { actual, .. } => (
-            Diagnostic::new(codes::DOWNLOAD_WRONG, format!("`{}` is not the disk that is pinned", url.value))
-                .label(sha256.span, "expected this sha256")
-                .label(url.span, "has another")
-                .note(format!("the download's sha256 is {actual}")),
-            "compare with what the publisher says before you write another sha256: the file was replaced, \
-             or somebody changed it on the way",
-        ),
+        FetchError::Wrong { .. } | FetchError::NotPublished { .. } => {
+            let wrong = Diagnostic::new(
+                codes::DOWNLOAD_WRONG,
+                format!("`{}` is not the disk that is pinned", url.value),
+            )
+            .label(checksum.span, format!("expected this {kind}"))
+            .label(url.span, "has another");
+            let wrong = match error {
+                FetchError::Wrong { actual, .. } => wrong.note(format!("the download's {kind} is {actual}")),
+                _ => wrong,
+            };
+            (
+                wrong,
+                "compare with what the publisher says before you write another checksum: the file was replaced, \
+                 or somebody changed it on the way",
+            )
+        }
         FetchError::Gone { .. } => (
             Diagnostic::new(codes::DOWNLOAD_GONE, message).label(url.span, "not found by the server"),
-            "publishers remove old images: look for the one that takes its place, and its sha256",
+            "publishers remove old images: look for the one that takes its place, and its checksum",
         ),
         FetchError::Refused { .. } => (
             Diagnostic::new(codes::NO_NETWORK, message).label(url.span, "refused by the server"),

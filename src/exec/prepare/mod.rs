@@ -25,14 +25,14 @@ use crate::{
     driver::Driver,
     lock::{Class, LockedImage, LockedSource},
     packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
-    plan::{self, Action, BasePlan, BaseSource, CopyFrom, ImagePlan, planned},
+    plan::{self, Action, BasePlan, BaseSource, CopyFrom, CopyStep, ImagePlan, planned},
     resolve::{BaseOrigin, Resolution},
     store::{
         Base, Store, Voucher,
         archive::{ArchiveError, Indexes},
         fetch::{Download, FetchError, Fetcher},
     },
-    text::Digest,
+    text::{Checksum, Digest},
 };
 
 pub use found::base_facts;
@@ -373,6 +373,11 @@ impl Preparer<'_> {
             .try_fetch("download packages", &self.downloads(prepared)?, reporter)
             .await
             .map_err(|error| trouble::supply(&error, &prepared.plan))?;
+        for (url, checksum) in copied(&prepared.plan).filter(|(_, sum)| matches!(sum, Checksum::Sha512(_))) {
+            let fetched = self.pinned(url, checksum, reporter).await;
+            let (_, path) = fetched.map_err(|error| trouble::supply(&error, &prepared.plan))?;
+            blobs.insert(checksum.id(), path);
+        }
         let (recipe, built_in) = match &prepared.foundation {
             Foundation::Recipe { recipe, built_in } => (recipe, *built_in),
             Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
@@ -421,14 +426,27 @@ impl Preparer<'_> {
         if missing == 0 { fetch.await } else { reporter.step(step, fetch).await }
     }
 
-    /// The package files and downloads of the plan's steps.
+    /// Has one file in the store that is pinned by either checksum: its SHA-256 and where it lies.
+    pub async fn pinned(
+        &self,
+        url: &str,
+        checksum: Checksum,
+        reporter: &Reporter,
+    ) -> Result<(Digest, PathBuf), FetchError> {
+        let step = format!("download {url}");
+        let progress = |done, total| {
+            reporter.report(What::Progress { task: step.clone(), done, total });
+        };
+        let fetch = self.fetcher.published(self.store, url, checksum, &progress);
+        if self.fetcher.has(self.store, &checksum) { fetch.await } else { reporter.step(&step, fetch).await }
+    }
+
+    /// The package files of the plan's steps, and their downloads that are pinned by what names files here.
     fn downloads(&self, prepared: &Prepared) -> Result<Vec<Download>, Failure> {
         let mut downloads = self.package_downloads(&prepared.locked.packages)?;
-        for step in &prepared.plan.steps {
-            if let Action::Copy(copy) = &step.action
-                && let CopyFrom::Download { url, sha256, .. } = &copy.from
-            {
-                downloads.push(Download { name: url.clone(), url: url.clone(), sha256: *sha256, size: None });
+        for (url, checksum) in copied(&prepared.plan) {
+            if let Checksum::Sha256(sha256) = checksum {
+                downloads.push(Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None });
             }
         }
         Ok(downloads)
@@ -444,6 +462,16 @@ impl Preparer<'_> {
         };
         Ok(packages.iter().map(download).collect())
     }
+}
+
+/// The downloads of a plan's `copy url`.
+fn copied(plan: &ImagePlan) -> impl Iterator<Item = (&str, Checksum)> {
+    plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Copy(CopyStep { from: CopyFrom::Download { url, checksum, .. }, .. }) => {
+            Some((url.as_str(), *checksum))
+        }
+        _ => None,
+    })
 }
 
 /// Where a disk came from, as the ImageFile or the catalogue names it.

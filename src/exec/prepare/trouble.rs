@@ -166,6 +166,10 @@ pub fn fetch(error: &FetchError) -> Failure {
     fetch_failure(error, None)
 }
 
+/// The way on when a download has another checksum than the ImageFile says.
+const COMPARE: &str = "compare with what the publisher says before you write another checksum: the file was \
+                       replaced, or somebody changed it on the way";
+
 /// Why what an image is built from could not be had: a download of its `copy url`, at the statement, or a
 /// package.
 #[must_use]
@@ -181,15 +185,17 @@ pub fn supply(error: &FetchError, plan: &ImagePlan) -> Failure {
     one(match error {
         FetchError::Gone { .. } => Diagnostic::new(codes::DOWNLOAD_GONE, message)
             .label(span, "not found by the server")
-            .help("look for the file that takes its place, and its sha256"),
+            .help("look for the file that takes its place, and its checksum"),
+        FetchError::NotPublished { .. } => {
+            Diagnostic::new(codes::DOWNLOAD_WRONG, format!("`{url}` is not the file that is pinned"))
+                .label(span, "has another sha512")
+                .help(COMPARE)
+        }
         FetchError::Wrong { actual, .. } => {
             Diagnostic::new(codes::DOWNLOAD_WRONG, format!("`{url}` is not the file that is pinned"))
                 .label(span, "has another sha256")
                 .note(format!("the download's sha256 is {actual}"))
-                .help(
-                    "compare with what the publisher says before you write another sha256: the file was \
-                     replaced, or somebody changed it on the way",
-                )
+                .help(COMPARE)
         }
         _ => {
             let failures = fetch(error).diagnostics();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::{Prepared, Preparer, trouble};
 use crate::{
-    catalog::Published,
     exec::Failure,
     packages::{Archive, Keyring, Selected, Signed, SignedRelease, Testimony, Universe},
     store::{
@@ -17,7 +16,7 @@ use crate::{
         archive::{ArchiveError, Indexes, seconds_now},
         speaks_for,
     },
-    text::Digest,
+    text::{Checksum, Digest},
 };
 
 /// Who vouches for the packages of an image. Whoever builds it has to show one of these.
@@ -159,7 +158,7 @@ impl Preparer<'_> {
     pub(super) async fn sha256_of(&self, package: &Selected, sha512: [u8; 64]) -> Result<Digest, Failure> {
         let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
         let url = mirrors.url(&package.origin);
-        let fetched = self.fetcher.published(self.store, &url, Published::Sha512(sha512), &|_, _| {}).await;
+        let fetched = self.fetcher.published(self.store, &url, Checksum::Sha512(sha512), &|_, _| {}).await;
         Ok(fetched.map_err(|error| trouble::fetch(&error))?.0)
     }
 
