@@ -39,7 +39,7 @@ pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> 
 /// seen: broken or missing text, a name that may be meant to be it, a file that was not read, a value that
 /// may have been one, or that is missing for it.
 fn hides_a_use(diagnostic: &Diagnostic) -> bool {
-    const HIDE: [Code; 13] = [
+    const HIDE: [Code; 16] = [
         codes::UNKNOWN_KEY,
         codes::NOT_A_SIZE,
         codes::NOT_A_DURATION,
@@ -53,6 +53,10 @@ fn hides_a_use(diagnostic: &Diagnostic) -> bool {
         codes::UNKNOWN_PROFILE,
         codes::UNKNOWN_SECRET,
         codes::BAD_OPTION,
+        // The statement is left out, with the secrets it asks for.
+        codes::NO_SHEBANG,
+        codes::SHEBANG_COMMENT,
+        codes::SCRIPT_ENCODING,
     ];
     diagnostic.code.as_str().starts_with("E01") || HIDE.contains(&diagnostic.code)
 }
