@@ -303,7 +303,7 @@ fn of_the_world() -> Vec<(&'static str, String)> {
             fetch(FetchError::Setting("the proxy cannot be used: it is no address".into()))
         }),
         ("a disk that its publisher does not vouch for", {
-            let expected = imgfile::catalog::Published::Sha256(Digest::of("promised"));
+            let expected = imgfile::text::Checksum::Sha256(Digest::of("promised"));
             fetch(FetchError::NotPublished { url: DISK.into(), expected })
         }),
         ("a secret whose variable is not set", secret("from env IMGFILE_TEST_NOBODY_SETS_THIS")),
