@@ -5,9 +5,11 @@
 //! ever stops the others. A statement whose tokens are broken is still read, so that later
 //! statements find it, but in silence: one defect, one message.
 
+mod accounts;
 mod archives;
 mod contents;
 mod doubled;
+mod env;
 mod files;
 mod image;
 mod load;

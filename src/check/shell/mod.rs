@@ -3,6 +3,7 @@
 //! it does not understand).
 
 mod blame;
+mod compound;
 mod syntax;
 mod words;
 

@@ -1,0 +1,236 @@
+//! `account`, `group` and `user`, and where they clash.
+
+use std::collections::HashMap;
+
+use super::contents::Claim;
+use super::operands::{Operands, Text};
+use super::profiles::Placed;
+use super::shape::short;
+use super::{Account, Checker, Group, ImageSpec};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text::{Span, Spanned};
+
+impl Checker<'_> {
+    pub(super) fn account(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: &Placed<'_>,
+    ) -> Option<()> {
+        let name = self.scalar(operands, "the name of an account")?;
+        let name = self.account_name(name)?;
+        let given = self.options(
+            operands,
+            &[
+                "groups",
+                "sudo",
+                "shell",
+                "uid",
+                "gid",
+                "home",
+                "system",
+                "comment",
+                "ssh_keys",
+                "password_hash",
+            ],
+        );
+        let groups = self.texts_option(&given, "groups", "a group's name");
+        let groups = groups.into_iter().filter_map(|group| self.account_name(group)).collect();
+        let sudo = self.boolean_option(&given, "sudo").is_some_and(|value| value.value);
+        let shell = given.value("shell").and_then(|operand| {
+            let text = self.scalar_value(operand, "a path, such as `/bin/bash`")?;
+            self.image_path(text)
+        });
+        let uid = self.integer_option(&given, "uid", 1..=60_000);
+        let gid = self.integer_option(&given, "gid", 1..=60_000);
+        let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
+        let home = given.value("home").and_then(|operand| {
+            let text = self.scalar_value(operand, "a path, such as `/srv/deploy`")?;
+            self.image_path(text)
+        });
+        let comment = given.value("comment").and_then(|operand| {
+            let text = self.scalar_value(operand, "a few words in quotes")?;
+            if text.value.contains(|c: char| c == ':' || c.is_control()) {
+                self.misfit(
+                    codes::BAD_NAME,
+                    text.span,
+                    &text.value,
+                    "a comment of an account",
+                    "one line without `:`, which parts the fields of /etc/passwd",
+                );
+                return None;
+            }
+            Some(text.spanned())
+        });
+        let keys = self.texts_option(&given, "ssh_keys", "a public key");
+        let ssh_keys = keys.into_iter().filter_map(|key| self.ssh_key(key)).collect();
+        let password_hash = given.value("password_hash").and_then(|operand| {
+            let text = self.scalar_value(operand, "a password's hash")?;
+            let hash = text.value.starts_with('$') && text.value.matches('$').count() >= 3;
+            let clean = !text.value.contains([':', '\n']);
+            if hash && clean || matches!(text.value.as_str(), "!" | "*") {
+                return Some(text.spanned());
+            }
+            self.report(
+                Diagnostic::new(codes::BAD_NAME, "this is not a password's hash")
+                    .label(text.span, "expected something like `$y$j9T$…`")
+                    .help("make one with `mkpasswd`; a password itself never belongs into an ImageFile"),
+            );
+            None
+        });
+        let fixed = ["uid", "gid", "home", "system", "sudo"].iter().any(|key| given.value(key).is_some());
+        if name.value == "root" && fixed {
+            self.report(
+                Diagnostic::new(
+                    codes::OPTION_CONFLICT,
+                    "`root` is there already, with user id 0 and all rights",
+                )
+                .label(name.span, "takes `ssh_keys`, `password_hash`, `shell`, `comment` and `groups` only"),
+            );
+        }
+        if let Some(keys) = given.entry("ssh_keys").filter(|_| system && home.is_none()) {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "a system account has no home for `ssh_keys`")
+                    .label(keys.key.span, "these lie in the home folder")
+                    .label(name.span, "has none")
+                    .help("give it one: `home = \"/var/lib/NAME\"`"),
+            );
+        }
+        match self.claim("account", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.accounts.retain(|account| account.name.value != name.value),
+            Claim::Fresh => {}
+        }
+        image.accounts.push(Account {
+            name,
+            groups,
+            sudo,
+            shell,
+            uid,
+            gid,
+            home,
+            system,
+            comment,
+            ssh_keys,
+            password_hash,
+        });
+        Some(())
+    }
+
+    pub(super) fn group(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: &Placed<'_>,
+    ) -> Option<()> {
+        let name = self.scalar(operands, "the name of a group")?;
+        let name = self.account_name(name)?;
+        let given = self.options(operands, &["gid", "system"]);
+        let gid = self.integer_option(&given, "gid", 1..=60_000);
+        let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
+        match self.claim("group", &name.value, name.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.groups.retain(|group| group.name.value != name.value),
+            Claim::Fresh => {}
+        }
+        image.groups.push(Group { name, gid, system });
+        Some(())
+    }
+
+    /// Accounts and groups that would have the number of another, and what needs an account that goes.
+    pub(super) fn accounts_clash(&mut self, image: &ImageSpec) {
+        let mut users: HashMap<u32, Span> = HashMap::new();
+        let uids = image.accounts.iter().filter_map(|account| account.uid);
+        let mut clashes: Vec<(&str, Spanned<u32>, Span)> = Vec::new();
+        for uid in uids {
+            match users.get(&uid.value) {
+                Some(first) => clashes.push(("uid", uid, *first)),
+                None => _ = users.insert(uid.value, uid.span),
+            }
+        }
+        // An account's own group has the account's name.
+        let own =
+            image.accounts.iter().filter_map(|account| Some((account.name.value.as_str(), account.gid?)));
+        let others = image.groups.iter().filter_map(|group| Some((group.name.value.as_str(), group.gid?)));
+        let mut groups: HashMap<u32, (&str, Span)> = HashMap::new();
+        for (name, gid) in own.chain(others) {
+            match groups.get(&gid.value) {
+                Some((first, span)) if *first != name => clashes.push(("gid", gid, *span)),
+                Some(_) => {}
+                None => _ = groups.insert(gid.value, (name, gid.span)),
+            }
+        }
+        for (what, number, first) in clashes {
+            self.report(
+                Diagnostic::new(codes::ACCOUNTS_CLASH, format!("the {what} {} is given twice", number.value))
+                    .label(number.span, "given again")
+                    .label(first, "first given here")
+                    .help(
+                        "give each a number of its own, or none: the system then takes the next that is free",
+                    ),
+            );
+        }
+        let Some(user) = image.user.as_ref().filter(|_| !image.keep_user) else { return };
+        let gone = |needs: Span, what: &str| {
+            Diagnostic::new(
+                codes::USER_REMOVED,
+                format!("`{}` is taken away at the end of the build", short(&user.value)),
+            )
+            .label(needs, what.to_owned())
+            .label(user.span, "is not kept")
+        };
+        let mut found = Vec::new();
+        if let Some(account) = image.accounts.iter().find(|account| account.name.value == user.value) {
+            found.push(gone(account.name.span, "makes this account").help("leave out `keep = false`"));
+        }
+        for test in &image.tests {
+            let runs_as = test.script.user.as_ref().map_or(&user.value, |user| &user.value);
+            if *runs_as == user.value && !(test.script.offline && test.script.user.is_none()) {
+                found.push(
+                    gone(test.name.span, "would run as it, in the finished image")
+                        .help("say who else runs it: `{ user = root }`"),
+                );
+            }
+        }
+        for found in found {
+            self.report(found);
+        }
+    }
+
+    fn ssh_key(&mut self, text: Text) -> Option<Spanned<String>> {
+        let mut words = text.value.split_whitespace();
+        let kind = words.next().unwrap_or_default();
+        let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-");
+        let body = words.next().unwrap_or_default();
+        if known && body.len() > 16 && body.starts_with("AAAA") && !text.value.contains('\n') {
+            return Some(text.spanned());
+        }
+        let private = text.value.contains("PRIVATE KEY");
+        self.report(
+            Diagnostic::new(
+                codes::BAD_NAME,
+                if private { "this is a private key" } else { "this is not a public ssh key" },
+            )
+            .label(text.span, "expected a line such as `ssh-ed25519 AAAA… name`")
+            .help("take the line from the `.pub` file"),
+        );
+        None
+    }
+
+    pub(super) fn user(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
+        let name = self.scalar(operands, "the name of an account")?;
+        let given = self.options(operands, &["keep"]);
+        let keep = self.boolean_option(&given, "keep");
+        image.user = self.account_name(name);
+        image.keep_user = keep.is_none_or(|keep| keep.value);
+        if let Some(keep) =
+            keep.filter(|keep| !keep.value && image.user.as_ref().is_some_and(|user| user.value == "root"))
+        {
+            self.report(
+                Diagnostic::new(codes::OPTION_CONFLICT, "`root` cannot be taken away")
+                    .label(keep.span, "not for this account"),
+            );
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,129 @@
+//! `env` and `label`: names with values.
+
+use super::contents::Claim;
+use super::operands::{Operands, Text};
+use super::profiles::Placed;
+use super::shape::short;
+use super::{Checker, ImageSpec, KeyValue};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::text::Spanned;
+
+impl Checker<'_> {
+    fn key_value(&mut self, operands: &mut Operands<'_>, what: &str) -> Option<(Text, Text)> {
+        let key = self.scalar(operands, what)?;
+        self.equals(operands);
+        let value = self.scalar(operands, "a value")?;
+        self.finish(operands);
+        Some((key, value))
+    }
+
+    pub(super) fn env(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: &Placed<'_>,
+    ) -> Option<()> {
+        let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
+        let key = self.env_key(key)?;
+        match self.claim("env", &key.value, key.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.env.retain(|known| known.key.value != key.value),
+            Claim::Fresh => {}
+        }
+        self.env_as_written(&key.value, &value);
+        image.env.push(KeyValue { key, value: value.spanned() });
+        Some(())
+    }
+
+    /// A value that some other tool would have put a variable into, or a search path on which nothing of
+    /// the system is found.
+    pub(super) fn env_as_written(&mut self, key: &str, value: &Text) {
+        const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        const KNOWN: [&str; 8] =
+            ["PATH", "HOME", "USER", "PWD", "SHELL", "LANG", "HOSTNAME", "LD_LIBRARY_PATH"];
+        let text = &value.value;
+        let variable = text.match_indices('$').find_map(|(at, _)| {
+            let rest = &text[at + 1..];
+            let inner = rest.strip_prefix('{').unwrap_or(rest);
+            let name =
+                &inner[..inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len())];
+            (name == key || KNOWN.contains(&name)).then(|| {
+                let braces = if inner.len() < rest.len() { 2 } else { 0 };
+                (name, &text[at..(at + 1 + name.len() + braces).min(text.len())])
+            })
+        });
+        if let Some((name, written)) = variable {
+            let diagnostic = Diagnostic::new(
+                codes::VARIABLE_AS_WRITTEN,
+                format!("`{written}` is not replaced: `env` takes the text as written"),
+            )
+            .label(value.span, format!("`{}` holds a `$`", short(key)));
+            let diagnostic = if name == "PATH" && key == "PATH" {
+                let meant = text.replacen(written, PATH, 1);
+                diagnostic
+                    .note("no script would find `ls` any more")
+                    .help(format!("write `\"{meant}\"`"))
+                    .fix(
+                        Applicability::Maybe,
+                        "write the usual folders out",
+                        value.span,
+                        format!("\"{meant}\""),
+                    )
+            } else {
+                diagnostic.help("write the value out, or set it in the script: `export NAME=…`")
+            };
+            self.report(diagnostic);
+        } else if key == "PATH"
+            && !text.split(':').any(|folder| matches!(folder, "/usr/bin" | "/bin" | "/usr/bin/" | "/bin/"))
+        {
+            self.report(
+                Diagnostic::new(
+                    codes::VARIABLE_AS_WRITTEN,
+                    "this `PATH` leaves out the system's own folders",
+                )
+                .label(value.span, "no script would find `ls` any more")
+                .help(format!("add them: `\"{}:{PATH}\"`", short(text))),
+            );
+        }
+    }
+
+    pub(super) fn env_key(&mut self, key: Text) -> Option<Spanned<String>> {
+        let key = self.variable_name(key)?;
+        if key.value.starts_with("IMAGEFILE_") {
+            self.report(
+                Diagnostic::new(
+                    codes::BAD_NAME,
+                    format!(
+                        "names that start with `IMAGEFILE_` are set by the build, `{}` too",
+                        short(&key.value)
+                    ),
+                )
+                .label(key.span, "this name is taken"),
+            );
+            return None;
+        }
+        Some(key)
+    }
+
+    pub(super) fn label(
+        &mut self,
+        image: &mut ImageSpec,
+        operands: &mut Operands<'_>,
+        placed: &Placed<'_>,
+    ) -> Option<()> {
+        let (key, value) = self.key_value(operands, "a name and a value, such as `team = \"web\"`")?;
+        let key = self.name(
+            key,
+            "a label's name",
+            super::names::is_identifier,
+            "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
+        )?;
+        match self.claim("label", &key.value, key.span, placed) {
+            Claim::Refused => return None,
+            Claim::Replaces => image.labels.retain(|known| known.key.value != key.value),
+            Claim::Fresh => {}
+        }
+        image.labels.push(KeyValue { key, value: value.spanned() });
+        Some(())
+    }
+}
