@@ -171,7 +171,8 @@ impl Session {
     /// Number of the newest build.
     fn newest(&self) -> String {
         let output = self.project.imgfile(&["builds", "--format", "json", "--limit", "1"]);
-        let builds: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&text(&output));
+        let builds: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
         builds[0]["id"].to_string()
     }
 

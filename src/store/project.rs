@@ -55,11 +55,13 @@ impl ProjectFolder {
     }
 
     /// What the system says of a file of the project.
+    #[must_use]
     pub fn metadata(&self, path: &str) -> Option<fs::Metadata> {
         fs::metadata(self.resolve(path).ok()?).ok()
     }
 
     /// Names of a file's extended attributes that this user sees.
+    #[must_use]
     pub fn attributes(&self, path: &str) -> Vec<String> {
         let Ok(file) = self.open_file(path) else { return Vec::new() };
         let mut names = Vec::with_capacity(64 * 1024);
