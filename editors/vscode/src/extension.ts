@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { LanguageClient, type LanguageClientOptions, type ServerOptions } from "vscode-languageclient/node";
+import { LENS_COMMANDS, register } from "./run";
 
 let client: LanguageClient | undefined;
 
@@ -10,6 +11,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       if (change.affectsConfiguration("imagefile.server.path")) await restart();
     }),
   );
+  register(context);
   await start();
 }
 
@@ -38,6 +40,7 @@ async function start(): Promise<void> {
       { scheme: "untitled", language: "imagefile" },
       { scheme: "file", language: "yaml", pattern: "**/{apps,bases}/*.{yaml,yml}" },
     ],
+    initializationOptions: { commands: LENS_COMMANDS },
   };
   client = new LanguageClient("imagefile", "ImageFile", server, options);
   try {
