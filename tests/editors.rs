@@ -142,8 +142,11 @@ fn neovim_shows_fixes_and_formats() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let broken =
-        "image \"web\" {\n  os linux debian 13\n      app    nginx {port = 80}\n  min_storage 8gib\n}\n";
+    let broken = "include \"common.imagefile\"\n\nimage \"web\" {\n  os linux debian 13\n      app    nginx {port = 80}\n  use hardened\n  min_storage 8gib\n}\n";
+    fs::write(folder.path().join("common.imagefile"), "profile hardened {\n  cleanup cloud\n}\n").unwrap();
+    fs::create_dir_all(folder.path().join("catalog/apps")).unwrap();
+    let app = "schema: imgfile/app/v1\nname: shop\nsummary: s\nversions: [{version: 1}]\nrequires: [  ]\n";
+    fs::write(folder.path().join("catalog/apps/shop.yaml"), app).unwrap();
     fs::write(folder.path().join("ImageFile"), broken).unwrap();
     // An error in the session would otherwise leave the editor waiting for input.
     let session = format!(
@@ -170,10 +173,11 @@ fn neovim_shows_fixes_and_formats() {
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("4:15 E0"), "the wrong size, at its place: {said}");
+    assert!(said.contains("7:15 E0"), "the wrong size, at its place: {said}");
     let saved = fs::read_to_string(folder.path().join("ImageFile")).unwrap();
     assert_eq!(
-        saved, "image \"web\" {\n  os linux debian 13\n  app nginx { port = 80 }\n  min_storage 8GiB\n}\n",
+        saved,
+        "include \"common.imagefile\"\n\nimage \"web\" {\n  os linux debian 13\n  app nginx { port = 80 }\n  use hardened\n  min_storage 8GiB\n}\n",
         "{said}"
     );
 }

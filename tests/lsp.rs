@@ -51,10 +51,19 @@ impl Client {
         Self::start().initialized(root, capabilities)
     }
 
-    fn initialized(mut self, root: &Path, capabilities: &Value) -> (Self, Value) {
+    fn initialized(self, root: &Path, capabilities: &Value) -> (Self, Value) {
+        self.initialized_with(root, capabilities, &Value::Null)
+    }
+
+    fn initialized_with(mut self, root: &Path, capabilities: &Value, options: &Value) -> (Self, Value) {
         let client = &mut self;
         let folder = json!({ "uri": uri(root), "name": "project" });
-        let params = json!({ "processId": null, "capabilities": capabilities, "workspaceFolders": [folder] });
+        let params = json!({
+            "processId": null,
+            "capabilities": capabilities,
+            "initializationOptions": options,
+            "workspaceFolders": [folder],
+        });
         let answer = client.request("initialize", &params);
         client.notify("initialized", &json!({}));
         let result = answer["result"].clone();
@@ -309,6 +318,196 @@ fn what_an_editor_asks_for() {
     let edits = client.request("textDocument/formatting", &params)["result"].clone();
     assert_eq!(edits.as_array().unwrap().len(), 1, "only the line that was out of shape: {edits}");
     assert_eq!(edits[0]["newText"], "  os linux debian 13\n");
+    assert!(client.end().success());
+}
+
+/// The lock that `imgfile lock` would write for `text`, an ImageFile with one image, without any package.
+fn locked(text: &str) -> String {
+    use imgfile::lock::{FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedSource};
+    let files = imgfile::check::MemoryFiles::new().with("ImageFile", text);
+    let project = imgfile::front::compile("ImageFile", &files, &[]);
+    let image = &project.spec.images[0];
+    let resolution = &project.resolutions[&image.name.value];
+    let imgfile::resolve::BaseOrigin::Catalog { definition, .. } = &resolution.base.origin else {
+        panic!("a base of the catalogue")
+    };
+    let apps = resolution.own_apps().map(|app| {
+        let (version, definition) = (app.version.to_string(), app.definition.to_string());
+        let options = app.options.iter().map(|(name, value)| match value {
+            imgfile::catalog::OptionValue::Integer(value) => {
+                (name.clone(), imgfile::lock::OptionValue::Integer(*value))
+            }
+            other => (name.clone(), imgfile::lock::OptionValue::Text(other.to_string())),
+        });
+        (app.name.clone(), LockedApp { version, definition, options: options.collect() })
+    });
+    let entry = LockedImage {
+        os: resolution.os.distro.clone(),
+        os_version: resolution.os.version.to_string(),
+        arch: resolution.arch.clone(),
+        base: LockedBase {
+            name: resolution.base.name.clone(),
+            version: resolution.base.version.to_string(),
+            source: LockedSource::Bootstrap { recipe: definition.to_string(), packages: Vec::new() },
+        },
+        apps: apps.collect(),
+        inputs: std::collections::BTreeMap::new(),
+        repositories: Vec::new(),
+        requested: imgfile::plan::requested(image, resolution),
+        upgrade: false,
+        packages: Vec::new(),
+        removed: Vec::new(),
+        now_manual: Vec::new(),
+        temporary: Vec::new(),
+        artifact: None,
+    };
+    let images = std::collections::BTreeMap::from([(image.name.value.clone(), entry)]);
+    Lock { version: FORMAT, images }.to_yaml()
+}
+
+#[test]
+fn locked_versions_are_hinted_until_the_lock_is_stale() {
+    let text = "# 😀\nimage \"web\" {\n  os linux debian\n  app nginx ^1\n}\n";
+    let folder = project(&[("ImageFile", text), ("ImageFile.lock", &locked(text))]);
+    let path = folder.path().join("ImageFile");
+    let (mut client, result) = Client::running_with(folder.path(), &json!({}));
+    assert_eq!(result["capabilities"]["inlayHintProvider"], true);
+    client.open(&path, text);
+    let whole = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 9, "character": 0 } });
+    let ask = |client: &mut Client, range: &Value| {
+        let params = json!({ "textDocument": { "uri": uri(&path) }, "range": range });
+        let found = client.request("textDocument/inlayHint", &params)["result"].clone();
+        let found = found.as_array().unwrap().iter().map(|hint| {
+            let at = &hint["position"];
+            format!("{}:{} {}", at["line"], at["character"], hint["label"].as_str().unwrap())
+        });
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&mut client, &whole), ["2:17 locked 13, debian-13 1", "3:14 locked 1.26"]);
+    let last = json!({ "start": { "line": 3, "character": 0 }, "end": { "line": 4, "character": 0 } });
+    assert_eq!(ask(&mut client, &last), ["3:14 locked 1.26"], "of the range alone");
+    client.change(&path, 2, &text.replace("nginx ^1", "nginx { port = 81 }"));
+    assert_eq!(ask(&mut client, &whole), [""; 0], "the lock is stale");
+    client.change(&path, 3, text);
+    fs::remove_file(folder.path().join("ImageFile.lock")).unwrap();
+    client.notify("workspace/didChangeWatchedFiles", &json!({ "changes": [] }));
+    assert_eq!(ask(&mut client, &whole), [""; 0], "there is no lock any more");
+    assert!(client.end().success());
+}
+
+#[test]
+fn links_lead_to_files_of_the_project_and_to_urls() {
+    let text = "image \"web\" {\n  os linux debian 13\n  script \"run.sh\"\n  copy \"../outside\" to \"/x\"\n  copy \"link\" to \"/y\"\n  copy \"gone\" to \"/z\"\n  archive \"https://a.example/deb\"\n}\n";
+    let folder = project(&[("p/ImageFile", text), ("p/run.sh", "#!/bin/sh -e\n"), ("outside", "x")]);
+    let root = folder.path().join("p");
+    std::os::unix::fs::symlink("../outside", root.join("link")).unwrap();
+    let path = root.join("ImageFile");
+    let mut client = Client::running(&root);
+    client.open(&path, text);
+    let whole = json!({ "textDocument": { "uri": uri(&path) } });
+    let found = client.request("textDocument/documentLink", &whole)["result"].clone();
+    let targets: Vec<_> = found.as_array().unwrap().iter().map(|link| &link["target"]).collect();
+    assert_eq!(targets, [&json!(uri(&root.join("run.sh"))), &json!("https://a.example/deb")]);
+    let place = json!({ "start": { "line": 2, "character": 10 }, "end": { "line": 2, "character": 16 } });
+    assert_eq!(found[0]["range"], place);
+    assert!(client.end().success());
+}
+
+#[test]
+fn symbols_of_every_image_file_in_the_folder() {
+    let folder = project(&[
+        ("ImageFile", "param release = \"1\"\nimage \"web\" {\n  os linux debian 13\n}\n"),
+        ("db/ImageFile", "image \"database\" {\n}\nnonsense {\n"),
+        ("lib/common.imagefile", "profile hardened {\n}\n"),
+        ("ignored/ImageFile", "image \"ignored\" {\n}\n"),
+        (".hidden/ImageFile", "image \"hidden\" {\n}\n"),
+        (".gitignore", "ignored/\n"),
+        ("notes.txt", "image \"notes\" {\n}\n"),
+    ]);
+    let elsewhere = project(&[("ImageFile", "image \"elsewhere\" {\n}\n")]);
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("link")).unwrap();
+    let (mut client, result) = Client::running_with(folder.path(), &json!({}));
+    assert_eq!(result["capabilities"]["workspaceSymbolProvider"], true);
+    let ask = |client: &mut Client, query: &str| {
+        let found = client.request("workspace/symbol", &json!({ "query": query }))["result"].clone();
+        let found = found.as_array().unwrap().iter().map(|symbol| {
+            let file = symbol["location"]["uri"].as_str().unwrap().to_owned();
+            let file = file.replace(&uri(&folder.path().canonicalize().unwrap()), "");
+            let line = &symbol["location"]["range"]["start"]["line"];
+            format!("{}:{line} {}", file.trim_start_matches('/'), symbol["name"].as_str().unwrap())
+        });
+        found.collect::<Vec<_>>()
+    };
+    let all = [
+        "ImageFile:0 release",
+        "ImageFile:1 web",
+        "db/ImageFile:0 database",
+        "lib/common.imagefile:0 hardened",
+    ];
+    assert_eq!(ask(&mut client, ""), all, "nothing is open");
+    assert_eq!(ask(&mut client, "DTB"), ["db/ImageFile:0 database"]);
+    // An open text counts as it stands in the editor.
+    let path = folder.path().join("db/ImageFile");
+    client.open(&path, "\nimage \"db\" {\n}\n");
+    assert_eq!(ask(&mut client, "db"), ["db/ImageFile:1 db"]);
+    let lone = elsewhere.path().join("ImageFile");
+    client.open(&lone, "image \"elsewhere\" {\n}\n");
+    assert_eq!(ask(&mut client, "elsewhere").len(), 1, "open, though outside of the folder");
+    assert!(client.end().success());
+}
+
+#[test]
+fn lenses_are_for_clients_that_have_the_commands() {
+    let main = "include \"more.imagefile\"\nimage \"web\" {\n  os linux debian 13\n}\n";
+    let more = "image \"db\" {\n  os linux debian 13\n}\n";
+    let folder = project(&[("ImageFile", main), ("more.imagefile", more)]);
+    let path = folder.path().join("ImageFile");
+    let (client, result) = Client::running_with(folder.path(), &json!({}));
+    assert_eq!(result["capabilities"].get("codeLensProvider"), None);
+    assert!(client.end().success());
+
+    let options = json!({ "commands": ["imagefile.build", "imagefile.check", "other"] });
+    let (mut client, result) = Client::start().initialized_with(folder.path(), &json!({}), &options);
+    assert!(result["capabilities"]["codeLensProvider"].is_object());
+    client.open(&path, main);
+    let included = folder.path().join("more.imagefile");
+    client.open(&included, more);
+    for (of, line, image) in [(&path, 1, "web"), (&included, 0, "db")] {
+        let params = json!({ "textDocument": { "uri": uri(of) } });
+        let lenses = client.request("textDocument/codeLens", &params)["result"].clone();
+        let commands: Vec<_> = lenses.as_array().unwrap().iter().map(|lens| &lens["command"]).collect();
+        assert_eq!(
+            commands,
+            [
+                &json!({ "title": "check", "command": "imagefile.check", "arguments": [uri(&path)] }),
+                &json!({ "title": "build", "command": "imagefile.build", "arguments": [uri(&path), image] }),
+            ],
+            "not `plan`, which the client does not have"
+        );
+        assert_eq!(lenses[0]["range"]["start"]["line"], line);
+    }
+    assert!(client.end().success());
+}
+
+#[test]
+fn catalogue_files_are_completed() {
+    let app = "schema: imgfile/app/v1\nname: shop\nsummary: s\nversions: [{version: 1}]\nrequires: [ng]\noptions:\n  port:\n    type: \n";
+    let folder = project(&[("ImageFile", GOOD), ("catalog/apps/shop.yaml", app)]);
+    let path = folder.path().join("catalog/apps/shop.yaml");
+    let mut client = Client::running(folder.path());
+    client.open(&path, app);
+    let labels = |found: &Value| -> Vec<String> {
+        let items = found.as_array().unwrap().iter();
+        items.map(|item| item["label"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = client.at("textDocument/completion", &path, 4, 13);
+    let nginx = found.as_array().unwrap().iter().find(|item| item["label"] == "nginx").unwrap();
+    let place = json!({ "start": { "line": 4, "character": 11 }, "end": { "line": 4, "character": 13 } });
+    assert_eq!(nginx["textEdit"], json!({ "range": place, "newText": "nginx" }));
+    assert!(labels(&client.at("textDocument/completion", &path, 7, 10)).contains(&"port".to_owned()));
+    // While it is no YAML at all.
+    client.change(&path, 2, &format!("{app}   summ\n"));
+    assert_eq!(labels(&client.at("textDocument/completion", &path, 0, 8)), ["imgfile/app/v1"]);
     assert!(client.end().success());
 }
 

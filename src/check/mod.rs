@@ -36,6 +36,7 @@ use std::collections::{HashMap, HashSet};
 
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
+pub(crate) use paths::normalise;
 pub use script::SCRIPT_LIMIT;
 pub use silence::settle;
 pub use size::{Size, parse_duration};

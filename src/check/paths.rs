@@ -9,7 +9,7 @@ use crate::text::{Span, Spanned};
 /// `path`, written in a file of `folder`, from the ImageFile's folder on, without `.`, and with `..` at its
 /// start alone: whether something above still belongs to the project, [`Files`](super::Files) knows. `None`
 /// for an absolute one.
-pub(super) fn normalise(folder: &str, path: &str) -> Option<String> {
+pub(crate) fn normalise(folder: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;
     }

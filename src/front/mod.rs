@@ -24,10 +24,12 @@ mod plan;
 mod shelf;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::check::{Files, Settings, Spec, check, settle};
 use crate::diagnostic::Diagnostic;
+use crate::lock::Lock;
 use crate::resolve::{Preferences, Resolution, resolve_project};
 use crate::syntax::Ast;
 use crate::text::{SourceId, Sources};
@@ -47,6 +49,8 @@ pub struct Project {
     pub catalog: Catalog,
     /// By image name; images that are wrong, or whose base image is, are missing.
     pub resolutions: BTreeMap<String, Resolution>,
+    /// The lock beside the ImageFile, if there is one that can be read.
+    pub lock: Option<Arc<Lock>>,
     /// Each defect once, in the order of the files.
     pub diagnostics: Vec<Diagnostic>,
     /// How many of the sources, the first ones, are compiled in and lie in no folder.
@@ -103,6 +107,7 @@ pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut 
         spec: checked.spec,
         catalog: kept.catalog().clone(),
         resolutions: resolved.images,
+        lock: kept.lock().cloned(),
         diagnostics,
         builtin: kept.builtin(),
     };

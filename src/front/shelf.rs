@@ -1,5 +1,7 @@
 //! What stays between two compilations of one project: its catalogue and its lock.
 
+use std::sync::Arc;
+
 use crate::catalog::{self, Catalog};
 use crate::check::Files;
 use crate::diagnostic::{Diagnostic, Label};
@@ -21,7 +23,7 @@ pub struct Shelf {
     catalog: Catalog,
     mistakes: Vec<Diagnostic>,
     builtin: u32,
-    lock: Option<Lock>,
+    lock: Option<Arc<Lock>>,
 }
 
 impl Shelf {
@@ -35,7 +37,7 @@ impl Shelf {
             .collect();
         let (catalog, mistakes) = catalog::load_project(&named, &mut sources, files);
         // A text of its own: nothing points into it here.
-        let lock = Lock::beside(image_file, files, &mut Sources::default()).ok().flatten();
+        let lock = Lock::beside(image_file, files, &mut Sources::default()).ok().flatten().map(Arc::new);
         let builtin = u32::try_from(catalog::BUILTIN_FILES).unwrap_or(u32::MAX);
         let image_file = image_file.to_owned();
         Self { folders, image_file, sources, catalog, mistakes, builtin, lock }
@@ -57,7 +59,7 @@ impl Shelf {
         &self.catalog
     }
 
-    pub(super) const fn lock(&self) -> Option<&Lock> {
+    pub(super) const fn lock(&self) -> Option<&Arc<Lock>> {
         self.lock.as_ref()
     }
 

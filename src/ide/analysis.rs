@@ -25,6 +25,7 @@ pub fn analyse_catalog(folder: &str, files: &dyn Files) -> Analysis {
         spec: Spec::default(),
         catalog: shelf.catalog().clone(),
         resolutions: BTreeMap::new(),
+        lock: None,
         // What is wrong with the folder itself has no place in a file.
         diagnostics: shelf.mistakes_in_files().cloned().collect(),
         builtin: shelf.builtin(),

@@ -42,10 +42,10 @@ pub struct Completion {
     pub documentation: String,
 }
 
-/// The proposals at a byte offset of one of the project's ImageFiles, best first.
+/// The proposals at a byte offset of one of the project's ImageFiles or catalogue files, best first.
 #[must_use]
 pub fn complete(analysis: &Analysis, files: &dyn Files, source: SourceId, offset: u32) -> Vec<Completion> {
-    let Some(unit) = analysis.unit(source) else { return Vec::new() };
+    let Some(unit) = analysis.unit(source) else { return super::yaml::complete(analysis, source, offset) };
     let file = analysis.sources.get(source);
     let mut list = List {
         analysis,

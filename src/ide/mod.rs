@@ -9,13 +9,16 @@ mod analysis;
 mod completion;
 mod definition;
 mod edits;
+mod hints;
 mod hover;
+mod links;
 pub mod lsp;
 mod names;
 mod outline;
 mod tokens;
 mod tree;
 mod words;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,9 @@ pub use analysis::{Analysis, analyse, analyse_catalog};
 pub use completion::{Completion, CompletionKind, complete};
 pub use definition::{Target, definition};
 pub use edits::line_edits;
+pub use hints::{Hint, hints};
 pub use hover::{Hover, hover};
+pub use links::{Link, LinkTarget, links};
 pub use names::{RenameError, Symbol, references, rename, symbol_at};
 pub use outline::{Fold, FoldKind, Outline, OutlineKind, folds, outline};
 pub use tokens::{Token, TokenKind, tokens};

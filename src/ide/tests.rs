@@ -334,6 +334,281 @@ fn a_named_catalogue_is_loaded_again_only_when_the_names_change() {
     assert_eq!(analyse("ImageFile", &without, &mut shelf).diagnostics.len(), 1);
 }
 
+/// The lock that `imgfile lock` would write, as far as no archive is needed for it: package `name` is 1.26.3-3.
+fn locked(analysis: &Analysis, package: &str) -> crate::lock::Lock {
+    use crate::lock::{FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedSource};
+    let images = analysis.spec.images.iter().map(|image| {
+        let resolution = &analysis.resolutions[&image.name.value];
+        let crate::resolve::BaseOrigin::Catalog { definition, .. } = &resolution.base.origin else {
+            panic!("a base of the catalogue")
+        };
+        let recipe = definition.to_string();
+        let apps = resolution.own_apps().map(|app| {
+            let options = app.options.iter().map(|(name, value)| {
+                let value = match value {
+                    crate::catalog::OptionValue::Integer(value) => crate::lock::OptionValue::Integer(*value),
+                    other => crate::lock::OptionValue::Text(other.to_string()),
+                };
+                (name.clone(), value)
+            });
+            let (version, definition) = (app.version.to_string(), app.definition.to_string());
+            (app.name.clone(), LockedApp { version, definition, options: options.collect() })
+        });
+        let locked = LockedImage {
+            os: resolution.os.distro.clone(),
+            os_version: resolution.os.version.to_string(),
+            arch: resolution.arch.clone(),
+            base: LockedBase {
+                name: resolution.base.name.clone(),
+                version: resolution.base.version.to_string(),
+                source: LockedSource::Bootstrap { recipe, packages: Vec::new() },
+            },
+            apps: apps.collect(),
+            inputs: std::collections::BTreeMap::new(),
+            repositories: Vec::new(),
+            requested: crate::plan::requested(image, resolution),
+            upgrade: false,
+            packages: vec![crate::packages::Selected {
+                name: package.into(),
+                version: "1.26.3-3".parse().unwrap(),
+                arch: "amd64".into(),
+                sha256: crate::text::Digest::of("x"),
+                size: 1,
+                installed_size: 1,
+                origin: crate::packages::Origin { archive: "debian".into(), path: "pool/x.deb".into() },
+                stage: 0,
+                auto: false,
+            }],
+            removed: Vec::new(),
+            now_manual: Vec::new(),
+            temporary: Vec::new(),
+            artifact: None,
+        };
+        (image.name.value.clone(), locked)
+    });
+    Lock { version: FORMAT, images: images.collect() }
+}
+
+/// `LINE: the text before the hint|the hint`, with the lock that `locked` makes of `text`; `now` is what the file
+/// says by now.
+fn hinted(text: &str, now: &str, package: &str) -> Vec<String> {
+    let files = MemoryFiles::new().with("ImageFile.lock", locked(&editor(text).analysis, package).to_yaml());
+    let editor = editor_with(now, files);
+    let analysis = &editor.analysis;
+    assert!(analysis.lock.is_some());
+    let shown = |hint: Hint| {
+        let place = analysis.sources.line_col(hint.at);
+        let text = &analysis.sources.get(editor.source).text[..hint.at.start as usize];
+        format!("{}: {}|{}", place.line + 1, text.lines().last().unwrap().trim(), hint.label)
+    };
+    hints(analysis, editor.source).into_iter().map(shown).collect()
+}
+
+#[test]
+fn hints_of_what_is_locked() {
+    let text = "profile p {\n  app nginx ^1 { port = 81 }\n}\nimage \"a\" {\n  os linux debian\n  use p\n  packages [\"jq\", \"curl=8\"]\n}\nimage \"b\" {\n  os linux debian 12\n  base auto { upgrade = false }\n  use p\n}\n";
+    let expected = [
+        "2: app nginx ^1|locked 1.26 in \"a\", 1.22 in \"b\"",
+        "5: os linux debian|locked 13, debian-13 1",
+        "7: packages [\"jq\"|locked 1.26.3-3",
+        "11: base auto|locked debian-12 1",
+    ];
+    assert_eq!(hinted(text, text, "jq"), expected);
+    // Blanks and comments change nothing.
+    assert_eq!(hinted(text, &text.replace("  use p\n  pack", "  # c\n  use p\n  pack"), "jq").len(), 4);
+    assert!(hints(&editor(text).analysis, editor(text).source).is_empty(), "there is no lock");
+}
+
+#[test]
+fn a_stale_lock_has_no_hints() {
+    let text = "image \"a\" {\n  os linux debian 13\n  app nginx ^1 { port = 81 }\n  packages [\"jq\"]\n}\n";
+    assert_eq!(hinted(text, text, "jq").len(), 3);
+    for (from, to) in [
+        ("debian 13", "debian 12"),
+        ("port = 81", "port = 82"),
+        ("app nginx ^1 { port = 81 }", ""),
+        ("[\"jq\"]", "[\"jq\", \"curl\"]"),
+        ("  packages", "  base auto { upgrade = true }\n  packages"),
+        ("  packages", "  app lighttpd { port = 83 }\n  packages"),
+        ("\"a\"", "\"b\""),
+    ] {
+        assert_eq!(hinted(text, &text.replace(from, to), "jq"), [""; 0], "{from} → {to}");
+    }
+    let other = editor_with(text, MemoryFiles::new().with("ImageFile.lock", "version: 1\nimages: [\n"));
+    assert!(hints(&other.analysis, other.source).is_empty(), "a lock that cannot be read");
+}
+
+#[test]
+fn hints_say_which_packages_an_application_is() {
+    let text = "image \"a\" {\n  os linux debian 13\n  app nginx ^1\n}\n";
+    let files =
+        MemoryFiles::new().with("ImageFile.lock", locked(&editor(text).analysis, "nginx-light").to_yaml());
+    let editor = editor_with(text, files);
+    let tips: Vec<_> = hints(&editor.analysis, editor.source).into_iter().map(|hint| hint.tooltip).collect();
+    assert_eq!(tips, ["", "- `nginx-light` 1.26.3-3"]);
+}
+
+#[test]
+fn links_to_what_is_there() {
+    let files = MemoryFiles::new()
+        .with("lib/common.imagefile", "profile p {\n  script \"x.sh\"\n}\n")
+        .with("lib/x.sh", "#!/bin/sh -e\n")
+        .with("run.sh", "#!/bin/sh -e\n")
+        .with("disk.qcow2", "x")
+        .with("key.asc", "x")
+        .with("catalog/apps/x.yaml", "")
+        .with("site/a", "");
+    let digest = "0".repeat(64);
+    let text = format!(
+        "include \"lib/common.imagefile\"\ncatalog \"catalog\"\nparam p = \"run.sh\"\nimage \"a\" {{\n  os linux debian 13\n  base file \"disk.qcow2\"\n  \
+        archive \"https://packages.example/deb\" {{ suite = \"s\", key = \"key.asc\" }}\n  preseed \"none\"\n  secret k from file \"key.asc\"\n  \
+        script [\"run.sh\", \"gone.sh\"] {{ with = [\"lib/\"] }}\n  script \"${{p}}\"\n  copy \"site/a\" to \"/x\"\n  copy \"site\" to \"/y\"\n  \
+        copy \"../a\" to \"/z\"\n  copy \"/etc/passwd\" to \"/z\"\n  copy url \"https://files.example/a.tar\" sha256 \"{digest}\" to \"/u\"\n  \
+        test \"run.sh\" \"run.sh\"\n}}\nimage \"b\" {{\n  os linux debian 13\n  base url \"http://files.example/d\" sha256 \"{digest}\"\n}}\n"
+    );
+    let editor = editor_with(&text, files.clone());
+    let of = |source| {
+        let found = links(&editor.analysis, &editor.files, source);
+        let shown = found.into_iter().map(|link| {
+            let text = editor.analysis.sources.slice(link.span).to_owned();
+            match link.to {
+                LinkTarget::Url(url) if url == text => url,
+                LinkTarget::Path(path) if path == text => path,
+                LinkTarget::Url(to) | LinkTarget::Path(to) => format!("{text} → {to}"),
+            }
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of(editor.source),
+        [
+            "lib/common.imagefile",
+            "catalog",
+            "disk.qcow2",
+            "https://packages.example/deb",
+            "key.asc",
+            "key.asc",
+            "run.sh",
+            "lib/ → lib",
+            "site/a",
+            "site",
+            "https://files.example/a.tar",
+            "run.sh",
+            "http://files.example/d",
+        ]
+    );
+    let included = editor.analysis.source("lib/common.imagefile").unwrap();
+    assert_eq!(of(included), ["x.sh → lib/x.sh"]);
+}
+
+/// A project with an application of its own whose file is open at the cursor.
+fn in_catalogue(path: &str, text: &str) -> Editor {
+    let offset = text.find('‸').unwrap();
+    let files = MemoryFiles::new()
+        .with("ImageFile", "image \"web\" {\n  os linux debian 13\n}\n")
+        .with(path, text.replacen('‸', "", 1));
+    let analysis = analyse("ImageFile", &files, &mut None);
+    let source = analysis.source(path).unwrap();
+    Editor { files, analysis, source, offset: u32::try_from(offset).unwrap() }
+}
+
+#[test]
+fn keys_and_values_of_catalogue_files() {
+    let app = |text: &str| in_catalogue("catalog/apps/shop.yaml", text).labels();
+    let all = "claims conflicts files install name options packages provides repositories requires schema storage summary verify versions";
+    assert_eq!(app("‸"), words(all));
+    assert_eq!(
+        app("schema: imgfile/app/v1\nna‸\nversions: []\n"),
+        words(&all.replace(" schema", "").replace(" versions", ""))
+    );
+    let head = "schema: imgfile/app/v1\nname: shop\n";
+    let table = [
+        ("schema: ‸", "imgfile/app/v1"),
+        ("options:\n  port:\n    ‸", "default max min required summary type values"),
+        (
+            "options:\n  port:\n    type: port\n    ‸\n    summary: x\n  other:\n    min: 1\n",
+            "default max min required values",
+        ),
+        ("options:\n  port: { ‸ }", "default max min required summary type values"),
+        ("options:\n  port: { type: port, ‸, summary: x }", "default max min required values"),
+        ("options:\n  port:\n    type: ‸", "string integer port boolean size duration enum list word"),
+        ("options:\n  port: { type: en‸ }", "string integer port boolean size duration enum list word"),
+        ("options: {\n  port: {\n    type: port,\n    required: ‸", "true false"),
+        ("options:\n  ‸", ""),
+        ("versions:\n  - ‸", "arch firmware os packages requires version"),
+        ("versions:\n- ‸", "arch firmware os packages requires version"),
+        (
+            "versions:\n  - version: 1\n    ‸\n  - version: 2\n    os: []\n",
+            "arch firmware os packages requires",
+        ),
+        ("versions:\n  - { version: 1, firmware: [‸] }", "bios uefi"),
+        ("versions:\n  - version: 1\n    arch:\n      - ‸", "x86_64 aarch64"),
+        ("packages:\n  ‸", "apt remove version_of"),
+        ("packages: { apt: [‸] }", ""),
+        ("install: |\n  ‸", ""),
+        ("install: |\n  if true; then\n    ‸\n", ""),
+        ("# ‸", ""),
+        ("summary: a # ‸", ""),
+        ("summary: ‸", ""),
+        ("conflicts:\n  - { app: a, ‸ }", "because"),
+    ];
+    let mut wrong = Vec::new();
+    for (line, expected) in table {
+        let text = if line.starts_with("schema") { line.to_owned() } else { format!("{head}{line}") };
+        let found = app(&text);
+        if found != words(expected) {
+            wrong.push(format!("{line}\n{found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for line in [
+        "requires: [‸]",
+        "requires:\n  - ng‸",
+        "requires:\n- \"ng‸\"",
+        "conflicts: [{ app: ‸ }]",
+        "conflicts:\n  - app: ‸",
+        "versions:\n  - requires: [a, ‸]",
+    ] {
+        let found = app(&format!("{head}{line}"));
+        assert!(
+            found.contains(&"nginx".to_owned()) && found.contains(&"docker".to_owned()),
+            "{line} {found:?}"
+        );
+    }
+    let provided = app(&format!("{head}requires: [‸]"));
+    assert!(provided.contains(&"web-server".to_owned()), "{provided:?}");
+    assert!(app(&format!("{head}versions:\n  - os: [\"debian 1‸\"]")).contains(&"debian 13".to_owned()));
+
+    let base = |text: &str| in_catalogue("catalog/bases/own.yaml", text).labels();
+    assert!(base("‸").contains(&"virtual_size".to_owned()));
+    assert_eq!(base("tier: ‸"), ["proven", "listed"]);
+    assert_eq!(base("arch: ‸"), ["x86_64", "aarch64"]);
+    assert_eq!(base("firmware: [‸]"), ["bios", "uefi"]);
+    assert_eq!(base("source:\n  bootstrap:\n    ‸"), words("components files finish packages suite updates"));
+}
+
+#[test]
+fn what_taking_a_proposal_writes_into_a_catalogue_file() {
+    let head = "schema: imgfile/app/v1\n";
+    let table = [
+        ("sum‸", "summary", "summary: "),
+        ("sum‸: x", "summary", "summary: x"),
+        ("opt‸", "options", "options:"),
+        ("requires: [ng‸]", "nginx", "requires: [nginx]"),
+        (
+            "versions: [{ version: 1, os: [\"deb‸\"] }]",
+            "debian 13",
+            "versions: [{ version: 1, os: [\"debian 13\"] }]",
+        ),
+        ("options: { a: { ty‸: port } }", "type", "options: { a: { type: port } }"),
+        ("versions:\n  - vers‸", "version", "versions:\n  - version: "),
+    ];
+    for (line, label, expected) in table {
+        let editor = in_catalogue("catalog/apps/shop.yaml", &format!("{head}{line}"));
+        assert_eq!(editor.completed(label), format!("{head}{expected}"), "{line}");
+    }
+}
+
 mod everywhere {
     use proptest::prelude::*;
 
@@ -362,9 +637,18 @@ mod everywhere {
             }
             let unit = editor.analysis.unit(editor.source).unwrap();
             let file = editor.analysis.sources.get(editor.source);
-            let _ = (outline(unit, file), folds(unit, file));
+            let _ = (outline(unit, file), folds(unit, file), hints(&editor.analysis, editor.source));
+            let _ = links(&editor.analysis, &editor.files, editor.source);
             let tokens = tokens(unit, file);
             prop_assert!(tokens.windows(2).all(|pair| pair[0].span.end <= pair[1].span.start), "{:?}", tokens);
+        }
+
+        #[test]
+        fn no_catalogue_file_panics(text in "([ ]{0,4}(- |[a-z]{1,8}:|\\{|\\[|\"|,|\\||#|é|\\]|\\}|-)?[ ]?\n?){0,12}", at in 0usize..80) {
+            let mut text = format!("schema: imgfile/app/v1\noptions:\n{text}");
+            let at = (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap();
+            text.insert(at, '‸');
+            in_catalogue("catalog/apps/shop.yaml", &text).completions();
         }
     }
 }

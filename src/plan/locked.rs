@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::{Action, CopyFrom, ImagePlan, ScriptStep, TestCheck};
 use crate::{
     catalog,
-    check::{ArchiveSource, ImageSpec},
+    check::{ArchiveSource, BaseSource, ImageSpec},
     lock::{LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue},
     packages::Solution,
-    resolve::Resolution,
-    text::{Digest, Spanned},
+    resolve::{BaseOrigin, Resolution, ResolvedApp},
+    text::{Checksum, Digest, Spanned, Version},
 };
 
 /// The lock's entry of one image.
@@ -31,18 +31,7 @@ pub fn locked_image(
             version: resolution.base.version.to_string(),
             source: base,
         },
-        apps: resolution
-            .own_apps()
-            .map(|app| {
-                let options = app.options.iter().map(|(name, value)| (name.clone(), option(value))).collect();
-                let locked = LockedApp {
-                    version: app.version.to_string(),
-                    definition: app.definition.to_string(),
-                    options,
-                };
-                (app.name.clone(), locked)
-            })
-            .collect(),
+        apps: apps(resolution),
         inputs: inputs(plan).into_iter().map(|(name, digest)| (name, digest.to_string())).collect(),
         repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
@@ -53,6 +42,82 @@ pub fn locked_image(
         temporary: temporary.to_vec(),
         artifact: None,
     }
+}
+
+fn apps(resolution: &Resolution) -> BTreeMap<String, LockedApp> {
+    let one = |app: &ResolvedApp| {
+        let options = app.options.iter().map(|(name, value)| (name.clone(), option(value))).collect();
+        let version = app.version.to_string();
+        (app.name.clone(), LockedApp { version, definition: app.definition.to_string(), options })
+    };
+    resolution.own_apps().map(one).collect()
+}
+
+/// Whether the lock's entry of an image still is what its statements ask for: system, base, applications and
+/// packages are compared. What only a plan knows, such as the content of scripts, is not.
+#[must_use]
+pub fn is_current(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImage) -> bool {
+    let Some((source, given)) = base_now(spec, resolution, locked) else { return false };
+    // The version of a disk from outside the catalogue is known once it was looked into.
+    let requirement = spec.os.as_ref().and_then(|os| os.version.as_ref());
+    let allowed = |version: Version| requirement.is_none_or(|required| required.value.matches(&version));
+    let found = given && locked.os_version.parse().is_ok_and(allowed);
+    let wanted = LockedImage {
+        os: resolution.os.distro.clone(),
+        os_version: if found { locked.os_version.clone() } else { resolution.os.version.to_string() },
+        arch: resolution.arch.clone(),
+        base: LockedBase {
+            name: resolution.base.name.clone(),
+            version: resolution.base.version.to_string(),
+            source,
+        },
+        apps: apps(resolution),
+        inputs: locked.inputs.clone(),
+        repositories: repositories(spec, resolution),
+        requested: requested(spec, resolution),
+        upgrade: spec.base.upgrade,
+        packages: Vec::new(),
+        removed: Vec::new(),
+        now_manual: Vec::new(),
+        temporary: Vec::new(),
+        artifact: None,
+    };
+    locked.stale(&wanted).is_empty()
+}
+
+/// The base that is asked for as the lock would have it, and whether it is from outside the catalogue; `None` if
+/// the locked one is of another kind.
+fn base_now(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImage) -> Option<(LockedSource, bool)> {
+    let named = || {
+        let version = resolution.base.version.to_string();
+        locked.base.name == resolution.base.name && locked.base.version == version
+    };
+    Some(match (&spec.base.source, &locked.base.source, &resolution.base.origin) {
+        (BaseSource::File { path, sha256: asked }, LockedSource::File { sha256, size, .. }, _) => {
+            let sha256 = asked.as_ref().map_or_else(|| sha256.clone(), |digest| digest.value.to_string());
+            (LockedSource::File { path: path.value.clone(), sha256, size: *size }, true)
+        }
+        (BaseSource::Url { url, checksum }, LockedSource::Url { sha256, size, .. }, _) => {
+            let sha256 = match &checksum.value {
+                Checksum::Sha256(digest) => digest.to_string(),
+                // Of which file that is the checksum, only a download tells.
+                Checksum::Sha512(_) => sha256.clone(),
+            };
+            (LockedSource::Url { url: url.value.clone(), sha256, size: *size }, true)
+        }
+        (BaseSource::Image { .. }, source @ LockedSource::Image { .. }, _) => (source.clone(), false),
+        (
+            BaseSource::Auto | BaseSource::Named { .. },
+            LockedSource::Bootstrap { .. },
+            BaseOrigin::Catalog { definition, .. },
+        ) => (LockedSource::Bootstrap { recipe: definition.to_string(), packages: Vec::new() }, false),
+        (
+            BaseSource::Auto | BaseSource::Named { .. },
+            source @ (LockedSource::File { .. } | LockedSource::Url { .. }),
+            BaseOrigin::Catalog { .. },
+        ) if named() => (source.clone(), false),
+        _ => return None,
+    })
 }
 
 /// What the ImageFile and its applications ask for by name, as apt takes it.

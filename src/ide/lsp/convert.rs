@@ -110,24 +110,28 @@ pub(super) fn completion(completion: Completion, rank: usize, places: &Places<'_
     }
 }
 
-pub(super) fn symbol(outline: Outline, lines: &Lines<'_>) -> lsp::DocumentSymbol {
+pub(super) const fn symbol_kind(kind: OutlineKind) -> lsp::SymbolKind {
     use lsp::SymbolKind as Kind;
+    match kind {
+        OutlineKind::Image => Kind::Class,
+        OutlineKind::Profile => Kind::Interface,
+        OutlineKind::Param => Kind::Variable,
+        OutlineKind::File => Kind::File,
+        OutlineKind::App => Kind::Package,
+        OutlineKind::Step => Kind::Function,
+        OutlineKind::Test => Kind::Event,
+        OutlineKind::Account => Kind::Object,
+        OutlineKind::Other => Kind::Property,
+    }
+}
+
+pub(super) fn symbol(outline: Outline, lines: &Lines<'_>) -> lsp::DocumentSymbol {
     let children: Vec<_> = outline.children.into_iter().map(|child| symbol(child, lines)).collect();
     #[allow(deprecated, reason = "the type's own deprecated member must be left empty")]
     lsp::DocumentSymbol {
         name: outline.name,
         detail: Some(outline.detail),
-        kind: match outline.kind {
-            OutlineKind::Image => Kind::Class,
-            OutlineKind::Profile => Kind::Interface,
-            OutlineKind::Param => Kind::Variable,
-            OutlineKind::File => Kind::File,
-            OutlineKind::App => Kind::Package,
-            OutlineKind::Step => Kind::Function,
-            OutlineKind::Test => Kind::Event,
-            OutlineKind::Account => Kind::Object,
-            OutlineKind::Other => Kind::Property,
-        },
+        kind: symbol_kind(outline.kind),
         tags: None,
         deprecated: None,
         range: lines.range(outline.span),

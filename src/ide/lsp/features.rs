@@ -20,8 +20,9 @@ use super::documents::Documents;
 use super::position::{Encoding, small};
 use super::projects::{Project, Projects};
 use super::server::Server;
+use super::{uri, workspace};
 use crate::diagnostic::{Applicability, Diagnostic, Edit};
-use crate::ide::{self, Analysis, Target};
+use crate::ide::{self, Analysis, LinkTarget, Target};
 use crate::text::{SourceId, Span};
 
 /// Why a request has no answer.
@@ -32,7 +33,7 @@ pub(super) struct Refusal {
 
 type Answer = Result<Value, Refusal>;
 
-pub(super) fn capabilities(encoding: Encoding) -> lsp::ServerCapabilities {
+pub(super) fn capabilities(encoding: Encoding, commands: &[String]) -> lsp::ServerCapabilities {
     lsp::ServerCapabilities {
         position_encoding: Some(encoding.kind()),
         text_document_sync: Some(
@@ -49,6 +50,11 @@ pub(super) fn capabilities(encoding: Encoding) -> lsp::ServerCapabilities {
             ..lsp::CompletionOptions::default()
         }),
         hover_provider: Some(true.into()),
+        inlay_hint_provider: Some(true.into()),
+        document_link_provider: Some(lsp::DocumentLinkOptions::default()),
+        workspace_symbol_provider: Some(true.into()),
+        // A plain client could only show them.
+        code_lens_provider: lenses(commands).next().is_some().then(lsp::CodeLensOptions::default),
         definition_provider: Some(true.into()),
         references_provider: Some(true.into()),
         document_symbol_provider: Some(true.into()),
@@ -118,6 +124,18 @@ pub(super) fn answer<W: Write>(server: &Server<W>, method: &str, params: Value) 
         "textDocument/semanticTokens/full" => with(params, |p: lsp::SemanticTokensParams| {
             whole(server, &p.text_document.uri.0, |text| text.tokens())
         }),
+        "textDocument/inlayHint" => with(params, |p: lsp::InlayHintParams| {
+            whole(server, &p.text_document.uri.0, |text| text.hints(p.range))
+        }),
+        "textDocument/documentLink" => with(params, |p: lsp::DocumentLinkParams| {
+            whole(server, &p.text_document.uri.0, |text| text.links())
+        }),
+        "textDocument/codeLens" => with(params, |p: lsp::CodeLensParams| {
+            whole(server, &p.text_document.uri.0, |text| text.lenses(&server.commands))
+        }),
+        "workspace/symbol" => with(params, |p: lsp::WorkspaceSymbolParams| {
+            Ok(json!(workspace::symbols(&server.projects, &server.documents, server.encoding, &p.query)))
+        }),
         "textDocument/formatting" => with(params, |p: lsp::DocumentFormattingParams| {
             whole(server, &p.text_document.uri.0, |text| text.format())
         }),
@@ -151,6 +169,17 @@ fn at<W: Write>(
     run: impl FnOnce(&Text<'_>, u32) -> Value,
 ) -> Answer {
     whole(server, &place.text_document.uri.0, |text| run(text, text.offset(place.position)))
+}
+
+/// The commands that a lens above an image offers, of those that the client has: name, title, whether it is about
+/// one image.
+fn lenses(known: &[String]) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
+    const ALL: [(&str, &str, bool); 3] = [
+        ("imagefile.check", "check", false),
+        ("imagefile.build", "build", true),
+        ("imagefile.plan", "plan", true),
+    ];
+    ALL.into_iter().filter(|(command, ..)| known.iter().any(|known| known == command))
 }
 
 fn not_a_symbol() -> Refusal {
@@ -295,6 +324,80 @@ impl<'a> Text<'a> {
         let tokens = ide::tokens(unit, self.analysis.sources.get(self.source));
         let data = convert::semantic_tokens(&tokens, &self.places().lines(self.source));
         json!(lsp::SemanticTokens { result_id: None, data })
+    }
+
+    fn hints(&self, range: lsp::Range) -> Value {
+        let places = self.places();
+        let lines = places.lines(self.source);
+        let (start, end) = (small(lines.offset(range.start)), small(lines.offset(range.end)));
+        let hints = ide::hints(&self.analysis, self.source);
+        let shown = hints.into_iter().filter(|hint| (start..=end).contains(&hint.at.start));
+        let markdown = |value| lsp::MarkupContent { kind: lsp::MarkupKind::Markdown, value };
+        json!(
+            shown
+                .map(|hint| lsp::InlayHint {
+                    position: places.range(hint.at).start,
+                    label: hint.label.into(),
+                    kind: None,
+                    text_edits: None,
+                    tooltip: (!hint.tooltip.is_empty()).then(|| markdown(hint.tooltip).into()),
+                    padding_left: Some(true),
+                    padding_right: None,
+                    data: None,
+                })
+                .collect::<Vec<_>>()
+        )
+    }
+
+    fn links(&self) -> Value {
+        let places = self.places();
+        let files = self.projects.overlay(self.project, self.documents);
+        let links = ide::links(&self.analysis, &files, self.source);
+        let links = links.into_iter().filter_map(|link| {
+            let target = match link.to {
+                LinkTarget::Url(url) => url,
+                LinkTarget::Path(path) => {
+                    let path = uri::lexical(&self.project.folder()?.root().join(path));
+                    self.projects.uri_of_path(&path)
+                }
+            };
+            Some(lsp::DocumentLink {
+                range: places.range(link.span),
+                target: Some(target.into()),
+                tooltip: None,
+                data: None,
+            })
+        });
+        json!(links.collect::<Vec<_>>())
+    }
+
+    /// Above each image of this file, what the client can do with it. An included file's image is built from the
+    /// file that includes it.
+    fn lenses(&self, commands: &[String]) -> Value {
+        let Some(main) = self.project.main_source(&self.analysis).and_then(|main| self.uri_of(main)) else {
+            return Value::Null;
+        };
+        let places = self.places();
+        let images = self.analysis.spec.images.iter().filter(|image| image.name.span.source == self.source);
+        let lens = images.flat_map(|image| {
+            let range = places.range(image.name.span);
+            let main = &main;
+            lenses(commands).map(move |(command, title, of_image)| lsp::CodeLens {
+                range,
+                command: Some(lsp::Command {
+                    title: title.to_owned(),
+                    tooltip: None,
+                    command: command.to_owned(),
+                    arguments: Some(if of_image {
+                        vec![json!(main), json!(image.name.value)]
+                    } else {
+                        vec![json!(main)]
+                    }),
+                }),
+                data: None,
+            })
+        });
+        json!(lens.collect::<Vec<_>>())
     }
 
     /// Line by line, so that an editor keeps its cursor and marks.

@@ -18,5 +18,6 @@ mod projects;
 mod server;
 mod transport;
 mod uri;
+mod workspace;
 
 pub use server::{Ended, serve};

@@ -95,6 +95,16 @@ impl Projects {
         self.workspace = folders.filter_map(|folder| folder.canonicalize().ok()).collect();
     }
 
+    /// The client's folders, without links.
+    pub fn workspace(&self) -> &[PathBuf] {
+        &self.workspace
+    }
+
+    /// Whether an open text is an ImageFile, or may become one.
+    pub fn is_image_file(&self, uri: &str) -> bool {
+        self.members.get(uri).is_some_and(|member| member.path.as_deref().is_none_or(is_image_file))
+    }
+
     /// Finds the project of a text that was opened.
     pub fn opened(&mut self, uri: &str, documents: &Documents) {
         let path = uri::to_path(uri)
@@ -405,7 +415,7 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-fn is_image_file(path: &Path) -> bool {
+pub(super) fn is_image_file(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "ImageFile")
         || path.extension().is_some_and(|extension| extension == "imagefile")
 }

@@ -49,6 +49,7 @@ pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write, shown
         state: State::Fresh,
         encoding: Encoding::Utf16,
         watches: false,
+        commands: Vec::new(),
         documents: Documents::default(),
         projects: Projects::default(),
         reports: BTreeMap::new(),
@@ -77,6 +78,8 @@ pub(super) struct Server<W> {
     pub encoding: Encoding,
     /// The client can tell of changes on the disk.
     watches: bool,
+    /// Those of our commands that the client can run, as it says in its initialization options.
+    pub commands: Vec<String>,
     pub documents: Documents,
     pub projects: Projects,
     /// What each project has to say about each file, by its URI.
@@ -199,12 +202,13 @@ impl<W: Write> Server<W> {
         self.watches = params
             .pointer("/capabilities/workspace/didChangeWatchedFiles/dynamicRegistration")
             .is_some_and(|value| *value == true);
+        self.commands = parse(params["initializationOptions"]["commands"].clone()).unwrap_or_default();
         let folders =
             params["workspaceFolders"].as_array().into_iter().flatten().map(|folder| &folder["uri"]);
         let folders = folders.chain([&params["rootUri"]]).filter_map(Value::as_str).filter_map(uri::to_path);
         self.projects.set_workspace(folders);
         let result = lsp::InitializeResult {
-            capabilities: features::capabilities(self.encoding),
+            capabilities: features::capabilities(self.encoding, &self.commands),
             server_info: Some(lsp::ServerInfo {
                 name: "imgfile".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The path of a `file:` URI on this machine.
 pub(super) fn to_path(uri: &str) -> Option<PathBuf> {
@@ -39,6 +39,19 @@ pub(super) fn from_path(path: &Path) -> String {
         }
     }
     uri
+}
+
+/// An absolute path without `..`, as far as its text goes.
+pub(super) fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
