@@ -239,7 +239,10 @@ impl<'a> Reader<'a> {
             ScalarStyle::Literal => Lines::At(literal_starts(self.text, text, span)),
             ScalarStyle::Folded => Lines::Changed,
             _ if written == text => Lines::From(span.start),
-            _ if written.len() == text.len() + 2 && written[1..].starts_with(text) => {
+            // In quotes, or folded text that starts with a letter of two bytes.
+            _ if written.len() == text.len() + 2
+                && written.get(1..).is_some_and(|rest| rest.starts_with(text)) =>
+            {
                 Lines::From(span.start + 1)
             }
             _ => Lines::Changed,
@@ -299,6 +302,14 @@ mod tests {
         assert_eq!(sources.slice(Span::new(source, starts(1)[0], starts(1)[0] + 3)), "a b");
         assert_eq!(sources.slice(Span::new(source, starts(3)[1], starts(3)[1] + 3)), "two");
         assert!(matches!(entries[4].1.kind, Kind::Nothing));
+    }
+
+    #[test]
+    fn folded_text_may_start_with_any_letter() {
+        let (id, sources) = sources("summary: é\n  x\n");
+        let Kind::Map(entries) = parse(id, &sources).unwrap().kind else { panic!("a mapping") };
+        let Kind::Scalar(scalar) = &entries[0].1.kind else { panic!("a text") };
+        assert_eq!((&*scalar.text, &scalar.lines), ("é x", &super::Lines::Changed));
     }
 
     #[test]
