@@ -1,4 +1,6 @@
-//! The one door from the pure front end to the project's files.
+//! The one way from the pure front end to the project's files.
+
+use crate::text::Digest;
 
 /// The project as `check` sees it. Paths are relative to the ImageFile's folder, `/` between parts, without
 /// `.` parts, and with `..` at their start alone; `""` is the folder itself.
@@ -9,6 +11,11 @@ pub trait Files {
     /// The bytes of a file (symbolic links that stay inside are followed), at most `limit` of them:
     /// a larger file is [`FileError::TooLarge`].
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError>;
+
+    /// The digest and size of a file, which may be larger than memory.
+    fn digest(&self, path: &str, limit: u64) -> Result<(Digest, u64), FileError> {
+        self.read(path, limit).map(|bytes| (Digest::of(&bytes), bytes.len() as u64))
+    }
 
     /// What is at `path` (symbolic links that stay inside are followed).
     fn kind(&self, path: &str) -> Result<FileKind, FileError>;

@@ -69,6 +69,9 @@ pub struct Args {
     /// Where artifacts go; without it `out` beside the ImageFile.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Replace files that imgfile did not write.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What can run machines.
@@ -114,6 +117,8 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
     let secrets = workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
     let options = Options {
         out: args.out.clone().unwrap_or_else(|| workshop.out()),
+        out_given: args.out.is_some(),
+        force: args.force,
         test: !args.no_test,
         cache: !args.no_cache,
     };
@@ -133,11 +138,16 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         super::complain(&message);
         return Err(Exit::Files);
     }
+    if let Err(failure) = in_the_way(&watch, workshop, &prepared, &options) {
+        watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
+        return Err(workshop.failed(failure));
+    }
     let wrecks = WreckSlot::default();
     drop(settle(workshop));
     let result =
         build_all(args, workshop, (&prepared, &vouchings, &secrets), &options, (watch.reporter(), &wrecks))
             .await;
+    workshop.store.layers().renew_seals();
     if let Some(limit) = &workshop.settings.store_size
         && let Err(error) = workshop.store.shrink(limit.value.bytes())
     {
@@ -163,6 +173,26 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
             Err(exit)
         }
     }
+}
+
+/// Refuses to begin where an artifact could not be put in the end.
+fn in_the_way(
+    watch: &Watch,
+    workshop: &Workshop,
+    prepared: &[Prepared],
+    options: &Options,
+) -> Result<(), Failure> {
+    let files = || prepared.iter().flat_map(|one| one.plan.outputs.iter().map(|output| output.file.as_str()));
+    for path in files().map(|file| options.out.join(file)) {
+        // What the records know, of builds before such notes were taken.
+        if path.symlink_metadata().is_ok_and(|found| found.is_file())
+            && let Ok(digest) = workshop.store.digest_file(&path)
+            && watch.made(&digest)
+        {
+            exec::output::remember(&workshop.store, &digest)?;
+        }
+    }
+    exec::output::check(&workshop.store, options, files())
 }
 
 /// Builds all images, as many at once as the budget has room for, each after the one it is based on. One that

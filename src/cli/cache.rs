@@ -34,7 +34,7 @@ enum Action {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Check that every layer can be read whole.
+    /// Read every layer, base and file that is kept, and name those that are not as they were kept.
     Verify,
 }
 
@@ -115,28 +115,51 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
     Ok(())
 }
 
-/// Lets `qemu-img` look through every layer.
+/// What is said of a layer or base that is another than it was.
+const CHANGED: &str = "it is not as it was kept; the next build that needs it makes it anew";
+
+/// Reads everything that is kept, and lets `qemu-img` look through every layer.
 fn verify(store: &Store) -> Outcome<()> {
-    let layers = listed(store)?;
     let mut damaged = 0;
+    let mut wrong = |what: String, reason: &str| {
+        damaged += 1;
+        super::complain(&format!("{what}: {reason}"));
+    };
+    let layers = listed(store)?;
     for layer in &layers {
         // Held, so that nobody evicts it meanwhile; one that went before is no defect.
-        let Some(held) = store.layers().get(&layer.key) else { continue };
+        let Some(held) = store.layers().hold(&layer.key) else { continue };
+        let name = || format!("layer {} ({})", layer.key, layer.step);
+        if !store.layers().is_as_kept(&held) {
+            wrong(name(), CHANGED);
+            continue;
+        }
         let mut command = Command::new("qemu-img");
         command.args(["check", "-q", "-f", "qcow2"]).arg(&held.disk).stdin(Stdio::null());
         match command.output() {
             Ok(output) if output.status.success() => {}
-            Ok(output) => {
-                damaged += 1;
-                let said = String::from_utf8_lossy(&output.stderr);
-                super::complain(&format!("layer {} ({}): {}", layer.key, layer.step, said.trim()));
-            }
+            Ok(output) => wrong(name(), String::from_utf8_lossy(&output.stderr).trim()),
             Err(error) => {
                 super::complain(&format!("qemu-img cannot be run: {error}"));
                 return Err(Exit::Host);
             }
         }
     }
-    super::screen::say!("{} layers checked, {damaged} damaged", layers.len());
+    let bases = store.bases().list().map_err(refused)?;
+    for key in &bases {
+        let Some(held) = store.bases().hold(key) else { continue };
+        if !store.bases().is_as_kept(&held) {
+            wrong(format!("base {key}"), CHANGED);
+        }
+    }
+    let blobs = store.blobs().list();
+    for digest in &blobs {
+        if !store.blobs().is_as_kept(digest) {
+            let reason = "it is not as it was kept; the next build that needs it fetches it anew";
+            wrong(format!("file {digest}"), reason);
+        }
+    }
+    let (layers, bases, blobs) = (layers.len(), bases.len(), blobs.len());
+    super::screen::say!("{layers} layers, {bases} bases and {blobs} files checked, {damaged} damaged");
     if damaged == 0 { Ok(()) } else { Err(Exit::Failed) }
 }

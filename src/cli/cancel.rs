@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::{
     Exit,
     recorded::{self, Outcome, refused},
 };
-use crate::store::{ProcessName, Store};
+use crate::store::{ProcessName, Signal, Store};
 
 /// Stop a running build and clear all that it used.
 #[derive(Debug, clap::Args)]
@@ -48,11 +46,11 @@ fn cancel(build: i64) -> Outcome<()> {
 }
 
 /// Asks the process to end, and ends it if it does not.
-fn stop(process: &ProcessName) -> nix::Result<()> {
-    for (signal, patience) in [(Signal::SIGTERM, PATIENCE), (Signal::SIGKILL, KILLED)] {
+fn stop(process: &ProcessName) -> std::io::Result<()> {
+    for (signal, patience) in [(Signal::TERM, PATIENCE), (Signal::KILL, KILLED)] {
         match process.signal(signal) {
             Ok(()) => {}
-            Err(nix::errno::Errno::ESRCH) => return Ok(()),
+            Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => return Ok(()),
             Err(error) => return Err(error),
         }
         let until = Instant::now() + patience;
@@ -63,7 +61,7 @@ fn stop(process: &ProcessName) -> nix::Result<()> {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-    if process.is_alive() { Err(nix::errno::Errno::ETIMEDOUT) } else { Ok(()) }
+    if process.is_alive() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -87,11 +85,11 @@ mod tests {
 
     #[test]
     fn a_process_is_asked_first_and_killed_if_it_does_not_listen() {
-        for (script, signal) in [(":", Signal::SIGTERM), ("trap '' TERM", Signal::SIGKILL)] {
+        for (script, signal) in [(":", Signal::TERM), ("trap '' TERM", Signal::KILL)] {
             let (process, ended) = child(script);
             stop(&process).unwrap();
-            assert_eq!(ended.join().unwrap().signal(), Some(signal as i32), "{script}");
-            assert_eq!(stop(&process), Ok(()), "it is gone, which is what was wanted");
+            assert_eq!(ended.join().unwrap().signal(), Some(signal.as_raw()), "{script}");
+            stop(&process).expect("it is gone, which is what was wanted");
         }
     }
 }

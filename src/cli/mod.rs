@@ -23,6 +23,7 @@ mod gc;
 mod image;
 pub mod images;
 mod init;
+mod interrupt;
 mod lock;
 mod logs;
 mod lsp;
@@ -48,7 +49,10 @@ mod workshop;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{diagnostic::Diagnostic, text::Sources};
+use crate::{
+    diagnostic::{Diagnostic, codes},
+    text::Sources,
+};
 use setting_args::{All, OfStore, With};
 
 /// How a command ended, as the process's exit status.
@@ -68,16 +72,26 @@ pub enum Exit {
     Cancelled,
 }
 
+impl Exit {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Files => 1,
+            Self::Usage => 2,
+            Self::Failed => 3,
+            Self::Host => 4,
+            Self::Cancelled => 130,
+        }
+    }
+
+    fn status(self) -> i32 {
+        self.number().into()
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Files => 1,
-            Exit::Usage => 2,
-            Exit::Failed => 3,
-            Exit::Host => 4,
-            Exit::Cancelled => 130,
-        })
+        exit.number().into()
     }
 }
 
@@ -133,11 +147,17 @@ pub fn command() -> clap::Command {
 /// Runs the command the process was started with.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
+    // Before threads are started.
+    crate::store::umask::set();
     // A shell that completes asks with the variable COMPLETE, and gets nothing else.
     clap_complete::CompleteEnv::with_factory(command).complete();
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     console::choose(cli.color);
+    if let Err(error) = interrupt::listen() {
+        complain(&format!("cannot listen for signals: {error}"));
+        return Exit::Host.into();
+    }
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(args.apart()),
@@ -180,8 +200,7 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs a command that waits for processes and the network; Ctrl-C drops it, and what is dropped
-/// clears up behind itself. Whoever cannot wait for that presses it again: what is left then is for the
-/// next command to clear.
+/// clears up behind itself.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -190,18 +209,8 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
             return Exit::Host;
         }
     };
+    let stopped = interrupt::stopped();
     let exit = runtime.block_on(async {
-        // Before the command makes anything: until somebody listens, a signal ends the process as it is.
-        let signals = match Signals::listen() {
-            Ok(signals) => signals,
-            Err(error) => {
-                complain(&format!("cannot listen for signals: {error}"));
-                return Exit::Host;
-            }
-        };
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        // Beside the command, since clearing up does not give way.
-        tokio::spawn(signals.stop_and_then_exit(stop));
         tokio::select! {
             exit = command => exit,
             Ok(()) = stopped => Exit::Cancelled,
@@ -210,34 +219,6 @@ fn block_on(command: impl Future<Output = Exit>) -> Exit {
     // A thread that waits for another build's lock would be waited for.
     runtime.shutdown_background();
     exit
-}
-
-/// The signals that end a command.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    async fn stop_and_then_exit(mut self, stop: tokio::sync::oneshot::Sender<()>) {
-        self.next().await;
-        // The command may have ended by itself just now.
-        let _ = stop.send(());
-        self.next().await;
-        std::process::exit(130);
-    }
 }
 
 /// A path for people: relative to the working directory where it is below.
@@ -269,6 +250,12 @@ fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>
     let mut sources = Sources::default();
     command(&mut sources).unwrap_or_else(|diagnostics| {
         console::show(&diagnostics, &sources);
-        Exit::Files
+        wrong_settings(&diagnostics)
     })
+}
+
+/// How a command ends that cannot use its settings: it is the host that lacks a home folder.
+fn wrong_settings(diagnostics: &[Diagnostic]) -> Exit {
+    let mut errors = diagnostics.iter().filter(|one| one.is_error());
+    if errors.all(|one| one.code == codes::NO_STORE_FOLDER) { Exit::Host } else { Exit::Files }
 }

@@ -16,6 +16,7 @@ use crate::{
         record::Recorder,
     },
     store::{Records, Store, StoreError, records::Kind},
+    text::Digest,
 };
 
 /// How a build is shown while it runs.
@@ -90,6 +91,12 @@ impl Watch {
         if let Some(recorder) = &self.recorder {
             recorder.diagnosed(text);
         }
+    }
+
+    /// Whether the records have an artifact of this content.
+    pub(super) fn made(&self, digest: &Digest) -> bool {
+        let records = self.recorder.as_ref().map(|recorder| recorder.records());
+        records.is_some_and(|records| records.has_artifact(digest).unwrap_or(false))
     }
 
     /// The first of these paths that holds a protected artifact.

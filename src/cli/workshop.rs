@@ -123,7 +123,7 @@ impl Workshop {
             let of_images = resolve(&project, &catalog, &lock, choices, |_| None).diagnostics;
             found.extend(front::of_resolution(of_images, &found, &project.checked.spec, &catalog));
             show(&found, &project);
-            return Err(Exit::Files);
+            return Err(super::wrong_settings(&found));
         }
         let Some(settings) = settings else { return Err(Exit::Files) };
         let (store, fetcher) = open_store(&settings, choices.offline)?;
@@ -659,7 +659,10 @@ fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
         | codes::IMAGE_UNSUPPORTED
         | codes::DOWNLOAD_GONE
         | codes::SECRET_UNALLOWED
-        | codes::FILE_UNALLOWED => false,
+        | codes::FILE_UNALLOWED
+        | codes::OUTPUT_LINK
+        | codes::OUTPUT_TAKEN
+        | codes::UNPACKS_TOO_LARGE => false,
         codes::DOWNLOAD_WRONG => diagnostic.labels.is_empty(),
         code => code.as_str() >= "E0453" && code.as_str() < "E0600",
     }
@@ -738,11 +741,8 @@ fn resolve(
 }
 
 fn open_store(settings: &Settings, offline: bool) -> Outcome<(Arc<Store>, Fetcher)> {
-    let store = Store::open_and_sweep(&settings.store.value).map_err(|error| {
-        super::complain(&format!("the store cannot be opened: {error}"));
-        Exit::Host
-    });
-    let (store, leftovers) = store?;
+    let opened = Store::open_and_sweep(&settings.store.value).map_err(super::recorded::refused);
+    let (store, leftovers) = opened?;
     for leftover in leftovers {
         super::screen::say!("note: {leftover}");
     }

@@ -175,6 +175,12 @@ registry! {
     BASE_CHANGED = "E0523": "a base is not the disk that is pinned";
     SECRET_UNALLOWED = "E0540": "a secret would be read from outside the project";
     FILE_UNALLOWED = "E0541": "a disk lies outside the project";
+    STORE_NOT_OWN = "E0546": "others could change the store";
+    NO_STORE_FOLDER = "E0547": "nothing says where the store is";
+    OUTPUT_LINK = "E0548": "the output folder is not a folder of the project";
+    OUTPUT_TAKEN = "E0549": "a file that imgfile did not write is where an artifact goes";
+    UNPACKS_TOO_LARGE = "E0550": "an archive unpacks to more than there is room for";
+    SERVER_TOO_SLOW = "E0551": "a server brings next to nothing";
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";

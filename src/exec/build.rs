@@ -9,7 +9,7 @@ use std::{
 use super::{
     Budget, Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Secrets, Standing, What, WreckSlot,
     chain::{self, Again, Chain, FinishedDisk},
-    disk, finished, hypervisors,
+    disk, finished, hypervisors, output,
     packages::payload_name,
     publish::Edition,
     session::{Place, Session, Surroundings},
@@ -80,6 +80,10 @@ impl BaseFormat {
 pub struct Options {
     /// Where artifacts go.
     pub out: PathBuf,
+    /// Whether the user named that folder: one that comes with a project may not be a link.
+    pub out_given: bool,
+    /// Whether files that imgfile did not write may be replaced.
+    pub force: bool,
     /// Whether the artifact's tests run before it appears.
     pub test: bool,
     /// Whether steps done before are reused, and those done now kept.
@@ -148,7 +152,9 @@ impl Executor<'_> {
             test_names(image, options).for_each(|test| reporter.reused(&test));
             return Ok(artifacts);
         }
-        disk::writable(&options.out, image.outputs.iter().map(|output| output.file.as_str()))?;
+        let files = || image.outputs.iter().map(|output| output.file.as_str());
+        output::check(self.store, options, files())?;
+        disk::writable(&options.out, files())?;
         super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
         let built = self.build_in(&around, supplies, options, &work).await;
@@ -199,7 +205,7 @@ impl Executor<'_> {
             self.run_tests(around, work, tested, format).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let edition = Edition::stage(self.store, work, &sealed, &options.out)?;
+        let edition = Edition::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, tested, &artifacts)?;
@@ -264,6 +270,7 @@ impl Executor<'_> {
         let mut told = 0;
         for attempt in 0.. {
             let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
+            self.store.take_notes().into_iter().for_each(|note| around.reporter.note(note));
             let mut claim = None;
             if cache && let Some(next) = image.steps.get(done) {
                 claim = Some(self.claim(around, next).await?);

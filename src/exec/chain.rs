@@ -283,7 +283,13 @@ mod tests {
                 standing: &standing,
                 wrecks: None,
             };
-            let options = Options { out: self.store.root().join("out"), test: false, cache: true };
+            let options = Options {
+                out: self.store.root().join("out"),
+                out_given: false,
+                force: false,
+                test: false,
+                cache: true,
+            };
             let built = plans.iter().map(|plan| {
                 let supplies = match plan.base.source {
                     BaseSource::Image { .. } => Supplies::default(),

@@ -169,6 +169,22 @@ pub fn cannot_unpack(url: &str, reason: &str, span: Option<Span>) -> Failure {
     }])
 }
 
+/// An archive that holds more than the image's disk or the store has room for; `room` is in bytes.
+#[must_use]
+pub fn unpacks_too_large(url: &str, room: u64, span: Option<Span>) -> Failure {
+    let message = format!("`{url}` unpacks to more than there is room for");
+    let diagnostic = Diagnostic::new(codes::UNPACKS_TOO_LARGE, message)
+        .note(format!("the image's disk, or what is free in the store, holds {}", crate::check::Size(room)))
+        .help(
+            "a larger `min_storage` makes room in the image, `imgfile gc` in the store; an archive from a \
+               stranger may be made to fill a disk",
+        );
+    Failure::Diagnosed(vec![match span {
+        Some(span) => diagnostic.label(span, "this archive"),
+        None => diagnostic,
+    }])
+}
+
 /// What the host's own system refused, one reason for which has a way out.
 pub(super) fn host(message: String, full: bool) -> Diagnostic {
     if full {

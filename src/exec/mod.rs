@@ -15,6 +15,7 @@ mod failure;
 mod finished;
 mod hypervisors;
 mod keyed;
+pub mod output;
 mod pack;
 mod packages;
 pub mod prepare;

@@ -6,14 +6,15 @@ use std::{
     path::Path,
 };
 
+use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::{
     Failure,
-    failure::cannot_unpack,
+    failure::{cannot_unpack, unpacks_too_large},
     project::{FileFacts, ProjectFiles},
     times::{EARLIEST, Times},
-    unpack::unpack,
+    unpack::{Refused, unpack},
 };
 use crate::{
     plan::{CopyFrom, CopyStep, EntryKind, InlineFile, Tree},
@@ -35,6 +36,9 @@ pub(super) struct Pack {
     time: u64,
     /// What files lose on their way.
     losses: Vec<String>,
+    /// Bytes that archives may unpack to: what the image's disk holds, or the host's where that is less.
+    room: u64,
+    left: u64,
 }
 
 /// Owner and permission bits of an entry.
@@ -52,9 +56,21 @@ impl Meta<'_> {
 }
 
 impl Pack {
-    pub(super) fn new(store: &Store) -> Self {
-        let file = tempfile::spooled_tempfile_in(IN_MEMORY, store.root().join("tmp"));
-        Self { tar: Builder::new(file), times: Times::none(), time: EARLIEST, losses: Vec::new() }
+    /// For a disk of `disk_size` bytes.
+    pub(super) fn new(store: &Store, disk_size: u64) -> Self {
+        let folder = store.root().join("tmp");
+        let free = nix::sys::statvfs::statvfs(&folder);
+        let free = free.map_or(u64::MAX, |stat| stat.blocks_available() * stat.fragment_size());
+        let room = disk_size.min(free);
+        let file = tempfile::spooled_tempfile_in(IN_MEMORY, folder);
+        Self {
+            tar: Builder::new(file),
+            times: Times::none(),
+            time: EARLIEST,
+            losses: Vec::new(),
+            room,
+            left: room,
+        }
     }
 
     /// With files that bear times.
@@ -71,6 +87,12 @@ impl Pack {
     /// What the files lose that were packed so far, a sentence for each.
     pub(super) fn take_losses(&mut self) -> Vec<String> {
         std::mem::take(&mut self.losses)
+    }
+
+    /// Sets room aside for what an archive is about to bring; an error has all the room that there was.
+    pub(super) fn claim_room(&mut self, bytes: u64) -> Result<(), u64> {
+        self.left = self.left.checked_sub(bytes).ok_or(self.room)?;
+        Ok(())
     }
 
     /// Creates the folders above `path` where they are missing, and leaves those alone that are there
@@ -163,8 +185,10 @@ impl Pack {
             CopyFrom::Download { unpack: true, checksum, url, strip } => {
                 let path = download.ok_or(Failure::InputChanged { path: checksum.to_string() })?;
                 self.parents(&format!("{}/.", copy.to))?;
-                unpack(self, path, (&copy.to, *strip), place)
-                    .map_err(|reason| cannot_unpack(url, &reason, span))
+                unpack(self, path, (&copy.to, *strip), place).map_err(|refused| match refused {
+                    Refused::Broken(reason) => cannot_unpack(url, &reason, span),
+                    Refused::TooLarge(room) => unpacks_too_large(url, room, span),
+                })
             }
         }
     }
@@ -194,7 +218,7 @@ impl Pack {
                 }
                 EntryKind::Folder => self.folder(&target, place.folder())?,
                 EntryKind::Symlink { target: link } => self.symlink(&target, place.file(false), link)?,
-                EntryKind::File { sha256, executable, .. } => {
+                EntryKind::File { sha256, size, executable } => {
                     let path = tree.source_path(entry);
                     let facts = project.facts(&path, self.times);
                     self.time = facts.time;
@@ -211,11 +235,14 @@ impl Pack {
                     if let Some(identity) = facts.identity {
                         known.insert(identity, (*sha256, target.clone()));
                     }
-                    let content = project.read(&path)?;
-                    if Digest::of(&content) != *sha256 {
+                    let mut content = Hashing { inner: project.open(&path)?, hash: Sha256::new() };
+                    let mut whole = content.by_ref().take(*size);
+                    self.stream(&target, place.file(*executable), *size, &mut whole)?;
+                    // What was packed is thrown away if it is not what the plan says, or not all of it.
+                    let read = size - whole.limit();
+                    if read != *size || !content.is_at_its_end()? || content.digest() != *sha256 {
                         return Err(Failure::InputChanged { path });
                     }
-                    self.file(&target, place.file(*executable), &content)?;
                 }
             }
         }
@@ -228,6 +255,30 @@ impl Pack {
         let mut file = self.tar.into_inner().map_err(archive)?;
         file.flush().and_then(|()| file.seek(SeekFrom::Start(0))).map_err(archive)?;
         Ok(Box::new(file))
+    }
+}
+
+/// A file of the project, with the digest of what was read of it.
+struct Hashing {
+    inner: Box<dyn Read>,
+    hash: Sha256,
+}
+
+impl Hashing {
+    fn is_at_its_end(&mut self) -> Result<bool, Failure> {
+        self.inner.read(&mut [0]).map(|more| more == 0).map_err(archive)
+    }
+
+    fn digest(self) -> Digest {
+        Digest::from_bytes(self.hash.finalize().into())
+    }
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
     }
 }
 

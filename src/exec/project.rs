@@ -1,23 +1,17 @@
 //! The project's folder, as the executor reads it.
 
-use std::os::unix::fs::MetadataExt;
+use std::{io::Read, os::unix::fs::MetadataExt};
 
 use super::{
     Failure,
     times::{EARLIEST, Times},
 };
-use crate::{
-    check::{FileError, Files},
-    store::ProjectFolder,
-};
-
-/// A single project file that goes into an image, at most: it is packed in memory.
-const FILE_LIMIT: u64 = 4 << 30;
+use crate::{check::FileError, store::ProjectFolder};
 
 /// Reads files of the project, by the same rules as `check` (nothing outside its folder).
 pub trait ProjectFiles: Send + Sync {
-    /// The whole file at a project-relative path.
-    fn read(&self, path: &str) -> Result<Vec<u8>, Failure>;
+    /// The file at a project-relative path, from its beginning.
+    fn open(&self, path: &str) -> Result<Box<dyn Read>, Failure>;
 
     /// What the system says of a file beside its content.
     fn facts(&self, _path: &str, _times: Times) -> FileFacts {
@@ -50,17 +44,18 @@ impl Default for FileFacts {
 }
 
 impl ProjectFiles for ProjectFolder {
-    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        Files::read(self, path, FILE_LIMIT).map_err(|error| match error {
-            FileError::Unreadable(reason) => {
+    fn open(&self, path: &str) -> Result<Box<dyn Read>, Failure> {
+        match self.open_regular(path) {
+            Ok((file, _)) => Ok(Box::new(file)),
+            Err(FileError::Unreadable(reason)) => {
                 let source = std::io::Error::other(reason);
-                Failure::Io { action: "read", path: path.into(), source }
+                Err(Failure::Io { action: "read", path: path.into(), source })
             }
-            // It was there, inside and of that size when the plan was made.
-            FileError::NotFound | FileError::Outside | FileError::TooLarge => {
-                Failure::InputChanged { path: path.to_owned() }
+            // It was there, and inside, when the plan was made.
+            Err(FileError::NotFound | FileError::Outside | FileError::TooLarge) => {
+                Err(Failure::InputChanged { path: path.to_owned() })
             }
-        })
+        }
     }
 
     fn facts(&self, path: &str, times: Times) -> FileFacts {

@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Artifact, Failure};
-use crate::store::{OwnFile, Store, WorkFolder};
+use super::{Artifact, Failure, Options, output};
+use crate::store::{OwnFile, Store, WorkFolder, umask};
 
 /// Sealed files beside the places they are going to take; gone when dropped before they have taken them.
 #[derive(Debug)]
 pub(super) struct Edition<'a> {
     store: &'a Store,
     work: &'a WorkFolder,
+    options: &'a Options,
     files: Vec<Staged>,
 }
 
@@ -31,25 +32,32 @@ impl<'a> Edition<'a> {
         store: &'a Store,
         work: &'a WorkFolder,
         sealed: &[PathBuf],
-        out: &Path,
+        options: &'a Options,
     ) -> Result<Self, Failure> {
+        let out = &options.out;
         let io = |action, path: &Path| {
             let path = path.to_owned();
             move |source| Failure::Io { action, path, source }
         };
-        fs::create_dir_all(out).map_err(io("create", out))?;
+        // Looked at before anything was built, and again before each of the two things that are done there.
+        let names = || sealed.iter().filter_map(|path| path.file_name()?.to_str());
+        output::check(store, options, names())?;
+        if !out.is_dir() {
+            fs::create_dir_all(out).and_then(|()| umask::share(out, 0o777)).map_err(io("create", out))?;
+        }
         let place = |sealed: &PathBuf| {
             let name = sealed.file_name().unwrap_or_default();
             let mut part = name.to_owned();
             part.push(format!(".{}.part", std::process::id()));
             Staged { path: out.join(part), own: None, target: out.join(name) }
         };
-        let mut edition = Self { store, work, files: sealed.iter().map(place).collect() };
+        let mut edition = Self { store, work, options, files: sealed.iter().map(place).collect() };
         for (staged, sealed) in edition.files.iter_mut().zip(sealed) {
             work.will_create(&staged.path)?;
             if fs::rename(sealed, &staged.path).is_err() {
                 fs::copy(sealed, &staged.path).map_err(io("write", &staged.target))?;
             }
+            umask::share(&staged.path, 0o666).map_err(io("change", &staged.target))?;
             staged.own = Some(store.own_file(&staged.path)?);
         }
         Ok(edition)
@@ -66,6 +74,11 @@ impl<'a> Edition<'a> {
 
     /// Gives them their names.
     pub(super) fn publish(self) -> Result<(), Failure> {
+        let names = self.files.iter().filter_map(|staged| staged.target.file_name()?.to_str());
+        output::check(self.store, self.options, names)?;
+        for own in self.files.iter().filter_map(|staged| staged.own.as_ref()) {
+            output::remember(self.store, &own.digest)?;
+        }
         let names: Vec<_> =
             self.files.iter().map(|staged| (staged.path.clone(), staged.target.clone())).collect();
         self.work.rename_all(&names)?;
@@ -105,7 +118,8 @@ mod tests {
         for path in &sealed {
             fs::write(path, text).unwrap();
         }
-        let edition = Edition::stage(store, &work, &sealed, out)?;
+        let options = Options { out: out.to_owned(), out_given: false, force: true, test: true, cache: true };
+        let edition = Edition::stage(store, &work, &sealed, &options)?;
         let artifacts = edition.artifacts();
         edition.publish().map(|()| artifacts)
     }

@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn pack(&self) -> Pack {
-        Pack::new(self.around.store).dated(self.around.project.times())
+        Pack::new(self.around.store, self.around.image.disk_size).dated(self.around.project.times())
     }
 
     pub(super) fn image(&self) -> &'a ImagePlan {

@@ -35,7 +35,7 @@ impl Observer for Nobody {
 pub(super) struct NoFiles;
 
 impl ProjectFiles for NoFiles {
-    fn read(&self, path: &str) -> Result<Vec<u8>, Failure> {
+    fn open(&self, path: &str) -> Result<Box<dyn std::io::Read>, Failure> {
         panic!("{path} was read")
     }
 }
@@ -126,7 +126,7 @@ async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan)
         wrecks: None,
     };
     let supplies = Supplies { base: base.to_owned(), ..Supplies::default() };
-    let options = Options { out: root.join("out"), test: true, cache: true };
+    let options = Options { out: root.join("out"), out_given: false, force: false, test: true, cache: true };
     executor.build(image, &supplies, &options).await.map(|_| ())
 }
 

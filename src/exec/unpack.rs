@@ -2,40 +2,89 @@
 //! the plan says.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     fs::File,
     io::{self, BufReader, Read, Seek},
     path::{Component, Path},
+    rc::Rc,
 };
 
 use tar::EntryType;
 
 use super::pack::{Pack, Placement};
 
-/// All files of one archive together, in bytes: a small download may hold more zeros than a disk.
+/// What is read of one archive, in bytes, whether it is packed or dropped by `strip`: a small download may hold
+/// more zeros than anybody waits for.
 const LIMIT: u64 = 64 << 30;
+/// What an entry costs besides its content: it is an entry of the packed archive too.
+const ENTRY: u64 = 1024;
+/// What stands between two contents: headers, long names, padding. The `tar` crate reads names into memory.
+const BETWEEN: u64 = 1 << 20;
 
-/// Adds what is in the archive below `to`, each path without its first `strip` parts. The error reads as in
-/// "cannot be unpacked: {error}".
+/// Why an archive cannot be unpacked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Reads as in "cannot be unpacked: {reason}".
+    Broken(String),
+    /// It holds more than there is room for, in bytes.
+    TooLarge(u64),
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Self::Broken(reason)
+    }
+}
+
+/// A reader that ends in an error where more than was allowed is read.
+struct Metered<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        match self.left.get().checked_sub(count as u64) {
+            Some(left) => self.left.set(left),
+            None => return Err(io::Error::other("it holds more than its entries say")),
+        }
+        Ok(count)
+    }
+}
+
+/// Adds what is in the archive below `to`, each path without its first `strip` parts, as far as the pack has
+/// room for it.
 pub(super) fn unpack(
     pack: &mut Pack,
     archive: &Path,
     (to, strip): (&str, u32),
     place: Placement<'_>,
-) -> Result<(), String> {
+) -> Result<(), Refused> {
     let file = File::open(archive).map_err(|error| error.to_string())?;
     let mut unpacking =
         Unpacking { pack, to: to.trim_end_matches('/'), strip, place, folders: BTreeSet::new(), total: 0 };
-    let plain = plain(file)?;
+    let left = Rc::new(Cell::new(BETWEEN));
+    let plain = Metered { inner: plain(file)?, left: Rc::clone(&left) };
     let broken = |error: io::Error| format!("it is broken: {error}");
     let mut tar = tar::Archive::new(plain);
     let mut any = false;
-    for entry in tar.entries().map_err(broken)? {
+    let mut entries = tar.entries().map_err(broken)?;
+    loop {
+        left.set(left.get().saturating_add(BETWEEN));
+        let Some(entry) = entries.next() else { break };
         let mut entry = entry.map_err(broken)?;
         any = true;
+        // What it does not read now is read on the way to the next one.
+        left.set(entry.size().saturating_add(BETWEEN));
         unpacking.entry(&mut entry)?;
     }
-    if any { Ok(()) } else { Err("there is nothing in it, or it is no tar archive".to_owned()) }
+    if any {
+        Ok(())
+    } else {
+        Err(Refused::Broken("there is nothing in it, or it is no tar archive".to_owned()))
+    }
 }
 
 /// The tar stream behind whatever compresses it, told by its first bytes.
@@ -67,10 +116,16 @@ struct Unpacking<'a, 'p> {
 }
 
 impl Unpacking<'_, '_> {
-    fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<(), String> {
+    fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> Result<(), Refused> {
         let kind = entry.header().entry_type();
         let path = entry.path().map_err(|error| error.to_string())?.into_owned();
+        let takes = entry.size().saturating_add(ENTRY);
+        self.total = self.total.saturating_add(takes);
+        if self.total > LIMIT {
+            return Err(Refused::TooLarge(LIMIT));
+        }
         let Some(target) = self.target(&path)? else { return Ok(()) };
+        self.pack.claim_room(takes).map_err(Refused::TooLarge)?;
         let name = path.display();
         self.pack.as_old_as(entry.header().mtime().unwrap_or(0));
         let failed = |error: super::Failure| error.to_string();
@@ -83,10 +138,6 @@ impl Unpacking<'_, '_> {
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let size = entry.size();
-                self.total = self.total.saturating_add(size);
-                if self.total > LIMIT {
-                    return Err("its files take more than 64 GiB".to_owned());
-                }
                 let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
                 self.parents(&target)?;
                 self.pack
@@ -95,7 +146,7 @@ impl Unpacking<'_, '_> {
             }
             EntryType::Symlink | EntryType::Link => {
                 let link = entry.link_name().map_err(|error| error.to_string())?;
-                let Some(link) = link else { return Err(format!("the link {name} leads nowhere")) };
+                let Some(link) = link else { return Err(format!("the link {name} leads nowhere").into()) };
                 self.parents(&target)?;
                 if kind == EntryType::Symlink {
                     let link = link.to_str().ok_or_else(|| format!("the target of {name} is not UTF-8"))?;
@@ -106,7 +157,7 @@ impl Unpacking<'_, '_> {
                     self.pack.hard_link(&target, self.place.file(false), &whole).map_err(failed)?;
                 }
             }
-            _ => return Err(format!("{name} is a device, pipe or something stranger")),
+            _ => return Err(format!("{name} is a device, pipe or something stranger").into()),
         }
         Ok(())
     }
@@ -180,8 +231,11 @@ mod tests {
         let store = Store::open(dir.path().join("store")).unwrap();
         let path = dir.path().join("archive");
         std::fs::write(&path, bytes).unwrap();
-        let mut pack = Pack::new(&store);
-        unpack(&mut pack, &path, ("/opt/tool", strip), PLACE)?;
+        let mut pack = Pack::new(&store, 1 << 20);
+        unpack(&mut pack, &path, ("/opt/tool", strip), PLACE).map_err(|refused| match refused {
+            Refused::Broken(reason) => reason,
+            Refused::TooLarge(room) => format!("no more room than {room} bytes"),
+        })?;
         let mut tar = tar::Archive::new(pack.finish().unwrap());
         let mut lines = Vec::new();
         for entry in tar.entries().unwrap() {
@@ -233,6 +287,27 @@ mod tests {
         xz.write_all(&sample()).unwrap();
         assert_eq!(unpacked(&xz.finish().unwrap(), 1).unwrap(), plain);
         assert_eq!(unpacked(&zstd::encode_all(sample().as_slice(), 1).unwrap(), 1).unwrap(), plain);
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_is_refused_while_it_is_read() {
+        let bomb = |size: usize| {
+            let zeroes = "\0".repeat(size);
+            let tar = archive(&[(EntryType::Regular, "zeroes", &zeroes, 0o644)]);
+            zstd::encode_all(tar.as_slice(), 1).unwrap()
+        };
+        assert!(bomb(1 << 21).len() < 4096, "small on its way");
+        assert_eq!(unpacked(&bomb(1 << 21), 0).unwrap_err(), "no more room than 1048576 bytes");
+        assert!(unpacked(&bomb(1 << 19), 0).is_ok());
+        // Entries take room without any content.
+        let many = archive(&(0..1100).map(|_| (EntryType::Regular, "empty", "", 0o644)).collect::<Vec<_>>());
+        assert_eq!(unpacked(&many, 0).unwrap_err(), "no more room than 1048576 bytes");
+        // What `strip` drops takes no room, and its names no memory.
+        let zeroes = "\0".repeat(1 << 21);
+        let dropped = archive(&[(EntryType::Regular, "zeroes", &zeroes, 0o644)]);
+        assert_eq!(unpacked(&dropped, 1).unwrap(), Vec::<String>::new());
+        let name = archive(&[(EntryType::GNULongName, "././@LongLink", &zeroes, 0o644)]);
+        assert!(unpacked(&name, 0).unwrap_err().contains("more than its entries say"));
     }
 
     #[test]

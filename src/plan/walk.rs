@@ -13,8 +13,8 @@ use crate::{
 const IGNORE_FILE: &str = ".imagefileignore";
 /// More than any list of patterns a person writes.
 const IGNORE_LIMIT: u64 = 1 << 20;
-/// A single project file that goes into an image, at most: it is packed in memory.
-const FILE_LIMIT: u64 = 4 << 30;
+/// A single project file that goes into an image, at most: whoever checks a project waits for its digest.
+const FILE_LIMIT: u64 = 64 << 30;
 
 /// Why a tree could not be taken in: the path at fault and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,8 +142,8 @@ impl<'a> Walker<'a> {
     fn entry(&self, path: &str, inner: &str, kind: FileKind) -> Result<Option<TreeEntry>, WalkError> {
         let kind = match kind {
             FileKind::File { executable, .. } => {
-                let content = Self::at(path, self.files.read(path, FILE_LIMIT))?;
-                EntryKind::File { sha256: Digest::of(&content), size: content.len() as u64, executable }
+                let (sha256, size) = Self::at(path, self.files.digest(path, FILE_LIMIT))?;
+                EntryKind::File { sha256, size, executable }
             }
             FileKind::Symlink { target } => EntryKind::Symlink { target },
             FileKind::Folder => EntryKind::Folder,

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, Digest, Result, Store, StoreError, is_named};
+use super::{Context, Digest, Result, Store, StoreError, is_named, own, seal::Seal};
 
 const DISK: &str = "disk.qcow2";
 const META: &str = "meta.json";
@@ -59,14 +59,53 @@ impl<'a> Bases<'a> {
         self.store.root().join("bases").join(key.to_string())
     }
 
-    /// The base, held in use, if it was made here.
+    /// The base, held in use, if it was made here and is as it was kept. One that is not is removed, with the
+    /// layers that stand on it.
     #[must_use]
     pub fn get(&self, key: &Digest) -> Option<Base> {
+        let base = self.hold(key)?;
+        if Seal::holds(&self.folder(key), DISK, false) {
+            return Some(base);
+        }
+        drop(base);
+        self.discard(key);
+        None
+    }
+
+    /// Every base that was made here, whatever is in it.
+    pub fn list(&self) -> Result<Vec<Digest>> {
+        let root = self.store.root().join("bases");
+        let entries = std::fs::read_dir(&root).context("read", &root)?.flatten();
+        let mut keys: Vec<Digest> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// Whether a base is as it was kept; reads all of it.
+    #[must_use]
+    pub fn is_as_kept(&self, base: &Base) -> bool {
+        Seal::holds(&self.folder(&base.key), DISK, true)
+    }
+
+    /// Removes a base that is not what was kept. Builds that use it have its files open.
+    pub(super) fn discard(self, key: &Digest) {
+        self.store.note(format!("the base {} is not as it was kept: it is made anew", key.short()));
+        self.store.layers().discard_on(key);
+        // What cannot be moved is found again, and not used then either.
+        if let Ok(temp) = self.store.temp_dir("damaged") {
+            let _ = std::fs::rename(self.folder(key), temp.path().join("gone"));
+        }
+    }
+
+    /// The base, held in use, whatever is in it.
+    #[must_use]
+    pub fn hold(&self, key: &Digest) -> Option<Base> {
         let folder = self.folder(key);
         let (disk, path) = (folder.join(DISK), folder.join(USED));
         loop {
             disk.is_file().then_some(())?;
-            let opened = File::options().create(true).truncate(false).write(true).open(&path);
+            let opened = own::options().create(true).truncate(false).write(true).open(&path);
             let lock = match opened.or_else(|_| File::open(&path)) {
                 Ok(lock) => lock,
                 // Removed just now, or nothing can be written here.
@@ -97,7 +136,7 @@ impl<'a> Bases<'a> {
         let folder = self.folder(key);
         let path = folder.join(USED);
         let lock =
-            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+            own::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(false),
@@ -118,7 +157,7 @@ impl<'a> Bases<'a> {
         }
         let path = self.folder(key).with_extension("lock");
         let lock =
-            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+            own::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -168,18 +207,21 @@ impl NewBase<'_> {
     /// Makes the base appear.
     pub fn commit<T: Serialize>(self, meta: &T) -> Result<Base> {
         let ready = self.dir.path().join("ready");
-        std::fs::create_dir(&ready).context("create", &ready)?;
+        own::folder(&ready)?;
         let disk = self.disk();
         // The disk outlives the host's crash or is not there: rename alone would not promise it.
         File::open(&disk).and_then(|file| file.sync_all()).context("write", &disk)?;
         std::fs::rename(&disk, ready.join(DISK)).context("rename", &disk)?;
+        own::private(&ready.join(DISK))?;
+        Seal::set(&ready, DISK)?;
         let meta_path = ready.join(META);
         let bytes =
             serde_json::to_vec_pretty(meta).map_err(std::io::Error::from).context("write", &meta_path)?;
-        std::fs::write(&meta_path, bytes).context("write", &meta_path)?;
+        own::write(&meta_path, bytes).context("write", &meta_path)?;
         let folder = self.bases.folder(&self.key);
         let used = ready.join(USED);
-        let lock = File::create(&used).context("create", &used)?;
+        let lock =
+            own::options().create(true).truncate(true).write(true).open(&used).context("create", &used)?;
         lock.lock_shared().context("lock", &used)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
         let (disk, meta) = (folder.join(DISK), folder.join(META));

@@ -3,10 +3,21 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Context, Digest, Result, Store, StoreError};
+use super::{
+    Context, Digest, Result, Store, StoreError,
+    identity::{Identity, Now},
+    own,
+    process::boot_id,
+};
+
+/// What a blob's file was when its content was last read, and under which boot of the host.
+const KIND: &str = "blob-v1";
+/// How well its last use is known: to note it changes what the file system says of the file.
+const USED_LATELY: Duration = Duration::from_mins(30);
 
 /// The blobs of a store: a file is there whole and right, or not at all.
 #[derive(Debug, Clone, Copy)]
@@ -26,15 +37,49 @@ impl<'a> Blobs<'a> {
         self.store.root().join("blobs/sha256").join(&hex[..2]).join(&hex)
     }
 
-    /// The blob's file, if the store has it. Its content was verified when it came in.
+    /// The blob's file, if the store has it and it is what its name says: it is read again when the file system
+    /// says something else of it than then, and after another boot of the host. One with another content is
+    /// removed.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.path(digest);
+        let found = path.symlink_metadata().ok()?;
+        if !found.is_file() {
+            return None;
+        }
+        let known = self.store.facts().get::<(String, Identity)>(KIND, digest);
+        let known = known.is_some_and(|known| known == (boot_id(), Identity::of(&found)));
+        if !known && !(self.is_as_kept(digest) && own::private(&path).is_ok()) {
+            self.store.note(format!("the file {} is not as it was kept: it is fetched anew", digest.short()));
+            let _ = std::fs::remove_file(&path);
+            return None;
+        }
         // The file's time is the time of last use; a store that is read-only still serves.
-        let file =
-            File::open(&path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
-        let _ = file.set_times(std::fs::FileTimes::new().set_accessed(std::time::SystemTime::now()));
+        let used = found.accessed().is_ok_and(|used| super::shrink::age_of(used) < USED_LATELY);
+        if !used && let Ok(file) = File::open(&path) {
+            let _ = file.set_times(std::fs::FileTimes::new().set_accessed(std::time::SystemTime::now()));
+        }
+        if (!known || !used)
+            && let Ok(found) = path.symlink_metadata().map(|found| Identity::of(&found))
+            && Now::at(path.parent().unwrap_or(self.store.root())).is_after(&found)
+        {
+            let _ = self.store.facts().put(KIND, digest, &(boot_id(), found));
+        }
         Some(path)
+    }
+
+    /// Whether a blob's content is what its name says; reads all of it.
+    #[must_use]
+    pub fn is_as_kept(&self, digest: &Digest) -> bool {
+        let file = File::open(self.path(digest));
+        file.and_then(|mut file| hash(&mut file)).is_ok_and(|found| found == *digest)
+    }
+
+    /// Every blob, whatever is in it.
+    #[must_use]
+    pub fn list(&self) -> Vec<Digest> {
+        let files = walkdir::WalkDir::new(self.store.root().join("blobs/sha256")).sort_by_file_name();
+        files.into_iter().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
     /// Where a download of this blob is collected. The file survives its process, so that the
@@ -93,7 +138,7 @@ impl<'a> Blobs<'a> {
 
     fn make_parent(self, path: &Path) -> Result<()> {
         let parent = path.parent().unwrap_or(self.store.root());
-        std::fs::create_dir_all(parent).context("create", parent)
+        own::folder(parent)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, Digest, Result, Store};
+use super::{Context, Digest, Result, Store, own};
 
 /// Facts by kind and digest. A kind is a short word with a version, such as `disk-v1`: when the
 /// shape of its facts changes, so must the kind.
@@ -40,7 +40,7 @@ impl<'a> Facts<'a> {
     pub fn put<T: Serialize>(&self, kind: &str, digest: &Digest, fact: &T) -> Result<()> {
         let path = self.path(kind, digest);
         let parent = path.parent().unwrap_or(self.store.root());
-        std::fs::create_dir_all(parent).context("create", parent)?;
+        own::folder(parent)?;
         let mut file = self.store.temp_file()?;
         serde_json::to_writer(&mut file, fact).map_err(std::io::Error::from).context("write", &path)?;
         file.persist(&path).map_err(|error| error.error).context("write", &path)?;

@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
-use reqwest::{StatusCode, header};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use reqwest::{Response, StatusCode, header};
+use tokio::time::Instant;
 
 use sha2::{Digest as _, Sha512};
 
-use super::{Digest, Store, StoreError};
+use super::{Digest, Store, StoreError, own};
 use crate::text::Checksum;
+
+/// What every server has to bring, or nobody waits for it any longer.
+const SLOWEST: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60) };
+/// Bytes of the disk that a download of unknown size leaves free.
+const RESERVE: u64 = 64 << 20;
 
 /// Downloads at one time. Package mirrors serve this many from one host without complaint.
 const PARALLEL: usize = 6;
@@ -32,6 +39,14 @@ const CONNECT: Duration = Duration::from_secs(15);
 const SHA512: &str = "sha512-v1";
 /// Without a byte.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// So many bytes in each such time.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub bytes: u64,
+    /// Also how long an answer may take to begin, redirections included.
+    pub window: Duration,
+}
 
 /// How the network is reached.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +92,13 @@ pub enum FetchError {
     NotPublished { url: String, expected: Checksum },
     #[error("`{url}` is larger than {}", crate::check::Size(*limit))]
     TooLarge { url: String, limit: u64 },
+    /// The server answers, one drop after the other.
+    #[error(
+        "`{url}` comes too slowly: {bytes} bytes in {} s, and fewer than {} are not waited for",
+        pace.window.as_secs(),
+        pace.bytes
+    )]
+    Slow { url: String, bytes: u64, pace: Pace },
     /// A setting is unusable: the proxy's URL, or the file of certificates.
     #[error("{0}")]
     Setting(String),
@@ -94,6 +116,7 @@ impl FetchError {
             | Self::Refused { url, .. }
             | Self::Wrong { url, .. }
             | Self::NotPublished { url, .. }
+            | Self::Slow { url, .. }
             | Self::TooLarge { url, .. } => Some(url),
             Self::Offline { .. } | Self::Setting(_) | Self::Store(_) => None,
         }
@@ -122,6 +145,7 @@ pub struct Fetcher {
     watcher: Option<Watcher>,
     /// What names this way of reaching the network; empty for the host's own.
     road: String,
+    slowest: Pace,
 }
 
 /// A file that is in the store, by either checksum: its SHA-256 and where it lies.
@@ -161,13 +185,19 @@ impl Fetcher {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| setting("the network", reason(&error)))?;
-        Ok(Self { client, offline: network.offline, road, watcher: None })
+        Ok(Self { client, offline: network.offline, road, watcher: None, slowest: SLOWEST })
     }
 
     /// Names the way by which the network is reached: the proxy and the certificates of the settings.
     #[must_use]
     pub fn road(&self) -> &str {
         &self.road
+    }
+
+    /// The same with another idea of what is too slow.
+    #[must_use]
+    pub fn with_slowest(self, slowest: Pace) -> Self {
+        Self { slowest, ..self }
     }
 
     #[must_use]
@@ -249,7 +279,7 @@ impl Fetcher {
         let count = |bytes: u64| progress(done.fetch_add(bytes, Ordering::Relaxed) + bytes, 0);
         let mut tries = Tries::default();
         loop {
-            let result = match self.transfer(url, &mut partial, &count).await {
+            let result = match self.transfer(url, &mut partial, None, &count).await {
                 Ok(()) => partial.take_in(store, sha512).await,
                 Err(error) => Err(error),
             };
@@ -288,7 +318,7 @@ impl Fetcher {
         let mut resumed = partial.len > 0;
         let mut tries = Tries::default();
         loop {
-            let result = match self.transfer(&download.url, &mut partial, count).await {
+            let result = match self.transfer(&download.url, &mut partial, download.size, count).await {
                 Ok(()) => partial.adopt(store, digest, &download.url).await,
                 Err(error) => Err(error),
             };
@@ -309,13 +339,14 @@ impl Fetcher {
         &self,
         url: &str,
         partial: &mut Partial,
+        size: Option<u64>,
         count: &(dyn Fn(u64) + Sync),
     ) -> Result<(), FetchError> {
         let mut request = self.client.get(url);
         if partial.len > 0 {
             request = request.header(header::RANGE, format!("bytes={}-", partial.len));
         }
-        let response = request.send().await.map_err(|error| unreachable(url, &error))?;
+        let response = self.answer(url, request).await?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => count(partial.len),
             // The server has no more than we have: whether that is all, the digest says.
@@ -323,9 +354,19 @@ impl Fetcher {
             status if status.is_success() => partial.restart()?,
             status => return Err(status_error(url, status)),
         }
-        let mut body = response.bytes_stream();
-        while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|error| unreachable(url, &error))?;
+        // A server that says no size, or a wrong one, ends where the disk does.
+        let limit = size.unwrap_or_else(|| partial.len + room(&partial.path).saturating_sub(RESERVE));
+        let too_large = || FetchError::TooLarge { url: url.to_owned(), limit };
+        if response.content_length().is_some_and(|rest| rest > limit.saturating_sub(partial.len)) {
+            partial.restart()?;
+            return Err(too_large());
+        }
+        let mut body = Body::new(url, response, self.slowest);
+        while let Some(chunk) = body.next().await? {
+            if partial.len + chunk.len() as u64 > limit {
+                partial.restart()?;
+                return Err(too_large());
+            }
             partial.append(&chunk)?;
             count(chunk.len() as u64);
         }
@@ -341,6 +382,14 @@ impl Fetcher {
     fn tell(&self, url: &str, done: u64, total: u64) {
         if let Some(Watcher(watcher)) = &self.watcher {
             watcher(url, done, total);
+        }
+    }
+
+    /// The beginning of an answer, which may not be waited for without an end either.
+    async fn answer(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Response, FetchError> {
+        match tokio::time::timeout(self.slowest.window, request.send()).await {
+            Ok(answer) => answer.map_err(|error| unreachable(url, &error)),
+            Err(_) => Err(FetchError::Slow { url: url.to_owned(), bytes: 0, pace: self.slowest }),
         }
     }
 
@@ -379,7 +428,7 @@ impl Fetcher {
             }
             _ => {}
         }
-        let response = request.send().await.map_err(|error| unreachable(url, &error))?;
+        let response = self.answer(url, request).await?;
         if !response.status().is_success() {
             // Whatever the server has against the rest, it may give the whole.
             *begun = Begun::default();
@@ -396,9 +445,9 @@ impl Fetcher {
         let total = if length > 0 { begun.bytes.len() as u64 + length } else { 0 };
         let announced = length.min(limit).min(MOST_AT_ONCE);
         begun.bytes.reserve_exact(usize::try_from(announced).unwrap_or(0));
-        let mut body = response.bytes_stream();
-        while let Some(chunk) = body.next().await {
-            begun.bytes.extend_from_slice(&chunk.map_err(|error| unreachable(url, &error))?);
+        let mut body = Body::new(url, response, self.slowest);
+        while let Some(chunk) = body.next().await? {
+            begun.bytes.extend_from_slice(&chunk);
             self.tell(url, begun.bytes.len() as u64, total);
             if begun.bytes.len() as u64 > limit {
                 return Err(FetchError::TooLarge { url: url.to_owned(), limit });
@@ -406,6 +455,57 @@ impl Fetcher {
         }
         Ok(())
     }
+}
+
+/// What a server sends, as long as it sends enough.
+struct Body<'a, S> {
+    url: &'a str,
+    stream: S,
+    slowest: Pace,
+    /// Of the time that runs now: when it ends, and what has come in it.
+    ends: Instant,
+    bytes: u64,
+}
+
+impl<'a> Body<'a, ()> {
+    fn new(
+        url: &'a str,
+        response: Response,
+        slowest: Pace,
+    ) -> Body<'a, impl Stream<Item = reqwest::Result<Bytes>> + Unpin> {
+        let stream = Box::pin(response.bytes_stream());
+        Body { url, stream, slowest, ends: Instant::now() + slowest.window, bytes: 0 }
+    }
+}
+
+impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Body<'_, S> {
+    async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
+        loop {
+            let next = tokio::time::timeout_at(self.ends, self.stream.next()).await;
+            if Instant::now() >= self.ends {
+                if self.bytes < self.slowest.bytes {
+                    let (url, bytes) = (self.url.to_owned(), self.bytes);
+                    return Err(FetchError::Slow { url, bytes, pace: self.slowest });
+                }
+                (self.ends, self.bytes) = (Instant::now() + self.slowest.window, 0);
+            }
+            match next {
+                Err(_) => {}
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(unreachable(self.url, &error)),
+                Ok(Some(Ok(chunk))) => {
+                    self.bytes += chunk.len() as u64;
+                    return Ok(Some(chunk));
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that may still be written beside a file.
+fn room(path: &Path) -> u64 {
+    let stat = path.parent().map(nix::sys::statvfs::statvfs);
+    stat.and_then(Result::ok).map_or(u64::MAX / 2, |stat| stat.blocks_available() * stat.fragment_size())
 }
 
 /// The beginning of a file, and what its server calls this content of it.
@@ -482,7 +582,7 @@ impl Partial {
             blocking(move || {
                 use std::os::unix::fs::MetadataExt;
                 loop {
-                    let file = std::fs::File::options().create(true).append(true).open(&path)?;
+                    let file = own::options().create(true).append(true).open(&path)?;
                     file.lock()?;
                     // Whoever held the lock may have taken the file away meanwhile.
                     let own = file.metadata()?;
@@ -563,3 +663,6 @@ async fn blocking<T: Send + 'static>(
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ pub(super) fn remember(store: &Store, own: &OwnFile, path: &Path) -> Result<()> 
 }
 
 /// What a file is, as soon as any further change would make it another; nothing where that takes long.
-fn at_rest(path: &Path) -> Result<Option<Identity>> {
+pub(super) fn at_rest(path: &Path) -> Result<Option<Identity>> {
     for _ in 0..WAITS {
         let now = Now::at(folder(path));
         let identity = Identity::at(path).context("read", path)?;

@@ -55,6 +55,11 @@ impl Identity {
         Self { ctime: other.ctime, ..self.clone() } == *other
     }
 
+    /// Whether it is the same, on a device that may have got another number.
+    pub(super) fn is_but_for_its_device(&self, other: &Self) -> bool {
+        Self { device: other.device, ..self.clone() } == *other
+    }
+
     /// Whether a change from `now` on, a time of the clock that this file's times were taken from, may leave
     /// it the very identity that it has (git calls such entries racy).
     fn is_fresh(&self, now: Stamp) -> bool {

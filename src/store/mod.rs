@@ -29,19 +29,23 @@ pub mod fetch;
 mod file_digest;
 mod identity;
 mod layer;
+mod own;
 mod own_key;
 mod process;
 mod project;
 pub mod records;
 mod regular;
 mod scratch;
+mod seal;
 mod shrink;
 mod swap;
+pub mod umask;
 mod voucher;
 mod work;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub use crate::text::Digest;
 
@@ -50,14 +54,14 @@ pub use blob::{BlobWriter, Blobs};
 pub use facts::Facts;
 pub use file_digest::OwnFile;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
-pub use process::ProcessName;
+pub use process::{ProcessName, Signal};
 pub use project::ProjectFolder;
 pub use records::Records;
 pub use regular::read_regular;
 pub use scratch::Scratch;
 pub use shrink::{Usage, WouldGo};
 pub use voucher::{Voucher, Vouchers, speaks_for};
-pub use work::{Leftover, WorkFolder};
+pub use work::{Leftover, WorkFolder, clear_own};
 
 /// What can go wrong in the store. Text for people is in `Display`; callers that need more match.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,9 @@ pub enum StoreError {
     /// The store lies where it cannot work: on FAT or exFAT, or on some network shares.
     #[error("the file system of the store has no hard links, which layers need: {source}")]
     NoLinks { root: PathBuf, source: io::Error },
+    /// Somebody else could change what is in the store; `reason` reads as in "{path} {reason}".
+    #[error("{} {reason}", path.display())]
+    NotOwn { path: PathBuf, reason: String },
     /// A content is not what its name promised.
     #[error("{what} has sha256 {actual}, not {expected}")]
     Mismatch { what: String, expected: Digest, actual: Digest },
@@ -103,10 +110,27 @@ impl StoreError {
                 matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
             }
             Self::Records { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
-            Self::Mismatch { .. } | Self::Damaged { .. } => false,
+            Self::Mismatch { .. } | Self::Damaged { .. } | Self::NotOwn { .. } => false,
         }
     }
 }
+
+/// The folders of a store, each after the one it is in.
+const FOLDERS: [&str; 13] = [
+    "blobs",
+    "blobs/sha256",
+    "indexes",
+    "bases",
+    "kernels",
+    "machines",
+    "facts",
+    "builds",
+    "layers",
+    "layers/claims",
+    "records",
+    "records/logs",
+    "tmp",
+];
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -136,6 +160,10 @@ pub struct Store {
     root: PathBuf,
     /// This process's own working folder under `tmp/`; goes when the store is dropped.
     session: WorkFolder,
+    /// Layers that were kept by this process.
+    new_layers: Mutex<Vec<Digest>>,
+    /// What whoever builds has to hear of: what is kept was not as it was kept.
+    notes: Mutex<Vec<String>>,
 }
 
 impl Store {
@@ -147,24 +175,23 @@ impl Store {
 
     /// As [`open`](Self::open), with the builds that a crash had left behind and that are cleared now.
     pub fn open_and_sweep(root: impl Into<PathBuf>) -> Result<(Self, Vec<Leftover>)> {
-        use std::os::unix::fs::DirBuilderExt;
         let root = root.into();
-        // Secrets never enter the store, but private projects do: nobody else's business.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).context("create", &root)?;
-        for name in ["blobs/sha256", "indexes", "bases", "kernels", "facts", "builds", "layers/claims", "tmp"]
-        {
+        own::enter(&root)?;
+        for name in FOLDERS {
             let path = root.join(name);
-            std::fs::create_dir_all(&path).context("create", &path)?;
+            own::folder(&path)?;
+            // The user may have put a part of it elsewhere by a link.
+            if path.is_symlink() { own::enter(&path)? } else { own::check(&path)? }
         }
         // Backup programs skip folders marked so (bford.info/cachedir).
         let tag = root.join("CACHEDIR.TAG");
         if !tag.exists() {
-            std::fs::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").context("write", &tag)?;
+            own::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").context("write", &tag)?;
         }
         work::sweep(&root.join("tmp"))?;
         let leftovers = work::sweep(&root.join("builds"))?;
         let session = WorkFolder::create_unique(&root.join("tmp"), "session")?;
-        let store = Self { root, session };
+        let store = Self { root, session, new_layers: Mutex::default(), notes: Mutex::default() };
         store.layers().sweep_unsynced()?;
         Ok((store, leftovers))
     }
@@ -172,6 +199,15 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What was found wrong with what is kept since this was last asked, a line each.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 
     /// The immutable files.
@@ -263,7 +299,7 @@ impl Store {
     pub fn begin_build(&self, id: &str) -> Result<WorkFolder> {
         let folder = WorkFolder::create(&self.root.join("builds"), id)?;
         // Layers are linked into their place while a machine still uses them: known now, or after an hour.
-        let (from, to) = (folder.path().join("lock"), folder.path().join("link"));
+        let (from, to) = (folder.path().join("journal"), folder.path().join("link"));
         let linked = std::fs::hard_link(&from, &to).and_then(|()| std::fs::remove_file(&to));
         linked.map_err(|source| StoreError::NoLinks { root: self.root.clone(), source })?;
         Ok(folder)

@@ -1,28 +1,40 @@
-//! The project's folder on disk, behind the compiler's one door to files.
+//! The project's folder on disk: the compiler's only way to files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
+use super::blob;
 use crate::check::{FileEntry, FileError, FileKind, Files};
+use crate::text::Digest;
 
 /// Room made before a file is read, in bytes at most.
 const MOST_AT_ONCE: u64 = 1 << 20;
 
-/// A folder nothing outside of which is read, whatever links inside it say.
+/// How often a path is resolved anew when the kernel saw folders being renamed meanwhile.
+const TRIES: u32 = 8;
+
+/// Opening must not wait: a pipe without a writer would hold up a check.
+const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
+
+/// A folder nothing outside of which is read, whatever links inside it say and whoever changes them meanwhile:
+/// what is checked and what is read is one open file.
 #[derive(Debug, Clone)]
 pub struct ProjectFolder {
     /// Without links, so that what links resolve to can be compared with it.
     root: PathBuf,
     /// What may be read: the folder itself, or one above it that says to be the project's root.
     reach: PathBuf,
-    /// The same folder, open.
-    door: Arc<OwnedFd>,
+    /// The folder of `reach`, open.
+    folder: Arc<OwnedFd>,
 }
 
 impl ProjectFolder {
@@ -30,9 +42,9 @@ impl ProjectFolder {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let root = folder.canonicalize()?;
-        let door = Arc::new(File::open(&root)?.into());
         let reach = reach(&root);
-        Ok(Self { root, reach, door })
+        let folder = Arc::new(File::open(&reach)?.into());
+        Ok(Self { root, reach, folder })
     }
 
     /// The folder's own path, absolute and without links.
@@ -57,13 +69,13 @@ impl ProjectFolder {
     /// What the system says of a file of the project.
     #[must_use]
     pub fn metadata(&self, path: &str) -> Option<fs::Metadata> {
-        fs::metadata(self.resolve(path).ok()?).ok()
+        File::from(self.open_at(path, OFlag::O_PATH | OFlag::O_CLOEXEC).ok()?).metadata().ok()
     }
 
     /// Names of a file's extended attributes that this user sees.
     #[must_use]
     pub fn attributes(&self, path: &str) -> Vec<String> {
-        let Ok(file) = self.open_file(path) else { return Vec::new() };
+        let Ok(file) = self.open_at(path, READ) else { return Vec::new() };
         let mut names = Vec::with_capacity(64 * 1024);
         if rustix::fs::flistxattr(&file, rustix::buffer::spare_capacity(&mut names)).is_err() {
             return Vec::new();
@@ -75,47 +87,63 @@ impl ProjectFolder {
             .collect()
     }
 
-    /// Opens what is at a project-relative path, without waiting: a pipe must not hold up a check.
-    fn open_file(&self, path: &str) -> Result<File, FileError> {
-        // One call where no link leads up or starts at the root, which is nearly everywhere: a catalogue
-        // may have thousands of files.
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_BENEATH);
-        if let Ok(file) = openat2(&*self.door, path, how) {
-            return Ok(file.into());
-        }
-        let real = self.resolve(path)?;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-        options.open(real).map_err(|error| reason(&error))
+    /// A regular file for reading, and its size.
+    pub(crate) fn open_regular(&self, path: &str) -> Result<(File, u64), FileError> {
+        let file = self.open_at(path, READ)?;
+        let size = match kind(&fstat(&file).map_err(reason)?) {
+            FileKind::File { size, .. } => size,
+            FileKind::Folder => return Err(FileError::Unreadable("it is a folder".into())),
+            _ => return Err(FileError::Unreadable("it is not a regular file".into())),
+        };
+        Ok((file.into(), size))
     }
 
-    /// Whether a path has more `..` than there are folders of the project above it.
-    fn climbs_out(&self, path: &str) -> bool {
-        let above = self.root.strip_prefix(&self.reach).map_or(0, |below| below.components().count());
-        let mut depth = Some(above);
-        for part in Path::new(path).components() {
-            depth = match part {
-                Component::Normal(_) => depth.map(|depth| depth + 1),
-                Component::ParentDir => depth.and_then(|depth| depth.checked_sub(1)),
-                _ => depth,
-            };
-        }
-        depth.is_none()
-    }
-
-    /// Where a project-relative path really is.
-    fn resolve(&self, path: &str) -> Result<PathBuf, FileError> {
+    /// Opens what is at a project-relative path; links and `..` that stay inside are followed.
+    fn open_at(&self, path: &str, flags: OFlag) -> Result<OwnedFd, FileError> {
         if path.contains('\0') {
             return Err(FileError::Unreadable("its name holds a NUL character".into()));
         }
-        let real = self.root.join(path).canonicalize().map_err(|error| match reason(&error) {
-            // Whether it is there or not is nobody's business inside.
-            FileError::NotFound if self.climbs_out(path) => FileError::Outside,
-            other => other,
+        let below = self.root.strip_prefix(&self.reach).unwrap_or(Path::new("")).join(path);
+        let below = if below.as_os_str().is_empty() { Path::new(".") } else { &below };
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH);
+        for _ in 0..TRIES {
+            match openat2(&*self.folder, below, how) {
+                Ok(file) => return Ok(file),
+                Err(Errno::EAGAIN) => {}
+                // It leads out, or a link in it starts at the root and may lead back in. Whether there is
+                // something outside is nobody's business inside.
+                Err(Errno::EXDEV) => {
+                    return self.open_resolved(path, flags).map_err(|error| match error {
+                        FileError::NotFound => FileError::Outside,
+                        other => other,
+                    });
+                }
+                // The kernel is older than 5.6, or a container does not let us ask.
+                Err(Errno::ENOSYS | Errno::EPERM) => return self.open_resolved(path, flags),
+                Err(error) => return Err(reason(error)),
+            }
+        }
+        Err(reason(Errno::EAGAIN))
+    }
+
+    /// The same in two steps: where the path really leads, and then that place, no part of which may have become
+    /// a link in between.
+    fn open_resolved(&self, path: &str, flags: OFlag) -> Result<OwnedFd, FileError> {
+        let real = self.root.join(path).canonicalize().map_err(|error| match error.raw_os_error() {
+            Some(number) => reason(Errno::from_raw(number)),
+            None => FileError::Unreadable(error.to_string()),
         })?;
-        if real.starts_with(&self.reach) { Ok(real) } else { Err(FileError::Outside) }
+        let inside = real.strip_prefix(&self.reach).map_err(|_| FileError::Outside)?;
+        let parts: Vec<_> = inside.components().map(Component::as_os_str).collect();
+        let Some((last, above)) = parts.split_last() else {
+            return openat(&*self.folder, ".", flags, Mode::empty()).map_err(reason);
+        };
+        let folder = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mut at = openat(&*self.folder, ".", folder, Mode::empty()).map_err(reason)?;
+        for part in above {
+            at = openat(&at, *part, folder, Mode::empty()).map_err(reason)?;
+        }
+        openat(&at, *last, flags | OFlag::O_NOFOLLOW, Mode::empty()).map_err(reason)
     }
 }
 
@@ -145,58 +173,83 @@ fn reach(folder: &Path) -> PathBuf {
     folder.ancestors().find(says_so).unwrap_or(folder).to_owned()
 }
 
-fn reason(error: &io::Error) -> FileError {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::NotFound,
-        _ => FileError::Unreadable(error.to_string()),
+fn reason(error: Errno) -> FileError {
+    match error {
+        Errno::ENOENT | Errno::ENOTDIR => FileError::NotFound,
+        error => FileError::Unreadable(io::Error::from(error).to_string()),
     }
 }
 
-fn kind(metadata: &fs::Metadata) -> FileKind {
-    if metadata.is_dir() {
-        FileKind::Folder
-    } else if metadata.is_file() {
-        FileKind::File { size: metadata.len(), executable: metadata.permissions().mode() & 0o100 != 0 }
-    } else {
-        FileKind::Other
+fn kind(found: &FileStat) -> FileKind {
+    match SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFDIR => FileKind::Folder,
+        SFlag::S_IFREG => FileKind::File {
+            size: u64::try_from(found.st_size).unwrap_or(0),
+            executable: found.st_mode & 0o100 != 0,
+        },
+        _ => FileKind::Other,
     }
 }
 
 impl Files for ProjectFolder {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, FileError> {
-        let file = self.open_file(path)?;
-        let size = match kind(&file.metadata().map_err(|error| reason(&error))?) {
-            FileKind::File { size, .. } if size > limit => return Err(FileError::TooLarge),
-            FileKind::File { size, .. } => size,
-            FileKind::Folder => return Err(FileError::Unreadable("it is a folder".into())),
-            _ => return Err(FileError::Unreadable("it is not a regular file".into())),
-        };
+        let (file, size) = self.open_regular(path)?;
+        if size > limit {
+            return Err(FileError::TooLarge);
+        }
         // The size may be a lie, as in /proc, or change while reading.
         let mut bytes = Vec::with_capacity(usize::try_from(size.min(MOST_AT_ONCE)).unwrap_or(0));
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| FileError::Unreadable(error.to_string()))?;
         if bytes.len() as u64 > limit { Err(FileError::TooLarge) } else { Ok(bytes) }
     }
 
+    fn digest(&self, path: &str, limit: u64) -> Result<(Digest, u64), FileError> {
+        let (file, size) = self.open_regular(path)?;
+        if size > limit {
+            return Err(FileError::TooLarge);
+        }
+        let mut rest = file.take(limit.saturating_add(1));
+        let digest = blob::hash(&mut rest).map_err(|error| FileError::Unreadable(error.to_string()))?;
+        match rest.limit() {
+            0 => Err(FileError::TooLarge),
+            left => Ok((digest, limit + 1 - left)),
+        }
+    }
+
     fn kind(&self, path: &str) -> Result<FileKind, FileError> {
-        Ok(kind(&fs::metadata(self.resolve(path)?).map_err(|error| reason(&error))?))
+        let found = self.open_at(path, OFlag::O_PATH | OFlag::O_CLOEXEC)?;
+        Ok(kind(&fstat(&found).map_err(reason)?))
     }
 
     fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError> {
-        let real = self.resolve(path)?;
+        let folder = self.open_at(path, READ | OFlag::O_DIRECTORY)?;
         let mut entries = Vec::new();
-        for entry in fs::read_dir(real).map_err(|error| reason(&error))? {
-            let entry = entry.map_err(|error| reason(&error))?;
-            let name = entry.file_name().into_string().map_err(|name| {
-                FileError::Unreadable(format!("the name {} in it is not UTF-8", name.display()))
-            })?;
-            let metadata = entry.metadata().map_err(|error| reason(&error))?;
-            let kind = if metadata.is_symlink() {
-                let target = fs::read_link(entry.path()).map_err(|error| reason(&error))?;
+        let mut dir =
+            Dir::from_fd(folder.try_clone().map_err(|error| FileError::Unreadable(error.to_string()))?)
+                .map_err(reason)?;
+        for entry in dir.iter() {
+            let entry = entry.map_err(reason)?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let found = match fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Err(Errno::ENOENT) => continue, // removed just now
+                found => found.map_err(reason)?,
+            };
+            let kind = if SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK {
+                let target = readlinkat(&folder, name).map_err(reason)?;
                 FileKind::Symlink { target: target.to_string_lossy().into_owned() }
             } else {
-                kind(&metadata)
+                kind(&found)
             };
-            entries.push(FileEntry { name, kind });
+            let name = name.to_str().map_err(|_| {
+                let name = String::from_utf8_lossy(name.to_bytes());
+                FileError::Unreadable(format!("the name {name} in it is not UTF-8"))
+            })?;
+            entries.push(FileEntry { name: name.to_owned(), kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -206,6 +259,8 @@ impl Files for ProjectFolder {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use std::fs;
 
     use super::*;
 
@@ -245,13 +300,30 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_of_all_that_may_be_read() {
+        let (_folder, project) = project();
+        assert_eq!(project.digest("site/index.html", 5), Ok((Digest::of("hello"), 5)));
+        assert_eq!(project.digest("site/index.html", 4), Err(FileError::TooLarge));
+        assert_eq!(project.digest("site", 9), Err(FileError::Unreadable("it is a folder".into())));
+    }
+
+    #[test]
     fn nothing_outside_is_read_by_any_way() {
         let (folder, project) = project();
         let root = folder.path();
         symlink("../outside", root.join("project/link")).unwrap();
         symlink(root, root.join("project/up")).unwrap();
         symlink("site", root.join("project/inside")).unwrap();
-        for path in ["../outside", "link", "up/outside", "site/../../outside", "/etc/passwd"] {
+        // The last two are not there, which nobody learns.
+        for path in [
+            "../outside",
+            "link",
+            "up/outside",
+            "site/../../outside",
+            "/etc/passwd",
+            "../nothing",
+            "up/no/thing",
+        ] {
             assert_eq!(project.read(path, 99), Err(FileError::Outside), "{path}");
             assert_eq!(project.kind(path), Err(FileError::Outside), "{path}");
         }

@@ -12,18 +12,20 @@ use crate::check::Size;
 /// Reads a whole file. A pipe, a device and whatever else is not a regular file is refused at once, and so is
 /// a file of more than `limit` bytes.
 pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    // Without waiting: opening a pipe would wait for somebody who writes to it.
-    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(Error::other("it is not a regular file"));
-    }
     let mut bytes = Vec::new();
     // Files of /proc and /sys are regular, and their sizes say nothing.
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(Error::other(format!("it is larger than {}", Size(limit))));
     }
     Ok(bytes)
+}
+
+/// Opens a regular file, and nothing else.
+pub(super) fn open_regular(path: &Path) -> Result<File> {
+    // Without waiting: opening a pipe would wait for somebody who writes to it.
+    let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Error::other("it is not a regular file")) }
 }
 
 #[cfg(test)]

@@ -83,6 +83,10 @@ impl Swap {
     pub(super) fn target(&self) -> &Path {
         &self.target
     }
+
+    pub(super) fn staged(&self) -> &Path {
+        &self.staged
+    }
 }
 
 /// Whether a file is this one, whatever its name was.

@@ -5,12 +5,16 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Result, process::start_time, swap::Swap};
+use super::{Context, ProcessName, Result, identity::Identity, own, swap::Swap};
 
+/// A journal, at most: one of a build has some hundred bytes a file.
+const JOURNAL_LIMIT: u64 = 16 << 20;
 /// Held by the process the folder belongs to.
 const LOCK: &str = "lock";
 const JOURNAL: &str = "journal";
@@ -20,15 +24,23 @@ const UNBORN: &str = ".new-";
 /// The few system calls between making an unborn folder and naming it take no longer than this.
 const UNBORN_SECONDS: u64 = 600;
 
+/// The working folders of this process.
+static OWN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
 /// One thing that a crash would leave behind, written before the thing is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Entry {
-    /// A file or folder outside the working folder.
+    /// The first line: what the lock beside the journal is. Its times are the kernel's, which nobody can choose:
+    /// a journal that came from elsewhere, with a project or a backup, does not know them.
+    Lock(Identity),
+    /// A folder that what follows is made in: as it was, so that nothing is removed through a link that took its
+    /// place.
+    Root { path: PathBuf, device: u64, inode: u64 },
+    /// A file or folder in one of them.
     Path(PathBuf),
-    /// A process, named with its start time since numbers are used again; `group` says that it
-    /// leads a process group that goes with it.
-    Process { pid: u32, started: u64, group: bool },
+    /// A process; `group` says that it leads a process group that goes with it.
+    Process { process: ProcessName, group: bool },
     /// Files that are going to take their names; undone unless the next entry follows.
     Swap(Vec<Swap>),
     /// All of them have.
@@ -44,6 +56,8 @@ pub struct Leftover {
     pub removed: Vec<PathBuf>,
     /// Processes that were still running and are killed.
     pub killed: Vec<u32>,
+    /// Whether this store did not write the journal, or not about these places: what it names was left alone.
+    pub foreign: bool,
     /// Why not all of it could be cleared; the next sweep tries again.
     pub stuck: Option<String>,
 }
@@ -51,6 +65,12 @@ pub struct Leftover {
 impl std::fmt::Display for Leftover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.stuck {
+            None if self.foreign => write!(
+                f,
+                "removed the working folder {}; its journal was not written by this store, and what it names \
+                 was not touched",
+                self.name
+            ),
             None => write!(f, "cleared what build {} had left behind", self.name),
             Some(error) => write!(f, "what build {} had left behind is still there: {error}", self.name),
         }
@@ -62,6 +82,8 @@ impl std::fmt::Display for Leftover {
 pub struct WorkFolder {
     path: PathBuf,
     journal: File,
+    /// Folders that the journal knows.
+    roots: Mutex<BTreeSet<PathBuf>>,
     /// Locked as long as the folder lives; the kernel unlocks it when the process ends in any way.
     _lock: File,
     keep: bool,
@@ -84,10 +106,12 @@ impl WorkFolder {
             .tempdir_in(parent)
             .context("create a folder in", parent)?;
         let lock_path = unborn.path().join(LOCK);
-        let lock = File::create_new(&lock_path).context("create", &lock_path)?;
+        let lock =
+            own::options().create_new(true).write(true).open(&lock_path).context("create", &lock_path)?;
         lock.lock().context("lock", &lock_path)?;
+        let identity = Identity::of(&lock.metadata().context("read", &lock_path)?);
         let journal_path = unborn.path().join(JOURNAL);
-        let journal = File::options()
+        let journal = own::options()
             .create_new(true)
             .append(true)
             .open(&journal_path)
@@ -96,7 +120,12 @@ impl WorkFolder {
         let path = parent.join(name(&random));
         std::fs::rename(unborn.path(), &path).context("create", &path)?;
         let _ = unborn.keep();
-        Ok(Self { path, journal, _lock: lock, keep: false })
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+        let folder = Self { path, journal, roots: Mutex::default(), _lock: lock, keep: false };
+        // Without waiting for the disk: a journal that a crash of the host takes had named nothing yet, since
+        // what it names is waited for.
+        folder.write(&Entry::Lock(identity))?;
+        Ok(folder)
     }
 
     #[must_use]
@@ -105,9 +134,22 @@ impl WorkFolder {
     }
 
     /// Promises that `path`, outside this folder, goes if this process dies. Call it before
-    /// making the path. A path renamed away afterwards is gone from here and so is safe.
+    /// making the path, in a folder that is there. A path renamed away afterwards is gone from here and so is
+    /// safe.
     pub fn will_create(&self, path: &Path) -> Result<()> {
-        self.append(&Entry::Path(path.to_owned()))
+        let path = self.know_root(path)?;
+        self.append(&Entry::Path(path))
+    }
+
+    /// Writes down which folder a path is in; the path as the journal has it, which is absolute.
+    fn know_root(&self, path: &Path) -> Result<PathBuf> {
+        let path = std::path::absolute(path).context("find", path)?;
+        let root = path.parent().unwrap_or(Path::new("/"));
+        if self.roots.lock().unwrap_or_else(PoisonError::into_inner).insert(root.to_owned()) {
+            let found = root.metadata().context("look at", root)?;
+            self.write(&Entry::Root { path: root.to_owned(), device: found.dev(), inode: found.ino() })?;
+        }
+        Ok(path)
     }
 
     /// Gives complete files their final names, in the folders they are in: all of them or none, with what had
@@ -116,8 +158,10 @@ impl WorkFolder {
         if let [(staged, target)] = files {
             return std::fs::rename(staged, target).context("write", target);
         }
-        let swaps =
-            files.iter().map(|(staged, target)| Swap::plan(staged, target)).collect::<Result<Vec<_>>>()?;
+        let swaps = files
+            .iter()
+            .map(|(staged, target)| Swap::plan(&self.know_root(staged)?, &self.know_root(target)?))
+            .collect::<Result<Vec<_>>>()?;
         self.append(&Entry::Swap(swaps.clone()))?;
         let swapped = swaps.iter().try_for_each(Swap::run).and_then(|()| self.append(&Entry::Swapped));
         // What cannot be cleared now is still in the journal.
@@ -145,24 +189,29 @@ impl WorkFolder {
     }
 
     fn append_process(&self, pid: u32, group: bool) -> Result<()> {
-        match start_time(pid) {
-            Some(started) => self.append(&Entry::Process { pid, started, group }),
+        match ProcessName::of(pid) {
+            Some(process) => self.append(&Entry::Process { process, group }),
             None => Ok(()), // gone already
         }
     }
 
     fn append(&self, entry: &Entry) -> Result<()> {
+        self.write(entry)?;
+        self.journal.sync_data().context("write", &self.path.join(JOURNAL))
+    }
+
+    fn write(&self, entry: &Entry) -> Result<()> {
         let path = self.path.join(JOURNAL);
         let mut line = serde_json::to_vec(entry).map_err(io::Error::from).context("write", &path)?;
         line.push(b'\n');
-        (&self.journal).write_all(&line).context("write", &path)?;
-        self.journal.sync_data().context("write", &path)
+        (&self.journal).write_all(&line).context("write", &path)
     }
 
     /// Leaves the folder to whoever wants to look at it (`--on-failure keep`): its journal is
     /// emptied and its lock removed, so that no sweep touches it.
     pub fn keep(mut self) -> Result<PathBuf> {
         self.keep = true;
+        forget(&self.path);
         for name in [JOURNAL, LOCK] {
             let path = self.path.join(name);
             std::fs::remove_file(&path).context("remove", &path)?;
@@ -174,9 +223,23 @@ impl WorkFolder {
 impl Drop for WorkFolder {
     fn drop(&mut self) {
         if !self.keep {
+            forget(&self.path);
             // What cannot be removed now is still in the journal, for the next process's sweep.
             let _ = clear(&self.path);
         }
+    }
+}
+
+fn forget(path: &Path) {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+}
+
+/// Clears all working folders of this process, which is about to end while some of its threads still wait for
+/// something. What they make from now on is for the next sweep.
+pub fn clear_own() {
+    let folders = std::mem::take(&mut *OWN.lock().unwrap_or_else(PoisonError::into_inner));
+    for folder in folders {
+        let _ = clear(&folder);
     }
 }
 
@@ -211,6 +274,11 @@ pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
         let entry = entry.context("read", parent)?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
+        let found = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // cleared by its owner
+            found => found.context("look at", &path)?,
+        };
+        own::own(&path, &found)?;
         if name.starts_with(UNBORN) {
             let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|then| then.elapsed().ok());
             if age.is_some_and(|age| age.as_secs() > UNBORN_SECONDS) {
@@ -220,7 +288,7 @@ pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
         }
         // A folder without a lock was kept on purpose, unless it is empty: then a sweep was cut short just
         // before its end. A file (a partial download) is no folder.
-        let Ok(lock) = File::open(path.join(LOCK)) else {
+        let Ok(lock) = super::regular::open_regular(&path.join(LOCK)) else {
             let _ = std::fs::remove_dir(&path);
             continue;
         };
@@ -230,51 +298,43 @@ pub(super) fn sweep(parent: &Path) -> Result<Vec<Leftover>> {
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &path),
         }
         leftovers.push(match clear(&path) {
-            Ok((removed, killed)) => Leftover { name, removed, killed, stuck: None },
+            Ok(Cleared { removed, killed, foreign }) => {
+                Leftover { name, removed, killed, foreign, stuck: None }
+            }
             // It stays in the journal, and must not keep everything else from working.
-            Err(error) => Leftover { name, removed: vec![], killed: vec![], stuck: Some(error.to_string()) },
+            Err(error) => Leftover {
+                name,
+                removed: vec![],
+                killed: vec![],
+                foreign: false,
+                stuck: Some(error.to_string()),
+            },
         });
     }
     leftovers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(leftovers)
 }
 
+/// What a journal came to.
+#[derive(Debug, Default)]
+struct Cleared {
+    removed: Vec<PathBuf>,
+    killed: Vec<u32>,
+    foreign: bool,
+}
+
 /// Undoes a journal, newest entry first, and removes the folder; its lock must be held. Its lock
 /// goes last, so that a sweep that is cut short is taken up by the next.
-fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
-    let journal_path = folder.join(JOURNAL);
-    let journal = std::fs::read(&journal_path).unwrap_or_default();
-    let (mut removed, mut killed) = (Vec::new(), Vec::new());
-    let mut swapped = false;
-    let lines: Vec<&[u8]> = journal.split(|&byte| byte == b'\n').collect();
-    for line in lines.into_iter().rev() {
-        // The last line may be cut off by a crash: then what it announced was not made yet.
-        match serde_json::from_slice(line) {
-            Ok(Entry::Process { pid, started, group }) if start_time(pid) == Some(started) => {
-                if let Ok(number) = i32::try_from(pid) {
-                    let target = Pid::from_raw(if group { -number } else { number });
-                    let _ = kill(target, Signal::SIGKILL);
-                }
-                killed.push(pid);
-            }
-            Ok(Entry::Path(path)) => {
-                if remove(&path).context("remove", &path)? {
-                    removed.push(path);
-                }
-            }
-            Ok(Entry::Swapped) => swapped = true,
-            Ok(Entry::Swap(swaps)) => {
-                for swap in swaps.iter().rev() {
-                    if swapped {
-                        swap.finish()?;
-                    } else if swap.undo()? {
-                        removed.push(swap.target().to_owned());
-                    }
-                }
-                swapped = false;
-            }
-            Ok(Entry::Process { .. }) | Err(_) => {}
-        }
+fn clear(folder: &Path) -> Result<Cleared> {
+    // The last line may be cut off by a crash: then what it announced was not made yet.
+    let journal = super::read_regular(&folder.join(JOURNAL), JOURNAL_LIMIT).unwrap_or_default();
+    let entries: Vec<Entry> =
+        journal.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let mut cleared = Cleared::default();
+    match entries.split_first() {
+        Some((Entry::Lock(lock), rest)) if is_lock_of(folder, lock) => undo(rest, &mut cleared)?,
+        None => {}
+        Some(_) => cleared.foreign = true,
     }
     for entry in std::fs::read_dir(folder).context("read", folder)? {
         let path = entry.context("read", folder)?.path();
@@ -287,7 +347,58 @@ fn clear(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u32>)> {
         remove(&path).context("remove", &path)?;
     }
     std::fs::remove_dir(folder).context("remove", folder)?;
-    Ok((removed, killed))
+    Ok(cleared)
+}
+
+/// Whether the lock in a working folder is the one that was made with its journal. The number of a device may be
+/// another after the host has booted again.
+fn is_lock_of(folder: &Path, lock: &Identity) -> bool {
+    Identity::at(&folder.join(LOCK)).is_ok_and(|found| lock.is_but_for_its_device(&found))
+}
+
+/// Undoes what a journal of this store names.
+fn undo(entries: &[Entry], cleared: &mut Cleared) -> Result<()> {
+    let is_root = |path: &Path| {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let known = entries.iter().find_map(|entry| match entry {
+            Entry::Root { path, device, inode } if path == folder => Some((*device, *inode)),
+            _ => None,
+        });
+        let found = folder.metadata().ok().map(|found| (found.dev(), found.ino()));
+        // What was in a folder that is gone is gone.
+        known.is_some() && (found == known || found.is_none())
+    };
+    let mut swapped = false;
+    for entry in entries.iter().rev() {
+        match entry {
+            Entry::Process { process, group } => {
+                if process.kill(*group) {
+                    cleared.killed.push(process.pid);
+                }
+            }
+            Entry::Path(path) if is_root(path) => {
+                if remove(path).context("remove", path)? {
+                    cleared.removed.push(path.clone());
+                }
+            }
+            Entry::Swapped => swapped = true,
+            Entry::Swap(swaps)
+                if swaps.iter().all(|swap| is_root(swap.target()) && is_root(swap.staged())) =>
+            {
+                for swap in swaps.iter().rev() {
+                    if swapped {
+                        swap.finish()?;
+                    } else if swap.undo()? {
+                        cleared.removed.push(swap.target().to_owned());
+                    }
+                }
+                swapped = false;
+            }
+            Entry::Path(_) | Entry::Swap(_) => cleared.foreign = true,
+            Entry::Lock(_) | Entry::Root { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// Takes off what is mounted in a tree: a bootstrap that was killed while it ran as root leaves its mounts
@@ -365,8 +476,13 @@ mod tests {
         assert!(inside.exists() && outside.exists());
 
         crash(folder);
-        let cleared =
-            Leftover { name: "b1".into(), removed: vec![outside.clone()], killed: vec![], stuck: None };
+        let cleared = Leftover {
+            name: "b1".into(),
+            removed: vec![outside.clone()],
+            killed: vec![],
+            foreign: false,
+            stuck: None,
+        };
         assert_eq!(sweep(&builds).unwrap(), [cleared]);
         assert!(!inside.exists() && !outside.exists() && !builds.join("b1").exists());
     }
@@ -409,6 +525,7 @@ mod tests {
         // The process ends in the middle.
         let files = stage("three");
         let swaps: Vec<Swap> = files.iter().map(|(from, to)| Swap::plan(from, to).unwrap()).collect();
+        folder.know_root(&files[0].0).unwrap();
         folder.append(&Entry::Swap(swaps.clone())).unwrap();
         for swap in &swaps[..2] {
             swap.run().unwrap();
@@ -426,10 +543,106 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let folder = WorkFolder::create(dir.path(), "b1").unwrap();
         folder.started(child.id()).unwrap();
-        folder.append(&Entry::Process { pid: std::process::id(), started: 1, group: false }).unwrap();
+        let namesake = ProcessName { started: 1, ..ProcessName::own() };
+        folder.append(&Entry::Process { process: namesake, group: false }).unwrap();
         crash(folder);
         assert_eq!(sweep(dir.path()).unwrap()[0].killed, [child.id()]);
         assert!(!child.wait().unwrap().success());
+    }
+
+    /// What a journal from elsewhere names: a folder with a file, and a process.
+    struct Victims {
+        dir: tempfile::TempDir,
+        process: std::process::Child,
+    }
+
+    impl Victims {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir(dir.path().join("victim")).unwrap();
+            std::fs::write(dir.path().join("victim/file"), "precious").unwrap();
+            Self { dir, process: std::process::Command::new("sleep").arg("1000").spawn().unwrap() }
+        }
+
+        fn fill(&self, folder: &WorkFolder) {
+            folder.will_create(&self.dir.path().join("victim")).unwrap();
+            folder.started(self.process.id()).unwrap();
+        }
+
+        fn are_well(&mut self) -> bool {
+            self.dir.path().join("victim/file").exists() && self.process.try_wait().unwrap().is_none()
+        }
+    }
+
+    impl Drop for Victims {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+
+    #[test]
+    fn a_journal_from_elsewhere_is_not_obeyed() {
+        let (dir, mut victims) = (tempfile::tempdir().unwrap(), Victims::new());
+        let builds = dir.path().join("builds");
+        std::fs::create_dir(&builds).unwrap();
+        let folder = WorkFolder::create(dir.path(), "original").unwrap();
+        victims.fill(&folder);
+        let original = std::fs::read_to_string(folder.path().join(JOURNAL)).unwrap();
+        let (head, rest) = original.split_once('\n').unwrap();
+        let bare = format!("{{\"path\":\"{}/victim\"}}\n", victims.dir.path().display());
+        // As it is, without its beginning, with the beginning alone, and as somebody would write it by hand.
+        for journal in [&original, rest, &format!("{head}\n"), &bare] {
+            let copy = builds.join("copy");
+            std::fs::create_dir(&copy).unwrap();
+            std::fs::write(copy.join(LOCK), "").unwrap();
+            std::fs::write(copy.join(JOURNAL), journal).unwrap();
+            let cleared = sweep(&builds).unwrap();
+            assert_eq!((cleared.len(), cleared[0].foreign), (1, true), "{journal}");
+            assert!(cleared[0].removed.is_empty() && cleared[0].killed.is_empty() && victims.are_well());
+            assert!(!copy.exists());
+        }
+        // The same in its own place is.
+        crash(folder);
+        let cleared = sweep(dir.path()).unwrap();
+        assert!(!cleared.iter().any(|one| one.name == "original" && one.foreign));
+        assert!(!victims.are_well());
+    }
+
+    #[test]
+    fn a_folder_that_was_changed_for_another_is_not_cleared() {
+        let (dir, mut victims) = (tempfile::tempdir().unwrap(), Victims::new());
+        let out = dir.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        folder.will_create(&out.join("victim")).unwrap();
+        crash(folder);
+        std::fs::remove_dir(&out).unwrap();
+        std::os::unix::fs::symlink(victims.dir.path(), &out).unwrap();
+        let cleared = sweep(dir.path()).unwrap();
+        assert!(cleared[0].foreign && cleared[0].removed.is_empty() && victims.are_well());
+    }
+
+    #[test]
+    fn a_path_below_no_root_of_the_journal_is_left_alone() {
+        let (dir, mut victims) = (tempfile::tempdir().unwrap(), Victims::new());
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        folder.append(&Entry::Path(victims.dir.path().join("victim"))).unwrap();
+        crash(folder);
+        assert!(sweep(dir.path()).unwrap()[0].foreign && victims.are_well());
+    }
+
+    #[test]
+    fn a_process_that_ends_by_force_clears_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = WorkFolder::create(dir.path(), "b1").unwrap();
+        let outside = dir.path().join("outside");
+        folder.will_create(&outside).unwrap();
+        std::fs::write(&outside, "").unwrap();
+        // Other tests of this process have folders too: only this one.
+        let _ = clear(folder.path());
+        assert!(!outside.exists() && !folder.path().exists());
+        crash(folder);
     }
 
     #[test]

@@ -244,9 +244,10 @@ impl Settings {
             disk_mirror: lookup.find(Key::DiskMirror, url),
             proxy: lookup.find(Key::Proxy, url),
             ca: lookup.find(Key::Ca, path),
-            store: lookup
-                .find(Key::Store, path)
-                .unwrap_or_else(|| Setting { value: default_store(around), origin: Origin::Default }),
+            store: lookup.find(Key::Store, path).unwrap_or_else(|| Setting {
+                value: default_store(around).unwrap_or_default(),
+                origin: Origin::Default,
+            }),
             store_size: lookup.find(Key::StoreSize, size),
             memory: lookup.find_up_to(Key::Memory, size, || Size(host_memory())),
             cpus: lookup.find_up_to(Key::Cpus, cpus, host_cpus),
@@ -258,6 +259,12 @@ impl Settings {
             ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;
+        if settings.store.value.as_os_str().is_empty() {
+            errors.push(
+                Diagnostic::new(codes::NO_STORE_FOLDER, "nothing says where the store is: `HOME` is not set")
+                    .help("set `HOME`, or name a folder of your own: `IMGFILE_STORE=/var/lib/imgfile`"),
+            );
+        }
         errors.sort_by_key(Diagnostic::span);
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
     }
@@ -453,25 +460,25 @@ pub(super) fn cache_folder() -> Option<PathBuf> {
 }
 
 /// `$XDG_CACHE_HOME/imgfile`, by the XDG base directory rules.
-fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
-    xdg(&around.env, "XDG_CACHE_HOME", ".cache").join("imgfile")
+fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> Option<PathBuf> {
+    Some(xdg(&around.env, "XDG_CACHE_HOME", ".cache")?.join("imgfile"))
 }
 
 fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
     config_folder(&around.env).join("config.toml")
 }
 
-/// Where the user's own configuration is, and which projects are trusted.
+/// Where the user's own configuration is, and which projects are trusted. Without a home there is neither: the
+/// folder is then the one that systems promise not to have.
 fn config_folder(env: &impl Fn(&str) -> Option<OsString>) -> PathBuf {
-    xdg(env, "XDG_CONFIG_HOME", ".config").join("imgfile")
+    xdg(env, "XDG_CONFIG_HOME", ".config").unwrap_or_else(|| "/nonexistent".into()).join("imgfile")
 }
 
-fn xdg(env: &impl Fn(&str) -> Option<OsString>, name: &str, below_home: &str) -> PathBuf {
+/// A folder of the user; none if nothing says where theirs are. One that all users share would not do.
+fn xdg(env: &impl Fn(&str) -> Option<OsString>, name: &str, below_home: &str) -> Option<PathBuf> {
     // The rules say that a relative path in these variables is to be ignored.
-    let set = env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    set.unwrap_or_else(|| {
-        env("HOME").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from).join(below_home)
-    })
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute(name).or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
 #[cfg(test)]

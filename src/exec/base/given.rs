@@ -234,6 +234,15 @@ pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Span
             .label(url.span, "not downloaded yet"),
             "run once without `--offline`",
         ),
+        FetchError::Slow { .. } => (
+            Diagnostic::new(codes::SERVER_TOO_SLOW, message).label(url.span, "comes too slowly"),
+            "try again later, or take it from another server: what has arrived is kept, and the next try goes \
+             on from there",
+        ),
+        FetchError::TooLarge { .. } => (
+            Diagnostic::new(codes::DOWNLOAD_WRONG, message).label(url.span, "too large"),
+            "make room in the store, or look whether the address is right",
+        ),
         _ => (
             Diagnostic::new(codes::NO_NETWORK, message).label(url.span, "cannot be downloaded"),
             "check the connection and the setting `proxy` (`imgfile doctor` shows it); what has arrived is \

@@ -222,6 +222,8 @@ pub fn fetch_failure(error: &FetchError, pinned: Option<&ImageSpec>) -> Failure 
         FetchError::Offline { .. } => Diagnostic::new(codes::NO_NETWORK, message).help("run once without `--offline`"),
         FetchError::Unreachable { .. } | FetchError::Refused { .. } => Diagnostic::new(codes::NO_NETWORK, message)
             .help("check the connection and the settings `mirror` and `proxy` (`imgfile doctor` shows them)"),
+        FetchError::Slow { .. } => Diagnostic::new(codes::SERVER_TOO_SLOW, message)
+            .help("use another mirror, or try again later: what has arrived of a large file is kept, and the next try goes on from there"),
         FetchError::Gone { .. } => Diagnostic::new(codes::DOWNLOAD_GONE, message)
             .help("archives keep only the newest version of a package: `imgfile lock --update` locks what is there now"),
         FetchError::NotPublished { .. } => Diagnostic::new(codes::NOT_PUBLISHED, message)

@@ -13,7 +13,7 @@ use super::uri;
 use crate::check::{FileEntry, FileError, FileKind, Files};
 use crate::ide::{Analysis, Shelf, analyse, analyse_catalog};
 use crate::store::ProjectFolder;
-use crate::text::SourceId;
+use crate::text::{Digest, SourceId};
 
 /// Most ImageFiles that are tried when the owner of a file is looked for.
 const MAX_CANDIDATES: usize = 32;
@@ -68,6 +68,13 @@ impl Files for Overlay<'_> {
             (Some(text), _) => Ok(text.as_bytes().to_vec()),
             (None, Some(folder)) => folder.read(path, limit),
             (None, None) => Err(FileError::NotFound),
+        }
+    }
+
+    fn digest(&self, path: &str, limit: u64) -> Result<(Digest, u64), FileError> {
+        match (self.open.contains_key(path), self.folder) {
+            (false, Some(folder)) => folder.digest(path, limit),
+            _ => self.read(path, limit).map(|bytes| (Digest::of(&bytes), bytes.len() as u64)),
         }
     }
 

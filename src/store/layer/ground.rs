@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{DISK, Layers};
+use super::{DISK, LayerEntry, Layers};
 use crate::store::{Digest, Result};
 
 /// Longest name of a backing file that a qcow2 disk can hold, in bytes.
@@ -18,9 +18,12 @@ impl Layers<'_> {
     /// damaged: it keeps none.
     pub(in crate::store) fn grounds(self) -> Result<BTreeSet<Digest>> {
         let all = self.list()?.into_iter();
-        Ok(all
-            .filter_map(|layer| layer.meta.base.or_else(|| base_of(&backing(&self.disk(&layer.key)).ok()??)))
-            .collect())
+        Ok(all.filter_map(|layer| self.ground(&layer)).collect())
+    }
+
+    /// The base that a layer stands on.
+    pub(super) fn ground(self, layer: &LayerEntry) -> Option<Digest> {
+        layer.meta.base.or_else(|| base_of(&backing(&self.disk(&layer.key)).ok()??))
     }
 }
 

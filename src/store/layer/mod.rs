@@ -9,10 +9,11 @@ mod sync;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Digest, Result, Store, is_named};
+use super::{Context, Digest, Result, Store, is_named, own, seal::Seal};
 
 const DISK: &str = "disk.qcow2";
 const META: &str = "meta.json";
@@ -57,6 +58,18 @@ pub struct Claim {
     _lock: File,
 }
 
+/// These layers and all that stand on them, each after what it stands on.
+fn standing_on(entries: &[LayerEntry], mut keys: Vec<Digest>) -> Vec<Digest> {
+    let mut at = 0;
+    while let Some(&below) = keys.get(at) {
+        let above = entries.iter().filter(|entry| entry.meta.parent == Some(below)).map(|entry| entry.key);
+        let new: Vec<Digest> = above.filter(|key| !keys.contains(key)).collect();
+        keys.extend(new);
+        at += 1;
+    }
+    keys
+}
+
 /// One entry of `cache ls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerEntry {
@@ -87,9 +100,86 @@ impl<'a> Layers<'a> {
         self.folder(key).join(DISK)
     }
 
-    /// The layer, held in use, if the store has it whole.
+    /// The layer, held in use, if the store has it whole and as it was kept, with all that it stands on. One that
+    /// is not is removed, with what stands on it.
     #[must_use]
     pub fn get(self, key: &Digest) -> Option<Layer> {
+        let layer = self.hold(key)?;
+        match self.changed(&layer) {
+            None => Some(layer),
+            Some(changed) => {
+                drop(layer);
+                self.discard(&changed);
+                None
+            }
+        }
+    }
+
+    /// The layer itself, or the first one below it, that is not as it was kept.
+    fn changed(self, layer: &Layer) -> Option<Digest> {
+        let (mut key, mut meta) = (layer.key, layer.meta.clone());
+        loop {
+            if !Seal::holds(&self.folder(&key), DISK, false) {
+                return Some(key);
+            }
+            key = meta.parent?;
+            // What is missing cannot be stood on either.
+            let Some(below) = self.meta(&key) else { return Some(key) };
+            meta = below;
+        }
+    }
+
+    fn meta(self, key: &Digest) -> Option<LayerMeta> {
+        serde_json::from_slice(&std::fs::read(self.folder(key).join(META)).ok()?).ok()
+    }
+
+    /// Whether a layer is as it was kept; reads all of it.
+    #[must_use]
+    pub fn is_as_kept(self, layer: &Layer) -> bool {
+        Seal::holds(&self.folder(&layer.key), DISK, true)
+    }
+
+    /// Removes a layer that is not what was kept and all that stands on it, which would be nonsense on another
+    /// disk. Builds that use one of them have its files open.
+    pub(super) fn discard(self, key: &Digest) {
+        let Ok(entries) = self.list() else { return };
+        if let Some(entry) = entries.iter().find(|entry| entry.key == *key) {
+            let (step, short) = (&entry.meta.step, key.short());
+            self.store.note(format!("the layer {short} (`{step}`) is not as it was kept: it is made anew"));
+        }
+        for gone in standing_on(&entries, vec![*key]).iter().rev() {
+            self.throw_away(gone);
+        }
+    }
+
+    /// Removes all layers that stand on a base.
+    pub(super) fn discard_on(self, base: &Digest) {
+        let Ok(entries) = self.list() else { return };
+        let on = entries.iter().filter(|entry| self.ground(entry) == Some(*base)).map(|entry| entry.key);
+        for gone in standing_on(&entries, on.collect()).iter().rev() {
+            self.throw_away(gone);
+        }
+    }
+
+    fn throw_away(self, key: &Digest) {
+        // What cannot be moved is found again, and not used then either.
+        if let Ok(temp) = self.store.temp_dir("damaged") {
+            let _ = std::fs::rename(self.folder(key), temp.path().join("gone"));
+        }
+    }
+
+    /// Seals layers of this process again, once the names are gone under which they were made.
+    pub fn renew_seals(self) {
+        let new = std::mem::take(&mut *self.store.new_layers.lock().unwrap_or_else(PoisonError::into_inner));
+        for key in new {
+            // Else all of it is read when it is used.
+            let _ = Seal::renew(&self.folder(&key), DISK);
+        }
+    }
+
+    /// The layer, held in use, whatever is in it.
+    #[must_use]
+    pub fn hold(self, key: &Digest) -> Option<Layer> {
         let folder = self.folder(key);
         let lock = loop {
             let lock = File::open(folder.join(LOCK)).ok()?;
@@ -138,7 +228,7 @@ impl<'a> Layers<'a> {
     fn claim_file(self, key: &Digest) -> Result<(PathBuf, File)> {
         let path = self.root().join("claims").join(key.to_string());
         let lock =
-            File::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
+            own::options().create(true).truncate(false).write(true).open(&path).context("create", &path)?;
         Ok((path, lock))
     }
 
@@ -151,15 +241,18 @@ impl<'a> Layers<'a> {
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
         let temp = self.store.temp_dir("layer")?;
         let ready = temp.path().join("ready");
-        std::fs::create_dir(&ready).context("create", &ready)?;
-        std::fs::write(ready.join(LOCK), b"").context("write", &ready)?;
+        own::folder(&ready)?;
+        own::write(&ready.join(LOCK), b"").context("write", &ready)?;
         self.write_meta(&ready, meta)?;
         sync::mark(&ready)?;
         let lock = File::open(ready.join(LOCK)).context("open", &ready)?;
         lock.lock_shared().context("lock", &ready)?;
         let folder = self.folder(key);
         std::fs::hard_link(disk, ready.join(DISK)).context("link", disk)?;
+        own::private(&ready.join(DISK))?;
+        Seal::set(&ready, DISK)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
+        self.store.new_layers.lock().unwrap_or_else(PoisonError::into_inner).push(*key);
         Ok(Layer { key: *key, disk: folder.join(DISK), meta: meta.clone(), _lock: lock })
     }
 
@@ -168,7 +261,10 @@ impl<'a> Layers<'a> {
     pub fn replace(self, layer: &mut Layer, disk: &Path) -> Result<()> {
         let folder = self.folder(&layer.key);
         sync::mark(&folder)?;
+        own::private(disk)?;
+        // Between the two the layer is not as it was kept: whoever finds it so makes it anew.
         std::fs::rename(disk, folder.join(DISK)).context("replace", &layer.disk)?;
+        Seal::set(&folder, DISK)?;
         layer.meta.parent = None;
         layer.meta.depth = 0;
         // Until this is there the layer only seems to need what was below it.

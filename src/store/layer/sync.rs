@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{DISK, Digest, LOCK, LayerEntry, Layers, META};
-use crate::store::{Context, Result, process::boot_id};
+use super::{DISK, LOCK, LayerEntry, Layers, META, standing_on};
+use crate::store::{Context, Result, own, process::boot_id};
 
 /// The mark of a layer that may not be on the disk yet.
 const MARK: &str = "unsynced";
@@ -13,7 +13,7 @@ const MARK: &str = "unsynced";
 /// Marks a layer, or what is about to become one.
 pub(super) fn mark(folder: &Path) -> Result<()> {
     let path = folder.join(MARK);
-    std::fs::write(&path, boot_id()).context("write", &path)
+    own::write(&path, boot_id()).context("write", &path)
 }
 
 impl Layers<'_> {
@@ -42,21 +42,10 @@ impl Layers<'_> {
     pub(in crate::store) fn sweep_unsynced(self) -> Result<()> {
         let boot = boot_id();
         let entries = self.list()?;
-        let mut doubtful: Vec<Digest> = entries
-            .iter()
-            .filter(|entry| {
-                std::fs::read_to_string(self.folder(&entry.key).join(MARK)).is_ok_and(|of| of != boot)
-            })
-            .map(|entry| entry.key)
-            .collect();
-        let mut at = 0;
-        while let Some(&below) = doubtful.get(at) {
-            let above =
-                entries.iter().filter(|entry| entry.meta.parent == Some(below)).map(|entry| entry.key);
-            let new: Vec<Digest> = above.filter(|key| !doubtful.contains(key)).collect();
-            doubtful.extend(new);
-            at += 1;
-        }
+        let marked = entries.iter().filter(|entry| {
+            std::fs::read_to_string(self.folder(&entry.key).join(MARK)).is_ok_and(|of| of != boot)
+        });
+        let doubtful = standing_on(&entries, marked.map(|entry| entry.key).collect());
         for key in doubtful.iter().rev() {
             self.remove_unless_held(key, || Ok(true))?;
         }
@@ -68,7 +57,7 @@ impl Layers<'_> {
 mod tests {
     use super::super::LayerMeta;
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Digest, Store};
 
     fn put(store: &Store, name: &str, parent: Option<Digest>, depth: u32) -> Digest {
         let key = Digest::of(name);

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{ArtifactRecord, NewArtifact, Records, Tried, now_ms};
-use crate::store::Result;
+use crate::store::{Digest, Result};
 
 const COLUMNS: &str = "SELECT id, build, image, path, sha256, size, plan_key, lock, labels, made, protected, project FROM artifact";
 
@@ -79,6 +79,16 @@ impl Records {
             .tried("read")?;
         let rows = statement.query_map(params![build, image], artifact);
         rows.and_then(Iterator::collect).tried("read")
+    }
+
+    /// Whether some build made a file of this content.
+    pub fn has_artifact(&self, sha256: &Digest) -> Result<bool> {
+        let found = self.connection().query_row(
+            "SELECT EXISTS (SELECT 1 FROM artifact WHERE sha256 = ?1)",
+            [sha256.to_string()],
+            |row| row.get(0),
+        );
+        found.tried("read")
     }
 
     /// Whether what lies at `path` (absolute) is an artifact that may not be touched.

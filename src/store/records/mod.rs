@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Context, Result, StoreError};
+use super::{Context, Result, StoreError, own};
 
 pub use model::{
     ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, State, StepRecord,
@@ -50,11 +50,11 @@ impl<T> Tried<T> for rusqlite::Result<T> {
 impl Records {
     /// Opens the records of the store at `root`, made if absent, and settles builds whose process is gone.
     pub fn open(root: &Path) -> Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
         let folder = root.join("records");
-        let logs = folder.join("logs");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&logs).context("create", &logs)?;
+        own::folder(&folder.join("logs"))?;
         let path = folder.join(DATABASE);
+        // SQLite would make it, and the files beside it, by the umask.
+        own::options().create(true).append(true).open(&path).context("open", &path)?;
         let mut connection = Connection::open(&path).tried("open")?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).tried("open")?;
         prepare(&mut connection)?;
@@ -113,7 +113,8 @@ fn corrupt() -> StoreError {
 fn renew(root: &Path) -> Result<(Records, Option<PathBuf>)> {
     let folder = root.join("records");
     let lock_path = folder.join("renewing");
-    let lock = std::fs::File::create(&lock_path).context("create", &lock_path)?;
+    let lock = own::options().create(true).truncate(true).write(true).open(&lock_path);
+    let lock = lock.context("create", &lock_path)?;
     lock.lock().context("lock", &lock_path)?;
     let path = folder.join(DATABASE);
     match Connection::open(&path).tried("open").and_then(|connection| is_whole(&connection)) {

@@ -1,0 +1,115 @@
+//! What is in the way of artifacts: a project may not lead them to another place, and nothing is written over that
+//! imgfile did not write.
+
+use std::io;
+use std::path::Path;
+
+use super::{Failure, Options};
+use crate::{
+    diagnostic::{Diagnostic, codes},
+    store::Store,
+    text::Digest,
+};
+
+/// Files that imgfile made, by their digests.
+const MADE: &str = "artifact-v1";
+
+/// Notes that a file with this content is one that imgfile made, before it has its name.
+pub fn remember(store: &Store, artifact: &Digest) -> Result<(), Failure> {
+    store.facts().put(MADE, artifact, &()).map_err(Failure::from)
+}
+
+/// Refuses an output folder that is a link, unless the user named it, and files there that imgfile did not make,
+/// unless the user lets them go.
+pub fn check<'a>(
+    store: &Store,
+    options: &Options,
+    files: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let out = &options.out;
+    if !options.out_given
+        && let Ok(found) = out.symlink_metadata()
+        && found.is_symlink()
+    {
+        let message = format!("the output folder `{}` is a link", out.display());
+        let diagnostic = Diagnostic::new(codes::OUTPUT_LINK, message);
+        let diagnostic = match std::fs::read_link(out) {
+            Ok(target) => diagnostic.note(format!("it leads to `{}`", target.display())),
+            Err(_) => diagnostic,
+        };
+        let help = "remove the link, or name the folder that artifacts are to go to with `--out`";
+        return Err(Failure::Diagnosed(vec![diagnostic.help(help)]));
+    }
+    if options.force {
+        return Ok(());
+    }
+    for path in files.map(|name| out.join(name)) {
+        if is_taken(store, &path)? {
+            let message = format!("`{}` was not written by imgfile, or was changed since", path.display());
+            let help =
+                "move it away, choose another folder with `--out`, or let it be replaced with `--force`";
+            return Err(Failure::Diagnosed(vec![Diagnostic::new(codes::OUTPUT_TAKEN, message).help(help)]));
+        }
+    }
+    Ok(())
+}
+
+/// Whether something has a name that is not a file that imgfile made. Of a folder others tell.
+fn is_taken(store: &Store, path: &Path) -> Result<bool, Failure> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Failure::Io { action: "look at", path: path.to_owned(), source }),
+        Ok(found) if found.is_dir() => Ok(false),
+        Ok(found) if found.is_file() => Ok(!store.facts().has(MADE, &store.digest_file(path)?)),
+        Ok(_) => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    /// The code of what is said about `out/k.qcow2`.
+    fn said(store: &Store, options: &Options) -> Option<&'static str> {
+        let failure = check(store, options, ["k.qcow2"].into_iter()).err()?;
+        Some(failure.diagnostics()[0].code.as_str())
+    }
+
+    #[test]
+    fn a_link_is_followed_only_if_the_user_named_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let out = dir.path().join("out");
+        fs::create_dir(dir.path().join("elsewhere")).unwrap();
+        symlink("elsewhere", &out).unwrap();
+        let options = Options { out, out_given: false, force: true, test: true, cache: true };
+        assert_eq!(said(&store, &options), Some("E0548"));
+        assert_eq!(said(&store, &Options { out_given: true, ..options }), None);
+    }
+
+    #[test]
+    fn only_what_imgfile_wrote_is_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).unwrap();
+        let path = out.join("k.qcow2");
+        let options = Options { out, out_given: false, force: false, test: true, cache: true };
+        assert_eq!(said(&store, &options), None);
+        fs::write(&path, "an image").unwrap();
+        assert_eq!(said(&store, &options), Some("E0549"));
+        assert_eq!(said(&store, &Options { force: true, ..options.clone() }), None);
+        remember(&store, &Digest::of("an image")).unwrap();
+        assert_eq!(said(&store, &options), None);
+        fs::write(&path, "MINE").unwrap();
+        assert_eq!(said(&store, &options), Some("E0549"), "changed since");
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(said(&store, &options), Some("E0549"), "a pipe is not waited for");
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/zero", &path).unwrap();
+        assert_eq!(said(&store, &options), Some("E0549"));
+    }
+}

@@ -1,0 +1,371 @@
+//! A stranger's project and the other users of the host: what no command does for them, and that every command
+//! ends.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+
+const IMAGE: &str = "image \"web\" {\n  os linux debian 13\n}\n";
+
+/// A project in a folder of its own, beside a store.
+struct World {
+    top: tempfile::TempDir,
+}
+
+impl World {
+    fn new(image: &str) -> Self {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("project")).unwrap();
+        fs::create_dir(top.path().join("home")).unwrap();
+        fs::write(top.path().join("project/ImageFile"), image).unwrap();
+        Self { top }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.top.path().join("project").join(name)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.top.path().join("store")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgfile"));
+        command.args(args).current_dir(self.path(""));
+        command.env("IMGFILE_STORE", self.store()).env("HOME", self.top.path().join("home"));
+        command.env_remove("XDG_CACHE_HOME").env_remove("XDG_CONFIG_HOME");
+        command.env("IMGFILE_MIRROR", "http://127.0.0.1:9/debian");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        said(self.command(args).output().unwrap())
+    }
+}
+
+fn said(output: Output) -> (Option<i32>, String) {
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), text)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap().into_path());
+    entries.filter(|path| !path.is_symlink()).collect()
+}
+
+/// The same command by way of a shell that does something first.
+fn through_shell(first: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("{first}; exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.current_dir(command.get_current_dir().unwrap());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
+fn in_umask(world: &World, umask: &str, args: &[&str]) -> (Option<i32>, String) {
+    said(through_shell(&format!("umask {umask}"), &world.command(args)).output().unwrap())
+}
+
+#[test]
+fn a_store_that_others_could_change_is_not_opened() {
+    let world = World::new(IMAGE);
+    let victim = world.top.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    let journal = format!("{{\"path\":\"{}\"}}\n", victim.display());
+    fs::create_dir_all(world.store().join("builds/e")).unwrap();
+    fs::write(world.store().join("builds/e/lock"), "").unwrap();
+    fs::write(world.store().join("builds/e/journal"), journal).unwrap();
+    fs::set_permissions(world.store(), fs::Permissions::from_mode(0o777)).unwrap();
+    for args in
+        [&["builds"][..], &["images"], &["cache", "ls"], &["cache", "verify"], &["gc"], &["lock"], &["plan"]]
+    {
+        let (code, text) = world.run(args);
+        assert!(code == Some(4) && text.contains("E0546"), "{args:?} {code:?} {text}");
+        assert!(victim.exists() && world.store().join("builds/e/journal").exists());
+    }
+    fs::set_permissions(world.store(), fs::Permissions::from_mode(0o755)).unwrap();
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("left out: a store of another user, which only root can make");
+        return;
+    }
+    for path in [world.store(), world.store().join("builds"), world.store().join("builds/e")] {
+        chown(&path, Some(65534), None).unwrap();
+        let (code, text) = world.run(&["builds"]);
+        assert!(code == Some(4) && text.contains("another user"), "{code:?} {text}");
+        assert!(victim.exists());
+        chown(&path, Some(0), None).unwrap();
+    }
+    let link = world.top.path().join("link");
+    symlink(world.store(), &link).unwrap();
+    chown(world.store(), Some(65534), None).unwrap();
+    let (code, text) = said(world.command(&["builds"]).env("IMGFILE_STORE", &link).output().unwrap());
+    assert!(code == Some(4) && text.contains("another user"), "{code:?} {text}");
+}
+
+#[test]
+fn a_journal_that_came_with_a_project_is_not_obeyed() {
+    let world = World::new(IMAGE);
+    let victim = world.top.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("file"), "precious").unwrap();
+    let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).unwrap();
+    let started = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap();
+    let build = world.path("st/builds/old");
+    fs::create_dir_all(&build).unwrap();
+    let (pid, victim_path) = (sleeper.id(), victim.display());
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    // As it was written before, and as it is written now.
+    let journals = [
+        format!(
+            "{{\"path\":\"{victim_path}\"}}\n{{\"process\":{{\"pid\":{pid},\"started\":{started},\"group\":false}}}}\n"
+        ),
+        format!(
+            "{{\"root\":{{\"path\":\"{}\",\"device\":{},\"inode\":{}}}}}\n{{\"path\":\"{victim_path}\"}}\n{{\"process\":{{\
+             \"process\":{{\"pid\":{pid},\"started\":{started},\"boot\":\"{}\"}},\"group\":false}}}}\n",
+            world.top.path().display(),
+            world.top.path().metadata().unwrap().dev(),
+            world.top.path().metadata().unwrap().ino(),
+            boot.trim()
+        ),
+    ];
+    for journal in journals {
+        fs::create_dir_all(&build).unwrap();
+        fs::write(build.join("lock"), "").unwrap();
+        fs::write(build.join("journal"), journal).unwrap();
+        let (_, text) = said(world.command(&["builds"]).env("IMGFILE_STORE", "st").output().unwrap());
+        assert!(victim.join("file").exists() && sleeper.try_wait().unwrap().is_none(), "{text}");
+        assert!(text.contains("not written by this store"), "{text}");
+    }
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+}
+
+#[test]
+fn nothing_in_a_store_is_for_others_whatever_the_umask() {
+    for umask in ["000", "027", "077", "0277"] {
+        let world = World::new(IMAGE);
+        let (_, text) = in_umask(&world, umask, &["builds"]);
+        assert!(world.store().join("records/builds.sqlite").exists(), "{umask}: {text}");
+        for path in files(&world.store()) {
+            let mode = path.metadata().unwrap().mode() & 0o7777;
+            let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode & !wanted, 0, "{umask}: {} has {mode:o}", path.display());
+            assert!(!path.is_dir() || mode == 0o700, "{umask}: {} has {mode:o}", path.display());
+        }
+        let (code, text) = in_umask(&world, umask, &["builds"]);
+        assert_eq!(code, Some(0), "{umask}: {text}");
+    }
+}
+
+#[test]
+fn without_a_home_no_store_is_shared() {
+    let world = World::new(IMAGE);
+    for args in [&["builds"][..], &["lock"], &["plan"], &["cache", "ls"], &["doctor"]] {
+        let output = world.command(args).env_remove("HOME").env_remove("IMGFILE_STORE").output().unwrap();
+        let (code, text) = said(output);
+        assert!(text.contains("E0547") && text.contains("IMGFILE_STORE="), "{args:?} {text}");
+        assert!(!text.contains("/var/tmp"), "{text}");
+        assert!(matches!(code, Some(4)), "{args:?} {code:?} {text}");
+    }
+}
+
+/// Waits for the end, however long that takes within reason: a command that hangs fails the test.
+fn ended(mut child: Child) -> (Option<i32>, String) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let (send, end) = mpsc::channel();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        for stream in
+            [stdout.map(|one| Box::new(one) as Box<dyn std::io::Read>), stderr.map(|one| Box::new(one) as _)]
+                .into_iter()
+                .flatten()
+        {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                text += &(line + "\n");
+            }
+        }
+        let _ = send.send((child.wait().unwrap().code(), text));
+    });
+    end.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
+        let _ = kill(pid, Signal::SIGKILL);
+        panic!("it does not end")
+    })
+}
+
+/// Everything of a project that is read, each time with something that is no file in its place.
+#[test]
+fn what_is_no_file_is_neither_waited_for_nor_read_without_an_end() {
+    let with = |line: &str| format!("image \"web\" {{\n  os linux debian 13\n  {line}\n}}\n");
+    let cases: Vec<(&str, String, &[&str])> = vec![
+        (
+            "ImageFile",
+            IMAGE.into(),
+            &["check", "fmt ImageFile", "plan", "lock", "bases", "why base", "build"],
+        ),
+        (".imgfile.toml", IMAGE.into(), &["plan", "lock", "doctor", "builds", "build"]),
+        ("ImageFile.lock", IMAGE.into(), &["plan", "lock", "build --locked", "outdated", "check"]),
+        ("catalog/apps/x.yaml", IMAGE.into(), &["check", "plan", "bases", "why base"]),
+        ("cat/bases/x.yaml", format!("catalog \"cat\"\n{IMAGE}"), &["check", "plan"]),
+        ("common.imagefile", format!("include \"common.imagefile\"\n{IMAGE}"), &["check", "plan"]),
+        (".imagefileignore", with("copy \"site\" to \"/srv\""), &["check", "plan"]),
+        ("site/page", with("copy \"site\" to \"/srv\""), &["check", "plan"]),
+        ("file", with("copy \"file\" to \"/srv/file\""), &["check", "plan"]),
+        ("run.sh", with("script \"run.sh\""), &["check", "plan"]),
+        (
+            "lib/x",
+            with("script <<-SH { with = [\"lib\"] }\n    #!/bin/sh -e\n    :\n  SH"),
+            &["check", "plan"],
+        ),
+        ("test.sh", with("test \"it\" \"test.sh\""), &["check", "plan"]),
+        ("base.qcow2", with("base file \"base.qcow2\""), &["check", "plan", "lock"]),
+        ("ca.pem", IMAGE.into(), &["plan --offline", "lock"]),
+    ];
+    for (name, image, commands) in cases {
+        for kind in ["pipe", "zero"] {
+            let world = World::new(&image);
+            fs::create_dir_all(world.path("site")).unwrap();
+            let path = world.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let _ = fs::remove_file(&path);
+            match kind {
+                "pipe" => mkfifo(&path, Mode::S_IRWXU).unwrap(),
+                _ => symlink("/dev/zero", &path).unwrap(),
+            }
+            for command in commands {
+                let args: Vec<&str> = command.split(' ').collect();
+                let mut command = world.command(&args);
+                if name == "ca.pem" {
+                    command.env("IMGFILE_CA", "ca.pem");
+                }
+                // Reading /dev/zero into memory ends there, long before the deadline.
+                let child = through_shell("ulimit -v 6000000", &command).spawn().unwrap();
+                let (code, text) = ended(child);
+                // An ignore file is optional: one that cannot be read ignores nothing.
+                let fine = matches!(code, Some(1 | 4))
+                    || name == ".imagefileignore"
+                    || (name == "base.qcow2" && args == ["check"])
+                    || (name == "ImageFile.lock" && args == ["check"])
+                    || (name == "ca.pem" && code == Some(0));
+                assert!(fine && code.is_some(), "{kind} {name} {args:?}: {code:?} {text}");
+                assert!(!text.contains("memory allocation"), "{kind} {name} {args:?}: {text}");
+            }
+        }
+    }
+}
+
+/// A server that takes connections and never answers.
+fn silent_server() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/debian", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+/// Waits until a condition holds; a test that waits in vain fails.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The working folders that a command has left in the store.
+fn left(world: &World) -> Vec<PathBuf> {
+    let folders = ["tmp", "builds"].map(|name| fs::read_dir(world.store().join(name)));
+    let entries = folders.into_iter().flatten().flatten().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_a_command_that_waits_for_the_network() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        for command in ["lock", "plan", "build", "lock --update web", "why script", "test"] {
+            let world = World::new(IMAGE);
+            let (server, url) = silent_server();
+            let args: Vec<&str> = command.split(' ').collect();
+            let mut child = world.command(&args);
+            child.env("IMGFILE_MIRROR", url).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let child = child.spawn().unwrap();
+            let _connection = server.accept().unwrap();
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+            kill(pid, signal).unwrap();
+            let (code, text) = ended(child);
+            assert_eq!(code, Some(130), "{command} {signal}: {text}");
+            assert_eq!(left(&world), Vec::<PathBuf>::new(), "{command} {signal}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_and_sigterm_end_a_command_that_waits_for_its_input() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        for command in ["fmt -", "lsp"] {
+            let world = World::new(IMAGE);
+            let args: Vec<&str> = command.split(' ').collect();
+            let mut child = world.command(&args);
+            let mut child =
+                child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let input = child.stdin.take();
+            let pid = child.id();
+            listens(pid);
+            kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+            let (code, text) = ended(child);
+            assert_eq!(code, Some(130), "{command} {signal}: {text}");
+            drop(input);
+        }
+    }
+}
+
+/// Waits until a process has handlers for both signals (proc(5), `SigCgt`).
+fn listens(pid: u32) {
+    until("it listens for signals", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+        [2, 15].iter().all(|signal| caught & (1 << (signal - 1)) != 0)
+    });
+}
+
+/// Reading a file of the project is no step that listens: the command ends all the same.
+#[test]
+fn ctrl_c_ends_a_command_that_reads_a_large_file() {
+    let world = World::new("image \"web\" {\n  os linux debian 13\n  base file \"huge.bin\"\n}\n");
+    fs::File::create(world.path("huge.bin")).unwrap().set_len(60 << 30).unwrap();
+    for (command, signal) in [("plan", Signal::SIGINT), ("lock", Signal::SIGTERM)] {
+        let mut child = world.command(&[command]);
+        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        let file = world.path("huge.bin");
+        until("it reads the file", || {
+            let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| path == file)
+        });
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+        let (code, text) = ended(child);
+        assert_eq!(code, Some(130), "{command}: {text}");
+        assert_eq!(left(&world), Vec::<PathBuf>::new(), "{command}");
+    }
+}
