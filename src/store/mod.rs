@@ -116,13 +116,14 @@ impl StoreError {
 }
 
 /// The folders of a store, each after the one it is in.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "blobs",
     "blobs/sha256",
     "indexes",
     "bases",
     "kernels",
     "machines",
+    "vouchers",
     "facts",
     "builds",
     "layers",

@@ -43,8 +43,6 @@ impl<'a> Vouchers<'a> {
 
     /// Keeps that packages are in an index which a verified file signs.
     pub fn record(self, release: &SignedRelease, packages: &[&Selected]) -> Result<(), StoreError> {
-        let folder = self.store.root().join("vouchers");
-        std::fs::create_dir_all(&folder).context("create", &folder)?;
         let path = self.path(&release.digest, "packages");
         let known = std::fs::read_to_string(&path).unwrap_or_default();
         let mut lines: BTreeSet<String> = known.lines().map(str::to_owned).collect();
