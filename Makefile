@@ -22,7 +22,8 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 test: ## Run every test, those that build and boot real machines included
 	@CARGO="$(CARGO)" scripts/test
 	@if [ "$$(id -u)" = 0 ]; then for name in a_built_in_base nothing_of_a_projects; do \
-		CARGO="$(CARGO)" scripts/test --as-root --test made_bases $$name || exit 1; done; fi
+		CARGO="$(CARGO)" scripts/test --as-root --test made_bases $$name || exit 1; done; \
+		CARGO="$(CARGO)" scripts/test --as-root --test safety || exit 1; fi
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-vscode; \
 		else echo "no npm here: the extension's own tests (make test-vscode) were left out"; fi
 

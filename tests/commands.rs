@@ -57,11 +57,13 @@ struct Case {
     files: Vec<(&'static str, Vec<u8>)>,
     /// A variable of the environment.
     env: Option<(&'static str, &'static str)>,
+    /// Variables that it lacks.
+    without: &'static [&'static str],
     args: &'static [&'static str],
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, files, args| Case { name, files, env: None, args };
+    let case = |name, files, args| Case { name, files, env: None, without: &[], args };
     let digest = "0".repeat(64);
     let on_disk = lock_of(Some(&format!("file: {{ path: golden.qcow2, sha256: \"{digest}\", size: 1000 }}")));
     let on_download =
@@ -147,13 +149,17 @@ fn cases() -> Vec<Case> {
             env: Some(("IMGFILE_CPUS", "all")),
             ..case("a variable that cannot be used", vec![], &["build"])
         },
+        Case {
+            without: &["HOME", "XDG_CACHE_HOME", "IMGFILE_STORE"],
+            ..case("nothing says where the store is", vec![], &["plan"])
+        },
     ]
 }
 
 #[test]
 fn what_commands_say_of_locks_and_settings() {
     let mut text = String::new();
-    for Case { name, files, env, args } in cases() {
+    for Case { name, files, env, without, args } in cases() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
         fs::create_dir(&project).unwrap();
@@ -163,16 +169,19 @@ fn what_commands_say_of_locks_and_settings() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        let output = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgfile"));
+        command
             .args(args)
             .current_dir(&project)
             .env("IMGFILE_STORE", folder.path().join("store"))
             .env("IMGFILE_MIRROR", "http://mirror.example/debian")
             .env("NO_COLOR", "1")
             .env("HOME", folder.path())
-            .envs(env)
-            .output()
-            .unwrap();
+            .envs(env);
+        for name in without {
+            command.env_remove(name);
+        }
+        let output = command.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         let status = output.status.code().unwrap();
         writeln!(text, "# {name}: `imgfile {}`, exit status {status}\n{}\n", args.join(" "), said.trim_end())

@@ -6,10 +6,11 @@
 
 use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use imgfile::driver::{End, ExecEnd, Fault};
-use imgfile::exec::{Failure, cannot_unpack};
+use imgfile::exec::{Failure, cannot_unpack, output, unpacks_too_large};
 use imgfile::report;
 use imgfile::store::StoreError;
 use imgfile::text::{Sources, Span};
@@ -96,6 +97,15 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         ("a download is no archive", {
             cannot_unpack("https://example.org/tool-1.0.zip", "it is a zip archive", Some(span))
         }),
+        ("an archive holds more than the disk", {
+            unpacks_too_large("https://example.org/data-1.0.tar.zst", 4 << 30, Some(span))
+        }),
+        ("others may write the store", {
+            let reason = "can be written by other users (mode 0777)".into();
+            StoreError::NotOwn { path: "/srv/imgfile".into(), reason }.into()
+        }),
+        ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
+        ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
         ("a file changed while it was built", Failure::InputChanged { path: "site/index.html".into() }),
         ("there is nothing to test", Failure::NotBuilt { path: "out/web.qcow2".into() }),
     ]

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
+use std::time::Duration;
 
 use common::planned::World;
 use imgfile::diagnostic::Diagnostic;
@@ -28,7 +29,7 @@ use imgfile::packages::{
 use imgfile::report;
 use imgfile::resolve::Resolution;
 use imgfile::store::archive::ArchiveError;
-use imgfile::store::fetch::FetchError;
+use imgfile::store::fetch::{FetchError, Pace};
 use imgfile::text::{Digest, Sources};
 use snapbox::{assert_data_eq, file};
 
@@ -298,6 +299,10 @@ fn of_the_world() -> Vec<(&'static str, String)> {
             fetch(FetchError::Unreachable { url: DISK.into(), reason: "connection refused".into() })
         }),
         ("a server that refuses", fetch(FetchError::Refused { url: DISK.into(), status: 503 })),
+        ("a server that sends next to nothing", {
+            let pace = Pace { bytes: 61440, window: Duration::from_mins(1) };
+            fetch(FetchError::Slow { url: DISK.into(), bytes: 20, pace })
+        }),
         ("the network is off", fetch(FetchError::Offline { name: "nginx-light 1.26.3-3".into() })),
         ("a proxy that is none", {
             fetch(FetchError::Setting("the proxy cannot be used: it is no address".into()))

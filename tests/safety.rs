@@ -2,15 +2,19 @@
 //! ends.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
+mod built;
+mod common;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use common::server::{Answer, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
@@ -220,14 +224,10 @@ fn ended(mut child: Child) -> (Option<i32>, String) {
 fn what_is_no_file_is_neither_waited_for_nor_read_without_an_end() {
     let with = |line: &str| format!("image \"web\" {{\n  os linux debian 13\n  {line}\n}}\n");
     let cases: Vec<(&str, String, &[&str])> = vec![
-        (
-            "ImageFile",
-            IMAGE.into(),
-            &["check", "fmt ImageFile", "plan", "lock", "bases", "why base", "build"],
-        ),
+        ("ImageFile", IMAGE.into(), &["check", "fmt ImageFile", "plan", "lock", "why base", "build"]),
         (".imgfile.toml", IMAGE.into(), &["plan", "lock", "doctor", "builds", "build"]),
         ("ImageFile.lock", IMAGE.into(), &["plan", "lock", "build --locked", "outdated", "check"]),
-        ("catalog/apps/x.yaml", IMAGE.into(), &["check", "plan", "bases", "why base"]),
+        ("catalog/apps/x.yaml", IMAGE.into(), &["check", "plan", "why base"]),
         ("cat/bases/x.yaml", format!("catalog \"cat\"\n{IMAGE}"), &["check", "plan"]),
         ("common.imagefile", format!("include \"common.imagefile\"\n{IMAGE}"), &["check", "plan"]),
         (".imagefileignore", with("copy \"site\" to \"/srv\""), &["check", "plan"]),
@@ -279,6 +279,7 @@ fn what_is_no_file_is_neither_waited_for_nor_read_without_an_end() {
 /// A server that takes connections and never answers.
 fn silent_server() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}/debian", listener.local_addr().unwrap());
     (listener, url)
 }
@@ -302,14 +303,18 @@ fn left(world: &World) -> Vec<PathBuf> {
 #[test]
 fn ctrl_c_and_sigterm_end_a_command_that_waits_for_the_network() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        for command in ["lock", "plan", "build", "lock --update web", "why script", "test"] {
+        for command in ["lock", "plan", "build", "lock --update web"] {
             let world = World::new(IMAGE);
             let (server, url) = silent_server();
             let args: Vec<&str> = command.split(' ').collect();
             let mut child = world.command(&args);
             child.env("IMGFILE_MIRROR", url).stdout(Stdio::piped()).stderr(Stdio::piped());
             let child = child.spawn().unwrap();
-            let _connection = server.accept().unwrap();
+            let mut connection = None;
+            until("it connects", || {
+                connection = server.accept().ok();
+                connection.is_some()
+            });
             let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
             kill(pid, signal).unwrap();
             let (code, text) = ended(child);
@@ -368,4 +373,180 @@ fn ctrl_c_ends_a_command_that_reads_a_large_file() {
         assert_eq!(code, Some(130), "{command}: {text}");
         assert_eq!(left(&world), Vec::<PathBuf>::new(), "{command}");
     }
+}
+
+#[test]
+fn an_output_folder_that_is_a_link_is_refused_before_anything_is_done() {
+    let world = World::new(IMAGE);
+    let theirs = world.top.path().join("vms");
+    fs::create_dir(&theirs).unwrap();
+    fs::write(theirs.join("web.qcow2"), "MINE").unwrap();
+    symlink(&theirs, world.path("out")).unwrap();
+    for args in [&["build"][..], &["build", "--force", "--no-test"]] {
+        let (code, text) = world.run(args);
+        assert!(code == Some(1) && text.contains("E0548") && text.contains("--out"), "{code:?} {text}");
+    }
+    assert_eq!(fs::read_to_string(theirs.join("web.qcow2")).unwrap(), "MINE");
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1);
+}
+
+/// A real build in a store of its own: a download and two steps.
+struct Kept {
+    project: built::Project,
+    _server: Server,
+    download: String,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let (server, content) = (Server::start(), b"what was downloaded".to_vec());
+        let download = built::sha256(&content);
+        server.put("/file", Answer::Content(content));
+        let image = format!(
+            "image \"kept\" {{\n  os linux debian 13\n  script <<-SH {{ offline = true, user = root, name = \"one\" }}\n    \
+             #!/bin/sh -e\n    echo one > /var/one\n  SH\n  copy url \"{}/file\" sha256 \"{download}\" to \"/var/file\"\n  \
+             script <<-SH {{ offline = true, user = root, name = \"two\" }}\n    #!/bin/sh -e\n    \
+             for i in $(seq 2000); do echo MARKER-OF-LAYER-TWO-$i; done > /var/two\n  SH\n}}\n",
+            server.url
+        );
+        let mut project = built::Project::new(&image);
+        project.store = built::own_store(&project.path("store"));
+        // Another file than the one that other tests build on.
+        for base in fs::read_dir(project.store.join("bases")).unwrap().flatten() {
+            let (disk, copy) = (base.path().join("disk.qcow2"), base.path().join("copy"));
+            if disk.is_file() {
+                fs::copy(&disk, &copy).unwrap();
+                fs::rename(&copy, &disk).unwrap();
+            }
+        }
+        Self { project, _server: server, download }
+    }
+
+    fn build(&self) -> String {
+        let _ = fs::remove_dir_all(self.project.path("out"));
+        self.project.build(&["--no-test"])
+    }
+
+    /// What `cache verify` says, and whether it is content.
+    fn verify(&self) -> (Option<i32>, String) {
+        said(self.project.imgfile(&["cache", "verify"]))
+    }
+
+    fn find(&self, folder: &str, what: &str) -> PathBuf {
+        let all =
+            files(&self.project.store.join(folder)).into_iter().filter(|path| path.ends_with("disk.qcow2"));
+        let mut found = all.filter(|path| position(&fs::read(path).unwrap(), what.as_bytes()).is_some());
+        found.next().unwrap_or_else(|| panic!("no file in {folder} holds {what}"))
+    }
+
+    fn artifact_holds(&self, what: &str) -> bool {
+        let raw = self.project.path("raw");
+        let (from, to) = (self.project.path("out/kept.qcow2"), &raw);
+        let convert =
+            Command::new("qemu-img").args(["convert", "-f", "qcow2", "-O", "raw"]).arg(from).arg(to).status();
+        assert!(convert.unwrap().success());
+        let found = Command::new("grep").args(["-aqF", what]).arg(&raw).status().unwrap().success();
+        fs::remove_file(raw).unwrap();
+        found
+    }
+}
+
+fn position(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+/// Overwrites a part of a file, whose time of change stays what it was.
+fn tamper(path: &Path, what: &str, by: &str) {
+    let at = position(&fs::read(path).unwrap(), what.as_bytes()).unwrap();
+    let file = fs::File::options().write(true).open(path).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(by.as_bytes(), at as u64).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+#[test]
+fn what_is_kept_and_was_changed_is_found_and_made_anew() {
+    let kept = Kept::new();
+    kept.build();
+    let (code, text) = kept.verify();
+    assert!(code == Some(0) && text.contains("0 damaged"), "{code:?} {text}");
+    let made_anew = |what: &str, by: &str| {
+        let (code, text) = kept.verify();
+        assert!(
+            code == Some(3) && text.contains(what) && text.contains("not as it was kept"),
+            "{code:?} {text}"
+        );
+        let log = kept.build();
+        assert!(log.lines().any(|line| line.contains(by) && line.contains("is not as it was kept")), "{log}");
+        let (code, text) = kept.verify();
+        assert!(code == Some(0) && text.contains("0 damaged"), "{code:?} {text}");
+        log
+    };
+    tamper(
+        &kept.find("layers", "MARKER-OF-LAYER-TWO-777"),
+        "MARKER-OF-LAYER-TWO-777",
+        "TAMPERED-BY-STRANGER-77",
+    );
+    let log = made_anew("(script two)", "the layer");
+    assert!(log.contains("> script two") && !log.contains("> script one"), "{log}");
+    assert!(
+        kept.artifact_holds("MARKER-OF-LAYER-TWO-777") && !kept.artifact_holds("TAMPERED-BY-STRANGER-77")
+    );
+
+    // What a file was is known by its name: it is fetched anew when a step needs it.
+    let blob = kept.project.store.join("blobs/sha256").join(&kept.download[..2]).join(&kept.download);
+    tamper(&blob, "downloaded", "DOWNLOADED");
+    assert!(kept.project.imgfile(&["cache", "prune"]).status.success());
+    made_anew(&format!("file {}", kept.download), "the file");
+    assert!(kept.artifact_holds("what was downloaded"));
+
+    let base = kept.find("bases", "QFI");
+    tamper(&base, "QFI", "QFJ");
+    let log = made_anew("base ", "the base");
+    assert!(log.contains("> script one"), "{log}");
+}
+
+#[test]
+fn what_imgfile_did_not_write_is_not_written_over() {
+    let kept = Kept::new();
+    kept.build();
+    let out = kept.project.path("out/kept.qcow2");
+    fs::write(&out, "MINE").unwrap();
+    let (code, text) = said(kept.project.imgfile(&["build", "--no-test", "--progress", "plain"]));
+    assert!(
+        code == Some(1) && text.contains("E0549") && !text.contains("start the machine"),
+        "{code:?} {text}"
+    );
+    assert_eq!(fs::read_to_string(&out).unwrap(), "MINE");
+    kept.project.build(&["--no-test", "--force"]);
+    assert!(fs::read(&out).unwrap().starts_with(b"QFI"));
+    // What a build has made is replaced by the next.
+    let image = fs::read_to_string(kept.project.path("ImageFile")).unwrap();
+    fs::write(kept.project.path("ImageFile"), image.replace("MARKER-OF-LAYER", "ANOTHER-OF-LAYER")).unwrap();
+    kept.project.build(&["--no-test"]);
+}
+
+#[test]
+fn an_archive_that_holds_more_than_the_disk_is_refused_while_it_is_read() {
+    let server = Server::start();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(6 << 30);
+    header.set_mode(0o644);
+    header.set_path("zeroes").unwrap();
+    header.set_cksum();
+    let mut archive = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    archive.write_all(header.as_bytes()).unwrap();
+    // More of it would be as many zeroes again.
+    archive.write_all(&vec![0; 64 << 20]).unwrap();
+    let archive = archive.finish().unwrap();
+    let sha256 = built::sha256(&archive);
+    server.put("/a.tar.zst", Answer::Content(archive));
+    let mut project = built::Project::new(&format!(
+        "image \"bomb\" {{\n  os linux debian 13\n  copy url \"{}/a.tar.zst\" sha256 \"{sha256}\" to \"/opt\" {{ unpack = true }}\n}}\n",
+        server.url
+    ));
+    project.store = built::own_store(&project.path("store"));
+    let (code, text) = said(project.imgfile(&["build", "--no-test", "--progress", "plain"]));
+    assert!(code == Some(1) && text.contains("E0550") && text.contains("ImageFile:3"), "{code:?} {text}");
+    assert!(!project.path("out").exists());
 }

@@ -88,7 +88,7 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 43] = [
+const ELSEWHERE: [(&str, &str); 49] = [
     ("E0290", "preparation.expected"),
     ("E0310", "resolution/E0310-base-unproven.expected"),
     ("E0313", "resolution/E0313-given-up.expected"),
@@ -119,6 +119,12 @@ const ELSEWHERE: [(&str, &str); 43] = [
     ("E0523", "bases/wrong-sha256.expected"),
     ("E0540", "commands.expected"),
     ("E0541", "commands.expected"),
+    ("E0546", "failures.expected"),
+    ("E0547", "commands.expected"),
+    ("E0548", "failures.expected"),
+    ("E0549", "failures.expected"),
+    ("E0550", "failures.expected"),
+    ("E0551", "preparation.expected"),
     ("E0601", "failures.expected"),
     ("E0602", "failures.expected"),
     ("E0603", "failures.expected"),

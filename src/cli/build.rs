@@ -106,6 +106,14 @@ pub(super) fn run(args: Args) -> Exit {
 }
 
 async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
+    let options = Options {
+        out: args.out.clone().unwrap_or_else(|| workshop.out()),
+        out_given: args.out.is_some(),
+        force: args.force,
+        test: !args.no_test,
+        cache: !args.no_cache,
+    };
+    exec::output::check_folder(&options).map_err(|failure| workshop.failed(failure))?;
     let mut prepared = workshop.prepare_all(choices).await?;
     let vouchings = workshop.vouch(&prepared, args.allow_unvouched).await?;
     if let Some(name) = &args.name {
@@ -115,13 +123,6 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         super::screen::say!("wrote {}", super::shown(&workshop.lock_path()));
     }
     let secrets = workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
-    let options = Options {
-        out: args.out.clone().unwrap_or_else(|| workshop.out()),
-        out_given: args.out.is_some(),
-        force: args.force,
-        test: !args.no_test,
-        cache: !args.no_cache,
-    };
     let folder = workshop.project.files.root();
     let watch = Watch::begin(Kind::Build, args.progress, &workshop.store, folder, workshop.lock_path());
     let targets: Vec<PathBuf> = prepared

@@ -7,7 +7,7 @@ use super::{
     settings::{Settings, Surroundings},
 };
 use crate::{
-    diagnostic::{Diagnostic, codes},
+    exec::Failure,
     store::{Records, Store, StoreError, records::State},
     text::Sources,
 };
@@ -63,22 +63,12 @@ pub(super) fn set_aside(path: &Path) -> String {
 #[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 pub(super) fn refused(error: StoreError) -> Exit {
     if let StoreError::NotOwn { .. } = error {
-        super::console::show(&[not_own(&error)], &Sources::default());
+        super::console::show(&Failure::from(error).diagnostics(), &Sources::default());
         return Exit::Host;
     }
     let way_out = if error.is_corrupt() { "; `imgfile gc` sets them aside and begins new ones" } else { "" };
     super::complain(&format!("{error}{way_out}"));
     Exit::Host
-}
-
-/// Why a store is not used that others could change.
-fn not_own(error: &StoreError) -> Diagnostic {
-    Diagnostic::new(codes::STORE_NOT_OWN, format!("the store is not used: {error}"))
-        .note("whoever can write there decides what gets into images, and what is removed as a leftover")
-        .help(
-            "if nobody else has used it, take their rights away (`chmod -R go-w`, `chown -R`); else choose another \
-             folder with `IMGFILE_STORE`",
-        )
 }
 
 /// The folder of the project that a command in this folder is about, as records name it; none where there is no

@@ -95,6 +95,14 @@ impl Failure {
             Self::Store(StoreError::NoLinks { root, .. }) => Diagnostic::new(codes::HOST_REFUSED, message)
                 .note(format!("the store is {}", root.display()))
                 .help("choose a folder on another file system with `IMGFILE_STORE` or the setting `store`"),
+            Self::Store(StoreError::NotOwn { .. }) => {
+                Diagnostic::new(codes::STORE_NOT_OWN, format!("the store is not used: {message}"))
+                    .note("whoever can write there decides what gets into images, and what is removed as a leftover")
+                    .help(
+                        "if nobody else has used it, take their rights away (`chmod -R go-w`, `chown -R`); else choose \
+                         another folder with `IMGFILE_STORE`",
+                    )
+            }
             Self::Store(error) => host(message, error.is_full()),
             Self::Io { source, .. } => host(message, is_full(&source)),
             Self::NoOutput { .. } => {

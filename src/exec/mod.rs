@@ -40,7 +40,7 @@ pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secr
 pub use disk::vhd_options;
 pub use event::{Event, Exit, Observer, Outcome, Reporter, Stream, Tee, What};
 pub use failing_line::ScriptLine;
-pub use failure::{Failure, cannot_unpack};
+pub use failure::{Failure, cannot_unpack, unpacks_too_large};
 pub use keyed::with_secrets;
 pub use project::{FileFacts, ProjectFiles};
 #[doc(hidden)]

@@ -19,39 +19,49 @@ pub fn remember(store: &Store, artifact: &Digest) -> Result<(), Failure> {
     store.facts().put(MADE, artifact, &()).map_err(Failure::from)
 }
 
-/// Refuses an output folder that is a link, unless the user named it, and files there that imgfile did not make,
-/// unless the user lets them go.
+/// Refuses an output folder that is a link, unless the user named it.
+pub fn check_folder(options: &Options) -> Result<(), Failure> {
+    match std::fs::read_link(&options.out) {
+        Ok(target) if !options.out_given => Err(is_link(&options.out, &target)),
+        _ => Ok(()),
+    }
+}
+
+/// The same, and refuses files there that imgfile did not make, unless the user lets them go.
 pub fn check<'a>(
     store: &Store,
     options: &Options,
     files: impl Iterator<Item = &'a str>,
 ) -> Result<(), Failure> {
-    let out = &options.out;
-    if !options.out_given
-        && let Ok(found) = out.symlink_metadata()
-        && found.is_symlink()
-    {
-        let message = format!("the output folder `{}` is a link", out.display());
-        let diagnostic = Diagnostic::new(codes::OUTPUT_LINK, message);
-        let diagnostic = match std::fs::read_link(out) {
-            Ok(target) => diagnostic.note(format!("it leads to `{}`", target.display())),
-            Err(_) => diagnostic,
-        };
-        let help = "remove the link, or name the folder that artifacts are to go to with `--out`";
-        return Err(Failure::Diagnosed(vec![diagnostic.help(help)]));
-    }
+    check_folder(options)?;
     if options.force {
         return Ok(());
     }
-    for path in files.map(|name| out.join(name)) {
+    for path in files.map(|name| options.out.join(name)) {
         if is_taken(store, &path)? {
-            let message = format!("`{}` was not written by imgfile, or was changed since", path.display());
-            let help =
-                "move it away, choose another folder with `--out`, or let it be replaced with `--force`";
-            return Err(Failure::Diagnosed(vec![Diagnostic::new(codes::OUTPUT_TAKEN, message).help(help)]));
+            return Err(taken(&path));
         }
     }
     Ok(())
+}
+
+/// The project's output folder is a link.
+#[must_use]
+pub fn is_link(out: &Path, target: &Path) -> Failure {
+    let message = format!("the output folder `{}` is a link", out.display());
+    Failure::Diagnosed(vec![
+        Diagnostic::new(codes::OUTPUT_LINK, message)
+            .note(format!("it leads to `{}`", target.display()))
+            .help("remove the link, or name the folder that artifacts are to go to with `--out`"),
+    ])
+}
+
+/// Something that imgfile did not write has an artifact's name.
+#[must_use]
+pub fn taken(path: &Path) -> Failure {
+    let message = format!("`{}` was not written by imgfile, or was changed since", path.display());
+    let help = "move it away, choose another folder with `--out`, or let it be replaced with `--force`";
+    Failure::Diagnosed(vec![Diagnostic::new(codes::OUTPUT_TAKEN, message).help(help)])
 }
 
 /// Whether something has a name that is not a file that imgfile made. Of a folder others tell.

@@ -6,7 +6,7 @@ use super::{EntryKind, Tree, TreeEntry};
 use crate::{
     check::{FileError, FileKind, Files},
     diagnostic::{Diagnostic, codes},
-    text::{Digest, Span},
+    text::Span,
 };
 
 /// Patterns of files that no copy takes along, in gitignore's notation, at the project's root.

@@ -52,18 +52,27 @@ impl Seal {
         written.context("write", &path)
     }
 
+    /// Whether the disk was kept before there were seals: it is sealed as it is when it is used next. Whoever could
+    /// take a seal away could as well write another.
+    fn is_missing(folder: &Path) -> bool {
+        folder.join(SEAL).symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     fn of(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&read_regular(&folder.join(SEAL), LIMIT).ok()?).ok()
     }
 
     /// Whether the disk in a folder is the one that was kept. `thoroughly` reads it in any case.
     pub(super) fn holds(folder: &Path, disk: &str, thoroughly: bool) -> bool {
-        let Some(seal) = Self::of(folder) else { return false };
         let path = folder.join(disk);
         let Ok(found) = path.symlink_metadata() else { return false };
         if !is_own_file(&path, &found) {
             return false;
         }
+        if Self::is_missing(folder) {
+            return Self::set(folder, disk).is_ok();
+        }
+        let Some(seal) = Self::of(folder) else { return false };
         let same = seal.at_rest && seal.boot == boot_id() && seal.identity == Identity::of(&found);
         if same && !thoroughly {
             return true;
@@ -243,8 +252,18 @@ mod tests {
         let wrong = |seal: &mut Seal| seal.blake3 = "0".repeat(64);
         assert!(changed(&wrong).0, "not read without a reason");
         assert!(!changed(&|seal| (seal.boot, seal.blake3) = ("another".into(), String::new())).0);
-        std::fs::remove_file(folder.join(SEAL)).unwrap();
-        assert!(!Seal::holds(&folder, "disk.qcow2", false), "what bears no seal is not known");
+        std::fs::write(folder.join(SEAL), "{}").unwrap();
+        assert!(!Seal::holds(&folder, "disk.qcow2", false), "a seal that is none");
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_seals_is_sealed_when_it_is_used() {
+        let world = World::new();
+        let folders = [world.folder("bases", &world.base), world.folder("layers", &world.layers[0])];
+        folders.iter().for_each(|folder| std::fs::remove_file(folder.join(SEAL)).unwrap());
+        assert_eq!((world.there(), world.store.take_notes()), ([true; 4], vec![]));
+        folders.iter().for_each(|folder| flip(&folder.join("disk.qcow2")));
+        assert_eq!(world.there(), [false, false, false, true]);
     }
 
     #[test]
