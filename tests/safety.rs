@@ -268,7 +268,9 @@ fn what_is_no_file_is_neither_waited_for_nor_read_without_an_end() {
                     || name == ".imagefileignore"
                     || (name == "base.qcow2" && args == ["check"])
                     || (name == "ImageFile.lock" && args == ["check"])
-                    || (name == "ca.pem" && code == Some(0));
+                    || (name == "ca.pem" && code == Some(0))
+                    // A link in a folder is taken along as a link, and not followed.
+                    || (kind == "zero" && ["site/page", "lib/x"].contains(&name) && args == ["check"]);
                 assert!(fine && code.is_some(), "{kind} {name} {args:?}: {code:?} {text}");
                 assert!(!text.contains("memory allocation"), "{kind} {name} {args:?}: {text}");
             }
@@ -500,7 +502,12 @@ fn what_is_kept_and_was_changed_is_found_and_made_anew() {
     made_anew(&format!("file {}", kept.download), "the file");
     assert!(kept.artifact_holds("what was downloaded"));
 
-    let base = kept.find("bases", "QFI");
+    // One that was made here, which is what this image stands on.
+    let metas =
+        files(&kept.project.store.join("bases")).into_iter().filter(|path| path.ends_with("meta.json"));
+    let meta =
+        metas.into_iter().find(|path| fs::read_to_string(path).unwrap().contains("root_uuid")).unwrap();
+    let base = meta.with_file_name("disk.qcow2");
     tamper(&base, "QFI", "QFJ");
     let log = made_anew("base ", "the base");
     assert!(log.contains("> script one"), "{log}");
