@@ -10,7 +10,10 @@ use super::{
 use crate::{
     exec::{PlanSummary, change, change::Change},
     report::{Beside, build_report, local, progress},
-    store::records::{BuildRecord, BuildSummary, ImageRecord, State, StepRecord},
+    store::{
+        records::{BuildRecord, BuildSummary, ImageRecord, State, StepRecord},
+        umask,
+    },
 };
 
 /// List the builds of this project, newest first.
@@ -291,7 +294,7 @@ fn report(build: Option<i64>, all: bool, output: Option<&PathBuf>) -> Outcome<()
         return Ok(());
     }
     let path = output.cloned().unwrap_or_else(|| format!("build-{}.html", record.summary.id).into());
-    std::fs::write(&path, html).map_err(|error| {
+    umask::write(&path, html).map_err(|error| {
         super::complain(&format!("cannot write {}: {error}", path.display()));
         Exit::Host
     })?;

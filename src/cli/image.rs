@@ -16,7 +16,7 @@ use super::{
 use crate::{
     driver::qemu::tool,
     report::{local, progress},
-    store::{Records, Store, records::ArtifactRecord},
+    store::{Records, Store, records::ArtifactRecord, umask},
 };
 
 /// Work with an image that was built here.
@@ -319,8 +319,7 @@ fn export(
     } else {
         convert((from, own), (temp.path(), wanted), subformat)?;
     }
-    let readable = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644);
-    if let Err(error) = std::fs::set_permissions(temp.path(), readable) {
+    if let Err(error) = umask::share(temp.path(), 0o666) {
         return host("write", &to, &error);
     }
     if let Err(error) = temp.persist_noclobber(&to) {

@@ -39,6 +39,7 @@ use crate::{
         Store,
         archive::FRESH,
         fetch::{Fetcher, Network, Watcher},
+        umask,
     },
     text::{Checksum, Digest, Spanned},
 };
@@ -557,9 +558,8 @@ impl Workshop {
             return Ok(false);
         }
         let written = tempfile::NamedTempFile::new_in(self.project.files.root()).and_then(|mut file| {
-            use std::{io::Write, os::unix::fs::PermissionsExt};
-            file.write_all(text.as_bytes())?;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            umask::share(file.path(), 0o666)?;
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())
         });

@@ -8,7 +8,7 @@ use super::progress::{Buffered, Lines, Plain, Tail, size};
 use crate::{
     exec::{Event, Observer, Outcome, PlanSummary, Stream, What},
     store::{
-        Context as _, Records,
+        Records,
         records::{Ending, NewArtifact, State, StepId},
     },
     text::Digest,
@@ -65,9 +65,7 @@ impl Recorder {
     /// The record of a build that `records.begin` has given the number `build`. `lock` is the path of the
     /// lock it is built by.
     pub fn new(records: Records, build: i64, lock: PathBuf) -> crate::store::Result<Self> {
-        let path = records.log(build);
-        let file = std::fs::File::create(&path).context("create", &path)?;
-        let log = Plain::new(Buffered::new(file));
+        let log = Plain::new(Buffered::new(records.begin_log(build)?));
         Ok(Self { records, build, log, lock, room: ROOM, state: Mutex::default() })
     }
 

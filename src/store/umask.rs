@@ -28,6 +28,13 @@ pub fn share(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode & !user))
 }
 
+/// Writes a file for the user; one that is there keeps its mode.
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    let is_new = !path.exists();
+    fs::write(path, bytes)?;
+    if is_new { share(path, 0o666) } else { Ok(()) }
+}
+
 /// The umask of a process that has not set it (proc(5)): asking by umask(2) changes it for all threads.
 fn of_process() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -393,6 +393,8 @@ impl Preparer<'_> {
                     Voucher::Distribution if built_in => Vouched::Ours,
                     _ => Vouched::Nobody,
                 };
+                // Why it has to be made, if it was there.
+                self.store.take_notes().into_iter().for_each(|note| reporter.note(note));
                 let step = format!("make base {}", prepared.plan.base.name);
                 let mut line = |text: &str| reporter.output(&step, &format!("{text}\n"));
                 let made = base::obtain(self.store, (recipe, vouched), driver, &blobs, &mut line);

@@ -91,6 +91,12 @@ impl Records {
         self.folder.join("logs").join(format!("{build}.log"))
     }
 
+    /// Begins the log of a build.
+    pub fn begin_log(&self, build: i64) -> Result<std::fs::File> {
+        let path = self.log(build);
+        own::options().create(true).truncate(true).write(true).open(&path).context("create", &path)
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic in another thread leaves no half-written transaction behind: SQLite rolls it back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
