@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
 
+#[path = "editors/grammar.rs"]
+mod grammar;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,0 +1,6 @@
+[
+  (block)
+  (options)
+  (list)
+  (heredoc)
+] @fold

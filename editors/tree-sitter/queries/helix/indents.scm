@@ -1,0 +1,7 @@
+[
+  (block)
+  (options)
+  (list)
+] @indent
+
+["}" "]"] @outdent
