@@ -272,7 +272,7 @@ fn an_index_that_somebody_else_signed_is_not_believed() {
 /// left there is said at the end, since it goes with the namespace.
 fn on_a_full_host(case: &Case, folder: &str, size: &str) -> Ended {
     let script = format!(
-        "mkdir -p '{0}' && mount -t tmpfs -o size={size} none '{0}' || exit 99\n\"$@\"\nended=$?\nls -A '{1}' '{2}'\nexit $ended",
+        "mkdir -p '{0}' && mount -t tmpfs -o mode=700,size={size} none '{0}' || exit 99\n\"$@\"\nended=$?\nls -A '{1}' '{2}'\nexit $ended",
         case.store(folder).display(),
         case.store("builds").display(),
         case.store("tmp").display(),

@@ -586,7 +586,7 @@ fn a_full_disk_is_said_and_harms_nothing() {
     let (store, small) = (project.store.display().to_string(), inside.display().to_string());
     let script = format!(
         "size=$(( $(du -s -B1M {store} | cut -f1) + 1500 ))\n\
-         mount -t tmpfs -o size=${{size}}m none {small} && cp -a {store}/. {small}/ || exit 90\n\
+         mount -t tmpfs -o mode=700,size=${{size}}m none {small} && cp -a {store}/. {small}/ || exit 90\n\
          fill=$(( $(df --output=avail -B1 {small} | tail -n 1) - 12000000 ))\n\
          fallocate -l $fill {small}/filler\n\
          export IMGFILE_STORE={small}\n\

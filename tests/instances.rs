@@ -1,5 +1,5 @@
 //! Instances of an artifact: it comes up on every controller and firmware, and no two instances have a key or a name in
-//! common.
+//! common. What a build generates is compared between two builds: nothing of it may be in the image.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 #[path = "common/boots.rs"]
@@ -7,6 +7,9 @@ mod boots;
 mod built;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use boots::{Controller, Firmware, boot};
 use built::{Project, sha256};
@@ -90,4 +93,100 @@ fn an_artifact_comes_up_wherever_it_is_put_and_instances_share_no_key() {
     for (path, digests) in identities {
         assert_eq!(digests.len(), BOOTS.len(), "instances share {path}");
     }
+}
+
+/// Packages that make a key, a certificate or a name of the machine; `make catalog-test` compares every application of
+/// the catalogue in the same way.
+const GENERATING: &str = r#"image "generating" {
+  os linux debian 13
+  app bind9
+  packages ["nvme-cli", "open-iscsi", "munge", "ssl-cert", "dropbear-bin", "openssh-server"]
+  script <<-SH { name = "services have run", user = root }
+    #!/bin/bash -e
+    systemctl start named iscsid
+    head -c 4 /dev/urandom >/etc/hostid
+    for made in /etc/bind/rndc.key /etc/machine-id /etc/nvme/hostid \
+        /etc/munge/munge.key /etc/ssl/private/ssl-cert-snakeoil.key; do
+      test -s $made
+    done
+    grep -q '^InitiatorName=' /etc/iscsi/initiatorname.iscsi
+  SH
+  output raw
+}
+"#;
+
+#[test]
+fn what_a_build_generates_is_in_no_image() {
+    let folders = ["etc", "var/lib", "root", "home", "opt"];
+    let made = || {
+        let project = Project::new(GENERATING);
+        project.build(&["--no-cache", "--no-test"]);
+        let tree = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let disk = project.path("out/generating.raw");
+        for folder in folders {
+            let to = tree.path().join(folder);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            debugfs(&disk, &format!("rdump /{folder} {}", to.parent().unwrap().display()));
+        }
+        Tree::read(tree.path())
+    };
+    let (one, other) = (made(), made());
+    assert!(one.files.len() > 100, "{}", one.files.len());
+    let differing: Vec<_> = one
+        .files
+        .iter()
+        .filter(|(path, content)| other.files.get(*path).is_some_and(|there| there != *content))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(differing.is_empty(), "generated while building: {differing:#?}");
+    let secrets: BTreeSet<_> = one.secrets.intersection(&other.secrets).collect();
+    assert!(secrets.is_empty(), "look like secrets: {secrets:#?}");
+}
+
+/// Small files of an image that no package brought.
+struct Tree {
+    /// Digests by path.
+    files: BTreeMap<String, String>,
+    /// Those that look like a secret or the name of a machine.
+    secrets: BTreeSet<String>,
+}
+
+impl Tree {
+    fn read(root: &Path) -> Self {
+        let lists = fs::read_dir(root.join("var/lib/dpkg/info")).unwrap().map(|entry| entry.unwrap().path());
+        let packaged: BTreeSet<String> = lists
+            .filter(|path| path.extension().is_some_and(|extension| extension == "list"))
+            .flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let (mut files, mut secrets) = (BTreeMap::new(), BTreeSet::new());
+        for entry in walkdir::WalkDir::new(root).into_iter().map(Result::unwrap) {
+            let path = format!("/{}", entry.path().strip_prefix(root).unwrap().display());
+            let small = entry.file_type().is_file() && entry.metadata().unwrap().len() < 64 << 10;
+            let managers = ["/var/lib/dpkg/", "/var/lib/apt/"].iter().any(|of| path.starts_with(of));
+            if !small || managers || packaged.contains(&path) {
+                continue;
+            }
+            let content = fs::read(entry.path()).unwrap();
+            let text = String::from_utf8_lossy(&content);
+            let name = path.rsplit('/').next().unwrap();
+            let named = ["machine-id", "hostid", "hostnqn", "random-seed", "engine-id", "credential.secret"];
+            let looks = text.contains("PRIVATE KEY-----") || name.contains("cookie") || named.contains(&name);
+            if looks && !content.is_empty() {
+                secrets.insert(path.clone());
+            }
+            files.insert(path, sha256(&content));
+        }
+        Self { files, secrets }
+    }
+}
+
+/// Asks e2fsprogs about the root file system of a raw disk: its last partition.
+fn debugfs(disk: &PathBuf, request: &str) {
+    let path = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    let table = Command::new("sfdisk").envs([path]).arg("--json").arg(disk).output().unwrap();
+    let table: serde_json::Value = serde_json::from_slice(&table.stdout).unwrap();
+    let root = table["partitiontable"]["partitions"].as_array().unwrap().last().unwrap().clone();
+    let volume = format!("{}?offset={}", disk.display(), root["start"].as_u64().unwrap() * 512);
+    let output = Command::new("debugfs").envs([path]).args(["-R", request]).arg(volume).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
