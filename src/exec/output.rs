@@ -67,7 +67,10 @@ pub fn taken(path: &Path) -> Failure {
 /// Whether something has a name that is not a file that imgfile made. Of a folder others tell.
 fn is_taken(store: &Store, path: &Path) -> Result<bool, Failure> {
     match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // What has the folder's name without being one is told where the folder is made.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
         Err(source) => Err(Failure::Io { action: "look at", path: path.to_owned(), source }),
         Ok(found) if found.is_dir() => Ok(false),
         Ok(found) if found.is_file() => Ok(!store.facts().has(MADE, &store.digest_file(path)?)),
