@@ -332,9 +332,11 @@ fn building(session: &Session) {
     assert!(!again.stderr.contains("start the machine"), "{}", again.stderr);
     // Somebody's own file with an artifact's name.
     fs::create_dir(session.project.path("mine")).unwrap();
-    fs::write(session.project.path("mine/one.qcow2"), "mine").unwrap();
-    session.ends(&["build", "--out", "mine", "--no-test"]).status(1).says("E0549");
-    session.run(&["build", "--out", "mine", "--no-test", "--force"]).prints("one.qcow2");
+    fs::write(session.project.path("mine/second.qcow2"), "mine").unwrap();
+    session.ends(&["build", "--out", "mine", "--name", "second", "--no-test"]).status(1).says("E0549");
+    session
+        .run(&["build", "--out", "mine", "--name", "second", "--no-test", "--force"])
+        .prints("second.qcow2");
     let json = session.run(&["build", "--progress", "json", "--no-cache", "--on-failure", "keep"]);
     assert!(json.stdout.lines().all(|line| line.starts_with('{')), "{}", json.stdout);
     assert!(json.stdout.contains("step-started"), "every step runs again");
