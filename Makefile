@@ -31,7 +31,7 @@ test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm
 	@cd editors/vscode && npm ci --no-audit --no-fund --loglevel=error && npm test && npm run package
 
 catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md
-	$(CARGO) test --locked --test catalogue -- --ignored --nocapture
+	$(CARGO) test --locked --test catalogue --test instances -- --ignored --nocapture
 
 bench: build ## Measure the resolver and the lock (release build)
 	$(CARGO) bench --locked --bench resolve
