@@ -56,9 +56,8 @@ impl Finder<'_> {
         };
         let first = word(0);
         let (path, url) = match self.analysis.keyword(statement) {
-            "include" | "catalog" | "script" | "preseed" => (Some(0), None),
             "copy" if first == Some("url") => (None, Some(1)),
-            "copy" => (Some(0), None),
+            "include" | "catalog" | "script" | "preseed" | "copy" => (Some(0), None),
             "test" => (Some(1), None),
             "base" if first == Some("file") => (Some(1), None),
             "base" if first == Some("url") => (None, Some(1)),

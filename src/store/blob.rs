@@ -49,7 +49,7 @@ impl<'a> Blobs<'a> {
         }
         let known = self.store.facts().get::<(String, Identity)>(KIND, digest);
         let known = known.is_some_and(|known| known == (boot_id(), Identity::of(&found)));
-        if !known && !(self.is_as_kept(digest) && own::private(&path).is_ok()) {
+        if !(known || self.is_as_kept(digest) && own::private(&path).is_ok()) {
             self.store.note(format!("the file {} is not as it was kept: it is fetched anew", digest.short()));
             let _ = std::fs::remove_file(&path);
             return None;

@@ -18,7 +18,7 @@ use super::{Digest, Store, StoreError, own};
 use crate::text::Checksum;
 
 /// What every server has to bring, or nobody waits for it any longer.
-const SLOWEST: Pace = Pace { bytes: 60 << 10, window: Duration::from_secs(60) };
+const SLOWEST: Pace = Pace { bytes: 60 << 10, window: Duration::from_mins(1) };
 /// Bytes of the disk that a download of unknown size leaves free.
 const RESERVE: u64 = 64 << 20;
 

@@ -58,9 +58,9 @@ pub(super) fn enter(path: &Path) -> Result<()> {
             return Err(io::Error::from(io::ErrorKind::NotADirectory)).context("open", &next);
         }
         if ahead.is_empty() {
-            own(&next, &found)?
+            own(&next, &found)?;
         } else {
-            on_the_way(&next, &found)?
+            on_the_way(&next, &found)?;
         }
         at = next;
     }

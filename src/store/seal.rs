@@ -260,9 +260,13 @@ mod tests {
     fn what_was_kept_before_there_were_seals_is_sealed_when_it_is_used() {
         let world = World::new();
         let folders = [world.folder("bases", &world.base), world.folder("layers", &world.layers[0])];
-        folders.iter().for_each(|folder| std::fs::remove_file(folder.join(SEAL)).unwrap());
+        for folder in &folders {
+            std::fs::remove_file(folder.join(SEAL)).unwrap();
+        }
         assert_eq!((world.there(), world.store.take_notes()), ([true; 4], vec![]));
-        folders.iter().for_each(|folder| flip(&folder.join("disk.qcow2")));
+        for folder in &folders {
+            flip(&folder.join("disk.qcow2"));
+        }
         assert_eq!(world.there(), [false, false, false, true]);
     }
 

@@ -176,7 +176,7 @@ fn captured(query: &str, text: &str) -> BTreeMap<String, Vec<String>> {
             .and_then(|setting| setting.value.clone());
         for capture in one.captures() {
             let name = query.capture_names()[capture.index as usize];
-            let name = language.as_ref().map_or_else(|| name.to_owned(), |language| language.to_string());
+            let name = language.as_ref().map_or_else(|| name.to_owned(), ToString::to_string);
             found.entry(name).or_default().push(text[capture.node.byte_range()].to_owned());
         }
     }

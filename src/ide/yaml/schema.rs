@@ -39,7 +39,7 @@ pub(super) fn of_file(path: &str, text: &str) -> Option<Shape<'static>> {
 impl<'a> Shape<'a> {
     /// What stands at a path.
     pub fn at(self, path: &[Step]) -> Option<Self> {
-        path.iter().try_fold(self, |shape, step| shape.step(step))
+        path.iter().try_fold(self, Shape::step)
     }
 
     fn step(self, step: &Step) -> Option<Self> {

@@ -92,7 +92,7 @@ async fn a_body_ends_where_it_has_to() {
     let endless = serve(|stream, _| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
         loop {
-            stream.write_all(&[b'x'; 1 << 16])?;
+            stream.write_all(&vec![b'x'; 1 << 16])?;
         }
     });
     for error in told(&endless, Some(100_000)).await {
