@@ -58,7 +58,7 @@ const INSTANCE: &str = r#"image "instance" {
 }
 "#;
 
-/// Every controller, and every firmware; SeaBIOS and OVMF have drivers of their own for each.
+/// Every controller, and every firmware; `SeaBIOS` and OVMF have drivers of their own for each.
 const BOOTS: [(Controller, Firmware); 4] = [
     (Controller::VirtioBlk, Firmware::Bios),
     (Controller::Nvme, Firmware::Bios),
