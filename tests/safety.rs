@@ -213,7 +213,7 @@ fn ended(mut child: Child) -> (Option<i32>, String) {
         }
         let _ = send.send((child.wait().unwrap().code(), text));
     });
-    end.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
+    end.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| {
         let _ = kill(pid, Signal::SIGKILL);
         panic!("it does not end")
     })
@@ -288,7 +288,7 @@ fn silent_server() -> (TcpListener, String) {
 
 /// Waits until a condition holds; a test that waits in vain fails.
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::yield_now();
