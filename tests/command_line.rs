@@ -185,6 +185,7 @@ fn every_command_and_option_of_the_help_does_something() {
     catalogue(&session);
     trusting(&session);
     building(&session);
+    replacing(&session);
     consenting(&session);
     records(&session);
     images(&session);
@@ -330,13 +331,6 @@ fn building(session: &Session) {
         .run(&["build", "--locked", "--offline", "--no-test", "--progress", "auto"])
         .says("(--no-test)");
     assert!(!again.stderr.contains("start the machine"), "{}", again.stderr);
-    // Somebody's own file with an artifact's name.
-    fs::create_dir(session.project.path("mine")).unwrap();
-    fs::write(session.project.path("mine/second.qcow2"), "mine").unwrap();
-    session.ends(&["build", "--out", "mine", "--name", "second", "--no-test"]).status(1).says("E0549");
-    session
-        .run(&["build", "--out", "mine", "--name", "second", "--no-test", "--force"])
-        .prints("second.qcow2");
     let json = session.run(&["build", "--progress", "json", "--no-cache", "--on-failure", "keep"]);
     assert!(json.stdout.lines().all(|line| line.starts_with('{')), "{}", json.stdout);
     assert!(json.stdout.contains("step-started"), "every step runs again");
@@ -377,6 +371,16 @@ fn building(session: &Session) {
             assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
         }
     }
+}
+
+/// Somebody's own file with an artifact's name gives way only by that person's word.
+fn replacing(session: &Session) {
+    fs::create_dir(session.project.path("mine")).unwrap();
+    fs::write(session.project.path("mine/second.qcow2"), "mine").unwrap();
+    session.ends(&["build", "--out", "mine", "--name", "second", "--no-test"]).status(1).says("E0549");
+    session
+        .run(&["build", "--out", "mine", "--name", "second", "--no-test", "--force"])
+        .prints("second.qcow2");
 }
 
 /// What lies outside the project is read with the word of the person who types, and only then.
