@@ -498,7 +498,8 @@ fn what_is_kept_and_was_changed_is_found_and_made_anew() {
     // What a file was is known by its name: it is fetched anew when a step needs it.
     let blob = kept.project.store.join("blobs/sha256").join(&kept.download[..2]).join(&kept.download);
     tamper(&blob, "downloaded", "DOWNLOADED");
-    assert!(kept.project.imgfile(&["cache", "prune"]).status.success());
+    let (code, text) = said(kept.project.imgfile(&["cache", "prune"]));
+    assert_eq!(code, Some(0), "{text}");
     made_anew(&format!("file {}", kept.download), "the file");
     assert!(kept.artifact_holds("what was downloaded"));
 
