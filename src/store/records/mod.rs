@@ -57,7 +57,12 @@ impl Records {
         own::options().create(true).append(true).open(&path).context("open", &path)?;
         let mut connection = Connection::open(&path).tried("open")?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).tried("open")?;
-        prepare(&mut connection)?;
+        {
+            // SQLite does not wait for others while a new database becomes one with a log ahead: of two
+            // that open it at once, one would be told that it is locked.
+            let _turn = take_turn(&folder, "opening")?;
+            prepare(&mut connection)?;
+        }
         let version = version(&connection)?;
         if version > MIGRATIONS.len() {
             let reason = format!("a newer imgfile wrote it (version {version})");
@@ -115,13 +120,19 @@ fn corrupt() -> StoreError {
     StoreError::Records { action: "read", source: rusqlite::Error::SqliteFailure(code, None) }
 }
 
+/// Waits until no other process does what the lock file `name` stands for. It is this one's turn as long as
+/// the file is open.
+fn take_turn(folder: &Path, name: &str) -> Result<std::fs::File> {
+    let path = folder.join(name);
+    let file = own::options().create(true).truncate(true).write(true).open(&path).context("create", &path)?;
+    file.lock().context("lock", &path)?;
+    Ok(file)
+}
+
 /// Sets a damaged database aside and begins a new one, in one of the processes that want that.
 fn renew(root: &Path) -> Result<(Records, Option<PathBuf>)> {
     let folder = root.join("records");
-    let lock_path = folder.join("renewing");
-    let lock = own::options().create(true).truncate(true).write(true).open(&lock_path);
-    let lock = lock.context("create", &lock_path)?;
-    lock.lock().context("lock", &lock_path)?;
+    let _turn = take_turn(&folder, "renewing")?;
     let path = folder.join(DATABASE);
     match Connection::open(&path).tried("open").and_then(|connection| is_whole(&connection)) {
         Ok(true) => return Ok((Records::open(root)?, None)),

@@ -111,6 +111,22 @@ fn many_processes_write_at_once() {
 }
 
 #[test]
+fn many_processes_that_open_a_new_database_at_once_all_get_it() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let together = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    Records::open(dir.path()).unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn old_builds_go_with_their_logs_and_leave_their_artifacts() {
     let (_dir, records) = records();
     let labels = BTreeMap::new();
