@@ -2,6 +2,7 @@
 
 fn main() -> std::process::ExitCode {
     give_memory_back();
+    imgfile::cell::write_no_core();
     imgfile::cli::main()
 }
 

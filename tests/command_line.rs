@@ -268,7 +268,9 @@ const SETTINGS: &[(&str, &str)] =
     &[("--store-size", "40GiB"), ("--memory", "3GiB"), ("--cpus", "2"), ("--accel", "tcg")];
 
 fn settings() -> Vec<&'static str> {
-    SETTINGS.iter().flat_map(|(flag, value)| [*flag, *value]).collect()
+    // These say yes without a value.
+    let yes = ["--allow-private-network", "--allow-weaker-cell"];
+    SETTINGS.iter().flat_map(|(flag, value)| [*flag, *value]).chain(yes).collect()
 }
 
 fn building(session: &Session) {

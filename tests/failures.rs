@@ -54,6 +54,14 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
             let source = Error::new(ErrorKind::PermissionDenied, "Permission denied (os error 13)");
             Fault::Host { doing: "start /usr/bin/qemu-system-x86_64".into(), source }.into()
         }),
+        ("the host does not hold a machine", {
+            Fault::WallMissing {
+                lacking: "a guest with a network reaches this host and its private networks".into(),
+                reason: "`pasta` is not installed, which connects a guest".into(),
+                raise: "install it, on Debian and Ubuntu with `sudo apt-get install passt`".into(),
+            }
+            .into()
+        }),
         ("the host is full under a machine", step(span, Fault::HostFull)),
         ("the host is full elsewhere", {
             Failure::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }

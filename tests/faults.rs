@@ -10,8 +10,8 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Lines};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -282,12 +282,15 @@ impl Gate {
     fn at(pattern: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (reached, never) = (folder.path().join("reached"), folder.path().join("never"));
-        mkfifo(&never, Mode::S_IRWXU).unwrap();
+        // It runs where it may write nothing but what it makes; a pipe takes words all the same.
+        for pipe in [&reached, &never] {
+            mkfifo(pipe, Mode::S_IRWXU).unwrap();
+        }
         let program = folder.path().join("qemu-img");
         let script = format!(
             "#!/bin/sh\nPATH=${{PATH#*:}}\ncase \"$*\" in\n  {pattern})\n    for last; do :; done\n    \
              if [ -s \"$last\" ]; then size=$(stat -c %s \"$last\"); else size=2000000; fi\n    \
-             head -c $((size / 2)) /dev/zero > \"$last\"\n    : > {}\n    read -r never < {} ;;\nesac\n\
+             head -c $((size / 2)) /dev/zero > \"$last\"\n    echo > {}\n    read -r never < {} ;;\nesac\n\
              exec qemu-img \"$@\"\n",
             reached.display(),
             never.display()
@@ -300,10 +303,14 @@ impl Gate {
     /// Starts a command for which this is `qemu-img`, and waits until it is at the gate.
     fn reach(&self, what: &str, command: &mut Command) -> Running {
         let path = std::env::var("PATH").unwrap();
-        let _ = fs::remove_file(self.folder.path().join("reached"));
+        let mut reached = fs::File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(self.folder.path().join("reached"))
+            .unwrap();
         let mut running =
             Running::of(command.env("PATH", format!("{}:{path}", self.folder.path().display())));
-        running.while_runs(what, || self.folder.path().join("reached").exists());
+        running.while_runs(what, || reached.read(&mut [0]).is_ok_and(|bytes| bytes > 0));
         running
     }
 }

@@ -173,7 +173,7 @@ fn debian_with_openrc_is_built_upon() {
         &ground,
         r#"image "openrc" {
   os linux debian 13
-  script <<-SH { name = "change the init", offline = true, user = root }
+  script <<-SH { name = "change the init", offline = true, network = true, user = root }
     #!/bin/sh -e
     apt-get update -q
     apt-get install -q -y --no-install-recommends --allow-remove-essential openrc sysvinit-core systemd-sysv-

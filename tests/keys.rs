@@ -125,9 +125,14 @@ const DEPENDS: &[Case] = &[
     ("kernel arguments", |w| replace(w, "quiet", "noisy"), &["kernel arguments"]),
     ("the cleanup", |w| add(w, "cleanup none"), &["clean up"]),
     (
-        "the network, which all that runs code of others may use",
+        "the network, which all that runs code of others may use, but offline scripts",
         |w| add(w, "network none"),
-        &["packages", "app chrony", "script setup.sh", "script mine", "script theirs", "reboot"],
+        &["packages", "app chrony", "script mine", "script theirs", "reboot"],
+    ),
+    (
+        "the network of an offline script",
+        |w| replace(w, "offline = true,", "offline = true, network = true,"),
+        &["script setup.sh"],
     ),
     ("the agent, which does every step", |w| w.agent = "2", &STEPS),
 ];

@@ -88,7 +88,7 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 49] = [
+const ELSEWHERE: [(&str, &str); 50] = [
     ("E0290", "preparation.expected"),
     ("E0310", "resolution/E0310-base-unproven.expected"),
     ("E0313", "resolution/E0313-given-up.expected"),
@@ -117,6 +117,7 @@ const ELSEWHERE: [(&str, &str); 49] = [
     ("E0521", "commands.expected"),
     ("E0522", "bases/no-disk.expected"),
     ("E0523", "bases/wrong-sha256.expected"),
+    ("E0530", "failures.expected"),
     ("E0540", "commands.expected"),
     ("E0541", "commands.expected"),
     ("E0546", "failures.expected"),

@@ -24,6 +24,7 @@ use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid};
 
 use crate::chroot::inside;
 use crate::files::{Account, Accounts};
+use crate::network::be_alone;
 use crate::running::{Running, how};
 use crate::serve::Agent;
 use crate::terminal;
@@ -130,6 +131,7 @@ pub fn spawn(
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
     let procs = group.procs();
     let cwd = command.cwd.clone();
+    let alone = !command.network;
     // SAFETY: runs in the child of a fork, where only what needs no lock and no allocation is
     // allowed: these are plain system calls on values made before.
     unsafe {
@@ -144,6 +146,9 @@ pub fn spawn(
             // The agent is the last to be killed for want of memory; what it runs is like anything else.
             if let Ok(score) = nix::fcntl::open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY, Mode::empty()) {
                 nix::unistd::write(&score, b"0")?;
+            }
+            if alone {
+                be_alone()?;
             }
             if root.as_os_str() != "/" {
                 nix::unistd::chroot(&root)?;

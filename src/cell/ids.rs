@@ -14,7 +14,7 @@ use super::{Ids, child};
 
 /// Numbers that no account of a host has: systemd's list of ranges leaves those from here on unused, and from
 /// 2^31 on they are negative for some programs.
-const FIRST: u32 = 1_879_048_192;
+pub(super) const FIRST: u32 = 1_879_048_192;
 const COUNT: u32 = 65_536;
 
 /// Whether this process is root of the host, not of a user namespace.

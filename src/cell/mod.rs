@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use network::{Outside, Uplink};
 pub use process::Process;
-pub use walls::{Wall, Walls, walls};
+pub use walls::{Missing, Wall, WallMissing, Walls, allow_weaker, is_weaker_allowed, walls};
 
 /// What a program may do with a path that is shown to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,6 +181,15 @@ impl Cell {
     pub fn start(self) -> io::Result<Process> {
         process::start(self)
     }
+}
+
+/// Lets nobody but root see the memory of this process, and writes none of it anywhere when it crashes: secrets of
+/// a build are in it. What it starts inherits the limit.
+pub fn write_no_core() {
+    use nix::sys::{prctl, resource};
+    // A kernel without these has no core dumps either.
+    let _ = resource::setrlimit(resource::Resource::RLIMIT_CORE, 0, 0);
+    let _ = prctl::set_dumpable(false);
 }
 
 /// A program's place; its own name where it is nowhere, for the error that follows.

@@ -2,12 +2,12 @@
 //! say of everything else that it cannot be reached.
 //!
 //! The namespace has one address, which is nobody's; connections leave from the host's own sockets. Only IPv4
-//! is connected.
+//! is connected, and over IPv6 nothing can be reached but the cell itself.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,6 +39,12 @@ const ALWAYS: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
+pub(super) const AF_INET6: u8 = 10;
+
+/// All addresses, and those of the link, to which the interface has a route of its own.
+const EVERYTHING_OF_6: [(Ipv6Addr, u8); 2] =
+    [(Ipv6Addr::UNSPECIFIED, 0), (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 64)];
+
 /// How long a connection may take that takes some hundredths of a second.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -67,7 +73,13 @@ impl Outside {
 
     /// The messages that make a namespace's routes, before anything connects it.
     pub(super) fn routes(self) -> Vec<Vec<u8>> {
-        self.unreachable().into_iter().map(|(address, prefix)| unreachable(address, prefix)).collect()
+        let four = self.unreachable().into_iter().map(|(address, prefix)| {
+            // AF_INET
+            unreachable(2, &address.octets(), prefix)
+        });
+        let six =
+            EVERYTHING_OF_6.iter().map(|(address, prefix)| unreachable(AF_INET6, &address.octets(), *prefix));
+        four.chain(six).collect()
     }
 }
 
@@ -97,24 +109,30 @@ fn gateways() -> Vec<Ipv4Addr> {
     table.lines().skip(1).filter_map(gateway).collect()
 }
 
-/// A route by which a prefix is unreachable, as rtnetlink(7) wants it.
-fn unreachable(address: Ipv4Addr, prefix: u8) -> Vec<u8> {
+/// A route by which a prefix is unreachable, before any other route to it, as rtnetlink(7) wants it.
+fn unreachable(family: u8, address: &[u8], prefix: u8) -> Vec<u8> {
     const NEW_ROUTE: u16 = 24;
     const REQUEST_ACK_CREATE: u16 = 0x1 | 0x4 | 0x400;
     const MAIN_TABLE: u8 = 254;
     const STATIC: u8 = 4;
     const UNREACHABLE: u8 = 7;
     const DESTINATION: u16 = 1;
-    let mut message = Vec::with_capacity(36);
-    message.extend(36_u32.to_ne_bytes());
+    const PRIORITY: u16 = 6;
+    let mut attributes = Vec::new();
+    for (kind, value) in [(DESTINATION, address), (PRIORITY, &1_u32.to_ne_bytes())] {
+        // Four bytes of its own head; all values here are whole words.
+        attributes.extend(u16::try_from(value.len() + 4).unwrap_or(u16::MAX).to_ne_bytes());
+        attributes.extend(kind.to_ne_bytes());
+        attributes.extend(value);
+    }
+    let mut message = Vec::new();
+    message.extend(u32::try_from(28 + attributes.len()).unwrap_or(u32::MAX).to_ne_bytes());
     message.extend(NEW_ROUTE.to_ne_bytes());
     message.extend(REQUEST_ACK_CREATE.to_ne_bytes());
     message.extend([0; 8]);
-    message.extend([2, prefix, 0, 0, MAIN_TABLE, STATIC, 0, UNREACHABLE]);
+    message.extend([family, prefix, 0, 0, MAIN_TABLE, STATIC, 0, UNREACHABLE]);
     message.extend([0; 4]);
-    message.extend(8_u16.to_ne_bytes());
-    message.extend(DESTINATION.to_ne_bytes());
-    message.extend(address.octets());
+    message.extend(attributes);
     message
 }
 
@@ -127,6 +145,20 @@ pub(super) fn resolv_conf() -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
+/// The namespaces of a process that its connection is made in.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    user: OwnedFd,
+    net: OwnedFd,
+}
+
+impl Namespaces {
+    pub(super) fn of(pid: Pid) -> io::Result<Self> {
+        let open = |name: &str| File::open(format!("/proc/{pid}/ns/{name}")).map(OwnedFd::from);
+        Ok(Self { user: open("user")?, net: open("net")? })
+    }
+}
+
 /// The connection of a cell with the outside world. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Uplink {
@@ -137,22 +169,18 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Begins to connect the namespaces of a process.
-    pub(super) fn start(pid: Pid) -> io::Result<Self> {
+    /// Begins to connect a process by its namespaces; its users are perhaps `nobodies` of the host.
+    pub(super) fn start(Namespaces { user, net }: Namespaces, nobodies: bool) -> io::Result<Self> {
         let program = pasta().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "`pasta` is not installed (package `passt`)")
         })?;
         let folder = tempfile::tempdir()?;
         let words = tempfile::tempfile()?;
-        let user: OwnedFd = File::open(format!("/proc/{pid}/ns/user"))?.into();
-        let net: OwnedFd = File::open(format!("/proc/{pid}/ns/net"))?.into();
         let namespace = format!("/proc/self/fd/{}", net.as_raw_fd());
         let done = folder.path().join("done");
-        let root = ids::is_host_root();
-        if root {
+        if nobodies {
             // Its user there is nobody here.
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
+            std::os::unix::fs::chown(folder.path(), Some(ids::FIRST), Some(ids::FIRST))?;
         }
         let mut args: Vec<OsString> =
             ["--config-net", "--foreground", "--quiet", "--ipv4-only"].map(Into::into).into();
@@ -165,7 +193,7 @@ impl Uplink {
         args.extend(["-g".into(), GATEWAY.to_string().into(), "--pid".into(), done.into_os_string()]);
         args.extend(["--netns-only".into(), "--netns".into(), namespace.into()]);
         let pasta =
-            process::Child::in_user_namespace(&program, args, user, vec![net], words.try_clone()?, root)?;
+            process::Child::in_user_namespace(&program, args, user, vec![net], words.try_clone()?, nobodies)?;
         Ok(Self { pasta, folder, words })
     }
 
@@ -219,6 +247,9 @@ mod tests {
         for range in ALWAYS.into_iter().chain(own_addresses().into_iter().map(one)) {
             assert!(closed.contains(&range) && open.contains(&range), "{range:?}");
         }
-        assert_eq!(unreachable(Ipv4Addr::new(10, 0, 0, 0), 8).len(), 36);
+        for message in Outside::default().routes() {
+            let length = u32::from_ne_bytes(message[..4].try_into().unwrap());
+            assert_eq!(length as usize, message.len());
+        }
     }
 }

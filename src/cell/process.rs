@@ -54,14 +54,15 @@ impl Child {
         }
     }
 
-    /// A helper of ours in a user namespace that is there already, with this process's other namespaces.
+    /// A helper of ours in a user namespace that is there already, with this process's other namespaces; as one
+    /// of `nobodies` where that namespace is of those.
     pub(super) fn in_user_namespace(
         program: &Path,
         args: Vec<OsString>,
         user: OwnedFd,
         inherited: Vec<OwnedFd>,
         words: File,
-        root: bool,
+        nobodies: bool,
     ) -> io::Result<Self> {
         let null: OwnedFd = File::options().read(true).write(true).open("/dev/null")?.into();
         let words: OwnedFd = words.into();
@@ -69,8 +70,8 @@ impl Child {
         let mut plan = Plan {
             namespaces: 0,
             sync: (theirs.as_raw_fd(), ours.as_raw_fd()),
-            joins: Some((user.as_raw_fd(), root)),
-            groups: root.then(Vec::new),
+            joins: Some((user.as_raw_fd(), nobodies)),
+            groups: nobodies.then(Vec::new),
             become_root: true,
             loopback: false,
             routes: Vec::new(),
@@ -184,20 +185,37 @@ fn start_here(cell: Cell) -> io::Result<Process> {
         Network::None => None,
         Network::Outside(outside) => Some(outside),
     };
-    // Where namespaces hold nobody, the network of the host is what there is.
-    let resolver = if held && outside.is_some() { Some(network::resolv_conf()?) } else { None };
+    for wall in [&walls.files].into_iter().chain(outside.map(|_| &walls.network)) {
+        if let Some(missing) = wall.missing.clone().filter(|_| !walls::is_weaker_allowed()) {
+            let missing = walls::WallMissing { wall: wall.clone(), missing };
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, missing));
+        }
+    }
+    // Without that wall, and with the user's leave, the network of the host is what there is.
+    let on_host = outside.is_some() && walls.network.missing.is_some();
+    let outside = outside.filter(|_| held && !on_host);
+    let resolver = if outside.is_some() { Some(network::resolv_conf()?) } else { None };
     let root = ids::is_host_root();
     let device_group = cell
         .shown
         .iter()
         .filter(|shown| shown.access == Access::Device)
         .find_map(|shown| ids::group_of(&shown.path));
-    let mapping = Mapping::of(cell.ids, root, device_group);
+    let mut mapping = Mapping::of(cell.ids, root, device_group);
     let cwd = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let mut detached = Vec::new();
     let (plan_root, landlock) = if held {
-        let resolver = resolver.as_ref().map(tempfile::NamedTempFile::path);
-        (Some(tree::root(&cell, &cwd, resolver, &mapping, &mut detached)?), None)
+        let host = on_host.then_some(Path::new("/etc/resolv.conf"));
+        let resolver = resolver.as_ref().map(tempfile::NamedTempFile::path).or(host);
+        let shown = match tree::root(&cell, &cwd, resolver, &mapping, &mut detached) {
+            // Nobody cannot be given these files. Root without its powers, among the same files, is next best.
+            Err(error) if cell.ids == Ids::One && tree::NotMapped::is(&error) => {
+                mapping = Mapping::Own;
+                tree::root(&cell, &cwd, resolver, &mapping, &mut detached)?
+            }
+            other => other?,
+        };
+        (Some(shown), None)
     } else {
         (None, tree::landlock(&cell)?)
     };
@@ -212,7 +230,7 @@ fn start_here(cell: Cell) -> io::Result<Process> {
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
-            | libc::CLONE_NEWNET;
+            | if on_host { 0 } else { libc::CLONE_NEWNET };
     }
     let env = cell.env.into_iter().map(|(mut name, value)| {
         name.push("=");
@@ -227,8 +245,8 @@ fn start_here(cell: Cell) -> io::Result<Process> {
         joins: None,
         groups: if held { mapping.groups() } else { None },
         become_root: held,
-        loopback: held,
-        routes: outside.filter(|_| held).map(Outside::routes).unwrap_or_default(),
+        loopback: held && !on_host,
+        routes: outside.map(Outside::routes).unwrap_or_default(),
         root: plan_root,
         file_size: cell.file_size,
         keep_capabilities: cell.ids == Ids::System,
@@ -248,11 +266,13 @@ fn start_here(cell: Cell) -> io::Result<Process> {
     if held {
         mapping.write(pid)?;
     }
+    // Only as long as it waits are the files of its /proc this user's.
+    let namespaces = if outside.is_some() { Some(network::Namespaces::of(pid)?) } else { None };
     sync.write_all(&[GO])?;
-    let uplink = if held && outside.is_some() {
+    let uplink = if let Some(namespaces) = namespaces {
         // Its routes are there: whatever is connected now, nothing else is reached.
         first(&mut sync, &cell.program)?;
-        Some(Uplink::start(pid)?)
+        Some(Uplink::start(namespaces, matches!(mapping, Mapping::Nobodies { .. }))?)
     } else {
         None
     };

@@ -86,6 +86,17 @@ async fn root_of_the_host_is_nobody_in_a_cell() {
 }
 
 #[tokio::test]
+async fn files_that_cannot_be_given_to_nobody_are_shown_all_the_same() {
+    // sysfs cannot show its files as somebody else's; overlayfs, in which containers live, cannot either.
+    let (code, said) = shell("ls /sys/kernel/mm; grep ^CapEff /proc/self/status; id -u", |cell| {
+        cell.read("/sys/kernel/mm").proc();
+    })
+    .await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("transparent_hugepage") && said.contains("CapEff:\t0000000000000000"), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found_and_a_dropped_cell_is_gone() {
     let error = Cell::new("/no/such/program").start().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
@@ -124,4 +135,60 @@ async fn a_system_has_users_of_its_own() {
     })
     .await;
     assert_eq!((code, said.as_str()), (Some(0), "33:42\nin\nSeccomp:\t2\n"));
+}
+
+/// What bash says of a connection that somebody refused, for which there is no way, or no address to come from.
+const NO_WAY: [&str; 4] =
+    ["Connection refused", "Network is unreachable", "No route to host", "Cannot assign requested address"];
+
+#[tokio::test]
+async fn a_cell_with_a_network_is_connected_with_the_outside_and_reaches_nothing_of_this_host() {
+    let allowed = std::env::var("IMGFILE_ALLOW_WEAKER_CELL").is_ok_and(|allowed| allowed == "true");
+    if let Some(missing) = walls().network.missing.as_ref().filter(|_| allowed) {
+        eprintln!("NOT TESTED: {}, and IMGFILE_ALLOW_WEAKER_CELL is set", missing.reason);
+        return;
+    }
+    let everywhere = std::net::TcpListener::bind("[::]:0").unwrap();
+    everywhere.set_nonblocking(true).unwrap();
+    let port = everywhere.local_addr().unwrap().port();
+    let own = nix::ifaddrs::getifaddrs().unwrap();
+    let own = own.filter_map(|found| Some(found.address?.as_sockaddr_in()?.ip().to_string()));
+    let mut closed: Vec<String> = own.collect();
+    closed.extend(
+        [
+            "127.0.0.1",
+            "10.0.2.2",
+            "10.1.2.3",
+            "172.16.1.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "0.0.0.1",
+            "::1",
+            "fe80::1%outside",
+            "fc00::1",
+            "2001:db8::1",
+        ]
+        .map(str::to_owned),
+    );
+    let mut script = "cat /proc/net/route\n".to_owned();
+    for host in &closed {
+        script += &format!(
+            "echo \"{host} $(timeout 20 bash -c 'exec 3<>/dev/tcp/{host}/{port} && echo reached' 2>&1 | tail -n 1)\"\n"
+        );
+    }
+    // The program is there before its connection is.
+    let script = format!("until grep -q ^outside /proc/net/route; do :; done\n{script}");
+    let (_, said) = shell(&script, |cell| {
+        cell.proc().network(Network::Outside(Outside::default()));
+    })
+    .await;
+    // Everything that is not excluded leaves by the gateway, 192.0.0.9.
+    assert!(said.lines().any(|line| line.starts_with("outside\t00000000\t090000C0\t")), "{said}");
+    for host in closed {
+        let line = said.lines().find(|line| line.starts_with(&format!("{host} ")));
+        let line = line.unwrap_or_else(|| panic!("nothing is said of {host}: {said}"));
+        assert!(NO_WAY.iter().any(|no| line.ends_with(no)), "{line}");
+    }
+    assert!(everywhere.accept().is_err(), "somebody came");
 }

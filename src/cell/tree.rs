@@ -41,6 +41,29 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 /// Where the new root may be mounted first.
 const PLACES: &[&str] = &["/tmp", "/run", "/var", "/mnt"];
 
+/// The files of a file system cannot look as if they were somebody else's: overlayfs, NFS and others cannot do it,
+/// and in a container even root may not.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be shown: {error}", path.display())]
+pub(super) struct NotMapped {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl core::convert::From<NotMapped> for io::Error {
+    fn from(error: NotMapped) -> Self {
+        Self::new(error.error.kind(), error)
+    }
+}
+
+impl NotMapped {
+    /// Whether an error is this one, and not that there is no such file.
+    pub(super) fn is(error: &io::Error) -> bool {
+        error.kind() != io::ErrorKind::NotFound
+            && error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()).is_some()
+    }
+}
+
 /// The root of a cell. Mounts that root of the host makes for it are added to `detached`, which has to live
 /// until the cell has started.
 pub(super) fn root(
@@ -81,9 +104,8 @@ pub(super) fn root(
         let from = if matches!(mapping, Mapping::Nobodies { .. }) && shown.access != Access::Device {
             let found = fs::metadata(&path)?;
             let owner = (cell.ids == Ids::One).then(|| (found.uid(), found.gid()));
-            let mount = super::child::id_mapped(&source, ids::namespace_for(owner)?.as_raw_fd()).map_err(
-                |error| io::Error::new(error.kind(), format!("{} cannot be shown: {error}", path.display())),
-            )?;
+            let mount = super::child::id_mapped(&source, ids::namespace_for(owner)?.as_raw_fd())
+                .map_err(|error| NotMapped { path: path.clone(), error })?;
             let fd = mount.as_raw_fd();
             detached.push(mount);
             From::Detached(fd)
@@ -113,12 +135,32 @@ fn own_prefix(program: &Path) -> Option<PathBuf> {
     prefix.parent().map(|_| prefix.to_owned())
 }
 
+#[derive(Debug)]
+struct Mount {
+    from: From,
+    attributes: u64,
+    is_folder: bool,
+}
+
+/// A path without `..`, as it is resolved in the new root, which has no links of the host's.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            normal.pop();
+        } else {
+            normal.push(part);
+        }
+    }
+    normal
+}
+
 /// Paths of the new root; those above others come first, since their names are.
 #[derive(Debug, Default)]
 struct Tree {
     folders: BTreeSet<PathBuf>,
     links: BTreeMap<PathBuf, PathBuf>,
-    mounts: BTreeMap<PathBuf, (From, u64)>,
+    mounts: BTreeMap<PathBuf, Mount>,
 }
 
 impl Tree {
@@ -134,8 +176,10 @@ impl Tree {
 
     /// The last word on a path counts.
     fn show(&mut self, path: &Path, from: From, attributes: u64) {
+        let is_folder = path.is_dir();
+        let path = normal(path);
         path.parent().into_iter().for_each(|parent| self.folder(parent));
-        self.mounts.insert(path.to_owned(), (from, attributes));
+        self.mounts.insert(path, Mount { from, attributes, is_folder });
     }
 
     /// Whether a mount brings a path along.
@@ -159,11 +203,14 @@ impl Tree {
         for (path, to) in &self.links {
             entries.push(Entry::Link { to: text(to.into())?, at: below(path)? });
         }
-        for path in self.mounts.keys().filter(|path| !self.is_brought(path)) {
-            let folder = fs::metadata(path).map_or(path.ends_with("."), |found| found.is_dir());
-            entries.push(if folder { Entry::Folder(below(path)?) } else { Entry::File(below(path)?) });
+        for (path, mount) in self.mounts.iter().filter(|(path, _)| !self.is_brought(path)) {
+            entries.push(if mount.is_folder {
+                Entry::Folder(below(path)?)
+            } else {
+                Entry::File(below(path)?)
+            });
         }
-        for (path, (from, attributes)) in self.mounts {
+        for (path, Mount { from, attributes, .. }) in self.mounts {
             entries.push(Entry::Mount { from, at: below(&path)?, attributes });
         }
         Ok(entries)

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{child, ids, network};
 
@@ -11,8 +12,9 @@ use super::{child, ids, network};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wall {
     pub name: &'static str,
-    /// What it keeps apart.
+    /// What holds where it stands, and what does not where it is missing.
     pub what: &'static str,
+    pub lacking: &'static str,
     pub missing: Option<Missing>,
 }
 
@@ -49,14 +51,37 @@ impl Walls {
     }
 
     /// The walls without which a stranger's project is not built.
-    pub fn missing(&self) -> impl Iterator<Item = (&Wall, &Missing)> {
-        [&self.files, &self.network].into_iter().filter_map(|wall| Some((wall, wall.missing.as_ref()?)))
+    pub fn missing(&self) -> impl Iterator<Item = WallMissing> {
+        [&self.files, &self.network]
+            .into_iter()
+            .filter_map(|wall| Some(WallMissing { missing: wall.missing.clone()?, wall: wall.clone() }))
     }
 
     /// Whether namespaces hold a program; if not, it is what Landlock does.
     pub(super) const fn files_by_namespaces(&self) -> bool {
         self.user.missing.is_none()
     }
+}
+
+static WEAKER: AtomicBool = AtomicBool::new(false);
+
+/// Lets programs run in this process where a wall is missing that they need.
+pub fn allow_weaker() {
+    WEAKER.store(true, Ordering::Relaxed);
+}
+
+/// Whether [`allow_weaker`] was called.
+#[must_use]
+pub fn is_weaker_allowed() -> bool {
+    WEAKER.load(Ordering::Relaxed)
+}
+
+/// A program is not started because a wall is missing that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}", wall.lacking, missing.reason)]
+pub struct WallMissing {
+    pub wall: Wall,
+    pub missing: Missing,
 }
 
 /// Looks which walls stand; once for a process.
@@ -72,13 +97,24 @@ fn look() -> Walls {
         (Err(missing), false) => Some(missing.clone()),
     };
     Walls {
-        files: Wall { name: "files", what: "a machine sees only its own files", missing: files },
+        files: Wall {
+            name: "files",
+            what: "a machine sees only its own files",
+            lacking: "a machine that breaks out of QEMU sees the files of this user",
+            missing: files,
+        },
         network: Wall {
             name: "network",
             what: "a guest reaches nothing of this host",
+            lacking: "a guest with a network reaches this host and its private networks",
             missing: namespaces.clone().and_then(|()| uplink()).err(),
         },
-        user: Wall { name: "user", what: "a machine has no rights of its user's", missing: namespaces.err() },
+        user: Wall {
+            name: "user",
+            what: "a machine has none of its user's rights",
+            lacking: "a machine that breaks out of QEMU has rights of this user",
+            missing: namespaces.err(),
+        },
     }
 }
 

@@ -447,6 +447,8 @@ pub struct Script {
     pub secrets: Vec<Spanned<String>>,
     /// In a chroot, without booting the system.
     pub offline: bool,
+    /// Whether an offline script reaches what booted ones do.
+    pub network: bool,
     /// Files and folders of the project to lay at `/run/imagefile/project`.
     pub with: Vec<Spanned<String>>,
 }

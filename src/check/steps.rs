@@ -12,7 +12,8 @@ use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
 use crate::text::{Span, Spanned, glob_matches};
 
-const SCRIPT_OPTIONS: &[&str] = &["name", "user", "env", "timeout", "retries", "secrets", "offline", "with"];
+const SCRIPT_OPTIONS: &[&str] =
+    &["name", "user", "env", "timeout", "retries", "secrets", "offline", "network", "with"];
 
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
@@ -279,6 +280,17 @@ impl Checker<'_> {
         }
         let retries = self.integer_option(given, "retries", 0..=20);
         let offline = self.boolean_option(given, "offline").is_some_and(|offline| offline.value);
+        let network = self.boolean_option(given, "network");
+        if let Some(network) = network.filter(|_| !offline) {
+            self.report(
+                Diagnostic::new(codes::NOT_SUPPORTED, "`network` is an option of offline scripts")
+                    .label(network.span, "this one runs in the booted system")
+                    .help(
+                        "add `offline = true`, or say for the whole image: `network full` or `network none`",
+                    ),
+            );
+        }
+        let network = network.is_some_and(|network| network.value);
         let secrets: Vec<Spanned<String>> = self
             .texts_option(given, "secrets", "a secret's name")
             .into_iter()
@@ -291,7 +303,17 @@ impl Checker<'_> {
                 with.push(path);
             }
         }
-        ScriptOptions { name, user, env: self.env_option(given), timeout, retries, secrets, offline, with }
+        ScriptOptions {
+            name,
+            user,
+            env: self.env_option(given),
+            timeout,
+            retries,
+            secrets,
+            offline,
+            network,
+            with,
+        }
     }
 
     fn env_option(&mut self, given: &Given<'_>) -> Vec<KeyValue> {
@@ -341,6 +363,7 @@ impl Checker<'_> {
             retries: options.retries.map_or(0, |retries| retries.value),
             secrets: options.secrets.clone(),
             offline: options.offline,
+            network: options.network,
             with: options.with.clone(),
         };
         if let Some(text) = &origin.text {
@@ -363,5 +386,6 @@ struct ScriptOptions {
     retries: Option<Spanned<u32>>,
     secrets: Vec<Spanned<String>>,
     offline: bool,
+    network: bool,
     with: Vec<Spanned<String>>,
 }

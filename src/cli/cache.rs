@@ -1,14 +1,12 @@
 //! `imgfile cache`: the states of build disks that are kept for reuse.
 
-use std::process::{Command, Stdio};
-
 use serde::Serialize;
 
 use super::{
     Exit, gc,
     recorded::{self, Format, Outcome, refused},
 };
-use crate::{check::Size, report, store::Store, text::Digest};
+use crate::{cell::Access, check::Size, driver::qemu::tool, report, store::Store, text::Digest};
 
 /// Look at the layers that builds reuse, and thin them out.
 #[derive(Debug, clap::Args)]
@@ -120,31 +118,12 @@ const CHANGED: &str = "it is not as it was kept; the next build that needs it ma
 
 /// Reads everything that is kept, and lets `qemu-img` look through every layer.
 fn verify(store: &Store) -> Outcome<()> {
-    let mut damaged = 0;
+    let layers = listed(store)?;
+    let mut damaged = super::until_stopped(wrong_layers(store, &layers))?;
     let mut wrong = |what: String, reason: &str| {
         damaged += 1;
         super::complain(&format!("{what}: {reason}"));
     };
-    let layers = listed(store)?;
-    for layer in &layers {
-        // Held, so that nobody evicts it meanwhile; one that went before is no defect.
-        let Some(held) = store.layers().hold(&layer.key) else { continue };
-        let name = || format!("layer {} ({})", layer.key, layer.step);
-        if !store.layers().is_as_kept(&held) {
-            wrong(name(), CHANGED);
-            continue;
-        }
-        let mut command = Command::new("qemu-img");
-        command.args(["check", "-q", "-f", "qcow2"]).arg(&held.disk).stdin(Stdio::null());
-        match command.output() {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => wrong(name(), String::from_utf8_lossy(&output.stderr).trim()),
-            Err(error) => {
-                super::complain(&format!("qemu-img cannot be run: {error}"));
-                return Err(Exit::Host);
-            }
-        }
-    }
     let bases = store.bases().list().map_err(refused)?;
     for key in &bases {
         let Some(held) = store.bases().hold(key) else { continue };
@@ -162,4 +141,36 @@ fn verify(store: &Store) -> Outcome<()> {
     let (layers, bases, blobs) = (layers.len(), bases.len(), blobs.len());
     super::screen::say!("{layers} layers, {bases} bases and {blobs} files checked, {damaged} damaged");
     if damaged == 0 { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// Says which layers are damaged, and answers how many.
+async fn wrong_layers(store: &Store, layers: &[Listed]) -> Outcome<usize> {
+    let mut damaged = 0;
+    let mut wrong = |layer: &Listed, reason: &str| {
+        damaged += 1;
+        super::complain(&format!("layer {} ({}): {reason}", layer.key, layer.step));
+    };
+    for layer in layers {
+        // Held, so that nobody evicts it meanwhile; one that went before is no defect.
+        let Some(held) = store.layers().hold(&layer.key) else { continue };
+        if !store.layers().is_as_kept(&held) {
+            wrong(layer, CHANGED);
+            continue;
+        }
+        let mut command = tool::qemu_img("check");
+        command.args(["-q", "-f", "qcow2"]).arg(&held.disk);
+        let ended = match tool::show_disk(&mut command, &held.disk, Access::Read) {
+            Ok(()) => tool::run(command).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok((status, _)) if status.success() => {}
+            Ok((_, said)) => wrong(layer, &said),
+            Err(error) => {
+                super::complain(&format!("qemu-img cannot be run: {error}"));
+                return Err(Exit::Host);
+            }
+        }
+    }
+    Ok(damaged)
 }

@@ -88,9 +88,10 @@ struct SettingRow {
 }
 
 /// A program builds run: its name, what for, and the package that brings it on Debian and on Fedora.
-const PROGRAMS: [(&str, &str, &str, &str); 6] = [
+const PROGRAMS: [(&str, &str, &str, &str); 7] = [
     ("qemu-system-x86_64", "runs the machines", "qemu-system-x86", "qemu-system-x86-core"),
     ("qemu-img", "writes disk images", "qemu-utils", "qemu-img"),
+    ("pasta", "connects guests with the network", "passt", "passt"),
     ("mmdebstrap", "makes Debian bases", "mmdebstrap", "mmdebstrap"),
     ("mke2fs", "makes the bases' file systems", "e2fsprogs", "e2fsprogs"),
     ("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", "dosfstools"),
@@ -162,6 +163,7 @@ fn look(settings: &Settings) -> Vec<Finding> {
         findings.extend(user_namespaces());
     }
     findings.push(accelerator());
+    findings.extend(walls());
     findings.push(store(&settings.store.value));
     findings.push(mirror(settings));
     findings
@@ -211,7 +213,7 @@ fn version(program: &Path) -> Option<String> {
     if !matches!(name, "qemu-system-x86_64" | "qemu-img" | "mmdebstrap") {
         return None;
     }
-    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let output = Command::new(program).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     Some(text.lines().next()?.chars().filter(|c| !c.is_control()).take(100).collect())
 }
@@ -291,6 +293,21 @@ fn user_namespaces() -> Option<Finding> {
             State::Missing,
             "this host does not let ordinary users make them; bases are made in one",
         )
+    })
+}
+
+/// What holds a stranger's project on this host.
+fn walls() -> impl Iterator<Item = Finding> {
+    crate::cell::walls().all().into_iter().map(|wall| {
+        let name = format!("wall: {}", wall.name);
+        match &wall.missing {
+            None => Finding::new(&name, State::Ok, wall.what),
+            Some(missing) => Finding {
+                package: missing.package,
+                help: missing.help.clone(),
+                ..Finding::new(&name, State::Missing, format!("{}: {}", wall.lacking, missing.reason))
+            },
+        }
     })
 }
 

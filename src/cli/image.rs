@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use clap::ValueEnum;
@@ -14,6 +13,7 @@ use super::{
     recorded::{self, Format, Outcome, refused},
 };
 use crate::{
+    cell::{Access, Cell},
     driver::qemu::tool,
     report::{local, progress},
     store::{Records, Store, records::ArtifactRecord, umask},
@@ -334,8 +334,8 @@ fn convert(
     (to, wanted): (&Path, DiskFormat),
     subformat: Subformat,
 ) -> Outcome<()> {
-    let mut command = Command::new("qemu-img");
-    command.args(["convert", "-f", own.name(), "-O", wanted.name()]);
+    let mut command = tool::qemu_img("convert");
+    command.args(["-f", own.name(), "-O", wanted.name()]);
     if wanted == DiskFormat::Vhd {
         whole_mebibytes(from, own)?;
         command.args(["-o", crate::exec::vhd_options(subformat == Subformat::Dynamic)]);
@@ -344,17 +344,24 @@ fn convert(
         command.args(["-c", "-m", "16", "-W", "-o", "compression_type=zstd"]);
     }
     command.arg(from).arg(to);
+    let shown = tool::show_disk(&mut command, from, Access::Read);
+    if let Err(error) = shown.and_then(|()| tool::show_output(&mut command, to)) {
+        return host("convert", from, &error);
+    }
     run_tool(command, from)
 }
 
 /// Refuses a disk that no VHD of the same size can hold as Azure takes it.
 fn whole_mebibytes(disk: &Path, format: DiskFormat) -> Outcome<()> {
-    let mut command = Command::new("qemu-img");
-    command.args(["info", "--output", "json", "-f", format.name()]).arg(disk);
-    let info = match command.output() {
-        Ok(output) => serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default(),
-        Err(error) => return host("look at", disk, &error),
-    };
+    let mut command = tool::qemu_img("info");
+    command.args(["--output", "json", "-f", format.name()]).arg(disk);
+    if let Err(error) = tool::show_disk(&mut command, disk, Access::Read) {
+        return host("look at", disk, &error);
+    }
+    let output = super::until_stopped(async {
+        tool::output(command).await.or_else(|error| host("look at", disk, &error))
+    })?;
+    let info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     match info["virtual-size"].as_u64() {
         Some(size) if !size.is_multiple_of(1 << 20) => wrong(&format!(
             "the disk has {size} bytes, which is no whole number of MiB, and Azure takes no other VHD; build it with \
@@ -365,19 +372,18 @@ fn whole_mebibytes(disk: &Path, format: DiskFormat) -> Outcome<()> {
 }
 
 /// Runs a tool over a file.
-fn run_tool(command: Command, from: &Path) -> Outcome<()> {
+fn run_tool(command: Cell, from: &Path) -> Outcome<()> {
     // It ends with this process, and when somebody presses Ctrl-C, after which the half file goes too.
-    let exit = super::block_on(async {
+    super::until_stopped(async {
         match tool::run(command).await {
-            Ok((status, _)) if status.success() => Exit::Done,
-            Ok((_, said)) => host::<()>("convert", from, &said).err().unwrap_or(Exit::Host),
+            Ok((status, _)) if status.success() => Ok(()),
+            Ok((_, said)) => host("convert", from, &said),
             Err(error) => {
                 super::complain(&format!(
                     "qemu-img cannot be run: {error}; `imgfile doctor` says what installs it"
                 ));
-                Exit::Host
+                Err(Exit::Host)
             }
         }
-    });
-    if exit == Exit::Done { Ok(()) } else { Err(exit) }
+    })
 }

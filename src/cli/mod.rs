@@ -202,23 +202,28 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 /// Runs a command that waits for processes and the network; Ctrl-C drops it, and what is dropped
 /// clears up behind itself.
 fn block_on(command: impl Future<Output = Exit>) -> Exit {
+    until_stopped(async { Ok(command.await) }).unwrap_or_else(|exit| exit)
+}
+
+/// As [`block_on`], for a part of a command that goes on with what it yields.
+fn until_stopped<T>(part: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("cannot start: {error}"));
-            return Exit::Host;
+            return Err(Exit::Host);
         }
     };
     let stopped = interrupt::stopped();
-    let exit = runtime.block_on(async {
+    let ended = runtime.block_on(async {
         tokio::select! {
-            exit = command => exit,
-            Ok(()) = stopped => Exit::Cancelled,
+            ended = part => ended,
+            Ok(()) = stopped => Err(Exit::Cancelled),
         }
     });
     // A thread that waits for another build's lock would be waited for.
     runtime.shutdown_background();
-    exit
+    ended
 }
 
 /// A path for people: relative to the working directory where it is below.

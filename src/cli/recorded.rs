@@ -31,7 +31,11 @@ pub(super) fn settings() -> Outcome<Settings> {
     let loaded = Settings::load(&super::setting_args::given(), &around, &mut sources);
     let (Ok(Settings { ignored: found, .. }) | Err(found)) = &loaded;
     super::console::show(found, &sources);
-    loaded.map_err(|errors| super::wrong_settings(&errors))
+    let settings = loaded.map_err(|errors| super::wrong_settings(&errors))?;
+    if settings.allows_weaker_cell() {
+        crate::cell::allow_weaker();
+    }
+    Ok(settings)
 }
 
 /// Opens the store, and says what a crash had left in it.

@@ -52,10 +52,12 @@ fn augment(command: Command, keys: &[Key]) -> Command {
             .help(key.about())
             .help_heading("Settings")
             .global(true);
-        command.arg(if *key == Key::Accel {
-            arg.value_parser(PossibleValuesParser::new(["auto", "kvm", "tcg"]))
-        } else {
-            arg
+        command.arg(match key {
+            Key::Accel => arg.value_parser(PossibleValuesParser::new(["auto", "kvm", "tcg"])),
+            Key::AllowPrivateNetwork | Key::AllowWeakerCell => {
+                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+            }
+            _ => arg,
         })
     })
 }

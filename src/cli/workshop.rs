@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     catalog::{self, Catalog},
+    cell,
     check::{BaseSource, ImageSpec},
     diagnostic::{Diagnostic, codes},
     driver::{
-        Driver,
+        Driver, Fault,
         qemu::{self, AcceleratorChoice, QemuDriver},
     },
     exec::{
@@ -127,6 +128,9 @@ impl Workshop {
             return Err(super::wrong_settings(&found));
         }
         let Some(settings) = settings else { return Err(Exit::Files) };
+        if settings.allows_weaker_cell() {
+            cell::allow_weaker();
+        }
         let (store, fetcher) = open_store(&settings, choices.offline)?;
         let mirrors = mirrors(&settings);
         let mut workshop = Self {
@@ -487,8 +491,20 @@ impl Workshop {
         }
     }
 
+    /// Refuses a project that this host would not hold, unless the user says otherwise.
+    fn held() -> Result<(), Failure> {
+        if cell::is_weaker_allowed() {
+            return Ok(());
+        }
+        match cell::walls().missing().next() {
+            None => Ok(()),
+            Some(missing) => Err(Fault::from(missing).into()),
+        }
+    }
+
     /// The machines of this host; what there is to say about them is reported.
     pub(super) async fn driver(&self, reporter: &Reporter) -> Result<Box<dyn Driver>, Failure> {
+        Self::held()?;
         qemu::programs()?;
         let kernel = self.preparer(false).build_kernel(reporter).await?;
         let choice = match self.settings.accel.value {
@@ -497,6 +513,8 @@ impl Workshop {
             Accel::Tcg => AcceleratorChoice::Tcg,
         };
         let driver = QemuDriver::new(kernel, choice, &self.store.machines()).await?;
+        let private = self.settings.allow_private_network.as_ref().is_some_and(|allowed| allowed.value);
+        let driver = driver.reaching_private_networks(private);
         if let Some(note) = &driver.capabilities().note {
             reporter.note(note.clone());
         }

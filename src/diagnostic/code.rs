@@ -173,6 +173,7 @@ registry! {
     SETTING = "E0521": "a setting has a value that cannot be used";
     BASE_UNUSABLE = "E0522": "a disk cannot be a base";
     BASE_CHANGED = "E0523": "a base is not the disk that is pinned";
+    WALL_MISSING = "E0530": "this host does not hold a project that is not trusted";
     SECRET_UNALLOWED = "E0540": "a secret would be read from outside the project";
     FILE_UNALLOWED = "E0541": "a disk lies outside the project";
     STORE_NOT_OWN = "E0546": "others could change the store";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::cell;
 use crate::diagnostic::{Diagnostic, codes};
 
 /// A failed operation. After any but [`Refused`](Fault::Refused) and
@@ -26,6 +27,14 @@ pub enum Fault {
         #[source]
         source: std::io::Error,
     },
+    /// This host does not keep a machine from what is not its own.
+    #[error("{lacking}")]
+    WallMissing {
+        lacking: String,
+        reason: String,
+        /// What to do about it.
+        raise: String,
+    },
     /// The host ran out of space while the guest wrote to its disk.
     #[error("no space is left on the host for the disk of the machine")]
     HostFull,
@@ -47,6 +56,19 @@ pub enum Fault {
     /// The guest sent what no agent sends.
     #[error("the guest sent nonsense: {detail}")]
     Protocol { detail: String },
+}
+
+impl From<cell::WallMissing> for Fault {
+    fn from(cell::WallMissing { wall, missing }: cell::WallMissing) -> Self {
+        let raise = match (&missing.help, missing.package) {
+            (Some(help), _) => format!("run `{help}`"),
+            (None, Some(package)) => {
+                format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`")
+            }
+            (None, None) => "build on another host".to_owned(),
+        };
+        Self::WallMissing { lacking: wall.lacking.to_owned(), reason: missing.reason, raise }
+    }
 }
 
 /// How a machine ended without being asked to.
@@ -83,6 +105,9 @@ impl Fault {
         let diagnostic = Diagnostic::new(self.code(), self.to_string());
         match self {
             Self::HostLacks { install, .. } => diagnostic.help(install.clone()),
+            Self::WallMissing { reason, raise, .. } => diagnostic
+                .note(reason.clone())
+                .help(format!("{raise}, or allow it for a project that you know: `--allow-weaker-cell`")),
             Self::Host { source, .. } => diagnostic.note(source.to_string()),
             Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
             Self::MachineEnded { console, .. }
@@ -101,6 +126,7 @@ impl Fault {
             Self::HostLacks { .. } => codes::HOST_LACKS,
             Self::Host { .. } => codes::HOST_REFUSED,
             Self::HostFull => codes::HOST_FULL,
+            Self::WallMissing { .. } => codes::WALL_MISSING,
             Self::MachineEnded { .. } => codes::MACHINE_ENDED,
             Self::AgentLost { .. } => codes::AGENT_LOST,
             Self::Hang { .. } => codes::MACHINE_HANGS,
@@ -128,6 +154,6 @@ impl Fault {
     /// Exit status 4 (the host lacks something) rather than 3 (a step failed).
     #[must_use]
     pub const fn is_host_defect(&self) -> bool {
-        matches!(self, Self::HostLacks { .. } | Self::Host { .. } | Self::HostFull)
+        matches!(self, Self::HostLacks { .. } | Self::Host { .. } | Self::HostFull | Self::WallMissing { .. })
     }
 }

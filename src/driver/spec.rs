@@ -124,6 +124,8 @@ pub struct Exec {
     pub cwd: Option<String>,
     /// Name in the image's passwd; default `root`. Groups as a login would have them.
     pub user: Option<String>,
+    /// Whether it reaches what the machine does; a command in the booted system always does.
+    pub network: bool,
     /// After this the command and all it started are killed: [`ExecEnd::TimedOut`].
     pub timeout: Duration,
 }
@@ -140,7 +142,14 @@ impl Exec {
     }
 
     fn program(program: Program) -> Self {
-        Self { program, env: Vec::new(), cwd: None, user: None, timeout: Duration::from_mins(10) }
+        Self {
+            program,
+            env: Vec::new(),
+            cwd: None,
+            user: None,
+            network: true,
+            timeout: Duration::from_mins(10),
+        }
     }
 }
 

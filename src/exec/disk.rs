@@ -3,14 +3,14 @@
 use std::{
     io,
     path::Path,
-    process::Command,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use super::{Failure, Reporter, failure::is_full};
 use crate::{
-    driver,
+    cell::{Access, Cell},
+    driver::{self, qemu::tool},
     plan::{Compression, DiskFormat, OutputPlan},
     store::StoreError,
 };
@@ -66,7 +66,7 @@ pub(super) async fn seal(
             }
         }
     }
-    let mut command = qemu_img("convert");
+    let mut command = tool::qemu_img("convert");
     // 16 coroutines out of order: 2 s instead of 14 s for a 700 MB image.
     command.args(["-q", "-m", "16", "-W", "-f", "qcow2", "-O", format_name(output.format)]);
     let options = match (output.format, output.compression) {
@@ -86,6 +86,7 @@ pub(super) async fn seal(
         command.args(["-o", options]);
     }
     command.arg(disk).arg(to);
+    shown(&mut command, disk, Some(to))?;
     run(command).await
 }
 
@@ -116,16 +117,20 @@ pub(super) async fn flat(disk: &Path, format: driver::DiskFormat, to: &Path) -> 
         driver::DiskFormat::Qcow2 => "qcow2",
         driver::DiskFormat::Raw => "raw",
     };
-    let mut command = qemu_img("convert");
+    let mut command = tool::qemu_img("convert");
     command.args(["-q", "-m", "16", "-W", "-f", format, "-O", "qcow2"]).arg(disk).arg(to);
+    shown(&mut command, disk, Some(to))?;
     run(command).await
 }
 
 /// Makes an overlay that stands on a base directly: what the layers between them held is in it afterwards.
 /// Nobody may have it open.
 pub(super) async fn stand_on(overlay: &Path, backing: &Path, backing_format: &str) -> Result<(), Failure> {
-    let mut command = qemu_img("rebase");
+    let mut command = tool::qemu_img("rebase");
     command.args(["-q", "-f", "qcow2", "-F", backing_format, "-b"]).arg(backing).arg(overlay);
+    shown(&mut command, &overlay.parent().unwrap_or(Path::new(".")).join(backing), None)?;
+    shown(&mut command, overlay, None)?;
+    command.write(overlay);
     run(command).await
 }
 
@@ -169,15 +174,23 @@ pub(super) fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>)
     }
 }
 
-fn qemu_img(verb: &str) -> Command {
-    let mut command = Command::new("qemu-img");
-    command.arg(verb);
-    command
+/// Shows a disk of ours to be read, and a file that is written, which becomes no larger than such a disk.
+pub(super) fn shown(command: &mut Cell, disk: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Failure::Io { action: "open", path, source }
+    };
+    tool::show_disk(command, disk, Access::Read).map_err(at(disk))?;
+    if let Some(output) = output {
+        tool::show_output(command, output).map_err(at(output))?;
+        command.file_size(tool::largest_file(tool::size_of(disk).map_err(at(disk))?));
+    }
+    Ok(())
 }
 
 /// Runs `qemu-img` to its end; it does not outlive this process.
-pub(super) async fn run(command: Command) -> Result<(), Failure> {
-    let (status, detail) = driver::qemu::tool::run(command).await.map_err(not_run)?;
+pub(super) async fn run(command: Cell) -> Result<(), Failure> {
+    let (status, detail) = tool::run(command).await.map_err(not_run)?;
     if status.success() {
         return Ok(());
     }
@@ -199,7 +212,7 @@ pub(super) fn not_run(source: io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{process::Command, sync::Mutex};
 
     use super::*;
     use crate::exec::{Event, Observer, What};

@@ -134,6 +134,7 @@ mod tests {
     #[test]
     fn only_bash_is_asked() {
         let script = |content: &str| ScriptStep {
+            network: false,
             content: content.into(),
             user: RunAs::Root,
             env: BTreeMap::new(),

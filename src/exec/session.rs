@@ -255,6 +255,7 @@ impl<'a> Session<'a> {
             RunAs::Named(name) => Some(name.clone()),
         };
         exec.timeout = std::time::Duration::from_secs(script.timeout_secs);
+        exec.network = script.network;
         exec.cwd = (!script.with.is_empty()).then(|| PROJECT.to_owned());
         exec.env = script.env.clone().into_iter().collect();
         if !script.secrets.is_empty() {

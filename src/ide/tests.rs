@@ -118,7 +118,7 @@ fn operands_and_options() {
         ("base auto { firmware = b‸ }", "bios uefi"),
         ("output qcow2 { compression = ‸", "zstd zlib fast none"),
         ("output vhd { subformat = ‸", "fixed dynamic"),
-        ("script <<SH { off‸ }\nSH", "name user env timeout retries secrets offline with"),
+        ("script <<SH { off‸ }\nSH", "name user env timeout retries secrets offline network with"),
         ("script <<SH { offline = ‸ }\nSH", "true false"),
         ("secret token ‸", "from"),
         ("secret token from ‸", "env file"),

@@ -12,6 +12,7 @@ const SCRIPT: &[Word] = &[
     ("retries", "how often to try again after a failure, 0 to 20"),
     ("secrets", "names of `secret`s that appear under /run/secrets while it runs"),
     ("offline", "`true`: in a chroot, as root, without booting the system"),
+    ("network", "`true`: an offline script reaches the network, as booted ones do"),
     ("with", "files and folders of the project to lay at /run/imagefile/project, its working directory"),
 ];
 
@@ -110,7 +111,7 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
         | ("group", "system")
         | ("user", "keep")
         | ("copy", "early" | "unpack")
-        | ("script" | "test", "offline")
+        | ("script" | "test", "offline" | "network")
         | ("service", "active") => BOOLEAN,
         ("base", "firmware") => &[("bios", ""), ("uefi", "")],
         ("output", "compression") => &[

@@ -387,6 +387,7 @@ impl Compiler<'_> {
         let mut env = self.env.clone();
         env.extend(script.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone())));
         Some(ScriptStep {
+            network: script.network,
             // `check` refuses scripts that are not UTF-8 text.
             content: String::from_utf8_lossy(&script.body.content).into_owned(),
             user,
@@ -489,6 +490,7 @@ fn preseed_script(answers: &str) -> ScriptStep {
     // A line that no answer is.
     let end = format!("answers-end-{}", Digest::of(answers).short());
     ScriptStep {
+        network: false,
         content: format!("#!/bin/sh -e\ndebconf-set-selections <<'{end}'\n{}\n{end}\n", answers.trim_end()),
         user: RunAs::Root,
         env: BTreeMap::new(),
@@ -502,6 +504,7 @@ fn preseed_script(answers: &str) -> ScriptStep {
 
 fn verify_script(text: &str, env: &BTreeMap<String, String>) -> ScriptStep {
     ScriptStep {
+        network: false,
         content: if text.starts_with("#!") { text.to_owned() } else { format!("#!/bin/sh -e\n{text}") },
         user: RunAs::Root,
         env: env.clone(),

@@ -64,7 +64,11 @@ pub struct Conditions<'a> {
 pub fn parts(name: &str, stage: Stage, action: &Action, conditions: Conditions<'_>) -> Vec<KeyPart> {
     let mut parts = vec![part("agent version", &conditions.agent_version), part("stage", &stage)];
     match action {
-        Action::Script(script) => script_parts(name, script, conditions, &mut parts),
+        Action::Script(script) => {
+            // Offline it reaches nothing unless it says so.
+            let network = conditions.network && (stage == Stage::Booted || script.network);
+            script_parts(name, script, Conditions { network, ..conditions }, &mut parts);
+        }
         Action::Copy(copy) => {
             let place = (&copy.to, &copy.owner, &copy.group, copy.mode, copy.dir_mode);
             parts.push(part("destination, owner and mode", &place));

@@ -193,6 +193,9 @@ pub struct ScriptStep {
     pub retries: u32,
     /// Laid read-only at `/run/imagefile/project`, which is the working directory.
     pub with: Vec<Tree>,
+    /// Whether it reaches the network in the offline stage; in the booted system it does what that does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
     /// Names of the secrets shown under `/run/secrets`; their values are nowhere in the plan.
     pub secrets: Vec<String>,
     /// Where its first line is written: a source, and the byte offset there; none for scripts of ours.

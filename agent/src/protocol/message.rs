@@ -146,6 +146,8 @@ wire! {
         pub env: Vec<(String, String)>,
         pub cwd: String,
         pub user: String,
+        /// Without it the command has a network of its own, in which there is only itself.
+        pub network: bool,
     }
 }
 

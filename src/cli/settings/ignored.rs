@@ -41,6 +41,10 @@ impl Ignored {
 
     /// Whether a line of the project's file counts; if not, there is a warning now.
     pub fn keeps(&mut self, entry: &Entry) -> bool {
+        if entry.key.is_never_of_project() {
+            self.warn(entry, "for the user alone to set");
+            return false;
+        }
         let counts = !self.is_limiting() || entry.key.of_project();
         if !counts {
             self.warn(entry, "for the user to set");
@@ -56,19 +60,25 @@ impl Ignored {
 
     fn warn(&mut self, entry: &Entry, label: &str) {
         let (name, variable) = (entry.key.name(), entry.key.env());
+        let never = entry.key.is_never_of_project();
         let reason = match self.trust {
+            _ if never => "no project may set it".to_owned(),
             Some(Trust::Changed) => format!("`{PROJECT_FILE}` has changed since the project was trusted"),
             _ => "the project is not trusted".to_owned(),
         };
-        self.warnings.push(
-            Diagnostic::new(
-                codes::SETTING_IGNORED,
-                format!("the setting `{name}` of this project is ignored: {reason}"),
-            )
-            .label(entry.line, label)
-            .help(format!("if you know what it does, allow the project's settings: `{}`", self.allow))
-            .help(format!("or set it yourself: `{variable}=…`, or `{name}` in {}", self.user_file)),
-        );
+        let warning = Diagnostic::new(
+            codes::SETTING_IGNORED,
+            format!("the setting `{name}` of this project is ignored: {reason}"),
+        )
+        .label(entry.line, label);
+        let yourself = format!("set it yourself: `{variable}=…`, or `{name}` in {}", self.user_file);
+        self.warnings.push(if never {
+            warning.help(yourself)
+        } else {
+            warning
+                .help(format!("if you know what it does, allow the project's settings: `{}`", self.allow))
+                .help(format!("or {yourself}"))
+        });
     }
 
     pub fn into_warnings(self) -> Vec<Diagnostic> {

@@ -94,6 +94,10 @@ pub struct Settings {
     pub consent: Consent,
     /// The lines of the project's file that do not count, as warnings.
     pub ignored: Vec<Diagnostic>,
+    /// Guests reach private networks too.
+    pub allow_private_network: Option<Setting<bool>>,
+    /// Projects are built where walls are missing that would hold them.
+    pub allow_weaker_cell: Option<Setting<bool>>,
 }
 
 /// What was given on the command line, as text, by key.
@@ -171,6 +175,16 @@ keys! {
     Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
     Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
     Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
+    AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
+    AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
+}
+
+impl Key {
+    /// Whether it is `true` or `false`, and no project may set it, not even one that is trusted.
+    #[must_use]
+    pub const fn is_never_of_project(self) -> bool {
+        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell)
+    }
 }
 
 impl Key {
@@ -254,6 +268,8 @@ impl Settings {
             accel: lookup
                 .find(Key::Accel, accel)
                 .unwrap_or(Setting { value: Accel::Auto, origin: Origin::Default }),
+            allow_private_network: lookup.find(Key::AllowPrivateNetwork, yes_or_no),
+            allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
             consent,
             ignored: lookup.ignored.into_warnings(),
@@ -267,6 +283,14 @@ impl Settings {
         }
         errors.sort_by_key(Diagnostic::span);
         if errors.is_empty() { Ok(settings) } else { Err(errors) }
+    }
+
+    /// Whether programs may run where this host lacks walls that would hold them: the user says so, or trusts the
+    /// project.
+    #[must_use]
+    pub fn allows_weaker_cell(&self) -> bool {
+        let said = self.allow_weaker_cell.as_ref().is_some_and(|allowed| allowed.value);
+        said || matches!(self.project, Some((_, Trust::Trusted)))
     }
 
     /// Every setting as text with its origin; settings that are not set have no text.
@@ -301,6 +325,8 @@ impl Settings {
                 }
                 .to_owned()
             }),
+            row(Key::AllowPrivateNetwork, self.allow_private_network.as_ref(), bool::to_string),
+            row(Key::AllowWeakerCell, self.allow_weaker_cell.as_ref(), bool::to_string),
         ]
     }
 }
@@ -440,6 +466,10 @@ pub(super) fn host_memory() -> u64 {
 /// Every processor of the host.
 pub(super) fn host_cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+}
+
+fn yes_or_no(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<bool, &'static str> {
+    raw.text.parse().map_err(|_| "`true` or `false`")
 }
 
 fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Accel, &'static str> {

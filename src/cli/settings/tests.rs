@@ -140,7 +140,7 @@ fn a_project_that_is_not_trusted_sets_nothing_of_the_user() {
     world.trust();
     let trusted = world.load(&Flags::default()).unwrap();
     assert!(trusted.ignored.is_empty());
-    for (key, value, origin) in trusted.rows() {
+    for (key, value, origin) in trusted.rows().into_iter().filter(|(key, ..)| !key.is_never_of_project()) {
         assert_eq!(origin, Origin::File(world.project_file()), "{key:?} {value:?}");
     }
 
@@ -188,4 +188,19 @@ fn a_configuration_that_is_no_file_is_an_error_at_once() {
             errors[0].message
         );
     }
+}
+
+#[test]
+fn no_project_opens_private_networks_or_weaker_cells_not_even_one_that_is_trusted() {
+    let set = "allow-private-network = true\nallow-weaker-cell = true";
+    let mut world = World::new(set, "");
+    let found = |settings: Settings| (settings.allow_private_network, settings.allow_weaker_cell);
+    assert_eq!(found(world.load(&Flags::default()).unwrap()), (None, None));
+    world.trust();
+    let trusted = world.load(&Flags::default()).unwrap();
+    assert_eq!(trusted.ignored.len(), 2);
+    assert!(trusted.ignored[0].message.ends_with("no project may set it"));
+    assert_eq!(found(trusted), (None, None));
+    let (network, cell) = found(World::new("", set).load(&Flags::default()).unwrap());
+    assert!(network.is_some_and(|allowed| allowed.value) && cell.is_some_and(|allowed| allowed.value));
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Firmware, Network};
+use crate::cell::Cell;
 use imgfile_agent::protocol::PORT_NAME;
 
 /// The machine that a guest is to find itself in.
@@ -88,21 +88,19 @@ impl Front<'_> {
 }
 
 impl CommandLine<'_> {
-    /// The command, its standard streams on nothing but the error stream of the caller's choice.
-    pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(self.program);
-        command
-            .args(self.back_ends())
-            .args(self.front.arguments())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
+    /// The program with its arguments, in a cell that shows no file yet.
+    pub(super) fn cell(&self) -> Cell {
+        let mut cell = Cell::new(self.program);
+        cell.args(self.back_ends()).args(self.front.arguments());
+        cell
     }
 
     /// What is behind the devices, and how QEMU itself is to behave.
     fn back_ends(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> =
-            ["-nodefaults", "-no-user-config", "-no-reboot"].map(OsString::from).into();
+            ["-nodefaults", "-no-user-config", "-no-reboot", "-machine", "dump-guest-core=off"]
+                .map(OsString::from)
+                .into();
         let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
         add("-display", "none".into());
         add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
@@ -119,7 +117,8 @@ impl CommandLine<'_> {
             add("-blockdev", block_device(index, disk).into());
         }
         if self.front.network == Network::User {
-            add("-netdev", "user,id=net".into());
+            // Only IPv4 is connected (`cell::network`): a guest without IPv6 tries no address of it.
+            add("-netdev", "user,id=net,ipv6=off".into());
         }
         match self.front.boot {
             Boot::Kernel { kernel, initramfs, arguments: line } => {

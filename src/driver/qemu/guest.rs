@@ -13,8 +13,8 @@ use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 use super::super::{End, Fault};
 use super::console;
 use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
-use super::process::Process;
 use super::qmp::Qmp;
+use crate::cell::Process;
 
 /// No such file, or a part of its path is no folder.
 const ABSENT: [i32; 2] = [nix::libc::ENOENT, nix::libc::ENOTDIR];
@@ -59,6 +59,13 @@ impl Guest {
             errno: 0,
             loaded: HashSet::new(),
         }
+    }
+
+    /// Waits until the guest's network leads to the world outside.
+    pub(super) async fn connected(&mut self) -> Result<(), Fault> {
+        let doing = "connect the machine with the network";
+        let connected = self.process.connected().await;
+        connected.map_err(|source| Fault::Host { doing: doing.to_owned(), source })
     }
 
     /// Runs one conversation, which ends at once when the machine does.

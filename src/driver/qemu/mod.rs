@@ -6,6 +6,7 @@
 
 mod accelerator;
 mod asleep;
+pub mod backing;
 mod clock;
 mod command;
 mod console;
@@ -23,7 +24,6 @@ mod look;
 mod machine;
 mod masks;
 mod plant;
-mod process;
 mod qmp;
 mod start;
 mod superblock;
@@ -41,6 +41,7 @@ use super::{
     Accelerator, BootOptions, Capabilities, DiskAccess, Driver, Fault, Firmware, Machine, MachineSpec, Op,
     Stage, Start,
 };
+use crate::cell::Outside;
 use machine::QemuMachine;
 use start::{Host, RunningKernel};
 
@@ -66,8 +67,14 @@ impl QemuDriver {
         machines: &Path,
     ) -> Result<Self, Fault> {
         let (qemu, qemu_img) = programs()?;
-        let mut host =
-            Host { qemu, qemu_img, accelerator: Accelerator::Tcg, kernel, asleep: machines.to_owned() };
+        let mut host = Host {
+            qemu,
+            qemu_img,
+            accelerator: Accelerator::Tcg,
+            kernel,
+            asleep: machines.to_owned(),
+            outside: Outside::default(),
+        };
         let decision = accelerator::decide(&mut host, accelerator, machines).await?;
         let capabilities = Capabilities {
             name: "qemu".into(),
@@ -80,6 +87,15 @@ impl QemuDriver {
             agent_version: agent_version(),
         };
         Ok(Self { host: Arc::new(host), capabilities })
+    }
+
+    /// Lets guests reach private networks too.
+    #[must_use]
+    pub fn reaching_private_networks(mut self, allowed: bool) -> Self {
+        if let Some(host) = Arc::get_mut(&mut self.host) {
+            host.outside.private = allowed;
+        }
+        self
     }
 
     async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {

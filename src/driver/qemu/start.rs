@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,9 +19,9 @@ use super::guest::{Files, Guest};
 use super::image_kernel::Kept;
 use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
-use super::process::Process;
 use super::qmp::Qmp;
-use super::{AGENT, clock, initramfs, iso};
+use super::{AGENT, clock, initramfs, iso, tool};
+use crate::cell::{Access, Cell, Network as Reach, Outside, WallMissing};
 use imgfile_agent::protocol::EPOCH_PARAMETER;
 use imgfile_agent::protocol::message::Request;
 use imgfile_agent::protocol::wire::Bytes;
@@ -36,6 +35,8 @@ pub(super) struct Host {
     pub(super) kernel: BuildKernel,
     /// Where the memory of machines is kept that have only just come up.
     pub(super) asleep: PathBuf,
+    /// What guests with a network reach.
+    pub(super) outside: Outside,
 }
 
 impl Host {
@@ -97,9 +98,14 @@ pub(super) fn payload_device(spec: &MachineSpec) -> String {
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Fault {
     let doing = doing.into();
-    move |source| match source.raw_os_error() {
-        Some(nix::libc::ENOSPC) => Fault::HostFull,
-        _ => Fault::Host { doing, source },
+    move |source| {
+        if let Some(missing) = source.get_ref().and_then(|inner| inner.downcast_ref::<WallMissing>()) {
+            return missing.clone().into();
+        }
+        match source.raw_os_error() {
+            Some(nix::libc::ENOSPC) => Fault::HostFull,
+            _ => Fault::Host { doing, source },
+        }
     }
 }
 
@@ -138,18 +144,20 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
         match resume(host, spec, &parts, &boot, memory.path()).await {
             Ok(mut guest) => {
                 guest.loaded.extend(asleep.drivers());
+                guest.connected().await?;
                 return Ok(guest);
             }
             // Of another time, or broken: what a boot makes anew needs no repair.
             Err(_) => memory.forget(),
         }
     }
-    let mut guest = parts.launch(host, spec, &boot, false).await?;
+    let mut guest = parts.launch(host, spec, &boot, None).await?;
     guest.hello("start", EPOCH, spec.limits.start).await?;
     if let Some(asleep) = asleep {
         asleep.keep(host, &mut guest, &spec.run_dir).await?;
     }
     wake(&mut guest).await?;
+    guest.connected().await?;
     Ok(guest)
 }
 
@@ -160,7 +168,7 @@ async fn resume(
     boot: &Boot<'_>,
     memory: &Path,
 ) -> Result<Guest, Fault> {
-    let mut guest = parts.launch(host, spec, boot, true).await?;
+    let mut guest = parts.launch(host, spec, boot, Some(memory)).await?;
     guest.migrate("resume a machine", "migrate-incoming", memory).await?;
     guest.take_up(EPOCH);
     wake(&mut guest).await?;
@@ -191,8 +199,9 @@ pub(super) async fn firmware(
         Firmware::Uefi => Some(uefi(&spec.run_dir)?),
     };
     let boot = Boot::Firmware { firmware, uefi: uefi.as_ref() };
-    let mut guest = Parts::of(host, spec).await?.launch(host, spec, &boot, false).await?;
+    let mut guest = Parts::of(host, spec).await?.launch(host, spec, &boot, None).await?;
     guest.hello("boot from its own disk", epoch, spec.limits.start).await?;
+    guest.connected().await?;
     Ok(guest)
 }
 
@@ -265,7 +274,7 @@ impl Parts {
         host: &Host,
         spec: &MachineSpec,
         boot: &Boot<'_>,
-        resumed: bool,
+        memory: Option<&Path>,
     ) -> Result<Guest, Fault> {
         // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
         let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
@@ -277,15 +286,43 @@ impl Parts {
             console: &files.console,
             monitor: &monitor,
             agent: &agent,
-            resumed,
+            resumed: memory.is_some(),
         };
-        let mut command = line.command();
+        let mut cell = line.cell();
         let stderr = File::create(&files.stderr).map_err(failed("write QEMU's log"))?;
-        command.stderr(Stdio::from(stderr));
+        self.show(host, spec, boot, &mut cell).map_err(failed("look at the machine's disks"))?;
+        if let Some(memory) = memory {
+            cell.read(memory);
+        }
+        if spec.network == Network::User {
+            cell.network(Reach::Outside(host.outside));
+        }
+        cell.stderr(stderr).inherit(monitor).inherit(agent);
         let start = format!("start {}", host.qemu.display());
-        let process = Process::spawn(command, vec![monitor, agent]).map_err(failed(start.clone()))?;
+        let process = cell.start().map_err(failed(start.clone()))?;
         let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
         Ok(Guest::new(Line::new(our_agent), qmp, process, files, spec.limits.operation))
+    }
+}
+
+impl Parts {
+    /// Shows QEMU the files of the machine, and bounds what it writes.
+    fn show(&self, host: &Host, spec: &MachineSpec, boot: &Boot<'_>, cell: &mut Cell) -> io::Result<()> {
+        cell.write(&spec.run_dir);
+        let mut bound = tool::largest_file(u64::from(spec.memory_mib) << 20);
+        for disk in &self.disks {
+            let access = if disk.access == DiskAccess::Read { Access::Read } else { Access::Write };
+            tool::show_disk(cell, &disk.path, access)?;
+            bound = bound.max(tool::largest_file(tool::size_of(&disk.path)?));
+        }
+        cell.file_size(bound);
+        if let Boot::Kernel { kernel, initramfs, .. } = boot {
+            cell.read(*kernel).read(*initramfs);
+        }
+        if host.accelerator == Accelerator::Kvm {
+            cell.show("/dev/kvm", Access::Device);
+        }
+        Ok(())
     }
 }
 
@@ -305,18 +342,15 @@ async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), Fault> {
         DiskFormat::Qcow2 => "qcow2",
         DiskFormat::Raw => "raw",
     };
-    let output = tokio::process::Command::new(qemu_img)
-        .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
-        .arg(&backing)
-        .arg(to)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(failed(format!("start {}", qemu_img.display())))?;
-    if output.status.success() {
+    let start = format!("start {}", qemu_img.display());
+    let mut cell = Cell::new(qemu_img);
+    cell.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(&backing).arg(to);
+    let shown = tool::show_disk(&mut cell, &backing, Access::Read);
+    shown.and_then(|()| tool::show_output(&mut cell, to)).map_err(failed(doing.clone()))?;
+    let (status, reason) = tool::run(cell).await.map_err(failed(start))?;
+    if status.success() {
         return Ok(());
     }
-    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     if reason.contains("No space left on device") {
         return Err(Fault::HostFull);
     }

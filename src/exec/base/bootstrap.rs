@@ -167,9 +167,10 @@ fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result
 
 /// The disk as the store keeps it: qcow2, zstd.
 async fn compress(raw: &Path, to: &Path) -> Result<(), Failure> {
-    let mut command = std::process::Command::new("qemu-img");
-    command.args(["convert", "-q", "-c", "-m", "16", "-W", "-f", "raw", "-O", "qcow2"]);
+    let mut command = crate::driver::qemu::tool::qemu_img("convert");
+    command.args(["-q", "-c", "-m", "16", "-W", "-f", "raw", "-O", "qcow2"]);
     command.args(["-o", "compression_type=zstd"]).args([raw, to]);
+    crate::exec::disk::shown(&mut command, raw, Some(to))?;
     crate::exec::disk::run(command).await
 }
 

@@ -6,14 +6,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde::{Deserialize, Serialize};
 
+use super::format;
 use crate::{
+    cell::Cell,
     diagnostic::{Diagnostic, codes},
     driver::{
-        Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect, qemu::tool,
+        Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect,
+        qemu::{backing, tool},
     },
     exec::Failure,
     store::{Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, fetch::FetchError},
@@ -26,6 +29,9 @@ const FACTS: &str = "disk-v1";
 
 /// What any disk with a system on it is larger than.
 const SMALLEST: u64 = 1 << 20;
+
+/// Of a disk that is not whole.
+const PART: &str = "it is only a part of a disk: it refers to another file";
 
 /// The machine of an inspection is small: it only reads.
 const MEMORY_MIB: u32 = 512;
@@ -270,9 +276,15 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
     };
     let info = examine(named).await?;
     let disk = new.disk();
-    let mut convert = qemu_img("convert");
+    let mut convert = tool::qemu_img("convert");
     convert.args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"]);
     convert.args(["-o", "compression_type=zstd"]).arg(named.path).arg(&disk);
+    convert.read(named.path).file_size(tool::largest_file(info.virtual_size));
+    tool::show_output(&mut convert, &disk).map_err(|source| Failure::Io {
+        action: "create",
+        path: disk.clone(),
+        source,
+    })?;
     let output = run(convert).await?;
     if !output.status.success() {
         let detail = last_line(&output);
@@ -286,8 +298,18 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
 
 /// Refuses what is no whole, independent disk.
 async fn examine(named: Named<'_>) -> Result<Info, Failure> {
-    let mut look = qemu_img("info");
-    look.arg("--output=json").arg(named.path);
+    let convert = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
+    // Its format is found by its first bytes alone: other formats name files of the host that QEMU opens.
+    let format = format::of(named.path).map_err(|error| unreadable(named, &error))?;
+    if !matches!(format, "qcow2" | "raw") {
+        return Err(refuse(named, &format!("its format is {format}, and a base is qcow2 or raw"), convert));
+    }
+    let header = if format == "qcow2" { backing::header(named.path).ok().flatten() } else { None };
+    if header.is_some_and(|header| header.backing.is_some() || header.data_file) {
+        return Err(refuse(named, PART, convert));
+    }
+    let mut look = tool::qemu_img("info");
+    look.args(["--output=json", "-f", format]).arg(named.path).read(named.path);
     let output = run(look).await?;
     let info: Info = match serde_json::from_slice(&output.stdout) {
         Ok(info) if output.status.success() => info,
@@ -295,11 +317,8 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
     };
     let data_file =
         info.format_specific.as_ref().and_then(|specific| specific.data.as_ref()?.data_file.as_ref());
-    let convert = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
-    let reason = if !matches!(info.format.as_str(), "qcow2" | "raw") {
-        Some((format!("its format is {}, and a base is qcow2 or raw", info.format), convert))
-    } else if info.backing_filename.is_some() || data_file.is_some() {
-        Some(("it is only a part of a disk: it refers to another file".to_owned(), convert))
+    let reason = if info.backing_filename.is_some() || data_file.is_some() {
+        Some((PART.to_owned(), convert))
     } else if info.encrypted {
         Some(("it is encrypted".to_owned(), convert))
     } else if info.virtual_size < SMALLEST {
@@ -313,8 +332,8 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
     }
     if info.format == "qcow2" {
         // Leaked clusters (status 3) waste space and hurt nobody.
-        let mut check = qemu_img("check");
-        check.args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path);
+        let mut check = tool::qemu_img("check");
+        check.args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path).read(named.path);
         if !matches!(run(check).await?.status.code(), Some(0 | 3)) {
             return Err(damaged(named).into());
         }
@@ -382,14 +401,8 @@ fn last_line(output: &Output) -> String {
     text.lines().last().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-fn qemu_img(verb: &str) -> Command {
-    let mut command = Command::new("qemu-img");
-    command.arg(verb);
-    command
-}
-
 /// Runs `qemu-img` to its end; it does not outlive this process.
-async fn run(command: Command) -> Result<Output, Failure> {
+async fn run(command: Cell) -> Result<Output, Failure> {
     tool::output(command).await.map_err(crate::exec::disk::not_run)
 }
 
@@ -437,6 +450,46 @@ mod tests {
             told(&path("small")).await,
             "`disk` cannot be a base: it is a disk of 512 bytes, too small for a system"
         );
+    }
+
+    #[tokio::test]
+    async fn nothing_that_a_disk_names_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        // Whoever opens it waits for ever.
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let pipe = path("pipe").display().to_string();
+        std::fs::write(
+            path("flat.vmdk"),
+            format!(
+                "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n\
+                 createType=\"monolithicFlat\"\nRW 8192 FLAT \"{pipe}\" 0\n"
+            ),
+        )
+        .unwrap();
+        assert_eq!(
+            told(&path("flat.vmdk")).await,
+            "`disk` cannot be a base: its format is vmdk, and a base is qcow2 or raw"
+        );
+        // A header that names the pipe as what it stands on, or as where its content is.
+        create(&["-f", "qcow2"], &path("good.qcow2"));
+        let good = std::fs::read(path("good.qcow2")).unwrap();
+        for (name, edit) in [("backed", true), ("elsewhere", false)] {
+            let mut bytes = good.clone();
+            if edit {
+                let at = bytes.len();
+                bytes.extend(pipe.bytes());
+                bytes[8..16].copy_from_slice(&(at as u64).to_be_bytes());
+                bytes[16..20].copy_from_slice(&u32::try_from(pipe.len()).unwrap().to_be_bytes());
+            } else {
+                bytes[79] |= 4;
+            }
+            std::fs::write(path(name), bytes).unwrap();
+            assert_eq!(
+                told(&path(name)).await,
+                "`disk` cannot be a base: it is only a part of a disk: it refers to another file"
+            );
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod bootstrap;
 mod deb;
 mod esp;
 mod essential;
+mod format;
 pub mod given;
 mod guest;
 mod layout;

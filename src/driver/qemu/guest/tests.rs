@@ -1,10 +1,9 @@
-use std::process::Command;
-
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::cell::Cell;
 
 /// Longer than any test may take: what ends earlier does not end because of it.
 const LONG: Duration = Duration::from_hours(1);
@@ -31,7 +30,7 @@ async fn hanging_up(event: &'static str) -> (tempfile::TempDir, Guest) {
         }
         writer.write_all(event.as_bytes()).await.unwrap();
     });
-    let process = Process::spawn(Command::new("true"), Vec::new()).unwrap();
+    let process = Cell::new("true").start().unwrap();
     let files = Files { console: folder.path().join("console"), stderr: folder.path().join("stderr") };
     let qmp = Qmp::connect(monitor).await.unwrap();
     (folder, Guest::new(Line::new(line), qmp, process, files, LONG))

@@ -199,6 +199,7 @@ impl QemuMachine {
                 env: command.env,
                 cwd: command.cwd.unwrap_or_else(|| "/".into()),
                 user: command.user.unwrap_or_else(|| "root".into()),
+                network: command.network || self.stage == Stage::Booted,
             },
         };
         let mut take = |error: bool, bytes: Vec<u8>| {
@@ -224,6 +225,7 @@ impl QemuMachine {
             env: command.env,
             cwd: command.cwd.unwrap_or_else(|| "/".into()),
             user: command.user.unwrap_or_else(|| "root".into()),
+            network: true,
         };
         let (rows, columns) = (size.rows.into(), size.columns.into());
         let (sender, upload) = tokio::sync::mpsc::channel(4);
@@ -454,6 +456,7 @@ impl QemuMachine {
             env: Vec::new(),
             cwd: "/".into(),
             user: "root".into(),
+            network: true,
         };
         guest.ends_by("shut down", Request::Exec { command }).await?;
         self.start(RunningKernel::Build).await?;
@@ -474,8 +477,17 @@ impl QemuMachine {
         let next = format!("disk0-{}", self.cuts + 1);
         let node = if self.cuts == 0 { "disk0".to_owned() } else { format!("disk0-{}", self.cuts) };
         let disk = Disk { path: overlay.to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
+        // QEMU sees nothing that was made since it started, but what is in its own folder: it gets the file under
+        // a name there.
+        let seen = self.spec.run_dir.join(format!("{next}.qcow2"));
+        let linked = match std::fs::remove_file(&seen) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::hard_link(overlay, &seen),
+        };
+        linked.map_err(|source| Fault::Host { doing: doing.to_owned(), source })?;
+        let seen = Disk { path: seen, ..disk.clone() };
         let guest = self.guest()?;
-        guest.execute(doing, "blockdev-add", command::overlay_node(&next, &disk)).await?;
+        guest.execute(doing, "blockdev-add", command::overlay_node(&next, &seen)).await?;
         guest.ask(doing, Request::Freeze).await?;
         let result =
             guest.execute(doing, "blockdev-snapshot", json!({ "node": node, "overlay": next })).await;
