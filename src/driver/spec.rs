@@ -23,6 +23,14 @@ pub struct MachineSpec {
     pub limits: Limits,
 }
 
+impl MachineSpec {
+    /// Where the console of the machine is written, from when its emulator runs.
+    #[must_use]
+    pub fn console(&self) -> PathBuf {
+        self.run_dir.join("console.log")
+    }
+}
+
 /// How a machine comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

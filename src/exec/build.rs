@@ -387,8 +387,9 @@ impl Executor<'_> {
         );
         spec.payload = payload(&image.steps[done..], supplies)?;
         let _share = self.budget.take(&image.machine).await;
+        let console = spec.console();
         let machine = around.reporter.step("start the machine", self.start(around, spec)).await?;
-        let mut session = Session::new(machine, around);
+        let mut session = Session::new(machine, around, console);
         match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
             Ok(Ok(())) => {}
             Ok(Err(left)) => return Ok(Err(left)),
@@ -468,8 +469,10 @@ impl Executor<'_> {
             let spec =
                 Self::machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let _share = self.budget.take(&image.machine).await;
-            let machine = around.reporter.step(name, self.start(around, spec)).await?;
-            let mut session = Session::new(machine, around);
+            let console = spec.console();
+            let start = self.start(around, spec);
+            let machine = super::boot::step(around.reporter, name, &console, start).await?;
+            let mut session = Session::new(machine, around, console);
             if let Err(failure) = tests_in(&mut session, around, stage, &tests).await {
                 self.stash(session, around, (artifact, format));
                 return Err(failure);

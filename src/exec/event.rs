@@ -47,6 +47,11 @@ pub enum What {
         stream: Stream,
         text: String,
     },
+    /// The last line of the console of a machine that comes up in this step; not part of any log.
+    Console {
+        step: String,
+        line: String,
+    },
     /// How far a transfer or conversion is, in bytes.
     Progress {
         task: String,

@@ -1,6 +1,7 @@
 //! The scheduler: events, cache, cancel, journal.
 
 pub mod base;
+mod boot;
 mod budget;
 mod build;
 mod chain;

@@ -56,6 +56,7 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Session<'a> {
     pub machine: Box<dyn Machine>,
     around: &'a Surroundings<'a>,
+    console: PathBuf,
     /// How the last command was run, for a shell in its place.
     situation: Situation,
 }
@@ -83,8 +84,9 @@ impl Place<'_> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(machine: Box<dyn Machine>, around: &'a Surroundings<'a>) -> Self {
-        Self { machine, around, situation: Situation::default() }
+    /// `console` is where the machine's console is written.
+    pub(super) fn new(machine: Box<dyn Machine>, around: &'a Surroundings<'a>, console: PathBuf) -> Self {
+        Self { machine, around, console, situation: Situation::default() }
     }
 
     /// The machine, and how the last command in it was run.
@@ -101,7 +103,8 @@ impl<'a> Session<'a> {
                 self.around.reporter.clone().step("shut down", self.machine.offline()).await?;
             }
             (driver::Stage::Offline | driver::Stage::Mounted, Stage::Booted) => {
-                self.around.reporter.clone().step("boot", self.machine.boot(BootOptions::default())).await?;
+                let boot = self.machine.boot(BootOptions::default());
+                super::boot::step(self.around.reporter, "boot", &self.console, boot).await?;
             }
         }
         Ok(())

@@ -157,6 +157,7 @@ impl Recorder {
             | What::Note { .. }
             | What::Output { .. }
             | What::Progress { .. }
+            | What::Console { .. }
             | What::Ended { .. } => Ok(()),
         };
         recording.note(result);

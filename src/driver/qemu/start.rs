@@ -85,11 +85,6 @@ const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=o
 /// whose program systemd loads at its start, for most of a second of an emulated machine.
 const BUILD_KERNEL_LINE: &str = "lsm=landlock,lockdown,yama,apparmor";
 
-/// Where a machine's console goes.
-pub(super) fn console(spec: &MachineSpec) -> PathBuf {
-    spec.run_dir.join("console.log")
-}
-
 /// The payload's name in the guest: the disk after the last of the machine's own.
 pub(super) fn payload_device(spec: &MachineSpec) -> String {
     let letter = char::from(b'a' + u8::try_from(spec.disks.len()).unwrap_or(0).min(25));
@@ -279,7 +274,7 @@ impl Parts {
         // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
         let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
         let (agent, our_agent) = pair().map_err(failed("make a socket"))?;
-        let files = Files { console: console(spec), stderr: spec.run_dir.join("qemu.log") };
+        let files = Files { console: spec.console(), stderr: spec.run_dir.join("qemu.log") };
         let line = CommandLine {
             program: &host.qemu,
             front: self.machine(host, spec, boot),

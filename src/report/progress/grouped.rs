@@ -104,7 +104,7 @@ impl<W: Write> State<W> {
     fn event(&mut self, event: &Event) {
         let image = self.image(event.image.as_deref());
         match &event.what {
-            What::Progress { .. } => {}
+            What::Progress { .. } | What::Console { .. } => {}
             What::StepStarted { step } => self.begin(image, event.at_ms, step, false),
             What::Output { step, stream, text } => {
                 let mut shown = String::new();

@@ -33,6 +33,7 @@ fn visible(event: &Event) -> Cow<'_, Event> {
         What::Note { text: name }
         | What::StepStarted { step: name }
         | What::Output { step: name, .. }
+        | What::Console { step: name, .. }
         | What::Progress { task: name, .. }
         | What::Exited { step: name, .. }
         | What::StepFinished { step: name, .. }
@@ -48,6 +49,7 @@ fn visible(event: &Event) -> Cow<'_, Event> {
             What::Note { text: name }
             | What::StepStarted { step: name }
             | What::Output { step: name, .. }
+            | What::Console { step: name, .. }
             | What::Progress { task: name, .. }
             | What::Exited { step: name, .. }
             | What::StepFinished { step: name, .. }

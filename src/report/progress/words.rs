@@ -57,7 +57,10 @@ pub(super) fn line(event: &Event) -> Option<String> {
         What::StepFinished { step, outcome: ended, elapsed_ms } => {
             format!("  {} {step} ({})", outcome(*ended), duration(*elapsed_ms))
         }
-        What::Exited { exit: Exit::Status(0), .. } | What::Output { .. } | What::Progress { .. } => {
+        What::Exited { exit: Exit::Status(0), .. }
+        | What::Output { .. }
+        | What::Progress { .. }
+        | What::Console { .. } => {
             return None;
         }
         What::Exited { step, exit } => format!("  {step}: {exit}"),

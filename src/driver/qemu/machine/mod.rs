@@ -616,6 +616,6 @@ impl Machine for QemuMachine {
     }
 
     fn console_tail(&self) -> String {
-        tail(Path::new(&start::console(&self.spec)))
+        tail(&self.spec.console())
     }
 }

@@ -181,6 +181,12 @@ impl ImageView {
                     line.push_str(&super::super::clean(last));
                 }
             }
+            What::Console { step, line: last } => {
+                if let Some(line) = self.running(step).and_then(|step| step.line()) {
+                    line.clear();
+                    line.push_str(&super::super::clean(last));
+                }
+            }
             What::StepFinished { step, outcome, elapsed_ms } => {
                 let ended = StepState::Ended(*outcome, *elapsed_ms);
                 match self.running(step) {
