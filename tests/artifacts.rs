@@ -103,6 +103,8 @@ const SMALL: &str = r#"image "small" {
   output vhd { name = "growing", subformat = dynamic }
   output qcow2 { name = "quick", compression = fast }
   output vdi
+  output vmdk
+  output vhdx
 }
 "#;
 
@@ -186,6 +188,8 @@ fn formats(project: &Project) {
         ("out/fixed.vhd", "vpc"),
         ("out/growing.vhd", "vpc"),
         ("out/small.vdi", "vdi"),
+        ("out/small.vmdk", "vmdk"),
+        ("out/small.vhdx", "vhdx"),
     ] {
         assert_eq!(info(file, format)["virtual-size"], SIZE, "{file}");
         tool("qemu-img", &["compare", "-q", "-f", format, "-F", "qcow2", file, "out/small.qcow2"], project);
