@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
@@ -13,7 +14,7 @@ use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 use super::super::{End, Fault};
 use super::console;
 use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
-use super::qmp::Qmp;
+use super::qmp::{Observed, Qmp};
 use crate::cell::Process;
 
 /// No such file, or a part of its path is no folder.
@@ -79,16 +80,11 @@ impl Guest {
     ) -> Result<Answer, Fault> {
         let mut observed = self.qmp.observed();
         let mut line_observed = self.qmp.observed();
-        let abandoned = async {
-            let _ = line_observed.wait_for(|observed| observed.agent_gone).await;
-            // The next agent says hello, or the machine ends, within this time.
-            tokio::time::sleep(SUCCESSION).await;
-        };
         let result = tokio::select! {
             biased;
             result = self.line.converse(request, upload, patience, take) => result,
-            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
-            () = abandoned => Err(Trouble::Replaced(None)),
+            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
+            () = abandoned(&mut line_observed) => Err(Trouble::Replaced(None)),
         };
         match result {
             Ok(answer) => Ok(answer),
@@ -212,7 +208,7 @@ impl Guest {
         let result = tokio::select! {
             biased;
             result = self.line.hello(epoch, limit) => result,
-            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
         };
         match result {
             Ok(place) => Ok(place),
@@ -296,7 +292,7 @@ impl Guest {
         let result = tokio::select! {
             biased;
             result = self.line.hand_over(request, epoch, limit) => result,
-            _ = observed.wait_for(super::qmp::Observed::is_end) => Err(Trouble::Closed),
+            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
         };
         match result {
             Ok(place) => Ok(place),
@@ -311,7 +307,7 @@ impl Guest {
         let limit = self.limit;
         let asked = tokio::select! {
             biased;
-            _ = observed.wait_for(super::qmp::Observed::is_end) => Ok(()),
+            _ = observed.wait_for(Observed::is_end) => Ok(()),
             answer = self.line.ask(request, limit) => match answer {
                 Err(trouble @ Trouble::Refused { .. }) => Err(trouble),
                 // Its line may end before the machine does.
@@ -320,7 +316,7 @@ impl Guest {
         };
         let result = match asked {
             Ok(()) => {
-                let ended = observed.wait_for(super::qmp::Observed::is_end);
+                let ended = observed.wait_for(Observed::is_end);
                 tokio::time::timeout(limit, ended).await.map(|_| ()).map_err(|_| Trouble::Silent(limit))
             }
             refused => refused,
@@ -412,6 +408,21 @@ impl Guest {
             }
         }
     }
+}
+
+/// Ends when the agent has been gone for so long that no other comes: a line that changes hands is nobody's for a
+/// moment, and QEMU tells of its two ends up to a second apart.
+async fn abandoned(observed: &mut watch::Receiver<Observed>) {
+    while observed.wait_for(|observed| observed.agent_gone).await.is_ok() {
+        let back = observed.wait_for(|observed| !observed.agent_gone);
+        match tokio::time::timeout(SUCCESSION, back).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => break,
+            Err(_) => return,
+        }
+    }
+    // Nothing is heard of the machine any more, which is for others to say.
+    std::future::pending().await
 }
 
 /// What an agent of this version does not answer to the question asked.

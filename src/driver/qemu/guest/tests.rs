@@ -51,6 +51,24 @@ async fn a_machine_that_restarts_instead_of_powering_off_has_failed() {
     assert!(matches!(fault, Fault::MachineEnded { end: End::Rebooted, .. }), "{fault:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_given_up_when_no_other_comes_and_not_when_one_has_come() {
+    let (observer, mut observed) = watch::channel(Observed::default());
+    let gone = |gone| observer.send_modify(|observed| observed.agent_gone = gone);
+    let is_given_up_within =
+        async |observed: &mut _, within| tokio::time::timeout(within, abandoned(observed)).await.is_ok();
+    assert!(!is_given_up_within(&mut observed, LONG).await, "it is there");
+    gone(true);
+    assert!(!is_given_up_within(&mut observed, SUCCESSION / 2).await, "another may come");
+    assert!(is_given_up_within(&mut observed, SUCCESSION * 2).await);
+    let back = async {
+        tokio::time::sleep(SUCCESSION / 2).await;
+        gone(false);
+    };
+    let (given_up, ()) = tokio::join!(is_given_up_within(&mut observed, LONG), back);
+    assert!(!given_up, "another has come");
+}
+
 #[test]
 fn a_console_cannot_play_tricks_on_a_terminal() {
     assert_eq!(plain("a\x1b[2J\x1b[1;31mb\x07\r\n\x1bcc\x1b[9999"), "ab\nc");
