@@ -45,7 +45,9 @@ const TWO_KERNELS: &str = r#"image "kernel" {
 
 #[test]
 fn the_kernel_that_a_build_boots_is_the_one_that_its_artifact_boots_everywhere() {
-    let project = Project::new(TWO_KERNELS);
+    let mut project = Project::new(TWO_KERNELS);
+    // What the scripts print is wanted: nothing of an earlier run may stand for them.
+    project.store = built::own_store(&project.path("store"));
     let log = project.build(&[]);
     let said = |text: &str, of: &str| {
         let line = text.lines().find_map(|line| line.split_once(&format!("{of}: ")));
@@ -53,7 +55,6 @@ fn the_kernel_that_a_build_boots_is_the_one_that_its_artifact_boots_everywhere()
     };
     assert_eq!(said(&log, "kernels").split(' ').count(), 2, "{log}");
     let kernel = said(&log, "restarted");
-    assert!(!kernel.contains("cloud"), "the kernel with drivers for all machines comes first: {kernel}");
     assert_eq!(said(&log, "scripts"), kernel);
     assert_eq!(said(&log, "artifact"), kernel);
     let console = boot(&project.path("out/kernel.qcow2"), Controller::VirtioScsi, Firmware::Bios, "shown:")

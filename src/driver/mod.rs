@@ -138,8 +138,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Generous enough for an emulated machine on a busy host.
+    /// Generous enough for an emulated machine on a busy host: on two cores that three others used as well, an
+    /// artifact took two minutes to come up.
     fn default() -> Self {
-        Self { start: Duration::from_mins(2), operation: Duration::from_mins(5) }
+        Self { start: Duration::from_mins(10), operation: Duration::from_mins(5) }
     }
 }
