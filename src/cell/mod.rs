@@ -14,6 +14,7 @@
 mod calls;
 mod child;
 mod ids;
+mod limits;
 mod network;
 mod process;
 mod tree;
@@ -75,6 +76,7 @@ pub struct Cell {
     ids: Ids,
     proc: bool,
     file_size: Option<u64>,
+    memory: Option<u64>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
     inherited: Vec<OwnedFd>,
@@ -101,6 +103,7 @@ impl Cell {
             ids: Ids::One,
             proc: false,
             file_size: None,
+            memory: None,
             stdout: None,
             stderr: None,
             inherited: Vec::new(),
@@ -158,6 +161,14 @@ impl Cell {
     /// No file that it writes grows beyond so many bytes.
     pub fn file_size(&mut self, bytes: u64) -> &mut Self {
         self.file_size = Some(bytes);
+        self
+    }
+
+    /// The program with all that it starts takes no more memory than so many bytes, and is killed when it tries;
+    /// the number of its processes and threads is bounded, too. Both hold only where control groups are delegated to
+    /// this user, which [`Walls::limits`] says.
+    pub fn memory(&mut self, bytes: u64) -> &mut Self {
+        self.memory = Some(bytes);
         self
     }
 

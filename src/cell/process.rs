@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use super::child::{self, EXECUTE, GO, Plan, STEPS};
 use super::ids::{self, Mapping};
+use super::limits::Limits;
 use super::{Access, Cell, Ids, Network, Outside, Uplink, calls, network, tree, walls};
 
 /// A process that is waited for when it has ended.
@@ -195,6 +196,7 @@ fn start_here(cell: Cell) -> io::Result<Process> {
     let on_host = outside.is_some() && walls.network.missing.is_some();
     let outside = outside.filter(|_| held && !on_host);
     let resolver = if outside.is_some() { Some(network::resolv_conf()?) } else { None };
+    let limits = Limits::of(&cell);
     let root = ids::is_host_root();
     let device_group = cell
         .shown
@@ -265,6 +267,9 @@ fn start_here(cell: Cell) -> io::Result<Process> {
     ready(&mut sync)?;
     if held {
         mapping.write(pid)?;
+    }
+    if let Some(limits) = limits {
+        limits.set(pid);
     }
     // Only as long as it waits are the files of its /proc this user's.
     let namespaces = if outside.is_some() { Some(network::Namespaces::of(pid)?) } else { None };

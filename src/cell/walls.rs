@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{child, ids, network};
+use super::{child, ids, limits, network};
 
 /// One wall, and why it does not stand where it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Wall {
     pub what: &'static str,
     pub lacking: &'static str,
     pub missing: Option<Missing>,
+    /// Many hosts lack it, and nothing is refused there for that.
+    pub is_optional: bool,
 }
 
 /// Why a wall does not stand, and what would raise it.
@@ -28,7 +30,7 @@ pub struct Missing {
 }
 
 impl Missing {
-    fn new(reason: impl Into<String>, help: Option<String>) -> Self {
+    pub(super) fn new(reason: impl Into<String>, help: Option<String>) -> Self {
         Self { reason: reason.into(), help, package: None }
     }
 }
@@ -42,12 +44,14 @@ pub struct Walls {
     pub user: Wall,
     /// A guest reaches the outside world and nothing of this host.
     pub network: Wall,
+    /// A program takes only so much memory, and has only so many processes.
+    pub limits: Wall,
 }
 
 impl Walls {
     #[must_use]
-    pub fn all(&self) -> [&Wall; 3] {
-        [&self.files, &self.user, &self.network]
+    pub fn all(&self) -> [&Wall; 4] {
+        [&self.files, &self.user, &self.network, &self.limits]
     }
 
     /// The walls without which a stranger's project is not built.
@@ -102,18 +106,28 @@ fn look() -> Walls {
             what: "a machine sees only its own files",
             lacking: "a machine that breaks out of QEMU sees the files of this user",
             missing: files,
+            is_optional: false,
         },
         network: Wall {
             name: "network",
             what: "a guest reaches nothing of this host",
             lacking: "a guest with a network reaches this host and its private networks",
             missing: namespaces.clone().and_then(|()| uplink()).err(),
+            is_optional: false,
         },
         user: Wall {
             name: "user",
             what: "a machine has none of its user's rights",
             lacking: "a machine that breaks out of QEMU has rights of this user",
             missing: namespaces.err(),
+            is_optional: false,
+        },
+        limits: Wall {
+            name: "limits",
+            what: "a machine takes only so much memory, and has only so many processes",
+            lacking: "a machine that breaks out of QEMU can use up this host's memory and processes",
+            missing: limits::missing(),
+            is_optional: true,
         },
     }
 }

@@ -305,7 +305,11 @@ fn walls() -> impl Iterator<Item = Finding> {
             Some(missing) => Finding {
                 package: missing.package,
                 help: missing.help.clone(),
-                ..Finding::new(&name, State::Missing, format!("{}: {}", wall.lacking, missing.reason))
+                ..Finding::new(
+                    &name,
+                    if wall.is_optional { State::Note } else { State::Missing },
+                    format!("{}: {}", wall.lacking, missing.reason),
+                )
             },
         }
     })

@@ -224,6 +224,10 @@ fn uefi(run_dir: &Path) -> Result<UefiFiles, Fault> {
     Ok(UefiFiles { code: PathBuf::from(code), variables })
 }
 
+/// Beyond the guest's memory, what an emulator may take: it keeps up to 1 GiB of translated code, and parts of the
+/// disks.
+const EMULATOR_MEMORY: u64 = 2 << 30;
+
 /// A pair of connected sockets: one for QEMU to inherit, one for us.
 fn pair() -> io::Result<(OwnedFd, UnixStream)> {
     let (theirs, ours) = StdStream::pair()?;
@@ -301,7 +305,7 @@ impl Parts {
 }
 
 impl Parts {
-    /// Shows QEMU the files of the machine, and bounds what it writes.
+    /// Shows QEMU the files of the machine, and bounds what it writes and takes.
     fn show(&self, host: &Host, spec: &MachineSpec, boot: &Boot<'_>, cell: &mut Cell) -> io::Result<()> {
         cell.write(&spec.run_dir);
         let mut bound = tool::largest_file(u64::from(spec.memory_mib) << 20);
@@ -310,7 +314,7 @@ impl Parts {
             tool::show_disk(cell, &disk.path, access)?;
             bound = bound.max(tool::largest_file(tool::size_of(&disk.path)?));
         }
-        cell.file_size(bound);
+        cell.file_size(bound).memory((u64::from(spec.memory_mib) << 20).saturating_add(EMULATOR_MEMORY));
         if let Boot::Kernel { kernel, initramfs, .. } = boot {
             cell.read(*kernel).read(*initramfs);
         }

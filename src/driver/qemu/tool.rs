@@ -14,6 +14,9 @@ const ANSWER: u64 = 16 << 20;
 /// Bytes that are taken of what it complains of; a damaged disk makes it say the same thing thousands of times.
 const COMPLAINTS: u64 = 64 << 10;
 
+/// Bytes of memory that a program may take: some hundred MiB are buffers and tables, the rest parts of the disks.
+const MEMORY: u64 = 2 << 30;
+
 /// `qemu-img` with a command.
 #[must_use]
 pub fn qemu_img(verb: &str) -> Cell {
@@ -66,7 +69,7 @@ pub async fn run(cell: Cell) -> io::Result<(ExitStatus, String)> {
 /// As [`run`], with what the program answered.
 pub async fn output(mut cell: Cell) -> io::Result<Output> {
     let (answer, complaints) = (tempfile::tempfile()?, tempfile::tempfile()?);
-    cell.stdout(answer.try_clone()?).stderr(complaints.try_clone()?);
+    cell.stdout(answer.try_clone()?).stderr(complaints.try_clone()?).memory(MEMORY);
     let status = cell.start()?.wait().await?;
     Ok(Output { status, stdout: read(answer, ANSWER)?, stderr: read(complaints, COMPLAINTS)? })
 }

@@ -1,0 +1,116 @@
+//! The bounds of a cell on memory and processes, in a real machine whose systemd delegates control groups: for an
+//! ordinary user, and for root.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use imgfile::cell::{Cell, Process, walls};
+
+mod built;
+use built::Project;
+
+/// Set where this program runs itself once more, in a guest.
+const INSIDE: &str = "IMGFILE_TEST_LIMITS";
+
+/// Bytes that cells in the guest may take, and that one of them tries to take.
+const BOUND: u64 = 64 << 20;
+const GREED: u64 = 256 << 20;
+
+#[test]
+fn a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root() {
+    let project = Project::new(&format!(
+        r#"image "delegating" {{
+  os linux debian 13
+  user debian
+  machine {{ memory = 1GiB }}
+  packages ["dbus", "dbus-user-session", "libpam-systemd"]
+  copy "program" to "/usr/local/bin/program" {{ mode = 0755 }}
+  script <<-SH {{ user = root, name = "limits" }}
+    #!/bin/sh -eux
+    run() {{ "$@" env {INSIDE}=1 program --exact in_a_guest --ignored --nocapture; }}
+    # A user that is not logged in has no service manager.
+    ! run setpriv --reuid debian --regid debian --init-groups
+    loginctl enable-linger debian
+    systemctl start user@$(id -u debian).service
+    run setpriv --reuid debian --regid debian --init-groups
+    run
+    echo "bounded for both"
+  SH
+}}
+"#
+    ));
+    // With what debuggers read it would be several times as large.
+    let stripped = Command::new("strip")
+        .arg("-o")
+        .arg(project.path("program"))
+        .arg(std::env::current_exe().unwrap())
+        .status();
+    assert!(stripped.unwrap().success());
+    let log = project.build(&["--no-test"]);
+    assert!(log.contains("bounded for both"), "{log}");
+    assert!(log.contains("no service manager that stays as long as a build"), "{log}");
+}
+
+/// The control group of a process.
+fn group_of(process: &Process) -> PathBuf {
+    let group = fs::read_to_string(format!("/proc/{}/cgroup", process.id())).unwrap();
+    Path::new("/sys/fs/cgroup").join(group.trim_end().strip_prefix("0::/").unwrap())
+}
+
+/// Waits until the service manager has taken a control group away, which it does when the last process ends.
+fn await_removal(group: &Path) {
+    while group.exists() {
+        std::thread::yield_now();
+    }
+}
+
+/// A program that takes memory, and ends well if it gets it.
+fn greedy() -> Cell {
+    let mut cell = Cell::new("dd");
+    cell.args(["if=/dev/zero", "of=/dev/null", "count=1"]).arg(format!("bs={GREED}"));
+    cell
+}
+
+#[tokio::test]
+#[ignore = "`a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root` runs it in a guest"]
+async fn in_a_guest() {
+    assert!(std::env::var_os(INSIDE).is_some());
+    assert_eq!(walls().limits.missing, None);
+
+    let mut cell = Cell::new("sleep");
+    cell.arg("infinity").memory(BOUND);
+    let mut process = cell.start().unwrap();
+    let group = group_of(&process);
+    assert_eq!(group.file_name().unwrap().to_str().unwrap(), format!("imgfile-{}.scope", process.id()));
+    let bound = |name: &str| fs::read_to_string(group.join(name)).unwrap().trim_end().to_owned();
+    assert_eq!(bound("memory.max"), BOUND.to_string());
+    assert_eq!(bound("pids.max"), "512");
+    // This process is not in it.
+    assert_eq!(bound("cgroup.procs"), process.id().to_string());
+    process.kill();
+    await_removal(&group);
+
+    // There is memory enough, but not for this cell.
+    assert!(greedy().start().unwrap().wait().await.unwrap().success());
+    let mut cell = greedy();
+    cell.memory(BOUND);
+    let mut process = cell.start().unwrap();
+    let group = format!("imgfile-{}.scope", process.id());
+    assert_eq!(process.wait().await.unwrap().signal(), Some(9));
+    let scopes = || walkdir::WalkDir::new("/sys/fs/cgroup").into_iter().flatten();
+    // It may be gone before it can be looked at.
+    while scopes().any(|folder| folder.file_name().to_str() == Some(&group)) {
+        std::thread::yield_now();
+    }
+
+    // A store that lies in memory is not counted as what the program takes.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut cell = Cell::new("sleep");
+    cell.arg("infinity").write(folder.path()).memory(BOUND);
+    let process = cell.start().unwrap();
+    let bound = |name: &str| fs::read_to_string(group_of(&process).join(name)).unwrap();
+    assert_eq!([bound("memory.max"), bound("pids.max")], ["max\n", "512\n"]);
+}
