@@ -1,5 +1,5 @@
-//! The bounds of a cell on memory and processes, in a real machine whose systemd delegates control groups: for an
-//! ordinary user, and for root.
+//! The bounds of a cell on memory and processes, in a real machine whose systemd delegates control groups: for a user
+//! that is logged in, for services of a user, and for root.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs;
@@ -20,7 +20,7 @@ const BOUND: u64 = 64 << 20;
 const GREED: u64 = 256 << 20;
 
 #[test]
-fn a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root() {
+fn a_cell_is_bounded_where_control_groups_are_delegated() {
     let project = Project::new(&format!(
         r#"image "delegating" {{
   os linux debian 13
@@ -30,14 +30,16 @@ fn a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root() {
   copy "program" to "/usr/local/bin/program" {{ mode = 0755 }}
   script <<-SH {{ user = root, name = "limits" }}
     #!/bin/sh -eux
-    run() {{ "$@" env {INSIDE}=1 program --exact in_a_guest --ignored --nocapture; }}
-    # A user that is not logged in has no service manager.
-    ! run setpriv --reuid debian --regid debian --init-groups
+    inside="env {INSIDE}=1 program --exact in_a_guest --ignored --nocapture"
+    # The user's number, without a login.
+    service="setpriv --reuid debian --regid debian --init-groups"
+    if $service $inside; then exit 1; fi
+    runuser -l debian -c "$inside"
     loginctl enable-linger debian
     systemctl start user@$(id -u debian).service
-    run setpriv --reuid debian --regid debian --init-groups
-    run
-    echo "bounded for both"
+    $service $inside
+    $inside
+    echo "bounded for all"
   SH
 }}
 "#
@@ -50,7 +52,8 @@ fn a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root() {
         .status();
     assert!(stripped.unwrap().success());
     let log = project.build(&["--no-test"]);
-    assert!(log.contains("bounded for both"), "{log}");
+    assert!(log.contains("bounded for all"), "{log}");
+    // Without a login, the service of a user had none.
     assert!(log.contains("no service manager that stays as long as a build"), "{log}");
 }
 
@@ -75,7 +78,7 @@ fn greedy() -> Cell {
 }
 
 #[tokio::test]
-#[ignore = "`a_cell_is_bounded_by_the_service_manager_of_a_user_and_by_that_of_root` runs it in a guest"]
+#[ignore = "`a_cell_is_bounded_where_control_groups_are_delegated` runs it in a guest"]
 async fn in_a_guest() {
     assert!(std::env::var_os(INSIDE).is_some());
     assert_eq!(walls().limits.missing, None);

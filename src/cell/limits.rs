@@ -7,12 +7,13 @@
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::{Pid, User, geteuid};
@@ -24,8 +25,8 @@ use super::{Access, Cell, ids};
 /// to 64 that read and write its disks.
 const TASKS: u64 = 512;
 
-/// How long a control group may take that takes some hundredths of a second.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the manager may take for a control group. It takes some hundredths of a second where nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const GROUPS: &str = "/sys/fs/cgroup";
 
@@ -42,10 +43,10 @@ impl Limits {
     pub(super) fn of(cell: &Cell) -> Option<Self> {
         let memory = cell.memory?;
         let manager = manager().as_ref().ok().filter(|_| !HAS_FAILED.load(Ordering::Relaxed))?;
-        // What it writes there is memory that nobody gets back.
-        let writes_memory =
-            cell.shown.iter().any(|shown| shown.access == Access::Write && is_memory(&shown.path));
-        Some(Self { manager, memory: Some(memory).filter(|_| !writes_memory) })
+        // The files that it writes there would count as memory that it takes.
+        let writes_tmpfs =
+            cell.shown.iter().any(|shown| shown.access == Access::Write && is_tmpfs(&shown.path));
+        Some(Self { manager, memory: Some(memory).filter(|_| !writes_tmpfs) })
     }
 
     /// Sets them for a process that waits. Whether that succeeds decides nothing: the process goes on in any case.
@@ -59,7 +60,7 @@ impl Limits {
 
 static HAS_FAILED: AtomicBool = AtomicBool::new(false);
 
-fn is_memory(path: &Path) -> bool {
+fn is_tmpfs(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == TMPFS_MAGIC)
 }
 
@@ -111,8 +112,9 @@ impl Manager {
             }
         }
         if !Path::new(&bus).exists() {
-            let help = "sudo apt-get install dbus-user-session";
-            return missing("the service manager has no D-Bus socket", Some(help.to_owned()));
+            let package = if ids::is_host_root() { "dbus" } else { "dbus-user-session" };
+            let help = format!("sudo apt-get install {package}");
+            return missing("the service manager has no D-Bus socket", Some(help));
         }
         let busctl = super::find(Path::new("busctl"));
         if !busctl.is_absolute() {
@@ -131,15 +133,13 @@ impl Manager {
     /// Whether the manager accepts a new scope. It makes it after it has answered.
     fn asked_for(&self, name: &str, pid: Pid, memory: Option<u64>, until: Instant) -> bool {
         let mut properties = vec![
-            ["Description", "s", "a program that imgfile runs in a cell"].map(str::to_owned).to_vec(),
-            ["PIDs".to_owned(), "au".to_owned(), "1".to_owned(), pid.to_string()].into(),
-            ["TasksMax".to_owned(), "t".to_owned(), TASKS.to_string()].into(),
-            // The manager forgets one that failed, too.
-            ["CollectMode", "s", "inactive-or-failed"].map(str::to_owned).to_vec(),
+            format!("PIDs au 1 {pid}"),
+            format!("TasksMax t {TASKS}"),
+            // The manager forgets scopes that failed, too.
+            "CollectMode s inactive-or-failed".to_owned(),
         ];
-        for property in ["MemoryMax", "MemorySwapMax"] {
-            properties
-                .extend(memory.map(|bytes| vec![property.to_owned(), "t".to_owned(), bytes.to_string()]));
+        if let Some(bytes) = memory {
+            properties.extend([format!("MemoryMax t {bytes}"), format!("MemorySwapMax t {bytes}")]);
         }
         let mut command = Command::new(&self.busctl);
         command
@@ -147,7 +147,7 @@ impl Manager {
             .args(["call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"])
             .args(["org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))"])
             .args([name, "fail", &properties.len().to_string()])
-            .args(properties.concat())
+            .args(properties.iter().flat_map(|property| property.split(' ')))
             .arg("0")
             .env_clear()
             .stdin(Stdio::null())
@@ -155,15 +155,23 @@ impl Manager {
             .stderr(Stdio::null());
         let Ok(mut busctl) = command.spawn() else { return false };
         // It prints nothing: its end of the pipe closes when it ends.
-        let has_ended = busctl.stdout.as_ref().is_some_and(|stdout| {
-            let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
-            let mut end = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
-            poll(&mut end, left.unwrap_or(PollTimeout::ZERO)).is_ok_and(|ready| ready > 0)
-        });
-        if !has_ended {
+        if !busctl.stdout.as_ref().is_some_and(|stdout| is_closed(stdout, until)) {
             let _ = busctl.kill();
         }
         busctl.wait().is_ok_and(|status| status.success())
+    }
+}
+
+/// Waits until the other end of a pipe, into which nothing is written, closes; not for long.
+fn is_closed(pipe: &ChildStdout, until: Instant) -> bool {
+    loop {
+        let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
+        let mut end = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut end, left.unwrap_or(PollTimeout::ZERO)) {
+            // Other processes of ours end meanwhile.
+            Err(Errno::EINTR) => {}
+            result => return result.is_ok_and(|ready| ready > 0),
+        }
     }
 }
 

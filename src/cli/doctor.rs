@@ -396,6 +396,13 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_delegates_no_control_groups_lacks_nothing() {
+        let limits = walls().find(|finding| finding.name == "wall: limits").unwrap();
+        let delegated = crate::cell::walls().limits.missing.is_none();
+        assert_eq!(limits.state, if delegated { State::Ok } else { State::Note });
+    }
+
+    #[test]
     fn what_is_missing_comes_with_one_command() {
         let mut missing = Finding::new("qemu-img", State::Missing, "not installed; it writes disk images");
         missing.package = Some("qemu-utils");
