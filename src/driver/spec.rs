@@ -231,7 +231,7 @@ pub struct BootOptions {
 
 impl Default for BootOptions {
     fn default() -> Self {
-        Self { mask: Vec::new(), timeout: Duration::from_mins(5) }
+        Self { mask: Vec::new(), timeout: Duration::from_mins(10) }
     }
 }
 

@@ -422,7 +422,7 @@ async fn abandoned(observed: &mut watch::Receiver<Observed>) {
         }
     }
     // Nothing is heard of the machine any more, which is for others to say.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What an agent of this version does not answer to the question asked.
