@@ -31,7 +31,7 @@ struct Case {
     folder: TempDir,
 }
 
-/// What is left of a command: its session, in which every process it started is too.
+/// What is left of a command: its session, in which every process is that it started itself.
 struct Ended {
     session: u32,
     code: Option<i32>,
@@ -43,7 +43,9 @@ impl Case {
     fn new(image_file: impl AsRef<[u8]>) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let case = Self { folder };
-        fs::create_dir(case.path("")).unwrap();
+        for folder in [case.path(""), case.temporary()] {
+            fs::create_dir(folder).unwrap();
+        }
         fs::write(case.path("ImageFile"), image_file).unwrap();
         case
     }
@@ -72,12 +74,18 @@ impl Case {
         self.folder.path().join("store").join(inner)
     }
 
+    /// For temporary files of the program, which helpers have on their command lines.
+    fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
     /// A command in a session of its own, started by another program if one is given.
     fn command(&self, by: &[&str], args: &[&str]) -> Command {
         // By its path: some cases have no other.
         let mut command = Command::new("/usr/bin/setsid");
         command.args(by).arg(env!("CARGO_BIN_EXE_imgfile")).args(args).current_dir(self.path(""));
         command.env("IMGFILE_STORE", self.store("")).env("IMGFILE_ACCEL", "tcg").env("NO_COLOR", "1");
+        command.env("TMPDIR", self.temporary());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -97,8 +105,23 @@ impl Case {
         self.assert_nothing_left(ended.session);
     }
 
+    /// Command lines of the processes that still run in a session or have to do with a file of this case: what runs
+    /// in a cell has a session of its own.
+    fn processes(&self, session: u32) -> Vec<String> {
+        let folder = self.folder.path().to_str().unwrap();
+        let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            // After the name, which may hold anything: state, parent, group, session.
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            let ours = *fields.get(3)? == session.to_string() || line.contains(folder);
+            (ours && !matches!(*fields.first()?, "Z" | "X")).then_some(line)
+        });
+        all.collect()
+    }
+
     fn assert_nothing_left(&self, session: u32) {
-        assert_eq!(processes(session), Vec::<String>::new());
+        assert_eq!(self.processes(session), Vec::<String>::new());
         assert!(!self.path("out").exists());
         for folder in ["builds", "tmp", "layers/claims"] {
             let left = fs::read_dir(self.store(folder)).into_iter().flatten().flatten();
@@ -116,18 +139,6 @@ fn ended(command: &mut Command) -> Ended {
     let output = child.wait_with_output().unwrap();
     let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     Ended { session, code: output.status.code(), said }
-}
-
-/// Command lines of the processes of a session that still run.
-fn processes(session: u32) -> Vec<String> {
-    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // After the name, which may hold anything: state, parent, group, session.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let running = !matches!(*fields.first()?, "Z" | "X") && *fields.get(3)? == session.to_string();
-        running.then(|| fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default())
-    });
-    all.collect()
 }
 
 /// An image with one script, run as root in a chroot.
@@ -388,7 +399,7 @@ fn a_second_ctrl_c_waits_for_nothing_and_leaves_the_rest_to_the_next_command() {
     let told = interrupted(child, Some(before), &[Signal::SIGINT; 2]);
     assert_eq!(told.code, Some(130), "{}", told.said);
     // The kernel ends the machine when its parent is gone.
-    while !processes(told.session).is_empty() {
+    while !case.processes(told.session).is_empty() {
         std::thread::yield_now();
     }
     let next = ended(&mut case.command(&[], &["cache", "ls"]));
@@ -400,7 +411,7 @@ fn waiting() -> (Case, Child, (String, BufReader<std::process::ChildStderr>)) {
     let case = Case::on_ground(&with_script("", "#!/bin/sh -e\necho now it waits\nsleep 100000"));
     let mut child = case.command(&[], &BUILD).spawn().unwrap();
     let before = until(&mut child, "| now it waits");
-    assert!(processes(child.id()).iter().any(|line| line.contains("qemu-system")), "{}", before.0);
+    assert!(case.processes(child.id()).iter().any(|line| line.contains("qemu-system")), "{}", before.0);
     (case, child, before)
 }
 

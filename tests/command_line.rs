@@ -5,7 +5,7 @@
 mod built;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, Read as _};
 use std::process::{Command, Output, Stdio};
@@ -173,6 +173,26 @@ fn listed(all: &mut BTreeSet<String>, command: &clap::Command, path: &str) {
     for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
         listed(all, inner, &format!("{path} {}", inner.get_name()));
     }
+}
+
+/// What help says of each command, by what it says.
+fn abouts(all: &mut BTreeMap<String, Vec<String>>, command: &clap::Command, path: &str) {
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        let path = format!("{path} {}", inner.get_name());
+        let about = inner.get_about().map(ToString::to_string).unwrap_or_default();
+        all.entry(about).or_default().push(path.clone());
+        abouts(all, inner, &path);
+    }
+}
+
+#[test]
+fn help_says_something_of_its_own_of_each_command() {
+    let mut all = BTreeMap::new();
+    abouts(&mut all, &imgfile::cli::command(), "imgfile");
+    assert!(all.len() > 30, "only {} commands were found", all.len());
+    let shared: Vec<_> =
+        all.iter().filter(|(about, commands)| about.is_empty() || commands.len() > 1).collect();
+    assert!(shared.is_empty(), "{shared:?}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub(super) fn given() -> Flags {
     GIVEN.get().cloned().unwrap_or_default()
 }
 
-/// A command's own arguments, and the settings that it uses.
+// A command's own arguments, and the settings that it uses. No doc comments on it and on what is flattened: clap would
+// take them for the command's own.
 #[derive(Debug, clap::Args)]
 pub(super) struct With<A: clap::Args, S: clap::Args> {
     #[command(flatten)]
@@ -31,8 +32,6 @@ impl<A: clap::Args, S: clap::Args + Into<Flags>> With<A, S> {
         self.args
     }
 }
-
-// No doc comments on what is flattened: clap would take them for the command's own.
 
 // Every setting.
 #[derive(Debug)]
