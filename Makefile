@@ -5,7 +5,7 @@ CARGO ?= cargo
 BINARY := target/release/imgfile
 
 .DEFAULT_GOAL := help
-.PHONY: help needs build demo test test-vscode catalog-test bench lint install clean
+.PHONY: help needs build demo test test-long test-vscode catalog-test bench lint install clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,14 +21,15 @@ demo: needs build ## Build examples/web as an ordinary user, boot it, print the 
 
 test: ## Run every test, those that build and boot real machines included
 	@CARGO="$(CARGO)" scripts/test
-	@if [ "$$(id -u)" = 0 ]; then for name in a_built_in_base nothing_of_a_projects; do \
-		CARGO="$(CARGO)" scripts/test --as-root --test made_bases $$name || exit 1; done; \
-		CARGO="$(CARGO)" scripts/test --as-root --test safety || exit 1; fi
+	@if [ "$$(id -u)" = 0 ]; then CARGO="$(CARGO)" scripts/test --as-root; fi
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-vscode; \
 		else echo "no npm here: the extension's own tests (make test-vscode) were left out"; fi
 
 test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm)
 	@cd editors/vscode && npm ci --no-audit --no-fund --loglevel=error && npm test && npm run package
+
+test-long: needs ## Run the tests that `make test` leaves out since each takes minutes
+	@CARGO="$(CARGO)" scripts/test --long
 
 catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md
 	$(CARGO) test --locked --test catalogue --test instances -- --ignored --nocapture

@@ -10,7 +10,7 @@ use std::{
 };
 
 use imgfile::{
-    exec::{Event, Observer, Outcome, Stream, Tee, What},
+    exec::{Event, EventKind, Observer, Outcome, Stream, Tee},
     report::{
         progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Tree},
         record::Recorder,
@@ -60,11 +60,11 @@ fn flood(name: &str, piece: &str) {
     let send = |what| tee.event(&Event { at_ms: 1, image: Some("web".into()), what });
     let before = peak();
     let began = Instant::now();
-    send(What::StepStarted { step: "flood".into() });
+    send(EventKind::StepStarted { step: "flood".into() });
     for _ in 0..TOTAL / piece.len() {
-        send(What::Output { step: "flood".into(), stream: Stream::Stdout, text: piece.to_owned() });
+        send(EventKind::Output { step: "flood".into(), stream: Stream::Stdout, text: piece.to_owned() });
     }
-    send(What::StepFinished { step: "flood".into(), outcome: Outcome::Done, elapsed_ms: 1 });
+    send(EventKind::StepFinished { step: "flood".into(), outcome: Outcome::Done, elapsed_ms: 1 });
     recorder.end(Outcome::Done, 1, None);
     drop(tee);
     let rate = TOTAL as f64 / 1e6 / began.elapsed().as_secs_f64();

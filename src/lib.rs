@@ -9,6 +9,9 @@
 pub mod text;
 
 #[deny(clippy::disallowed_methods)]
+pub mod model;
+
+#[deny(clippy::disallowed_methods)]
 pub mod diagnostic;
 
 #[deny(clippy::disallowed_methods)]

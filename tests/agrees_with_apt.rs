@@ -196,12 +196,17 @@ const HARD: &[&str] = &[
     "dash",
 ];
 
-/// How many further packages are taken, evenly spread over the index.
-const SAMPLE: usize = 60;
+/// How many further packages are taken, evenly spread over the index: apt takes a second for each.
+const SAMPLE: usize = 40;
 
-#[test]
-fn debian_12() {
-    compare("bookworm");
+/// For `make test-long`: minutes each (.config/nextest.toml).
+mod long {
+    use super::*;
+
+    #[test]
+    fn debian_12() {
+        compare("bookworm");
+    }
 }
 
 #[test]
@@ -210,7 +215,7 @@ fn debian_13() {
 }
 
 fn compare(codename: &str) {
-    let Some(root) = AptRoot::make(codename) else { return };
+    let root = AptRoot::make(codename);
     let universe = root.universe();
     let include: Vec<Want> =
         ["systemd-sysv", "openssh-server", "sudo", "dbus", "ca-certificates"].into_iter().map(want).collect();
@@ -219,7 +224,7 @@ fn compare(codename: &str) {
     let (agree, unsolvable, differences) = root.compare_all(&universe, &installed, &questions(&universe));
     println!("{codename}: {} installed, {agree} agree, of which apt refuses {unsolvable}", installed.len());
     assert!(differences.is_empty(), "{codename}: {} differ\n{}", differences.len(), differences.join("\n"));
-    assert!(agree >= 200, "only {agree} packages were compared");
+    assert!(agree >= 180, "only {agree} packages were compared");
 }
 
 fn questions(universe: &Universe) -> Vec<Vec<String>> {
@@ -284,16 +289,9 @@ struct AptRoot {
 }
 
 impl AptRoot {
-    /// A private root with fresh lists, or `None` with the reason on standard output.
-    fn make(codename: &str) -> Option<Self> {
-        if Command::new("apt-get").arg("--version").output().is_err() {
-            println!("skipped: this host has no apt-get");
-            return None;
-        }
-        let Some(mirrors) = host_mirrors() else {
-            println!("skipped: this host's apt sources name no Debian archive");
-            return None;
-        };
+    /// A private root with fresh lists.
+    fn make(codename: &str) -> Self {
+        let mirrors = host_mirrors().expect("this test needs apt sources that name Debian's archive");
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("apt-{codename}"));
         for folder in
             ["etc/apt/apt.conf.d", "etc/apt/preferences.d", "state/lists/partial", "cache/archives/partial"]
@@ -318,11 +316,9 @@ impl AptRoot {
         std::fs::write(dir.join("etc/apt/sources.list"), list).unwrap();
         let root = Self { dir };
         let update = root.apt().arg("update").output().unwrap();
-        if !update.status.success() || root.lists("_Packages").len() < 3 {
-            println!("skipped: the archive does not answer: {}", String::from_utf8_lossy(&update.stderr));
-            return None;
-        }
-        Some(root)
+        let complaints = String::from_utf8_lossy(&update.stderr);
+        assert!(update.status.success() && root.lists("_Packages").len() >= 3, "{complaints}");
+        root
     }
 
     /// `apt-get` with nothing of the host's own configuration: apt reads the file that
@@ -403,7 +399,7 @@ impl AptRoot {
         }
         assert!(wanted.values().all(|done| *done));
         let installed =
-            after(&[], &imgfile::packages::Solution { install: base.to_vec(), ..Default::default() });
+            after(&[], &imgfile::packages::Solution { install: base.into(), ..Default::default() });
         let marks = extended_states(&installed, universe.arch());
         std::fs::write(self.dir.join("status"), &status).unwrap();
         std::fs::write(self.dir.join("extended_states"), &marks).unwrap();

@@ -6,8 +6,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use imgfile::packages::{Keyring, Moment, Signed};
+use imgfile::packages::{Archive, Keyring, Moment, Origin, Selected, Signed, SignedRelease};
+use imgfile::store::{Store, Voucher};
+use imgfile::text::Digest;
 use tempfile::TempDir;
+
+#[path = "common/needed.rs"]
+mod needed;
 
 /// A folder of keys.
 struct Gpg(TempDir);
@@ -16,14 +21,10 @@ struct Gpg(TempDir);
 const THEN: &str = "20200101T000000";
 
 impl Gpg {
-    fn new() -> Option<Self> {
-        let found = Command::new("gpg").arg("--version").output();
-        if !found.is_ok_and(|output| output.status.success()) {
-            println!("skipped: there is no gpg here");
-            return None;
-        }
+    fn new() -> Self {
+        needed::program("gpg", "gpg");
         // Sockets have short names.
-        Some(Self(tempfile::tempdir_in("/tmp").unwrap()))
+        Self(tempfile::tempdir_in("/tmp").unwrap())
     }
 
     fn run(&self, args: &[&str]) -> Vec<u8> {
@@ -56,8 +57,12 @@ impl Gpg {
 
     /// A text signed by some owners.
     fn sign(&self, owners: &[&str], more: &[&str]) -> Signed {
+        self.sign_text("Origin: Example\nSuite: stable\n", owners, more)
+    }
+
+    fn sign_text(&self, content: &str, owners: &[&str], more: &[&str]) -> Signed {
         let file = self.0.path().join("Release");
-        std::fs::write(&file, "Origin: Example\nSuite: stable\n").unwrap();
+        std::fs::write(&file, content).unwrap();
         let users: Vec<String> = owners.iter().map(|owner| format!("{owner}@example.org")).collect();
         let users: Vec<&str> = users.iter().flat_map(|user| ["--local-user", user]).collect();
         let signed = [more, &users, &["--output", "-", "--clearsign", text(&file)]].concat();
@@ -85,9 +90,64 @@ fn refused(keys: &Keyring, signed: &Signed) -> String {
     keys.verify(signed, Moment::Now(now())).err().map_or_else(String::new, |error| error.to_string())
 }
 
+/// A signature is checked once a day: what came out then counts for the same keys and the same file only.
+#[test]
+fn what_was_found_out_of_a_kept_file_counts_for_the_same_keys_only() {
+    let gpg = Gpg::new();
+    gpg.key("archive", "ed25519", &[]);
+    gpg.key("other", "ed25519", &[]);
+    let (ring, other) = (gpg.ring("archive"), gpg.ring("other"));
+    let content = format!(
+        "Suite: stable\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {} 1 main/binary-amd64/Packages\n",
+        "0".repeat(64)
+    );
+    let SignedRelease { digest, bytes } =
+        SignedRelease::new(gpg.sign_text(&content, &["archive"], &[]).encode());
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store")).unwrap();
+    let package = Selected {
+        name: "tool".into(),
+        version: "1.0".parse().unwrap(),
+        arch: "amd64".into(),
+        sha256: Digest::of("tool"),
+        size: 1,
+        installed_size: 1,
+        origin: Origin { archive: "example".into(), path: "tool.deb".into() },
+        stage: 0,
+        auto: false,
+    };
+    store.vouchers().record(&SignedRelease { digest, bytes: bytes.clone() }, &[&package]).unwrap();
+    let checked = folder.path().join(format!("store/vouchers/{digest}.checked"));
+    let found = |suite: &str, keys: &Keyring| {
+        let archive = Archive {
+            name: "example".into(),
+            url: "https://example.org".into(),
+            suite: suite.into(),
+            components: Vec::new(),
+            priority: None,
+        };
+        store.vouchers().find(&[&package], &[(archive, keys)], now()).get(&0).copied()
+    };
+    assert_eq!(found("stable", &other), None);
+    assert!(!checked.exists(), "nothing came out");
+    assert_eq!(found("stable", &ring), Some(Voucher::Archive));
+    let written = std::fs::read_to_string(&checked).unwrap();
+    assert_eq!(found("stable", &ring), Some(Voucher::Archive));
+    // What was found out says nothing of other keys, other suites, and other files.
+    assert_eq!(found("stable", &other), None);
+    assert_eq!(found("unstable", &ring), None);
+    std::fs::write(&checked, Digest::of("somebody's word").to_string()).unwrap();
+    assert_eq!(found("stable", &other), None);
+    assert_eq!(found("stable", &ring), Some(Voucher::Archive));
+    assert_eq!(std::fs::read_to_string(&checked).unwrap(), written, "it was found out again");
+    let release = folder.path().join(format!("store/vouchers/{digest}.release"));
+    std::fs::write(&release, [&bytes[..], b"\n"].concat()).unwrap();
+    assert_eq!(found("stable", &ring), None);
+}
+
 #[test]
 fn sound_keys_vouch() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     for kind in ["rsa2048", "ed25519", "nistp256"] {
         gpg.key(kind, kind, &[]);
         assert_eq!(refused(&gpg.ring(kind), &gpg.sign(&[kind], &[])), "", "{kind}");
@@ -105,7 +165,7 @@ fn sound_keys_vouch() {
 
 #[test]
 fn keys_and_signatures_past_their_time_do_not() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     gpg.key("late", "rsa2048", &["--faked-system-time", THEN]);
     let ended = ["--faked-system-time", "20200102T000000"];
     gpg.key("good", "rsa2048", &[]);
@@ -129,7 +189,7 @@ fn keys_and_signatures_past_their_time_do_not() {
 
 #[test]
 fn a_subkey_has_its_own_time_and_ends_with_its_key() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     let then = ["--faked-system-time", THEN];
     gpg.key("sub", "rsa2048", &then);
     let key = gpg.fingerprint("sub");
@@ -141,7 +201,7 @@ fn a_subkey_has_its_own_time_and_ends_with_its_key() {
 
 #[test]
 fn a_revoked_key_does_not() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     gpg.key("gone", "ed25519", &[]);
     let signed = gpg.sign(&["gone"], &[]);
     assert_eq!(refused(&gpg.ring("gone"), &signed), "");
@@ -156,7 +216,7 @@ fn a_revoked_key_does_not() {
 
 #[test]
 fn weak_keys_and_digests_do_not() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     for (kind, why) in [("rsa1024", "RSA of 1024 bits"), ("dsa2048", "DSA")] {
         gpg.key(kind, kind, &[]);
         let found = refused(&gpg.ring(kind), &gpg.sign(&[kind], &[]));
@@ -175,7 +235,7 @@ fn weak_keys_and_digests_do_not() {
 
 #[test]
 fn one_that_does_not_fit_spoils_the_file() {
-    let Some(gpg) = Gpg::new() else { return };
+    let gpg = Gpg::new();
     for owner in ["a", "b"] {
         gpg.key(owner, "ed25519", &[]);
     }

@@ -17,8 +17,7 @@ use snapbox::{assert_data_eq, file};
 const DIRTY: &str = r#"image "dirty" {
   os linux debian 13
   kernel_args ["transparent_hugepage=never"]
-  app bind9
-  packages ["nvme-cli", "open-iscsi", "ssl-cert"]
+  packages ["bind9", "nvme-cli", "open-iscsi", "ssl-cert"]
   copy "overlay/" to "/"
   copy "keys/" to "/etc/ssl/private" { group = ssl-cert, mode = 0640 }
   script <<-SH { name = "dirt", user = root }
@@ -251,8 +250,10 @@ TEXT
     rm -f /etc/resolv.conf
     echo two > /opt/second
   SH
-  script <<-SH { name = "third", offline = true, user = root }
+  # Without `user` an offline script is root's.
+  script <<-SH { name = "third", offline = true }
     #!/bin/sh -e
+    test "$(id -un)" = root
     echo three > /opt/third
   SH
   test "tree" <<-SH { offline = true, user = root }

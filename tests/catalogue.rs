@@ -213,7 +213,7 @@ fn packages(lock: &Path) -> BTreeMap<String, String> {
     let mut sources = Sources::default();
     let id = sources.add("ImageFile.lock", text);
     let lock = Lock::read(id, &sources).unwrap();
-    let all = lock.images.into_values().flat_map(|image| image.packages);
+    let all = lock.images.into_values().flat_map(|image| image.packages.to_vec());
     all.map(|package| (package.name, package.version.to_string())).collect()
 }
 
@@ -284,12 +284,18 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-#[test]
-fn a_sample_of_the_catalogue_is_built_and_verified() {
-    let sample = cases(|name| SAMPLE.contains(&name)).into_iter().filter(|case| case.system == SYSTEMS[0]);
-    let rows = run(sample.collect(), Times::Once);
-    assert_eq!(rows.len(), SAMPLE.len());
-    assert!(failures(&rows).is_empty(), "{rows:#?}");
+/// For `make test-long`: minutes each (.config/nextest.toml).
+mod long {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_the_catalogue_is_built_and_verified() {
+        let sample =
+            cases(|name| SAMPLE.contains(&name)).into_iter().filter(|case| case.system == SYSTEMS[0]);
+        let rows = run(sample.collect(), Times::Once);
+        assert_eq!(rows.len(), SAMPLE.len());
+        assert!(failures(&rows).is_empty(), "{rows:#?}");
+    }
 }
 
 /// All of it takes a quarter of an hour and more. With names in `CATALOG_TEST_APPS` only those are

@@ -253,7 +253,10 @@ fn files(session: &Session) {
     }
     session.run(&["completions", "bash", "--install"]).prints("bash-completion/completions/imgfile");
     session.run(&["man", "pages"]);
-    assert!(fs::read_to_string(session.project.path("pages/imgfile-build.1")).unwrap().contains("locked"));
+    let page = fs::read_to_string(session.project.path("pages/imgfile-build.1")).unwrap();
+    for wanted in ["locked", ".SH EXAMPLES\n.nf\n\\&  imgfile build ", ".SH \"EXIT STATUS\""] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
     // Nobody talks to it; tests/lsp.rs does.
     assert_ne!(session.ends(&["lsp", "--stdio"]).status, 101);
 }

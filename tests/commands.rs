@@ -35,6 +35,12 @@ fn lock_of(source: Option<&str>) -> String {
     )
 }
 
+/// A lock with the same image under another name, too.
+fn twice(lock: &str) -> String {
+    let (head, image) = lock.split_once("  web:\n").unwrap();
+    format!("{head}  old:\n{image}  web:\n{image}")
+}
+
 /// An image on another.
 fn chain() -> Vec<(&'static str, Vec<u8>)> {
     let text = "image \"common\" {\n  os linux debian\n}\n\nimage \"web\" {\n  base image \"common\"\n  app nginx\n}\n";
@@ -62,7 +68,7 @@ struct Case {
     args: &'static [&'static str],
 }
 
-fn cases() -> Vec<Case> {
+fn of_locks() -> Vec<Case> {
     let case = |name, files, args| Case { name, files, env: None, without: &[], args };
     let digest = "0".repeat(64);
     let on_disk = lock_of(Some(&format!("file: {{ path: golden.qcow2, sha256: \"{digest}\", size: 1000 }}")));
@@ -111,9 +117,29 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "the lock is of a newer imgfile",
-            vec![("ImageFile.lock", lock().replace("version: 1", "version: 2").into())],
+            vec![("ImageFile.lock", lock().replace("version: 1", "version: 3").into())],
             &["build", "--locked"],
         ),
+        case(
+            "the lock has an image that is gone, and nothing may change",
+            vec![
+                ("ImageFile", IMAGE_FILE.replace("curl", "jq").into()),
+                ("ImageFile.lock", twice(&lock()).into()),
+            ],
+            &["lock", "--locked"],
+        ),
+        case(
+            "there are several ImageFiles",
+            vec![("vm/db.imagefile", "x".into()), ("vm/web.imagefile", "x".into())],
+            &["plan", "vm"],
+        ),
+    ]
+}
+
+fn of_settings() -> Vec<Case> {
+    let case = |name, files, args| Case { name, files, env: None, without: &[], args };
+    vec![
+        case("a root that is no truth", vec![(".imgfile.toml", "root = \"yes\"\n".into())], &["plan"]),
         case(
             "settings that cannot be used",
             vec![(
@@ -159,7 +185,7 @@ fn cases() -> Vec<Case> {
 #[test]
 fn what_commands_say_of_locks_and_settings() {
     let mut text = String::new();
-    for Case { name, files, env, without, args } in cases() {
+    for Case { name, files, env, without, args } in of_locks().into_iter().chain(of_settings()) {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
         fs::create_dir(&project).unwrap();

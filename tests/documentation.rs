@@ -17,6 +17,9 @@ use std::process::{Child, Command, Output, Stdio};
 use built::Project;
 use common::golden::assert_golden;
 use common::markdown::{Block, Note, blocks};
+use imgfile::lock::Lock;
+use imgfile::report;
+use imgfile::text::Sources;
 
 /// The languages of blocks, and what is done with each.
 const KINDS: &[(&str, &str)] = &[
@@ -25,6 +28,7 @@ const KINDS: &[(&str, &str)] = &[
     ("yaml", "a catalogue file is checked; of a CI job the commands are typed"),
     ("json", "held against the schema of events"),
     ("toml", "taken as settings"),
+    ("lock", "read as a lock"),
     ("lua", "run by Neovim in tests/editors.rs"),
     ("sh", "run by no test"),
 ];
@@ -121,6 +125,17 @@ fn settings_are_taken_as_shown() {
         // A table is no setting; a mistake in one is an error that leaves no report.
         let settings = block.body.lines().take_while(|line| !line.starts_with('['));
         assert_eq!(from_file.count(), settings.count(), "{}\n{report:#}", block.place());
+    }
+}
+
+#[test]
+fn a_lock_is_read_as_shown() {
+    for block in of_kind("lock") {
+        let mut sources = Sources::default();
+        let source = sources.add("ImageFile.lock", &*block.body);
+        let lock = Lock::read(source, &sources);
+        let shown = lock.as_ref().err().map(|found| report::human(found, &sources, false));
+        assert!(shown.is_none(), "{}\n{}", block.place(), shown.unwrap_or_default());
     }
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "editors/grammar.rs"]
 mod grammar;
+#[path = "common/needed.rs"]
+mod needed;
 
 use std::fs;
 use std::path::Path;
@@ -140,10 +142,7 @@ fn block(page: &str, language: &str) -> String {
 
 #[test]
 fn neovim_shows_fixes_and_formats() {
-    if Command::new("nvim").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no nvim here; scripts/install-host-needs neovim installs it");
-        return;
-    }
+    needed::program("nvim", "neovim");
     let folder = tempfile::tempdir().unwrap();
     let broken = "include \"common.imagefile\"\n\nimage \"web\" {\n  os linux debian 13\n      app    nginx {port = 80}\n  use hardened\n  min_storage 8gib\n}\n";
     fs::write(folder.path().join("common.imagefile"), "profile hardened {\n  cleanup cloud\n}\n").unwrap();

@@ -54,6 +54,7 @@ impl Project {
             .current_dir(self.folder.path())
             .env("IMGFILE_STORE", &self.store)
             .env("IMGFILE_ACCEL", "tcg")
+            .env("IMGFILE_CPUS", "1")
             // What is trusted here is nothing of who runs the tests.
             .env("XDG_CONFIG_HOME", self.path("config"));
         command.output().unwrap()
@@ -83,7 +84,7 @@ fn booted(disk: &Path, firmware: Firmware, script: &str) -> String {
     let kernel = BuildKernel::open(&store().join("kernels").join(pin.trim())).unwrap();
     let run_dir = tempfile::tempdir().unwrap();
     let spec = MachineSpec {
-        cpus: 2,
+        cpus: 1,
         memory_mib: 1024,
         start: Start::Firmware(firmware),
         disks: vec![Disk { path: disk.to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Discard }],
@@ -127,23 +128,14 @@ fn hello_is_built_once_and_found_again_and_can_be_built_upon() {
 }
 
 #[test]
-fn web_serves_its_page_and_its_instances_are_two_machines() {
+fn web_serves_its_page() {
     let web = Project::of("web");
     let log = web.build(&[]);
     for test in ["test services are active", "test verify nginx", "test the front page answers"] {
         assert!(log.contains(&format!("done {test}")), "{test} did not run:\n{log}");
     }
-    let disk = web.path("out/web.qcow2");
-    qemu_img_check(&disk);
-
-    let look = "cat /etc/machine-id; ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2; \
-                test ! -e /run/imagefile/project; ls /var/lib/dbus/machine-id -l 2>/dev/null | cut -c1";
-    let [first, second] = [Firmware::Bios, Firmware::Uefi].map(|firmware| booted(&disk, firmware, look));
-    let identities = first.lines().take(2).zip(second.lines().take(2));
-    for (one, other) in identities {
-        assert_ne!(one, other, "two instances share an identity");
-        assert!(one.len() >= 32, "no identity: {first}");
-    }
+    // That its instances share nothing is for tests/instances.rs to see.
+    qemu_img_check(&web.path("out/web.qcow2"));
 }
 
 #[test]
@@ -151,10 +143,7 @@ fn a_chain_is_built_in_order_and_its_parts_are_reused() {
     let mut chain = Project::of("chain");
     // An earlier run of the tests may have left layers of it in their store.
     chain.store = built::own_store(&chain.path("store"));
-    let log = chain.build(&[]);
-    for part in ["common:   done test verify nginx", "shop:   done test verify nginx"] {
-        assert!(log.contains(part), "`{part}` is missing:\n{log}");
-    }
+    let log = chain.build(&["--no-test"]);
     let sealed = log.find("common:   done seal common.qcow2").expect("the base image is sealed");
     let begun = log.find("shop:   done packages").expect("the other one stands on it");
     assert!(sealed < begun, "the base image comes first:\n{log}");
@@ -162,12 +151,12 @@ fn a_chain_is_built_in_order_and_its_parts_are_reused() {
     qemu_img_check(&chain.path("out/common.qcow2"));
     qemu_img_check(&chain.path("out/shop.qcow2"));
     let lock = std::fs::read_to_string(chain.path("ImageFile.lock")).unwrap();
-    assert!(lock.contains("        image:\n          plan: \""), "the lock pins the base image:\n{lock}");
+    assert!(lock.contains("      image:\n        plan: \""), "the lock pins the base image:\n{lock}");
 
     // A change above leaves the base image as it is; one below moves both, and the lock follows.
     let text = std::fs::read_to_string(chain.path("ImageFile")).unwrap();
     std::fs::write(chain.path("ImageFile"), text.replace("<h1>Shop", "<h1>Shop again")).unwrap();
-    let above = chain.build(&["--image", "shop"]);
+    let above = chain.build(&["--image", "shop", "--no-test"]);
     assert!(!above.contains("common: > start the machine"), "{above}");
     assert!(above.contains("shop:   done copy text to /var/www/html/index.html"), "{above}");
     std::fs::write(chain.path("ImageFile"), text.replace("hello from", "good day from")).unwrap();
@@ -175,15 +164,23 @@ fn a_chain_is_built_in_order_and_its_parts_are_reused() {
     assert!(below.contains("shop:   done packages"), "{below}");
     let again = std::fs::read_to_string(chain.path("ImageFile.lock")).unwrap();
     assert_ne!(lock, again);
-    let greeting = booted(&chain.path("out/shop.qcow2"), Firmware::Uefi, "cat /etc/greeting");
+    let greeting = booted(
+        &chain.path("out/shop.qcow2"),
+        Firmware::Uefi,
+        "test ! -e /run/imagefile/project; systemctl is-active --quiet nginx; cat /etc/greeting",
+    );
     assert_eq!(greeting.trim(), "good day from the common image");
 }
 
 #[test]
 fn a_listed_base_is_locked_by_its_publishers_checksum_and_built_on_when_that_is_meant() {
-    let hello = Project::of("hello");
-    hello.build(&["--no-test"]);
-    let disk = std::fs::read(hello.path("out/hello.qcow2")).unwrap();
+    let published = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let converted = Command::new("qemu-img")
+        .args(["convert", "-c", "-O", "qcow2"])
+        .args([&built::disk(), published.path()])
+        .status();
+    assert!(converted.unwrap().success());
+    let disk = std::fs::read(published.path()).unwrap();
     let server = Server::start();
     let folder = "/cloud.debian.org/images/cloud/trixie/latest";
     let sum: String = Sha512::digest(&disk).iter().map(|byte| format!("{byte:02x}")).collect();

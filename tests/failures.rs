@@ -9,8 +9,8 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
-use imgfile::driver::{End, ExecEnd, Fault};
-use imgfile::exec::{Failure, cannot_unpack, output, unpacks_too_large};
+use imgfile::driver::{DriverError, End, ExecEnd};
+use imgfile::exec::{BuildError, cannot_unpack, output, unpacks_too_large};
 use imgfile::report;
 use imgfile::store::StoreError;
 use imgfile::text::{Sources, Span};
@@ -22,8 +22,8 @@ const IMAGE_FILE: &str = r#"image "web" {
 }
 "#;
 
-fn script(span: Span, end: ExecEnd, tail: &str) -> Failure {
-    Failure::Script {
+fn script(span: Span, end: ExecEnd, tail: &str) -> BuildError {
+    BuildError::Script {
         step: "script provision.sh".into(),
         span: Some(span),
         line: None,
@@ -33,11 +33,11 @@ fn script(span: Span, end: ExecEnd, tail: &str) -> Failure {
     }
 }
 
-fn step(span: Span, fault: Fault) -> Failure {
-    Failure::Step { step: "script provision.sh".into(), span: Some(span), fault }
+fn step(span: Span, fault: DriverError) -> BuildError {
+    BuildError::Step { step: "script provision.sh".into(), span: Some(span), fault }
 }
 
-fn ends(span: Span) -> Vec<(&'static str, Failure)> {
+fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
     let doing = || "run `script provision.sh`".to_owned();
     let console = || "[   12.3] Out of memory: Killed process 412 (mysqld)".to_owned();
     let no_space = || Error::new(ErrorKind::StorageFull, "No space left on device (os error 28)");
@@ -48,59 +48,70 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         ("it never ends", script(span, ExecEnd::TimedOut, "waiting for the lock\n")),
         ("QEMU is not there", {
             let install = "install it with `sudo apt-get install qemu-system-x86`".to_owned();
-            Fault::HostLacks { what: "`qemu-system-x86_64`".into(), install }.into()
+            DriverError::HostLacks { what: "`qemu-system-x86_64`".into(), install }.into()
         }),
         ("QEMU cannot be started", {
             let source = Error::new(ErrorKind::PermissionDenied, "Permission denied (os error 13)");
-            Fault::Host { doing: "start /usr/bin/qemu-system-x86_64".into(), source }.into()
+            DriverError::Host { doing: "start /usr/bin/qemu-system-x86_64".into(), source }.into()
         }),
         ("the host does not hold a machine", {
-            Fault::WallMissing {
+            DriverError::WallMissing {
                 lacking: "a guest with a network reaches this host and its private networks".into(),
                 reason: "`pasta` is not installed, which connects a guest".into(),
                 raise: "install it, on Debian and Ubuntu with `sudo apt-get install passt`".into(),
             }
             .into()
         }),
-        ("the host is full under a machine", step(span, Fault::HostFull)),
+        ("the host is full under a machine", step(span, DriverError::HostFull)),
         ("the host is full elsewhere", {
-            Failure::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }
+            BuildError::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }
         }),
         ("artifacts have nowhere to go", {
-            Failure::NoOutput { path: "out".into(), reason: "read-only filesystem or storage medium".into() }
+            BuildError::NoOutput {
+                path: "out".into(),
+                reason: "read-only filesystem or storage medium".into(),
+            }
         }),
         ("the store lies on FAT", {
             let source = Error::new(ErrorKind::PermissionDenied, "Operation not permitted (os error 1)");
             StoreError::NoLinks { root: "/mnt/usb/imgfile".into(), source }.into()
         }),
         ("the kernel panics", {
-            step(span, Fault::MachineEnded { end: End::Panicked, doing: doing(), console: console() })
+            step(span, DriverError::MachineEnded { end: End::Panicked, doing: doing(), console: console() })
         }),
         ("the guest switches itself off", {
-            step(span, Fault::MachineEnded { end: End::PoweredOff, doing: doing(), console: String::new() })
+            step(
+                span,
+                DriverError::MachineEnded { end: End::PoweredOff, doing: doing(), console: String::new() },
+            )
         }),
         ("the guest resets itself", {
-            step(span, Fault::MachineEnded { end: End::Rebooted, doing: doing(), console: String::new() })
+            step(
+                span,
+                DriverError::MachineEnded { end: End::Rebooted, doing: doing(), console: String::new() },
+            )
         }),
-        ("the agent is killed", step(span, Fault::AgentLost { doing: doing(), console: console() })),
+        ("the agent is killed", step(span, DriverError::AgentLost { doing: doing(), console: console() })),
         ("QEMU dies", {
             let end = End::EmulatorDied { status: "signal: 11".into(), stderr: "out of memory".into() };
-            step(span, Fault::MachineEnded { end, doing: doing(), console: String::new() })
+            step(span, DriverError::MachineEnded { end, doing: doing(), console: String::new() })
         }),
         ("the guest hangs", {
             let after = Duration::from_mins(2);
-            step(span, Fault::Hang { doing: "start".into(), after, console: console() })
+            step(span, DriverError::Hang { doing: "start".into(), after, console: console() })
         }),
         ("the guest cannot", {
             let reason = "Read-only file system".into();
-            step(span, Fault::Refused { doing: "write /etc/motd".into(), reason })
+            step(span, DriverError::Refused { doing: "write /etc/motd".into(), reason })
         }),
         ("the image is built in another way", {
-            step(span, Fault::Unsupported { what: "vda1 is LVM, which is not supported".into() })
+            step(span, DriverError::Unsupported { what: "vda1 is LVM, which is not supported".into() })
         }),
-        ("the guest lies", { step(span, Fault::Protocol { detail: "a frame of 4294967295 bytes".into() }) }),
+        ("the guest lies", {
+            step(span, DriverError::Protocol { detail: "a frame of 4294967295 bytes".into() })
+        }),
         ("a program of the host fails", {
-            Failure::HostTool { program: "qemu-img", detail: "Could not open 'disk.qcow2'".into() }
+            BuildError::HostTool { program: "qemu-img", detail: "Could not open 'disk.qcow2'".into() }
         }),
         ("a download is no archive", {
             cannot_unpack("https://example.org/tool-1.0.zip", "it is a zip archive", Some(span))
@@ -114,8 +125,8 @@ fn ends(span: Span) -> Vec<(&'static str, Failure)> {
         }),
         ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
         ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
-        ("a file changed while it was built", Failure::InputChanged { path: "site/index.html".into() }),
-        ("there is nothing to test", Failure::NotBuilt { path: "out/web.qcow2".into() }),
+        ("a file changed while it was built", BuildError::InputChanged { path: "site/index.html".into() }),
+        ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
     ]
 }
 

@@ -57,8 +57,9 @@ fn refused(project: &Project, golden: &str, end: End<'_>) -> String {
     let shown = diagnostics(&text);
     golden::assert_golden([(format!("bases/{golden}.expected").into(), shown)]);
     assert!(!project.path("out").exists() && !project.path("ImageFile.lock").exists());
-    let entries =
-        |folder: &str| fs::read_dir(project.store(folder)).unwrap().flatten().map(|entry| entry.path());
+    let entries = |folder: &str| {
+        fs::read_dir(project.store(folder)).into_iter().flatten().flatten().map(|entry| entry.path())
+    };
     let bases = entries("bases").filter(|path| path.is_dir() && !end.kept);
     // What has come of a download that broke is for the next try.
     let partial = |path: &PathBuf| path.extension().is_some_and(|end| end == "partial");

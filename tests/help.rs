@@ -67,6 +67,52 @@ fn every_command_has_examples_and_each_can_be_typed() {
     }
 }
 
+/// groff is who shows them.
+#[test]
+fn manual_pages_are_sound_and_tell_the_exit_statuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = Command::new(env!("CARGO_BIN_EXE_imgfile")).arg("man").arg(folder.path()).output().unwrap();
+    assert!(written.status.success());
+    let mut pages = 0;
+    for page in std::fs::read_dir(folder.path()).unwrap() {
+        let path = page.unwrap().path();
+        let shown = Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(&path).output().unwrap();
+        let complaints = String::from_utf8_lossy(&shown.stderr);
+        assert!(shown.status.success() && complaints.is_empty(), "{}: {complaints}", path.display());
+        let text = String::from_utf8_lossy(&shown.stdout);
+        assert!(text.contains("130") && text.contains("cancelled"), "{text}");
+        pages += 1;
+    }
+    assert!(pages > 25, "{pages}");
+}
+
+/// Bash takes what it is offered into the line as it is, and runs it.
+#[test]
+fn no_name_of_a_project_is_offered_that_a_shell_would_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = ["web", "$(touch owned)", "`touch owned`", "a;touch owned", "a\u{202E}b", "*", "é-1"];
+    let images: String =
+        names.iter().map(|name| format!("image \"{name}\" {{\n  os linux debian 13\n}}\n")).collect();
+    std::fs::write(folder.path().join("ImageFile"), images).unwrap();
+    std::fs::write(folder.path().join("$(touch owned).imagefile"), "").unwrap();
+    assert_eq!(completed(folder.path(), "imgfile plan --image "), ["web", "é-1"]);
+    let files = completed(folder.path(), "imgfile check ");
+    assert!(
+        files.contains(&"ImageFile".to_owned()) && !files.iter().any(|file| file.contains('$')),
+        "{files:?}"
+    );
+    let zsh = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+        .args(["--", "imgfile", "plan", "--image", ""])
+        .current_dir(folder.path())
+        .env("COMPLETE", "zsh")
+        .env("_CLAP_COMPLETE_INDEX", "3")
+        .env("_CLAP_IFS", "\n")
+        .output()
+        .unwrap();
+    let zsh = String::from_utf8(zsh.stdout).unwrap();
+    assert!(zsh.contains("$(touch owned)") && !zsh.contains('\u{202E}'), "zsh quotes by itself: {zsh}");
+}
+
 /// Runs `bash` as a person would who presses Tab behind `line`; what is offered.
 fn completed(session: &Path, line: &str) -> Vec<String> {
     let words: Vec<&str> = line.split(' ').collect();

@@ -23,8 +23,8 @@ const INSTANCE: &str = r#"image "instance" {
   copy <<-SH to "/usr/local/sbin/show-identities" { mode = 0755 }
     #!/bin/bash
     dmesg -n 1
-    # It names its initiator when it is first used.
-    systemctl start iscsid.service
+    # It names its initiator when it is first used, and the key of the older kind comes later.
+    systemctl start iscsid.service ssh-host-key-rsa.service
     {
       # Behind a prompt without a line end.
       echo

@@ -12,6 +12,17 @@ use built::Project;
 /// A second kernel beside the one of the base, which has drivers for clouds only.
 const TWO_KERNELS: &str = r#"image "kernel" {
   os linux debian 13
+  # A file system of the second kernel with all drivers takes minutes to be packed.
+  copy <<-CONF to "/etc/initramfs-tools/conf.d/few" { early = true }
+    MODULES=list
+  CONF
+  copy <<-LIST to "/etc/initramfs-tools/modules" { early = true }
+    ext4
+    sd_mod
+    virtio_blk
+    virtio_pci
+    virtio_scsi
+  LIST
   packages ["linux-image-amd64"]
   copy <<-UNIT to "/etc/systemd/system/show-kernel.service"
     [Unit]
@@ -43,24 +54,30 @@ const TWO_KERNELS: &str = r#"image "kernel" {
 }
 "#;
 
-#[test]
-fn the_kernel_that_a_build_boots_is_the_one_that_its_artifact_boots_everywhere() {
-    let mut project = Project::new(TWO_KERNELS);
-    // What the scripts print is wanted: nothing of an earlier run may stand for them.
-    project.store = built::own_store(&project.path("store"));
-    let log = project.build(&[]);
-    let said = |text: &str, of: &str| {
-        let line = text.lines().find_map(|line| line.split_once(&format!("{of}: ")));
-        line.unwrap_or_else(|| panic!("nothing is said of `{of}`:\n{text}")).1.trim_end().to_owned()
-    };
-    assert_eq!(said(&log, "kernels").split(' ').count(), 2, "{log}");
-    let kernel = said(&log, "restarted");
-    assert_eq!(said(&log, "scripts"), kernel);
-    assert_eq!(said(&log, "artifact"), kernel);
-    let console = boot(&project.path("out/kernel.qcow2"), Controller::VirtioScsi, Firmware::Bios, "shown:")
-        .unwrap_or_else(|console| panic!("{console}"));
-    let instance = said(&console, "instance");
-    assert!(instance.starts_with(&format!("{kernel} root=UUID=")), "{instance}");
+/// For `make test-long`: minutes each (.config/nextest.toml).
+mod long {
+    use super::*;
+
+    #[test]
+    fn the_kernel_that_a_build_boots_is_the_one_that_its_artifact_boots_everywhere() {
+        let mut project = Project::new(TWO_KERNELS);
+        // What the scripts print is wanted: nothing of an earlier run may stand for them.
+        project.store = built::own_store(&project.path("store"));
+        let log = project.build(&[]);
+        let said = |text: &str, of: &str| {
+            let line = text.lines().find_map(|line| line.split_once(&format!("{of}: ")));
+            line.unwrap_or_else(|| panic!("nothing is said of `{of}`:\n{text}")).1.trim_end().to_owned()
+        };
+        assert_eq!(said(&log, "kernels").split(' ').count(), 2, "{log}");
+        let kernel = said(&log, "restarted");
+        assert_eq!(said(&log, "scripts"), kernel);
+        assert_eq!(said(&log, "artifact"), kernel);
+        let console =
+            boot(&project.path("out/kernel.qcow2"), Controller::VirtioScsi, Firmware::Bios, "shown:")
+                .unwrap_or_else(|console| panic!("{console}"));
+        let instance = said(&console, "instance");
+        assert!(instance.starts_with(&format!("{kernel} root=UUID=")), "{instance}");
+    }
 }
 
 /// What takes the place of another package, what is there for scripts only, answers given beforehand, and an archive

@@ -344,18 +344,18 @@ fn locked(text: &str) -> String {
     let entry = LockedImage {
         os: resolution.os.distro.clone(),
         os_version: resolution.os.version.to_string(),
-        arch: resolution.arch.clone(),
+        arch: resolution.arch,
         base: LockedBase {
             name: resolution.base.name.clone(),
             version: resolution.base.version.to_string(),
-            source: LockedSource::Bootstrap { recipe: definition.to_string(), packages: Vec::new() },
+            source: LockedSource::Bootstrap { recipe: definition.to_string(), packages: [].into() },
         },
         apps: apps.collect(),
         inputs: std::collections::BTreeMap::new(),
         repositories: Vec::new(),
         requested: imgfile::plan::requested(image, resolution),
         upgrade: false,
-        packages: Vec::new(),
+        packages: [].into(),
         removed: Vec::new(),
         now_manual: Vec::new(),
         temporary: Vec::new(),
@@ -383,7 +383,7 @@ fn locked_versions_are_hinted_until_the_lock_is_stale() {
         });
         found.collect::<Vec<_>>()
     };
-    assert_eq!(ask(&mut client, &whole), ["2:17 locked 13, debian-13 1", "3:14 locked 1.26"]);
+    assert_eq!(ask(&mut client, &whole), ["2:17 locked 13, debian-13 2", "3:14 locked 1.26"]);
     let last = json!({ "start": { "line": 3, "character": 0 }, "end": { "line": 4, "character": 0 } });
     assert_eq!(ask(&mut client, &last), ["3:14 locked 1.26"], "of the range alone");
     client.change(&path, 2, &text.replace("nginx ^1", "nginx { port = 81 }"));

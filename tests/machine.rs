@@ -14,8 +14,8 @@ use std::time::Duration;
 use imgfile::driver::inspect::Init;
 use imgfile::driver::qemu::{AcceleratorChoice, QemuDriver};
 use imgfile::driver::{
-    BootOptions, Disk, DiskAccess, DiskFormat, Driver, End, Exec, ExecEnd, Fault, Firmware, Limits, Machine,
-    MachineSpec, MountOptions, Network, PayloadFile, Stage, Start, Stream,
+    BootOptions, Disk, DiskAccess, DiskFormat, Driver, DriverError, End, Exec, ExecEnd, Firmware, Limits,
+    Machine, MachineSpec, MountOptions, Network, PayloadFile, Stage, Start, Stream,
 };
 use tempfile::TempDir;
 
@@ -198,11 +198,11 @@ async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {
     let unknown =
         machine_ref.put(Box::new(archive(&[("etc/x", "nobody-knows", 0o644, "")]))).await.unwrap_err();
     assert!(
-        matches!(&unknown, Fault::Refused { reason, .. } if reason.contains("nobody-knows")),
+        matches!(&unknown, DriverError::Refused { reason, .. } if reason.contains("nobody-knows")),
         "{unknown:?}"
     );
     assert_eq!(machine_ref.get("/etc/tested", 100).await.unwrap(), b"one\n");
-    assert!(matches!(machine_ref.get("/etc/tested", 1).await, Err(Fault::Refused { .. })));
+    assert!(matches!(machine_ref.get("/etc/tested", 1).await, Err(DriverError::Refused { .. })));
 
     // The really booted system.
     machine_ref.boot(BootOptions::default()).await.unwrap();
@@ -281,7 +281,7 @@ async fn a_machine_that_ends_in_the_middle_says_how() {
         machine.mount(MountOptions::default()).await.unwrap();
         let script = format!("#!/bin/sh\necho {key} > /proc/sysrq-trigger\nsleep 1000\n");
         match machine.exec(Exec::script("end", script), &mut |_| {}).await {
-            Err(Fault::MachineEnded { end, doing, .. }) => {
+            Err(DriverError::MachineEnded { end, doing, .. }) => {
                 assert_eq!((end, doing.as_str()), (expected, "run the script end"));
             }
             other => panic!("{other:?}"),

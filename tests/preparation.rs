@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use common::planned::World;
 use imgfile::diagnostic::Diagnostic;
-use imgfile::exec::prepare::{Pins, Unvouched, Wish, trouble, unsolved, versions};
-use imgfile::exec::{Consent, Failure, Outside, Secrets};
+use imgfile::exec::prepare::{Pins, Unvouched, Wish, errors, suites, unsolved, versions};
+use imgfile::exec::{BuildError, Consent, Outside, Secrets};
 use imgfile::front::Project;
 use imgfile::lock;
 use imgfile::packages::{
     Index, IndexError, IndexSource, InstalledPackage, Keyring, Origin, ReleaseError, Selected,
-    SignatureError, Universe,
+    SignatureError, Universe, lacking,
 };
 use imgfile::report;
 use imgfile::resolve::Resolution;
@@ -90,8 +90,8 @@ fn installed() -> Vec<InstalledPackage> {
 fn packages(more: &str) -> String {
     shown(more, |project| {
         let (spec, resolution) = (&project.spec.images[0], &project.resolutions["web"]);
-        let (universe, wish) = (universe(), Wish::Found(installed()));
-        let error = Pins::choose(&universe, &universe, wish, spec, resolution).unwrap_err();
+        let (universe, wish) = (universe(), Wish::Found(installed().into()));
+        let error = Pins::choose(&universe, &universe, &wish, spec, resolution).unwrap_err();
         unsolved::packages(&error, spec, resolution, &BTreeMap::new()).diagnostics()
     })
 }
@@ -115,8 +115,8 @@ fn unvouched(archive_says: Option<Digest>) -> String {
         auto: false,
     };
     let one = [Unvouched { of_base: false, package, archive_says }];
-    let line = |one: &Unvouched| places.find("web", one.of_base, &one.package.name, &one.package.arch);
-    report::human(&trouble::unvouched("web", &one, line), &sources, false)
+    let line = |one: &Unvouched| places.find("web", one.of_base, &one.package);
+    report::human(&errors::unvouched("web", &one, line), &sources, false)
 }
 
 /// The version of an application that the base brings as another.
@@ -127,16 +127,16 @@ fn version_of(status: &str) -> String {
     })
 }
 
-fn of(failure: Failure) -> String {
+fn of(failure: BuildError) -> String {
     report::human(&failure.diagnostics(), &Sources::default(), false)
 }
 
 fn archive(error: ArchiveError) -> String {
-    of(trouble::archive(&error, None))
+    of(errors::archive(&error, None))
 }
 
 /// What is wrong with the archive of an application.
-fn brought(wrong: impl FnOnce(&Resolution) -> Failure) -> String {
+fn brought(wrong: impl FnOnce(&Resolution) -> BuildError) -> String {
     let files = common::Fixture::new(image("app tool")).with(
         "catalog/apps/tool.yaml",
         &format!(
@@ -151,16 +151,26 @@ fn brought(wrong: impl FnOnce(&Resolution) -> Failure) -> String {
     report::human(&wrong(&project.resolutions["web"]).diagnostics(), &sources, false)
 }
 
+/// What an `archive` statement asks for that its archive does not have.
+fn asked(statement: &str, error: &ArchiveError) -> String {
+    let key = include_str!("../src/packages/keys/debian-archive.asc");
+    let files = common::Fixture::new(image(statement)).with("debian.asc", key);
+    let (project, sources) = common::compiled(&files, &[]);
+    assert!(!project.has_errors(), "{}", report::human(&project.diagnostics, &sources, false));
+    let wrong = suites::unknown(error, &project.spec.images[0], Some("trixie")).unwrap();
+    report::human(&[wrong], &sources, false)
+}
+
 /// A download of a `copy url` that could not be had.
 fn copied(error: &FetchError) -> String {
     let world =
         World::new(&image(&format!("copy url \"{DISK}\" sha256 \"{}\" to \"/srv/disk\"", "0".repeat(64))));
     let plan = world.plan().unwrap();
-    in_image_file(trouble::supply(error, &plan), &world)
+    in_image_file(errors::supply(error, &plan), &world)
 }
 
 /// What was found in a plan, whose sources begin with the ImageFile.
-fn in_image_file(failure: Failure, world: &World) -> String {
+fn in_image_file(failure: BuildError, world: &World) -> String {
     let mut sources = Sources::default();
     sources.add("ImageFile", world.text.clone());
     report::human(&failure.diagnostics(), &sources, false)
@@ -171,13 +181,13 @@ fn release(error: ReleaseError) -> String {
 }
 
 fn fetch(error: FetchError) -> String {
-    of(trouble::fetch(&error))
+    of(errors::fetch(&error))
 }
 
 /// The disk that a lock pins.
 fn locked_disk(error: &FetchError) -> String {
     shown("base debian-13-cloud", |project| {
-        trouble::fetch_failure(error, Some(&project.spec.images[0])).diagnostics()
+        errors::fetch_failure(error, Some(&project.spec.images[0])).diagnostics()
     })
 }
 
@@ -227,15 +237,64 @@ fn of_the_project() -> Vec<(&'static str, String)> {
         ("a package to remove is essential", packages("packages [] { remove = [\"init\"] }")),
         ("a lock with another digest than the archive's", { unvouched(Some(Digest::of("the archive's"))) }),
         ("a lock with a package that nobody knows", unvouched(None)),
-        ("packages for a system without dpkg", {
-            shown("packages [\"curl\"]", |project| {
-                trouble::no_packages(&project.spec.images[0]).diagnostics()
+        ("a lock whose packages do not make a whole", {
+            shown("packages [\"nginx-light\"]", |project| {
+                let status =
+                    "Package: half\nStatus: install ok installed\nVersion: 1.0\nArchitecture: amd64\n";
+                // Of what a lock names nothing else is known.
+                let mut system = InstalledPackage::read_status(status, "");
+                for package in &mut system {
+                    package.control.clear();
+                }
+                let unmet = lacking(&universe(), &system);
+                vec![errors::lacking("web", project.spec.images[0].name.span, &unmet)]
             })
+        }),
+        ("packages for a system without dpkg", {
+            shown("packages [\"curl\"]", |project| errors::no_packages(&project.spec.images[0]).diagnostics())
         }),
         ("a base that nothing can start from", {
             shown("base debian-13-cloud", |project| {
-                trouble::unsupported_base(&project.spec.images[0]).diagnostics()
+                errors::unsupported_base(&project.spec.images[0]).diagnostics()
             })
+        }),
+    ]
+}
+
+/// What `archive` statements ask for, and no archive has.
+fn of_archives() -> Vec<(&'static str, String)> {
+    let gone = |url: String| ArchiveError::Fetch(FetchError::Gone { url, status: 404 });
+    vec![
+        ("a suite of Debian's that there is none of", {
+            asked(
+                "archive debian { suites = [backprots] }",
+                &gone(format!("{MIRROR}/dists/trixie-backprots/InRelease")),
+            )
+        }),
+        ("a suite of Debian's that is like no other", {
+            asked(
+                "archive debian { suites = [testing] }",
+                &gone(format!("{MIRROR}/dists/trixie-testing/InRelease")),
+            )
+        }),
+        ("a suite that an archive does not have", {
+            asked(
+                &format!("archive \"{THEIRS}/\" {{ suite = stabel, key = \"debian.asc\" }}"),
+                &gone(format!("{THEIRS}/dists/stabel/InRelease")),
+            )
+        }),
+        ("a component that an archive does not have", {
+            asked(
+                &format!(
+                    "archive \"{THEIRS}\" {{ suite = stable, components = [mian], key = \"debian.asc\" }}"
+                ),
+                &ArchiveError::NoComponent {
+                    url: THEIRS.into(),
+                    suite: "stable".into(),
+                    component: "mian".into(),
+                    arch: "amd64".into(),
+                },
+            )
         }),
     ]
 }
@@ -244,19 +303,19 @@ fn of_the_project() -> Vec<(&'static str, String)> {
 fn of_the_world() -> Vec<(&'static str, String)> {
     let gone = || FetchError::Gone { url: DISK.into(), status: 404 };
     vec![
-        ("no mirror", of(trouble::no_mirror())),
-        ("a mirror without a kernel", of(trouble::no_kernel())),
+        ("no mirror", of(errors::no_mirror())),
+        ("a mirror without a kernel", of(errors::no_kernel())),
         ("an application's key is none", {
             brought(|resolution| {
                 let error = Keyring::read(b"").unwrap_err();
-                trouble::keyring(&error, resolution.apps.first())
+                errors::keyring(&error, resolution.apps.first())
             })
         }),
         ("an application's archive has no such suite", {
             brought(|resolution| {
                 let url = format!("{THEIRS}/dists/stable/InRelease");
                 let error = ArchiveError::Fetch(FetchError::Gone { url, status: 404 });
-                trouble::archive(&error, Some(resolution))
+                errors::archive(&error, Some(resolution))
             })
         }),
         ("an index that somebody else signed", {
@@ -320,7 +379,7 @@ fn of_the_world() -> Vec<(&'static str, String)> {
 #[test]
 fn everything_that_preparation_finds_has_its_words() {
     let mut text = String::new();
-    for (name, shown) in of_the_project().into_iter().chain(of_the_world()) {
+    for (name, shown) in of_the_project().into_iter().chain(of_archives()).chain(of_the_world()) {
         writeln!(text, "# {name}\n{}\n", shown.trim_end()).unwrap();
     }
     assert_data_eq!(text, file!["preparation.expected"]);

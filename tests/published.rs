@@ -15,7 +15,7 @@ use common::signer::Signer;
 use imgfile::catalog::{BaseSource, Catalog, ChecksumSignature, Tier, builtin};
 use imgfile::check::{ImageSpec, MemoryFiles, check};
 use imgfile::exec::base::listed::{Disk, Files};
-use imgfile::exec::{Event, Failure, Observer, Reporter};
+use imgfile::exec::{BuildError, Event, Observer, Reporter};
 use imgfile::lock::{LockedBase, LockedImage, LockedSource};
 use imgfile::packages::Keyring;
 use imgfile::resolve::{Preferences, resolve_project};
@@ -120,7 +120,7 @@ impl Case {
         self.server.put(&at(&self.url), Answer::Content(disk.to_vec()));
     }
 
-    fn have(&self, locked: Option<&LockedImage>) -> Result<Disk, Failure> {
+    fn have(&self, locked: Option<&LockedImage>) -> Result<Disk, BuildError> {
         let reporter = Reporter::new(Arc::new(Silent));
         let fetcher = Fetcher::new(&Network::default()).unwrap();
         let mirror = format!("{}/mirror/", self.server.url);
@@ -159,7 +159,7 @@ impl Case {
         LockedImage {
             os: "any".into(),
             os_version: "1".into(),
-            arch: "x86_64".into(),
+            arch: imgfile::model::Arch::X86_64,
             base: LockedBase {
                 name: self.name.clone(),
                 version: "1".into(),
@@ -170,7 +170,7 @@ impl Case {
             repositories: Vec::new(),
             requested: Vec::new(),
             upgrade: false,
-            packages: Vec::new(),
+            packages: [].into(),
             removed: Vec::new(),
             now_manual: Vec::new(),
             temporary: Vec::new(),

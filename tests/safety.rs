@@ -531,6 +531,30 @@ fn what_imgfile_did_not_write_is_not_written_over() {
     let image = fs::read_to_string(kept.project.path("ImageFile")).unwrap();
     fs::write(kept.project.path("ImageFile"), image.replace("MARKER-OF-LAYER", "ANOTHER-OF-LAYER")).unwrap();
     kept.project.build(&["--no-test"]);
+    // A link of a project's has the name of a report, and another the name of the output folder.
+    let victim = kept.project.path("victim");
+    fs::write(&victim, "MINE").unwrap();
+    let newest = said(kept.project.imgfile(&["builds", "show", "--format", "json"])).1;
+    let newest: serde_json::Value = serde_json::from_str(&newest).unwrap();
+    let report = kept.project.path(&format!("build-{}.html", newest["id"]));
+    symlink(&victim, &report).unwrap();
+    let (code, text) = said(kept.project.imgfile(&["builds", "report"]));
+    assert!(code == Some(4) && text.contains("it is there already"), "{code:?} {text}");
+    let name = report.file_name().unwrap().to_str().unwrap();
+    assert_eq!(said(kept.project.imgfile(&["builds", "report", "--output", name])).0, Some(0));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "MINE");
+    assert!(report.symlink_metadata().unwrap().is_file());
+    assert_eq!(said(kept.project.imgfile(&["builds", "report"])).0, Some(0), "an older report makes way");
+    let disks = kept.project.path("disks");
+    fs::create_dir(&disks).unwrap();
+    fs::write(disks.join("kept.qcow2"), "MINE").unwrap();
+    fs::rename(kept.project.path("out"), kept.project.path("moved")).unwrap();
+    symlink(&disks, kept.project.path("out")).unwrap();
+    let (code, text) = said(kept.project.imgfile(&["image", "rename", "kept", "other"]));
+    assert!(code == Some(4) && text.contains("it is not what was built"), "{code:?} {text}");
+    let (code, text) = said(kept.project.imgfile(&["image", "rm", "kept"]));
+    assert!(code == Some(0) && text.contains("stays"), "{code:?} {text}");
+    assert_eq!(fs::read_to_string(disks.join("kept.qcow2")).unwrap(), "MINE");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use imgfile::cli::schema::{SCHEMAS, text};
+use imgfile::model::Firmware;
 use imgfile::report;
 use serde_json::Value;
 
@@ -125,7 +126,7 @@ fn a_plan_fits_its_schema() {
         name: "golden.qcow2".to_owned(),
         source: BaseSource::File { path: "golden.qcow2".to_owned(), sha256: Digest::of("its bytes") },
         virtual_size: 8 << 30,
-        firmware: vec!["uefi".to_owned()],
+        firmware: vec![Firmware::Uefi],
     };
     let packages = Solution::default();
     let pins = Pins {

@@ -61,7 +61,7 @@ fn image_file(url: &str, archive: &[u8]) -> String {
     sudo = true
     shell = "/bin/sh"
     uid = 1234
-    ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2UgYnV0IG9mIHRoZSByaWdodCBsZW5ndGggOik deploy"]
+    ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8Ht8Z3j6yDWPBHQtOp/R9rjWvfMYo3MSA/K6q8D86r deploy"]
   }}
   kernel_args ["imgfile.one=1", "imgfile.two=2"]
 

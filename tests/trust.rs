@@ -115,6 +115,129 @@ fn a_store_that_a_project_brings_along_is_not_opened() {
 }
 
 /// The store is shared by all projects of a user: one that makes it small would throw away what is the others'.
+/// The project is the folder that says `root = true`, whichever below it has the ImageFile.
+#[test]
+fn a_project_with_a_root_is_trusted_as_one() {
+    let user = User::new();
+    let top = user.project("shop", "root = true\nstore = \"st\"\nallow-weaker-cell = true\n");
+    let below = top.join("images/web");
+    fs::create_dir_all(&below).unwrap();
+    fs::rename(top.join("ImageFile"), below.join("ImageFile")).unwrap();
+    let doctor = |folder: &Path| text(&user.run(folder, &["doctor"]));
+    let said = doctor(&below);
+    assert!(said.contains(&format!("{}  not trusted\n", top.display())) && said.contains("W0501"), "{said}");
+    let said = text(&user.run(&below, &["trust"]));
+    assert!(said.contains(&format!("{} is trusted", top.display())), "{said}");
+    assert!(said.contains("allow-weaker-cell = true  (never counts: no project may set it)"), "{said}");
+    let said = doctor(&below);
+    assert!(said.contains(&format!("{}  trusted\n", top.display())) && said.contains("shop/st"), "{said}");
+    // What lies in it is of the project.
+    fs::write(top.join("token"), "1\n").unwrap();
+    fs::write(
+        below.join("ImageFile"),
+        "image \"x\" {\n  os linux debian 13\n  secret t from file \"../../token\"\n}\n",
+    )
+    .unwrap();
+    let said = text(&user.run(&below, &["trust"]));
+    assert!(!said.contains("may read"), "{said}");
+}
+
+/// A repository that was cloned into a project, or is a submodule of it, is a stranger's.
+#[test]
+fn what_is_cloned_into_a_trusted_project_is_not_trusted() {
+    let user = User::new();
+    let top = user.project("shop", "root = true\n");
+    fs::write(top.join("token"), "secret\n").unwrap();
+    assert!(user.run(&top, &["trust"]).status.success());
+    let clone = top.join("vendor/theirs");
+    fs::create_dir_all(clone.join(".git")).unwrap();
+    fs::write(
+        clone.join("ImageFile"),
+        "image \"x\" {\n  os linux debian 13\n  copy \"../../token\" to \"/token\"\n}\n",
+    )
+    .unwrap();
+    let said = text(&user.run(&clone, &["doctor"]));
+    assert!(said.contains(&format!("{}  not trusted\n", clone.display())), "{said}");
+    let said = text(&user.run(&clone, &["check"]));
+    assert!(said.contains("outside the project's folder"), "{said}");
+}
+
+/// A file that others include is checked with them, however they name it.
+#[test]
+fn what_is_included_from_above_is_not_checked_alone() {
+    let user = User::new();
+    let top = user.project("shop", "root = true\n");
+    let web = top.join("images/web");
+    fs::create_dir_all(&web).unwrap();
+    fs::remove_file(top.join("ImageFile")).unwrap();
+    fs::write(top.join("images/common.imagefile"), "profile common {\n  env A = \"b\"\n}\n").unwrap();
+    let image = PLAIN.replace("}\n", "  use common\n}\n");
+    fs::write(web.join("ImageFile"), format!("include \"../common.imagefile\"\n\n{image}")).unwrap();
+    let output = user.run(&top, &["check"]);
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// What cannot be remembered is not said to be.
+#[test]
+fn nobody_without_a_home_trusts() {
+    let user = User::new();
+    let project = user.project("p", "");
+    let output = user.command(&project, &["trust"]).env_remove("HOME").output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output).contains("`HOME` is not set"), "{}", text(&output));
+    assert!(!Path::new("/nonexistent").exists());
+}
+
+/// Settings belong to what is checked in, so their mistakes are found by `check`; what is the user's is not looked at.
+#[test]
+fn a_check_finds_what_is_wrong_with_a_projects_settings() {
+    let user = User::new();
+    let project = user.project("p", "stroe = \"st\"\n");
+    fs::create_dir_all(user.path("home/.config/imgfile")).unwrap();
+    fs::write(user.path("home/.config/imgfile/config.toml"), "nonsense = 1\n").unwrap();
+    let output = user.run(&project, &["check"]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("there is no setting `stroe`") && !said.contains("nonsense"), "{said}");
+    fs::write(project.join(".imgfile.toml"), "store = \"st\"\n").unwrap();
+    assert!(user.run(&project, &["check"]).status.success());
+}
+
+/// Who redirects findings to a full disk does not believe that there are none.
+#[test]
+fn output_that_is_lost_is_told() {
+    let user = User::new();
+    let project = user.project("p", "");
+    for args in
+        [&["check", "--format", "sarif"][..], &["plan"], &["apps"], &["explain", "E0104"], &["fmt", "-"]]
+    {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let input = fs::File::open(project.join("ImageFile")).unwrap();
+        let output = user.command(&project, args).stdin(input).stdout(full).output().unwrap();
+        let said = text(&output);
+        if args == ["plan"] && said.contains("E0456") {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {said}");
+        assert_eq!(said.matches("cannot write the output").count(), 1, "{args:?}: {said}");
+    }
+}
+
+/// Conflict markers count at the start of a line: nothing lays them out, and nothing hides them.
+#[test]
+fn a_file_that_is_not_merged_yet_is_not_formatted() {
+    let user = User::new();
+    let project = user.project("p", "");
+    let text_of = "image \"x\" {\n<<<<<<< ours\n  os linux debian 13\n=======\n  os linux debian 12\n>>>>>>> theirs\n}\n";
+    fs::write(project.join("ImageFile"), text_of).unwrap();
+    for args in [&["fmt"][..], &["fmt", "--check"]] {
+        let output = user.run(&project, args);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains("unresolved merge conflict"), "{}", text(&output));
+    }
+    assert_eq!(fs::read_to_string(project.join("ImageFile")).unwrap(), text_of);
+}
+
 #[test]
 fn a_project_does_not_say_how_large_the_users_store_may_be() {
     let user = User::new();

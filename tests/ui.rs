@@ -88,7 +88,7 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 50] = [
+const ELSEWHERE: [(&str, &str); 52] = [
     ("E0290", "preparation.expected"),
     ("E0310", "resolution/E0310-base-unproven.expected"),
     ("E0313", "resolution/E0313-given-up.expected"),
@@ -96,6 +96,7 @@ const ELSEWHERE: [(&str, &str); 50] = [
     ("E0402", "commands.expected"),
     ("E0406", "preparation.expected"),
     ("E0407", "preparation.expected"),
+    ("E0409", "preparation.expected"),
     ("E0450", "preparation.expected"),
     ("E0451", "preparation.expected"),
     ("E0452", "preparation.expected"),
@@ -105,6 +106,7 @@ const ELSEWHERE: [(&str, &str); 50] = [
     ("E0456", "preparation.expected"),
     ("E0457", "preparation.expected"),
     ("E0458", "preparation.expected"),
+    ("E0459", "preparation.expected"),
     ("E0501", "failures.expected"),
     ("E0502", "failures.expected"),
     ("E0503", "failures.expected"),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use imgfile::check::MemoryFiles;
 use imgfile::front::{Pins, compile};
+use imgfile::model::Firmware;
 use imgfile::packages::Solution;
 use imgfile::plan::{BasePlan, BaseSource};
 use imgfile::report;
@@ -55,7 +56,7 @@ pub fn run(image_file: &str) -> Result<String, String> {
         name: "golden.qcow2".to_owned(),
         source: BaseSource::File { path: "golden.qcow2".to_owned(), sha256: Digest::of("its bytes") },
         virtual_size: 8 << 30,
-        firmware: vec!["uefi".to_owned()],
+        firmware: vec![Firmware::Uefi],
     };
     let packages = Solution::default();
     let pins = Pins {

@@ -89,7 +89,7 @@ pub fn lock(data: &[u8]) {
         Ok(lock) => {
             let source = sources.add("ImageFile.lock", lock.to_yaml());
             let again = Lock::read(source, &sources).expect("what was written can be read");
-            assert_eq!(again, lock);
+            assert_eq!(again.images, lock.images);
         }
         Err(diagnostics) => {
             assert!(!diagnostics.is_empty(), "refused without a word");

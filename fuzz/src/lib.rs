@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use imgfile::check::{Checked, Files as _, MemoryFiles, check as check_files};
 use imgfile::diagnostic::Diagnostic;
-use imgfile::ide::{Shelf, analyse};
+use imgfile::ide::{FrontCache, analyse};
 use imgfile::report;
 use imgfile::syntax::{self, Item, Operand, OperandKind, OptionItem, Statement};
 use imgfile::text::{SourceId, Sources, Span};
@@ -105,7 +105,7 @@ fn project(data: &[u8]) -> MemoryFiles {
 
 thread_local! {
     /// The built-in catalogue, which is the same for every input.
-    static SHELF: RefCell<Option<Shelf>> = const { RefCell::new(None) };
+    static SHELF: RefCell<Option<FrontCache>> = const { RefCell::new(None) };
 }
 
 /// Checking and resolving answers for anything, every finding points at text, every renderer writes

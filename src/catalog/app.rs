@@ -4,11 +4,11 @@ use super::fields::{self, Fields, Mistakes};
 use super::option::{self, PREDEFINED};
 use super::yaml::Node;
 use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Packages, Repository, Require, Template};
-use crate::check::Firmware;
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::{Arch, Firmware};
 use crate::text::{Digest, Span, Spanned};
 
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "schema",
     "name",
     "summary",
@@ -17,6 +17,7 @@ pub(super) const KEYS: [&str; 15] = [
     "conflicts",
     "claims",
     "provides",
+    "also_called",
     "options",
     "storage",
     "repositories",
@@ -30,8 +31,6 @@ pub(super) const PACKAGES_KEYS: [&str; 3] = ["apt", "remove", "version_of"];
 pub(super) const CONFLICT_KEYS: [&str; 2] = ["app", "because"];
 pub(super) const REPOSITORY_KEYS: [&str; 5] = ["url", "suite", "components", "key", "fingerprint"];
 pub(super) const FILE_KEYS: [&str; 5] = ["path", "content", "owner", "group", "mode"];
-
-pub(super) const FIRMWARE: [(&str, Firmware); 2] = [("bios", Firmware::Bios), ("uefi", Firmware::Uefi)];
 
 /// Reads an application; `None` if too little of it was understood to be of use.
 pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut Mistakes) -> Option<AppDef> {
@@ -48,6 +47,7 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
         conflicts: fields::each(fields.take("conflicts"), mistakes, conflict),
         claims: fields::each(fields.take("claims"), mistakes, fields::template),
         provides: fields::each(fields.take("provides"), mistakes, fields::name),
+        also_called: fields::each(fields.take("also_called"), mistakes, fields::name),
         options: options
             .into_iter()
             .filter_map(|(key, node)| option::declaration(key, node, mistakes))
@@ -98,18 +98,20 @@ fn version(node: Node<'_>, mistakes: &mut Mistakes) -> Option<AppVersion> {
         Some(OsSupport { distro, requirement, span })
     });
     let arch = fields::each(fields.take("arch"), mistakes, arch);
-    let firmware = fields::each(fields.take("firmware"), mistakes, |node, mistakes| {
-        fields::word(node, &FIRMWARE, mistakes)
-    });
+    let firmware = fields::each(fields.take("firmware"), mistakes, firmware);
     let requires = fields::each(fields.take("requires"), mistakes, require);
     let packages = fields.take("packages").and_then(|node| packages(node, mistakes));
     Some(AppVersion { version: version?, os, arch, firmware, requires, packages })
 }
 
 /// `x86_64` or `aarch64`.
-pub(super) fn arch(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
-    const ARCHES: [(&str, &str); 2] = [("x86_64", "x86_64"), ("aarch64", "aarch64")];
-    fields::word(node, &ARCHES, mistakes).map(|arch| arch.map(str::to_owned))
+pub(super) fn arch(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<Arch>> {
+    fields::word(node, &Arch::ALL.map(|arch| (arch.as_str(), arch)), mistakes)
+}
+
+/// `bios` or `uefi`.
+pub(super) fn firmware(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanned<Firmware>> {
+    fields::word(node, &Firmware::ALL.map(|firmware| (firmware.as_str(), firmware)), mistakes)
 }
 
 /// `{ apt: [nginx], version_of: nginx }`

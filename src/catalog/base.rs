@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::fields::{self, Fields, Mistakes};
 use super::yaml::Node;
 use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Os, Tier, app, builtin};
-use crate::check::Firmware;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::Firmware;
 use crate::text::{Digest, Spanned};
 
 pub(super) const KEYS: [&str; 13] = [
@@ -109,7 +109,7 @@ fn system(node: Node<'_>, codename: Option<Spanned<String>>, mistakes: &mut Mist
 fn firmware(node: Node<'_>, mistakes: &mut Mistakes) -> Vec<Firmware> {
     let span = node.span;
     let mut firmware: Vec<Firmware> = fields::each(Some(node), mistakes, |node, mistakes| {
-        fields::word(node, &app::FIRMWARE, mistakes).map(|word| word.value)
+        app::firmware(node, mistakes).map(|word| word.value)
     });
     if firmware.is_empty() {
         mistakes.push(

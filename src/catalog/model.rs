@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
-use crate::check::Firmware;
+use crate::model::{Arch, Firmware};
 use crate::text::{Digest, Requirement, Span, Spanned, Version};
 
 /// How far a base is trusted to work.
@@ -52,6 +52,8 @@ pub struct AppDef {
     pub claims: Vec<Template>,
     /// Names that `requires` and `conflicts` of others may use for this application too.
     pub provides: Vec<Spanned<String>>,
+    /// Names that people look for it by, such as `postgres`: only for suggestions.
+    pub also_called: Vec<Spanned<String>>,
     pub options: Vec<OptionDef>,
     /// Bytes that the application needs beyond its packages.
     pub storage: Option<Spanned<u64>>,
@@ -73,7 +75,7 @@ pub struct AppVersion {
     /// Systems it runs on; none written means every system.
     pub os: Vec<OsSupport>,
     /// Architectures; none written means every one.
-    pub arch: Vec<Spanned<String>>,
+    pub arch: Vec<Spanned<Arch>>,
     /// Firmware of which the base must have one; none written means any.
     pub firmware: Vec<Spanned<Firmware>>,
     pub requires: Vec<Require>,
@@ -220,7 +222,7 @@ pub struct BaseDef {
     pub summary: String,
     pub tier: Tier,
     pub os: Os,
-    pub arch: Spanned<String>,
+    pub arch: Spanned<Arch>,
     /// What it can boot with; at least one.
     pub firmware: Vec<Firmware>,
     pub source: BaseSource,

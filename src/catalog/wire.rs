@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::model::{Arch, Firmware};
+
 /// A file of `catalog/apps/`: an application that images can ask for by `app NAME`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct AppFile {
     /// Names that other applications may require instead of this one's.
     #[serde(default)]
     pub provides: Vec<String>,
+    /// Names that people look for it by, such as `postgres`. Whoever writes one is told the application's own.
+    #[serde(default)]
+    pub also_called: Vec<String>,
     /// What an image may say in braces, by name.
     #[serde(default)]
     pub options: BTreeMap<String, OptionEntry>,
@@ -197,9 +202,9 @@ pub struct BaseFile {
     pub os: String,
     /// What its archive calls the version, such as `trixie`.
     pub codename: Option<String>,
-    pub arch: BaseArch,
+    pub arch: Arch,
     #[schemars(length(min = 1))]
-    pub firmware: Vec<BaseFirmware>,
+    pub firmware: Vec<Firmware>,
     pub source: SourceEntry,
     /// Of its disk, such as `4GiB`.
     pub virtual_size: String,
@@ -222,21 +227,6 @@ pub enum BaseTier {
     Proven,
     /// Resolves and pins; building on it is asked for by name.
     Listed,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-pub enum BaseArch {
-    #[serde(rename = "x86_64")]
-    X86_64,
-    #[serde(rename = "aarch64")]
-    Aarch64,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BaseFirmware {
-    Bios,
-    Uefi,
 }
 
 /// Where its disk comes from: one of `bootstrap`, `url` and `file`.

@@ -177,8 +177,8 @@ async fn a_cell_with_a_network_is_connected_with_the_outside_and_reaches_nothing
             "echo \"{host} $(timeout 20 bash -c 'exec 3<>/dev/tcp/{host}/{port} && echo reached' 2>&1 | tail -n 1)\"\n"
         );
     }
-    // The program is there before its connection is.
-    let script = format!("until grep -q ^outside /proc/net/route; do :; done\n{script}");
+    // The program is there before its connection is, whose way out is the last that is made.
+    let script = format!("until grep -q '^outside.00000000' /proc/net/route; do :; done\n{script}");
     let (_, said) = shell(&script, |cell| {
         cell.proc().network(Network::Outside(Outside::default()));
     })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::shape::short;
+use super::structure::short;
 use super::{Account, Checker, Group, ImageSpec};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Span, Spanned};
@@ -18,7 +18,7 @@ impl Checker<'_> {
         placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
-        let name = self.account_name(name)?;
+        let name = self.account_name(name);
         let given = self.options(
             operands,
             &[
@@ -78,6 +78,7 @@ impl Checker<'_> {
             );
             None
         });
+        let name = name?;
         let fixed = ["uid", "gid", "home", "system", "sudo"].iter().any(|key| given.value(key).is_some());
         if name.value == "root" && fixed {
             self.report(
@@ -124,10 +125,11 @@ impl Checker<'_> {
         placed: &Placed<'_>,
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of a group")?;
-        let name = self.account_name(name)?;
+        let name = self.account_name(name);
         let given = self.options(operands, &["gid", "system"]);
         let gid = self.integer_option(&given, "gid", 1..=60_000);
         let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
+        let name = name?;
         match self.claim("group", &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.groups.retain(|group| group.name.value != name.value),
@@ -202,8 +204,14 @@ impl Checker<'_> {
         let kind = words.next().unwrap_or_default();
         let known = kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-");
         let body = words.next().unwrap_or_default();
-        if known && body.len() > 16 && body.starts_with("AAAA") && !text.value.contains('\n') {
-            return Some(text.spanned());
+        if known && body.starts_with("AAAA") && !text.value.contains('\n') {
+            let Some(problem) = key_problem(kind, body) else { return Some(text.spanned()) };
+            self.report(
+                Diagnostic::new(codes::BAD_NAME, "this is not a public ssh key")
+                    .label(text.span, problem)
+                    .help("take the line from the `.pub` file; `ssh-keygen -l -f FILE` says whether it is whole"),
+            );
+            return None;
         }
         let private = text.value.contains("PRIVATE KEY");
         self.report(
@@ -233,4 +241,28 @@ impl Checker<'_> {
         }
         Some(())
     }
+}
+
+/// What is wrong with the blob of a public key: it holds the key's type and its parts, each behind its length in four
+/// bytes (RFC 4253, 6.6).
+fn key_problem(kind: &str, body: &str) -> Option<String> {
+    use base64::Engine as _;
+    let cut = || Some("it is cut off, or characters of it were changed".to_owned());
+    let Ok(blob) = base64::engine::general_purpose::STANDARD.decode(body) else { return cut() };
+    // What a certificate holds behind its type is not all of this form.
+    let is_certificate = kind.contains("-cert-");
+    let mut rest = blob.as_slice();
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let Some((length, behind)) = rest.split_first_chunk::<4>() else { return cut() };
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((part, behind)) = behind.split_at_checked(length) else { return cut() };
+        parts.push(part);
+        rest = if is_certificate { &[] } else { behind };
+    }
+    let inner = String::from_utf8_lossy(parts.first()?).into_owned();
+    if inner != kind {
+        return Some(format!("it says `{kind}`, and holds a key of the type `{}`", short(&inner)));
+    }
+    if parts.len() < 2 && !is_certificate { cut() } else { None }
 }

@@ -13,6 +13,14 @@ const KEY_LIMIT: u64 = 4 << 20;
 const PRESEED_LIMIT: u64 = 1 << 20;
 const BLOCK: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
+/// What Debian's archive is divided into since Debian 12: Debian Policy, 2.2.
+const COMPONENTS: [(&str, &str); 4] = [
+    ("main", "main"),
+    ("contrib", "contrib"),
+    ("non-free", "non-free"),
+    ("non-free-firmware", "non-free-firmware"),
+];
+
 impl Checker<'_> {
     pub(super) fn archive(
         &mut self,
@@ -36,7 +44,12 @@ impl Checker<'_> {
         }
         if own {
             let given = self.options(operands, &["components", "suites", "keep"]);
-            let components = self.names_option(&given, "components", "a component, such as `contrib`");
+            let components = self.texts_option(&given, "components", "a component, such as `contrib`");
+            let components: Vec<_> = components
+                .iter()
+                .filter_map(|text| self.choice(text, "a component of Debian", &COMPONENTS))
+                .collect();
+            let components = components.into_iter().map(|one| one.map(str::to_owned)).collect();
             let suites = self.names_option(&given, "suites", "a suite, such as `backports`");
             let keep = self.boolean_option(&given, "keep").is_none_or(|keep| keep.value);
             if given.entries.is_empty() {
@@ -51,6 +64,7 @@ impl Checker<'_> {
             return Some(());
         }
         let url = self.url(of);
+        let before = self.errors();
         let given = self
             .required_options(operands, &["suite", "components", "key", "fingerprint", "priority", "keep"])?;
         let suite = self.names_option_single(&given, "suite", "a suite, such as `stable`");
@@ -62,8 +76,10 @@ impl Checker<'_> {
             }
             None => None,
         };
+        // One that is misspelt was told, and so was an address that is none.
+        let told = url.is_none() || self.errors() > before;
         for (key, what) in [("suite", "the suite to take packages from"), ("key", "the key that signs it")] {
-            if given.value(key).is_none() {
+            if given.value(key).is_none() && !told {
                 self.report(
                     Diagnostic::new(codes::MISSING_OPERAND, format!("this archive has no `{key}`"))
                         .label(span, format!("{what} is missing"))

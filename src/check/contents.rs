@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::operands::{Given, Operands, Text};
 use super::profiles::Placed;
-use super::shape::short;
+use super::structure::short;
 use super::{
     App, AppOption, Checker, ImageSpec, Literal, Package, Secret, SecretSource, Service, ServiceState,
 };
@@ -92,8 +92,10 @@ impl Checker<'_> {
             list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
         let given = self.options(operands, &["remove", "recommends", "keep"]);
         let mut packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
-        let recommends = self.boolean_option(&given, "recommends").is_some_and(|value| value.value);
-        let keep = self.boolean_option(&given, "keep").is_none_or(|value| value.value);
+        let recommending = self.boolean_option(&given, "recommends");
+        let keeping = self.boolean_option(&given, "keep");
+        let recommends = recommending.is_some_and(|value| value.value);
+        let keep = keeping.is_none_or(|value| value.value);
         for package in &mut packages {
             (package.recommends, package.keep) = (recommends, keep);
         }
@@ -115,6 +117,12 @@ impl Checker<'_> {
             );
         }
         if removing {
+            for (option, name) in [(recommending, "recommends"), (keeping, "keep")] {
+                if let Some(option) = option {
+                    let message = format!("`{name}` says nothing of packages that are removed");
+                    self.option_conflict(&message, option.span, "these are removed");
+                }
+            }
             image.removed_packages.extend(packages);
         } else {
             image.packages.extend(packages);
@@ -124,6 +132,7 @@ impl Checker<'_> {
 
     /// Packages that one statement wants and another removes.
     pub(super) fn packages_conflict(&mut self, image: &ImageSpec) {
+        self.two_versions(image);
         if image.removed_packages.is_empty() {
             return;
         }
@@ -141,8 +150,41 @@ impl Checker<'_> {
         }
     }
 
+    /// Packages that are asked for in two exact versions.
+    fn two_versions(&mut self, image: &ImageSpec) {
+        let mut exact: HashMap<&str, &Package> = HashMap::new();
+        for package in &image.packages {
+            let is_exact =
+                |version: &String| !version.contains(['*', '<', '>', '=', '!', ',']) && !version.is_empty();
+            if !package.version.as_ref().is_some_and(is_exact) {
+                continue;
+            }
+            let first = *exact.entry(&package.name).or_insert(package);
+            if first.version != package.version {
+                let message = format!("`{}` is asked for in two versions", short(&package.name));
+                self.report(
+                    Diagnostic::new(codes::OPTION_CONFLICT, message)
+                        .label(package.span, "this one")
+                        .label(first.span, "and this one")
+                        .help("a package is in an image once: leave one of them out"),
+                );
+            }
+        }
+    }
+
     fn package(&mut self, text: Text) -> Option<Package> {
         let (name, version) = package_words(&text.value);
+        let small = name.to_ascii_lowercase();
+        if small != name && super::names::is_package(&small) && version.is_none_or(is_version_wanted) {
+            let meant = text.value.replacen(name, &small, 1);
+            self.report(
+                Diagnostic::new(codes::NOT_A_PACKAGE, format!("`{}` is not a package", short(&text.value)))
+                    .label(text.span, "no package has a capital letter in its name")
+                    .help(format!("write `{small}`"))
+                    .fix(Applicability::Maybe, format!("write `{small}`"), text.span, format!("\"{meant}\"")),
+            );
+            return None;
+        }
         if super::names::is_package(name) && version.is_none_or(is_version_wanted) {
             return Some(Package {
                 span: text.span,
@@ -152,7 +194,10 @@ impl Checker<'_> {
                 keep: true,
             });
         }
-        let help = if version.is_none() && text.value.contains(char::is_whitespace) {
+        let mut words = text.value.split_whitespace();
+        let several = words.next().is_some() && words.clone().next().is_some();
+        let is_name = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic());
+        let help = if version.is_none() && several && words.all(is_name) {
             "each package is a value of its own: `[\"jq\", \"curl\"]`"
         } else {
             "write a name, `\"jq\"`, or a name with a version, `\"kubelet=1.36.1-1.1\"`, a pattern, \
@@ -290,6 +335,8 @@ impl Checker<'_> {
                 .help(format!("write `{meant}`"))
                 .fix(Applicability::Safe, format!("write `{meant}`"), state.span, meant),
             );
+            let given = self.options(operands, &["active"]);
+            self.boolean_option(&given, "active");
             return None;
         } else {
             let states = [
@@ -328,15 +375,15 @@ impl Checker<'_> {
         for element in list.elements() {
             let Some(text) = self.scalar_value(element, "an argument of the kernel") else { continue };
             if text.value.is_empty()
-                || text.value.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"')
+                || text.value.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'`$\\".contains(c))
             {
-                self.misfit(
-                    codes::BAD_NAME,
-                    text.span,
-                    &text.value,
-                    "one argument of the kernel",
-                    "each argument is a value of its own, without blanks and quotes",
-                );
+                let help = if text.value.contains(['$', '`', '\\']) {
+                    "boot loaders and the files that they are configured by take `$`, `` ` `` and `\\` for signs of their \
+                     own; write such an argument in a script, as the image's boot loader wants it"
+                } else {
+                    "each argument is a value of its own, without blanks and quotes"
+                };
+                self.misfit(codes::BAD_NAME, text.span, &text.value, "one argument of the kernel", help);
                 continue;
             }
             image.kernel_args.push(text.spanned());

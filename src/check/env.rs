@@ -3,14 +3,34 @@
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::shape::short;
+use super::structure::short;
 use super::{Checker, ImageSpec, KeyValue};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::text::Spanned;
+use crate::syntax::OperandKind;
+use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
     fn key_value(&mut self, operands: &mut Operands<'_>, what: &str) -> Option<(Text, Text)> {
         let key = self.scalar(operands, what)?;
+        let name = key.value.trim_end_matches(':');
+        if !key.quoted
+            && !name.is_empty()
+            && name.len() < key.value.len()
+            && operands.peek().is_some_and(|value| value.kind != OperandKind::Eq)
+        {
+            // As YAML has it; the colon is a character of the word.
+            operands.failed = true;
+            let colon = Span { start: key.span.end - 1, ..key.span };
+            self.report(
+                Diagnostic::new(
+                    codes::EQUALS_SIGN,
+                    format!("an `=` is missing between `{name}` and its value"),
+                )
+                .label(colon, "an `=` belongs here, in place of the colon")
+                .fix(Applicability::Safe, "replace `:` by `=`", colon, " ="),
+            );
+            return None;
+        }
         self.equals(operands);
         let value = self.scalar(operands, "a value")?;
         self.finish(operands);
@@ -25,6 +45,16 @@ impl Checker<'_> {
     ) -> Option<()> {
         let (key, value) = self.key_value(operands, "a name and a value, such as `RELEASE = \"2026.11\"`")?;
         let key = self.env_key(key)?;
+        if value.value.contains('\0') {
+            self.misfit(
+                codes::BAD_NAME,
+                value.span,
+                &key.value,
+                "a value that a process can be given",
+                "no variable holds a NUL character",
+            );
+            return None;
+        }
         match self.claim("env", &key.value, key.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.env.retain(|known| known.key.value != key.value),

@@ -57,6 +57,18 @@ pub enum FileError {
     Unreadable(String),
 }
 
+impl std::fmt::Display for FileError {
+    /// The reason, behind the name of the file.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotFound => "it is not there",
+            Self::Outside => "it leads out of the project",
+            Self::TooLarge => "it is too large",
+            Self::Unreadable(why) => why,
+        })
+    }
+}
+
 /// Files held in memory, for tests and for embedding: path to bytes. Folders are implied.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {

@@ -5,14 +5,16 @@ use std::collections::{HashMap, HashSet};
 use super::operands::Operands;
 use super::params::Scope;
 use super::profiles::{Flat, Placed};
-use super::shape::short;
 use super::statements::{Times, statement};
+use super::structure::short;
 use super::{
-    Arch, Base, BaseSource, Checker, Cleanup, Doubt, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
+    Base, BaseSource, Checker, Cleanup, Doubt, FileKind, ImageSpec, MachineSize, Network, Os, OsKind,
+    StepSpec,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::{Arch, Firmware};
 use crate::syntax::{OperandKind, Statement};
-use crate::text::{Checksum, Op, Requirement, Span, Spanned};
+use crate::text::{Checksum, Op, Requirement, Span, Spanned, nearest};
 
 impl Checker<'_> {
     /// The name of an `image` or `profile` and whatever is wrong with its head.
@@ -156,25 +158,24 @@ impl Checker<'_> {
     fn settle_once<'s>(&mut self, statements: Vec<Placed<'s>>) -> Vec<Placed<'s>> {
         let mut first: HashMap<&'static str, usize> = HashMap::new();
         let mut drop: HashSet<usize> = HashSet::new();
+        let once = |placed: &Placed<'_>| {
+            statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once)
+        };
+        let own = statements.iter().filter(|placed| placed.used.is_none()).filter_map(once);
+        let own: HashSet<&str> = own.map(|info| info.keyword).collect();
         for (at, placed) in statements.iter().enumerate() {
-            let Some(info) =
-                statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once)
-            else {
+            let keyword = self.slice(placed.statement.keyword);
+            let Some(info) = statement(keyword).filter(|info| info.times == Times::Once) else { continue };
+            if placed.used.is_some() && own.contains(info.keyword) {
+                drop.insert(at);
                 continue;
-            };
+            }
             let Some(&earlier) = first.get(info.keyword) else {
                 first.insert(info.keyword, at);
                 continue;
             };
             let other = &statements[earlier];
             match (other.used, placed.used) {
-                (None, Some(_)) => {
-                    drop.insert(at);
-                }
-                (Some(_), None) => {
-                    drop.insert(earlier);
-                    first.insert(info.keyword, at);
-                }
                 (Some(one), Some(two)) if one != two => {
                     drop.insert(at);
                     self.clash(info.keyword, other, placed);
@@ -262,12 +263,26 @@ impl Checker<'_> {
 
     fn os(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let kind = self.scalar(operands, "`linux` and a distribution, such as `linux debian 13`")?;
-        let kind = self.choice(
-            &kind,
-            "a type of operating system",
-            &[("linux", OsKind::Linux), ("windows", OsKind::Windows)],
-        );
-        let Some(kind) = kind else {
+        let kinds = [("linux", OsKind::Linux), ("windows", OsKind::Windows)];
+        if !kind.quoted && nearest(&kind.value, kinds.map(|(name, _)| name)).is_none() {
+            operands.failed = true;
+            self.report(
+                Diagnostic::new(
+                    codes::NOT_A_CHOICE,
+                    format!("`{}` is not a type of operating system", short(&kind.value)),
+                )
+                .label(kind.span, "expected a type of operating system")
+                .help("the type comes before the distribution: `os linux debian 13`")
+                .fix(
+                    Applicability::Maybe,
+                    "write `linux` before it",
+                    kind.span.before(),
+                    "linux ",
+                ),
+            );
+            return None;
+        }
+        let Some(kind) = self.choice(&kind, "a type of operating system", &kinds) else {
             operands.failed = true;
             return None;
         };
@@ -296,11 +311,7 @@ impl Checker<'_> {
 
     fn arch(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let text = self.scalar(operands, "an architecture, such as `x86_64`")?;
-        let meant = match text.value.as_str() {
-            "amd64" | "x86-64" | "x64" => Some("x86_64"),
-            "arm64" => Some("aarch64"),
-            _ => None,
-        };
+        let meant = Arch::of_another_name(&text.value).map(Arch::as_str);
         if let Some(meant) = meant {
             self.report(
                 Diagnostic::new(codes::NOT_A_CHOICE, format!("`{}` is called `{meant}` here", text.value))
@@ -308,7 +319,7 @@ impl Checker<'_> {
                     .fix(Applicability::Safe, format!("write `{meant}`"), text.span, meant),
             );
         } else if let Some(arch) =
-            self.choice(&text, "an architecture", &[("x86_64", Arch::X86_64), ("aarch64", Arch::Aarch64)])
+            self.choice(&text, "an architecture", &Arch::ALL.map(|arch| (arch.as_str(), arch)))
         {
             image.arch = arch;
         }
@@ -323,6 +334,7 @@ impl Checker<'_> {
             "file" if !kind.quoted => {
                 let path = self.scalar(operands, "a path, such as `\"disk.qcow2\"`")?;
                 let path = self.machine_path(path)?;
+                self.may_be_disk(&path);
                 let sha256 =
                     if self.accept(operands, "sha256") { Some(self.sha256_operand(operands)?) } else { None };
                 BaseSource::File { path, sha256 }
@@ -351,18 +363,27 @@ impl Checker<'_> {
         let upgrade = self.boolean_option(&given, "upgrade").is_some_and(|value| value.value);
         let firmware = given.value("firmware").and_then(|operand| {
             let text = self.scalar_value(operand, "`bios` or `uefi`")?;
-            self.choice(
-                &text,
-                "a firmware",
-                &[("bios", super::Firmware::Bios), ("uefi", super::Firmware::Uefi)],
-            )
+            self.choice(&text, "a firmware", &Firmware::ALL.map(|firmware| (firmware.as_str(), firmware)))
         });
         image.base = Base { span: operands.statement.span, source, upgrade, firmware };
         Some(())
     }
 
+    /// What is there already, and cannot be a disk. One that is not may come before the build.
+    fn may_be_disk(&mut self, path: &Spanned<String>) {
+        let reason = match self.files.kind(&path.value) {
+            Ok(FileKind::Folder) => "it is a folder",
+            Ok(FileKind::File { size, .. }) if size < 1 << 20 => "it is too small for a disk with a system",
+            _ => return,
+        };
+        self.report(
+            Diagnostic::new(codes::BASE_UNUSABLE, format!("`{}` cannot be a base", short(&path.value)))
+                .label(path.span, reason)
+                .help("give a disk image in the format qcow2 or raw"),
+        );
+    }
+
     /// The digest behind `sha256`.
-    /// `sha256 "…"`; a file outside may have none.
     fn sha256_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<crate::text::Digest>> {
         let text = self.scalar(operands, "64 hexadecimal digits")?;
         let digest = self.digest(&text);
@@ -373,6 +394,10 @@ impl Checker<'_> {
     /// `sha256 "…"` or `sha512 "…"`, which a download must have.
     pub(super) fn checksum_operand(&mut self, operands: &mut Operands<'_>) -> Option<Spanned<Checksum>> {
         if !self.accept(operands, "sha512") {
+            if operands.peek().is_none_or(|operand| operand.kind != OperandKind::Word) {
+                self.no_checksum(operands);
+                return None;
+            }
             if !self.require(operands, "sha256") {
                 return None;
             }
@@ -382,6 +407,15 @@ impl Checker<'_> {
         let checksum = self.sha512(&text);
         operands.failed |= checksum.is_none();
         checksum
+    }
+
+    fn no_checksum(&mut self, operands: &mut Operands<'_>) {
+        operands.failed = true;
+        self.report(
+            Diagnostic::new(codes::MISSING_OPERAND, "a download needs its checksum")
+                .label(operands.gap(), "`sha256 \"…\"` or `sha512 \"…\"` is missing here")
+                .help("publishers list it beside the file, often in `SHA256SUMS`; `sha256sum FILE` says it of a file that you have"),
+        );
     }
 
     fn min_storage(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {

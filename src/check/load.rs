@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::shape::{shape, short};
 use super::statements::{self, Place};
+use super::structure::{shape, short};
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Ast, Item, Statement, parse};

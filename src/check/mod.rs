@@ -8,26 +8,27 @@
 mod accounts;
 mod archives;
 mod contents;
-mod doubled;
 mod env;
 mod files;
 mod image;
 mod load;
 mod names;
-mod nearness;
 mod operands;
 mod outputs;
 mod params;
 mod paths;
 mod profiles;
+mod repeated_token;
 mod script;
-mod shape;
+mod shebang;
 mod shell;
-mod silence;
 mod size;
 mod spec;
 mod statements;
 mod steps;
+mod structure;
+mod suggest;
+mod suppress;
 mod system_paths;
 mod typed;
 mod value;
@@ -38,10 +39,10 @@ pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
 pub(crate) use paths::normalise;
 pub use script::SCRIPT_LIMIT;
-pub use silence::settle;
 pub use size::{Size, parse_duration};
 pub use spec::*;
 pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
+pub use suppress::settle;
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::syntax::{Ast, Item, OperandKind, Statement};
@@ -91,7 +92,7 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         broken: HashSet::new(),
         swallowed: false,
         params: params::Params::new(),
-        nearness: nearness::Nearness::default(),
+        nearness: suggest::Nearness::default(),
         brought: 0,
         put_in: 0,
         put_in_told: false,
@@ -104,6 +105,7 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
         script_count: 0,
         names_doubtful: false,
         deferred: Vec::new(),
+        declared: HashSet::new(),
         unknown_names: HashSet::new(),
     };
     let project = checker.load(entry);
@@ -125,7 +127,7 @@ struct Checker<'a> {
     /// A heredoc without an end took in the rest of a file.
     swallowed: bool,
     params: params::Params,
-    nearness: nearness::Nearness,
+    nearness: suggest::Nearness,
     /// Statements that profiles have brought into images.
     brought: usize,
     /// Bytes that params have put into texts.
@@ -148,6 +150,8 @@ struct Checker<'a> {
     names_doubtful: bool,
     /// Unknown statements, each with the statement before it that may be the cause.
     deferred: Vec<(Option<Span>, Diagnostic)>,
+    /// Names of all params that are declared anywhere.
+    declared: HashSet<String>,
     /// Names of params and profiles that were asked for and are not there.
     unknown_names: HashSet<String>,
 }
@@ -221,7 +225,7 @@ impl Checker<'_> {
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
             if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
                 self.twice(
-                    &format!("the image `{}` is declared", shape::short(&name.value)),
+                    &format!("the image `{}` is declared", structure::short(&name.value)),
                     name.span,
                     first,
                 );
@@ -282,21 +286,26 @@ impl Checker<'_> {
     }
 
     /// Unknown statements right behind one that has an error are most likely part of it, such as the
-    /// text of a heredoc whose marker is lost.
+    /// text of a heredoc whose marker is lost. A misspelt keyword takes nothing that follows with it.
     fn settle_deferred(&mut self) {
-        let mut failed: Vec<Span> =
-            self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).collect();
+        let mut failed: Vec<Span> = self
+            .out
+            .iter()
+            .filter(|found| found.is_error() && found.code != codes::UNKNOWN_STATEMENT)
+            .filter_map(Diagnostic::span)
+            .collect();
         failed.sort_unstable();
-        // Each unknown statement may in turn be the cause of the next.
-        let mut unknown: HashSet<(SourceId, u32)> = HashSet::new();
+        // Each part may in turn stand before the next.
+        let mut parts: HashSet<(SourceId, u32)> = HashSet::new();
         for (before, diagnostic) in std::mem::take(&mut self.deferred) {
-            let caused = before.is_some_and(|before| {
+            let is_part = before.is_some_and(|before| {
                 let from = failed.partition_point(|at| (at.source, at.start) < (before.source, before.start));
                 failed.get(from).is_some_and(|at| inside(before, *at))
-                    || unknown.contains(&(before.source, before.start))
+                    || parts.contains(&(before.source, before.start))
             });
-            unknown.extend(diagnostic.span().map(|at| (at.source, at.start)));
-            if !caused {
+            if is_part {
+                parts.extend(diagnostic.span().map(|at| (at.source, at.start)));
+            } else {
                 self.report(diagnostic);
             }
         }
@@ -344,7 +353,7 @@ impl Checker<'_> {
             let Some(name) = name else { continue };
             if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
                 self.twice(
-                    &format!("the profile `{}` is declared", shape::short(&name.value)),
+                    &format!("the profile `{}` is declared", structure::short(&name.value)),
                     name.span,
                     first,
                 );
@@ -367,7 +376,7 @@ impl Checker<'_> {
         // One that is asked for under another name is one defect, told where it is asked for.
         let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
         if let (Some(asked), [(name, span, _), ..]) = (asked, &unused[..]) {
-            let text = format!("`{}` is declared, and never used", shape::short(name));
+            let text = format!("`{}` is declared, and never used", structure::short(name));
             asked.labels.push(crate::diagnostic::Label { span: *span, text });
         }
         let mut read_before = HashMap::new();
@@ -394,10 +403,10 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::new(
                     codes::UNUSED_PROFILE,
-                    format!("no image uses the profile `{}`", shape::short(name)),
+                    format!("no image uses the profile `{}`", structure::short(name)),
                 )
                 .label(span, "never used")
-                .help(format!("write `use {}` in an image, or remove it", shape::short(name))),
+                .help(format!("write `use {}` in an image, or remove it", structure::short(name))),
             );
         }
         read

@@ -1,13 +1,13 @@
 //! Names: of images, outputs, accounts and files.
 
-use super::OutputFormat;
+use crate::model::DiskFormat;
 use crate::text::Digest;
 
 /// Longest name most file systems take, in bytes.
 const FILE_NAME_LIMIT: usize = 255;
 
 /// `NAME.EXT`, shortened with a digest of the whole name at its end where it would pass 255 bytes.
-pub(super) fn output_file_name(name: &str, format: OutputFormat) -> String {
+pub(super) fn output_file_name(name: &str, format: DiskFormat) -> String {
     let extension = format.as_str();
     let whole = format!("{name}.{extension}");
     if whole.len() <= FILE_NAME_LIMIT {
@@ -46,14 +46,13 @@ pub(super) fn is_identifier(name: &str) -> bool {
 pub(super) fn is_package(name: &str) -> bool {
     name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b':' | b'~'))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b':'))
 }
 
 /// A systemd unit, with or without its suffix.
 pub(super) fn is_unit(name: &str) -> bool {
     (1..=255).contains(&name.len())
+        && !name.ends_with(':')
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.' | b'\\' | b'@'))
@@ -73,10 +72,9 @@ mod tests {
 
     #[test]
     fn long_output_names_stay_distinct_and_short() {
-        assert_eq!(output_file_name("web", OutputFormat::Qcow2), "web.qcow2");
+        assert_eq!(output_file_name("web", DiskFormat::Qcow2), "web.qcow2");
         let (a, b) = (format!("{}a", "x".repeat(254)), format!("{}b", "x".repeat(254)));
-        let (file_a, file_b) =
-            (output_file_name(&a, OutputFormat::Raw), output_file_name(&b, OutputFormat::Raw));
+        let (file_a, file_b) = (output_file_name(&a, DiskFormat::Raw), output_file_name(&b, DiskFormat::Raw));
         assert_eq!(file_a.len(), 255);
         assert_ne!(file_a, file_b);
     }

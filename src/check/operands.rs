@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Checker;
-use super::shape::short;
+use super::structure::short;
 use super::value::{Piece, decode};
 use crate::diagnostic::{Applicability, Code, Diagnostic, codes};
 use crate::syntax::{Entry, Heredoc, List, Operand, OperandKind, Options, Statement};
@@ -208,9 +208,12 @@ impl Checker<'_> {
             }
             operands.failed = true;
             let keyword = self.slice(operands.statement.keyword).to_owned();
+            // Without it two words would be one.
+            let parts = operands.statement.keyword.end == operand.span.start
+                && operands.peek().is_some_and(|next| next.span.start == operand.span.end);
             let diagnostic = Diagnostic::new(codes::EQUALS_SIGN, format!("`{keyword}` takes no `=`"))
                 .label(operand.span, "remove this")
-                .fix(Applicability::Safe, "remove `=`", operand.span, "");
+                .fix(Applicability::Safe, "remove `=`", operand.span, if parts { " " } else { "" });
             let diagnostic = match super::statements::statement(&keyword) {
                 Some(info) => diagnostic.help(format!("write it like `{}`", info.example)),
                 None => diagnostic,
@@ -455,7 +458,7 @@ impl Checker<'_> {
                             None => whole = false,
                         }
                     }
-                    Piece::BadEscape { .. } => {}
+                    Piece::BadEscape { .. } | Piece::Unclosed { .. } => {}
                 });
                 whole.then_some(Text { value, span, quoted: true, param })
             }

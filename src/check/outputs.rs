@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::operands::{Operands, enumerate};
 use super::profiles::Placed;
-use super::shape::short;
-use super::{Checker, Compression, ImageSpec, Output, OutputFormat, Script, StepSpec};
+use super::structure::short;
+use super::{Checker, ImageSpec, Output, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::{Compression, DiskFormat};
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
@@ -15,7 +16,7 @@ impl Checker<'_> {
         let format = self.choice(
             &text,
             "a format of image files",
-            &OutputFormat::ALL.map(|format| (format.as_str(), format)),
+            &DiskFormat::ALL.map(|format| (format.as_str(), format)),
         );
         let given = self.options(operands, &["name", "compression", "subformat"]);
         let name = given.value("name").map(|operand| {
@@ -40,25 +41,20 @@ impl Checker<'_> {
             self.choice(&text, "a subformat", &[("fixed", false), ("dynamic", true)])
         });
         let format = format?.value;
-        if let Some(compression) = compression {
-            let fits = match format {
-                OutputFormat::Qcow2 => true,
-                OutputFormat::Vmdk => matches!(compression.value, Compression::Zlib | Compression::None),
-                _ => compression.value == Compression::None,
-            };
-            if !fits {
-                self.report(
-                    Diagnostic::new(
-                        codes::OPTION_CONFLICT,
-                        format!("a `{}` file cannot be compressed so", format.as_str()),
-                    )
-                    .label(compression.span, "not possible in this format")
-                    .label(text.span, "the format")
-                    .help("`qcow2` takes `zstd`, `zlib`, `fast` and `none`, `vmdk` takes `zlib` and `none`"),
-                );
-            }
+        if let Some(compression) = compression
+            && !format.holds(compression.value)
+        {
+            self.report(
+                Diagnostic::new(
+                    codes::OPTION_CONFLICT,
+                    format!("a `{}` file cannot be compressed so", format.as_str()),
+                )
+                .label(compression.span, "not possible in this format")
+                .label(text.span, "the format")
+                .help("`qcow2` takes `zstd`, `zlib`, `fast` and `none`, `vmdk` takes `zlib` and `none`"),
+            );
         }
-        if let Some(dynamic) = dynamic.as_ref().filter(|_| format != OutputFormat::Vhd) {
+        if let Some(dynamic) = dynamic.as_ref().filter(|_| format != DiskFormat::Vhd) {
             self.report(
                 Diagnostic::new(
                     codes::OPTION_CONFLICT,
@@ -129,7 +125,7 @@ impl Checker<'_> {
         if !said && let Some(name) = self.default_output_name(image, image.name.span) {
             image.outputs.push(Output {
                 span: image.name.span,
-                format: OutputFormat::Qcow2,
+                format: DiskFormat::Qcow2,
                 name,
                 compression: None,
                 dynamic: false,
@@ -138,6 +134,7 @@ impl Checker<'_> {
         self.packages_conflict(image);
         self.archives_fit(image);
         self.copies_clash(image);
+        self.early_owners(image);
         self.accounts_clash(image);
         if !perhaps_secrets {
             self.secrets_in_use(image);

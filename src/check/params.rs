@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::load::Given;
 use super::operands::{Operands, Text};
-use super::shape::short;
+use super::structure::short;
 use super::{Checker, Settings};
 use crate::diagnostic::{Applicability, Diagnostic, Label, codes};
 use crate::syntax::Statement;
@@ -79,6 +79,18 @@ impl Type {
         }
     }
 
+    /// What follows the name in a declaration with a value.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::String => " = \"…\"",
+            Self::Integer => " integer = 8080",
+            Self::Boolean => " boolean = true",
+            Self::Size => " size = 8GiB",
+            Self::Duration => " duration = 10m",
+            Self::Version => " version = 1.26",
+        }
+    }
+
     const fn words(self) -> &'static str {
         match self {
             Self::String => "a string",
@@ -100,6 +112,9 @@ impl Checker<'_> {
         set: &Settings,
         given: &[Given],
     ) {
+        let statements: Vec<&Statement> = statements.collect();
+        let names = statements.iter().filter_map(|statement| statement.operands.first());
+        self.declared = names.map(|name| self.slice(name.span).to_owned()).collect();
         for statement in statements {
             let before = self.errors();
             self.statement_scope(statement, |checker, operands| checker.declare(operands, set, given));
@@ -248,7 +263,8 @@ impl Checker<'_> {
                     Diagnostic::new(codes::PARAM_VALUE, format!("the param `{name}` has no value"))
                         .label(span, "declared without one")
                         .help(format!(
-                            "set it with `--set {name}=…`, or give it one here: `param {name} = \"…\"`"
+                            "set it with `--set {name}=…`, or give it one here: `param {name}{}`",
+                            kind.unwrap_or(Type::String).example()
                         )),
                 );
             }
@@ -317,6 +333,17 @@ impl Checker<'_> {
         if self.names_doubtful || !self.unknown_names.insert(name.to_owned()) {
             return None;
         }
+        if self.declared.contains(name) {
+            self.report(
+                Diagnostic::new(
+                    codes::UNKNOWN_PARAM,
+                    format!("the param `{}` is not known yet", short(name)),
+                )
+                .label(span, "used above its declaration")
+                .help("a value may use the params that are declared above it: move the declaration up"),
+            );
+            return None;
+        }
         // The one that was meant is not unused as well.
         if let Some(meant) = near.as_ref().and_then(|near| self.params.get_mut(near)) {
             meant.used = true;
@@ -330,6 +357,9 @@ impl Checker<'_> {
                 format!("write `${{{near}}}`"),
                 span,
                 format!("${{{near}}}"),
+            ),
+            None if !super::names::is_identifier(name) => diagnostic.help(
+                "a param's name is letters, digits, `.`, `_`, `-` and `+`; a literal `${` is written `$${`",
             ),
             None => diagnostic.help(format!(
                 "declare it with `param {} = \"…\"`; a literal `${{` is written `$${{`",

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::operands::enumerate;
-use super::shape::short;
 use super::statements::{Place, STATEMENTS, statement};
+use super::structure::short;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Item, Statement};
 use crate::text::{Span, nearest};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::operands::Text;
 use super::outputs::scripts;
-use super::shape::short;
+use super::structure::short;
 use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
 use crate::syntax::Heredoc;
@@ -231,6 +231,7 @@ impl Checker<'_> {
         };
         if words.first().is_some_and(|program| program.starts_with('/')) {
             self.comment_behind(text, asked, &words)?;
+            self.one_argument(text, asked, &words)?;
             return Some(words);
         }
         let shown = text.content.lines().position(|line| line.starts_with("#!"));
@@ -241,6 +242,15 @@ impl Checker<'_> {
                 .label(text.span(0, first.len()), "expected a path such as `/bin/bash`")
                 .label(asked, "run here")
         } else {
+            if first.trim_start().starts_with("#!") {
+                self.report(
+                    Diagnostic::new(codes::NO_SHEBANG, "this script's first line is indented")
+                        .label(text.span(0, first.len()), "`#!` counts only at the very start of a line")
+                        .label(asked, "run here")
+                        .help("indent all its lines alike, with blanks or with tabs: `<<-` takes off what they have in common"),
+                );
+                return None;
+            }
             let diagnostic = Diagnostic::new(codes::NO_SHEBANG, "this script has no shebang")
                 .label(text.span(0, first.len()), "the first line must say what runs it")
                 .label(asked, "run here");
@@ -328,7 +338,7 @@ impl Checker<'_> {
         self.interpreter(text, program, image);
         if script.body.path.is_none() {
             let given = |name: &str| given.of_image.contains(name) || given.of_scripts.contains(name);
-            self.interpolation_in(text, &given);
+            self.interpolation_in(text, &given, Within::Script);
         }
         if !is_shell(program) {
             return;
@@ -339,12 +349,21 @@ impl Checker<'_> {
             self.shell_fault(text, fault, program);
             return;
         }
+        if let Some(remark) =
+            facts.remarks.iter().find(|one| !one.posix_only || matches!(program, "sh" | "dash"))
+        {
+            self.report(
+                Diagnostic::new(codes::SHELL_SYNTAX, remark.message)
+                    .label(text.span(remark.start, remark.end), remark.label.clone())
+                    .help(remark.help),
+            );
+        }
         // A file may be for other callers as well, with variables of theirs and as another user.
         let only_here = script.body.path.is_none();
-        let root = script.user.as_ref().map_or(script.offline, |user| user.value == "root");
+        let user = script.user.as_ref().or_else(|| image.user.as_ref().filter(|_| !script.offline));
+        let root = user.map_or(script.offline, |user| user.value == "root");
         if let Some((start, end)) = facts.sudo.filter(|_| root && only_here) {
-            let why =
-                if script.user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
+            let why = if user.is_some() { "runs as `root`" } else { "is offline, and so runs as `root`" };
             self.report(
                 Diagnostic::new(codes::POINTLESS_SUDO, format!("`sudo` is not needed: this script {why}"))
                     .label(text.span(start, end), "already root")
@@ -376,7 +395,7 @@ impl Checker<'_> {
         }
     }
 
-    fn shell_fault(&mut self, text: &ScriptText, fault: &shell::Fault, program: &str) {
+    fn shell_fault(&mut self, text: &ScriptText, fault: &shell::ShellFault, program: &str) {
         let code = if fault.sure { codes::SHELL_ERROR } else { codes::SHELL_SYNTAX };
         let mut diagnostic = Diagnostic::new(code, fault.message.clone())
             .help(format!("`{program} -n` says what the shell itself makes of it"));
@@ -391,12 +410,17 @@ impl Checker<'_> {
 
     /// An interpreter that a server image lacks unless something brings it.
     fn interpreter(&mut self, text: &ScriptText, program: &str, image: &ImageSpec) {
-        const COMMON: [&str; 9] = ["sh", "bash", "dash", "perl", "python3", "awk", "sed", "env", "true"];
+        const COMMON: [&str; 10] =
+            ["sh", "bash", "dash", "perl", "python3", "awk", "mawk", "sed", "env", "true"];
         if COMMON.contains(&program) {
             return;
         }
         let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let related = |name: &str| name.starts_with(stem) || stem == "node" && name.starts_with("node");
+        // Debian's `python3` brings no `python`.
+        let related = |name: &str| match program {
+            "python" => name == "python-is-python3",
+            _ => name.starts_with(stem) || stem == "node" && name.starts_with("node"),
+        };
         let brought = image.packages.iter().any(|package| related(&package.name))
             || image.apps.iter().any(|app| related(&app.name.value));
         if brought {
@@ -404,8 +428,12 @@ impl Checker<'_> {
         }
         let first = text.content.split('\n').next().unwrap_or_default().len();
         let help = match program {
-            "python" => "Debian and Ubuntu have `python3` only".to_owned(),
-            _ => format!("install it, for example `packages [\"{program}\"]`"),
+            "python" => "Debian and Ubuntu have `python3` only; `packages [\"python-is-python3\"]` gives it this name too".to_owned(),
+            "node" => "install it: `app nodejs`".to_owned(),
+            _ if first_word_has_option(program) => {
+                format!("write a blank before `-`: `{}`", program.replacen('-', " -", 1))
+            }
+            _ => "name the package that brings it in `packages`".to_owned(),
         };
         self.report(
             Diagnostic::new(
@@ -455,7 +483,12 @@ impl Checker<'_> {
     }
 
     /// `${x}` in a heredoc means the shell's variable, which may not be what was meant.
-    pub(super) fn interpolation_in(&mut self, text: &ScriptText, given: &dyn Fn(&str) -> bool) {
+    pub(super) fn interpolation_in(
+        &mut self,
+        text: &ScriptText,
+        given: &dyn Fn(&str) -> bool,
+        within: Within,
+    ) {
         let mut settled: HashSet<&str> = HashSet::new();
         let mut assigned: Option<HashSet<&str>> = None;
         for (at, _) in text.content.match_indices("${") {
@@ -465,11 +498,16 @@ impl Checker<'_> {
                 continue;
             };
             let name = &rest[..end];
-            if !rest[end..].starts_with('}') || !self.params.contains_key(name) || !settled.insert(name) {
+            // No shell has variables of such a name; of `${image}` and `${arch}` it may.
+            let is_known = name == "os.version" || self.params.contains_key(name);
+            // A shell leaves `'${name}'` as it is.
+            let is_quoted = text.content[..at].ends_with('\'') && rest[end..].starts_with("}'");
+            if !rest[end..].starts_with('}') || !is_known || is_quoted || !settled.insert(name) {
                 continue;
             }
             let assigned = assigned.get_or_insert_with(|| assigned_in(&text.content));
-            if assigned.contains(name) || given(name) {
+            // A copied text has no variables of its own.
+            if within == Within::Script && assigned.contains(name) || given(name) {
                 continue;
             }
             self.report(
@@ -478,15 +516,34 @@ impl Checker<'_> {
                     format!("`${{{name}}}` is not replaced by the param `{name}` in a heredoc"),
                 )
                 .label(text.span(at, at + end + 3), "stays as it is written")
-                .help(format!(
-                    "hand the value over: `env {} = \"${{{name}}}\"`",
-                    name.to_ascii_uppercase().replace(['-', '.'], "_")
-                )),
+                .help(within.way_out(name)),
             );
             // It was meant to be used, so that it is unused is no second finding.
             if let Some(param) = self.params.get_mut(name) {
                 param.used = true;
             }
+        }
+    }
+}
+
+/// Where a heredoc is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Within {
+    Script,
+    Copy,
+}
+
+impl Within {
+    /// How a param's value gets there.
+    fn way_out(self, name: &str) -> String {
+        let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
+        match (self, name) {
+            (Self::Script, "os.version") => "every script has it as `$IMAGEFILE_OS_VERSION`".to_owned(),
+            (Self::Script, _) => format!("hand the value over: `env {variable} = \"${{{name}}}\"`"),
+            (Self::Copy, _) => format!(
+                "a copied text is as it is written: let a script write the file, which gets the value by `env {variable} \
+                 = \"${{{name}}}\"`"
+            ),
         }
     }
 }
@@ -499,8 +556,13 @@ fn without_carriage_returns(text: &ScriptText, applicability: Applicability) -> 
     Fix { title: "remove the carriage returns".into(), edits: edits.collect(), applicability }
 }
 
+/// `bash-e`: an option that lacks the blank before it.
+fn first_word_has_option(program: &str) -> bool {
+    program.split_once('-').is_some_and(|(shell, rest)| is_shell(shell) && rest.len() <= 3)
+}
+
 /// Whether a program is one of the shells whose grammar is known.
-fn is_shell(program: &str) -> bool {
+pub(super) fn is_shell(program: &str) -> bool {
     matches!(program, "sh" | "bash" | "dash" | "ksh")
 }
 
@@ -511,7 +573,21 @@ fn assigned_in(text: &str) -> HashSet<&str> {
         let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
         &before[start.map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8))..]
     };
-    text.match_indices('=').map(|(at, _)| name(at)).collect()
+    let mut found: HashSet<&str> = text.match_indices('=').map(|(at, _)| name(at)).collect();
+    // What `for`, `read` and the like set.
+    for line in text.lines() {
+        let mut words = line.split([' ', '\t', ';', '|', '(']).filter(|word| !word.is_empty());
+        while let Some(word) = words.next() {
+            match word {
+                "for" | "select" => found.extend(words.next()),
+                "read" | "readarray" | "mapfile" | "local" | "declare" | "typeset" | "getopts" | "printf" => {
+                    found.extend(words.by_ref());
+                }
+                _ => {}
+            }
+        }
+    }
+    found
 }
 
 /// Variables that something gives to the scripts of an image.
@@ -535,7 +611,14 @@ fn program(interpreter: &[String]) -> Option<&str> {
     if base != "env" {
         return Some(base);
     }
-    let argument = interpreter.get(1)?;
-    let word = argument.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let mut words = interpreter.get(1)?.split_whitespace();
+    let word = loop {
+        match words.next()? {
+            // The names of a variable and a folder.
+            "-u" | "--unset" | "-C" | "--chdir" => _ = words.next(),
+            word if word.starts_with('-') || word.contains('=') => {}
+            word => break word,
+        }
+    };
     Some(&word[name(word)?..])
 }

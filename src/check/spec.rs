@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
 
 /// Everything the entry file and its includes say.
@@ -181,54 +182,6 @@ pub struct Os {
 pub enum OsKind {
     Linux,
     Windows,
-}
-
-/// The processor architecture of the image; the host's never matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub enum Arch {
-    #[default]
-    #[serde(rename = "x86_64")]
-    X86_64,
-    #[serde(rename = "aarch64")]
-    Aarch64,
-}
-
-impl Arch {
-    /// As the ImageFile writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-        }
-    }
-
-    /// As Debian's archives call it.
-    #[must_use]
-    pub const fn debian(self) -> &'static str {
-        match self {
-            Self::X86_64 => "amd64",
-            Self::Aarch64 => "arm64",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    Bios,
-    Uefi,
-}
-
-impl Firmware {
-    /// As the ImageFile writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Bios => "bios",
-            Self::Uefi => "uefi",
-        }
-    }
 }
 
 /// What the image starts from.
@@ -648,7 +601,7 @@ pub struct Test {
 pub struct Output {
     /// The whole statement, or the image's name if there is none.
     pub span: Span,
-    pub format: OutputFormat,
+    pub format: DiskFormat,
     /// The image's name where it is used: 1 to 255 printable ASCII characters.
     pub name: Spanned<String>,
     pub compression: Option<Spanned<Compression>>,
@@ -662,44 +615,6 @@ impl Output {
     pub fn file_name(&self) -> String {
         super::names::output_file_name(&self.name.value, self.format)
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OutputFormat {
-    Qcow2,
-    Raw,
-    Vmdk,
-    Vhd,
-    Vhdx,
-    Vdi,
-}
-
-impl OutputFormat {
-    pub const ALL: [Self; 6] = [Self::Qcow2, Self::Raw, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Vdi];
-
-    /// The format's name, which is the file's extension too.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-            Self::Vmdk => "vmdk",
-            Self::Vhd => "vhd",
-            Self::Vhdx => "vhdx",
-            Self::Vdi => "vdi",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    Zstd,
-    Zlib,
-    /// Written soon, and a little larger.
-    Fast,
-    None,
 }
 
 /// What booted steps and offline scripts may reach.

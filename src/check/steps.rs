@@ -3,8 +3,8 @@
 use super::contents::Claim;
 use super::operands::{Given, Operands, is_scalar};
 use super::profiles::Placed;
-use super::script::{Origin, ScriptText};
-use super::shape::short;
+use super::script::{Origin, ScriptText, Within};
+use super::structure::short;
 use super::{
     Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,
 };
@@ -25,7 +25,7 @@ impl Checker<'_> {
                 let of = |env: &[super::EnvVar]| env.iter().any(|var| var.key.value == name);
                 of(&image.env) || super::outputs::scripts(image).any(|script| of(&script.env))
             };
-            self.interpolation_in(&text, &given);
+            self.interpolation_in(&text, &given, Within::Copy);
             Some(CopySource::Inline { text: Spanned::new(text.content, span) })
         } else if self.accept(operands, "url") {
             let url = self.scalar(operands, "an address, such as `\"https://example.org/tool.tar.gz\"`")?;
@@ -53,6 +53,7 @@ impl Checker<'_> {
         let strip = self.integer_option(&given, "strip", 0..=64);
         let early = self.boolean_option(&given, "early").is_some_and(|early| early.value);
         let (mut source, dest) = source.zip(dest)?;
+        self.onto_the_system(&source, &dest, unpack.is_some_and(|unpack| unpack.value));
         if let CopySource::Url { unpack: to_unpack, strip: to_strip, .. } = &mut source {
             *to_unpack = unpack.is_some_and(|unpack| unpack.value);
             *to_strip = strip.map_or(0, |strip| strip.value);
@@ -162,7 +163,7 @@ impl Checker<'_> {
         }
     }
 
-    fn option_conflict(&mut self, message: &str, span: Span, label: &str) {
+    pub(super) fn option_conflict(&mut self, message: &str, span: Span, label: &str) {
         self.report(Diagnostic::new(codes::OPTION_CONFLICT, message).label(span, label));
     }
 

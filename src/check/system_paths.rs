@@ -2,9 +2,9 @@
 //! lays other file systems over.
 
 use super::operands::Text;
-use super::shape::short;
+use super::structure::short;
 use super::{Checker, CopySource, CopySpec, ImageSpec, StepSpec};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Span, Spanned, glob_matches};
 
 /// Folders without which there is no system.
@@ -38,6 +38,19 @@ const SYSTEM: [&str; 29] = [
     "/var/lib",
     "/var/log",
     "/var/tmp",
+];
+
+/// Files without which nobody logs in, or the system does not know itself.
+const SYSTEM_FILES: [&str; 9] = [
+    "/etc/fstab",
+    "/etc/group",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/profile",
+    "/etc/resolv.conf",
+    "/etc/shadow",
 ];
 
 /// A path without doubled, trailing and `.` parts.
@@ -96,6 +109,64 @@ impl Checker<'_> {
             Diagnostic::new(codes::SYSTEM_REMOVED, message).label(path.span, "cannot be removed").help(help),
         );
         None
+    }
+
+    /// A file that would take the place of a folder that every system has, or a folder that of a file.
+    pub(super) fn onto_the_system(&mut self, source: &CopySource, dest: &Spanned<String>, unpacks: bool) {
+        let is_file = match source {
+            CopySource::Folder { .. } | CopySource::Glob { .. } => false,
+            CopySource::Url { .. } => !unpacks,
+            CopySource::File { .. } | CopySource::Inline { .. } => true,
+        };
+        let path = plain(&dest.value);
+        let diagnostic = if is_file && !dest.value.ends_with('/') && SYSTEM.contains(&path.as_str()) {
+            let folder = format!("{}/", dest.value);
+            Diagnostic::new(
+                codes::PATHS_CLASH,
+                format!("`{}` is a folder of every system, and this copies a file", short(&dest.value)),
+            )
+            .label(dest.span, "would take the folder's place")
+            .help("a destination that ends in `/` is a folder to put the file into")
+            .fix(
+                Applicability::Maybe,
+                format!("write `{folder}`"),
+                dest.span,
+                format!("\"{folder}\""),
+            )
+        } else if !is_file && SYSTEM_FILES.contains(&path.as_str()) {
+            Diagnostic::new(
+                codes::PATHS_CLASH,
+                format!("`{}` is a file of every system, and this copies a folder", short(&dest.value)),
+            )
+            .label(dest.span, "would take the file's place")
+            .help("what is in a folder goes into the folder that `to` names")
+        } else {
+            return;
+        };
+        self.report(diagnostic);
+    }
+
+    /// Copies that come before the accounts they would belong to: language.md, "The order of a build".
+    pub(super) fn early_owners(&mut self, image: &ImageSpec) {
+        for step in &image.steps {
+            let StepSpec::Copy(copy) = step else { continue };
+            if !copy.early {
+                continue;
+            }
+            let accounts = image.accounts.iter().map(|account| &account.name);
+            let groups = image.groups.iter().map(|group| &group.name);
+            let made: Vec<_> = accounts.chain(groups).filter(|name| name.value != "root").collect();
+            for owner in [&copy.owner, &copy.group].into_iter().flatten() {
+                let Some(name) = made.iter().find(|name| name.value == owner.value) else { continue };
+                let message = format!("`{}` is made after the early copies", short(&owner.value));
+                self.report(
+                    Diagnostic::new(codes::OPTION_CONFLICT, message)
+                        .label(owner.span, "nobody of this name is there yet")
+                        .label(name.span, "made here, once packages are installed")
+                        .help("leave out `early = true`, or let a script give it to its owner later"),
+                );
+            }
+        }
     }
 
     /// A copy that nobody would find in the booted system.

@@ -4,11 +4,20 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::operands::{Given, Text, enumerate, is_scalar};
-use super::shape::short;
+use super::structure::short;
 use super::{Checker, Size, parse_duration};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Operand, OperandKind};
 use crate::text::{Checksum, Digest, Span, Spanned, nearest};
+
+/// What a number without a unit is likely to mean: other tools count in bytes, in mebibytes, and in gibibytes.
+fn meant_by(number: u64) -> String {
+    match number {
+        0..256 => format!("{number}GiB"),
+        256..1_000_000 => Size(number << 20).to_string(),
+        _ => Size(number).to_string(),
+    }
+}
 
 impl Checker<'_> {
     /// A scalar where an option's value must be one.
@@ -85,8 +94,9 @@ impl Checker<'_> {
         let written = &text.value;
         let digits = written.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = written[digits.len()..].to_ascii_lowercase();
+        let bare = digits.parse::<u64>().ok().filter(|_| unit.is_empty()).map(meant_by);
         let meant = match unit.as_str() {
-            "" | "g" | "gi" | "gib" | "gig" | "gigs" => Some("GiB"),
+            "g" | "gi" | "gib" | "gig" | "gigs" => Some("GiB"),
             "gb" => Some("GB"),
             "m" | "mi" | "mib" | "megs" => Some("MiB"),
             "mb" => Some("MB"),
@@ -97,7 +107,8 @@ impl Checker<'_> {
         }
         .filter(|_| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
         .map(|unit| format!("{digits}{unit}"))
-        .filter(|meant| Size::parse(meant).is_some());
+        .filter(|meant| Size::parse(meant).is_some())
+        .or(bare);
         let diagnostic = Diagnostic::new(codes::NOT_A_SIZE, format!("`{}` is not a size", short(written)))
             .label(text.span, "expected a size, such as `8GiB` or `20GB`");
         self.report(match meant {

@@ -11,6 +11,11 @@ pub(super) enum Piece<'a> {
         len: usize,
         name: &'a str,
     },
+    /// `${` without its `}`; the name it may have begun with.
+    Unclosed {
+        at: usize,
+        name: &'a str,
+    },
     /// A backslash with something it cannot stand before.
     BadEscape {
         at: usize,
@@ -36,10 +41,10 @@ pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
             escape(rest, at, at < last_close)
         } else if rest.starts_with("$${") {
             (Piece::Text("${"), 3)
-        } else if rest.starts_with("${") {
-            match (at < last_close).then(|| rest.find('}')).flatten() {
-                Some(end) => (Piece::Param { at, len: end + 1, name: &rest[2..end] }, end + 1),
-                None => (Piece::Text("${"), 2),
+        } else if let Some(named) = rest.strip_prefix("${") {
+            match (at < last_close).then(|| named.split_once('}')).flatten() {
+                Some((name, _)) => (Piece::Param { at, len: name.len() + 3, name }, name.len() + 3),
+                None => (Piece::Unclosed { at, name: name_at_start(named) }, 2),
             }
         } else {
             at += 1;
@@ -55,6 +60,11 @@ pub(super) fn decode<'a>(inner: &'a str, mut piece: impl FnMut(Piece<'a>)) {
     if plain < inner.len() {
         piece(Piece::Text(&inner[plain..]));
     }
+}
+
+fn name_at_start(text: &str) -> &str {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// What a backslash begins; `closes` says whether a `}` comes behind it.
@@ -109,6 +119,11 @@ mod tests {
         assert_eq!(pieces(r"\u{1F600}"), [Piece::Char('😀')]);
         assert_eq!(pieces(r"\u{110000}"), [Piece::BadEscape { at: 0, len: 10 }]);
         assert_eq!(pieces(r"\é"), [Piece::BadEscape { at: 0, len: 3 }]);
-        assert_eq!(pieces("5$ and ${"), [Piece::Text("5$ and "), Piece::Text("${")]);
+        assert_eq!(pieces("5$ and ${"), [Piece::Text("5$ and "), Piece::Unclosed { at: 7, name: "" }]);
+        assert_eq!(
+            pieces("${a.b c"),
+            [Piece::Unclosed { at: 0, name: "a.b" }, Piece::Text("a.b c")],
+            "what follows is text"
+        );
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::file_args::FileArgs;
 use super::recorded::{self, Format};
 use super::{Exit, project, resolving};
-use crate::catalog::{AppDef, Catalog, OptionKind, Require, builtin};
+use crate::catalog::{AppDef, Catalog, OptionKind, OptionValue, Require, builtin};
+use crate::check::Size;
 use crate::text::{Sources, nearest};
 
 /// List the applications that images can have, or show one: versions, options, conflicts, claims.
@@ -35,6 +36,8 @@ pub struct App {
     pub requires: Vec<String>,
     /// Names that `requires` and `conflicts` of others may use for it.
     pub provides: Vec<String>,
+    /// Names that people look for it by; in an ImageFile it has its own.
+    pub also_called: Vec<String>,
     pub conflicts: Vec<Conflict>,
     /// What only one application of an image can have, such as `tcp/{{ port }}`.
     pub claims: Vec<String>,
@@ -88,7 +91,8 @@ pub(super) fn run(args: &Args) -> Exit {
         return Exit::Done;
     };
     let Some(app) = apps.iter().find(|app| app.name == *name) else {
-        let near = nearest(name, apps.iter().map(|app| app.name.as_str()));
+        let called = apps.iter().find(|app| app.also_called.contains(name)).map(|app| app.name.as_str());
+        let near = called.or_else(|| nearest(name, apps.iter().map(|app| app.name.as_str())));
         let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         super::complain(&format!("the catalogue has no application `{name}`{near}"));
         return Exit::Usage;
@@ -102,7 +106,7 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn apps(args: &Args) -> Result<Vec<App>, Exit> {
     // Without a project there is still the built-in catalogue to show.
-    if project::find(&args.file.path).is_err() {
+    if project::is_nowhere(&args.file.path) {
         return Ok(built_in());
     }
     let resolved = resolving::open(&args.file)?;
@@ -129,7 +133,7 @@ fn app(def: &AppDef, catalog: &Catalog) -> App {
             .map(|version| Version {
                 version: version.version.value.to_string(),
                 os: version.os.iter().map(|os| named(&os.distro, &os.requirement.to_string())).collect(),
-                arch: version.arch.iter().map(|arch| arch.value.clone()).collect(),
+                arch: version.arch.iter().map(|arch| arch.value.to_string()).collect(),
                 requires: version.requires.iter().map(requirement).collect(),
             })
             .collect(),
@@ -139,12 +143,13 @@ fn app(def: &AppDef, catalog: &Catalog) -> App {
             .map(|option| AppOption {
                 name: option.name.value.clone(),
                 takes: takes(&option.kind),
-                default: option.default.as_ref().map(ToString::to_string),
+                default: option.default.as_ref().map(|value| as_typed(value, &option.kind)),
                 summary: option.summary.clone(),
             })
             .collect(),
         requires: def.requires.iter().map(requirement).collect(),
         provides: def.provides.iter().map(|name| name.value.clone()).collect(),
+        also_called: def.also_called.iter().map(|name| name.value.clone()).collect(),
         conflicts: def
             .conflicts
             .iter()
@@ -163,6 +168,20 @@ fn app(def: &AppDef, catalog: &Catalog) -> App {
 /// A name with what is required of its version, if anything is.
 fn named(name: &str, requirement: &str) -> String {
     if matches!(requirement, "" | "*") { name.to_owned() } else { format!("{name} {requirement}") }
+}
+
+/// A value as one would type it in an ImageFile: sizes and durations are kept as numbers.
+fn as_typed(value: &OptionValue, kind: &OptionKind) -> String {
+    let OptionValue::Integer(number) = value else { return value.to_string() };
+    match (kind, u64::try_from(*number)) {
+        (OptionKind::Size, Ok(bytes)) => Size(bytes).to_string(),
+        (OptionKind::Duration, Ok(seconds)) => match seconds {
+            1.. if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+            1.. if seconds % 60 == 0 => format!("{}m", seconds / 60),
+            _ => format!("{seconds}s"),
+        },
+        _ => value.to_string(),
+    }
 }
 
 fn takes(kind: &OptionKind) -> String {

@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Exit {
 
 fn rows(args: &Args) -> Result<Vec<Row>, Exit> {
     // Without a project there is still the built-in catalogue to show.
-    if args.image.is_none() && project::find(&args.file.path).is_err() {
+    if args.image.is_none() && project::is_nowhere(&args.file.path) {
         let mut sources = Sources::default();
         let layer = builtin(&mut sources);
         let (catalog, _) = Catalog::load(&[layer], &sources);
@@ -106,7 +106,7 @@ fn row(def: &BaseDef, catalog: &Catalog) -> Row {
         version: def.version.value.to_string(),
         tier: def.tier.as_str(),
         os: format!("{} {}", def.os.distro, def.os.version),
-        arch: def.arch.value.clone(),
+        arch: def.arch.value.to_string(),
         firmware: def.firmware.iter().map(|firmware| firmware.as_str()).collect(),
         source: match def.source {
             BaseSource::Bootstrap(_) => "bootstrap",

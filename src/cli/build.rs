@@ -10,12 +10,13 @@ use super::{
     failed::{self, OnFailure},
     settings::{Settings, host_cpus, host_memory},
     watch::{Progress, Watch},
-    workshop::{Choices, Outcome, WayOn, Workshop},
+    workspace::{Outcome, WayOn, Workspace, WorkspaceOptions},
 };
 use crate::{
     check::Size,
     exec::{
-        self, Artifact, Budget, Executor, Failure, Options, Reporter, Secrets, Standing, WreckSlot,
+        self, Artifact, Budget, BuildError, Executor, FailedMachineSlot, Options, ParentDisks, Reporter,
+        Secrets,
         prepare::{Prepared, Vouching},
     },
     plan::BaseSource,
@@ -82,7 +83,7 @@ pub enum Driver {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file.clone(),
         image: args.image.clone(),
         base: args.base.clone(),
@@ -94,37 +95,37 @@ pub(super) fn run(args: Args) -> Exit {
         runs_steps: true,
     };
     super::block_on(async {
-        let workshop = match Workshop::open(&choices).await {
-            Ok(workshop) => workshop,
+        let workspace = match Workspace::open(&choices).await {
+            Ok(workspace) => workspace,
             Err(exit) => return exit,
         };
-        match build(&args, &choices, &workshop).await {
+        match build(&args, &choices, &workspace).await {
             Ok(()) => Exit::Done,
             Err(exit) => exit,
         }
     })
 }
 
-async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<()> {
+async fn build(args: &Args, choices: &WorkspaceOptions, workspace: &Workspace) -> Outcome<()> {
     let options = Options {
-        out: args.out.clone().unwrap_or_else(|| workshop.out()),
+        out: args.out.clone().unwrap_or_else(|| workspace.out()),
         out_given: args.out.is_some(),
         force: args.force,
         test: !args.no_test,
         cache: !args.no_cache,
     };
-    exec::output::check_folder(&options).map_err(|failure| workshop.failed(failure))?;
-    let mut prepared = workshop.prepare_all(choices).await?;
-    let vouchings = workshop.vouch(&prepared, args.allow_unvouched).await?;
+    exec::output::check_folder(&options).map_err(|failure| workspace.failed(failure))?;
+    let mut prepared = workspace.prepare_all(choices).await?;
+    let vouchings = workspace.vouch(&prepared, args.allow_unvouched).await?;
     if let Some(name) = &args.name {
         rename(&mut prepared, choices.image.as_deref(), name)?;
     }
-    if workshop.write_lock(&workshop.lock_with(&prepared))? {
-        super::screen::say!("wrote {}", super::shown(&workshop.lock_path()));
+    if workspace.write_lock(&workspace.lock_with(&prepared), choices)? {
+        super::screen::say!("wrote {}", super::shown(&workspace.lock_path()));
     }
-    let secrets = workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
-    let folder = workshop.project.files.root();
-    let watch = Watch::begin(Kind::Build, args.progress, &workshop.store, folder, workshop.lock_path());
+    let secrets = workspace.with_secrets(&mut prepared).map_err(|failure| workspace.failed(failure))?;
+    let folder = workspace.project.files.root();
+    let watch = Watch::begin(Kind::Build, args.progress, &workspace.store, folder, workspace.lock_path());
     let targets: Vec<PathBuf> = prepared
         .iter()
         .flat_map(|one| one.plan.outputs.iter().map(|output| options.out.join(&output.file)))
@@ -139,18 +140,23 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         super::complain(&message);
         return Err(Exit::Files);
     }
-    if let Err(failure) = in_the_way(&watch, workshop, &prepared, &options) {
+    if let Err(failure) = in_the_way(&watch, workspace, &prepared, &options) {
         watch.end(exec::Outcome::Failed, Some(&failure.to_string()));
-        return Err(workshop.failed(failure));
+        return Err(workspace.failed(failure));
     }
-    let wrecks = WreckSlot::default();
-    drop(settle(workshop));
-    let result =
-        build_all(args, workshop, (&prepared, &vouchings, &secrets), &options, (watch.reporter(), &wrecks))
-            .await;
-    workshop.store.layers().renew_seals();
-    if let Some(limit) = &workshop.settings.store_size
-        && let Err(error) = workshop.store.shrink(limit.value.bytes())
+    let failed_machines = FailedMachineSlot::default();
+    drop(settle(workspace));
+    let result = build_all(
+        args,
+        workspace,
+        (&prepared, &vouchings, &secrets),
+        &options,
+        (watch.reporter(), &failed_machines),
+    )
+    .await;
+    workspace.store.layers().renew_seals();
+    if let Some(limit) = &workspace.settings.store_size
+        && let Err(error) = workspace.store.shrink(limit.value.bytes())
     {
         watch.reporter().note(format!("the store could not be brought to its size: {error}"));
     }
@@ -167,9 +173,9 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
         }
         Err(failures) => {
             let shell = args.on_failure == OnFailure::Clean;
-            let exit = workshop.end_failed(watch, failures, WayOn { shell });
-            if let Some(wreck) = wrecks.take() {
-                failed::deal(args.on_failure, wreck).await;
+            let exit = workspace.end_failed(watch, failures, WayOn { shell });
+            if let Some(failed_machine) = failed_machines.take() {
+                failed::deal(args.on_failure, failed_machine).await;
             }
             Err(exit)
         }
@@ -179,45 +185,45 @@ async fn build(args: &Args, choices: &Choices, workshop: &Workshop) -> Outcome<(
 /// Refuses to begin where an artifact could not be put in the end.
 fn in_the_way(
     watch: &Watch,
-    workshop: &Workshop,
+    workspace: &Workspace,
     prepared: &[Prepared],
     options: &Options,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let files = || prepared.iter().flat_map(|one| one.plan.outputs.iter().map(|output| output.file.as_str()));
     for path in files().map(|file| options.out.join(file)) {
         // What the records know, of builds before such notes were taken.
         if path.symlink_metadata().is_ok_and(|found| found.is_file())
-            && let Ok(digest) = workshop.store.digest_file(&path)
+            && let Ok(digest) = workspace.store.digest_file(&path)
             && watch.made(&digest)
         {
-            exec::output::remember(&workshop.store, &digest)?;
+            exec::output::remember(&workspace.store, &digest)?;
         }
     }
-    exec::output::check(&workshop.store, options, files())
+    exec::output::check(&workspace.store, options, files())
 }
 
 /// Builds all images, as many at once as the budget has room for, each after the one it is based on. One that
 /// fails stops those that are based on it; the others go on to their ends.
 async fn build_all(
     args: &Args,
-    workshop: &Workshop,
+    workspace: &Workspace,
     (prepared, vouchings, secrets): (&[Prepared], &[Vouching], &[Secrets]),
     options: &Options,
-    (reporter, wrecks): (&Reporter, &WreckSlot),
-) -> Result<Vec<Artifact>, Vec<Failure>> {
+    (reporter, failed_machines): (&Reporter, &FailedMachineSlot),
+) -> Result<Vec<Artifact>, Vec<BuildError>> {
     let driver = match args.driver {
-        Driver::Qemu => workshop.driver(reporter).await.map_err(|failure| vec![failure])?,
+        Driver::Qemu => workspace.driver(reporter).await.map_err(|failure| vec![failure])?,
     };
-    let standing = Standing::new(prepared.iter().map(|one| &one.plan));
-    let budget = budget(&workshop.settings);
+    let standing = ParentDisks::new(prepared.iter().map(|one| &one.plan));
+    let budget = budget(&workspace.settings);
     let executor = Executor {
         standing: &standing,
-        store: &workshop.store,
+        store: &workspace.store,
         driver: driver.as_ref(),
-        project: &workshop.project.files,
+        project: &workspace.project.files,
         reporter,
         budget: &budget,
-        wrecks: (args.on_failure != OnFailure::Clean).then_some(wrecks),
+        failed_machines: (args.on_failure != OnFailure::Clean).then_some(failed_machines),
     };
     if args.no_test {
         reporter.note("tests are left out (--no-test)");
@@ -244,7 +250,7 @@ async fn build_all(
         let result = async {
             let mut supplies = {
                 let _one_at_a_time = supplying.lock().await;
-                workshop.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
+                workspace.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
             };
             supplies.secrets = secrets.clone();
             executor.build(&one.plan, &supplies, options).await
@@ -264,8 +270,8 @@ async fn build_all(
 }
 
 /// Writes layers of earlier builds to the disk while this one runs; those of this one follow with the next.
-fn settle(workshop: &Workshop) -> tokio::task::JoinHandle<()> {
-    let store = std::sync::Arc::clone(&workshop.store);
+fn settle(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
+    let store = std::sync::Arc::clone(&workspace.store);
     tokio::task::spawn_blocking(move || {
         // What could not be written is tried again, and until then only a crash of the host can lose it.
         let _ = store.layers().settle();

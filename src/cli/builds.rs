@@ -1,7 +1,7 @@
 //! `imgfile builds`: what was built, and how it went.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     Exit,
@@ -11,8 +11,8 @@ use crate::{
     exec::{PlanSummary, change, change::Change},
     report::{Beside, build_report, local, progress},
     store::{
+        Folder,
         records::{BuildRecord, BuildSummary, ImageRecord, State, StepRecord},
-        umask,
     },
 };
 
@@ -294,10 +294,26 @@ fn report(build: Option<i64>, all: bool, output: Option<&PathBuf>) -> Outcome<()
         return Ok(());
     }
     let path = output.cloned().unwrap_or_else(|| format!("build-{}.html", record.summary.id).into());
-    umask::write(&path, html).map_err(|error| {
+    let written = Folder::open(path.parent().unwrap_or(Path::new(""))).and_then(|folder| {
+        let name = path.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
+        // What nobody has named is not written over, unless it is an older report.
+        if output.is_none() && folder.metadata(name).is_ok() && !is_report(&folder, name) {
+            return Err(std::io::Error::other("it is there already; name another file with `--output`"));
+        }
+        folder.write(name, html.as_bytes())
+    });
+    written.map_err(|error| {
         super::complain(&format!("cannot write {}: {error}", path.display()));
         Exit::Host
     })?;
     super::print(&format!("{}\n", path.display()));
     Ok(())
+}
+
+/// Whether a file is a report that imgfile has written.
+fn is_report(folder: &Folder, name: &std::ffi::OsStr) -> bool {
+    use std::io::Read as _;
+    let mut start = Vec::new();
+    let read = folder.regular(Path::new(name)).and_then(|file| file.take(512).read_to_end(&mut start));
+    read.is_ok() && String::from_utf8_lossy(&start).contains("<meta name=\"generator\" content=\"imgfile\">")
 }

@@ -1,16 +1,20 @@
 //! `imgfile check`: everything that can be known without a network or a VM.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
 use super::project::{self, OpenError};
-use super::{Exit, screen};
+use super::settings::{self, PROJECT_FILE};
+use super::{Exit, rewrite::rewrite, screen};
 use crate::check::Settings;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::front::{self, Project};
+use crate::lock::Lock;
 use crate::report;
+use crate::store::project_root;
 
 /// Check ImageFiles.
 ///
@@ -61,6 +65,8 @@ pub fn run(args: &Args) -> Exit {
             }
         }
     }
+    let mut seen = BTreeSet::new();
+    files.retain(|file: &PathBuf| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     let mut projects = Vec::new();
     for file in &files {
         match checked(file, args) {
@@ -72,13 +78,18 @@ pub fn run(args: &Args) -> Exit {
         }
     }
     drop_included(&mut projects);
-    let failed = projects.iter().any(|one| one.project.has_errors());
-    if let Err(error) = write(&projects, args.format) {
-        // A reader that closed the pipe has seen enough.
-        if error.kind() != std::io::ErrorKind::BrokenPipe {
-            super::complain(&format!("cannot write: {error}"));
+    settle_set(&mut projects, &args.set);
+    let mut roots = BTreeSet::new();
+    for one in &mut projects {
+        let root = project_root(one.folder());
+        // What is wrong with the settings of several ImageFiles is told once.
+        if roots.insert(root) {
+            one.check_settings();
         }
     }
+    let failed = projects.iter().any(|one| one.project.has_errors());
+    // What is lost is told at the end.
+    let _ = write(&projects, args.format);
     // The process ends here; to take a large catalogue apart first would be a tenth of its time.
     std::mem::forget(projects);
     if failed { Exit::Files } else { Exit::Done }
@@ -90,17 +101,45 @@ struct Checked {
     project: Project,
 }
 
+impl Checked {
+    fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Adds what is wrong in the project's `.imgfile.toml`. The user's own settings are not looked at: what is found is
+    /// the same for everybody.
+    fn check_settings(&mut self) {
+        let folder = self.folder().to_owned();
+        let around = settings::Surroundings { project: Some(&folder), env: |_: &str| None };
+        let sources = &mut self.project.sources;
+        let Err(mut found) = settings::Settings::load(&settings::Flags::default(), &around, sources) else {
+            return;
+        };
+        // Nobody's home is none of the project.
+        found.retain(|one| {
+            one.span().is_some_and(|span| sources.get(span.source).name.ends_with(PROJECT_FILE))
+        });
+        self.project.diagnostics.extend(found);
+    }
+}
+
 /// Checks one ImageFile, and with `--fix` repairs it as far as that helps.
 fn checked(file: &Path, args: &Args) -> Result<Checked, OpenError> {
     let mut project = compiled(file, &args.set)?;
     if args.fix {
+        let (folder, files, _) = project::around(file)?;
         // A fix may bring another to light; a few rounds are plenty, and each must change something.
         for _ in 0..8 {
             let changed = report::fixed(&project.diagnostics, &project.sources);
             let mut written = false;
             for (id, text) in changed.into_iter().filter(|(id, _)| !project.is_builtin(*id)) {
                 let name = &project.sources.get(id).name;
-                std::fs::write(name, text).map_err(|error| OpenError::Io { path: name.into(), error })?;
+                let below = Path::new(&**name).strip_prefix(folder).unwrap_or(Path::new(&**name));
+                rewrite(&files, &below.to_string_lossy(), &text)
+                    .map_err(|why| OpenError::NotWritten { path: (&**name).into(), why })?;
                 written = true;
             }
             if !written {
@@ -115,6 +154,10 @@ fn checked(file: &Path, args: &Args) -> Result<Checked, OpenError> {
 fn compiled(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     let (folder, files, name) = project::around(file)?;
     let mut project = front::compile(name, &files, set);
+    // An editor has others for it; here is who asks before a commit.
+    if let Err(wrong) = Lock::beside(name, &files, &mut project.sources) {
+        project.diagnostics.extend(wrong);
+    }
     if !folder.as_os_str().is_empty() {
         project.sources.prefix_names(&folder.to_string_lossy(), project.builtin);
     }
@@ -123,14 +166,31 @@ fn compiled(file: &Path, set: &Settings) -> Result<Project, OpenError> {
 
 /// Files that other files of the same walk include are checked with those, not alone.
 fn drop_included(projects: &mut Vec<Checked>) {
-    let included: Vec<PathBuf> = projects
+    // `../common.imagefile` and `images/common.imagefile` may be one file.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let included: BTreeSet<PathBuf> = projects
         .iter()
         .flat_map(|Checked { project, .. }| {
-            project.units.iter().skip(1).map(|unit| PathBuf::from(&project.sources.get(unit.source).name))
+            project.units.iter().skip(1).map(|unit| real(Path::new(&project.sources.get(unit.source).name)))
         })
         .collect();
-    if projects.len() > 1 {
-        projects.retain(|one| !included.contains(&one.path));
+    if projects.len() > 1 && !included.is_empty() {
+        projects.retain(|one| !included.contains(&real(&one.path)));
+    }
+}
+
+/// Of several files, one with the param is enough for a `--set`; where none has it, it is told once.
+fn settle_set(projects: &mut [Checked], set: &Settings) {
+    for (name, _) in set {
+        let about = format!("`--set {name}`");
+        let complains =
+            |one: &Diagnostic| one.code == codes::UNKNOWN_SETTING && one.message.starts_with(&about);
+        let lack = projects.iter().filter(|one| one.project.diagnostics.iter().any(complains)).count();
+        let keep = usize::from(lack == projects.len());
+        for one in projects.iter_mut().filter(|one| one.project.diagnostics.iter().any(complains)).skip(keep)
+        {
+            one.project.diagnostics.retain(|found| !complains(found));
+        }
     }
 }
 

@@ -171,7 +171,7 @@ fn look(settings: &Settings) -> Vec<Finding> {
 
 fn mirror(settings: &Settings) -> Finding {
     let from = if settings.mirror.is_some() { "the setting `mirror`" } else { "this host's apt sources" };
-    match super::workshop::mirrors(settings) {
+    match super::workspace::mirrors(settings) {
         Some(mirrors) => Finding::new("Debian mirror", State::Ok, format!("{}, from {from}", mirrors.debian)),
         None => Finding {
             help: Some(

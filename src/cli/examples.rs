@@ -142,7 +142,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "fmt",
         &[
-            ("imgfile fmt", "format the ImageFiles of this folder"),
+            ("imgfile fmt", "format the ImageFiles of this folder and those below"),
             ("imgfile fmt --check", "fail if one is not formatted"),
         ],
     ),

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{shown, terminal::Terminal};
-use crate::exec::Wreck;
+use crate::exec::FailedMachine;
 
 /// What becomes of the machine in which a step or test failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,25 +17,25 @@ pub enum OnFailure {
 }
 
 /// Deals with the machine; what was built so far is over and shown by now.
-pub(super) async fn deal(wish: OnFailure, mut wreck: Wreck) {
+pub(super) async fn deal(wish: OnFailure, mut failed_machine: FailedMachine) {
     match wish {
         OnFailure::Clean => {}
-        OnFailure::Keep => keep(wreck).await,
+        OnFailure::Keep => keep(failed_machine).await,
         OnFailure::Shell => match Terminal::take() {
-            Ok(terminal) => shell(&mut wreck, terminal).await,
+            Ok(terminal) => shell(&mut failed_machine, terminal).await,
             Err(error) => {
                 super::complain(&format!(
                     "there is no terminal for a shell ({error}); the disk is kept instead"
                 ));
-                keep(wreck).await;
+                keep(failed_machine).await;
             }
         },
     }
 }
 
-async fn keep(wreck: Wreck) {
-    let image = wreck.image.clone();
-    match wreck.keep().await {
+async fn keep(failed_machine: FailedMachine) {
+    let image = failed_machine.image.clone();
+    match failed_machine.keep().await {
         Ok(path) => {
             let path = shown(&path);
             super::screen::say!(
@@ -49,16 +49,16 @@ async fn keep(wreck: Wreck) {
     }
 }
 
-async fn shell(wreck: &mut Wreck, mut terminal: Terminal) {
+async fn shell(failed_machine: &mut FailedMachine, mut terminal: Terminal) {
     terminal.show(b"a shell in the failed machine; it goes when you leave (exit, or Ctrl-D)\r\n");
     let term = std::env::var("TERM").unwrap_or_else(|_| "linux".to_owned());
     let size = Terminal::size();
     let ended = match terminal.input() {
         Ok(input) => {
             let mut sink = |output: crate::driver::Output| terminal.show(&output.bytes);
-            wreck.shell(size, &term, input, &mut sink).await.map(|_| ())
+            failed_machine.shell(size, &term, input, &mut sink).await.map(|_| ())
         }
-        Err(source) => Err(crate::driver::Fault::Host { doing: "read the keyboard".into(), source }),
+        Err(source) => Err(crate::driver::DriverError::Host { doing: "read the keyboard".into(), source }),
     };
     // The terminal is as it was before anything else is printed.
     drop(terminal);

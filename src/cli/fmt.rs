@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 
 use super::check::image_files;
-use super::{Exit, project};
+use super::{Exit, project, rewrite::rewrite};
 use crate::check::{FILE_LIMIT, FileError, Files as _};
+use crate::diagnostic::codes;
 use crate::syntax;
-use crate::text::SourceId;
+use crate::text::{SourceId, conflicts};
 
 /// Lay out ImageFiles.
 ///
@@ -33,7 +34,7 @@ pub fn run(args: &Args) -> Exit {
             match stdin(args.check) {
                 Ok(different) => differs |= different,
                 Err(error) => {
-                    super::complain(&format!("cannot read stdin: {error}"));
+                    super::complain(&format!("stdin: {error}"));
                     failed = true;
                 }
             }
@@ -60,8 +61,14 @@ pub fn run(args: &Args) -> Exit {
     if failed || (differs && args.check) { Exit::Files } else { Exit::Done }
 }
 
-fn formatted(text: &str) -> String {
-    syntax::format(&syntax::parse(SourceId::default(), text), text)
+/// The text as it should be laid out. One with an unresolved merge is left to who resolves it: its markers count at
+/// the start of a line only.
+fn formatted(text: &str) -> Result<String, String> {
+    if conflicts(text).is_empty() {
+        Ok(syntax::format(&syntax::parse(SourceId::default(), text), text))
+    } else {
+        Err(format!("it has an unresolved merge conflict (`imgfile explain {}`)", codes::MERGE_CONFLICT))
+    }
 }
 
 /// Formats one file; answers whether it was laid out differently. As with every command for files of
@@ -75,37 +82,28 @@ fn one(file: &Path, check: bool) -> Result<bool, String> {
         FileError::Unreadable(reason) => reason,
     })?;
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
-    let laid_out = formatted(&text);
+    let laid_out = formatted(&text)?;
     if laid_out == text {
         return Ok(false);
     }
     if check {
         diff(&file.display().to_string(), &text, &laid_out);
     } else {
-        replace(file, &laid_out).map_err(|error| error.to_string())?;
+        rewrite(&files, name, &laid_out).map_err(|why| format!("it cannot be written: {why}"))?;
         super::screen::say!("formatted {}", file.display());
     }
     Ok(true)
 }
 
-/// Written beside it and moved over it: an interrupted write leaves the old file.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let real = file.canonicalize()?;
-    let beside = tempfile::NamedTempFile::new_in(real.parent().unwrap_or(Path::new("/")))?;
-    std::fs::write(beside.path(), text)?;
-    std::fs::set_permissions(beside.path(), std::fs::metadata(&real)?.permissions())?;
-    beside.persist(&real).map_err(|error| error.error)?;
-    Ok(())
-}
-
-fn stdin(check: bool) -> std::io::Result<bool> {
-    let text = std::io::read_to_string(std::io::stdin().lock())?;
-    let laid_out = formatted(&text);
+fn stdin(check: bool) -> Result<bool, String> {
+    let text = std::io::read_to_string(std::io::stdin().lock())
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    let laid_out = formatted(&text)?;
     if check {
         diff("stdin", &text, &laid_out);
     } else {
         // A file, not a text to show: every byte of it.
-        std::io::Write::write_all(&mut super::screen::exact(), laid_out.as_bytes())?;
+        let _ = std::io::Write::write_all(&mut super::screen::exact(), laid_out.as_bytes());
     }
     Ok(laid_out != text)
 }

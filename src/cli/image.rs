@@ -1,11 +1,14 @@
 //! `imgfile image`: one artifact: looked at, renamed, protected, removed, exported.
 
 use std::{
+    ffi::OsString,
     fmt::Write as _,
+    fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
-use clap::ValueEnum;
+use clap::{ValueEnum, builder::PossibleValue};
 
 use super::{
     Exit,
@@ -15,8 +18,9 @@ use super::{
 use crate::{
     cell::{Access, Cell},
     driver::qemu::tool,
+    model::DiskFormat,
     report::{local, progress},
-    store::{Records, Store, records::ArtifactRecord, umask},
+    store::{Folder, Records, Store, digest_of, records::ArtifactRecord, umask},
 };
 
 /// Work with an image that was built here.
@@ -92,37 +96,13 @@ enum Subformat {
     Dynamic,
 }
 
-/// What `qemu-img` writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DiskFormat {
-    Qcow2,
-    Raw,
-    Vmdk,
-    Vhd,
-    Vhdx,
-    Vdi,
-}
-
-impl DiskFormat {
-    /// As `qemu-img` calls it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-            Self::Vmdk => "vmdk",
-            Self::Vhd => "vpc",
-            Self::Vhdx => "vhdx",
-            Self::Vdi => "vdi",
-        }
+impl ValueEnum for DiskFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
     }
 
-    fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?;
-        if extension == "img" { Some(Self::Raw) } else { <Self as ValueEnum>::from_str(extension, true).ok() }
-    }
-
-    fn extension(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
@@ -235,6 +215,26 @@ fn verified(store: &Store, artifact: &ArtifactRecord) -> Outcome<()> {
     Err(Exit::Failed)
 }
 
+/// The folder of an artifact, and its name in it, if it is still what was built: whatever has come into its place is
+/// somebody else's.
+fn place_of(artifact: &ArtifactRecord) -> io::Result<Option<(Folder, OsString)>> {
+    let path = Path::new(&artifact.path);
+    let name = path.file_name().unwrap_or_default().to_owned();
+    let found = Folder::open(path.parent().unwrap_or(Path::new(""))).and_then(|folder| {
+        let file = folder.regular(Path::new(&name))?;
+        Ok((folder, file))
+    });
+    let (folder, mut file) = match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if i64::try_from(file.metadata()?.len()) == Ok(artifact.size) && digest_of(&mut file)? == artifact.sha256
+    {
+        return Ok(Some((folder, name)));
+    }
+    Err(io::Error::other("it is not what was built; it is yours to move or to remove"))
+}
+
 fn rename(records: &Records, artifact: &ArtifactRecord, name: &str) -> Outcome<()> {
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return wrong("a name has no `/` and does not begin with a dot");
@@ -244,16 +244,22 @@ fn rename(records: &Records, artifact: &ArtifactRecord, name: &str) -> Outcome<(
         Some(extension) => format!("{name}.{extension}"),
         None => name.to_owned(),
     };
-    let to = from.with_file_name(file);
-    if to.exists() {
-        return wrong(&format!("{} is there already", to.display()));
-    }
-    if let Err(error) = std::fs::rename(from, &to) {
-        return host("rename", from, &error);
+    let to = from.with_file_name(&file);
+    let (folder, own) = match place_of(artifact) {
+        Ok(Some(place)) => place,
+        Ok(None) => return wrong(&format!("{} is not there any more", artifact.path)),
+        Err(error) => return host("rename", from, &error),
+    };
+    match folder.rename(&own, &file) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return wrong(&format!("{} is there already", to.display()));
+        }
+        Err(error) => return host("rename", from, &error),
     }
     if let Err(error) = records.moved(artifact.id, &to.to_string_lossy()) {
         // The record and the file stay together.
-        let _ = std::fs::rename(&to, from);
+        let _ = folder.rename(&file, &own);
         return Err(refused(error));
     }
     super::print(&format!("{}\n", to.display()));
@@ -262,14 +268,18 @@ fn rename(records: &Records, artifact: &ArtifactRecord, name: &str) -> Outcome<(
 
 fn remove(records: &Records, artifact: &ArtifactRecord) -> Outcome<()> {
     let name = artifact.name();
+    // All of the file is read for it, in vain where the record stays.
+    let place = if artifact.protected { Ok(None) } else { place_of(artifact) };
     if !records.remove_artifact(artifact.id).map_err(refused)? {
         return wrong(&format!("`{name}` is protected; `imgfile image unprotect {name}` takes that off"));
     }
-    let path = Path::new(&artifact.path);
-    match std::fs::remove_file(path) {
-        Ok(()) => super::print(&format!("removed {}\n", artifact.path)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return host("remove", path, &error),
+    match place {
+        Ok(Some((folder, file))) => match folder.remove(file) {
+            Ok(()) => super::print(&format!("removed {}\n", artifact.path)),
+            Err(error) => return host("remove", Path::new(&artifact.path), &error),
+        },
+        Ok(None) => {}
+        Err(why) => super::screen::say!("note: {} stays: {why}", artifact.path),
     }
     Ok(())
 }
@@ -291,7 +301,7 @@ fn export(
         let extension = if wanted == own {
             from.extension().unwrap_or_default().to_string_lossy().into_owned()
         } else {
-            wanted.extension()
+            wanted.as_str().to_owned()
         };
         (to.join(artifact.name()).with_added_extension(extension), wanted)
     } else {
@@ -304,8 +314,8 @@ fn export(
     // Complete or not at all: the name appears by rename. What a crash leaves is in the store's journal.
     let promised = |path: &Path| {
         let path = std::path::absolute(path)?;
-        store.will_create(&path).map_err(std::io::Error::other)?;
-        std::fs::File::create_new(path)
+        store.will_create(&path).map_err(io::Error::other)?;
+        File::create_new(path)
     };
     let temp = match tempfile::Builder::new().prefix(".imgfile-export-").make_in(folder, promised) {
         Ok(temp) => temp,
@@ -313,13 +323,14 @@ fn export(
     };
     // A VHD may be of the other kind than the one that is wanted.
     if wanted == own && wanted != DiskFormat::Vhd {
-        if let Err(error) = std::fs::copy(from, temp.path()) {
+        let copied = File::open(from).and_then(|mut from| io::copy(&mut from, &mut temp.as_file()));
+        if let Err(error) = copied {
             return host("write", &to, &error);
         }
     } else {
         convert((from, own), (temp.path(), wanted), subformat)?;
     }
-    if let Err(error) = umask::share(temp.path(), 0o666) {
+    if let Err(error) = umask::share(temp.as_file(), 0o666) {
         return host("write", &to, &error);
     }
     if let Err(error) = temp.persist_noclobber(&to) {
@@ -335,7 +346,7 @@ fn convert(
     subformat: Subformat,
 ) -> Outcome<()> {
     let mut command = tool::qemu_img("convert");
-    command.args(["-f", own.name(), "-O", wanted.name()]);
+    command.args(["-f", own.qemu(), "-O", wanted.qemu()]);
     if wanted == DiskFormat::Vhd {
         whole_mebibytes(from, own)?;
         command.args(["-o", crate::exec::vhd_options(subformat == Subformat::Dynamic)]);
@@ -354,7 +365,7 @@ fn convert(
 /// Refuses a disk that no VHD of the same size can hold as Azure takes it.
 fn whole_mebibytes(disk: &Path, format: DiskFormat) -> Outcome<()> {
     let mut command = tool::qemu_img("info");
-    command.args(["--output", "json", "-f", format.name()]).arg(disk);
+    command.args(["--output", "json", "-f", format.qemu()]).arg(disk);
     if let Err(error) = tool::show_disk(&mut command, disk, Access::Read) {
         return host("look at", disk, &error);
     }

@@ -28,8 +28,10 @@ pub fn run(args: &Args) -> Exit {
     }
     let written = std::fs::create_dir_all(&args.folder)
         .and_then(|()| std::fs::OpenOptions::new().write(true).create_new(true).open(&file))
-        .and_then(|mut open| open.write_all(template(&name).as_bytes()))
-        .and_then(|()| umask::share(&file, 0o666));
+        .and_then(|mut open| {
+            open.write_all(template(&name).as_bytes())?;
+            umask::share(&open, 0o666)
+        });
     match written {
         Ok(()) => {
             super::screen::say!("wrote {}; next: `imgfile check`, then `imgfile build`", file.display());

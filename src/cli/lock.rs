@@ -3,7 +3,7 @@
 use super::file_args::FileArgs;
 use super::{
     Exit,
-    workshop::{Choices, Workshop},
+    workspace::{Workspace, WorkspaceOptions},
 };
 
 /// Resolve and pin bases, applications and packages into `ImageFile.lock`.
@@ -23,30 +23,35 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file,
         offline: args.offline,
         locked: args.locked,
         update: args.update,
-        ..Choices::default()
+        ..WorkspaceOptions::default()
     };
     super::block_on(async {
-        let workshop = match Workshop::open(&choices).await {
-            Ok(workshop) => workshop,
+        let workspace = match Workspace::open(&choices).await {
+            Ok(workspace) => workspace,
             Err(exit) => return exit,
         };
-        let prepared = match workshop.prepare_all(&choices).await {
+        let prepared = match workspace.prepare_all(&choices).await {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };
         // Without a network nobody can be asked; a build asks again.
         if !choices.offline
-            && let Err(exit) = workshop.vouch(&prepared, false).await
+            && let Err(exit) = workspace.vouch(&prepared, false).await
         {
             return exit;
         }
-        let path = workshop.lock_path();
-        match workshop.write_lock(&workshop.lock_with(&prepared)) {
+        if !choices.offline
+            && let Err(exit) = workspace.whole(&prepared).await
+        {
+            return exit;
+        }
+        let path = workspace.lock_path();
+        match workspace.write_lock(&workspace.lock_with(&prepared), &choices) {
             Ok(true) => super::screen::say!("wrote {}", super::shown(&path)),
             Ok(false) => super::screen::say!("{} is up to date", super::shown(&path)),
             Err(exit) => return exit,

@@ -10,7 +10,6 @@ pub mod cache;
 mod cancel;
 mod candidates;
 mod check;
-mod commit;
 mod completions;
 mod console;
 mod doctor;
@@ -29,11 +28,13 @@ mod logs;
 mod lsp;
 mod man;
 mod markdown;
+mod offered;
 pub mod outdated;
 mod plan;
 mod project;
 mod recorded;
 mod resolving;
+mod rewrite;
 pub mod schema;
 mod screen;
 mod setting_args;
@@ -45,12 +46,12 @@ mod trust;
 mod watch;
 mod why;
 mod why_step;
-mod workshop;
+mod workspace;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    diagnostic::{Diagnostic, codes},
+    diagnostic::{Cause, Diagnostic},
     text::Sources,
 };
 use setting_args::{All, OfStore, With};
@@ -58,47 +59,49 @@ use setting_args::{All, OfStore, With};
 /// How a command ended, as the process's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done.
-    Done,
-    /// 1: the user's files are wrong.
-    Files,
-    /// 2: the command line is wrong.
-    Usage,
-    /// 3: a step or test failed.
-    Failed,
-    /// 4: the host lacks something.
-    Host,
-    /// 130: cancelled.
-    Cancelled,
+    Done = 0,
+    Files = 1,
+    Usage = 2,
+    Failed = 3,
+    Host = 4,
+    /// As a shell says of what Ctrl-C ended: 128 and the number of the signal.
+    Cancelled = 130,
 }
 
 impl Exit {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Files => 1,
-            Self::Usage => 2,
-            Self::Failed => 3,
-            Self::Host => 4,
-            Self::Cancelled => 130,
-        }
-    }
+    /// All of them, with what they mean.
+    const ALL: [(Self, &str); 6] = [
+        (Self::Done, "done"),
+        (Self::Files, "the ImageFile, or another file of yours, is wrong"),
+        (Self::Usage, "the command line is wrong"),
+        (Self::Failed, "a step or a test failed, or something kept is damaged"),
+        (Self::Host, "this host, or what it reaches, lacks something"),
+        (Self::Cancelled, "cancelled"),
+    ];
 
     fn status(self) -> i32 {
-        self.number().into()
+        self as i32
+    }
+
+    /// A line for each, for help and manual pages.
+    fn table() -> String {
+        Self::ALL.map(|(exit, meaning)| format!("  {:<5}{meaning}", exit.status())).join("\n")
     }
 }
 
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        exit.number().into()
+        (exit as u8).into()
     }
 }
 
 /// Builds machine images from a checked-in ImageFile: validated, locked, tested.
 #[derive(Debug, Parser)]
 #[command(name = "imgfile", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Start with `imgfile init`, then `imgfile check` and `imgfile build`.")]
+#[command(after_help = format!(
+    "Start with `imgfile init`, then `imgfile check` and `imgfile build`.\n\nExit status:\n{}",
+    Exit::table()
+))]
 pub struct Cli {
     /// When output is coloured.
     #[arg(long, global = true, value_enum, default_value_t = console::Colour::Auto, value_name = "WHEN")]
@@ -150,7 +153,7 @@ pub fn main() -> std::process::ExitCode {
     // Before threads are started.
     crate::store::umask::set();
     // A shell that completes asks with the variable COMPLETE, and gets nothing else.
-    clap_complete::CompleteEnv::with_factory(command).complete();
+    clap_complete::CompleteEnv::with_factory(command).shells(offered::SHELLS).complete();
     let matches = command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     console::choose(cli.color);
@@ -158,7 +161,7 @@ pub fn main() -> std::process::ExitCode {
         complain(&format!("cannot listen for signals: {error}"));
         return Exit::Host.into();
     }
-    match cli.command {
+    let exit = match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(args.apart()),
         Command::Lock(args) => lock::run(args.apart()),
@@ -187,8 +190,10 @@ pub fn main() -> std::process::ExitCode {
             let args = args.apart();
             explained(|sources| doctor::run(&args, sources))
         }
-    }
-    .into()
+    };
+    // Whoever redirects findings to a full disk is not to believe that there are none.
+    let exit = if exit == Exit::Done && !screen::is_complete() { Exit::Host } else { exit };
+    exit.into()
 }
 
 /// Reads `NAME=VALUE` of `--set`.
@@ -238,7 +243,7 @@ fn complain(message: &str) {
     screen::say!("error: {message}");
 }
 
-/// Writes text to stdout; a reader that closed the pipe has seen enough.
+/// Writes text to stdout; what is lost is told at the end.
 fn print(text: &str) {
     use std::io::Write;
     let _ = screen::out().write_all(text.as_bytes());
@@ -259,8 +264,8 @@ fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>
     })
 }
 
-/// How a command ends that cannot use its settings: it is the host that lacks a home folder.
+/// How a command ends that cannot use its settings: unless some file is wrong, the host lacks something.
 fn wrong_settings(diagnostics: &[Diagnostic]) -> Exit {
     let mut errors = diagnostics.iter().filter(|one| one.is_error());
-    if errors.all(|one| one.code == codes::NO_STORE_FOLDER) { Exit::Host } else { Exit::Files }
+    if errors.all(|one| one.code.cause() == Cause::Host) { Exit::Host } else { Exit::Files }
 }

@@ -6,7 +6,7 @@ use super::file_args::FileArgs;
 use super::{
     Exit,
     recorded::{self, Format},
-    workshop::{Choices, Outcome, Workshop},
+    workspace::{Outcome, Workspace, WorkspaceOptions},
 };
 use crate::lock::{Kind, Newer};
 
@@ -36,34 +36,34 @@ pub struct Outdated {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file.clone(),
         image: args.image.clone(),
         offline: args.offline,
         // As if every image were locked anew; nothing is written.
         update: Some(String::new()),
         compares: true,
-        ..Choices::default()
+        ..WorkspaceOptions::default()
     };
     super::block_on(async { look(&args, &choices).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn look(args: &Args, choices: &Choices) -> Outcome<()> {
-    let workshop = Workshop::open(choices).await?;
-    let images = workshop.images(choices)?;
-    if let Some(image) = images.iter().find(|image| !workshop.lock.images.contains_key(&image.name.value)) {
+async fn look(args: &Args, choices: &WorkspaceOptions) -> Outcome<()> {
+    let workspace = Workspace::open(choices).await?;
+    let images = workspace.images(choices)?;
+    if let Some(image) = images.iter().find(|image| !workspace.lock.images.contains_key(&image.name.value)) {
         super::complain(&format!(
             "the lock has nothing about the image `{}`; `imgfile lock` pins it",
             image.name.value
         ));
         return Err(Exit::Files);
     }
-    let prepared = workshop.prepare_all(choices).await?;
+    let prepared = workspace.prepare_all(choices).await?;
     let found: Vec<Outdated> = prepared
         .iter()
         .filter_map(|now| {
             let image = now.plan.image.clone();
-            let newer = workshop.lock.images.get(&image)?.newer(&now.locked);
+            let newer = workspace.lock.images.get(&image)?.newer(&now.locked);
             Some(Outdated { image, newer })
         })
         .collect();

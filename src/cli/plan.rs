@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::file_args::FileArgs;
 use super::{
     Exit,
-    workshop::{Choices, Workshop},
+    workspace::{Workspace, WorkspaceOptions},
 };
 use crate::{
     plan::{PLAN_FORMAT, Plan},
@@ -54,20 +54,20 @@ pub enum Format {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file,
         image: args.image,
         base: args.base,
         offline: args.offline,
         locked: args.locked,
-        ..Choices::default()
+        ..WorkspaceOptions::default()
     };
     super::block_on(async {
-        let workshop = match Workshop::open(&choices).await {
-            Ok(workshop) => workshop,
+        let workspace = match Workspace::open(&choices).await {
+            Ok(workspace) => workspace,
             Err(exit) => return exit,
         };
-        let prepared = match workshop.prepare_all(&choices).await {
+        let prepared = match workspace.prepare_all(&choices).await {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };

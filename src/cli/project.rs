@@ -31,10 +31,14 @@ impl Project {
 pub enum OpenError {
     #[error("there is no ImageFile in `{0}`; `imgfile init` writes a first one")]
     NoImageFile(PathBuf),
+    #[error("there are several ImageFiles in `{0}`; name one of them")]
+    Several(PathBuf),
     #[error("`{0}` does not exist")]
     NotFound(PathBuf),
     #[error("`{0}` has a name that is not UTF-8")]
     Name(PathBuf),
+    #[error("`{path}` cannot be written: {why}")]
+    NotWritten { path: PathBuf, why: String },
     #[error("`{path}` cannot be read: {error}")]
     Io { path: PathBuf, error: std::io::Error },
 }
@@ -61,8 +65,14 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
         .collect();
     match named.pop() {
         Some(file) if named.is_empty() => Ok(file),
-        _ => Err(OpenError::NoImageFile(path.to_owned())),
+        Some(_) => Err(OpenError::Several(path.to_owned())),
+        None => Err(OpenError::NoImageFile(path.to_owned())),
     }
+}
+
+/// Whether the working folder has no project, and nobody named another.
+pub fn is_nowhere(path: &Path) -> bool {
+    path == Path::new(".") && matches!(find(path), Err(OpenError::NoImageFile(_)))
 }
 
 /// The folder of the ImageFile `file` as written, the door to it, and the file's name in it.

@@ -7,7 +7,7 @@ use super::{
     settings::{Settings, Surroundings},
 };
 use crate::{
-    exec::Failure,
+    exec::BuildError,
     store::{Records, Store, StoreError, records::State},
     text::Sources,
 };
@@ -67,7 +67,7 @@ pub(super) fn set_aside(path: &Path) -> String {
 #[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 pub(super) fn refused(error: StoreError) -> Exit {
     if let StoreError::NotOwn { .. } = error {
-        super::console::show(&Failure::from(error).diagnostics(), &Sources::default());
+        super::console::show(&BuildError::from(error).diagnostics(), &Sources::default());
         return Exit::Host;
     }
     let way_out = if error.is_corrupt() { "; `imgfile gc` sets them aside and begins new ones" } else { "" };

@@ -20,7 +20,7 @@ pub type Entry = (&'static str, &'static str, fn() -> Schema);
 pub const SCHEMAS: [Entry; 12] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
-    ("lock", "ImageFile.lock", || schema_for!(lock::Lock)),
+    ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
     ("diagnostics", "check --format json", || schema_for!(report::Report)),
     ("plan", "plan --format json", || schema_for!(plan::Plan)),
     ("event", "one line of build --progress json", || schema_for!(exec::Event)),

@@ -1,7 +1,8 @@
 //! Standard output and standard error. Nothing else of the program writes to them: text passes a
 //! [`Sink`], in which nothing is left that a terminal or a CI system would obey.
 
-use std::io::{IsTerminal as _, Stderr, Stdout, Write, stderr, stdout};
+use std::io::{self, IsTerminal as _, Stderr, Stdout, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::report::{Content, Sink, progress::Ci};
 
@@ -16,9 +17,44 @@ fn ci() -> bool {
     Ci::detect(|name| std::env::var_os(name)).is_some()
 }
 
+/// Standard output, which remembers that something did not get out.
+pub(super) struct Output(Stdout);
+
+/// Whether something was lost on its way out.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+impl Output {
+    fn noted<T>(result: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &result {
+            // A reader that closed the pipe has seen enough.
+            let is_loss = !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted);
+            if is_loss && !LOST.swap(true, Ordering::Relaxed) {
+                to_stderr(&format!("error: cannot write the output: {error}\n"));
+            }
+        }
+        result
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::noted(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::noted(self.0.flush())
+    }
+}
+
+/// Whether all that was written has got out by now.
+pub(super) fn is_complete() -> bool {
+    let _ = exact().flush();
+    !LOST.load(Ordering::Relaxed)
+}
+
 /// For text that people read.
-pub(super) fn out() -> Sink<Stdout> {
-    Sink::new(stdout(), Content::Text { colour: out_colour() }, ci())
+pub(super) fn out() -> Sink<Output> {
+    Sink::new(exact(), Content::Text { colour: out_colour() }, ci())
 }
 
 /// For text that people read beside the data.
@@ -42,13 +78,13 @@ pub(super) fn to_stderr(text: &str) {
 }
 
 /// For JSON.
-pub(super) fn json() -> Sink<Stdout> {
-    Sink::new(stdout(), Content::Json, ci())
+pub(super) fn json() -> Sink<Output> {
+    Sink::new(exact(), Content::Json, ci())
 }
 
 /// For findings that GitHub shows beside the lines.
-pub(super) fn annotations() -> Sink<Stdout> {
-    Sink::new(stdout(), Content::Orders, true)
+pub(super) fn annotations() -> Sink<Output> {
+    Sink::new(exact(), Content::Orders, true)
 }
 
 /// For a log with foldable groups; GitLab's are made of control characters, and its view makes text harmless.
@@ -65,6 +101,6 @@ pub(super) fn drawing() -> Stderr {
 }
 
 /// For what must come as it is: the protocol with an editor, completions, a file that was formatted.
-pub(super) fn exact() -> Stdout {
-    stdout()
+pub(super) fn exact() -> Output {
+    Output(stdout())
 }

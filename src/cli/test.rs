@@ -6,9 +6,9 @@ use super::file_args::FileArgs;
 use super::{
     Exit,
     watch::{Progress, Watch},
-    workshop::{Choices, WayOn, Workshop},
+    workspace::{WayOn, Workspace, WorkspaceOptions},
 };
-use crate::exec::{self, Budget, Executor, Failure, Standing};
+use crate::exec::{self, Budget, BuildError, Executor, ParentDisks};
 use crate::store::records::Kind;
 
 /// Run the tests of artifacts that are in the output folder.
@@ -33,53 +33,53 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file.clone(),
         image: args.image.clone(),
         offline: args.offline,
         runs_steps: true,
-        ..Choices::default()
+        ..WorkspaceOptions::default()
     };
     super::block_on(async {
-        let workshop = match Workshop::open(&choices).await {
-            Ok(workshop) => workshop,
+        let workspace = match Workspace::open(&choices).await {
+            Ok(workspace) => workspace,
             Err(exit) => return exit,
         };
-        let mut prepared = match workshop.prepare_all(&choices).await {
+        let mut prepared = match workspace.prepare_all(&choices).await {
             Ok(prepared) => prepared,
             Err(exit) => return exit,
         };
-        let secrets = match workshop.with_secrets(&mut prepared) {
+        let secrets = match workspace.with_secrets(&mut prepared) {
             Ok(secrets) => secrets,
-            Err(failure) => return workshop.failed(failure),
+            Err(failure) => return workspace.failed(failure),
         };
-        let out = args.out.clone().unwrap_or_else(|| workshop.out());
-        let folder = workshop.project.files.root();
-        let watch = Watch::begin(Kind::Test, args.progress, &workshop.store, folder, workshop.lock_path());
+        let out = args.out.clone().unwrap_or_else(|| workspace.out());
+        let folder = workspace.project.files.root();
+        let watch = Watch::begin(Kind::Test, args.progress, &workspace.store, folder, workspace.lock_path());
         let tested = async {
-            let driver = workshop.driver(watch.reporter()).await?;
+            let driver = workspace.driver(watch.reporter()).await?;
             let executor = Executor {
-                standing: &Standing::default(),
-                store: &workshop.store,
+                standing: &ParentDisks::default(),
+                store: &workspace.store,
                 driver: driver.as_ref(),
-                project: &workshop.project.files,
+                project: &workspace.project.files,
                 reporter: watch.reporter(),
                 budget: &Budget::new(u64::MAX, u32::MAX),
-                wrecks: None,
+                failed_machines: None,
             };
             // Those it is based on have tests of their own.
             let chosen = |name: &str| choices.image.as_ref().is_none_or(|image| image == name);
             for (one, secrets) in prepared.iter().zip(&secrets).filter(|(one, _)| chosen(&one.plan.image)) {
                 executor.test(&one.plan, secrets, &out).await?;
             }
-            Ok::<(), Failure>(())
+            Ok::<(), BuildError>(())
         };
         match tested.await {
             Ok(()) => {
                 watch.end(exec::Outcome::Done, None);
                 Exit::Done
             }
-            Err(failure) => workshop.end_failed(watch, vec![failure], WayOn { shell: false }),
+            Err(failure) => workspace.end_failed(watch, vec![failure], WayOn { shell: false }),
         }
     })
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit, project,
-    settings::{PROJECT_FILE, Record, Trust, TrustedProjects, of_project},
+    Exit, check, project,
+    settings::{Key, PROJECT_FILE, Record, Trust, TrustedProjects, of_project},
 };
 use crate::catalog::BaseSource;
 use crate::exec::{Request, disk_outside, secrets_outside};
 use crate::front;
 use crate::resolve::BaseOrigin;
+use crate::store::project_root;
 use crate::text::Digest;
 
 /// Trust a project: let its `.imgfile.toml` set what is otherwise yours to set.
@@ -21,7 +22,7 @@ use crate::text::Digest;
 /// too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The project's folder, or an ImageFile in it.
+    /// The project's folder, or one below it, or an ImageFile in one.
     #[arg(default_value = ".")]
     pub path: PathBuf,
     /// Trust it no longer.
@@ -34,6 +35,10 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Exit {
     let trusted = TrustedProjects::of_user(&|name: &str| std::env::var_os(name));
+    if !args.list && !trusted.have_a_place() {
+        super::complain("nothing says where your configuration is: `HOME` is not set");
+        return Exit::Host;
+    }
     let result = if args.list {
         list(&trusted)
     } else if args.revoke {
@@ -54,9 +59,10 @@ type Outcome = Result<(), (Exit, String)>;
 
 fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
     let folder = folder(path);
-    let project = folder
+    let folder = folder
         .canonicalize()
         .map_err(|error| (Exit::Files, format!("`{}` cannot be opened: {error}", folder.display())))?;
+    let project = project_root(&folder);
     let settings = of_project(&project)
         .map_err(|reason| (Exit::Files, format!("cannot read the settings in {PROJECT_FILE}: {reason}")))?;
     let settings = settings.unwrap_or_default();
@@ -65,7 +71,10 @@ fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
     trusted.add(&record).map_err(|error| (Exit::Host, format!("cannot remember that: {error}")))?;
     super::screen::say!("{} is trusted, as it is now", project.display());
     for line in settings.lines().filter(|line| !line.trim().is_empty()) {
-        super::screen::say!("  {PROJECT_FILE}: {line}");
+        let key = line.split('=').next().unwrap_or_default().trim();
+        let never = Key::ALL.iter().any(|known| known.is_never_of_project() && known.name() == key);
+        let never = if never { "  (never counts: no project may set it)" } else { "" };
+        super::screen::say!("  {PROJECT_FILE}: {line}{never}");
     }
     for source in &record.sources {
         super::screen::say!("  may read {source}");
@@ -73,14 +82,12 @@ fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
     Ok(())
 }
 
-/// What the ImageFiles in the project's folder would read outside of it, as far as they can be understood.
-fn sources(folder: &Path) -> Result<BTreeSet<String>, String> {
+/// What the project's ImageFiles would read outside of it, as far as they can be understood.
+fn sources(project: &Path) -> Result<BTreeSet<String>, String> {
     let mut sources = BTreeSet::new();
-    let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let is_image_file = path.file_name().is_some_and(|name| name == "ImageFile")
-            || path.extension().is_some_and(|extension| extension == "imagefile");
-        if !is_image_file {
+    for path in check::image_files(project).map_err(|error| error.to_string())? {
+        // A folder below may be a project of its own.
+        if path.parent().map(project_root).is_none_or(|root| root != project) {
             continue;
         }
         let (_, files, name) = project::around(&path).map_err(|error| error.to_string())?;
@@ -106,8 +113,10 @@ fn sources(folder: &Path) -> Result<BTreeSet<String>, String> {
 fn revoke(trusted: &TrustedProjects, path: &Path) -> Outcome {
     let folder = folder(path);
     // A project that is gone can still be forgotten, by the path that `--list` shows.
-    let project =
-        folder.canonicalize().or_else(|_| std::path::absolute(folder)).unwrap_or_else(|_| folder.into());
+    let project = match folder.canonicalize() {
+        Ok(folder) => project_root(&folder),
+        Err(_) => std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
+    };
     match trusted.remove(&project) {
         Ok(true) => super::screen::say!("{} is no longer trusted", project.display()),
         Ok(false) => super::screen::say!("{} was not trusted", project.display()),

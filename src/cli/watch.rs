@@ -10,12 +10,12 @@ use clap::ValueEnum;
 
 use super::{recorded::set_aside, screen};
 use crate::{
-    exec::{Observer, Outcome, Reporter, Tee, What},
+    exec::{EventKind, Observer, Outcome, Reporter, Tee},
     report::{
         progress::{Buffered, Ci, Grouped, JsonLines, Look, Plain, Times, Tree, VisibleNames, Waiting},
         record::Recorder,
     },
-    store::{Records, Store, StoreError, records::Kind},
+    store::{Records, Store, StoreError, git::Repository, records::Kind},
     text::Digest,
 };
 
@@ -67,7 +67,7 @@ impl Watch {
         match &recorder {
             Ok(recorder) => {
                 let version = version.to_owned();
-                reporter.report(What::Begun { build: recorder.build(), version });
+                reporter.report(EventKind::Begun { build: recorder.build(), version });
             }
             Err(error) => reporter.note(format!("this build is not recorded: {error}")),
         }
@@ -122,7 +122,7 @@ impl Watch {
                 self.reporter.note(format!("the record of this build is not whole: {problem}"));
             }
         }
-        self.reporter.report(What::Ended { outcome });
+        self.reporter.report(EventKind::Ended { outcome });
     }
 }
 
@@ -143,7 +143,7 @@ fn record(
 ) -> Result<(Recorder, Option<PathBuf>), StoreError> {
     let begin = |records: Records| {
         let build = records.begin_kind(kind, project, env!("CARGO_PKG_VERSION"))?;
-        if let Some(commit) = super::commit::of(project) {
+        if let Some(commit) = Repository::around(project).and_then(|repository| repository.head()) {
             records.built_from(build, &commit)?;
         }
         Recorder::new(records, build, lock.to_owned())

@@ -57,6 +57,12 @@ fn explain(args: &Args) -> Result<String, Exit> {
 fn absent(name: &str, image: &ImageSpec, resolution: &Resolution, catalog: &Catalog) -> String {
     let chosen = resolution.apps.iter().map(|app| app.name.as_str());
     let mut text = format!("`{name}` is not in the image `{}`", image.name.value);
+    if image.packages.iter().any(|package| package.name == name) {
+        return format!(
+            "`{name}` is a package that the image `{}` asks for, not an application; `imgfile plan` shows its version",
+            image.name.value
+        );
+    }
     if catalog.app(name).is_some() {
         text.push_str(", nor is it required by what is");
     } else if let Some(near) = nearest(name, chosen.chain(["base"])) {

@@ -6,7 +6,7 @@ use super::{
     Exit,
     recorded::refused,
     why,
-    workshop::{Choices, Outcome, Workshop},
+    workspace::{Outcome, Workspace, WorkspaceOptions},
 };
 use crate::{
     exec::{PlanSummary, change, change::Change},
@@ -25,26 +25,26 @@ pub(super) fn explain(
     image: &str,
     absent: impl FnOnce() -> String,
 ) -> Result<String, Exit> {
-    let choices = Choices {
+    let choices = WorkspaceOptions {
         file: args.file.clone(),
         image: Some(image.to_owned()),
         // A question is no reason to download anything.
         offline: true,
-        ..Choices::default()
+        ..WorkspaceOptions::default()
     };
     let mut text = Err(Exit::Files);
     super::block_on(async {
         let told = async {
-            let workshop = Workshop::open(&choices).await?;
-            let mut prepared = workshop.prepare_all(&choices).await?;
-            workshop.with_secrets(&mut prepared).map_err(|failure| workshop.failed(failure))?;
+            let workspace = Workspace::open(&choices).await?;
+            let mut prepared = workspace.prepare_all(&choices).await?;
+            workspace.with_secrets(&mut prepared).map_err(|failure| workspace.failed(failure))?;
             let plan = prepared.into_iter().map(|one| one.plan).find(|plan| plan.image == image);
             let plan = plan.ok_or(Exit::Files)?;
             let Some(target) = find(&plan.steps, &args.what) else {
                 super::complain(&unknown(&args.what, &plan.steps, absent()));
                 return Err(Exit::Usage);
             };
-            told(&workshop, &plan, target)
+            told(&workspace, &plan, target)
         };
         text = told.await;
         Exit::Done
@@ -69,10 +69,10 @@ fn unknown(name: &str, steps: &[Step], absent: String) -> String {
     }
 }
 
-fn told(workshop: &Workshop, plan: &ImagePlan, target: usize) -> Outcome<String> {
+fn told(workspace: &Workspace, plan: &ImagePlan, target: usize) -> Outcome<String> {
     let step = &plan.steps[target];
-    let mut out = format!("{}{}\n", step.name, place(workshop, step));
-    let kept = kept(&workshop.store, plan, target);
+    let mut out = format!("{}{}\n", step.name, place(workspace, step));
+    let kept = kept(&workspace.store, plan, target);
     match kept {
         Some(at) if at == target => out.push_str("  its result is kept: the next build reuses it\n"),
         Some(at) => {
@@ -84,13 +84,13 @@ fn told(workshop: &Workshop, plan: &ImagePlan, target: usize) -> Outcome<String>
         }
         None => out.push_str("  the next build runs it\n"),
     }
-    let Some((build, when, before)) = earlier(workshop, &plan.image)? else {
+    let Some((build, when, before)) = earlier(workspace, &plan.image)? else {
         out.push_str("  no earlier build of this image is recorded\n");
         return Ok(out);
     };
     let now = PlanSummary::of(plan);
     let ago = format!("build {build} ({when})");
-    match change::since(&before, &now, target, workshop.store.facts()) {
+    match change::since(&before, &now, target, workspace.store.facts()) {
         Change::None if kept.is_some() => {
             let _ = writeln!(out, "  nothing it depends on has changed since {ago}");
         }
@@ -105,13 +105,13 @@ fn told(workshop: &Workshop, plan: &ImagePlan, target: usize) -> Outcome<String>
             let _ = writeln!(out, "  since {ago} the base is another one, or has other packages");
         }
         Change::New { at } => {
-            let _ = writeln!(out, "  since {ago} {} is new at its place", named(workshop, plan, at, target));
+            let _ = writeln!(out, "  since {ago} {} is new at its place", named(workspace, plan, at, target));
         }
         Change::Gone { name, .. } => {
             let _ = writeln!(out, "  since {ago} the step `{name}` before it is gone");
         }
         Change::Step { at, parts } => {
-            let _ = writeln!(out, "  since {ago} {} changed:", named(workshop, plan, at, target));
+            let _ = writeln!(out, "  since {ago} {} changed:", named(workspace, plan, at, target));
             for part in parts {
                 let _ = writeln!(out, "    {}", part.name);
                 for detail in part.details {
@@ -124,14 +124,14 @@ fn told(workshop: &Workshop, plan: &ImagePlan, target: usize) -> Outcome<String>
 }
 
 /// The step itself, or one before it with its place.
-fn named(workshop: &Workshop, plan: &ImagePlan, at: usize, target: usize) -> String {
+fn named(workspace: &Workspace, plan: &ImagePlan, at: usize, target: usize) -> String {
     let step = &plan.steps[at];
-    if at == target { "it".to_owned() } else { format!("`{}`{}", step.name, place(workshop, step)) }
+    if at == target { "it".to_owned() } else { format!("`{}`{}", step.name, place(workspace, step)) }
 }
 
 /// Where a step's statement is, in parentheses; nothing for steps of no statement.
-fn place(workshop: &Workshop, step: &Step) -> String {
-    let sources = &workshop.project.sources;
+fn place(workspace: &Workspace, step: &Step) -> String {
+    let sources = &workspace.project.sources;
     step.span.map_or_else(String::new, |span| {
         format!(" ({}:{})", sources.get(span.source).name, sources.line_col(span).line + 1)
     })
@@ -144,9 +144,9 @@ fn kept(store: &Store, plan: &ImagePlan, target: usize) -> Option<usize> {
 
 /// The newest build of this project that came to a step of the image and recorded what its keys were made of:
 /// number, time, plan. One that was refused before, say for want of a secret's value, tells nothing of its results.
-fn earlier(workshop: &Workshop, image: &str) -> Outcome<Option<(i64, String, PlanSummary)>> {
-    let records = workshop.store.records().map_err(refused)?;
-    let project = workshop.project.files.root().to_string_lossy().into_owned();
+fn earlier(workspace: &Workspace, image: &str) -> Outcome<Option<(i64, String, PlanSummary)>> {
+    let records = workspace.store.records().map_err(refused)?;
+    let project = workspace.project.files.root().to_string_lossy().into_owned();
     for build in records.builds(Some(&project), LOOKED_AT).map_err(refused)? {
         let Some(record) = records.build(build.id).map_err(refused)? else { continue };
         let reached = record.details.into_iter().find(|one| one.name == image && !one.steps.is_empty());

@@ -8,13 +8,28 @@ use super::Severity;
 
 /// A stable code such as `E0312`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Code(&'static str);
+pub struct Code(&'static str, Cause);
+
+/// What has to change before a command can succeed that ended with a diagnostic: the exit status tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Cause {
+    /// The user's files: the ImageFile, what it names, the lock, settings.
+    Files,
+    /// The machine that imgfile runs on, or what it reaches: a program, room, rights, a network, an archive.
+    Host,
+}
 
 impl Code {
     /// The code as written, such as `E0312`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// What has to change.
+    #[must_use]
+    pub const fn cause(self) -> Cause {
+        self.1
     }
 
     /// `E…` is an error, `W…` a warning.
@@ -36,18 +51,21 @@ impl std::fmt::Display for Code {
     }
 }
 
-/// Declares the codes with their one-line titles, and the table `explain` reads.
+/// Declares the codes with their one-line titles and, unless it is the user's files, their cause; and the table
+/// that `explain` reads.
 macro_rules! registry {
-    ($($name:ident = $code:literal: $title:literal;)*) => {
+    (@cause) => { Cause::Files };
+    (@cause $cause:ident) => { Cause::$cause };
+    ($($name:ident = $code:literal: $title:literal $(, $cause:ident)?;)*) => {
         /// The codes by meaning: code reads `codes::NOT_UTF8`, users read `E0101`.
         pub mod codes {
-            use super::Code;
-            $(#[doc = $title] pub const $name: Code = Code($code);)*
+            use super::{Cause, Code};
+            $(#[doc = $title] pub const $name: Code = Code($code, registry!(@cause $($cause)?));)*
         }
 
         /// Every code: its title and its explanation page (Markdown).
         pub(crate) const PAGES: &[(Code, &str, &str)] = &[
-            $((Code($code), $title, include_str!(concat!("pages/", $code, ".md"))),)*
+            $((codes::$name, $title, include_str!(concat!("pages/", $code, ".md"))),)*
         ];
     };
 }
@@ -118,6 +136,7 @@ registry! {
     ACCOUNTS_CLASH = "E0240": "two accounts or groups would be one";
     NO_MATCH = "E0241": "a pattern matches nothing";
     USER_REMOVED = "E0242": "something needs the account that is taken away";
+    SHEBANG_ARGUMENTS = "E0243": "a shebang has more than one argument";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -152,36 +171,39 @@ registry! {
     LOCK_CONFLICT = "E0405": "the lock has an unresolved merge conflict";
     LOCK_DIGEST = "E0406": "a package's digest in the lock is not the archive's";
     LOCK_UNVOUCHED = "E0407": "no signed index vouches for a package of the lock";
+    LOCK_DANGLING = "E0408": "the lock names something that it does not have";
+    LOCK_LACKS = "E0409": "a package of the lock needs one that the lock does not have";
     PACKAGE_UNKNOWN = "E0450": "no archive has a package of this name";
     PACKAGE_VERSION_GONE = "E0451": "no archive has this version of a package";
     PACKAGES_CLASH = "E0452": "packages cannot be installed together, or removed";
-    ARCHIVE_UNTRUSTED = "E0453": "an archive's index cannot be trusted or read";
+    ARCHIVE_UNTRUSTED = "E0453": "an archive's index cannot be trusted or read", Host;
     DOWNLOAD_GONE = "E0454": "a file is no longer where it was";
     DOWNLOAD_WRONG = "E0455": "a download is not what was promised";
-    NO_NETWORK = "E0456": "something is not in the store and cannot be fetched";
-    NO_MIRROR = "E0457": "no package mirror is known";
-    NOT_PUBLISHED = "E0458": "a publisher's checksums do not vouch for a disk";
-    HOST_LACKS = "E0501": "a program this host needs is not installed";
-    HOST_REFUSED = "E0502": "the host's own system refused something";
-    HOST_FULL = "E0503": "no space is left on the host";
-    MACHINE_ENDED = "E0504": "the machine ended in the middle of a step";
-    MACHINE_HANGS = "E0505": "the machine did not answer in time";
-    GUEST_REFUSED = "E0506": "something could not be done in the image";
+    NO_NETWORK = "E0456": "something is not in the store and cannot be fetched", Host;
+    NO_MIRROR = "E0457": "no package mirror is known", Host;
+    NOT_PUBLISHED = "E0458": "a publisher's checksums do not vouch for a disk", Host;
+    SUITE_UNKNOWN = "E0459": "an archive has no such suite or component";
+    HOST_LACKS = "E0501": "a program this host needs is not installed", Host;
+    HOST_REFUSED = "E0502": "the host's own system refused something", Host;
+    HOST_FULL = "E0503": "no space is left on the host", Host;
+    MACHINE_ENDED = "E0504": "the machine ended in the middle of a step", Host;
+    MACHINE_HANGS = "E0505": "the machine did not answer in time", Host;
+    GUEST_REFUSED = "E0506": "something could not be done in the image", Host;
     IMAGE_UNSUPPORTED = "E0507": "the disk is laid out in a way that is not supported";
-    GUEST_NONSENSE = "E0508": "the guest broke the protocol";
-    HOST_TOOL_FAILED = "E0520": "a program of this host did not do its work";
+    GUEST_NONSENSE = "E0508": "the guest broke the protocol", Host;
+    HOST_TOOL_FAILED = "E0520": "a program of this host did not do its work", Host;
     SETTING = "E0521": "a setting has a value that cannot be used";
     BASE_UNUSABLE = "E0522": "a disk cannot be a base";
     BASE_CHANGED = "E0523": "a base is not the disk that is pinned";
-    WALL_MISSING = "E0530": "this host does not hold a project that is not trusted";
+    WALL_MISSING = "E0530": "this host does not hold a project that is not trusted", Host;
     SECRET_UNALLOWED = "E0540": "a secret would be read from outside the project";
     FILE_UNALLOWED = "E0541": "a disk lies outside the project";
-    STORE_NOT_OWN = "E0546": "others could change the store";
-    NO_STORE_FOLDER = "E0547": "nothing says where the store is";
+    STORE_NOT_OWN = "E0546": "others could change the store", Host;
+    NO_STORE_FOLDER = "E0547": "nothing says where the store is", Host;
     OUTPUT_LINK = "E0548": "the output folder is not a folder of the project";
     OUTPUT_TAKEN = "E0549": "a file that imgfile did not write is where an artifact goes";
     UNPACKS_TOO_LARGE = "E0550": "an archive unpacks to more than there is room for";
-    SERVER_TOO_SLOW = "E0551": "a server brings next to nothing";
+    SERVER_TOO_SLOW = "E0551": "a server brings next to nothing", Host;
     STEP_FAILED = "E0601": "a script or test failed";
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";

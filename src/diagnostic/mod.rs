@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Span;
 
-pub use code::{Code, codes, codes_with_titles, page};
+pub use code::{Cause, Code, codes, codes_with_titles, page};
 pub use conflict::merge_conflicts;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::Init;
+
 /// What a disk is, found by looking into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -50,14 +52,6 @@ pub struct Kernel {
     pub release: String,
     /// Path of its image in the system, such as `/boot/vmlinuz-6.12.48+deb13-cloud-amd64`.
     pub path: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Init {
-    Systemd,
-    OpenRc,
-    Other,
 }
 
 /// The account scripts run as.

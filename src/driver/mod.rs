@@ -9,8 +9,8 @@
 //!
 //! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
 
+mod error;
 pub mod fake;
-mod fault;
 pub mod inspect;
 pub mod qemu;
 mod spec;
@@ -21,15 +21,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use fault::{End, Fault};
+pub use crate::model::{DiskFormat, Firmware};
+pub use error::{DriverError, End};
 pub use spec::{
-    Accelerator, BootOptions, Capabilities, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Firmware,
-    MachineSpec, MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream,
-    TerminalInput, TerminalSize,
+    Accelerator, BootOptions, Capabilities, Disk, DiskAccess, Exec, ExecEnd, MachineSpec, MountOptions,
+    Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput, TerminalSize,
 };
 
 /// What every operation returns.
-pub type Op<'a, T> = BoxFuture<'a, Result<T, Fault>>;
+pub type Op<'a, T> = BoxFuture<'a, Result<T, DriverError>>;
 
 /// Takes the output of a running command, piece by piece, in the order it was read in the guest.
 pub type Sink<'a> = &'a mut (dyn FnMut(Output) + Send);
@@ -52,7 +52,7 @@ pub trait Driver: Debug + Send + Sync {
 /// `console.log`.
 ///
 /// Operations come one at a time. Every operation has a time limit of its own (see [`Exec`] and
-/// [`MachineSpec`]) after which it fails with [`Fault::Hang`]. When the future of an operation is
+/// [`MachineSpec`]) after which it fails with [`DriverError::Hang`]. When the future of an operation is
 /// dropped before its end, the machine can only be killed; so cancelling a build is dropping it.
 pub trait Machine: Debug + Send {
     /// Where the machine is now.
@@ -88,19 +88,19 @@ pub trait Machine: Debug + Send {
     /// Extracts a tar stream under `/` of the image: files, folders, symbolic and hard links, modes and times.
     ///
     /// Owners: an entry's user and group *names*, where not empty, are looked up in the image's
-    /// own passwd and group (an unknown one is [`Fault::Refused`]); else the numbers count. A
+    /// own passwd and group (an unknown one is [`DriverError::Refused`]); else the numbers count. A
     /// folder entry whose folder exists changes its mode and owner only when the entry says so in
     /// a name ending in `/` and a mode that is not 0 (so parents may be given as mode 0:
     /// "create if missing").
     fn put(&mut self, tar: Box<dyn Read + Send>) -> Op<'_, ()>;
 
     /// The content of a regular file of the image, symlinks followed inside the image. A file
-    /// longer than `limit` bytes, or absent, is [`Fault::Refused`].
+    /// longer than `limit` bytes, or absent, is [`DriverError::Refused`].
     fn get<'a>(&'a mut self, path: &'a str, limit: u64) -> Op<'a, Vec<u8>>;
 
     /// Grows the root partition and its file system to the end of the disk; returns the file
     /// system's new size in bytes. Offline and mounted. Nothing to do is no fault; a root that is
-    /// not the last partition while room lies behind the last one is [`Fault::Unsupported`].
+    /// not the last partition while room lies behind the last one is [`DriverError::Unsupported`].
     fn grow_root(&mut self) -> Op<'_, u64>;
 
     /// Leaves the offline stage for the image's real init, under the kernel that its own boot loader

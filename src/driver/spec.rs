@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
+use crate::model::{Arch, DiskFormat, Firmware};
 
 /// A machine to start.
 #[derive(Debug, Clone)]
@@ -41,25 +42,12 @@ pub enum Start {
     Firmware(Firmware),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    Bios,
-    Uefi,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
     pub path: PathBuf,
+    /// One that [machines take](DiskFormat::is_for_machines).
     pub format: DiskFormat,
     pub access: DiskAccess,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DiskFormat {
-    Qcow2,
-    Raw,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,8 +227,7 @@ impl Default for BootOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     pub name: String,
-    /// Architectures in the language's spelling, such as `x86_64`.
-    pub archs: Vec<String>,
+    pub archs: Vec<Arch>,
     /// OS types in the language's spelling, such as `linux`.
     pub os_types: Vec<String>,
     pub firmware: Vec<Firmware>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::event::{Reporter, What};
+use super::event::{EventKind, Reporter};
 
 /// How often the console is looked at.
 const EVERY: Duration = Duration::from_millis(250);
@@ -34,7 +34,7 @@ async fn watched<T>(reporter: &Reporter, step: &str, console: &Path, work: impl 
             done = &mut work => return done,
             _ = ticks.tick() => {
                 if let Some(line) = seen.news(console) {
-                    reporter.report(What::Console { step: step.to_owned(), line });
+                    reporter.report(EventKind::Console { step: step.to_owned(), line });
                 }
             }
         }

@@ -33,6 +33,11 @@ impl Budget {
         Self { memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)), cpus: pool(cpus.max(1)) }
     }
 
+    /// The processors of a machine that asks for so many: no more than all machines may have together.
+    pub(super) fn cpus(&self, wanted: u32) -> u8 {
+        u8::try_from(wanted.min(self.cpus.total)).unwrap_or(u8::MAX)
+    }
+
     /// Waits until a machine of this size fits beside those that run. One that is larger than the whole
     /// budget runs alone: a plan that says so is not refused.
     pub(super) async fn take(&self, machine: &MachinePlan) -> Share {
@@ -68,6 +73,12 @@ mod tests {
         assert!(budget.take(&machine(1, 0)).now_or_never().is_none(), "no processor is left");
         drop((first, second));
         assert!(budget.take(&machine(4, 4096)).now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_machine_has_no_more_processors_than_all_may_have() {
+        assert_eq!([1, 2, 8].map(|wanted| Budget::new(1024, 2).cpus(wanted)), [1, 2, 2]);
+        assert_eq!(Budget::new(1024, 1000).cpus(999), u8::MAX);
     }
 
     #[test]

@@ -7,17 +7,19 @@ use std::{
 };
 
 use super::{
-    Budget, Failure, Outcome, PlanSummary, ProjectFiles, Reporter, Secrets, Standing, What, WreckSlot,
+    Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
+    Reporter, Secrets,
     chain::{self, Again, Chain, FinishedDisk},
     disk, finished, hypervisors, output,
     packages::payload_name,
-    publish::Edition,
+    publish::StagedArtifacts,
     session::{Place, Session, Surroundings},
 };
 use crate::{
     driver::{
-        self, Disk, DiskAccess, Driver, End, Fault, Limits, Machine, MachineSpec, Network, PayloadFile, Start,
+        Disk, DiskAccess, Driver, DriverError, End, Limits, Machine, MachineSpec, Network, PayloadFile, Start,
     },
+    model::{DiskFormat, Firmware},
     plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
@@ -33,9 +35,9 @@ pub struct Executor<'a> {
     /// What all machines may take together.
     pub budget: &'a Budget,
     /// Where images that others are based on leave their disks.
-    pub standing: &'a Standing,
+    pub standing: &'a ParentDisks,
     /// Takes the machine in which a step or test failed; without it, such a machine is killed.
-    pub wrecks: Option<&'a WreckSlot>,
+    pub failed_machines: Option<&'a FailedMachineSlot>,
 }
 
 impl std::fmt::Debug for Executor<'_> {
@@ -46,33 +48,16 @@ impl std::fmt::Debug for Executor<'_> {
 
 /// What must be on this host before an image's machine starts.
 #[derive(Debug, Clone, Default)]
-pub struct Supplies {
+pub struct BuildInputs {
     /// The base's disk, qcow2 or raw; it is never written. Left empty for an image that stands on
     /// another one: its disk comes from there.
     pub base: PathBuf,
-    pub base_format: BaseFormat,
+    pub base_format: DiskFormat,
     /// Keeps that disk in place, if it is a base of the store.
     pub held: Option<Base>,
     /// Package files and downloads, by digest.
     pub blobs: BTreeMap<Digest, PathBuf>,
     pub secrets: Secrets,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BaseFormat {
-    #[default]
-    Qcow2,
-    Raw,
-}
-
-impl BaseFormat {
-    /// As `qemu-img` calls it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-        }
-    }
 }
 
 /// The choices of one `build`.
@@ -104,9 +89,9 @@ impl Executor<'_> {
     pub async fn build(
         &self,
         image: &ImagePlan,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         options: &Options,
-    ) -> Result<Vec<Artifact>, Failure> {
+    ) -> Result<Vec<Artifact>, BuildError> {
         let began = std::time::Instant::now();
         let result = self.build_image(image, supplies, options).await;
         let (outcome, message) = match &result {
@@ -114,16 +99,16 @@ impl Executor<'_> {
             Err(failure) => (Outcome::Failed, Some(failure.to_string())),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.reporter.of_image(&image.image).report(What::Finished { outcome, elapsed_ms, message });
+        self.reporter.of_image(&image.image).report(EventKind::Finished { outcome, elapsed_ms, message });
         result
     }
 
     async fn build_image(
         &self,
         image: &ImagePlan,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         options: &Options,
-    ) -> Result<Vec<Artifact>, Failure> {
+    ) -> Result<Vec<Artifact>, BuildError> {
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
             image,
@@ -134,8 +119,8 @@ impl Executor<'_> {
             secrets: &supplies.secrets,
             mask: supplies.secrets.mask(),
         };
-        reporter.report(What::Planned(Box::new(PlanSummary::of(image))));
-        reporter.report(What::Started { steps: step_names(image, options) });
+        reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
+        reporter.report(EventKind::Started { steps: step_names(image, options) });
         let tested = options.test && !image.tests.is_empty();
         let supplies = &self.with_base(image, supplies)?;
         if options.cache
@@ -166,8 +151,8 @@ impl Executor<'_> {
                 Ok(artifacts)
             }
             Err(failure) => {
-                if let Some(wrecks) = self.wrecks {
-                    wrecks.house(&image.image, work);
+                if let Some(failed_machines) = self.failed_machines {
+                    failed_machines.house(&image.image, work);
                 }
                 Err(failure)
             }
@@ -178,10 +163,10 @@ impl Executor<'_> {
     async fn build_in(
         &self,
         around: &Surroundings<'_>,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         options: &Options,
         work: &WorkFolder,
-    ) -> Result<(Vec<Artifact>, FinishedDisk), Failure> {
+    ) -> Result<(Vec<Artifact>, FinishedDisk), BuildError> {
         let (image, reporter) = (around.image, around.reporter);
         let tested = options.test && !image.tests.is_empty();
         let disk = self.make_disk(around, supplies, work, options).await?;
@@ -199,30 +184,31 @@ impl Executor<'_> {
         if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
-            let bootable =
-                sealed.iter().find_map(|(output, path)| Some((path, disk::driver_format(output.format)?)));
-            let (tested, format) = bootable.unwrap_or((&disk.path, driver::DiskFormat::Qcow2));
+            let bootable = sealed
+                .iter()
+                .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
+            let (tested, format) = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
             self.run_tests(around, work, tested, format).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let edition = Edition::stage(self.store, work, &sealed, options)?;
+        let edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, tested, &artifacts)?;
         edition.publish()?;
         for Artifact { path, sha256, size } in &artifacts {
             let path = path.display().to_string();
-            reporter.report(What::Artifact { path, sha256: *sha256, size: *size });
+            reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
         Ok((artifacts, disk))
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.
-    fn with_base(&self, image: &ImagePlan, supplies: &Supplies) -> Result<Supplies, Failure> {
+    fn with_base(&self, image: &ImagePlan, supplies: &BuildInputs) -> Result<BuildInputs, BuildError> {
         let mut supplies = supplies.clone();
         if let BaseSource::Image { image: below, key } = &image.base.source {
             let path = self.standing.path(*key);
-            supplies.base = path.ok_or_else(|| Failure::HostTool {
+            supplies.base = path.ok_or_else(|| BuildError::HostTool {
                 program: "store",
                 detail: format!("the disk of the image `{below}` is not there"),
             })?;
@@ -231,7 +217,7 @@ impl Executor<'_> {
     }
 
     /// Runs an image's tests on the artifact that is in the output folder.
-    pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), Failure> {
+    pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), BuildError> {
         let reporter = self.reporter.of_image(&image.image);
         let around = Surroundings {
             image,
@@ -245,14 +231,14 @@ impl Executor<'_> {
         secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);
-            Some((path, disk::driver_format(output.format)?))
+            output.format.is_for_machines().then_some((path, output.format))
         });
         let Some((path, format)) = found.filter(|(path, _)| path.is_file()) else {
             let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));
-            return Err(Failure::NotBuilt { path });
+            return Err(BuildError::NotBuilt { path });
         };
         let names = image.tests.iter().map(|test| format!("test {}", test.name)).collect();
-        reporter.report(What::Started { steps: names });
+        reporter.report(EventKind::Started { steps: names });
         let work = self.store.begin_build(&build_id())?;
         self.run_tests(&around, &work, &path, format).await
     }
@@ -261,10 +247,10 @@ impl Executor<'_> {
     async fn make_disk(
         &self,
         around: &Surroundings<'_>,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         work: &WorkFolder,
         options: &Options,
-    ) -> Result<FinishedDisk, Failure> {
+    ) -> Result<FinishedDisk, BuildError> {
         let (image, cache) = (around.image, options.cache);
         // Of so many steps it has been told how they ended.
         let mut told = 0;
@@ -301,7 +287,7 @@ impl Executor<'_> {
     }
 
     /// Waits for the right to do a step that nobody has done.
-    async fn claim(&self, around: &Surroundings<'_>, step: &Step) -> Result<Claim, Failure> {
+    async fn claim(&self, around: &Surroundings<'_>, step: &Step) -> Result<Claim, BuildError> {
         if let Some(claim) = self.store.layers().try_claim(&step.key.0)? {
             return Ok(claim);
         }
@@ -310,12 +296,12 @@ impl Executor<'_> {
         let waiting = tokio::task::spawn_blocking(move || store.layers().claim(&key));
         Ok(waiting
             .await
-            .map_err(|error| Failure::HostTool { program: "store", detail: error.to_string() })??)
+            .map_err(|error| BuildError::HostTool { program: "store", detail: error.to_string() })??)
     }
 
-    fn machine(image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
+    fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
         MachineSpec {
-            cpus: u8::try_from(image.machine.cpus).unwrap_or(u8::MAX),
+            cpus: self.budget.cpus(image.machine.cpus),
             memory_mib: u32::try_from(image.machine.memory_mib).unwrap_or(u32::MAX),
             start,
             disks: vec![disk],
@@ -328,9 +314,13 @@ impl Executor<'_> {
 
     /// Starts a machine, once more if the emulator dies of itself: under emulation of several processors QEMU
     /// loses a race now and then while they come up. Nothing has been done in the machine by then.
-    async fn start(&self, around: &Surroundings<'_>, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {
+    async fn start(
+        &self,
+        around: &Surroundings<'_>,
+        spec: MachineSpec,
+    ) -> Result<Box<dyn Machine>, DriverError> {
         match self.driver.start(spec.clone()).await {
-            Err(fault @ Fault::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
+            Err(fault @ DriverError::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
                 around.reporter.note(format!("{fault}; starting it once more"));
                 self.driver.start(spec).await
             }
@@ -342,18 +332,18 @@ impl Executor<'_> {
     async fn run_steps(
         &self,
         around: &Surroundings<'_>,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         work: &WorkFolder,
         mut chain: Chain<'_>,
         done: usize,
-    ) -> Result<Result<FinishedDisk, Left>, Failure> {
+    ) -> Result<Result<FinishedDisk, Left>, BuildError> {
         let result = self.run_steps_on(around, supplies, work, &mut chain, done).await;
         match result {
             Ok(Ok(())) => {}
             Ok(Err(left)) => return Ok(Err(left)),
             Err(failure) => {
-                if let Some(wrecks) = self.wrecks {
-                    wrecks.hold(&around.image.image, chain.into_held());
+                if let Some(failed_machines) = self.failed_machines {
+                    failed_machines.hold(&around.image.image, chain.into_held());
                 }
                 return Err(failure);
             }
@@ -368,23 +358,16 @@ impl Executor<'_> {
     async fn run_steps_on(
         &self,
         around: &Surroundings<'_>,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         work: &WorkFolder,
         chain: &mut Chain<'_>,
         done: usize,
-    ) -> Result<Result<(), Left>, Failure> {
+    ) -> Result<Result<(), Left>, BuildError> {
         let image = around.image;
-        let disk = Disk {
-            path: chain.active().to_owned(),
-            format: driver::DiskFormat::Qcow2,
-            access: DiskAccess::Write,
-        };
-        let mut spec = Self::machine(
-            image,
-            Start::Offline,
-            disk,
-            folder(work, &format!("machine-{}", chain.attempt()))?,
-        );
+        let disk =
+            Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
+        let mut spec =
+            self.machine(image, Start::Offline, disk, folder(work, &format!("machine-{}", chain.attempt()))?);
         spec.payload = payload(&image.steps[done..], supplies)?;
         let _share = self.budget.take(&image.machine).await;
         let console = spec.console();
@@ -394,7 +377,7 @@ impl Executor<'_> {
             Ok(Ok(())) => {}
             Ok(Err(left)) => return Ok(Err(left)),
             Err(failure) => {
-                self.stash(session, around, (chain.active(), driver::DiskFormat::Qcow2));
+                self.stash(session, around, (chain.active(), DiskFormat::Qcow2));
                 return Err(failure);
             }
         }
@@ -409,15 +392,10 @@ impl Executor<'_> {
     }
 
     /// Leaves the machine in which something failed to whoever wants to look at it.
-    fn stash(
-        &self,
-        session: Session<'_>,
-        around: &Surroundings<'_>,
-        (disk, format): (&Path, driver::DiskFormat),
-    ) {
-        if let Some(wrecks) = self.wrecks {
+    fn stash(&self, session: Session<'_>, around: &Surroundings<'_>, (disk, format): (&Path, DiskFormat)) {
+        if let Some(failed_machines) = self.failed_machines {
             let (machine, situation) = session.into_wreck();
-            wrecks.put(&around.image.image, machine, situation, (disk.to_owned(), format));
+            failed_machines.put(&around.image.image, machine, situation, (disk.to_owned(), format));
         }
     }
 
@@ -428,7 +406,7 @@ impl Executor<'_> {
         around: &Surroundings<'_>,
         chain: &mut Chain<'_>,
         steps: &[Step],
-    ) -> Result<Result<(), Left>, Failure> {
+    ) -> Result<Result<(), Left>, BuildError> {
         let mut before: Option<&Step> = None;
         for (ran, step) in steps.iter().enumerate() {
             session.enter(step.stage).await?;
@@ -453,8 +431,8 @@ impl Executor<'_> {
         around: &Surroundings<'_>,
         work: &WorkFolder,
         artifact: &Path,
-        format: driver::DiskFormat,
-    ) -> Result<(), Failure> {
+        format: DiskFormat,
+    ) -> Result<(), BuildError> {
         let image = around.image;
         for stage in [Stage::Offline, Stage::Booted] {
             let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == stage).collect();
@@ -467,7 +445,7 @@ impl Executor<'_> {
                 Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
             };
             let spec =
-                Self::machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+                self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let _share = self.budget.take(&image.machine).await;
             let console = spec.console();
             let start = self.start(around, spec);
@@ -495,7 +473,7 @@ async fn tests_in(
     around: &Surroundings<'_>,
     stage: Stage,
     tests: &[&Test],
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     session.enter(stage).await?;
     for test in tests {
         let title = format!("test {}", test.name);
@@ -523,23 +501,20 @@ fn test_names(image: &ImagePlan, options: &Options) -> impl Iterator<Item = Stri
 }
 
 /// The firmware tests run under: the first the base declares.
-fn test_firmware(image: &ImagePlan) -> driver::Firmware {
-    match image.base.firmware.first().map(String::as_str) {
-        Some("uefi") => driver::Firmware::Uefi,
-        _ => driver::Firmware::Bios,
-    }
+fn test_firmware(image: &ImagePlan) -> Firmware {
+    image.base.firmware.first().copied().unwrap_or(Firmware::Bios)
 }
 
 /// The package files of the plan's transactions, under the names the package step uses.
-fn payload(steps: &[Step], supplies: &Supplies) -> Result<Vec<PayloadFile>, Failure> {
+fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, BuildError> {
     let packages = steps.iter().flat_map(|step| match &step.action {
-        Action::Packages(change) => change.install.as_slice(),
+        Action::Packages(change) => &*change.install,
         _ => &[],
     });
     packages
         .enumerate()
         .map(|(index, package)| {
-            let path = supplies.blobs.get(&package.sha256).cloned().ok_or_else(|| Failure::HostTool {
+            let path = supplies.blobs.get(&package.sha256).cloned().ok_or_else(|| BuildError::HostTool {
                 program: "store",
                 detail: format!("{} {} is not there", package.name, package.version),
             })?;
@@ -548,9 +523,9 @@ fn payload(steps: &[Step], supplies: &Supplies) -> Result<Vec<PayloadFile>, Fail
         .collect()
 }
 
-fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, Failure> {
+fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, BuildError> {
     let path = work.path().join(name);
-    std::fs::create_dir(&path).map_err(|source| Failure::Io {
+    std::fs::create_dir(&path).map_err(|source| BuildError::Io {
         action: "create",
         path: path.clone(),
         source,

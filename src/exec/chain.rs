@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{BaseFormat, Failure, Supplies, disk};
+use super::{BuildError, BuildInputs, disk};
 use crate::{
     driver::Machine,
+    model::DiskFormat,
     plan::{BaseSource, ImagePlan, Key},
     store::{Claim, Layer, LayerMeta, Store, WorkFolder},
     text::Digest,
@@ -46,7 +47,7 @@ pub(super) struct Chain<'a> {
     /// The base at the very bottom, if it is one of the store.
     base: Option<Digest>,
     /// The file of that base, as seen from a layer, and its format; none where the bottom is not known.
-    bottom: Option<(PathBuf, BaseFormat)>,
+    bottom: Option<(PathBuf, DiskFormat)>,
 }
 
 /// How many steps are done already, and the layer that says so. With none done that is the finished
@@ -69,10 +70,10 @@ impl<'a> Chain<'a> {
         work: &'a WorkFolder,
         attempt: u32,
         image: &'a ImagePlan,
-        supplies: &Supplies,
+        supplies: &BuildInputs,
         on: Option<Layer>,
         claim: Option<Claim>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BuildError> {
         let active = work.path().join(format!("disk-{attempt}.0.qcow2"));
         let base = supplies.held.as_ref().map(|base| base.key);
         let base = base.or_else(|| on.as_ref().and_then(|layer| layer.meta.base));
@@ -83,7 +84,7 @@ impl<'a> Chain<'a> {
         };
         let bottom = match (base, is_chained(image)) {
             // The layer says itself what is at the bottom, whatever images are in between.
-            (Some(base), _) => Some((base_path(&base), BaseFormat::Qcow2)),
+            (Some(base), _) => Some((base_path(&base), DiskFormat::Qcow2)),
             (None, false) => Some((backing.clone(), supplies.base_format)),
             (None, true) => None,
         };
@@ -95,7 +96,7 @@ impl<'a> Chain<'a> {
         };
         match &on {
             Some(layer) => disk::overlay(&layer_path(&layer.key), "qcow2", &active, image.disk_size)?,
-            None => disk::overlay(&backing, supplies.base_format.name(), &active, image.disk_size)?,
+            None => disk::overlay(&backing, supplies.base_format.qemu(), &active, image.disk_size)?,
         }
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
@@ -119,7 +120,7 @@ impl<'a> Chain<'a> {
         step: &str,
         key: Key,
         next: Key,
-    ) -> Result<Result<(), Again>, Failure> {
+    ) -> Result<Result<(), Again>, BuildError> {
         if self.claim.is_none() {
             return Ok(Ok(()));
         }
@@ -139,7 +140,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Keeps the state after the last step; the machine is off. Returns the disk to seal.
-    pub(super) fn finish(mut self, step: &str, key: Key) -> Result<FinishedDisk, Failure> {
+    pub(super) fn finish(mut self, step: &str, key: Key) -> Result<FinishedDisk, BuildError> {
         if self.claim.is_some() {
             let finished = self.active.clone();
             self.keep(&finished, step, key)?;
@@ -154,7 +155,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Takes a finished overlay into the store. The claim goes with the layer in place.
-    fn keep(&mut self, disk: &Path, step: &str, key: Key) -> Result<(), Failure> {
+    fn keep(&mut self, disk: &Path, step: &str, key: Key) -> Result<(), BuildError> {
         let meta = LayerMeta {
             step: step.to_owned(),
             image: self.image.image.clone(),
@@ -181,13 +182,13 @@ async fn flattened(
     work: &WorkFolder,
     mut layer: Layer,
     backing: &Path,
-    format: BaseFormat,
-) -> Result<Layer, Failure> {
+    format: DiskFormat,
+) -> Result<Layer, BuildError> {
     // As deep below the root as the layer itself, so the relative paths are right in both places.
     let flat = work.path().join("flat.qcow2");
     let copied = std::fs::copy(&layer.disk, &flat);
-    copied.map_err(|source| Failure::Io { action: "write", path: flat.clone(), source })?;
-    disk::stand_on(&flat, backing, format.name()).await?;
+    copied.map_err(|source| BuildError::Io { action: "write", path: flat.clone(), source })?;
+    disk::stand_on(&flat, backing, format.qemu()).await?;
     store.layers().replace(&mut layer, &flat)?;
     Ok(layer)
 }
@@ -219,7 +220,7 @@ mod tests {
     use crate::{
         driver::fake::FakeDriver,
         exec::{
-            Artifact, Budget, Event, Executor, Observer, Options, Outcome, Reporter, Standing, What,
+            Artifact, Budget, Event, EventKind, Executor, Observer, Options, Outcome, ParentDisks, Reporter,
             simulation::{NoFiles, image},
         },
         plan::Step,
@@ -230,7 +231,7 @@ mod tests {
     struct World {
         _dir: tempfile::TempDir,
         store: Arc<Store>,
-        supplies: Supplies,
+        supplies: BuildInputs,
     }
 
     /// How steps ended.
@@ -239,7 +240,7 @@ mod tests {
 
     impl Observer for Ends {
         fn event(&self, event: &Event) {
-            if let What::StepFinished { step, outcome, .. } = &event.what {
+            if let EventKind::StepFinished { step, outcome, .. } = &event.what {
                 self.0.lock().unwrap().push((step.clone(), *outcome));
             }
         }
@@ -261,7 +262,8 @@ mod tests {
             };
             qemu_img(&["create", "-q", "-f", "qcow2", &new.disk().to_string_lossy(), "1G"]);
             let base = new.commit(&()).unwrap();
-            let supplies = Supplies { base: base.disk.clone(), held: Some(base), ..Supplies::default() };
+            let supplies =
+                BuildInputs { base: base.disk.clone(), held: Some(base), ..BuildInputs::default() };
             Self { _dir: dir, store, supplies }
         }
 
@@ -273,7 +275,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             let reporter = Reporter::new(Arc::clone(ends) as Arc<dyn Observer>);
             let budget = Budget::new(1024, 2);
-            let standing = Standing::new(plans.iter().copied());
+            let standing = ParentDisks::new(plans.iter().copied());
             let executor = Executor {
                 store: &self.store,
                 driver,
@@ -281,7 +283,7 @@ mod tests {
                 reporter: &reporter,
                 budget: &budget,
                 standing: &standing,
-                wrecks: None,
+                failed_machines: None,
             };
             let options = Options {
                 out: self.store.root().join("out"),
@@ -292,7 +294,7 @@ mod tests {
             };
             let built = plans.iter().map(|plan| {
                 let supplies = match plan.base.source {
-                    BaseSource::Image { .. } => Supplies::default(),
+                    BaseSource::Image { .. } => BuildInputs::default(),
                     _ => self.supplies.clone(),
                 };
                 runtime.block_on(executor.build(plan, &supplies, &options)).unwrap()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Failure, PlanSummary, StepSummary};
+use super::{BuildError, PlanSummary, StepSummary};
 use crate::{
     plan::{ImagePlan, KeyPart, TreeEntry},
     store::{Facts, Store},
@@ -17,7 +17,7 @@ const SHOWN: usize = 8;
 
 /// Keeps what the keys of a plan were made of, so that a later `why` can show more than that it differs.
 /// Of the value of a secret there is nothing to keep.
-pub(super) fn remember(store: &Store, image: &ImagePlan) -> Result<(), Failure> {
+pub(super) fn remember(store: &Store, image: &ImagePlan) -> Result<(), BuildError> {
     let facts = store.facts();
     for part in image.steps.iter().flat_map(|step| &step.parts) {
         if !part.value.is_empty() && !facts.has(KIND, &part.digest) {

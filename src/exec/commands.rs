@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::plan::{AccountStep, GroupStep, UnitState, UnitWish};
+use crate::plan::{AccountStep, GroupStep, UnitState, WantedUnit};
 
 /// Long enough for the slowest install script of the catalogue under emulation.
 pub(super) const TIMEOUT: Duration = Duration::from_hours(1);
@@ -138,9 +138,9 @@ pub(super) fn services(units: &[UnitState]) -> String {
         let name = quoted(&unit.unit);
         let service = quoted(unit.unit.trim_end_matches(".service"));
         let (verb, openrc) = match unit.state {
-            UnitWish::Enabled => ("enable", format!("rc-update add {service} default")),
-            UnitWish::Disabled => ("disable", format!("rc-update --all del {service} || :")),
-            UnitWish::Masked => (
+            WantedUnit::Enabled => ("enable", format!("rc-update add {service} default")),
+            WantedUnit::Disabled => ("disable", format!("rc-update --all del {service} || :")),
+            WantedUnit::Masked => (
                 "mask",
                 format!("echo \"OpenRC cannot mask a service; disable it instead:\" {service} >&2; exit 1"),
             ),

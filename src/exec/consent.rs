@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    fs::File,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -96,6 +97,13 @@ impl Request {
     #[must_use]
     pub fn disk(path: &str, span: Span, project: &ProjectFolder) -> Option<Self> {
         let source = Outside::File(project.outside(path)?);
+        Some(Self { source, secret: None, span })
+    }
+
+    /// A disk that is open, unless it is one of the project's own: its name may lead to another by now than it did.
+    #[must_use]
+    pub fn open_disk(file: &File, span: Span, project: &ProjectFolder) -> Option<Self> {
+        let source = Outside::File(project.outside_of(file)?);
         Some(Self { source, secret: None, span })
     }
 

@@ -7,12 +7,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::{Failure, Reporter, failure::is_full};
+use super::{BuildError, Reporter};
 use crate::{
     cell::{Access, Cell},
     driver::{self, qemu::tool},
-    plan::{Compression, DiskFormat, OutputPlan},
-    store::StoreError,
+    model::{Compression, DiskFormat},
+    plan::OutputPlan,
+    store::{StoreError, room},
 };
 
 /// QEMU's own choice.
@@ -26,12 +27,12 @@ pub(super) fn overlay(
     backing_format: &str,
     overlay: &Path,
     size: u64,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     super::qcow2::overlay(overlay, backing, backing_format, size).map_err(|source| {
-        if is_full(&source) {
-            return driver::Fault::HostFull.into();
+        if room::is_full(&source) {
+            return driver::DriverError::HostFull.into();
         }
-        Failure::Io { action: "create", path: overlay.to_owned(), source }
+        BuildError::Io { action: "create", path: overlay.to_owned(), source }
     })
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn seal(
     to: &Path,
     output: &OutputPlan,
     reporter: &Reporter,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let level = match (output.format, output.compression) {
         (DiskFormat::Qcow2, Compression::Zstd) => Some(LEVEL),
         (DiskFormat::Qcow2, Compression::Fast) => Some(FAST_LEVEL),
@@ -58,7 +59,7 @@ pub(super) async fn seal(
                 let reason = format!("{error}, in it or in what it stands on");
                 return Err(StoreError::Damaged { path: disk.to_owned(), reason }.into());
             }
-            _ if is_full(&error) => return Err(driver::Fault::HostFull.into()),
+            _ if room::is_full(&error) => return Err(driver::DriverError::HostFull.into()),
             _ => {
                 reporter.note(format!(
                     "the disk could not be taken over as it is ({error}); `qemu-img` writes it"
@@ -68,7 +69,7 @@ pub(super) async fn seal(
     }
     let mut command = tool::qemu_img("convert");
     // 16 coroutines out of order: 2 s instead of 14 s for a 700 MB image.
-    command.args(["-q", "-m", "16", "-W", "-f", "qcow2", "-O", format_name(output.format)]);
+    command.args(["-q", "-m", "16", "-W", "-f", "qcow2", "-O", output.format.qemu()]);
     let options = match (output.format, output.compression) {
         (DiskFormat::Qcow2, Compression::Zstd | Compression::Fast) => Some("compression_type=zstd"),
         (DiskFormat::Vmdk, Compression::Zlib | Compression::Zstd | Compression::Fast) => {
@@ -112,20 +113,16 @@ async fn merged(disk: &Path, to: &Path, level: i32) -> io::Result<()> {
 }
 
 /// Writes a disk with all it stands on as one file.
-pub(super) async fn flat(disk: &Path, format: driver::DiskFormat, to: &Path) -> Result<(), Failure> {
-    let format = match format {
-        driver::DiskFormat::Qcow2 => "qcow2",
-        driver::DiskFormat::Raw => "raw",
-    };
+pub(super) async fn flat(disk: &Path, format: DiskFormat, to: &Path) -> Result<(), BuildError> {
     let mut command = tool::qemu_img("convert");
-    command.args(["-q", "-m", "16", "-W", "-f", format, "-O", "qcow2"]).arg(disk).arg(to);
+    command.args(["-q", "-m", "16", "-W", "-f", format.qemu(), "-O", "qcow2"]).arg(disk).arg(to);
     shown(&mut command, disk, Some(to))?;
     run(command).await
 }
 
 /// Makes an overlay that stands on a base directly: what the layers between them held is in it afterwards.
 /// Nobody may have it open.
-pub(super) async fn stand_on(overlay: &Path, backing: &Path, backing_format: &str) -> Result<(), Failure> {
+pub(super) async fn stand_on(overlay: &Path, backing: &Path, backing_format: &str) -> Result<(), BuildError> {
     let mut command = tool::qemu_img("rebase");
     command.args(["-q", "-f", "qcow2", "-F", backing_format, "-b"]).arg(backing).arg(overlay);
     shown(&mut command, &overlay.parent().unwrap_or(Path::new(".")).join(backing), None)?;
@@ -134,31 +131,10 @@ pub(super) async fn stand_on(overlay: &Path, backing: &Path, backing_format: &st
     run(command).await
 }
 
-/// What `qemu-img` calls a format.
-const fn format_name(format: DiskFormat) -> &'static str {
-    match format {
-        DiskFormat::Qcow2 => "qcow2",
-        DiskFormat::Raw => "raw",
-        DiskFormat::Vmdk => "vmdk",
-        DiskFormat::Vhd => "vpc",
-        DiskFormat::Vhdx => "vhdx",
-        DiskFormat::Vdi => "vdi",
-    }
-}
-
-/// The format as drivers take disks; none for containers they do not boot from.
-pub(super) const fn driver_format(format: DiskFormat) -> Option<driver::DiskFormat> {
-    match format {
-        DiskFormat::Qcow2 => Some(driver::DiskFormat::Qcow2),
-        DiskFormat::Raw => Some(driver::DiskFormat::Raw),
-        DiskFormat::Vmdk | DiskFormat::Vhd | DiskFormat::Vhdx | DiskFormat::Vdi => None,
-    }
-}
-
 /// Finds out before a build whether files of these names can appear in the output folder. Nothing is made:
 /// a build that fails leaves nothing.
-pub(super) fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    let refused = |reason: String| Err(Failure::NoOutput { path: out.to_owned(), reason });
+pub(super) fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>) -> Result<(), BuildError> {
+    let refused = |reason: String| Err(BuildError::NoOutput { path: out.to_owned(), reason });
     // The folder, or the nearest one that is there, in which it is going to be made.
     let there = out.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
     if !there.is_dir() {
@@ -175,10 +151,10 @@ pub(super) fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>)
 }
 
 /// Shows a disk of ours to be read, and a file that is written, which becomes no larger than such a disk.
-pub(super) fn shown(command: &mut Cell, disk: &Path, output: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn shown(command: &mut Cell, disk: &Path, output: Option<&Path>) -> Result<(), BuildError> {
     let at = |path: &Path| {
         let path = path.to_owned();
-        move |source| Failure::Io { action: "open", path, source }
+        move |source| BuildError::Io { action: "open", path, source }
     };
     tool::show_disk(command, disk, Access::Read).map_err(at(disk))?;
     if let Some(output) = output {
@@ -189,25 +165,25 @@ pub(super) fn shown(command: &mut Cell, disk: &Path, output: Option<&Path>) -> R
 }
 
 /// Runs `qemu-img` to its end; it does not outlive this process.
-pub(super) async fn run(command: Cell) -> Result<(), Failure> {
+pub(super) async fn run(command: Cell) -> Result<(), BuildError> {
     let (status, detail) = tool::run(command).await.map_err(not_run)?;
     if status.success() {
         return Ok(());
     }
-    if detail.contains("No space left on device") {
-        return Err(driver::Fault::HostFull.into());
+    if room::says_full(&detail) {
+        return Err(driver::DriverError::HostFull.into());
     }
-    Err(Failure::HostTool { program: "qemu-img", detail })
+    Err(BuildError::HostTool { program: "qemu-img", detail })
 }
 
 /// Why `qemu-img` could not be run.
-pub(super) fn not_run(source: io::Error) -> Failure {
+pub(super) fn not_run(source: io::Error) -> BuildError {
     if source.kind() != io::ErrorKind::NotFound {
-        return Failure::Io { action: "start", path: "qemu-img".into(), source };
+        return BuildError::Io { action: "start", path: "qemu-img".into(), source };
     }
     let install =
         "install it with your system's package manager, for example `sudo apt-get install qemu-utils`";
-    driver::Fault::HostLacks { what: "`qemu-img`".into(), install: install.into() }.into()
+    driver::DriverError::HostLacks { what: "`qemu-img`".into(), install: install.into() }.into()
 }
 
 #[cfg(test)]
@@ -215,7 +191,7 @@ mod tests {
     use std::{process::Command, sync::Mutex};
 
     use super::*;
-    use crate::exec::{Event, Observer, What};
+    use crate::exec::{Event, EventKind, Observer};
 
     /// What was noted.
     #[derive(Default)]
@@ -223,7 +199,7 @@ mod tests {
 
     impl Observer for Notes {
         fn event(&self, event: &Event) {
-            if let What::Note { text } = &event.what {
+            if let EventKind::Note { text } = &event.what {
                 self.0.lock().unwrap().push(text.clone());
             }
         }
@@ -235,7 +211,7 @@ mod tests {
     }
 
     /// Seals `disk` of a folder to `sealed`; answers what was noted about that.
-    fn sealed(dir: &Path, disk: &str) -> (Result<(), Failure>, Vec<String>) {
+    fn sealed(dir: &Path, disk: &str) -> (Result<(), BuildError>, Vec<String>) {
         let notes = Arc::<Notes>::default();
         let reporter = Reporter::new(Arc::clone(&notes) as Arc<dyn Observer>);
         let output = OutputPlan {

@@ -16,12 +16,12 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     #[serde(flatten)]
-    pub what: What,
+    pub what: EventKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum What {
+pub enum EventKind {
     /// The command begins; comes first. `build` is the number `logs` and `cancel` take.
     Begun {
         build: i64,
@@ -176,31 +176,39 @@ impl Reporter {
         Self { image: Some(image.to_owned()), ..self.clone() }
     }
 
-    pub fn report(&self, what: What) {
+    pub fn report(&self, what: EventKind) {
         self.observer.event(&Event { at_ms: millis(self.began), image: self.image.clone(), what });
     }
 
     pub fn note(&self, text: impl Into<String>) {
-        self.report(What::Note { text: text.into() });
+        self.report(EventKind::Note { text: text.into() });
     }
 
     /// A piece of a step's standard output.
     pub fn output(&self, step: &str, text: &str) {
-        self.report(What::Output { step: step.to_owned(), stream: Stream::Stdout, text: text.to_owned() });
+        self.report(EventKind::Output {
+            step: step.to_owned(),
+            stream: Stream::Stdout,
+            text: text.to_owned(),
+        });
     }
 
     /// A step that need not run: its result is there.
     pub fn reused(&self, step: &str) {
-        self.report(What::StepFinished { step: step.to_owned(), outcome: Outcome::Reused, elapsed_ms: 0 });
+        self.report(EventKind::StepFinished {
+            step: step.to_owned(),
+            outcome: Outcome::Reused,
+            elapsed_ms: 0,
+        });
     }
 
     /// Runs `work` as a named step: started and finished are reported whatever comes of it.
     pub async fn step<T, E>(&self, step: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let began = std::time::Instant::now();
-        self.report(What::StepStarted { step: step.to_owned() });
+        self.report(EventKind::StepStarted { step: step.to_owned() });
         let result = work.await;
         let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
-        self.report(What::StepFinished { step: step.to_owned(), outcome, elapsed_ms: millis(began) });
+        self.report(EventKind::StepFinished { step: step.to_owned(), outcome, elapsed_ms: millis(began) });
         result
     }
 }

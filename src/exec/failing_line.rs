@@ -2,7 +2,7 @@
 //! other shells have nothing of the kind.
 
 use super::{
-    Failure,
+    BuildError,
     pack::{Meta, Pack},
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) fn is_known(script: &ScriptStep) -> bool {
 }
 
 /// Lays what bash reads first; whoever runs the script may write the word.
-pub(super) fn lay(pack: &mut Pack) -> Result<(), Failure> {
+pub(super) fn lay(pack: &mut Pack) -> Result<(), BuildError> {
     pack.parents(TRACE)?;
     pack.file(TRACE, Meta::root(0o644), TRACER.as_bytes())?;
     pack.file(WORD, Meta::root(0o666), b"")

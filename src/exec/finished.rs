@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, Failure};
+use super::{Artifact, BuildError};
 use crate::{plan::ImagePlan, store::Store, text::Digest};
 
 /// Changes with the meaning of [`Finished`].
@@ -43,7 +43,7 @@ pub(super) fn remember(
     image: &ImagePlan,
     tested: bool,
     artifacts: &[Artifact],
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = artifacts.iter().map(|one| (name(&one.path), (one.sha256, one.size))).collect();
     store.facts().put(KIND, &key(image, tested), &Finished { files })?;

@@ -2,7 +2,8 @@
 
 use crate::{
     diagnostic::codes,
-    plan::{DiskFormat, ImagePlan, Key},
+    model::DiskFormat,
+    plan::{ImagePlan, Key},
     store::Facts,
 };
 
@@ -50,11 +51,11 @@ pub(super) fn listing() -> String {
     names.sort_unstable();
     names.dedup();
     format!(
-        r#"kernel=$(ls -1 /lib/modules 2>/dev/null | sort -V | tail -n 1)
+        r#"set -- /lib/modules/*/
+if [ $# -gt 1 ]; then set -- "$(printf '%s\n' "$@" | sort -V | tail -n 1)"; fi
 : >{LIST}
-if [ -n "$kernel" ] && [ -e "/lib/modules/$kernel/modules.dep" ]; then
-  cut -d: -f1 "/lib/modules/$kernel/modules.dep" "/lib/modules/$kernel/modules.builtin" 2>/dev/null |
-    sed -nE 's!^.*/({names})[.]ko.*$!\1!p' >{LIST}
+if [ -e "${{1}}modules.dep" ]; then
+  sed -nE 's!^[^:]*/({names})[.]ko.*$!\1!p' "${{1}}modules.dep" "${{1}}modules.builtin" >{LIST} 2>/dev/null || :
   echo . >>{LIST}
 fi
 "#,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, Secrets};
+use super::{BuildError, Secrets};
 use crate::{
     plan::{Action, BaseSource, ImagePlan, Key, KeyPart},
     store::Store,
@@ -21,7 +21,7 @@ use crate::{
 pub fn with_secrets<'a>(
     plans: impl IntoIterator<Item = (&'a mut ImagePlan, &'a Secrets)>,
     store: &Store,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let mut moved = BTreeMap::new();
     for (plan, secrets) in plans {
         let before = plan.key();
@@ -45,7 +45,7 @@ pub fn with_secrets<'a>(
     Ok(())
 }
 
-fn part(name: &str, value: Option<&[u8]>, store: &Store) -> Result<KeyPart, Failure> {
+fn part(name: &str, value: Option<&[u8]>, store: &Store) -> Result<KeyPart, BuildError> {
     let digest = match value {
         Some(value) => store.keyed_digest(value)?,
         None => Digest::of("no value"),

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Failure, Options};
+use super::{BuildError, Options};
 use crate::{
     diagnostic::{Diagnostic, codes},
     store::Store,
@@ -15,12 +15,12 @@ use crate::{
 const MADE: &str = "artifact-v1";
 
 /// Notes that a file with this content is one that imgfile made, before it has its name.
-pub fn remember(store: &Store, artifact: &Digest) -> Result<(), Failure> {
-    store.facts().put(MADE, artifact, &()).map_err(Failure::from)
+pub fn remember(store: &Store, artifact: &Digest) -> Result<(), BuildError> {
+    store.facts().put(MADE, artifact, &()).map_err(BuildError::from)
 }
 
 /// Refuses an output folder that is a link, unless the user named it.
-pub fn check_folder(options: &Options) -> Result<(), Failure> {
+pub fn check_folder(options: &Options) -> Result<(), BuildError> {
     match std::fs::read_link(&options.out) {
         Ok(target) if !options.out_given => Err(is_link(&options.out, &target)),
         _ => Ok(()),
@@ -32,7 +32,7 @@ pub fn check<'a>(
     store: &Store,
     options: &Options,
     files: impl Iterator<Item = &'a str>,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     check_folder(options)?;
     if options.force {
         return Ok(());
@@ -47,9 +47,9 @@ pub fn check<'a>(
 
 /// The project's output folder is a link.
 #[must_use]
-pub fn is_link(out: &Path, target: &Path) -> Failure {
+pub fn is_link(out: &Path, target: &Path) -> BuildError {
     let message = format!("the output folder `{}` is a link", out.display());
-    Failure::Diagnosed(vec![
+    BuildError::Diagnosed(vec![
         Diagnostic::new(codes::OUTPUT_LINK, message)
             .note(format!("it leads to `{}`", target.display()))
             .help("remove the link, or name the folder that artifacts are to go to with `--out`"),
@@ -58,20 +58,20 @@ pub fn is_link(out: &Path, target: &Path) -> Failure {
 
 /// Something that imgfile did not write has an artifact's name.
 #[must_use]
-pub fn taken(path: &Path) -> Failure {
+pub fn taken(path: &Path) -> BuildError {
     let message = format!("`{}` was not written by imgfile, or was changed since", path.display());
     let help = "move it away, choose another folder with `--out`, or let it be replaced with `--force`";
-    Failure::Diagnosed(vec![Diagnostic::new(codes::OUTPUT_TAKEN, message).help(help)])
+    BuildError::Diagnosed(vec![Diagnostic::new(codes::OUTPUT_TAKEN, message).help(help)])
 }
 
 /// Whether something has a name that is not a file that imgfile made. Of a folder others tell.
-fn is_taken(store: &Store, path: &Path) -> Result<bool, Failure> {
+fn is_taken(store: &Store, path: &Path) -> Result<bool, BuildError> {
     match path.symlink_metadata() {
         // What has the folder's name without being one is told where the folder is made.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(false)
         }
-        Err(source) => Err(Failure::Io { action: "look at", path: path.to_owned(), source }),
+        Err(source) => Err(BuildError::Io { action: "look at", path: path.to_owned(), source }),
         Ok(found) if found.is_dir() => Ok(false),
         Ok(found) if found.is_file() => Ok(!store.facts().has(MADE, &store.digest_file(path)?)),
         Ok(_) => Ok(true),

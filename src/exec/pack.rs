@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::{
-    Failure,
-    failure::{cannot_unpack, unpacks_too_large},
+    BuildError,
+    error::{cannot_unpack, unpacks_too_large},
     project::{FileFacts, ProjectFiles},
     times::{EARLIEST, Times},
     unpack::{Refused, unpack},
@@ -97,7 +97,7 @@ impl Pack {
 
     /// Creates the folders above `path` where they are missing, and leaves those alone that are there
     /// (mode 0 says so to the agent).
-    pub(super) fn parents(&mut self, path: &str) -> Result<(), Failure> {
+    pub(super) fn parents(&mut self, path: &str) -> Result<(), BuildError> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         for count in 1..parts.len() {
             self.folder(&parts[..count].join("/"), Meta::root(0))?;
@@ -105,12 +105,12 @@ impl Pack {
         Ok(())
     }
 
-    pub(super) fn folder(&mut self, path: &str, meta: Meta<'_>) -> Result<(), Failure> {
+    pub(super) fn folder(&mut self, path: &str, meta: Meta<'_>) -> Result<(), BuildError> {
         let path = format!("{}/", path.trim_matches('/'));
         self.entry(&path, EntryType::Directory, meta, 0, std::io::empty())
     }
 
-    pub(super) fn file(&mut self, path: &str, meta: Meta<'_>, content: &[u8]) -> Result<(), Failure> {
+    pub(super) fn file(&mut self, path: &str, meta: Meta<'_>, content: &[u8]) -> Result<(), BuildError> {
         self.entry(path.trim_matches('/'), EntryType::Regular, meta, content.len() as u64, content)
     }
 
@@ -121,7 +121,7 @@ impl Pack {
         meta: Meta<'_>,
         size: u64,
         data: impl Read,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         let mut header = header(kind, meta, size, self.time).map_err(archive)?;
         self.tar.append_data(&mut header, path, data).map_err(archive)
     }
@@ -133,23 +133,23 @@ impl Pack {
         meta: Meta<'_>,
         size: u64,
         data: impl Read,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         self.entry(path.trim_matches('/'), EntryType::Regular, meta, size, data)
     }
 
-    pub(super) fn symlink(&mut self, path: &str, meta: Meta<'_>, target: &str) -> Result<(), Failure> {
+    pub(super) fn symlink(&mut self, path: &str, meta: Meta<'_>, target: &str) -> Result<(), BuildError> {
         let mut header = header(EntryType::Symlink, meta, 0, self.time).map_err(archive)?;
         self.tar.append_link(&mut header, path.trim_matches('/'), target).map_err(archive)
     }
 
     /// A second name of a file that is in the archive already.
-    pub(super) fn hard_link(&mut self, path: &str, meta: Meta<'_>, of: &str) -> Result<(), Failure> {
+    pub(super) fn hard_link(&mut self, path: &str, meta: Meta<'_>, of: &str) -> Result<(), BuildError> {
         let mut header = header(EntryType::Link, meta, 0, self.time).map_err(archive)?;
         self.tar.append_link(&mut header, path.trim_matches('/'), of.trim_matches('/')).map_err(archive)
     }
 
     /// Adds one text of the plan.
-    pub(super) fn inline(&mut self, file: &InlineFile) -> Result<(), Failure> {
+    pub(super) fn inline(&mut self, file: &InlineFile) -> Result<(), BuildError> {
         self.parents(&file.path)?;
         let meta = Meta { owner: &file.owner, group: &file.group, mode: file.mode };
         self.file(&file.path, meta, file.content.as_bytes())
@@ -162,7 +162,7 @@ impl Pack {
         project: &dyn ProjectFiles,
         download: Option<&Path>,
         span: Option<Span>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         let place =
             Placement { owner: &copy.owner, group: &copy.group, mode: copy.mode, dir_mode: copy.dir_mode };
         match &copy.from {
@@ -172,8 +172,8 @@ impl Pack {
             }
             CopyFrom::Tree(tree) => self.tree(tree, &copy.to, place, project),
             CopyFrom::Download { unpack: false, checksum, .. } => {
-                let path = download.ok_or(Failure::InputChanged { path: checksum.to_string() })?;
-                let mut file = std::fs::File::open(path).map_err(|source| Failure::Io {
+                let path = download.ok_or(BuildError::InputChanged { path: checksum.to_string() })?;
+                let mut file = std::fs::File::open(path).map_err(|source| BuildError::Io {
                     action: "open",
                     path: path.into(),
                     source,
@@ -183,7 +183,7 @@ impl Pack {
                 self.entry(copy.to.trim_matches('/'), EntryType::Regular, place.file(false), size, &mut file)
             }
             CopyFrom::Download { unpack: true, checksum, url, strip } => {
-                let path = download.ok_or(Failure::InputChanged { path: checksum.to_string() })?;
+                let path = download.ok_or(BuildError::InputChanged { path: checksum.to_string() })?;
                 self.parents(&format!("{}/.", copy.to))?;
                 unpack(self, path, (&copy.to, *strip), place).map_err(|refused| match refused {
                     Refused::Broken(reason) => cannot_unpack(url, &reason, span),
@@ -200,7 +200,7 @@ impl Pack {
         to: &str,
         place: Placement<'_>,
         project: &dyn ProjectFiles,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         self.parents(to)?;
         let mut known: HashMap<(u64, u64), (Digest, String)> = HashMap::new();
         for entry in &tree.entries {
@@ -241,7 +241,7 @@ impl Pack {
                     // What was packed is thrown away if it is not what the plan says, or not all of it.
                     let read = size - whole.limit();
                     if read != *size || !content.is_at_its_end()? || content.digest() != *sha256 {
-                        return Err(Failure::InputChanged { path });
+                        return Err(BuildError::InputChanged { path });
                     }
                 }
             }
@@ -251,7 +251,7 @@ impl Pack {
     }
 
     /// The finished archive, from its beginning.
-    pub(super) fn finish(self) -> Result<Box<dyn Read + Send>, Failure> {
+    pub(super) fn finish(self) -> Result<Box<dyn Read + Send>, BuildError> {
         let mut file = self.tar.into_inner().map_err(archive)?;
         file.flush().and_then(|()| file.seek(SeekFrom::Start(0))).map_err(archive)?;
         Ok(Box::new(file))
@@ -265,7 +265,7 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn is_at_its_end(&mut self) -> Result<bool, Failure> {
+    fn is_at_its_end(&mut self) -> Result<bool, BuildError> {
         self.inner.read(&mut [0]).map(|more| more == 0).map_err(archive)
     }
 
@@ -345,6 +345,6 @@ fn header(kind: EntryType, meta: Meta<'_>, size: u64, time: u64) -> std::io::Res
     Ok(header)
 }
 
-fn archive(source: std::io::Error) -> Failure {
-    Failure::Io { action: "pack files for", path: "the guest".into(), source }
+fn archive(source: std::io::Error) -> BuildError {
+    BuildError::Io { action: "pack files for", path: "the guest".into(), source }
 }

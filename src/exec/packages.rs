@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Failure,
+    BuildError,
     commands::quoted,
     pack::Meta,
     session::{Place, Session},
@@ -23,7 +23,7 @@ pub(super) async fn apply(
     session: &mut Session<'_>,
     place: Place<'_>,
     change: &PackageChange,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     session.shell(place, &transaction(change)).await?;
     let mut pack = session.pack();
     pack.parents(EXTENDED_STATES)?;

@@ -3,7 +3,7 @@
 use std::{io::Read, os::unix::fs::MetadataExt};
 
 use super::{
-    Failure,
+    BuildError,
     times::{EARLIEST, Times},
 };
 use crate::{check::FileError, store::ProjectFolder};
@@ -11,7 +11,7 @@ use crate::{check::FileError, store::ProjectFolder};
 /// Reads files of the project, by the same rules as `check` (nothing outside its folder).
 pub trait ProjectFiles: Send + Sync {
     /// The file at a project-relative path, from its beginning.
-    fn open(&self, path: &str) -> Result<Box<dyn Read>, Failure>;
+    fn open(&self, path: &str) -> Result<Box<dyn Read>, BuildError>;
 
     /// What the system says of a file beside its content.
     fn facts(&self, _path: &str, _times: Times) -> FileFacts {
@@ -44,16 +44,16 @@ impl Default for FileFacts {
 }
 
 impl ProjectFiles for ProjectFolder {
-    fn open(&self, path: &str) -> Result<Box<dyn Read>, Failure> {
+    fn open(&self, path: &str) -> Result<Box<dyn Read>, BuildError> {
         match self.open_regular(path) {
             Ok((file, _)) => Ok(Box::new(file)),
             Err(FileError::Unreadable(reason)) => {
                 let source = std::io::Error::other(reason);
-                Err(Failure::Io { action: "read", path: path.into(), source })
+                Err(BuildError::Io { action: "read", path: path.into(), source })
             }
             // It was there, and inside, when the plan was made.
             Err(FileError::NotFound | FileError::Outside | FileError::TooLarge) => {
-                Err(Failure::InputChanged { path: path.to_owned() })
+                Err(BuildError::InputChanged { path: path.to_owned() })
             }
         }
     }

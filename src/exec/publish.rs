@@ -1,16 +1,18 @@
 //! The way of sealed files into the output folder: all of an image's, or none.
 
 use std::{
-    fs,
+    ffi::OsStr,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
-use super::{Artifact, Failure, Options, output};
-use crate::store::{OwnFile, Store, WorkFolder, umask};
+use super::{Artifact, BuildError, Options, output};
+use crate::store::{Folder, OwnFile, Store, WorkFolder, folder::unguessable, umask};
 
 /// Sealed files beside the places they are going to take; gone when dropped before they have taken them.
 #[derive(Debug)]
-pub(super) struct Edition<'a> {
+pub(super) struct StagedArtifacts<'a> {
     store: &'a Store,
     work: &'a WorkFolder,
     options: &'a Options,
@@ -25,7 +27,7 @@ struct Staged {
     target: PathBuf,
 }
 
-impl<'a> Edition<'a> {
+impl<'a> StagedArtifacts<'a> {
     /// Brings files of the working folder to the output folder, without their names yet; to another file system
     /// they are copied.
     pub(super) fn stage(
@@ -33,31 +35,35 @@ impl<'a> Edition<'a> {
         work: &'a WorkFolder,
         sealed: &[PathBuf],
         options: &'a Options,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, BuildError> {
         let out = &options.out;
         let io = |action, path: &Path| {
             let path = path.to_owned();
-            move |source| Failure::Io { action, path, source }
+            move |source| BuildError::Io { action, path, source }
         };
         // Looked at before anything was built, and again before each of the two things that are done there.
         let names = || sealed.iter().filter_map(|path| path.file_name()?.to_str());
         output::check(store, options, names())?;
         if !out.is_dir() {
-            fs::create_dir_all(out).and_then(|()| umask::share(out, 0o777)).map_err(io("create", out))?;
+            fs::create_dir_all(out)
+                .and_then(|()| umask::share(&File::open(out)?, 0o777))
+                .map_err(io("create", out))?;
         }
+        // A project may have laid anything there beforehand: no link is followed, and no name can be guessed.
+        let folder = if options.out_given { Folder::open(out) } else { Folder::open_itself(out) };
+        let folder = folder.map_err(io("open", out))?;
         let place = |sealed: &PathBuf| {
             let name = sealed.file_name().unwrap_or_default();
             let mut part = name.to_owned();
-            part.push(format!(".{}.part", std::process::id()));
+            part.push(format!(".{}.part", unguessable()));
             Staged { path: out.join(part), own: None, target: out.join(name) }
         };
         let mut edition = Self { store, work, options, files: sealed.iter().map(place).collect() };
         for (staged, sealed) in edition.files.iter_mut().zip(sealed) {
             work.will_create(&staged.path)?;
-            if fs::rename(sealed, &staged.path).is_err() {
-                fs::copy(sealed, &staged.path).map_err(io("write", &staged.target))?;
-            }
-            umask::share(&staged.path, 0o666).map_err(io("change", &staged.target))?;
+            let name = staged.path.file_name().unwrap_or_default();
+            let file = bring(&folder, sealed, name).map_err(io("write", &staged.target))?;
+            umask::share(&file, 0o666).map_err(io("change", &staged.target))?;
             staged.own = Some(store.own_file(&staged.path)?);
         }
         Ok(edition)
@@ -73,7 +79,7 @@ impl<'a> Edition<'a> {
     }
 
     /// Gives them their names.
-    pub(super) fn publish(self) -> Result<(), Failure> {
+    pub(super) fn publish(self) -> Result<(), BuildError> {
         let names = self.files.iter().filter_map(|staged| staged.target.file_name()?.to_str());
         output::check(self.store, self.options, names)?;
         for own in self.files.iter().filter_map(|staged| staged.own.as_ref()) {
@@ -90,7 +96,17 @@ impl<'a> Edition<'a> {
     }
 }
 
-impl Drop for Edition<'_> {
+/// Moves a file into a folder, or copies it to another file system.
+fn bring(folder: &Folder, sealed: &Path, name: &OsStr) -> io::Result<File> {
+    if folder.bring(sealed, name).is_ok() {
+        return folder.regular(Path::new(name));
+    }
+    let mut copy = folder.create_new(name)?;
+    io::copy(&mut File::open(sealed)?, &mut copy)?;
+    Ok(copy)
+}
+
+impl Drop for StagedArtifacts<'_> {
     fn drop(&mut self) {
         for staged in &self.files {
             let _ = fs::remove_file(&staged.path);
@@ -112,14 +128,14 @@ mod tests {
     const NAMES: [&str; 3] = ["web.qcow2", "web.raw", "web.vmdk"];
 
     /// Seals files that say `text`, and publishes them.
-    fn publish(store: &Store, out: &Path, build: &str, text: &str) -> Result<Vec<Artifact>, Failure> {
+    fn publish(store: &Store, out: &Path, build: &str, text: &str) -> Result<Vec<Artifact>, BuildError> {
         let work = store.begin_build(build)?;
         let sealed = NAMES.map(|name| work.path().join(name));
         for path in &sealed {
             fs::write(path, text).unwrap();
         }
         let options = Options { out: out.to_owned(), out_given: false, force: true, test: true, cache: true };
-        let edition = Edition::stage(store, &work, &sealed, &options)?;
+        let edition = StagedArtifacts::stage(store, &work, &sealed, &options)?;
         let artifacts = edition.artifacts();
         edition.publish().map(|()| artifacts)
     }
@@ -153,17 +169,18 @@ mod tests {
         assert_eq!(fs::read_to_string(out.join("web.raw")).unwrap(), "one");
         fs::remove_dir(out.join("web.vmdk")).unwrap();
 
-        // There is no room for the last: a device that is always full is in the place of its copy.
-        let full = out.join(format!("web.vmdk.{}.part", std::process::id()));
+        // On another file system they are copied, and nothing that lies there is written through.
         let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
         let far = Store::open(elsewhere.path().join("store")).unwrap();
-        std::os::unix::fs::symlink("/dev/full", &full).unwrap();
-        let failure = publish(&far, &out, "3", "three").unwrap_err();
-        assert_eq!(failure.diagnostics()[0].code, crate::diagnostic::codes::HOST_FULL);
-        assert_eq!(names(&out), ["web.qcow2", "web.raw"].map(str::to_owned).into());
-        assert_eq!(fs::read_to_string(out.join("web.raw")).unwrap(), "one");
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        for name in NAMES {
+            let guess = out.join(format!("{name}.{}.part", std::process::id()));
+            std::os::unix::fs::symlink(&victim, guess).unwrap();
+        }
         publish(&far, &out, "4", "four").unwrap();
         assert_eq!(texts(&out), ["four".to_owned()].into());
+        assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Consent, Failure, Outside, consent::sourceless, secret_forms};
+use super::{BuildError, Consent, Outside, consent::sourceless, secret_forms};
 use crate::{
     check::{FileError, Files as _},
     diagnostic::{Diagnostic, codes},
@@ -71,14 +71,14 @@ impl Secrets {
     /// # Errors
     ///
     /// Every secret without a value.
-    pub fn suffice(&self, image: &ImagePlan, steps: &[Step], tested: bool) -> Result<(), Failure> {
+    pub fn suffice(&self, image: &ImagePlan, steps: &[Step], tested: bool) -> Result<(), BuildError> {
         let missing = wanted(image, steps, tested).into_iter().filter_map(|name| match self.0.get(name) {
             Some(Ok(_)) => None,
             Some(Err(missing)) => Some(complaint(image, name, missing)),
             None => Some(complaint(image, name, &Missing::Source)),
         });
         let missing: Vec<Diagnostic> = missing.collect();
-        if missing.is_empty() { Ok(()) } else { Err(Failure::Diagnosed(missing)) }
+        if missing.is_empty() { Ok(()) } else { Err(BuildError::Diagnosed(missing)) }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&[u8]> {

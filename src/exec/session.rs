@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
-    Exit, Failure, Reporter, Stream, What, failing_line,
+    BuildError, EventKind, Exit, Reporter, Stream,
+    failed_machine::Situation,
+    failing_line,
     pack::{Meta, Pack, Placement},
     project::ProjectFiles,
     secret::{Mask, Masked, Secrets},
     tail::Tail,
-    wreck::Situation,
 };
 use crate::{
     check::CleanupTopic,
     diagnostic::codes,
-    driver::{self, BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions},
+    driver::{self, BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions},
     plan::{Action, Cleanup, ImagePlan, RunAs, ScriptStep, Stage, Step, cleanup},
     store::Store,
     text::{Digest, Span},
@@ -69,17 +70,17 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) fn fault(self, fault: Fault) -> Failure {
-        Failure::Step { step: self.name.to_owned(), span: self.span, fault }
+    pub(super) fn fault(self, fault: DriverError) -> BuildError {
+        BuildError::Step { step: self.name.to_owned(), span: self.span, fault }
     }
 
     /// What the end of a command means for the step; `tail` is the last it printed.
-    fn verdict(self, end: ExecEnd, timeout_secs: u64, tail: &Tail) -> Result<(), Failure> {
+    fn verdict(self, end: ExecEnd, timeout_secs: u64, tail: &Tail) -> Result<(), BuildError> {
         if end == ExecEnd::Code(0) {
             return Ok(());
         }
         let (step, tail) = (self.name.to_owned(), tail.lines());
-        Err(Failure::Script { step, span: self.span, line: None, end, timeout_secs, tail })
+        Err(BuildError::Script { step, span: self.span, line: None, end, timeout_secs, tail })
     }
 }
 
@@ -95,7 +96,7 @@ impl<'a> Session<'a> {
     }
 
     /// Brings the guest into the state a step needs.
-    pub(super) async fn enter(&mut self, stage: Stage) -> Result<(), Failure> {
+    pub(super) async fn enter(&mut self, stage: Stage) -> Result<(), BuildError> {
         match (self.machine.stage(), stage) {
             (driver::Stage::Mounted, Stage::Offline) | (driver::Stage::Booted, Stage::Booted) => {}
             (driver::Stage::Offline, Stage::Offline) => self.machine.mount(MountOptions::default()).await?,
@@ -111,7 +112,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does one step of the plan, the guest being in the step's stage.
-    pub(super) async fn run(&mut self, step: &Step) -> Result<(), Failure> {
+    pub(super) async fn run(&mut self, step: &Step) -> Result<(), BuildError> {
         let place = Place { name: &step.name, span: step.span };
         match &step.action {
             Action::Grow { .. } => {
@@ -161,7 +162,7 @@ impl<'a> Session<'a> {
     }
 
     /// Clears what the image is not to hold, and names the private keys that are left in it.
-    async fn clean_up(&mut self, place: Place<'_>, cleanup: &Cleanup) -> Result<(), Failure> {
+    async fn clean_up(&mut self, place: Place<'_>, cleanup: &Cleanup) -> Result<(), BuildError> {
         let mut pack = self.pack();
         let copied: String = self.image().written_paths().into_iter().map(|path| path + "\n").collect();
         pack.parents(cleanup::COPIED)?;
@@ -172,9 +173,13 @@ impl<'a> Session<'a> {
         // Last: nothing may write after it.
         let drivers = super::hypervisors::listing();
         let topic = CleanupTopic::ServiceIdentities.as_str();
-        let keys =
-            if cleanup.items.iter().any(|item| item.name == topic) { cleanup::LIST_KEYS_LEFT } else { "" };
-        let script = format!("{}{drivers}{script}{keys}{}", cleanup::FUNCTIONS, super::commands::RELABEL);
+        let (look, keys) = if cleanup.items.iter().any(|item| item.name == topic) {
+            (cleanup::LOOK_FOR_KEYS, cleanup::LIST_KEYS_LEFT)
+        } else {
+            ("", "")
+        };
+        let functions = cleanup::FUNCTIONS;
+        let script = format!("{functions}{look}{drivers}{script}{keys}{}", super::commands::RELABEL);
         self.shell(place, &script).await?;
         let facts = self.around.store.facts();
         if let Ok(list) = self.machine.get(super::hypervisors::LIST, super::hypervisors::LIST_BYTES).await {
@@ -183,7 +188,7 @@ impl<'a> Session<'a> {
         let left = match self.machine.get(cleanup::KEYS_LEFT, KEYS_LEFT_BYTES).await {
             Ok(left) => self.around.mask.text(&String::from_utf8_lossy(&left)),
             // A topic that was not cleared lists nothing.
-            Err(Fault::Refused { .. }) => return Ok(()),
+            Err(DriverError::Refused { .. }) => return Ok(()),
             Err(fault) => return Err(place.fault(fault)),
         };
         for path in left.lines().take(KEYS_LEFT_SHOWN) {
@@ -205,13 +210,13 @@ impl<'a> Session<'a> {
         self.around.image
     }
 
-    pub(super) async fn put(&mut self, place: Place<'_>, pack: Pack) -> Result<(), Failure> {
+    pub(super) async fn put(&mut self, place: Place<'_>, pack: Pack) -> Result<(), BuildError> {
         let tar = pack.finish()?;
         self.machine.put(tar).await.map_err(|fault| place.fault(fault))
     }
 
     /// Runs a script of ours, or of the catalogue, as root; one without a shebang is for `sh -e`.
-    pub(super) async fn shell(&mut self, place: Place<'_>, script: &str) -> Result<(), Failure> {
+    pub(super) async fn shell(&mut self, place: Place<'_>, script: &str) -> Result<(), BuildError> {
         let content =
             if script.starts_with("#!") { script.to_owned() } else { format!("#!/bin/sh -e\n{script}") };
         let mut exec = Exec::script(place.name, content);
@@ -220,12 +225,12 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a user's script, again if it may.
-    pub(super) async fn script(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), Failure> {
+    pub(super) async fn script(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), BuildError> {
         let mut tries = 0;
         loop {
             let result = self.script_once(place, script).await;
             match result {
-                Err(Failure::Script { .. }) if tries < script.retries => {
+                Err(BuildError::Script { .. }) if tries < script.retries => {
                     tries += 1;
                     let pause = std::time::Duration::from_secs(1 << tries.min(6));
                     let text = format!(
@@ -242,7 +247,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn script_once(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), Failure> {
+    async fn script_once(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), BuildError> {
         if !script.with.is_empty() {
             let mut pack = self.pack();
             for tree in &script.with {
@@ -272,13 +277,13 @@ impl<'a> Session<'a> {
         }
         let mut result = self.exec(place, exec).await;
         self.situation.env.retain(|(name, _)| name != failing_line::VARIABLE);
-        if let Err(Failure::Script { end: ExecEnd::Code(code), line, .. }) = &mut result
+        if let Err(BuildError::Script { end: ExecEnd::Code(code), line, .. }) = &mut result
             && failing_line::is_known(script)
         {
             *line = failing_line::of(self.machine.as_mut(), script, *code).await;
         }
         // A machine that could not run the script can do nothing else either.
-        if matches!(result, Err(Failure::Step { .. })) {
+        if matches!(result, Err(BuildError::Step { .. })) {
             return result;
         }
         if !script.secrets.is_empty() {
@@ -297,7 +302,7 @@ impl<'a> Session<'a> {
         place: Place<'_>,
         script: &ScriptStep,
         user: Option<&str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         self.quiet(place, LAY_SECRETS).await?;
         let mut pack = self.pack();
         for name in &script.secrets {
@@ -310,7 +315,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a small script of ours as root; what it prints matters only if it fails.
-    async fn quiet(&mut self, place: Place<'_>, script: &str) -> Result<(), Failure> {
+    async fn quiet(&mut self, place: Place<'_>, script: &str) -> Result<(), BuildError> {
         let exec = Exec::script(place.name, format!("#!/bin/sh -e\n{script}\n"));
         let timeout_secs = exec.timeout.as_secs();
         let mut tail = Tail::default();
@@ -320,7 +325,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a command with its output reported as the step's.
-    pub(super) async fn exec(&mut self, place: Place<'_>, exec: Exec) -> Result<(), Failure> {
+    pub(super) async fn exec(&mut self, place: Place<'_>, exec: Exec) -> Result<(), BuildError> {
         let reporter = self.around.reporter;
         let timeout_secs = exec.timeout.as_secs();
         self.situation = Situation { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
@@ -332,7 +337,7 @@ impl<'a> Session<'a> {
                 let text = String::from_utf8(bytes)
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
                 tail.push(&text);
-                reporter.report(What::Output { step: place.name.to_owned(), stream, text });
+                reporter.report(EventKind::Output { step: place.name.to_owned(), stream, text });
             }
         };
         let mut sink = |output: driver::Output| {
@@ -349,7 +354,7 @@ impl<'a> Session<'a> {
             ExecEnd::Signal(signal) => Exit::Signal(signal),
             ExecEnd::TimedOut => Exit::TimedOut,
         };
-        reporter.report(What::Exited { step: place.name.to_owned(), exit });
+        reporter.report(EventKind::Exited { step: place.name.to_owned(), exit });
         place.verdict(end, timeout_secs, &tail)
     }
 }

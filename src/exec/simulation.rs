@@ -35,7 +35,7 @@ impl Observer for Nobody {
 pub(super) struct NoFiles;
 
 impl ProjectFiles for NoFiles {
-    fn open(&self, path: &str) -> Result<Box<dyn std::io::Read>, Failure> {
+    fn open(&self, path: &str) -> Result<Box<dyn std::io::Read>, BuildError> {
         panic!("{path} was read")
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
         description: None,
         labels: BTreeMap::new(),
         os: OsPlan { distro: "debian".into(), version: "13".into() },
-        arch: "x86_64".into(),
+        arch: crate::model::Arch::X86_64,
         base,
         disk_size: 1 << 30,
         machine: MachinePlan { cpus: 1, memory_mib: 512 },
@@ -113,10 +113,10 @@ impl World {
     }
 }
 
-async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan) -> Result<(), Failure> {
+async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan) -> Result<(), BuildError> {
     let store = Arc::new(Store::open(root)?);
     let reporter = Reporter::new(Arc::new(Nobody));
-    let (budget, standing) = (Budget::new(1024, 2), Standing::default());
+    let (budget, standing) = (Budget::new(1024, 2), ParentDisks::default());
     let executor = Executor {
         store: &store,
         driver,
@@ -124,9 +124,9 @@ async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan)
         reporter: &reporter,
         budget: &budget,
         standing: &standing,
-        wrecks: None,
+        failed_machines: None,
     };
-    let supplies = Supplies { base: base.to_owned(), ..Supplies::default() };
+    let supplies = BuildInputs { base: base.to_owned(), ..BuildInputs::default() };
     let options = Options { out: root.join("out"), out_given: false, force: false, test: true, cache: true };
     executor.build(image, &supplies, &options).await.map(|_| ())
 }
@@ -187,9 +187,9 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 
 /// Polls one of the builds at a time, as the dice fall, and drops some before they have ended.
 fn interleave(
-    mut running: Vec<(usize, LocalBoxFuture<'_, Result<(), Failure>>)>,
+    mut running: Vec<(usize, LocalBoxFuture<'_, Result<(), BuildError>>)>,
     dice: &mut Dice,
-) -> Vec<(usize, Result<(), Failure>)> {
+) -> Vec<(usize, Result<(), BuildError>)> {
     let mut ended = Vec::new();
     let mut context = Context::from_waker(Waker::noop());
     while !running.is_empty() {
@@ -256,7 +256,7 @@ fn builds_that_share_a_store_survive_faults_in_any_order() {
     assert!(failed > 0 && built > 0, "{failed} failed, {built} built");
 }
 
-fn interleave_alone(mut build: LocalBoxFuture<'_, Result<(), Failure>>) -> Result<(), Failure> {
+fn interleave_alone(mut build: LocalBoxFuture<'_, Result<(), BuildError>>) -> Result<(), BuildError> {
     let mut context = Context::from_waker(Waker::noop());
     loop {
         match build.poll_unpin(&mut context) {
@@ -270,7 +270,7 @@ fn interleave_alone(mut build: LocalBoxFuture<'_, Result<(), Failure>>) -> Resul
 fn an_emulator_that_dies_before_it_is_up_is_started_once_more() {
     let died = || {
         let end = crate::driver::End::EmulatorDied { status: "signal: 6".into(), stderr: String::new() };
-        crate::driver::Fault::MachineEnded { end, doing: "start".into(), console: String::new() }
+        crate::driver::DriverError::MachineEnded { end, doing: "start".into(), console: String::new() }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     for deaths in [1, 2] {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    model::Arch,
     plan::{Action, ImagePlan, KeyPart},
     text::Digest,
 };
@@ -15,7 +16,7 @@ use crate::{
 pub struct PlanSummary {
     /// Distribution and version, such as `debian 13`.
     pub os: String,
-    pub arch: String,
+    pub arch: Arch,
     pub base: String,
     /// Virtual size of the disk in bytes.
     pub disk_size: u64,
@@ -60,12 +61,12 @@ impl PlanSummary {
     #[must_use]
     pub fn of(plan: &ImagePlan) -> Self {
         let packages = plan.steps.iter().flat_map(|step| match &step.action {
-            Action::Packages(change) => change.install.as_slice(),
+            Action::Packages(change) => &*change.install,
             _ => &[],
         });
         Self {
             os: format!("{} {}", plan.os.distro, plan.os.version),
-            arch: plan.arch.clone(),
+            arch: plan.arch,
             base: plan.base.name.clone(),
             disk_size: plan.disk_size,
             key: plan.steps.last().map_or_else(|| plan.base_key(), |step| step.key).0.to_string(),

@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::commit::{Commit, modified};
+use crate::store::git::{Commit, Repository, modified};
 
 /// 1980-01-01, the earliest moment that zip archives (and so Python's wheels) can hold.
 pub(super) const EARLIEST: u64 = 315_532_800;
@@ -27,7 +27,7 @@ impl Times {
     pub(super) fn of(folder: &Path) -> Self {
         let fixed = std::env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { fixed, commit: Commit::of(folder), now }
+        Self { fixed, commit: Repository::around(folder).and_then(|repository| repository.commit()), now }
     }
 
     /// Of what is of no time.

@@ -128,7 +128,7 @@ impl Unpacking<'_, '_> {
         self.pack.claim_room(takes).map_err(Refused::TooLarge)?;
         let name = path.display();
         self.pack.as_old_as(entry.header().mtime().unwrap_or(0));
-        let failed = |error: super::Failure| error.to_string();
+        let failed = |error: super::BuildError| error.to_string();
         match kind {
             EntryType::Directory => {
                 self.parents(&target)?;

@@ -15,13 +15,14 @@
 //! assert!(image.is_some());
 //! ```
 //!
-//! A [`Shelf`] keeps the catalogue for callers that compile again and again, such as editors.
+//! A [`FrontCache`] keeps the catalogue for callers that compile again and again, such as editors.
 //! [`Project::plan`] goes on to a plan; `examples/embed` is a whole program.
 
+mod cache;
 mod copies;
+mod keys;
 mod needed;
 mod plan;
-mod shelf;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,9 +35,10 @@ use crate::resolve::{Preferences, Resolution, resolve_project};
 use crate::syntax::Ast;
 use crate::text::{SourceId, Sources};
 
+pub use cache::FrontCache;
+pub use keys::{archive_keys, unusable_keys};
 pub use needed::{of_catalogue, of_resolution};
 pub use plan::Pins;
-pub use shelf::Shelf;
 
 /// A project as far as it was understood, and everything wrong with it.
 #[derive(Debug, Clone)]
@@ -79,13 +81,18 @@ pub fn compile(entry: &str, files: &dyn Files, set: &Settings) -> Project {
 
 /// [`compile`], with the catalogue of the last time. Who knows that a catalogue file or the lock
 /// changed empties the shelf.
-pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut Option<Shelf>) -> Project {
-    let mut kept = shelf.take().unwrap_or_else(|| Shelf::load(Vec::new(), entry, files));
+pub fn compile_with(
+    entry: &str,
+    files: &dyn Files,
+    set: &Settings,
+    shelf: &mut Option<FrontCache>,
+) -> Project {
+    let mut kept = shelf.take().unwrap_or_else(|| FrontCache::load(Vec::new(), entry, files));
     let mut sources = kept.sources().clone();
     let mut checked = check(entry, &mut sources, files, set);
     let folders: Vec<String> = checked.spec.catalogs.iter().map(|folder| folder.value.clone()).collect();
     if !kept.holds(&folders, entry) {
-        kept = Shelf::load(folders, entry, files);
+        kept = FrontCache::load(folders, entry, files);
         sources = kept.sources().clone();
         checked = check(entry, &mut sources, files, set);
     }
@@ -93,6 +100,7 @@ pub fn compile_with(entry: &str, files: &dyn Files, set: &Settings, shelf: &mut 
     let mistakes = kept.mistakes(&checked.spec.catalogs).collect();
     diagnostics.extend(of_catalogue(mistakes, &checked.spec, kept.catalog()));
     diagnostics.extend(copies::unreadable(&checked.spec, files));
+    diagnostics.extend(unusable_keys(&checked.spec));
     let preferences =
         |image: &str| kept.lock().map_or_else(Preferences::default, |lock| lock.preferences(image));
     let resolved = resolve_project(&checked.spec, kept.catalog(), preferences, |_| None);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Files, Spec};
-use crate::front::{self, Project, Shelf};
+use crate::front::{self, FrontCache, Project};
 use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources};
 
@@ -12,13 +12,13 @@ pub type Analysis = Project;
 
 /// Compiles the ImageFile at `entry` of a project. `shelf` keeps the catalogue for the next time; who
 /// knows that a catalogue file or the lock changed empties it.
-pub fn analyse(entry: &str, files: &dyn Files, shelf: &mut Option<Shelf>) -> Analysis {
+pub fn analyse(entry: &str, files: &dyn Files, shelf: &mut Option<FrontCache>) -> Analysis {
     front::compile_with(entry, files, &[], shelf)
 }
 
 /// Checks the catalogue in `folder` alone, for definitions that no ImageFile is around of.
 pub fn analyse_catalog(folder: &str, files: &dyn Files) -> Analysis {
-    let shelf = Shelf::load(vec![folder.to_owned()], "ImageFile", files);
+    let shelf = FrontCache::load(vec![folder.to_owned()], "ImageFile", files);
     Analysis {
         sources: shelf.sources().clone(),
         units: Vec::new(),

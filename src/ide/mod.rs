@@ -3,7 +3,7 @@
 //!
 //! Everything starts from an [`Analysis`], which is what `check` and the resolver found in one
 //! project at one moment. It is made anew for each change: that takes milliseconds, and there is no
-//! state between two of them that could be stale. Only the catalogue is kept ([`Shelf`]).
+//! state between two of them that could be stale. Only the catalogue is kept ([`FrontCache`]).
 
 mod analysis;
 mod completion;
@@ -23,7 +23,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-pub use crate::front::Shelf;
+pub use crate::front::FrontCache;
 pub use analysis::{Analysis, analyse, analyse_catalog};
 pub use completion::{Completion, CompletionKind, complete};
 pub use definition::{Target, definition};

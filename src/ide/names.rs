@@ -4,7 +4,7 @@ use super::Analysis;
 use super::analysis::{as_statement, unquote};
 use super::tree;
 use crate::diagnostic::Edit;
-use crate::syntax::{Operand, OperandKind, Statement};
+use crate::syntax::{Operand, OperandKind, OptionItem, Statement};
 use crate::text::{SourceId, Span, Spanned};
 
 /// A name that the user chose and that has uses elsewhere.
@@ -158,10 +158,30 @@ fn occurrences<'a>(analysis: &'a Analysis, visit: &mut dyn FnMut(Occurrence<'a>)
             {
                 visit(Occurrence { name, param: keyword == "param", declares: true, span });
             }
-            let inner = statement.body.iter().flat_map(|body| body.items.iter().filter_map(as_statement));
-            for used in inner.filter(|inner| analysis.keyword(inner) == "use").filter_map(name) {
-                visit(Occurrence { name: used.0, param: false, declares: false, span: used.1 });
+            if keyword == "include" {
+                given_params(analysis, statement, visit);
             }
+            let inner = statement.body.iter().flat_map(|body| body.items.iter().filter_map(as_statement));
+            for used in inner.filter(|inner| analysis.keyword(inner) == "use") {
+                if let Some((name, span)) = name(used) {
+                    visit(Occurrence { name, param: false, declares: false, span });
+                }
+                given_params(analysis, used, visit);
+            }
+        }
+    }
+}
+
+/// The params that `include` and `use` give values to: the keys of their options.
+fn given_params<'a>(analysis: &'a Analysis, statement: &'a Statement, visit: &mut dyn FnMut(Occurrence<'a>)) {
+    let options = statement.operands.iter().filter_map(|operand| match &operand.kind {
+        OperandKind::Options(options) => Some(options),
+        _ => None,
+    });
+    for item in options.flat_map(|options| &options.items) {
+        if let OptionItem::Entry(entry) = item {
+            let span = bare(analysis, &entry.key);
+            visit(Occurrence { name: analysis.sources.slice(span), param: true, declares: false, span });
         }
     }
 }

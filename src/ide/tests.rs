@@ -20,7 +20,7 @@ fn editor_with(text: &str, files: MemoryFiles) -> Editor {
     editor_from(text, files, &mut None)
 }
 
-fn editor_from(text: &str, files: MemoryFiles, shelf: &mut Option<Shelf>) -> Editor {
+fn editor_from(text: &str, files: MemoryFiles, shelf: &mut Option<FrontCache>) -> Editor {
     let offset = text.find('‸').unwrap_or(0);
     let files = files.with("ImageFile", text.replacen('‸', "", 1));
     let analysis = analyse("ImageFile", &files, shelf);
@@ -284,6 +284,19 @@ fn references_and_renaming() {
 }
 
 #[test]
+fn values_that_are_given_to_a_param_are_renamed_with_it() {
+    let files = MemoryFiles::new()
+        .with("b.imagefile", "param port integer = 80\nprofile p {\n  app nginx { port = ${port} }\n}\n");
+    let text = "include \"b.imagefile\" { po‸rt = 81 }\nimage \"a\" {\n  os linux debian 13\n  use p { port = 82 }\n}\n";
+    let editor = editor_with(text, files);
+    assert_eq!(
+        editor.references(),
+        ["ImageFile:1: port", "ImageFile:4: port", "b.imagefile:1: port", "b.imagefile:3: port"],
+        "the option of the application is another"
+    );
+}
+
+#[test]
 fn the_outline_and_folds() {
     let text = "# one\n# two\nparam a = 1\nimage \"web\" {\n  app nginx {\n    port = 1\n  }\n  script <<SH { name = \"hi\" }\n    x\n  SH\n  copy <<E to \"/etc/x\"\n  E\n}\n";
     let editor = editor(text);
@@ -357,18 +370,18 @@ fn locked(analysis: &Analysis, package: &str) -> crate::lock::Lock {
         let locked = LockedImage {
             os: resolution.os.distro.clone(),
             os_version: resolution.os.version.to_string(),
-            arch: resolution.arch.clone(),
+            arch: resolution.arch,
             base: LockedBase {
                 name: resolution.base.name.clone(),
                 version: resolution.base.version.to_string(),
-                source: LockedSource::Bootstrap { recipe, packages: Vec::new() },
+                source: LockedSource::Bootstrap { recipe, packages: [].into() },
             },
             apps: apps.collect(),
             inputs: std::collections::BTreeMap::new(),
             repositories: Vec::new(),
             requested: crate::plan::requested(image, resolution),
             upgrade: false,
-            packages: vec![crate::packages::Selected {
+            packages: [crate::packages::Selected {
                 name: package.into(),
                 version: "1.26.3-3".parse().unwrap(),
                 arch: "amd64".into(),
@@ -378,7 +391,8 @@ fn locked(analysis: &Analysis, package: &str) -> crate::lock::Lock {
                 origin: crate::packages::Origin { archive: "debian".into(), path: "pool/x.deb".into() },
                 stage: 0,
                 auto: false,
-            }],
+            }]
+            .into(),
             removed: Vec::new(),
             now_manual: Vec::new(),
             temporary: Vec::new(),
@@ -409,9 +423,9 @@ fn hints_of_what_is_locked() {
     let text = "profile p {\n  app nginx ^1 { port = 81 }\n}\nimage \"a\" {\n  os linux debian\n  use p\n  packages [\"jq\", \"curl=8\"]\n}\nimage \"b\" {\n  os linux debian 12\n  base auto { upgrade = false }\n  use p\n}\n";
     let expected = [
         "2: app nginx ^1|locked 1.26 in \"a\", 1.22 in \"b\"",
-        "5: os linux debian|locked 13, debian-13 1",
+        "5: os linux debian|locked 13, debian-13 2",
         "7: packages [\"jq\"|locked 1.26.3-3",
-        "11: base auto|locked debian-12 1",
+        "11: base auto|locked debian-12 2",
     ];
     assert_eq!(hinted(text, text, "jq"), expected);
     // Blanks and comments change nothing.
@@ -515,7 +529,7 @@ fn in_catalogue(path: &str, text: &str) -> Editor {
 #[test]
 fn keys_and_values_of_catalogue_files() {
     let app = |text: &str| in_catalogue("catalog/apps/shop.yaml", text).labels();
-    let all = "claims conflicts files install name options packages provides repositories requires schema storage summary verify versions";
+    let all = "also_called claims conflicts files install name options packages provides repositories requires schema storage summary verify versions";
     assert_eq!(app("‸"), words(all));
     assert_eq!(
         app("schema: imgfile/app/v1\nna‸\nversions: []\n"),
@@ -617,7 +631,7 @@ mod everywhere {
     const TEXT: &str = "include \"b\"\nparam a = \"${b}\"\nprofile p {\n  use p\n}\nimage \"w ${a}\" {\n  os linux debian 13\n  app nginx ^1 { port = ${a}, x = [1, { y = 2 }] }\n  base image \"w\"\n  script <<-SH { env = { A = \"${a}\" } } # c\n    echo ${a}\n  SH\n  copy [\"x\"] to \"/y\"\n}\n";
 
     thread_local! {
-        static SHELF: std::cell::RefCell<Option<Shelf>> = const { std::cell::RefCell::new(None) };
+        static SHELF: std::cell::RefCell<Option<FrontCache>> = const { std::cell::RefCell::new(None) };
     }
 
     proptest! {

@@ -131,7 +131,7 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
 /// The fixed words of an operand, by its number.
 pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'static [Word] {
     match (keyword, index) {
-        ("os", 0) => &[("linux", ""), ("windows", "no driver can build it yet")],
+        ("os", 0) => &[("linux", "")],
         ("arch", 0) => &[("x86_64", "the default, whatever the host"), ("aarch64", "64-bit ARM")],
         ("base", 0) => &[
             ("auto", "the resolver chooses, the default"),

@@ -4,18 +4,24 @@
 //! a build does and that the ImageFile itself does not hold; it has no times, no machine paths and
 //! no mirror names, and one package is one line, so that branches merge.
 
+mod format_1;
+pub mod format_2;
+mod link;
 mod model;
 mod newer;
+mod place;
 mod places;
 mod prefer;
 mod read;
+mod reference;
 mod stale;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use model::{
-    FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue, file_name,
+    FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OLDEST_FORMAT,
+    OptionValue, file_name,
 };
 pub use newer::{Kind, Newer};
 pub use places::{PackagePlaces, package_places};

@@ -1,10 +1,12 @@
 //! The lock as data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::Arch;
 use crate::packages::Selected;
 
 /// The name of the lock of an ImageFile, beside which it lies: `ImageFile.lock`, `web.imagefile.lock`.
@@ -13,14 +15,17 @@ pub fn file_name(image_file: &str) -> String {
     format!("{image_file}.lock")
 }
 
-/// The format version this program writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format version this program writes.
+pub const FORMAT: u32 = 2;
+/// The oldest format version that it reads.
+pub const OLDEST_FORMAT: u32 = 1;
 
-/// A whole lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A whole lock, as format 1 has it: each image with all that it is made of. Format 2 says of many images at once
+/// what they share (`format_2.rs`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
-    /// Format version, [`FORMAT`].
+    /// The format version that it was read from, or [`FORMAT`].
     pub version: u32,
     /// By image name.
     #[serde(default)]
@@ -28,7 +33,7 @@ pub struct Lock {
 }
 
 /// What one image is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedImage {
     /// Distribution, such as `debian`.
@@ -36,7 +41,7 @@ pub struct LockedImage {
     /// Version of the system, such as `13`.
     pub os_version: String,
     /// Architecture as the ImageFile names it, such as `x86_64`.
-    pub arch: String,
+    pub arch: Arch,
     pub base: LockedBase,
     /// By application name. The order of installation follows from the catalogue, not from here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -57,8 +62,9 @@ pub struct LockedImage {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upgrade: bool,
     /// Everything installed or upgraded on top of the base, by name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub packages: Vec<Selected>,
+    /// Images with the same ones share them.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub packages: Arc<[Selected]>,
     /// Packages of the base that go, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
@@ -74,7 +80,7 @@ pub struct LockedImage {
 }
 
 /// The base an image starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedBase {
     /// Catalogue name; for files and downloads the name as written; for images the image's name.
@@ -96,14 +102,14 @@ impl LockedBase {
 }
 
 /// What exactly the base is, by where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum LockedSource {
     /// Made here from an archive: the same recipe and packages make an equivalent disk anywhere.
     Bootstrap {
         /// Digest of everything but the packages that decides how the disk is made.
         recipe: String,
-        packages: Vec<Selected>,
+        packages: Arc<[Selected]>,
     },
     /// A disk on this machine, named as in the ImageFile.
     File {

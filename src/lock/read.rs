@@ -1,11 +1,10 @@
 //! The lock from text, with a message at every mistake: people merge locks, and edit them.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde_saphyr::{Location, Spanned as YamlSpanned};
+use serde_saphyr::Spanned as YamlSpanned;
 
-use super::{FORMAT, Lock, file_name};
+use super::place::Place;
+use super::{FORMAT, Lock, OLDEST_FORMAT, file_name, format_1, format_2, link};
 use crate::check::{FileError, Files};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{SourceId, Sources, Span};
@@ -51,10 +50,11 @@ impl Lock {
         if !conflicts.is_empty() {
             return Err(conflicts);
         }
-        match serde_saphyr::from_str_with_options::<Format>(text, options()) {
-            Ok(Format { version: Some(version) }) if version.value != FORMAT => {
+        let version = match serde_saphyr::from_str_with_options::<Format>(text, options()) {
+            Ok(Format { version: Some(version) }) if !(OLDEST_FORMAT..=FORMAT).contains(&version.value) => {
                 return Err(vec![place.other_format(version.value, &version.referenced)]);
             }
+            Ok(Format { version: Some(version) }) => version.value,
             Ok(Format { version: None }) => {
                 let first = Span::new(source, 0, place.line_end(0));
                 let message = "the lock does not say which format it is in";
@@ -65,12 +65,18 @@ impl Lock {
                 ]);
             }
             // What is no YAML at all fails below, with its own message.
-            _ => {}
+            Err(_) => FORMAT,
+        };
+        if version == OLDEST_FORMAT {
+            let lock: Self = serde_saphyr::from_str_with_options(text, options())
+                .map_err(|error| vec![place.malformed(&error)])?;
+            let mut wrong = format_1::doubles(place);
+            wrong.extend(format_1::nameless(&lock, source, sources));
+            return if wrong.is_empty() { Ok(lock) } else { Err(wrong) };
         }
-        let lock: Self = serde_saphyr::from_str_with_options(text, options())
+        let file: format_2::File = serde_saphyr::from_str_with_options(text, options())
             .map_err(|error| vec![place.malformed(&error)])?;
-        let doubles = place.doubles();
-        if doubles.is_empty() { Ok(lock) } else { Err(doubles) }
+        link::link(file, place)
     }
 }
 
@@ -93,123 +99,4 @@ pub(super) fn options() -> serde_saphyr::Options {
 #[derive(Deserialize)]
 struct Format {
     version: Option<YamlSpanned<u32>>,
-}
-
-/// As much of a lock as is needed to find one package that stands there twice.
-#[derive(Deserialize)]
-struct Names {
-    #[serde(default)]
-    images: BTreeMap<String, ImageNames>,
-}
-
-#[derive(Deserialize)]
-struct ImageNames {
-    #[serde(default)]
-    packages: Vec<PackageName>,
-}
-
-#[derive(Deserialize)]
-struct PackageName {
-    name: YamlSpanned<String>,
-    arch: String,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub text: &'a str,
-    pub source: SourceId,
-}
-
-impl Place<'_> {
-    fn offset(&self, offset: usize) -> u32 {
-        u32::try_from(offset.min(self.text.len())).unwrap_or(u32::MAX)
-    }
-
-    fn line_end(&self, start: usize) -> u32 {
-        self.offset(self.text[start..].find('\n').map_or(self.text.len(), |end| start + end))
-    }
-
-    pub fn span(&self, location: &Location) -> Span {
-        let span = location.span();
-        let start =
-            span.byte_offset().and_then(|offset| usize::try_from(offset).ok()).unwrap_or(self.text.len());
-        let start = start.min(self.text.len());
-        let length = span.byte_len().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-        // A whole block is a poor place to look at: its first line will do.
-        let line = self.line_end(start);
-        let end = self.offset(start + length).clamp(self.offset(start), line);
-        Span::new(self.source, self.offset(start), end)
-    }
-
-    /// One message for each conflict that a merge left.
-    fn conflicts(&self) -> Vec<Diagnostic> {
-        let mut found: Vec<Diagnostic> = Vec::new();
-        let mut at = 0;
-        for line in self.text.split_inclusive('\n') {
-            let span = Span::new(self.source, self.offset(at), self.line_end(at));
-            at += line.len();
-            let marker = line.trim_end();
-            if marker.starts_with("<<<<<<<") || found.is_empty() && marker.starts_with(">>>>>>>") {
-                found.push(
-                    Diagnostic::new(codes::LOCK_CONFLICT, "the lock has an unresolved merge conflict")
-                        .label(span, "starts here")
-                        .help("take either side and run `imgfile lock`: it adds what the other side wanted"),
-                );
-            } else if (marker == "=======" || marker.starts_with(">>>>>>>"))
-                && let Some(last) = found.pop()
-            {
-                let text = if marker == "=======" { "the other side" } else { "ends here" };
-                found.push(last.label(span, text));
-            }
-        }
-        found
-    }
-
-    fn other_format(&self, version: u32, at: &Location) -> Diagnostic {
-        let label = format!("this imgfile reads format {FORMAT}");
-        let diagnostic = Diagnostic::new(codes::LOCK_FORMAT, format!("the lock is in format {version}"));
-        let diagnostic = diagnostic.label(self.span(at), label);
-        if version > FORMAT {
-            diagnostic.help("a newer imgfile wrote it: update imgfile")
-        } else {
-            diagnostic.help("`imgfile lock --update` writes it anew")
-        }
-    }
-
-    fn malformed(&self, error: &serde_saphyr::Error) -> Diagnostic {
-        let error = error.without_snippet();
-        // The position is in the label; the text repeats it at its end.
-        let text = error.to_string();
-        let text = text.lines().next().unwrap_or_default();
-        let words = text.rfind(" at line ").map_or(text, |end| &text[..end]);
-        let span =
-            error.location().map_or_else(|| Span::new(self.source, 0, self.line_end(0)), |at| self.span(&at));
-        Diagnostic::new(codes::LOCK_UNREADABLE, "the lock cannot be read")
-            .label(span, words.trim_end_matches([':', ',', ' ']).to_owned())
-            .help("restore it from version control, or write it anew with `imgfile lock --update`")
-    }
-
-    /// Merging two branches that each added a package leaves it there twice.
-    fn doubles(&self) -> Vec<Diagnostic> {
-        let Ok(names) = serde_saphyr::from_str_with_options::<Names>(self.text, options()) else {
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        for (image, packages) in names.images {
-            let mut seen: BTreeMap<(String, String), Span> = BTreeMap::new();
-            for package in packages.packages {
-                let span = self.span(&package.name.referenced);
-                if let Some(first) = seen.insert((package.name.value.clone(), package.arch), span) {
-                    let message = format!("image \"{image}\" has the package `{}` twice", package.name.value);
-                    found.push(
-                        Diagnostic::new(codes::LOCK_DOUBLE, message)
-                            .label(span, "here again")
-                            .label(first, "first here")
-                            .help("remove one of the lines, or run `imgfile lock --update`"),
-                    );
-                }
-            }
-        }
-        found
-    }
 }

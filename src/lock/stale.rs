@@ -156,7 +156,7 @@ impl LockedImage {
             reasons.changed(Point::System { locked: system(self), wanted: system(wanted) });
         }
         if self.arch != wanted.arch {
-            reasons.changed(Point::Arch { locked: self.arch.clone(), wanted: wanted.arch.clone() });
+            reasons.changed(Point::Arch { locked: self.arch.to_string(), wanted: wanted.arch.to_string() });
         }
         reasons.base(&self.base, &wanted.base);
         if self.upgrade != wanted.upgrade {

@@ -6,6 +6,7 @@ use super::{
     Class, FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue,
     Point,
 };
+use crate::model::Arch;
 use crate::packages::{Origin, Selected, Version};
 use crate::text::{Digest, Sources};
 
@@ -32,13 +33,13 @@ fn image() -> LockedImage {
     LockedImage {
         os: "debian".into(),
         os_version: "13".into(),
-        arch: "x86_64".into(),
+        arch: Arch::X86_64,
         base: LockedBase {
             name: "debian".into(),
             version: "13".into(),
             source: LockedSource::Bootstrap {
                 recipe: Digest::of("recipe").to_string(),
-                packages: vec![package("bash", "5.2.37-2+b5"), package("libc6", "2.41-12")],
+                packages: [package("bash", "5.2.37-2+b5"), package("libc6", "2.41-12")].into(),
             },
         },
         apps: BTreeMap::from([(
@@ -61,7 +62,7 @@ fn image() -> LockedImage {
         }],
         requested: vec!["jq".into(), "kubelet=1.36.1-1.1".into(), "nano-".into()],
         upgrade: true,
-        packages: vec![package("jq", "1.7.1-6"), package("libjq1", "1.7.1-6")],
+        packages: [package("jq", "1.7.1-6"), package("libjq1", "1.7.1-6")].into(),
         removed: vec!["nano".into()],
         now_manual: vec!["zlib1g".into()],
         temporary: Vec::new(),
@@ -105,14 +106,80 @@ fn a_lock_reads_back() {
 }
 
 #[test]
+fn a_lock_of_format_1_says_the_same() {
+    let mut old = read(include_str!("format_1.lock")).unwrap();
+    assert_eq!(old.version, 1);
+    old.version = FORMAT;
+    assert_eq!(old, lock());
+}
+
+/// A lock of two images that have all in common, one that has less, and one that was locked at another time.
+fn lock_of_several() -> Lock {
+    let newer = |version: &str| {
+        let mut image = image();
+        image.packages = [package("jq", version), package("libjq1", "1.7.1-6")].into();
+        image
+    };
+    let mut older_base = newer("1.6-1");
+    if let LockedSource::Bootstrap { packages, .. } = &mut older_base.base.source {
+        *packages = [package("bash", "5.2.37-2+b4")].into();
+    }
+    // The same file from two places, and other files of the same name and version.
+    let mut foreign = newer("1.7.1-6");
+    let mut packages = foreign.packages.to_vec();
+    packages[0].origin.archive = "https://packages.example.org/deb".into();
+    packages[1].sha256 = Digest::of("of somebody else");
+    foreign.packages = packages.into();
+    let plain = LockedImage { packages: [].into(), removed: Vec::new(), now_manual: Vec::new(), ..image() };
+    let images =
+        [("api", image()), ("batch", older_base), ("foreign", foreign), ("plain", plain), ("web", image())];
+    Lock { version: FORMAT, images: images.map(|(name, image)| (name.to_owned(), image)).into() }
+}
+
+#[test]
+fn what_images_have_in_common_is_said_once() {
+    let text = lock_of_several().to_yaml();
+    assert_eq!(read(&text), Ok(lock_of_several()), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_thousand_images_that_have_all_in_common_have_a_small_lock() {
+    let set = |of: &str, count: usize| -> std::sync::Arc<[Selected]> {
+        (0..count).map(|number| package(&format!("{of}-package-{number:03}"), "1.2.3-4+deb13u1")).collect()
+    };
+    let mut one = image();
+    one.packages = set("lib", 400);
+    if let LockedSource::Bootstrap { packages, .. } = &mut one.base.source {
+        *packages = set("base", 300);
+    }
+    let images = (0..1000).map(|number| {
+        let mut image = one.clone();
+        image.inputs =
+            BTreeMap::from([("script setup.sh".to_owned(), Digest::of(number.to_string()).to_string())]);
+        (format!("image-{number:04}"), image)
+    });
+    let text = Lock { version: FORMAT, images: images.collect() }.to_yaml();
+    assert!(text.len() < 2 << 20, "{} bytes", text.len());
+}
+
+#[test]
+fn images_that_have_the_same_packages_share_them_in_memory() {
+    let read = read(&lock_of_several().to_yaml()).unwrap();
+    let (api, web) = (&read.images["api"], &read.images["web"]);
+    assert!(std::sync::Arc::ptr_eq(&api.packages, &web.packages));
+    assert_eq!(api.base.packages().as_ptr(), web.base.packages().as_ptr());
+}
+
+#[test]
 fn mistakes_have_a_place_and_a_code() {
     let text = lock().to_yaml();
     let cases = [
         ("not YAML", "version: 1\nimages: [".to_owned()),
         ("not a lock", "hello".to_owned()),
         ("empty", String::new()),
-        ("a format of the future", text.replacen("version: 1", "version: 9", 1)),
-        ("no format", text.replacen("version: 1\n", "", 1)),
+        ("a format of the future", text.replacen("version: 2", "version: 9", 1)),
+        ("no format", text.replacen("version: 2\n", "", 1)),
         ("a key too much", text.replacen("    os: debian\n", "    os: debian\n    ox: debian\n", 1)),
         ("a key too few", text.replacen("    arch: x86_64\n", "", 1)),
         ("a digest that is none", text.replace(&Digest::of("jq").to_string(), "abc")),
@@ -128,14 +195,44 @@ fn mistakes_have_a_place_and_a_code() {
         (
             "a conflict",
             text.replace(
-                "    upgrade: true\n",
-                "<<<<<<< ours\n    upgrade: true\n=======\n    upgrade: false\n>>>>>>> theirs\n",
+                "      upgrade: true\n",
+                "<<<<<<< ours\n      upgrade: true\n=======\n      upgrade: false\n>>>>>>> theirs\n",
             ),
         ),
-        ("a package twice", {
+        ("a package in two versions", {
             let line = text.lines().find(|line| line.contains("name: jq,")).unwrap();
             text.replace(line, &format!("{line}\n{}", line.replace("1.7.1-6", "1.8-1")))
         }),
+        ("a line twice", {
+            let line = text.lines().find(|line| line.contains("name: jq,")).unwrap();
+            text.replace(line, &format!("{line}\n{line}"))
+        }),
+        ("an image has a package twice", {
+            let line = text.lines().find(|line| line.ends_with("- libjq1 (auto)")).unwrap();
+            text.replace(line, &format!("{line}\n{line}"))
+        }),
+        ("a package that is not there", text.replace("- libjq1 (auto)", "- libjq2 (auto)")),
+        ("its end is cut off", {
+            let (kept, _) = text.split_once("  apt:\n    - { name: bash").unwrap();
+            format!("{kept}  apt: []\n")
+        }),
+        ("a tab", text.replacen("    os: debian", "\tos: debian", 1)),
+        ("a base that is not there", text.replace("base: debian", "base: ubuntu")),
+        (
+            "an image that is not there",
+            text.replace("      packages:\n", "      same_as: api\n      packages:\n"),
+        ),
+        ("no reference", text.replace("- libjq1 (auto)", "- libjq1 (automatic)")),
+        ("a name that is none", text.replace("{ name: libjq1,", "{ name: \"lib jq\",")),
+        ("format 1: a package twice", {
+            let text = include_str!("format_1.lock");
+            let line = text.lines().find(|line| line.contains("name: jq,")).unwrap();
+            text.replace(line, &format!("{line}\n{}", line.replace("1.7.1-6", "1.8-1")))
+        }),
+        (
+            "format 1: a name that is none",
+            include_str!("format_1.lock").replace("{ name: bash,", "{ name: \"a b\","),
+        ),
     ];
     let mut report = String::new();
     for (what, text) in cases {
@@ -149,7 +246,7 @@ fn mistakes_have_a_place_and_a_code() {
 fn a_satisfied_lock_has_no_reasons() {
     let mut wanted = image();
     // Answers may differ: they are the lock's to give.
-    wanted.packages.clear();
+    wanted.packages = [].into();
     wanted.artifact = Some(Digest::of("x").to_string());
     assert_eq!(image().stale(&wanted), []);
 }
@@ -158,14 +255,14 @@ fn a_satisfied_lock_has_no_reasons() {
 fn every_point_is_explained() {
     let cases: [(&str, &dyn Fn(&mut LockedImage)); 17] = [
         ("os", &|image| image.os_version = "12".into()),
-        ("arch", &|image| image.arch = "aarch64".into()),
+        ("arch", &|image| image.arch = Arch::Aarch64),
         ("another base", &|image| image.base.name = "debian-minimal".into()),
         ("a base file", &|image| {
             image.base.source =
                 LockedSource::File { path: "b.qcow2".into(), sha256: "0".repeat(64), size: 1 };
         }),
         ("the recipe", &|image| {
-            image.base.source = LockedSource::Bootstrap { recipe: "0".repeat(64), packages: Vec::new() };
+            image.base.source = LockedSource::Bootstrap { recipe: "0".repeat(64), packages: [].into() };
         }),
         ("upgrade", &|image| image.upgrade = false),
         ("an app more", &|image| {
@@ -211,10 +308,10 @@ fn what_is_newer_is_told_security_updates_first() {
     now.apps.get_mut("nginx").unwrap().version = "1.28".into();
     let mut jq = package("jq", "1.8-1");
     jq.origin.archive = "debian-security".into();
-    now.packages.retain(|package| package.name != "jq");
-    now.packages.extend([jq, package("new-dependency", "1")]);
+    let rest = now.packages.iter().filter(|package| package.name != "jq").cloned();
+    now.packages = rest.chain([jq, package("new-dependency", "1")]).collect();
     if let LockedSource::Bootstrap { packages, .. } = &mut now.base.source {
-        packages[0] = package("bash", "5.3-1");
+        *packages = packages.iter().skip(1).cloned().chain([package("bash", "5.3-1")]).collect();
     }
     let told: Vec<String> = image()
         .newer(&now)
@@ -277,7 +374,7 @@ proptest! {
             os,
             inputs,
             requested,
-            packages,
+            packages: packages.into(),
             apps: BTreeMap::from([(name.clone(), app)]),
             base: LockedBase {
                 name: name.clone(),

@@ -1,40 +1,141 @@
-//! The lock as text.
+//! The lock as text, in format 2.
 //!
 //! Written by hand and not by a serialiser, so that its form never changes with a dependency: keys
 //! in a fixed order, one package on one line, names that YAML could take for something else quoted.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use super::{Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue};
+use super::reference::{Table, file_of};
+use super::{FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue};
 use crate::packages::Selected;
+use crate::text::Digest;
 
 impl Lock {
     /// The text of the lock.
     #[must_use]
     pub fn to_yaml(&self) -> String {
+        let packages = self.files();
+        let table = Table::new(packages.iter().copied());
+        let bases = Bases::of(self);
         let mut out = String::from(
             "# What the ImageFile leaves open, pinned by imgfile. Check it in; `imgfile lock` writes it.\n",
         );
-        let _ = writeln!(out, "version: {}", self.version);
+        let _ = writeln!(out, "version: {FORMAT}");
         if self.images.is_empty() {
             out.push_str("images: {}\n");
-        } else {
-            out.push_str("images:\n");
+            return out;
         }
+        out.push_str("images:\n");
+        let mut sets = BTreeMap::new();
         for (name, image) in &self.images {
             let _ = writeln!(out, "  {}:", quoted(name));
-            write_image(&mut out, image);
+            write_image(&mut out, image, bases.name(&image.base));
+            write_packages(&mut out, name, image, &table, &mut sets);
+            if let Some(digest) = &image.artifact {
+                let _ = writeln!(out, "    artifact: {}", quoted(digest));
+            }
         }
+        out.push_str("bases:\n");
+        for (name, base) in &bases.0 {
+            write_base(&mut out, name, base, &table);
+        }
+        if !packages.is_empty() {
+            out.push_str("packages:\n");
+        }
+        list(&mut out, "  ", "apt", &packages, |one| package(one));
         out
+    }
+
+    /// Every package file that is named, once, sorted.
+    fn files(&self) -> Vec<&Selected> {
+        let mut seen: BTreeSet<*const Selected> = BTreeSet::new();
+        let mut all: Vec<&Selected> = Vec::new();
+        for image in self.images.values() {
+            for set in [image.base.packages(), &image.packages] {
+                // Images share their sets: a thousand of them have few.
+                if seen.insert(set.as_ptr()) {
+                    all.extend(set);
+                }
+            }
+        }
+        all.sort_by(|a, b| file_of(a).cmp(&file_of(b)));
+        all.dedup_by(|a, b| file_of(a) == file_of(b));
+        all
     }
 }
 
-fn write_image(out: &mut String, image: &LockedImage) {
+/// The bases of a lock, by the names that images call them by.
+struct Bases<'l>(BTreeMap<String, &'l LockedBase>);
+
+impl<'l> Bases<'l> {
+    fn of(lock: &'l Lock) -> Self {
+        let mut by_name: BTreeMap<&str, Vec<&LockedBase>> = BTreeMap::new();
+        for image in lock.images.values() {
+            let named = by_name.entry(&image.base.name).or_default();
+            if named.iter().all(|known| !is_same(known, &image.base)) {
+                named.push(&image.base);
+            }
+        }
+        let mut all = BTreeMap::new();
+        // Names that nobody else has come first: they stay as they are.
+        for (name, bases) in by_name.iter().filter(|(_, bases)| bases.len() == 1) {
+            all.insert((*name).to_owned(), bases[0]);
+        }
+        for (name, bases) in by_name.iter().filter(|(_, bases)| bases.len() > 1) {
+            for base in bases {
+                let mut key = format!("{name}@{}", digest_of(base).short());
+                while all.contains_key(&key) {
+                    key.push('+');
+                }
+                all.insert(key, *base);
+            }
+        }
+        Self(all)
+    }
+
+    fn name(&self, base: &LockedBase) -> &str {
+        let named = self.0.get_key_value(&base.name).filter(|(_, known)| is_same(known, base));
+        let same = || self.0.iter().find(|(_, known)| is_same(known, base));
+        named.or_else(same).map_or("", |(name, _)| name)
+    }
+}
+
+fn is_same(a: &LockedBase, b: &LockedBase) -> bool {
+    match (&a.source, &b.source) {
+        (
+            LockedSource::Bootstrap { recipe: a_recipe, packages: a_packages },
+            LockedSource::Bootstrap { recipe: b_recipe, packages: b_packages },
+        ) if Arc::ptr_eq(a_packages, b_packages) => {
+            (&a.name, &a.version, a_recipe) == (&b.name, &b.version, b_recipe)
+        }
+        _ => a == b,
+    }
+}
+
+/// Tells a base from others of its name.
+fn digest_of(base: &LockedBase) -> Digest {
+    let mut text = format!("{}\n", base.version);
+    match &base.source {
+        LockedSource::Bootstrap { recipe, packages } => {
+            let _ = writeln!(text, "{recipe}");
+            for one in packages.iter() {
+                let _ = writeln!(text, "{}", package(one));
+            }
+        }
+        LockedSource::File { sha256, .. } | LockedSource::Url { sha256, .. } => text.push_str(sha256),
+        LockedSource::Image { plan } => text.push_str(plan),
+    }
+    Digest::of(text)
+}
+
+fn write_image(out: &mut String, image: &LockedImage, base: &str) {
     const PAD: &str = "    ";
     let _ = writeln!(out, "{PAD}os: {}", scalar(&image.os));
     let _ = writeln!(out, "{PAD}os_version: {}", scalar(&image.os_version));
-    let _ = writeln!(out, "{PAD}arch: {}", scalar(&image.arch));
-    write_base(out, &image.base);
+    let _ = writeln!(out, "{PAD}arch: {}", image.arch);
+    let _ = writeln!(out, "{PAD}base: {}", scalar(base));
     if !image.apps.is_empty() {
         let _ = writeln!(out, "{PAD}apps:");
     }
@@ -47,52 +148,72 @@ fn write_image(out: &mut String, image: &LockedImage) {
     for (name, digest) in &image.inputs {
         let _ = writeln!(out, "{PAD}  {}: {}", quoted(name), quoted(digest));
     }
-    list(out, PAD, "repositories", &image.repositories, repository);
-    list(out, PAD, "requested", &image.requested, |name| scalar(name));
+}
+
+/// What was installed in an image, by references; with it what else came out of the choice.
+type Chosen<'l> = (Vec<String>, &'l [String], &'l [String], &'l [String]);
+
+fn write_packages<'l>(
+    out: &mut String,
+    name: &'l str,
+    image: &'l LockedImage,
+    table: &Table<'_>,
+    sets: &mut BTreeMap<Chosen<'l>, &'l str>,
+) {
+    const PAD: &str = "      ";
+    let named: Vec<String> = image.packages.iter().map(|package| table.name(package)).collect();
+    let mut inner = String::new();
+    list(&mut inner, PAD, "repositories", &image.repositories, repository);
+    list(&mut inner, PAD, "requested", &image.requested, |name| scalar(name));
     if image.upgrade {
-        let _ = writeln!(out, "{PAD}upgrade: true");
+        let _ = writeln!(inner, "{PAD}upgrade: true");
     }
-    list(out, PAD, "packages", &image.packages, package);
-    list(out, PAD, "removed", &image.removed, |name| scalar(name));
-    list(out, PAD, "now_manual", &image.now_manual, |name| scalar(name));
-    list(out, PAD, "temporary", &image.temporary, |name| scalar(name));
-    if let Some(digest) = &image.artifact {
-        let _ = writeln!(out, "{PAD}artifact: {}", quoted(digest));
+    let chosen: Chosen<'l> = (named, &image.removed, &image.now_manual, &image.temporary);
+    match sets.get(&chosen) {
+        Some(first) => {
+            let _ = writeln!(inner, "{PAD}same_as: {}", scalar(first));
+        }
+        None => {
+            list(&mut inner, PAD, "packages", &chosen.0, |name| reference(name));
+            list(&mut inner, PAD, "removed", &image.removed, |name| scalar(name));
+            list(&mut inner, PAD, "now_manual", &image.now_manual, |name| scalar(name));
+            list(&mut inner, PAD, "temporary", &image.temporary, |name| scalar(name));
+            // Nothing to say is said in less words than that it is another's.
+            if !chosen.0.is_empty() {
+                sets.insert(chosen, name);
+            }
+        }
+    }
+    if !inner.is_empty() {
+        out.push_str("    apt:\n");
+        out.push_str(&inner);
     }
 }
 
-fn write_base(out: &mut String, base: &LockedBase) {
-    let _ = writeln!(
-        out,
-        "    base:\n      name: {}\n      version: {}\n      source:",
-        scalar(&base.name),
-        scalar(&base.version)
-    );
+fn write_base(out: &mut String, name: &str, base: &LockedBase, table: &Table<'_>) {
+    let _ = writeln!(out, "  {}:", quoted(name));
+    if base.name != name {
+        let _ = writeln!(out, "    name: {}", scalar(&base.name));
+    }
+    let _ = writeln!(out, "    version: {}\n    source:", scalar(&base.version));
     let _ = match &base.source {
         LockedSource::Bootstrap { recipe, packages } => {
-            let _ = writeln!(out, "        bootstrap:\n          recipe: {}", quoted(recipe));
-            if packages.is_empty() {
-                out.push_str("          packages: []\n");
-            }
-            list(out, "          ", "packages", packages, package);
+            let _ = writeln!(out, "      bootstrap:\n        recipe: {}", quoted(recipe));
+            list(out, "        ", "apt", packages, |package| reference(&table.name(package)));
             Ok(())
         }
         LockedSource::File { path, sha256, size } => writeln!(
             out,
-            "        file:\n          path: {}\n          sha256: {}\n          size: {size}",
+            "      file:\n        path: {}\n        sha256: {}\n        size: {size}",
             scalar(path),
             quoted(sha256)
         ),
         LockedSource::Url { url, sha256, size } => {
-            let _ = writeln!(
-                out,
-                "        url:\n          url: {}\n          sha256: {}",
-                scalar(url),
-                quoted(sha256)
-            );
-            size.map_or(Ok(()), |size| writeln!(out, "          size: {size}"))
+            let _ =
+                writeln!(out, "      url:\n        url: {}\n        sha256: {}", scalar(url), quoted(sha256));
+            size.map_or(Ok(()), |size| writeln!(out, "        size: {size}"))
         }
-        LockedSource::Image { plan } => writeln!(out, "        image:\n          plan: {}", quoted(plan)),
+        LockedSource::Image { plan } => writeln!(out, "      image:\n        plan: {}", quoted(plan)),
     };
 }
 
@@ -130,11 +251,10 @@ fn repository(repository: &LockedRepository) -> String {
     )
 }
 
+/// A line of the table.
 fn package(package: &Selected) -> String {
-    let stage = if package.stage > 0 { format!(", stage: {}", package.stage) } else { String::new() };
-    let auto = if package.auto { ", auto: true" } else { "" };
     format!(
-        "{{ name: {}, version: {}, arch: {}, sha256: {}, size: {}, installed_size: {}, archive: {}, path: {}{stage}{auto} }}",
+        "{{ name: {}, version: {}, arch: {}, sha256: {}, size: {}, installed_size: {}, archive: {}, path: {} }}",
         scalar(&package.name),
         scalar(package.version.as_str()),
         scalar(&package.arch),
@@ -153,6 +273,15 @@ fn option(value: &OptionValue) -> String {
         OptionValue::Text(text) => quoted(text),
         OptionValue::List(items) => format!("[{}]", items.iter().map(option).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// A reference, whose words and brackets YAML takes as they are.
+fn reference(text: &str) -> String {
+    let plain = text.contains(' ')
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !text.contains(": ")
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._+-~: (),".contains(c));
+    if plain { text.to_owned() } else { scalar(text) }
 }
 
 /// A text as YAML takes it for a text: bare where it starts with a letter and holds nothing that

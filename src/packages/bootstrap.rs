@@ -1,5 +1,7 @@
 //! What a system made from nothing consists of.
 
+use std::sync::Arc;
+
 use super::solve::{SolveError, solve};
 use super::universe::{Priority, Universe};
 use super::{InstalledPackage, Request, Selected, Upgrade, Want, after};
@@ -32,16 +34,17 @@ pub fn bootstrap_set(universe: &Universe, include: &[Want]) -> Result<Vec<Select
 
     let request = |install| Request { install, upgrade: Upgrade::No, ..Request::default() };
     let mut first = solve(universe, &[], &request(essential))?;
-    for package in &mut first.install {
+    for package in Arc::make_mut(&mut first.install) {
         package.auto = false;
     }
     let installed: Vec<InstalledPackage> = after(&[], &first);
     let second = solve(universe, &installed, &request(rest))?;
     let mut all: Vec<Selected> = first
         .install
-        .into_iter()
+        .iter()
         .filter(|package| !second.install.iter().any(|new| new.name == package.name))
-        .chain(second.install.iter().cloned())
+        .chain(&*second.install)
+        .cloned()
         .collect();
     // Whoever bootstraps has an order of its own for these.
     for package in &mut all {

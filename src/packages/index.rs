@@ -16,7 +16,7 @@ use super::relation::groups;
 const HEADER: &str = "imgfile-index 3\n";
 
 /// A stanza, at most; Debian's longest have some 100 KB.
-const STANZA_LIMIT: u64 = 16 << 20;
+const STANZA_LIMIT: u64 = 1 << 20;
 
 /// Names that matter, of the fields that matter, in the order apt reads them; `Replaces`,
 /// `Suggests` and `Enhances` are here for the names they mention, not for what they say.

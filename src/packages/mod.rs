@@ -26,9 +26,9 @@ pub use control::{Stanza, stanzas};
 pub use index::{Index, IndexError};
 pub use installed::{after, extended_states, growth};
 pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
-pub use openpgp::{Flaw, KeyError, Keyring, Moment, SignatureError, Signed};
+pub use openpgp::{Flaw, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
 pub use release::{ReleaseError, ReleaseFile, verify_release};
-pub use solve::{NotRemovable, SolveError, Unmet, solve};
+pub use solve::{NotRemovable, SolveError, Unmet, lacking, solve};
 pub use sources::{
     Archive, DEBIAN, DEBIAN_SECURITY, Mirrors, SourceEntry, codename, read_list, read_sources,
 };

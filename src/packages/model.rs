@@ -1,5 +1,7 @@
 //! What goes into a solve and what comes out, as plain data.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Version, VersionWanted};
@@ -103,7 +105,7 @@ fn is_first(stage: &u16) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Solution {
     /// New and upgraded packages, by name and architecture.
-    pub install: Vec<Selected>,
+    pub install: Arc<[Selected]>,
     /// Names of the packages to remove, by name.
     pub remove: Vec<String>,
     /// Packages that were there, marked auto-installed, and are now asked for by name: they lose

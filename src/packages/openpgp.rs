@@ -10,6 +10,8 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, Signature, SignatureType};
 use pgp::types::{KeyDetails, PublicParams, Tag};
 
+use crate::text::Digest;
+
 /// The keys that Debian 12 and 13 are signed with, see `keys/README.md`.
 const DEBIAN: &[u8] = include_bytes!("keys/debian-archive.asc");
 
@@ -94,6 +96,21 @@ pub enum Signed {
     Detached { content: Vec<u8>, signature: Vec<u8> },
 }
 
+/// A signed file, taken apart.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    signatures: Vec<Signature>,
+    text: String,
+}
+
+impl Opened {
+    /// What the file says of itself, whoever wrote it: for what has to be known before its signature is checked.
+    #[must_use]
+    pub fn unverified_text(&self) -> &str {
+        &self.text
+    }
+}
+
 const DETACHED: &[u8] = b"imgfile-detached ";
 
 impl Signed {
@@ -122,15 +139,15 @@ impl Signed {
         parts().unwrap_or(Self::Inline(bytes))
     }
 
-    /// The signatures, and the text that they are about.
-    fn open(&self) -> Result<(Vec<Signature>, String), SignatureError> {
+    /// Takes signatures and text apart; what they are worth is not looked at.
+    pub fn open(&self) -> Result<Opened, SignatureError> {
         let failed = |why: String| SignatureError::NotSigned(why);
         match self {
             Self::Inline(bytes) => {
                 let text = std::str::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
                 let (message, _) =
                     CleartextSignedMessage::from_string(text).map_err(|error| failed(error.to_string()))?;
-                Ok((message.signatures().to_vec(), message.signed_text()))
+                Ok(Opened { signatures: message.signatures().to_vec(), text: message.signed_text() })
             }
             Self::Detached { content, signature } => {
                 let text = String::from_utf8(content.clone()).map_err(|error| failed(error.to_string()))?;
@@ -139,7 +156,7 @@ impl Signed {
                     .into_iter()
                     .filter_map(Result::ok)
                     .collect();
-                Ok((parsed.into_iter().map(|one| one.signature).collect(), text))
+                Ok(Opened { signatures: parsed.into_iter().map(|one| one.signature).collect(), text })
             }
         }
     }
@@ -171,6 +188,10 @@ fn blocks<T: Deserializable>(bytes: &[u8]) -> pgp::errors::Result<Vec<pgp::error
 impl Keyring {
     /// Reads binary (`.gpg`) or armoured (`.asc`) keys, any number of them in any number of blocks.
     pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
+        // A text without a block is a wrong file, of which a reader of packets says strange things.
+        if std::str::from_utf8(bytes).is_ok_and(|text| !text.contains("-----BEGIN PGP")) {
+            return Err(KeyError::Unreadable("there is none in it".to_owned()));
+        }
         let parsed: Vec<pgp::errors::Result<SignedPublicKey>> =
             blocks(bytes).map_err(|error| KeyError::Unreadable(error.to_string()))?;
         // A keyring may hold keys of kinds that are not supported; the others still count.
@@ -213,6 +234,18 @@ impl Keyring {
         Self::read(DEBIAN)
     }
 
+    /// Names the keys with all that is known of them, what revokes them included.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        use pgp::ser::Serialize as _;
+        let mut bytes = vec![u8::from(self.named)];
+        for certificate in &self.certificates {
+            // What was read can be written.
+            bytes.extend(certificate.to_bytes().unwrap_or_default());
+        }
+        Digest::of(bytes)
+    }
+
     /// Both keyrings' keys.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
@@ -228,10 +261,16 @@ impl Keyring {
     /// The text that a key of the ring vouches for. One good signature is enough, as archives sign with
     /// the keys of two releases; one by a known key that does not fit the file spoils it.
     pub fn verify(&self, signed: &Signed, moment: Moment) -> Result<String, SignatureError> {
-        let (signatures, text) = signed.open()?;
+        let opened = signed.open()?;
+        self.verify_opened(&opened, moment)?;
+        Ok(opened.text)
+    }
+
+    /// As [`verify`](Self::verify), of a file that is looked at by several keyrings.
+    pub fn verify_opened(&self, opened: &Opened, moment: Moment) -> Result<(), SignatureError> {
         let (mut signers, mut flawed, mut good) = (Vec::new(), None, false);
-        for signature in &signatures {
-            match self.judge(signature, text.as_bytes(), moment) {
+        for signature in &opened.signatures {
+            match self.judge(signature, opened.text.as_bytes(), moment) {
                 Verdict::Good => good = true,
                 Verdict::Bad => return Err(SignatureError::Bad(signer_of(signature))),
                 Verdict::Flawed(flaw) => {
@@ -242,7 +281,7 @@ impl Keyring {
             signers.push(signer_of(signature));
         }
         if good {
-            return Ok(text);
+            return Ok(());
         }
         Err(flawed.unwrap_or(SignatureError::UnknownSigner { signers }))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::control::Stanza;
-use super::openpgp::{CLOCKS_DIFFER, KeyError, Keyring, Moment, SignatureError, Signed};
+use super::openpgp::{CLOCKS_DIFFER, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
 use crate::text::Checksum;
 
 /// Why a suite's table of contents is not taken.
@@ -52,6 +52,11 @@ pub fn verify_release(signed: &Signed, keys: &Keyring, moment: Moment) -> Result
 }
 
 impl ReleaseFile {
+    /// What a signed file says, whoever wrote it.
+    pub fn unverified(opened: &Opened, moment: Moment) -> Result<Self, ReleaseError> {
+        read_release(opened.unverified_text(), moment)
+    }
+
     /// Whether it is about the suite that was asked for, by either of its names. A folder that is an
     /// archive by itself has no name, and some archives give their suites none.
     pub fn is_suite(&self, asked: &str) -> Result<(), ReleaseError> {

@@ -73,7 +73,10 @@ pub const FUNCTIONS: &str = include_str!("cleanup/functions.sh");
 /// all below it.
 pub const COPIED: &str = "/run/imagefile/copied";
 
-/// Lists the private keys that are left, at the end of a clean-up that clears keys.
+/// Begins to look for private keys, at the beginning of a clean-up that clears keys.
+pub const LOOK_FOR_KEYS: &str = include_str!("cleanup/keys-look.sh");
+
+/// Lists those that are left, at its end.
 pub const LIST_KEYS_LEFT: &str = include_str!("cleanup/keys-left.sh");
 
 /// Where the commands list private keys that they leave in the image, one path a line.
@@ -86,7 +89,9 @@ mod tests {
 
     #[test]
     fn every_topic_is_shell_that_parses() {
-        for text in [FUNCTIONS, LIST_KEYS_LEFT].into_iter().chain(CleanupTopic::ALL.map(commands)) {
+        for text in
+            [FUNCTIONS, LOOK_FOR_KEYS, LIST_KEYS_LEFT].into_iter().chain(CleanupTopic::ALL.map(commands))
+        {
             let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
             assert!(status.success(), "{text}");
         }

@@ -1,17 +1,17 @@
 //! From what an image says and what was resolved for it, to the steps that make it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::archives;
 use super::{
-    AccountStep, Action, AppStep, BasePlan, Cleanup, Compression, Conditions, CopyFrom, CopyStep, DiskFormat,
-    GroupStep, ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage,
-    RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, UnitWish,
-    Walker, key_parts,
+    AccountStep, Action, AppStep, BasePlan, Cleanup, Conditions, CopyFrom, CopyStep, GroupStep, ImagePlan,
+    InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs, ScriptStep,
+    SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, Walker, WantedUnit, key_parts,
 };
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
     diagnostic::Diagnostic,
+    model::DiskFormat,
     packages::{Selected, Solution},
     resolve::{Resolution, ResolvedApp},
     text::{Digest, Span, glob_matches},
@@ -37,14 +37,16 @@ pub struct Inputs<'a> {
     pub base: &'a BasePlan,
     /// Exact packages on top of the base.
     pub packages: &'a Solution,
+    /// Those that it installs, as the plan has them: [`planned`] of each.
+    pub planned: &'a Arc<[PlannedPackage]>,
     /// Bytes that they take unpacked, beyond what they replace.
     pub packages_grow: u64,
     /// Bytes that packages and copies of the images below put on the base: [`growth`](super::growth) of each.
     pub base_grown: u64,
     /// apt's marks once they are installed.
-    pub extended_states: &'a str,
+    pub extended_states: &'a Arc<str>,
     /// Packages that go before clean-up, and apt's marks then.
-    pub temporary: (&'a [String], &'a str),
+    pub temporary: (&'a [String], &'a Arc<str>),
     /// Where the image gets more of its distribution's archive, if anybody knows.
     pub mirror: Option<&'a str>,
     pub files: &'a dyn Files,
@@ -68,7 +70,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     };
     let disk_size =
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
-    let is_vhd = |output: &check::Output| output.format == check::OutputFormat::Vhd;
+    let is_vhd = |output: &check::Output| output.format == DiskFormat::Vhd;
     let disk_size =
         if inputs.spec.outputs.iter().any(is_vhd) { disk_size.next_multiple_of(MIB) } else { disk_size };
 
@@ -95,7 +97,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
             distro: inputs.resolution.os.distro.clone(),
             version: inputs.resolution.os.version.to_string(),
         },
-        arch: inputs.resolution.arch.clone(),
+        arch: inputs.resolution.arch,
         base: inputs.base.clone(),
         disk_size,
         machine: machine(&spec.machine),
@@ -173,9 +175,9 @@ impl Compiler<'_> {
         let solution = inputs.packages;
         if !solution.install.is_empty() || !solution.remove.is_empty() || !solution.now_manual.is_empty() {
             let change = PackageChange {
-                install: solution.install.iter().map(planned).collect(),
+                install: Arc::clone(inputs.planned),
                 remove: solution.remove.clone(),
-                extended_states: inputs.extended_states.to_owned(),
+                extended_states: Arc::clone(inputs.extended_states),
             };
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);
@@ -292,9 +294,9 @@ impl Compiler<'_> {
         let (temporary, states) = inputs.temporary;
         if !temporary.is_empty() {
             let change = PackageChange {
-                install: Vec::new(),
+                install: Arc::default(),
                 remove: temporary.to_vec(),
-                extended_states: states.to_owned(),
+                extended_states: Arc::clone(states),
             };
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
@@ -380,6 +382,8 @@ impl Compiler<'_> {
         let with: Option<Vec<Tree>> =
             script.with.iter().map(|path| self.tree(&path.value, path.span)).collect();
         let user = match script.user.as_ref().map(|user| user.value.as_str()) {
+            // Before a boot the system is being set up, which is root's.
+            None if script.offline => RunAs::Root,
             None => RunAs::Default,
             Some(ROOT) => RunAs::Root,
             Some(name) => RunAs::Named(name.to_owned()),
@@ -528,12 +532,12 @@ fn secret(secret: &check::Secret) -> SecretPlan {
 fn unit(service: &check::Service) -> UnitState {
     let name = &service.name.value;
     let state = match service.state.value {
-        check::ServiceState::Enabled => UnitWish::Enabled,
-        check::ServiceState::Disabled => UnitWish::Disabled,
-        check::ServiceState::Masked => UnitWish::Masked,
+        check::ServiceState::Enabled => WantedUnit::Enabled,
+        check::ServiceState::Disabled => WantedUnit::Disabled,
+        check::ServiceState::Masked => WantedUnit::Masked,
     };
     let unit = if name.contains('.') { name.clone() } else { format!("{name}.service") };
-    UnitState { unit, state, must_be_active: service.active && state == UnitWish::Enabled }
+    UnitState { unit, state, must_be_active: service.active && state == WantedUnit::Enabled }
 }
 
 fn machine(wish: &check::MachineSize) -> MachinePlan {
@@ -549,26 +553,14 @@ fn environment(spec: &ImageSpec, resolution: &Resolution) -> BTreeMap<String, St
         ("IMAGEFILE_IMAGE", spec.name.value.clone()),
         ("IMAGEFILE_OS", resolution.os.distro.clone()),
         ("IMAGEFILE_OS_VERSION", resolution.os.version.to_string()),
-        ("IMAGEFILE_ARCH", resolution.arch.clone()),
+        ("IMAGEFILE_ARCH", resolution.arch.to_string()),
     ];
     given.chain(own.map(|(key, value)| (key.to_owned(), value))).collect()
 }
 
 fn output(output: &check::Output) -> OutputPlan {
-    let format = match output.format {
-        check::OutputFormat::Qcow2 => DiskFormat::Qcow2,
-        check::OutputFormat::Raw => DiskFormat::Raw,
-        check::OutputFormat::Vmdk => DiskFormat::Vmdk,
-        check::OutputFormat::Vhd => DiskFormat::Vhd,
-        check::OutputFormat::Vhdx => DiskFormat::Vhdx,
-        check::OutputFormat::Vdi => DiskFormat::Vdi,
-    };
-    let compression = match output.compression.as_ref().map(|compression| compression.value) {
-        Some(check::Compression::Zstd) => Compression::Zstd,
-        Some(check::Compression::Zlib) => Compression::Zlib,
-        Some(check::Compression::Fast) => Compression::Fast,
-        None if format == DiskFormat::Qcow2 => Compression::Zstd,
-        Some(check::Compression::None) | None => Compression::None,
-    };
+    let format = output.format;
+    let asked = output.compression.as_ref().map(|compression| compression.value);
+    let compression = asked.unwrap_or_else(|| format.usual_compression());
     OutputPlan { file: output.file_name(), format, compression, dynamic: output.dynamic }
 }

@@ -1,6 +1,6 @@
 //! What a plan pins, as the lock keeps it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Action, CopyFrom, ImagePlan, ScriptStep, TestCheck};
 use crate::{
@@ -25,7 +25,7 @@ pub fn locked_image(
     LockedImage {
         os: resolution.os.distro.clone(),
         os_version: resolution.os.version.to_string(),
-        arch: resolution.arch.clone(),
+        arch: resolution.arch,
         base: LockedBase {
             name: resolution.base.name.clone(),
             version: resolution.base.version.to_string(),
@@ -36,7 +36,7 @@ pub fn locked_image(
         repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
         upgrade: spec.base.upgrade,
-        packages: solution.install.clone(),
+        packages: Arc::clone(&solution.install),
         removed: solution.remove.clone(),
         now_manual: solution.now_manual.clone(),
         temporary: temporary.to_vec(),
@@ -65,7 +65,7 @@ pub fn is_current(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImag
     let wanted = LockedImage {
         os: resolution.os.distro.clone(),
         os_version: if found { locked.os_version.clone() } else { resolution.os.version.to_string() },
-        arch: resolution.arch.clone(),
+        arch: resolution.arch,
         base: LockedBase {
             name: resolution.base.name.clone(),
             version: resolution.base.version.to_string(),
@@ -76,7 +76,7 @@ pub fn is_current(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImag
         repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
         upgrade: spec.base.upgrade,
-        packages: Vec::new(),
+        packages: Arc::default(),
         removed: Vec::new(),
         now_manual: Vec::new(),
         temporary: Vec::new(),
@@ -110,7 +110,7 @@ fn base_now(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImage) -> 
             BaseSource::Auto | BaseSource::Named { .. },
             LockedSource::Bootstrap { .. },
             BaseOrigin::Catalog { definition, .. },
-        ) => (LockedSource::Bootstrap { recipe: definition.to_string(), packages: Vec::new() }, false),
+        ) => (LockedSource::Bootstrap { recipe: definition.to_string(), packages: Arc::default() }, false),
         (
             BaseSource::Auto | BaseSource::Named { .. },
             source @ (LockedSource::File { .. } | LockedSource::Url { .. }),

@@ -11,11 +11,12 @@ mod storage;
 mod tree;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::Digest;
 
 pub use archives::own_suite;
@@ -25,7 +26,7 @@ pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{is_current, locked_image, requested};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, GroupStep, InlineFile, PackageChange, PlannedPackage,
-    RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, UnitWish,
+    RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, WantedUnit,
 };
 pub use storage::growth;
 pub use tree::{EntryKind, Tree, TreeEntry};
@@ -49,7 +50,7 @@ pub struct ImagePlan {
     pub description: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub os: OsPlan,
-    pub arch: String,
+    pub arch: Arch,
     pub base: BasePlan,
     /// Virtual size of the build disk and of the artifact, in bytes.
     pub disk_size: u64,
@@ -123,14 +124,14 @@ pub struct BasePlan {
     /// In bytes.
     pub virtual_size: u64,
     /// `bios`, `uefi`: each boots the artifact and is tested.
-    pub firmware: Vec<String>,
+    pub firmware: Vec<Firmware>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum BaseSource {
     /// Made on this machine from these packages; named by recipe and exact package set.
-    Bootstrap { suite: String, recipe: Digest, packages: Vec<PlannedPackage> },
+    Bootstrap { suite: String, recipe: Digest, packages: Arc<[PlannedPackage]> },
     /// A disk of this machine.
     File { path: String, sha256: Digest },
     /// A pinned download.
@@ -155,27 +156,6 @@ pub struct OutputPlan {
     /// A VHD that grows with its content.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dynamic: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DiskFormat {
-    Qcow2,
-    Raw,
-    Vmdk,
-    Vhd,
-    Vhdx,
-    Vdi,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    None,
-    Zlib,
-    Zstd,
-    /// Zstandard at its quickest.
-    Fast,
 }
 
 /// What is cleared before sealing, item by item; the plan shows each item's commands.

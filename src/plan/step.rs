@@ -1,6 +1,6 @@
 //! What is done to the build disk, one step at a time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,12 +70,12 @@ pub enum Action {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackageChange {
     /// In the order of their names; the guest's package manager orders the work.
-    pub install: Vec<PlannedPackage>,
+    pub install: Arc<[PlannedPackage]>,
     /// Names to remove.
     pub remove: Vec<String>,
     /// What `/var/lib/apt/extended_states` holds afterwards: which packages are there only because
     /// others need them.
-    pub extended_states: String,
+    pub extended_states: Arc<str>,
 }
 
 /// One package file, pinned.
@@ -241,14 +241,14 @@ pub enum RunAs {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitState {
     pub unit: String,
-    pub state: UnitWish,
+    pub state: WantedUnit,
     /// Whether the test boot requires the unit to be active.
     pub must_be_active: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum UnitWish {
+pub enum WantedUnit {
     Enabled,
     Disabled,
     Masked,

@@ -155,10 +155,8 @@ fn mermaid_quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        plan::{
-            Action, BasePlan, Compression, DiskFormat, MachinePlan, OsPlan, OutputPlan, PLAN_FORMAT, Stage,
-            Step,
-        },
+        model::{Arch, Compression, DiskFormat},
+        plan::{Action, BasePlan, MachinePlan, OsPlan, OutputPlan, PLAN_FORMAT, Stage, Step},
         text::Digest,
     };
 
@@ -180,7 +178,7 @@ mod tests {
             description: None,
             labels: BTreeMap::new(),
             os: OsPlan { distro: "debian".into(), version: "13".into() },
-            arch: "x86_64".into(),
+            arch: Arch::X86_64,
             base: BasePlan { name: "debian-13".into(), source, virtual_size: 1, firmware: Vec::new() },
             disk_size: 1,
             machine: MachinePlan { cpus: 1, memory_mib: 1 },

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     check::Size,
-    plan::{Action, BaseSource, CopyFrom, ImagePlan, Plan, RunAs, ScriptStep, Stage, Step, UnitWish},
+    plan::{Action, BaseSource, CopyFrom, ImagePlan, Plan, RunAs, ScriptStep, Stage, Step, WantedUnit},
 };
 
 /// What a build will do, one line a step.
@@ -81,9 +81,9 @@ fn detail(step: &Step) -> String {
         Action::Services { units } => {
             let words = units.iter().map(|unit| {
                 let wish = match unit.state {
-                    UnitWish::Enabled => "enabled",
-                    UnitWish::Disabled => "disabled",
-                    UnitWish::Masked => "masked",
+                    WantedUnit::Enabled => "enabled",
+                    WantedUnit::Disabled => "disabled",
+                    WantedUnit::Masked => "masked",
                 };
                 format!("{} {wish}", unit.unit)
             });

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::progress::{Buffered, Lines, Plain, Tail, size};
 use crate::{
-    exec::{Event, Observer, Outcome, PlanSummary, Stream, What},
+    exec::{Event, EventKind, Observer, Outcome, PlanSummary, Stream},
     store::{
         Records,
         records::{Ending, NewArtifact, State, StepId},
@@ -102,14 +102,14 @@ impl Recorder {
     fn record(&self, recording: &mut Recording, event: &Event) {
         let image = event.image.as_deref().unwrap_or_default();
         let result = match &event.what {
-            What::Planned(plan) => {
+            EventKind::Planned(plan) => {
                 recording.plans.insert(image.to_owned(), (**plan).clone());
                 let json = serde_json::to_string(plan).unwrap_or_default();
                 self.image_begun(recording, event)
                     .and_then(|()| self.records.image_planned(self.build, image, &json))
             }
-            What::Started { .. } => self.image_begun(recording, event),
-            What::StepStarted { step } => {
+            EventKind::Started { .. } => self.image_begun(recording, event),
+            EventKind::StepStarted { step } => {
                 let begun = self.image_begun(recording, event);
                 recording.note(begun);
                 let id = self.records.step_began(self.build, image, step, event.at_ms);
@@ -125,16 +125,16 @@ impl Recorder {
                 recording.running.push(running);
                 id.map(|_| ())
             }
-            What::Exited { step, exit } => {
+            EventKind::Exited { step, exit } => {
                 if let Some(running) = recording.running(image, step) {
                     running.exit = Some(exit.to_string());
                 }
                 Ok(())
             }
-            What::StepFinished { step, outcome, elapsed_ms } => {
+            EventKind::StepFinished { step, outcome, elapsed_ms } => {
                 self.step_finished(recording, event, step, *outcome, *elapsed_ms)
             }
-            What::Artifact { path, sha256, size } => {
+            EventKind::Artifact { path, sha256, size } => {
                 let plan = recording.plans.get(image).cloned().unwrap_or_default();
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
                 self.records.add_artifact(&NewArtifact {
@@ -148,17 +148,17 @@ impl Recorder {
                     labels: &plan.labels,
                 })
             }
-            What::Finished { outcome, elapsed_ms, message } => {
+            EventKind::Finished { outcome, elapsed_ms, message } => {
                 let ending =
                     Ending { state: state(*outcome), elapsed_ms: *elapsed_ms, message: message.as_deref() };
                 self.records.image_ended(self.build, image, ending)
             }
-            What::Begun { .. }
-            | What::Note { .. }
-            | What::Output { .. }
-            | What::Progress { .. }
-            | What::Console { .. }
-            | What::Ended { .. } => Ok(()),
+            EventKind::Begun { .. }
+            | EventKind::Note { .. }
+            | EventKind::Output { .. }
+            | EventKind::Progress { .. }
+            | EventKind::Console { .. }
+            | EventKind::Ended { .. } => Ok(()),
         };
         recording.note(result);
     }
@@ -221,7 +221,7 @@ impl Recorder {
         if running.unlogged > 0 {
             let unlogged = size(running.unlogged);
             let text = format!("\n[{unlogged} more are not kept in this log; their end:]\n{tail}\n");
-            let what = What::Output { step: step.to_owned(), stream: Stream::Stdout, text };
+            let what = EventKind::Output { step: step.to_owned(), stream: Stream::Stdout, text };
             self.log.event(&Event { what, ..event.clone() });
         }
         let Some(id) = running.id else { return Ok(()) };
@@ -252,7 +252,7 @@ impl Recording {
 impl Observer for Recorder {
     fn event(&self, event: &Event) {
         let mut recording = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let What::Output { step, stream, text } = &event.what {
+        if let EventKind::Output { step, stream, text } = &event.what {
             if self.output(&mut recording, event, step, *stream, text) {
                 self.log.event(event);
             }
@@ -286,7 +286,7 @@ mod tests {
         (dir, Recorder::new(records, build, lock).unwrap())
     }
 
-    fn send(recorder: &Recorder, at_ms: u64, what: What) {
+    fn send(recorder: &Recorder, at_ms: u64, what: EventKind) {
         recorder.event(&Event { at_ms, image: Some("web".into()), what });
     }
 
@@ -298,21 +298,25 @@ mod tests {
             labels: [("team".to_owned(), "shop".to_owned())].into(),
             ..PlanSummary::default()
         };
-        let finished = |step: &str, outcome| What::StepFinished { step: step.into(), outcome, elapsed_ms: 7 };
-        let output =
-            |text: &str| What::Output { step: "script".into(), stream: Stream::Stdout, text: text.into() };
+        let finished =
+            |step: &str, outcome| EventKind::StepFinished { step: step.into(), outcome, elapsed_ms: 7 };
+        let output = |text: &str| EventKind::Output {
+            step: "script".into(),
+            stream: Stream::Stdout,
+            text: text.into(),
+        };
         let artifact = dir.path().join("web.qcow2").to_string_lossy().into_owned();
         for (at, what) in [
-            What::Planned(Box::new(plan)),
-            What::Started { steps: vec!["grow".into(), "script".into()] },
+            EventKind::Planned(Box::new(plan)),
+            EventKind::Started { steps: vec!["grow".into(), "script".into()] },
             finished("grow", Outcome::Reused),
-            What::StepStarted { step: "script".into() },
+            EventKind::StepStarted { step: "script".into() },
             output("first\nsec"),
             output("ond\n\u{1b}[31mlast"),
-            What::Exited { step: "script".into(), exit: Exit::Status(0) },
+            EventKind::Exited { step: "script".into(), exit: Exit::Status(0) },
             finished("script", Outcome::Done),
-            What::Artifact { path: artifact.clone(), sha256: Digest::of("a"), size: 5 },
-            What::Finished { outcome: Outcome::Done, elapsed_ms: 9, message: None },
+            EventKind::Artifact { path: artifact.clone(), sha256: Digest::of("a"), size: 5 },
+            EventKind::Finished { outcome: Outcome::Done, elapsed_ms: 9, message: None },
         ]
         .into_iter()
         .enumerate()
@@ -349,15 +353,15 @@ mod tests {
         recorder.room = Room { step: 1 << 20, build: 3 << 20 };
         let piece = ("x".repeat(127) + "\n").repeat(512);
         let output =
-            |step: &str, text: String| What::Output { step: step.into(), stream: Stream::Stdout, text };
+            |step: &str, text: String| EventKind::Output { step: step.into(), stream: Stream::Stdout, text };
         for step in ["a", "b", "c", "d", "e"] {
-            send(&recorder, 0, What::StepStarted { step: step.into() });
+            send(&recorder, 0, EventKind::StepStarted { step: step.into() });
             send(&recorder, 1, output(step, format!("the beginning of {step}\n")));
             for _ in 0..32 {
                 send(&recorder, 1, output(step, piece.clone()));
             }
             send(&recorder, 2, output(step, format!("the end of {step}")));
-            let done = What::StepFinished { step: step.into(), outcome: Outcome::Done, elapsed_ms: 2 };
+            let done = EventKind::StepFinished { step: step.into(), outcome: Outcome::Done, elapsed_ms: 2 };
             send(&recorder, 2, done);
         }
         let path = recorder.records.log(recorder.build);

@@ -5,18 +5,8 @@ use chrono::{DateTime, Local, TimeZone};
 /// `2026-11-21 03:44 UTC`, from milliseconds since 1970.
 #[must_use]
 pub fn utc(ms: i64) -> String {
-    let minutes = ms.div_euclid(60_000);
-    let (days, minute) = (minutes.div_euclid(1440), minutes.rem_euclid(1440));
-    // Days since 0000-03-01: a year that begins in March ends with the leap day.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minute / 60, minute % 60)
+    let time = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// `12:44 (2 h ago)`, or `2026-11-21 12:44 (3 days ago)`, on this machine's clock, from milliseconds since 1970.

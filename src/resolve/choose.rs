@@ -116,7 +116,7 @@ fn build(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
             let item = &problem.items[app];
             let version = &item.def.versions[chosen.apps[&app]];
             let wanted = problem.wanted.apps.iter().find(|wanted| wanted.name.value == item.def.name.value);
-            let rendered = render(item, version, &os, candidate.arch, wanted, mistakes);
+            let rendered = render(item, version, &os, problem.wanted.arch.value, wanted, mistakes);
             let Rendered { packages, repositories, files, install, verify } = rendered;
             let named = version.packages.as_ref().unwrap_or(&item.def.packages);
             ResolvedApp {
@@ -141,7 +141,7 @@ fn build(problem: &Problem<'_>, chosen: &Chosen, mistakes: &mut Vec<Diagnostic>)
             }
         })
         .collect();
-    Resolution { arch: candidate.arch.to_owned(), base: base(problem, candidate, &os), apps, os }
+    Resolution { arch: problem.wanted.arch.value, base: base(problem, candidate, &os), apps, os }
 }
 
 /// The system of the chosen base; for a base nobody has looked into, what the ImageFile says of it.

@@ -75,6 +75,9 @@ pub(super) fn explain(
         .collect();
     let rest: Vec<Statement> =
         core.statements.iter().copied().filter(|one| !matches!(one, Statement::App(_))).collect();
+    if let Some(diagnostic) = no_such_base_version(problem, &rest).filter(|_| apps.is_empty()) {
+        return diagnostic;
+    }
     // Of many, no two are to blame.
     let clash = clash(problem, core).filter(|_| core.crowd.is_none() || apps.len() <= 2);
     let diagnostic = match (apps.as_slice(), clash) {
@@ -99,6 +102,34 @@ pub(super) fn explain(
             None => diagnostic,
         }
     })
+}
+
+/// A base whose entry has no version that fits: its number is not the system's.
+fn no_such_base_version(problem: &Problem<'_>, rest: &[Statement]) -> Option<Diagnostic> {
+    let super::WantedBase::Named { name, requirement: Some(requirement) } = &problem.wanted.base else {
+        return None;
+    };
+    let known: Vec<_> = problem.catalog.bases().filter(|def| def.name.value == name.value).collect();
+    let fits = known.iter().any(|def| requirement.value.matches(&def.version.value));
+    if rest != [Statement::Base] || known.is_empty() || fits {
+        return None;
+    }
+    let versions: Vec<String> = known.iter().map(|def| def.version.value.to_string()).collect();
+    let message = format!("no version of the base `{}` is `{}`", name.value, requirement.value);
+    Some(
+        Diagnostic::new(codes::BASE_MISMATCH, message)
+            .label(requirement.span, "no version fits this")
+            .note(format!(
+                "its entry in the catalogue is of version {}; which version of a system it holds is said by `os`",
+                versions.join(", ")
+            ))
+            .fix(
+                crate::diagnostic::Applicability::Maybe,
+                format!("write `base {}`", name.value),
+                name.span.to(requirement.span),
+                name.value.clone(),
+            ),
+    )
 }
 
 /// No base at all, whatever the applications.
@@ -380,7 +411,7 @@ fn unsupported(problem: &Problem<'_>, core: &Core, app: usize, rest: &[Statement
     let on = match rest {
         [] => "anything".to_owned(),
         [Statement::Os] => names::os(problem),
-        [Statement::Arch] => problem.wanted.arch.value.clone(),
+        [Statement::Arch] => problem.wanted.arch.value.to_string(),
         [Statement::Base | Statement::Choice] => format!("the base `{}`", base_name(problem, rest[0])),
         _ => "this image".to_owned(),
     };
@@ -413,7 +444,7 @@ fn runs_on(problem: &Problem<'_>, app: usize) -> String {
     for version in problem.acceptable(app, def) {
         let version = &def.versions[version];
         let parts = version.os.iter().map(|os| system(&os.distro, os.requirement.as_str()));
-        let parts = parts.chain(version.arch.iter().map(|arch| arch.value.clone()));
+        let parts = parts.chain(version.arch.iter().map(|arch| arch.value.to_string()));
         for part in parts.chain(version.firmware.iter().map(|firmware| firmware.value.as_str().to_owned())) {
             if !systems.contains(&part) {
                 systems.push(part);

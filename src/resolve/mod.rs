@@ -6,8 +6,8 @@
 
 mod bases;
 mod choose;
-mod crowd;
 mod explain;
+mod pigeonhole;
 mod problem;
 mod project;
 mod propose;

@@ -6,8 +6,8 @@ use minijinja::Value;
 
 use super::{Given, Preferences, Wanted, WantedApp, WantedBase};
 use crate::catalog::{AppDef, AppVersion, BaseDef, Catalog, OptionDef, OptionValue, Template};
-use crate::check::Firmware;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::Firmware;
 use crate::text::{Requirement, Span, Version, nearest};
 
 /// All options of an application with their values.
@@ -263,7 +263,7 @@ impl<'a> Problem<'a> {
                 candidate.distro.is_none_or(|distro| distro == os.distro.value)
                     && os.requirement.as_ref().is_none_or(|requirement| fits(&requirement.value))
             }),
-            Statement::Arch => candidate.arch == self.wanted.arch.value,
+            Statement::Arch => candidate.arch == self.wanted.arch.value.as_str(),
             Statement::Firmware => self.wanted.firmware.is_none_or(|firmware| {
                 candidate.firmware.is_empty() || candidate.firmware.contains(&firmware.value)
             }),
@@ -290,7 +290,8 @@ impl<'a> Problem<'a> {
                 candidate.distro == Some(os.distro.as_str())
                     && candidate.version.is_none_or(|version| os.requirement.matches(version))
             });
-        let arch = version.arch.is_empty() || version.arch.iter().any(|arch| arch.value == candidate.arch);
+        let arch =
+            version.arch.is_empty() || version.arch.iter().any(|arch| arch.value.as_str() == candidate.arch);
         let firmware = version.firmware.is_empty()
             || candidate.firmware.is_empty()
             || version.firmware.iter().any(|firmware| {
@@ -350,7 +351,7 @@ fn candidates<'a>(
             def: Some(def),
             distro: Some(&def.os.distro),
             version: Some(&def.os.version),
-            arch: &def.arch.value,
+            arch: def.arch.value.as_str(),
             firmware: &def.firmware,
         })
         .collect();
@@ -385,7 +386,7 @@ fn candidates<'a>(
             def: None,
             distro: os.map(|os| os.distro.value.as_str()),
             version: os.and_then(|os| os.requirement.as_ref()).and_then(|wanted| wanted.value.named()),
-            arch: &wanted.arch.value,
+            arch: wanted.arch.value.as_str(),
             firmware: &[],
         },
     });
@@ -472,6 +473,16 @@ fn unknown_app(app: &WantedApp, catalog: &Catalog) -> Diagnostic {
     if !providers.is_empty() {
         let names: Vec<_> = providers.iter().map(|name| format!("`{name}`")).collect();
         return diagnostic.help(format!("`{name}` is provided by {}: choose one", names.join(", ")));
+    }
+    let mut meant = catalog.apps().filter(|def| def.also_called.iter().any(|called| called.value == *name));
+    if let Some(def) = meant.next() {
+        let own = &def.name.value;
+        return diagnostic.help(format!("here it is called `{own}`: {}", def.summary)).fix(
+            Applicability::Maybe,
+            format!("write `{own}`"),
+            app.name.span,
+            own.clone(),
+        );
     }
     if let Some(near) = nearest(name, catalog.apps().map(|def| def.name.value.as_str())) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(

@@ -139,7 +139,7 @@ fn built(image: &ImageSpec, resolution: &Resolution) -> BaseFacts {
     let size = image.min_storage.map(|size| size.value.bytes());
     BaseFacts {
         os: resolution.os.clone(),
-        arch: resolution.arch.clone(),
+        arch: resolution.arch.to_string(),
         firmware: resolution.base.firmware.clone(),
         virtual_size: size.or(resolution.base.virtual_size),
         used: resolution.base.used,

@@ -8,6 +8,7 @@ use super::problem::Item;
 use super::{AptPackage, AptRepository, RenderedFile, WantedApp};
 use crate::catalog::{AppDef, AppVersion, Os, Template, TemplateError, check_path};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::Arch;
 
 /// What the templates of one application come to.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub(super) fn render(
     item: &Item<'_>,
     version: &AppVersion,
     os: &Os,
-    arch: &str,
+    arch: Arch,
     wanted: Option<&WantedApp>,
     mistakes: &mut Vec<Diagnostic>,
 ) -> Rendered {
@@ -101,12 +102,12 @@ fn package(text: &str) -> Option<AptPackage> {
 }
 
 /// What templates see: the options by name, and `name`, `version`, `arch`, `os`.
-fn context(item: &Item<'_>, version: &AppVersion, os: &Os, arch: &str) -> Value {
+fn context(item: &Item<'_>, version: &AppVersion, os: &Os, arch: Arch) -> Value {
     let mut values: BTreeMap<&str, Value> =
         item.options.iter().map(|(name, value)| (name.as_str(), Value::from(value))).collect();
     values.insert("name", Value::from(item.def.name.value.as_str()));
     values.insert("version", Value::from(version.version.value.as_str()));
-    values.insert("arch", Value::from(arch));
+    values.insert("arch", Value::from(arch.as_str()));
     let system = BTreeMap::from([
         ("distro", os.distro.as_str()),
         ("version", os.version.as_str()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{BaseSource, OptionValue, Os, Tier};
-use crate::check::Firmware;
+use crate::model::{Arch, Firmware};
 use crate::text::{Digest, Span, Version};
 
 /// One image's base and applications.
@@ -13,7 +13,7 @@ use crate::text::{Digest, Span, Version};
 pub struct Resolution {
     pub os: Os,
     /// Such as `x86_64`.
-    pub arch: String,
+    pub arch: Arch,
     pub base: ResolvedBase,
     /// Dependencies before what needs them, otherwise in the order of the ImageFile.
     pub apps: Vec<ResolvedApp>,

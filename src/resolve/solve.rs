@@ -18,7 +18,7 @@ use pubgrub::{
     PackageResolutionStatistics, PubGrubError, Ranges,
 };
 
-use super::crowd::crowd;
+use super::pigeonhole::pigeonhole;
 use super::problem::{Problem, Statement, matching};
 use crate::catalog::Require;
 
@@ -124,7 +124,7 @@ impl<'p, 'a> Solver<'p, 'a> {
 
     /// Satisfies `statements` and whatever they entail, or says why not.
     pub fn solve(&self, statements: &[Statement]) -> Outcome {
-        if let Some(core) = crowd(self.problem, statements) {
+        if let Some(core) = pigeonhole(self.problem, statements) {
             return Outcome::Impossible(core);
         }
         let provider = Provider { problem: self.problem, statements, left: &self.left };

@@ -16,7 +16,7 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
             distro: os.distribution.clone(),
             requirement: os.version.clone(),
         }),
-        arch: image.arch.map(|arch| arch.as_str().to_owned()),
+        arch: image.arch,
         base: match &image.base.source {
             _ if image.doubt.base => WantedBase::Unknown,
             BaseSource::Auto => WantedBase::Auto,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{OptionValue, Os};
-use crate::check::Firmware;
+use crate::model::{Arch, Firmware};
 use crate::text::{Requirement, Span, Spanned, Version};
 
 /// One image's wishes.
@@ -14,7 +14,7 @@ pub struct Wanted {
     /// None: taken from the base (`base image`).
     pub os: Option<WantedOs>,
     /// With the span of `arch`, or of the image's name if it is the default.
-    pub arch: Spanned<String>,
+    pub arch: Spanned<Arch>,
     pub base: WantedBase,
     /// The firmware the image must boot with, if it says so.
     pub firmware: Option<Spanned<Firmware>>,
@@ -55,6 +55,7 @@ pub enum WantedBase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseFacts {
     pub os: Os,
+    /// A disk may hold what nothing here builds: `i386`.
     pub arch: String,
     /// Empty if unknown.
     pub firmware: Vec<Firmware>,

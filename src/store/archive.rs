@@ -12,6 +12,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::try_join_all;
@@ -30,9 +31,9 @@ pub const FRESH: Duration = Duration::from_hours(24);
 /// An `InRelease` file, at most; Debian's have 150 KiB.
 const RELEASE_LIMIT: u64 = 16 << 20;
 /// A compressed `Packages` file, at most; Debian's main has 9 MiB.
-const PACKAGES_LIMIT: u64 = 256 << 20;
-/// An uncompressed one.
-const UNPACKED_LIMIT: u64 = 2 << 30;
+const PACKAGES_LIMIT: u64 = 64 << 20;
+/// What all indexes of one question may unpack to; everything that Debian has for one architecture is 150 MiB.
+const ROOM: u64 = 512 << 20;
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +85,9 @@ impl Indexes<'_> {
     /// All packages of some archives for one architecture (Debian's name). Archives that are in
     /// several keyrings' hands are asked for in several calls.
     pub async fn load(&self, arch: &str, archives: &[(Archive, &Keyring)]) -> Result<Universe, ArchiveError> {
-        let sources =
-            try_join_all(archives.iter().map(|(archive, keys)| self.archive(arch, archive, keys))).await?;
+        let room = Arc::new(Room(AtomicU64::new(ROOM)));
+        let sources = archives.iter().map(|(archive, keys)| self.archive(arch, archive, keys, &room));
+        let sources = try_join_all(sources).await?;
         Ok(Universe::new(arch, &sources.concat()))
     }
 
@@ -94,12 +96,14 @@ impl Indexes<'_> {
         arch: &str,
         archive: &Archive,
         keys: &Keyring,
+        room: &Arc<Room>,
     ) -> Result<Vec<IndexSource>, ArchiveError> {
         let (release, signed) = self.release(archive, keys).await?;
         // A suite that ends in a slash is the folder of everything, without components.
         let flat = [String::new()];
         let components = if archive.suite.ends_with('/') { &flat[..] } else { &archive.components };
-        let indexes = components.iter().map(|component| self.component(arch, archive, &release, component));
+        let indexes =
+            components.iter().map(|component| self.component(arch, archive, &release, component, room));
         let indexes = try_join_all(indexes).await?;
         let source = |index| IndexSource {
             archive: archive.name.clone(),
@@ -186,6 +190,7 @@ impl Indexes<'_> {
         archive: &Archive,
         release: &ReleaseFile,
         component: &str,
+        room: &Arc<Room>,
     ) -> Result<Vec<Index>, ArchiveError> {
         let folders = match component {
             "" => vec![String::new()],
@@ -195,7 +200,7 @@ impl Indexes<'_> {
             _ => vec![format!("{component}/binary-{arch}/")],
         };
         let indexes =
-            try_join_all(folders.iter().map(|folder| self.folder(archive, release, folder))).await?;
+            try_join_all(folders.iter().map(|folder| self.folder(archive, release, folder, room))).await?;
         let indexes: Vec<Index> = indexes.into_iter().flatten().collect();
         if indexes.is_empty() {
             return Err(ArchiveError::NoComponent {
@@ -214,6 +219,7 @@ impl Indexes<'_> {
         archive: &Archive,
         release: &ReleaseFile,
         folder: &str,
+        room: &Arc<Room>,
     ) -> Result<Option<Index>, ArchiveError> {
         let promised: Vec<(&str, Checksum)> = FORMS
             .into_iter()
@@ -222,6 +228,8 @@ impl Indexes<'_> {
         let kept = |sum: &Checksum| self.store.indexes().join(format!("{}.index", sum.hex()));
         for (_, sum) in &promised {
             if let Some(index) = read_kept(kept(sum)).await {
+                let held = room.take(index.encode().len());
+                held.map_err(|full| ArchiveError::Index { url: root(archive), error: full.into() })?;
                 return Ok(Some(index));
             }
         }
@@ -236,7 +244,8 @@ impl Indexes<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes)))
+            let room = Arc::clone(room);
+            let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes, &room)))
                 .await
                 .unwrap_or_else(|lost| Err(IndexError::Unpack(lost.to_string())))
                 .map_err(|error| ArchiveError::Index { url, error })?;
@@ -310,7 +319,7 @@ async fn read_kept(path: PathBuf) -> Option<Index> {
 }
 
 /// What a `Packages` file holds, as it comes out.
-fn unpacked<'a>(name: &str, bytes: &'a [u8]) -> impl BufRead + 'a {
+fn unpacked<'a>(name: &str, bytes: &'a [u8], room: &'a Room) -> impl BufRead + 'a {
     let reader: Box<dyn Read + 'a> = match name {
         "Packages.xz" => Box::new(liblzma::read::XzDecoder::new(bytes)),
         "Packages.gz" => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
@@ -320,8 +329,43 @@ fn unpacked<'a>(name: &str, bytes: &'a [u8]) -> impl BufRead + 'a {
         },
         _ => Box::new(bytes),
     };
-    // The content was vouched for by a signature; the limit is for an archive whose owner is hostile.
-    BufReader::with_capacity(1 << 18, reader.take(UNPACKED_LIMIT))
+    BufReader::with_capacity(1 << 18, Within { reader, room })
+}
+
+/// Bytes that are left for indexes. Their content was vouched for by a signature; the bound is for an archive whose owner
+/// is hostile.
+#[derive(Debug)]
+struct Room(AtomicU64);
+
+impl Room {
+    fn take(&self, bytes: usize) -> Result<(), NoRoom> {
+        let less = |left: u64| left.checked_sub(bytes as u64);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).map(|_| ()).map_err(|_| NoRoom)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("more than {} MiB of indexes", ROOM >> 20)]
+struct NoRoom;
+
+impl From<NoRoom> for IndexError {
+    fn from(full: NoRoom) -> Self {
+        Self::Unpack(full.to_string())
+    }
+}
+
+/// What is read takes of the room; where that is full, it ends with an error.
+struct Within<'r, R> {
+    reader: R,
+    room: &'r Room,
+}
+
+impl<R: Read> Read for Within<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        self.room.take(read).map_err(std::io::Error::other)?;
+        Ok(read)
+    }
 }
 
 /// What cannot even be begun, said when it is read.
@@ -330,5 +374,30 @@ struct Broken(String);
 impl Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
         Err(std::io::Error::other(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unpacks_to_more_than_there_is_room_for_is_an_error_and_not_cut_off() {
+        let stanza = |nth: usize| {
+            let digest = Digest::of(nth.to_string());
+            let source = "x".repeat(1000);
+            format!(
+                "Package: p{nth}\nVersion: 1\nArchitecture: amd64\nFilename: p{nth}.deb\nSize: 1\nSHA256: {digest}\n\
+                 Source: {source}\n\n"
+            )
+        };
+        let text: String = (0..50).map(stanza).collect();
+        let mut packed = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let read = |room: u64| Index::read(unpacked("Packages.xz", &packed, &Room(AtomicU64::new(room))));
+        assert!(read(text.len() as u64).is_ok());
+        let error = read(text.len() as u64 - 1).unwrap_err();
+        assert_eq!(error.to_string(), "cannot be unpacked: more than 512 MiB of indexes");
     }
 }

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use sha2::{Digest as _, Sha512};
 
-use super::{Digest, Store, StoreError, own};
-use crate::text::Checksum;
+use super::{Digest, Store, StoreError, folder, own};
+use crate::text::{Checksum, without_credentials as shown};
 
 /// What every server has to bring, or nobody waits for it any longer.
 const SLOWEST: Pace = Pace { bytes: 60 << 10, window: Duration::from_mins(1) };
@@ -76,25 +76,26 @@ pub enum FetchError {
     #[error("{name} is not in the store, and the network is off (--offline)")]
     Offline { name: String },
     /// No connection, or one that broke too often.
-    #[error("cannot reach `{url}`: {reason}")]
+    #[error("cannot reach `{}`: {reason}", shown(url))]
     Unreachable { url: String, reason: String },
     /// The server answered, and has no such file.
-    #[error("`{url}` is gone ({status})")]
+    #[error("`{}` is gone ({status})", shown(url))]
     Gone { url: String, status: u16 },
     /// The server answered with a defect of its own, or of the request.
-    #[error("`{url}` cannot be had: the server says {status}")]
+    #[error("`{}` cannot be had: the server says {status}", shown(url))]
     Refused { url: String, status: u16 },
     /// Whole, and not what was promised.
-    #[error("`{url}` has sha256 {actual}, not {expected}")]
+    #[error("`{}` has sha256 {actual}, not {expected}", shown(url))]
     Wrong { url: String, expected: Digest, actual: Digest },
     /// As [`Wrong`](Self::Wrong), against a digest of another kind.
-    #[error("`{url}` does not have the {expected} that its publisher gives")]
+    #[error("`{}` does not have the {expected} that its publisher gives", shown(url))]
     NotPublished { url: String, expected: Checksum },
-    #[error("`{url}` is larger than {}", crate::check::Size(*limit))]
+    #[error("`{}` is larger than {}", shown(url), crate::check::Size(*limit))]
     TooLarge { url: String, limit: u64 },
     /// The server answers, one drop after the other.
     #[error(
-        "`{url}` comes too slowly: {bytes} bytes in {} s, and fewer than {} are not waited for",
+        "`{}` comes too slowly: {bytes} bytes in {} s, and fewer than {} are not waited for",
+        shown(url),
         pace.window.as_secs(),
         pace.bytes
     )]
@@ -566,7 +567,13 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     cause.to_string()
 }
 
-/// A download in the making, locked: processes that want the same file wait for each other.
+/// How long a process waits for another one that downloads the same, before it does so itself: what comes from a quick
+/// server is there by then, and one that another project has named may never end.
+const WAITS_FOR_OTHERS: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOKS: Duration = Duration::from_millis(50);
+
+/// A download in the making, locked: processes that want the same file wait for each other, but not for ever.
 struct Partial {
     file: std::fs::File,
     path: PathBuf,
@@ -576,26 +583,34 @@ struct Partial {
 
 impl Partial {
     async fn open(store: &Arc<Store>, digest: Digest) -> Result<Self, FetchError> {
-        let path = store.blobs().partial(&digest);
-        let opened = {
-            let path = path.clone();
-            blocking(move || {
-                use std::os::unix::fs::MetadataExt;
-                loop {
-                    let file = own::options().create(true).append(true).open(&path)?;
-                    file.lock()?;
-                    // Whoever held the lock may have taken the file away meanwhile.
-                    let own = file.metadata()?;
-                    if std::fs::metadata(&path).is_ok_and(|there| there.ino() == own.ino()) {
-                        return Ok((file, own.len()));
-                    }
-                }
-            })
-            .await
-        };
-        let (file, len) =
-            opened.map_err(|source| StoreError::Io { action: "open", path: path.clone(), source })?;
-        Ok(Self { file, path, len })
+        let mut path = store.blobs().partial(&digest);
+        let failed = |path: &Path, source| StoreError::Io { action: "open", path: path.to_owned(), source };
+        let begun = Instant::now();
+        loop {
+            if let Some((file, len)) = Self::locked(&path).map_err(|source| failed(&path, source))? {
+                return Ok(Self { file, path, len });
+            }
+            if begun.elapsed() < WAITS_FOR_OTHERS {
+                tokio::time::sleep(LOOKS).await;
+            } else {
+                path = path.with_extension(format!("{}.partial", folder::unguessable()));
+            }
+        }
+    }
+
+    /// The file and its length, unless another process has it.
+    fn locked(path: &Path) -> std::io::Result<Option<(std::fs::File, u64)>> {
+        use std::os::unix::fs::MetadataExt;
+        let file = own::options().create(true).append(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+        // Whoever held the lock may have taken the file away meanwhile.
+        let own = file.metadata()?;
+        let is_there = std::fs::metadata(path).is_ok_and(|there| there.ino() == own.ino());
+        Ok(is_there.then_some((file, own.len())))
     }
 
     fn restart(&mut self) -> Result<(), FetchError> {
@@ -656,12 +671,6 @@ impl Partial {
             Err(error) => Err(self.failed(std::io::Error::other(error))),
         }
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
 }
 
 #[cfg(test)]

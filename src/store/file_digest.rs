@@ -1,7 +1,7 @@
 //! Digests of large files, remembered by the file's identity.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,13 +33,27 @@ pub(super) fn digest_file(store: &Store, path: &Path) -> Result<Digest> {
     digest_by(store, path, &mut |file| blob::hash(file))
 }
 
+pub(super) fn digest_open(store: &Store, file: &mut File, path: &Path) -> Result<Digest> {
+    digest_of(store, file, path, &mut |file| blob::hash(file))
+}
+
 fn digest_by(
     store: &Store,
     path: &Path,
     hash: &mut dyn FnMut(&mut File) -> io::Result<Digest>,
 ) -> Result<Digest> {
+    digest_of(store, &mut File::open(path).context("open", path)?, path, hash)
+}
+
+/// Of what is open, whatever has its name by now.
+fn digest_of(
+    store: &Store,
+    file: &mut File,
+    path: &Path,
+    hash: &mut dyn FnMut(&mut File) -> io::Result<Digest>,
+) -> Result<Digest> {
     loop {
-        let mut file = File::open(path).context("open", path)?;
+        file.rewind().context("read", path)?;
         let before = Identity::of(&file.metadata().context("read", path)?);
         let key = before.key();
         if let Some((_, digest)) =
@@ -48,7 +62,7 @@ fn digest_by(
             return Ok(digest);
         }
         let started = Now::at(folder(path));
-        let digest = hash(&mut file).context("read", path)?;
+        let digest = hash(file).context("read", path)?;
         if Identity::of(&file.metadata().context("read", path)?) != before {
             continue; // written to while it was read: what was hashed never existed as a whole
         }

@@ -7,7 +7,7 @@
 //! indexes/                archive indexes (see `archive`)
 //! bases/<key>/            disk.qcow2 and meta.json of a base made here
 //! kernels/                build kernels of the driver
-//! machines/               what the driver knows of this host's machines, and memory of some asleep
+//! machines/               what the driver knows of this host's machines, and saved states of some
 //! vouchers/               what vouched for the packages of locks (see `voucher`)
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
@@ -24,9 +24,12 @@
 pub mod archive;
 mod base;
 mod blob;
+mod copy;
 mod facts;
 pub mod fetch;
 mod file_digest;
+pub mod folder;
+pub mod git;
 mod identity;
 mod layer;
 mod own;
@@ -35,6 +38,7 @@ mod process;
 mod project;
 pub mod records;
 mod regular;
+pub mod room;
 mod scratch;
 mod seal;
 mod shrink;
@@ -43,6 +47,7 @@ pub mod umask;
 mod voucher;
 mod work;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -51,13 +56,15 @@ pub use crate::text::Digest;
 
 pub use base::{Base, BaseSlot, Bases, NewBase};
 pub use blob::{BlobWriter, Blobs};
+pub use copy::copy_whole;
 pub use facts::Facts;
 pub use file_digest::OwnFile;
+pub use folder::Folder;
 pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
 pub use process::{ProcessName, Signal};
-pub use project::ProjectFolder;
+pub use project::{ProjectFolder, project_root};
 pub use records::Records;
-pub use regular::read_regular;
+pub use regular::{open_regular, read_regular};
 pub use scratch::Scratch;
 pub use shrink::{Usage, WouldGo};
 pub use voucher::{Voucher, Vouchers, speaks_for};
@@ -106,9 +113,7 @@ impl StoreError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Io { source, .. } | Self::NoLinks { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Self::Io { source, .. } | Self::NoLinks { source, .. } => room::is_full(source),
             Self::Records { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
             Self::Mismatch { .. } | Self::Damaged { .. } | Self::NotOwn { .. } => false,
         }
@@ -165,6 +170,11 @@ pub struct Store {
     new_layers: Mutex<Vec<Digest>>,
     /// What whoever builds has to hear of: what is kept was not as it was kept.
     notes: Mutex<Vec<String>>,
+}
+
+/// The digest of all that is left to read.
+pub fn digest_of(reader: &mut impl io::Read) -> io::Result<Digest> {
+    blob::hash(reader)
 }
 
 impl Store {
@@ -314,6 +324,11 @@ impl Store {
     /// The sha256 of a file anywhere, from the cache if the file is unchanged since it was hashed.
     pub fn digest_file(&self, path: &Path) -> Result<Digest> {
         file_digest::digest_file(self, path)
+    }
+
+    /// The same of a file that is open, with the folder that it lies in.
+    pub fn digest_open(&self, file: &mut File, path: &Path) -> Result<Digest> {
+        file_digest::digest_open(self, file, path)
     }
 
     /// Reads a file that nobody else writes to, before it gets its final name.

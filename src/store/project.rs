@@ -1,8 +1,9 @@
 //! The project's folder on disk: the compiler's only way to files.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
-use super::blob;
+use super::{Folder, blob};
 use crate::check::{FileEntry, FileError, FileKind, Files};
 use crate::text::Digest;
 
@@ -42,7 +43,7 @@ impl ProjectFolder {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let root = folder.canonicalize()?;
-        let reach = reach(&root);
+        let reach = project_root(&root);
         let folder = Arc::new(File::open(&reach)?.into());
         Ok(Self { root, reach, folder })
     }
@@ -53,7 +54,7 @@ impl ProjectFolder {
         &self.root
     }
 
-    /// Where a path leads that is not in the folder: absolute, or relative to the folder. None if it stays inside.
+    /// Where a path leads that is not in the project: absolute, or relative to the folder. None if it stays inside.
     #[must_use]
     pub fn outside(&self, path: &str) -> Option<PathBuf> {
         let path = self.root.join(path);
@@ -63,7 +64,14 @@ impl ProjectFolder {
             Ok::<_, io::Error>(parent.join(path.file_name().unwrap_or_default()))
         });
         let real = real.unwrap_or(path);
-        (!real.starts_with(&self.root)).then_some(real)
+        (!real.starts_with(&self.reach)).then_some(real)
+    }
+
+    /// Where an open file is, unless it is in the project.
+    #[must_use]
+    pub fn outside_of(&self, file: &File) -> Option<PathBuf> {
+        let real = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+        (!real.starts_with(&self.reach)).then_some(real)
     }
 
     /// What the system says of a file of the project.
@@ -85,6 +93,30 @@ impl ProjectFolder {
             .filter(|name| !name.is_empty())
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .collect()
+    }
+
+    /// The folder, to write in.
+    pub fn place(&self) -> io::Result<Folder> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        self.open_at(".", flags).map(Folder::of).map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// The folder that really holds a file of the project, links undone, and the file's name in it.
+    ///
+    /// # Errors
+    /// If the file is not there, or outside.
+    pub fn place_of(&self, path: &str) -> Result<(Folder, OsString), FileError> {
+        let file = self.open_at(path, OFlag::O_PATH | OFlag::O_CLOEXEC)?;
+        let named = |fd: &OwnedFd| {
+            let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            fs::read_link(link).map_err(|error| FileError::Unreadable(error.to_string()))
+        };
+        let (real, top) = (named(&file)?, named(&self.folder)?);
+        let inside = real.strip_prefix(&top).map_err(|_| FileError::Outside)?;
+        let name = inside.file_name().ok_or(FileError::NotFound)?.to_owned();
+        let top = self.folder.try_clone().map_err(|error| FileError::Unreadable(error.to_string()))?;
+        let folder = Folder::of(top).below(inside.parent().unwrap_or(Path::new("")));
+        folder.map(|folder| (folder, name)).map_err(|error| FileError::Unreadable(error.to_string()))
     }
 
     /// A regular file for reading, and its size.
@@ -152,15 +184,18 @@ const ROOT_FILES: [&str; 2] = [".imgfile.toml", ".imagefile.toml"];
 /// Most that is read of such a file.
 const ROOT_FILE_LIMIT: u64 = 1 << 16;
 
-/// The nearest folder, this one or one above it, that says to be the root of the project; else this one.
-/// What somebody else has written above is not believed.
-fn reach(folder: &Path) -> PathBuf {
+/// The folder of the project that the ImageFiles in `folder` belong to: the nearest, this one or one above it, that
+/// says to be the root of the project; else this one. What somebody else has written above is not believed, and nothing
+/// above a git repository is asked: what is cloned into a project is a project of its own.
+#[must_use]
+pub fn project_root(folder: &Path) -> PathBuf {
     let owner = fs::metadata(folder).map(|data| data.uid()).ok();
     let says_so = |above: &&Path| {
         ROOT_FILES.iter().any(|name| {
-            let options =
-                OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(above.join(name));
-            let Ok(file) = options else { return false };
+            // A link is its owner's, whosever file it leads to.
+            let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW;
+            let opened = OpenOptions::new().read(true).custom_flags(flags).open(above.join(name));
+            let Ok(file) = opened else { return false };
             let of_same = file.metadata().is_ok_and(|data| data.is_file() && Some(data.uid()) == owner);
             let mut text = String::new();
             of_same
@@ -170,7 +205,10 @@ fn reach(folder: &Path) -> PathBuf {
                     .is_ok_and(|table| table.get("root") == Some(&toml::Value::Boolean(true)))
         })
     };
-    folder.ancestors().find(says_so).unwrap_or(folder).to_owned()
+    let top = |above: &&Path| fs::symlink_metadata(above.join(".git")).is_ok();
+    let within = folder.ancestors().find(top).unwrap_or(Path::new("/"));
+    let mut above = folder.ancestors().take_while(|above| above.starts_with(within));
+    above.find(says_so).unwrap_or(folder).to_owned()
 }
 
 fn reason(error: Errno) -> FileError {
@@ -283,6 +321,16 @@ mod tests {
         assert_eq!(above("mirror = \"https://example.org\"\n"), Err(FileError::Outside));
         assert_eq!(above("root = false\n"), Err(FileError::Outside));
         assert_eq!(above("root = true\n"), Ok(b"private".to_vec()));
+        // Whoever lays a link there has written nothing, though the file that it leads to is this user's own.
+        fs::rename(folder.path().join(".imgfile.toml"), folder.path().join("mine.toml")).unwrap();
+        symlink("mine.toml", folder.path().join(".imgfile.toml")).unwrap();
+        let linked = ProjectFolder::open(&folder.path().join("project")).unwrap();
+        assert_eq!(linked.read("../outside", 100), Err(FileError::Outside));
+        fs::remove_file(folder.path().join(".imgfile.toml")).unwrap();
+        // What was cloned into a project is a project of its own.
+        fs::create_dir(folder.path().join("project/.git")).unwrap();
+        assert_eq!(above("root = true\n"), Err(FileError::Outside));
+        fs::remove_dir(folder.path().join("project/.git")).unwrap();
         // The nearest one counts.
         fs::write(folder.path().join("project/.imgfile.toml"), "root = true\n").unwrap();
         assert_eq!(above("root = true\n"), Err(FileError::Outside));
@@ -343,6 +391,11 @@ mod tests {
             assert_eq!(project.outside(inside), None, "{inside}");
         }
         assert!(project.outside("../nothing").is_some() && project.outside("/nowhere/at/all").is_some());
+        // What belongs to the project is inside, wherever in it the ImageFile is.
+        fs::write(folder.path().join(".imgfile.toml"), "root = true\n").unwrap();
+        let project = ProjectFolder::open(&folder.path().join("project")).unwrap();
+        assert_eq!((project.outside("../outside"), project.outside("link")), (None, None));
+        assert!(project.outside("../../outside").is_some());
     }
 
     #[test]

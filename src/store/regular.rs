@@ -22,7 +22,7 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>> {
 }
 
 /// Opens a regular file, and nothing else.
-pub(super) fn open_regular(path: &Path) -> Result<File> {
+pub fn open_regular(path: &Path) -> Result<File> {
     // Without waiting: opening a pipe would wait for somebody who writes to it.
     let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(Error::other("it is not a regular file")) }

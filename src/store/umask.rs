@@ -2,10 +2,9 @@
 //! are private, is made under one umask whatever the user has set, and what is made for the user gets the mode
 //! that the user's umask says.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use nix::sys::stat::{Mode, umask};
@@ -22,17 +21,10 @@ pub fn set() {
 }
 
 /// Gives what was made for the user the mode that it would have had under the user's umask: `0o666` for a file,
-/// `0o777` for a folder.
-pub fn share(path: &Path, mode: u32) -> io::Result<()> {
+/// `0o777` for a folder. By what is open: a name may be another's by now.
+pub fn share(made: &File, mode: u32) -> io::Result<()> {
     let user = OF_USER.get().copied().unwrap_or_else(of_process);
-    fs::set_permissions(path, Permissions::from_mode(mode & !user))
-}
-
-/// Writes a file for the user; one that is there keeps its mode.
-pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-    let is_new = !path.exists();
-    fs::write(path, bytes)?;
-    if is_new { share(path, 0o666) } else { Ok(()) }
+    made.set_permissions(Permissions::from_mode(mode & !user))
 }
 
 /// The umask of a process that has not set it (proc(5)): asking by umask(2) changes it for all threads.

@@ -4,16 +4,19 @@
 //! ```text
 //! vouchers/<sha256>.release    a suite's signed file, as fetched
 //! vouchers/<sha256>.packages   a line `SHA256 NAME VERSION ARCHITECTURE` for each package of a lock
+//! vouchers/<sha256>.checked    that the signature was checked today, with which keys, and what came out
 //! ```
 //!
 //! A lock goes on building after its archive has moved on: the archive's word is here, and its signature is
-//! checked again each time it is used. Nothing here is ever cleared: one lock's takes some 300 KiB.
+//! checked again when it is used, once a day: that takes longer than all else of a build that has nothing to do. What
+//! came out of it counts for the same keys only, and is written so that none but this store can have written it.
+//! Nothing here is ever cleared: one lock's takes some 300 KiB.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{Context, Digest, Store, StoreError};
-use crate::packages::{Archive, Keyring, Moment, Selected, Signed, SignedRelease, verify_release};
+use crate::packages::{Archive, Keyring, Moment, ReleaseFile, Selected, Signed, SignedRelease};
 
 /// The vouchers of a store.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +98,7 @@ impl<'a> Vouchers<'a> {
             if Digest::of(&bytes).to_string() != digest {
                 continue;
             }
-            let signed = Signed::decode(bytes);
-            let Some(voucher) = speaks_for(&signed, archives, now) else { continue };
+            let Some(voucher) = self.checked(digest, bytes, archives, now) else { continue };
             for at in of {
                 let known = found.entry(at).or_insert(voucher);
                 *known = voucher.min(*known);
@@ -106,17 +108,58 @@ impl<'a> Vouchers<'a> {
     }
 }
 
+/// Seconds of a day, after which a signature is checked anew.
+const DAY: u64 = 24 * 60 * 60;
+
+impl Vouchers<'_> {
+    /// As whom a kept file speaks, as it was found out today or is found out now.
+    fn checked(
+        self,
+        digest: &str,
+        bytes: Vec<u8>,
+        archives: &[(Archive, &Keyring)],
+        now: u64,
+    ) -> Option<Voucher> {
+        let path = self.store.root().join("vouchers").join(format!("{digest}.checked"));
+        let mut question = format!("{} {digest} {}\n", env!("CARGO_PKG_VERSION"), now / DAY);
+        for (archive, keys) in archives {
+            question.push_str(&format!("{:?} {}\n", archive.suite, keys.digest()));
+        }
+        let answer = |voucher: Voucher| {
+            let answer = self.store.keyed_digest(format!("{question}{voucher:?}").as_bytes());
+            answer.ok().map(|digest| digest.to_string())
+        };
+        if let Ok(known) = std::fs::read_to_string(&path) {
+            let vouchers = [Voucher::Distribution, Voucher::Archive].into_iter();
+            if let Some(voucher) = vouchers.into_iter().find(|one| answer(*one).as_ref() == Some(&known)) {
+                return Some(voucher);
+            }
+        }
+        let voucher = speaks_for(&Signed::decode(bytes), archives, now)?;
+        if let Some(answer) = answer(voucher) {
+            // Without it the signature is checked again.
+            let _ = self.keep(&path, answer.as_bytes());
+        }
+        Some(voucher)
+    }
+}
+
 /// As whom a signed file speaks, if it is of a suite of one of the archives and one of that one's keys signed
 /// it. Which archive a lock names does not matter: packages move from one to another, and are what their
 /// digests say.
 #[must_use]
 pub fn speaks_for(signed: &Signed, archives: &[(Archive, &Keyring)], now: u64) -> Option<Voucher> {
     let moment = Moment::WhenMade(now);
-    let speaks = archives.iter().any(|(archive, keys)| {
-        verify_release(signed, keys, moment).is_ok_and(|release| release.is_suite(&archive.suite).is_ok())
-    });
-    let own = || Keyring::debian().is_ok_and(|keys| keys.verify(signed, moment).is_ok());
-    speaks.then(|| if own() { Voucher::Distribution } else { Voucher::Archive })
+    let opened = signed.open().ok()?;
+    // A file of another suite need not be checked, and each keyring checks once.
+    let release = ReleaseFile::unverified(&opened, moment).ok()?;
+    let of_suite = archives.iter().filter(|(archive, _)| release.is_suite(&archive.suite).is_ok());
+    let keyrings: BTreeMap<Digest, &Keyring> = of_suite.map(|(_, keys)| (keys.digest(), *keys)).collect();
+    let vouching = keyrings.iter().find(|(_, keys)| keys.verify_opened(&opened, moment).is_ok());
+    let (vouching, _) = vouching?;
+    let own = Keyring::debian().ok()?;
+    let is_own = *vouching == own.digest() || own.verify_opened(&opened, moment).is_ok();
+    Some(if is_own { Voucher::Distribution } else { Voucher::Archive })
 }
 
 fn line(package: &Selected) -> String {

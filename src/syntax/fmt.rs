@@ -15,6 +15,23 @@ const INDENT: &str = "  ";
 /// Lays out `text`, whose tree is `ast`. Formatting the result again changes nothing.
 #[must_use]
 pub fn format(ast: &Ast, text: &str) -> String {
+    // A file has one kind of line end: that of Windows only if all of its lines have it.
+    let (lines, windows) = (text.matches('\n').count(), text.matches("\r\n").count());
+    if windows == 0 {
+        return laid_out(ast, text);
+    }
+    let (before, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let mut unix = String::with_capacity(text.len());
+    for line in before.split('\n') {
+        unix.push_str(line.trim_end_matches('\r'));
+        unix.push('\n');
+    }
+    unix.push_str(last);
+    let out = laid_out(&parse(ast.source, &unix), &unix);
+    if windows == lines { out.replace('\n', "\r\n") } else { out }
+}
+
+fn laid_out(ast: &Ast, text: &str) -> String {
     let mut printer = Printer { text, out: String::with_capacity(text.len()) };
     if let Some(bom) = ast.bom {
         printer.out.push_str(printer.slice(bom));
@@ -360,6 +377,10 @@ fn settle_quotes(keyword: &str, at: usize, operand: &Operand, written: &str) -> 
                 | "use"
                 | "user"
         );
+    // `copy copy "site/"`: the word is one too many, and no path.
+    if written == keyword {
+        return written.to_owned();
+    }
     let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     if let (true, OperandKind::String, Some(inner)) = (name, &operand.kind, inner)
         && is_word(inner)
@@ -391,8 +412,20 @@ fn is_whole(statement: &Statement, text: &str) -> bool {
             && !slice(heredoc.body).contains('\r')
     });
     let lone_heredoc = statement.heredoc().is_none() || statement.body.is_none();
+    // Two words that touch, such as `x"y"`, are a mistake, and another one if something parts them.
+    let is_word = |operand: &Operand| {
+        matches!(
+            operand.kind,
+            OperandKind::Word | OperandKind::String | OperandKind::Single | OperandKind::Param
+        )
+    };
+    let touch = statement
+        .operands
+        .windows(2)
+        .any(|two| two[0].span.end == two[1].span.start && is_word(&two[0]) && is_word(&two[1]));
     body && heredoc
         && lone_heredoc
+        && !touch
         && statement.operands.iter().all(|operand| is_whole_operand(operand, &slice))
 }
 
@@ -572,14 +605,26 @@ mod tests {
         let table = [
             ("include\"a.imagefile\"\n", "include \"a.imagefile\"\n"),
             ("app\"nginx\"\n", "app nginx\n"),
-            ("include use\"a\"\n", "include \"use\" \"a\"\n"),
-            ("include use${a}\n", "include \"use\" ${a}\n"),
+            // Two words that touch are a mistake, and stay one.
+            ("include use\"a\"\n", "include use\"a\"\n"),
+            ("include use${a}\n", "include use${a}\n"),
+            ("env A = x\"y\"\n", "env A = x\"y\"\n"),
             ("description=\"a\"\n", "description=\"a\"\n"),
         ];
         for (written, expected) in table {
             assert_eq!(formatted(written), expected);
             assert_eq!(formatted(expected), expected);
         }
+    }
+
+    #[test]
+    fn a_file_has_one_kind_of_line_end() {
+        let unix = "image \"a\" {\n  script <<-SH\n    #!/bin/sh -e\n    true\n  SH\n}\n";
+        let windows = unix.replace('\n', "\r\n");
+        case(&windows.replace("  ", "    "), &windows);
+        case(&windows, &windows);
+        case(&windows.replacen("\r\n", "\n", 1), unix);
+        case(&unix.replacen('\n', "\r\r\n", 1), unix);
     }
 
     #[test]

@@ -55,7 +55,9 @@ impl Build {
             Rule::slash_comment => Item::SlashComment(span),
             Rule::stray_close => Item::StrayClose(span),
             Rule::bad | Rule::bad_top => Item::Bad(self.statement(pair)),
-            Rule::statement | Rule::top | Rule::container => Item::Statement(self.statement(pair)),
+            Rule::statement | Rule::top | Rule::container | Rule::nested => {
+                Item::Statement(self.statement(pair))
+            }
             _ => return None,
         })
     }
@@ -77,7 +79,7 @@ impl Build {
         }
         for part in inner {
             match part.as_rule() {
-                Rule::body | Rule::late_body | Rule::lost_body => {
+                Rule::body | Rule::late_body | Rule::lost_body | Rule::nested_body => {
                     let body = self.body(part);
                     end = body.span.end;
                     statement.body = Some(body);
@@ -102,7 +104,7 @@ impl Build {
             Body { span: whole, open: Open::Lost, extra_open: Vec::new(), items: Vec::new(), close: None };
         let mut end = whole.start;
         match rule {
-            Rule::body => {
+            Rule::body | Rule::nested_body => {
                 body.open = Open::Here(here);
                 end = here.end;
             }

@@ -1,6 +1,7 @@
 //! Source files, spans, the line index, nearest-name suggestions, content digests, versions and
 //! requirements.
 
+mod address;
 mod checksum;
 mod conflict;
 mod digest;
@@ -14,6 +15,7 @@ mod suggest;
 mod suites;
 mod version;
 
+pub use address::without_credentials;
 pub use checksum::Checksum;
 pub use conflict::{Conflict, conflicts};
 pub use digest::{Digest, NotADigest};

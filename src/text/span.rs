@@ -30,6 +30,12 @@ impl Span {
         Self { source: self.source, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
+    /// The empty span just before this one.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self { source: self.source, start: self.start, end: self.start }
+    }
+
     /// The empty span just behind this one: where something is missing.
     #[must_use]
     pub const fn after(self) -> Self {

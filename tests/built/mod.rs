@@ -8,12 +8,11 @@ use std::{
     process::{Command, Output},
 };
 
-/// Shared by all tests with real machines, as on a user's machine; later runs find it again.
-/// `IMGFILE_TEST_STORE` names another.
-pub fn store() -> PathBuf {
-    std::env::var_os("IMGFILE_TEST_STORE")
-        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from)
-}
+#[path = "../common/store.rs"]
+#[allow(clippy::duplicate_mod, reason = "a test may have a project, a machine, or both")]
+mod shared;
+
+pub use shared::store;
 
 /// The disk of a base that a build has made in the shared store.
 pub fn disk() -> PathBuf {
@@ -93,7 +92,9 @@ impl Project {
             .args(args)
             .current_dir(self.folder.path())
             .env("IMGFILE_STORE", &self.store)
-            .env("IMGFILE_ACCEL", "tcg");
+            .env("IMGFILE_ACCEL", "tcg")
+            // Two tests share two processors, and emulated ones wait for one another in circles.
+            .env("IMGFILE_CPUS", "1");
         command
     }
 

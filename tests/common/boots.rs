@@ -47,7 +47,7 @@ pub fn boot(disk: &Path, controller: Controller, firmware: Firmware, marker: &st
         "-m",
         "1024",
         "-smp",
-        "2",
+        "1",
     ]);
     match firmware {
         Firmware::Bios => {

@@ -7,6 +7,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "store.rs"]
+#[allow(clippy::duplicate_mod, reason = "a test may have a project, a machine, or both")]
+mod shared;
+
+use shared::store;
+
 use imgfile::driver::qemu::{AcceleratorChoice, BuildKernel, QemuDriver};
 
 /// A store that holds a build kernel and a base made here.
@@ -20,8 +26,7 @@ pub struct Ground {
 
 impl Ground {
     pub fn find() -> Self {
-        let store = std::env::var_os("IMGFILE_TEST_STORE")
-            .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("store"), PathBuf::from);
+        let store = store();
         fs::create_dir_all(&store).unwrap();
         let lock = File::create(store.join(".test-lock")).unwrap();
         lock.lock().unwrap();

@@ -4,16 +4,18 @@
 
 pub mod golden;
 pub mod markdown;
+pub mod needed;
 pub mod planned;
 pub mod server;
 pub mod signer;
+pub mod store;
 pub mod tool;
 
 use std::cell::RefCell;
 use std::path::Path;
 
 use imgfile::check::{FileEntry, FileError, FileKind, Files, MemoryFiles};
-use imgfile::front::{Project, Shelf, compile_with};
+use imgfile::front::{FrontCache, Project, compile_with};
 use imgfile::text::Sources;
 
 /// The files of `tests/ui/files`, beside an ImageFile of the test's own. `unreadable.sh` cannot be
@@ -71,7 +73,7 @@ impl Files for Fixture {
 
 thread_local! {
     /// The built-in catalogue, read once for all cases of a test.
-    static SHELF: RefCell<Option<Shelf>> = const { RefCell::new(None) };
+    static SHELF: RefCell<Option<FrontCache>> = const { RefCell::new(None) };
 }
 
 /// Compiles an ImageFile beside the fixture's files, as `imgfile check` does.

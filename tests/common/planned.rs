@@ -7,6 +7,7 @@ use imgfile::{
     catalog,
     check::check,
     diagnostic::Diagnostic,
+    model::Firmware,
     packages::{Origin, Selected, Solution},
     plan::{self, BasePlan, BaseSource, ImagePlan},
     report,
@@ -86,20 +87,22 @@ impl World {
             name: resolution.base.name.clone(),
             source: BaseSource::File { path: "base.qcow2".to_owned(), sha256: self.base },
             virtual_size: 4 << 30,
-            firmware: vec!["bios".to_owned()],
+            firmware: vec![Firmware::Bios],
+        };
+        let packages = Solution {
+            install: self.packages.iter().map(|name| package(name)).collect(),
+            ..Solution::default()
         };
         let inputs = plan::Inputs {
             spec,
             resolution,
             base: &base,
-            packages: &Solution {
-                install: self.packages.iter().map(|name| package(name)).collect(),
-                ..Solution::default()
-            },
+            packages: &packages,
+            planned: &packages.install.iter().map(plan::planned).collect(),
             packages_grow: self.packages_grow,
             base_grown: self.base_grown,
-            extended_states: self.marks,
-            temporary: (&[], ""),
+            extended_states: &self.marks.into(),
+            temporary: (&[], &"".into()),
             mirror: None,
             files: &files,
             agent_version: self.agent,

@@ -218,10 +218,7 @@ fn queries_say_what_they_are_for() {
 /// The lines of docs/editors.md that install the grammar, and then Neovim's own queries on it.
 #[test]
 fn neovim_takes_the_grammar_as_the_docs_install_it() {
-    if Command::new("nvim").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no nvim here; scripts/install-host-needs neovim installs it");
-        return;
-    }
+    crate::needed::program("nvim", "neovim");
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     let run = |program: &str, args: &[&str], within: &Path| {

@@ -9,7 +9,7 @@ use super::words::is_break;
 
 /// What is wrong with a script's syntax, by byte ranges in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::check) struct Fault {
+pub(in crate::check) struct ShellFault {
     pub message: String,
     /// The place to look at first.
     pub label: Label,
@@ -27,7 +27,7 @@ pub(in crate::check) struct Label {
 }
 
 /// Works out what is at fault. The parser is as it was when it stopped.
-pub(super) fn blame(parser: &Parser<'_>, wrong: &Wrong) -> Fault {
+pub(super) fn blame(parser: &Parser<'_>, wrong: &Wrong) -> ShellFault {
     let text = parser.text;
     let at_end = wrong.at >= text.len();
     let innermost = parser.open.last().copied();
@@ -35,7 +35,7 @@ pub(super) fn blame(parser: &Parser<'_>, wrong: &Wrong) -> Fault {
     let sure = is_sure(parser, wrong.at);
     if let Some(open) = innermost.filter(|open| !open.kind.is_block() && at_end) {
         let shown = shown(text, open.start, open.start + open.length);
-        let mut fault = Fault {
+        let mut fault = ShellFault {
             message: format!("nothing closes this `{shown}`"),
             label: Label {
                 start: open.start,
@@ -106,7 +106,7 @@ pub(super) fn blame(parser: &Parser<'_>, wrong: &Wrong) -> Fault {
         labels.push(Label { start: end.saturating_sub(1), end, text: "the script ends here".into() });
     }
     let label = labels.remove(0);
-    Fault { message, label, others: labels, sure }
+    ShellFault { message, label, others: labels, sure }
 }
 
 /// Whether a shell is sure to come across what is wrong: it reads a script command by command, so that
@@ -115,8 +115,9 @@ pub(super) fn blame(parser: &Parser<'_>, wrong: &Wrong) -> Fault {
 fn is_sure(parser: &Parser<'_>, at: usize) -> bool {
     let before = String::from_utf8_lossy(&parser.text[..at.min(parser.text.len())]);
     let ends = before.lines().any(|line| {
-        let first = line.split([' ', ';', '\t']).next().unwrap_or_default();
-        matches!(first, "exit" | "exec" | "return")
+        // Quotes do not keep a shell from seeing a word: pip's wrappers begin with `'''exec'`.
+        let first = line.split([' ', ';', '\t']).next().unwrap_or_default().replace(['\'', '"'], "");
+        matches!(&*first, "exit" | "exec" | "return")
     });
     let other = parser.posix
         && before

@@ -48,6 +48,9 @@ impl Parser<'_> {
         .find(|(word, _)| self.reserved(word)) else {
             return Ok(false);
         };
+        if word == "select" {
+            self.of_bash_only(start, start + word.len(), "`select`");
+        }
         self.deeper(start, word.len(), kind, |parser| {
             parser.at += word.len();
             parser.last_end = parser.at;
@@ -117,6 +120,7 @@ impl Parser<'_> {
             if !self.arithmetic_or_not(start)? {
                 return Err(self.wanted("))"));
             }
+            self.of_bash_only(start, start + 2, "`for ((`");
             if self.text[start..self.at].split(|byte| *byte == b';').count() != 3 {
                 self.at = start;
                 return Err(self.wanted("two `;`"));
@@ -205,6 +209,9 @@ impl Parser<'_> {
             self.list(true)?;
             match [";;&", ";;", ";&"].into_iter().find(|token| self.starts_with(token)) {
                 Some(token) => {
+                    if token != ";;" {
+                        self.of_bash_only(self.at, self.at + token.len(), "going on to the next case");
+                    }
                     self.at += token.len();
                     self.last_end = self.at;
                 }
@@ -243,6 +250,7 @@ impl Parser<'_> {
         }
         if self.peek() == Some(b'(') {
             let start = self.at;
+            self.of_bash_only(start, start + 1, "a group in `[[`");
             return self.deeper(start, 1, Kind::Group, |parser| {
                 parser.at += 1;
                 parser.test_or()?;

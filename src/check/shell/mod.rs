@@ -13,17 +13,31 @@ use std::rc::Rc;
 
 use tree_sitter::{Node, Parser};
 
-pub(super) use blame::Fault;
+pub(super) use blame::ShellFault;
 
 /// Byte ranges in the script.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Why no shell would accept it.
-    pub error: Option<Fault>,
+    pub error: Option<ShellFault>,
     /// The first command that is `sudo`.
     pub sudo: Option<(usize, usize)>,
     /// Upper-case variables that are read, but never set: first use each.
     pub unset: Vec<(String, usize, usize)>,
+    /// What a shell takes otherwise than it looks, in the order of the script.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that a shell does not say no to, or not every shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Remark {
+    pub start: usize,
+    pub end: usize,
+    pub message: &'static str,
+    pub label: String,
+    pub help: &'static str,
+    /// It is bash's own: for other shells only.
+    pub posix_only: bool,
 }
 
 /// Longest script that is parsed, in bytes.
@@ -107,7 +121,7 @@ pub(super) fn look(script: &str, posix: bool) -> Option<Rc<Facts>> {
             seen.parser = Some(parser);
         }
         let mut facts = parse(seen.parser.as_mut()?, script)?;
-        facts.error = fault(script, posix);
+        (facts.error, facts.remarks) = fault(script, posix);
         let facts = Rc::new(facts);
         seen.bytes += script.len();
         if seen.bytes > MEMORY {
@@ -119,13 +133,26 @@ pub(super) fn look(script: &str, posix: bool) -> Option<Rc<Facts>> {
     })
 }
 
-/// Why no shell would accept a script.
-fn fault(script: &str, posix: bool) -> Option<Fault> {
+/// Why no shell would accept a script, and what some take otherwise.
+fn fault(script: &str, posix: bool) -> (Option<ShellFault>, Vec<Remark>) {
     let mut parser = syntax::Parser::new(script, posix);
     match parser.script() {
-        Err(wrong) if !wrong.gave_up => Some(blame::blame(&parser, &wrong)),
-        _ => None,
+        Err(wrong) if wrong.gave_up => (None, Vec::new()),
+        Err(wrong) => (Some(blame::blame(&parser, &wrong)), Vec::new()),
+        Ok(()) => (None, std::mem::take(&mut parser.remarks)),
     }
+}
+
+/// Whether `sudo` with these words does no more than to become root.
+fn becomes_root_only(command: &str) -> bool {
+    // A line that goes on ends in a backslash.
+    let words = command.split_whitespace().skip(1).filter(|word| *word != "\\");
+    words.take_while(|word| word.starts_with('-')).all(|option| {
+        matches!(
+            option,
+            "-n" | "-E" | "-H" | "-S" | "-k" | "-A" | "-b" | "--" | "--non-interactive" | "--set-home"
+        ) || option.starts_with("--preserve-env")
+    })
 }
 
 fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
@@ -146,7 +173,9 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
         }
         match node.kind() {
             "command_name" => match text(node) {
-                "sudo" => facts.sudo = facts.sudo.or(Some(range)),
+                "sudo" if node.parent().map(text).is_some_and(becomes_root_only) => {
+                    facts.sudo = facts.sudo.or(Some(range));
+                }
                 "source" | "." | "eval" | "mapfile" | "readarray" | "getopts" => open = true,
                 "read" => {
                     let words = node.parent().map(text).unwrap_or_default();
@@ -190,6 +219,10 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
                 if !open {
                     facts.unset = unset(read, &set);
                 }
+                // Whoever has a `sudo` of their own means that one.
+                if ["sudo()", "sudo ()", "function sudo"].iter().any(|own| script.contains(own)) {
+                    facts.sudo = None;
+                }
                 return Some(facts);
             }
         }
@@ -227,6 +260,32 @@ mod tests {
         assert_eq!(facts.error, None);
         assert!(facts.sudo.is_some());
         assert_eq!(facts.unset.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
+    }
+
+    #[test]
+    fn sudo_that_becomes_another_user_is_needed_by_root_too() {
+        let is_pointless =
+            |line: &str| look(&format!("#!/bin/bash\n{line}\n"), false).unwrap().sudo.is_some();
+        for line in ["sudo ls", "sudo -n ls", "sudo -E -- ls", "true && sudo --preserve-env=X ls"] {
+            assert!(is_pointless(line), "{line}");
+        }
+        for line in [
+            "sudo \\\n  -u bob id",
+            "sudo() { \"$@\"; }\nsudo ls",
+            "sudo -u postgres createdb shop",
+            "sudo --user=www-data id",
+            "sudo -i",
+            "sudo -g adm id",
+        ] {
+            assert!(!is_pointless(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_an_exec_hides_is_not_surely_wrong() {
+        let wrapper =
+            "#!/bin/sh -e\n'''exec' python3 \"$0\" \"$@\"\n' '''\nimport sys\nsys.exit(main(\"x\"))\n";
+        assert!(!look(wrapper, true).unwrap().error.as_ref().unwrap().sure);
     }
 
     #[test]

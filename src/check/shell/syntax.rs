@@ -4,6 +4,7 @@
 //! quotes there were. It stops at the first place where no shell could go on; [`super::blame`] works out
 //! which line is at fault.
 
+use super::Remark;
 use super::words::{Place, is_assignment, is_break, is_name};
 
 /// Deepest nesting that is followed; what is deeper is not judged.
@@ -95,10 +96,13 @@ pub(super) struct Parser<'t> {
     pub retries: usize,
     /// The last command was a compound one without redirections: a closing word may follow at once.
     pub after_compound: bool,
+    pub remarks: Vec<Remark>,
 }
 
 #[derive(Debug)]
 struct Heredoc {
+    /// Where `<<` stands, and what is behind its word.
+    place: (usize, usize),
     end: Vec<u8>,
     tabs: bool,
     quoted: bool,
@@ -120,6 +124,21 @@ impl<'t> Parser<'t> {
             heredocs: Vec::new(),
             retries: 0,
             after_compound: false,
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Notes what bash understands and the shell that Debian calls `sh` does not: `dash -n` refuses it.
+    pub(super) fn of_bash_only(&mut self, start: usize, end: usize, what: &str) {
+        if self.posix {
+            self.remarks.push(Remark {
+                start,
+                end,
+                message: "`dash`, which is `/bin/sh` on Debian, does not understand this script",
+                label: format!("{what} is bash's own"),
+                help: "start the script with `#!/bin/bash -e`",
+                posix_only: true,
+            });
         }
     }
 
@@ -222,6 +241,7 @@ impl<'t> Parser<'t> {
     /// Up to the line that ends it; a shell takes the script's end as well.
     fn heredoc_body(&mut self, heredoc: &Heredoc) {
         let mut goes_on = false;
+        let mut nearly = None;
         while self.at < self.text.len() {
             let rest = &self.text[self.at..];
             let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
@@ -231,6 +251,9 @@ impl<'t> Parser<'t> {
             if !goes_on && shown == heredoc.end {
                 self.at = (self.at + length + 1).min(self.text.len());
                 return;
+            }
+            if nearly.is_none() && line.trim_ascii() == heredoc.end {
+                nearly = Some((self.at, self.at + length));
             }
             // `EOF)`: bash takes the substitution's end for the document's.
             let behind = shown.strip_prefix(&heredoc.end[..]).filter(|rest| rest.starts_with(b")"));
@@ -242,6 +265,25 @@ impl<'t> Parser<'t> {
             goes_on = !heredoc.quoted && backslashes % 2 == 1;
             self.at = (self.at + length + 1).min(self.text.len());
         }
+        // A shell takes the script's end for the document's, and says so at most.
+        let end = String::from_utf8_lossy(&heredoc.end).into_owned();
+        let (start, behind) = nearly.unwrap_or(heredoc.place);
+        self.remarks.push(Remark {
+            start,
+            end: behind,
+            message: "all that follows belongs to this here-document",
+            label: match nearly {
+                Some(_) if heredoc.tabs => {
+                    format!(
+                        "`{end}` with blanks around it does not end it: a shell's `<<-` takes off tabs only"
+                    )
+                }
+                Some(_) => format!("`{end}` with blanks around it does not end it"),
+                None => format!("no line `{end}` ends it"),
+            },
+            help: "write the closing word at the very start of its line, with nothing behind it",
+            posix_only: false,
+        });
     }
 
     /// A reserved word at this place, if it is `word`.
@@ -332,6 +374,9 @@ impl<'t> Parser<'t> {
             if self.peek() != Some(b'|') || self.peek_at(1) == Some(b'|') {
                 return Ok(());
             }
+            if self.peek_at(1) == Some(b'&') {
+                self.of_bash_only(self.at, self.at + 2, "`|&`");
+            }
             self.at += if self.peek_at(1) == Some(b'&') { 2 } else { 1 };
             self.last_end = self.at;
             self.blanks_and_lines()?;
@@ -349,6 +394,7 @@ impl<'t> Parser<'t> {
             return Ok(());
         }
         if self.reserved("function") {
+            let keyword = self.at;
             self.at += 8;
             self.blanks();
             let before = self.at;
@@ -356,6 +402,7 @@ impl<'t> Parser<'t> {
                 self.at = before;
                 return if self.posix { Ok(()) } else { Err(self.wanted("a name")) };
             }
+            self.of_bash_only(keyword, keyword + 8, "`function`");
             self.last_end = self.at;
             self.blanks();
             if self.peek() == Some(b'(') {
@@ -431,6 +478,9 @@ impl<'t> Parser<'t> {
         if matches!(operator, "<" | ">") && rest.get(1) == Some(&b'(') {
             return Ok(false);
         }
+        if operator == "<<<" {
+            self.of_bash_only(self.at + ahead, self.at + ahead + operator.len(), "`<<<`");
+        }
         self.at += ahead + operator.len();
         self.last_end = self.at;
         self.blanks();
@@ -450,7 +500,8 @@ impl<'t> Parser<'t> {
                     byte => end.push(*byte),
                 }
             }
-            self.heredocs.push(Heredoc { end, tabs: operator == "<<-", quoted });
+            let place = (word.start - operator.len(), word.end);
+            self.heredocs.push(Heredoc { place, end, tabs: operator == "<<-", quoted });
         }
         Ok(true)
     }

@@ -43,6 +43,7 @@ impl Parser<'_> {
                 }
                 b'<' | b'>' if self.peek_at(1) == Some(b'(') && !place.regex => {
                     let opener = self.at;
+                    self.of_bash_only(opener, opener + 2, "a process substitution");
                     self.at += 2;
                     self.substitution(opener)?;
                 }
@@ -288,6 +289,7 @@ impl Parser<'_> {
     /// The words of `name=( … )`, comments and new lines between them.
     fn array(&mut self) -> Result<(), Wrong> {
         let opener = self.at;
+        self.of_bash_only(opener, opener + 1, "an array");
         self.deeper(opener, 1, Kind::Array, |parser| {
             parser.at += 1;
             loop {

@@ -33,10 +33,18 @@ pub fn of_project(folder: &Path) -> Result<Option<String>, String> {
 /// The user's own settings.
 pub fn of_user(path: &Path) -> Result<Option<String>, String> {
     match read_regular(path, LIMIT) {
+        Ok(_) if !is_of_user(path) => Err("it belongs to another user".to_owned()),
         Ok(bytes) => text(bytes).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Whether a file is this user's own, or root's: others do not say what a user allows.
+fn is_of_user(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = nix::unistd::geteuid().as_raw();
+    path.metadata().is_ok_and(|found| found.uid() == own || found.uid() == 0)
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
@@ -100,7 +108,13 @@ impl File {
             }
             let at = span(source, value.span());
             // Says which folder the project is, to whoever opens one.
-            if name.get_ref() == "root" && matches!(value.get_ref(), toml::de::DeValue::Boolean(_)) {
+            if name.get_ref() == "root" {
+                if !matches!(value.get_ref(), toml::de::DeValue::Boolean(_)) {
+                    let message = "`root` has a value of the wrong type";
+                    errors.push(
+                        Diagnostic::new(codes::SETTING, message).label(at, "expected `true` or `false`"),
+                    );
+                }
                 continue;
             }
             let Some(&key) = Key::ALL.iter().find(|key| key.name() == name.get_ref()) else {

@@ -17,6 +17,7 @@ use crate::{
     check::Size,
     diagnostic::{Diagnostic, codes},
     exec::{Consent, Outside},
+    store::project_root,
     text::Sources,
 };
 
@@ -25,7 +26,7 @@ use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
 
-/// The project's file, beside the ImageFile.
+/// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
 pub const PROJECT_FILE: &str = ".imgfile.toml";
 
 /// Where a setting came from.
@@ -211,7 +212,7 @@ impl Settings {
         let mut of_project = None;
         if let Some(folder) = around.project {
             // Absolute, as what it sets may be shown elsewhere.
-            let root = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+            let root = project_root(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
             let file_of_project = root.join(PROJECT_FILE);
             match file::of_project(&root) {
                 Ok(text) => {
@@ -498,10 +499,13 @@ fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> P
     config_folder(&around.env).join("config.toml")
 }
 
+/// A folder that no system has: Debian's policy gives it to accounts without a home.
+const NOWHERE: &str = "/nonexistent";
+
 /// Where the user's own configuration is, and which projects are trusted. Without a home there is neither: the
 /// folder is then the one that systems promise not to have.
 fn config_folder(env: &impl Fn(&str) -> Option<OsString>) -> PathBuf {
-    xdg(env, "XDG_CONFIG_HOME", ".config").unwrap_or_else(|| "/nonexistent".into()).join("imgfile")
+    xdg(env, "XDG_CONFIG_HOME", ".config").unwrap_or_else(|| NOWHERE.into()).join("imgfile")
 }
 
 /// A folder of the user; none if nothing says where theirs are. One that all users share would not do.

@@ -15,7 +15,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{config_folder, file::of_project};
-use crate::{store::read_regular, text::Digest};
+use crate::{
+    store::{project_root, read_regular},
+    text::Digest,
+};
 
 /// A record has a path, a digest and a line for each source; what is larger was not written here.
 const LIMIT: u64 = 1 << 20;
@@ -52,6 +55,12 @@ impl TrustedProjects {
     /// The records of the user that this environment is of.
     pub fn of_user(env: &impl Fn(&str) -> Option<OsString>) -> Self {
         Self { folder: config_folder(env).join("trusted") }
+    }
+
+    /// Whether there is a place for them: without a home folder nothing is remembered.
+    #[must_use]
+    pub fn have_a_place(&self) -> bool {
+        !self.folder.starts_with(super::NOWHERE)
     }
 
     /// The record of a project, if there is one that can be read.
@@ -121,7 +130,8 @@ fn read(path: &Path) -> Option<Record> {
 #[must_use]
 pub fn is_trusted(folder: &Path) -> bool {
     let env = |name: &str| std::env::var_os(name);
-    let Ok(project) = folder.canonicalize() else { return false };
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let project = project_root(&folder);
     let Ok(settings) = of_project(&project) else { return false };
     let settings = settings.unwrap_or_default();
     TrustedProjects::of_user(&env).trust(&project, &settings) == Trust::Trusted

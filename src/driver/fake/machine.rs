@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 
 use super::super::inspect::{Facts, Init};
 use super::super::{
-    BootOptions, Exec, ExecEnd, Fault, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start,
+    BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start,
     Stream, TerminalInput, TerminalSize,
 };
 use super::{Event, FakeDriver, debian};
@@ -25,17 +25,20 @@ impl FakeMachine {
     }
 
     /// Holds the executor to the order of the stages, then has what the script says.
-    async fn step(&mut self, event: Event, from: &[Stage]) -> Result<(), Fault> {
+    async fn step(&mut self, event: Event, from: &[Stage]) -> Result<(), DriverError> {
         let doing = event.name().to_owned();
         let stage = self.stage;
         self.driver.happen(event).await?;
         if from.contains(&stage) {
             return Ok(());
         }
-        Err(Fault::Refused { doing, reason: format!("the machine is not in the right stage ({stage:?})") })
+        Err(DriverError::Refused {
+            doing,
+            reason: format!("the machine is not in the right stage ({stage:?})"),
+        })
     }
 
-    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, Fault> {
+    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, DriverError> {
         let (what, text) = match command.program {
             Program::Argv(argv) => (argv.join(" "), String::new()),
             Program::Script { name, content } => (name, String::from_utf8_lossy(&content).into_owned()),
@@ -65,25 +68,25 @@ impl FakeMachine {
         Ok(end)
     }
 
-    async fn do_put(&mut self, tar: Box<dyn Read + Send>) -> Result<(), Fault> {
+    async fn do_put(&mut self, tar: Box<dyn Read + Send>) -> Result<(), DriverError> {
         let (paths, files) =
-            read_archive(tar).map_err(|source| Fault::Host { doing: "write files".into(), source })?;
+            read_archive(tar).map_err(|source| DriverError::Host { doing: "write files".into(), source })?;
         self.step(Event::Put(paths), &[Stage::Mounted, Stage::Booted]).await?;
         self.driver.script().files.extend(files);
         Ok(())
     }
 
-    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, DriverError> {
         self.step(Event::Get(path.to_owned()), &[Stage::Mounted, Stage::Booted]).await?;
         let doing = format!("read {path}");
         match self.driver.script().files.get(path) {
             Some(content) if content.len() as u64 <= limit => Ok(content.clone()),
-            Some(_) => Err(Fault::Refused { doing, reason: "too long".into() }),
-            None => Err(Fault::Refused { doing, reason: format!("{path}: No such file or directory") }),
+            Some(_) => Err(DriverError::Refused { doing, reason: "too long".into() }),
+            None => Err(DriverError::Refused { doing, reason: format!("{path}: No such file or directory") }),
         }
     }
 
-    async fn turn(&mut self, event: Event, from: &[Stage], to: Stage) -> Result<(), Fault> {
+    async fn turn(&mut self, event: Event, from: &[Stage], to: Stage) -> Result<(), DriverError> {
         self.step(event, from).await?;
         self.stage = to;
         Ok(())
@@ -264,7 +267,7 @@ mod tests {
     async fn stages_are_kept() {
         let driver = FakeDriver::new();
         let mut machine = driver.start(spec()).await.unwrap();
-        assert!(matches!(machine.offline().await, Err(Fault::Refused { .. })));
+        assert!(matches!(machine.offline().await, Err(DriverError::Refused { .. })));
         machine.boot(BootOptions::default()).await.unwrap();
         machine.offline().await.unwrap();
         assert_eq!(machine.stage(), Stage::Mounted);
@@ -299,10 +302,10 @@ mod tests {
         header.set_size(5);
         tar.append_data(&mut header, "etc/motd", &b"hello"[..]).unwrap();
         let tar = std::io::Cursor::new(tar.into_inner().unwrap());
-        let driver = FakeDriver::new().fail("put", 0, Fault::HostFull);
+        let driver = FakeDriver::new().fail("put", 0, DriverError::HostFull);
         let mut machine = driver.start(spec()).await.unwrap();
         machine.mount(MountOptions::default()).await.unwrap();
-        assert!(matches!(machine.put(Box::new(tar.clone())).await, Err(Fault::HostFull)));
+        assert!(matches!(machine.put(Box::new(tar.clone())).await, Err(DriverError::HostFull)));
         machine.put(Box::new(tar)).await.unwrap();
         assert_eq!(machine.get("/etc/motd", 100).await.unwrap(), b"hello");
     }

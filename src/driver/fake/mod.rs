@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
+use crate::model::Arch;
+
 use super::inspect::{Apt, Facts, Init, Kernel, RootFs};
 use super::{
-    Accelerator, Capabilities, Driver, ExecEnd, Fault, Firmware, Machine, MachineSpec, Op, Stage, Start,
+    Accelerator, Capabilities, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start,
 };
 use machine::FakeMachine;
 
@@ -68,7 +70,7 @@ impl Event {
 
 /// What happens instead of an operation.
 enum Mishap {
-    Fail(Fault),
+    Fail(DriverError),
     Hang,
 }
 
@@ -133,7 +135,7 @@ impl FakeDriver {
     pub fn new() -> Self {
         let capabilities = Capabilities {
             name: "fake".into(),
-            archs: vec!["x86_64".into()],
+            archs: vec![Arch::X86_64],
             os_types: vec!["linux".into()],
             firmware: vec![Firmware::Bios, Firmware::Uefi],
             booted_stage: true,
@@ -169,7 +171,7 @@ impl FakeDriver {
 
     /// The operation of this name fails after it has worked `after` times; then it works again.
     #[must_use]
-    pub fn fail(self, operation: &str, after: usize, fault: Fault) -> Self {
+    pub fn fail(self, operation: &str, after: usize, fault: DriverError) -> Self {
         self.script().mishaps.push((operation.to_owned(), after, Some(Mishap::Fail(fault))));
         self
     }
@@ -216,7 +218,7 @@ impl FakeDriver {
     }
 
     /// Gives way to others and has a mishap, if that is how it falls out.
-    async fn chance(&self, doing: &str) -> Result<(), Fault> {
+    async fn chance(&self, doing: &str) -> Result<(), DriverError> {
         let (turns, mishap) = {
             let mut script = self.script();
             let Some(chaos) = &mut script.chaos else { return Ok(()) };
@@ -229,15 +231,15 @@ impl FakeDriver {
         let console = String::new();
         match mishap {
             None => Ok(()),
-            Some(0) => Err(Fault::HostFull),
-            Some(1) => Err(Fault::MachineEnded { end: super::End::PoweredOff, doing, console }),
-            Some(2) => Err(Fault::Protocol { detail: doing }),
-            Some(_) => Err(Fault::Hang { doing, after: std::time::Duration::from_secs(1), console }),
+            Some(0) => Err(DriverError::HostFull),
+            Some(1) => Err(DriverError::MachineEnded { end: super::End::PoweredOff, doing, console }),
+            Some(2) => Err(DriverError::Protocol { detail: doing }),
+            Some(_) => Err(DriverError::Hang { doing, after: std::time::Duration::from_secs(1), console }),
         }
     }
 
     /// Records an event, and has the mishap that is due.
-    async fn happen(&self, event: Event) -> Result<(), Fault> {
+    async fn happen(&self, event: Event) -> Result<(), DriverError> {
         self.chance(event.name()).await?;
         let mishap = {
             let mut script = self.script();
@@ -262,7 +264,7 @@ impl FakeDriver {
         }
     }
 
-    async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {
+    async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, DriverError> {
         self.happen(Event::Start(spec.start)).await?;
         let stage = match spec.start {
             Start::Offline => Stage::Offline,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::{Accelerator, Fault, Limits};
+use super::super::{Accelerator, DriverError, Limits};
 use super::start::{self, Host, RunningKernel};
 
 /// What the user asked for.
@@ -28,7 +28,7 @@ pub(super) async fn decide(
     host: &mut Host,
     choice: Choice,
     machines: &Path,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<String>, DriverError> {
     if choice == Choice::Tcg {
         host.accelerator = Accelerator::Tcg;
         return Ok(None);
@@ -41,7 +41,7 @@ pub(super) async fn decide(
         Err(reason) => reason,
     };
     if choice == Choice::Kvm {
-        return Err(Fault::HostLacks {
+        return Err(DriverError::HostLacks {
             what: "working hardware virtualisation (KVM)".into(),
             install: format!("{refused}; `--accel tcg` builds without it, more slowly"),
         });
@@ -52,7 +52,7 @@ pub(super) async fn decide(
 
 /// Whether a guest runs under KVM, or why not. The inner answer is kept for as long as the host
 /// runs with the same QEMU and CPU.
-async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, Fault> {
+async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, DriverError> {
     if let Err(error) = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
         return Ok(Err(format!("/dev/kvm cannot be opened ({error})")));
     }
@@ -63,14 +63,14 @@ async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, 
         _ => {}
     }
     host.accelerator = Accelerator::Kvm;
-    let failed = |source| Fault::Host { doing: "probe KVM".to_owned(), source };
+    let failed = |source| DriverError::Host { doing: "probe KVM".to_owned(), source };
     fs::create_dir_all(machines).map_err(failed)?;
     let folder = tempfile::Builder::new().prefix(".probe-").tempdir_in(machines).map_err(failed)?;
     let limits = Limits { start: PROBE_LIMIT, operation: PROBE_LIMIT };
     let result = match start::kernel(host, &start::bare(folder.path(), limits), &RunningKernel::Build).await {
         Ok(_guest) => Ok(()),
-        Err(Fault::Hang { .. }) => Err("a probe machine hung under KVM".to_owned()),
-        Err(Fault::MachineEnded { .. }) => Err("a probe machine died under KVM".to_owned()),
+        Err(DriverError::Hang { .. }) => Err("a probe machine hung under KVM".to_owned()),
+        Err(DriverError::MachineEnded { .. }) => Err("a probe machine died under KVM".to_owned()),
         Err(fault) => return Err(fault),
     };
     let text = result.as_ref().map_or_else(String::as_str, |()| "works");

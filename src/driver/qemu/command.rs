@@ -65,7 +65,8 @@ impl Front<'_> {
             }
             Accelerator::Tcg | Accelerator::None => {
                 add("-accel", "tcg,thread=multi,tb-size=512".into());
-                add("-cpu", "max".into());
+                // What nobody runs in it is not looked for: a system would load the modules of a hypervisor.
+                add("-cpu", "max,svm=off".into());
             }
         }
         add("-smp", self.cpus.max(1).to_string());
@@ -169,7 +170,7 @@ fn node(name: &str, disk: &Disk) -> Value {
     // Nothing of a build survives a crash of the host, so nothing waits for its disk (`no-flush`).
     let cache = json!({ "direct": false, "no-flush": true });
     json!({
-        "driver": match disk.format { DiskFormat::Qcow2 => "qcow2", DiskFormat::Raw => "raw" },
+        "driver": disk.format.qemu(),
         "node-name": name,
         "read-only": read_only,
         "cache": cache,

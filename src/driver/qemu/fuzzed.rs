@@ -13,7 +13,7 @@ use imgfile_agent::protocol::message::{Entry, FromGuest, Kind, Request};
 use imgfile_agent::protocol::wire::Wire;
 use tokio::net::UnixStream;
 
-use super::super::Fault;
+use super::super::DriverError;
 use super::kernels::{self, Tree};
 use super::line::{Collected, Line, Patience};
 use super::{look, superblock, table};
@@ -132,7 +132,7 @@ impl Files {
 }
 
 impl Tree for Files {
-    async fn list(&mut self, path: &str) -> Result<Vec<Entry>, Fault> {
+    async fn list(&mut self, path: &str) -> Result<Vec<Entry>, DriverError> {
         let mut entries: Vec<Entry> = Vec::new();
         for (file, content) in &self.0 {
             let Some(rest) = file.strip_prefix(path).and_then(|rest| rest.strip_prefix('/')) else {
@@ -149,7 +149,7 @@ impl Tree for Files {
         Ok(entries)
     }
 
-    async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, DriverError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(self.0.get(path).map(|content| content[..content.len().min(limit)].to_vec()))
     }

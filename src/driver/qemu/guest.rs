@@ -1,4 +1,4 @@
-//! A started QEMU process with an agent in it: every request becomes an answer or a [`Fault`] that
+//! A started QEMU process with an agent in it: every request becomes an answer or a [`DriverError`] that
 //! says what the machine was to do, how it ended, and what its console shows.
 
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use tokio::time::error::Elapsed;
 
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
-use super::super::{End, Fault};
+use super::super::{DriverError, End};
 use super::console;
 use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
 use super::qmp::{Observed, Qmp};
@@ -63,10 +63,10 @@ impl Guest {
     }
 
     /// Waits until the guest's network leads to the world outside.
-    pub(super) async fn connected(&mut self) -> Result<(), Fault> {
+    pub(super) async fn connected(&mut self) -> Result<(), DriverError> {
         let doing = "connect the machine with the network";
         let connected = self.process.connected().await;
-        connected.map_err(|source| Fault::Host { doing: doing.to_owned(), source })
+        connected.map_err(|source| DriverError::Host { doing: doing.to_owned(), source })
     }
 
     /// Runs one conversation, which ends at once when the machine does.
@@ -77,7 +77,7 @@ impl Guest {
         upload: Option<Upload>,
         patience: Patience,
         take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         let mut observed = self.qmp.observed();
         let mut line_observed = self.qmp.observed();
         let result = tokio::select! {
@@ -92,7 +92,7 @@ impl Guest {
         }
     }
 
-    pub(super) async fn ask(&mut self, doing: &str, request: Request) -> Result<Answer, Fault> {
+    pub(super) async fn ask(&mut self, doing: &str, request: Request) -> Result<Answer, DriverError> {
         self.converse(doing, request, None, Patience::Idle(self.limit), &mut unasked).await
     }
 
@@ -101,7 +101,7 @@ impl Guest {
         doing: &str,
         request: Request,
         upload: Upload,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         self.converse(doing, request, Some(upload), Patience::Idle(self.limit), &mut unasked).await
     }
 
@@ -111,7 +111,7 @@ impl Guest {
         doing: &str,
         request: Request,
         content: Vec<u8>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         self.upload(doing, request, at_hand(content)).await
     }
 
@@ -121,7 +121,7 @@ impl Guest {
         doing: &str,
         request: Request,
         most: u64,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, DriverError> {
         let mut collected = Collected::new(most);
         let patience = Patience::Idle(self.limit);
         self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
@@ -136,7 +136,7 @@ impl Guest {
         script: Option<Vec<u8>>,
         limit: Duration,
         sink: &mut (dyn FnMut(bool, Vec<u8>) + Send),
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         self.converse(
             doing,
             request,
@@ -158,7 +158,7 @@ impl Guest {
         request: Request,
         input: Upload,
         sink: &mut (dyn FnMut(bool, Vec<u8>) + Send),
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer, DriverError> {
         self.converse(doing, request, Some(input), Patience::Endless, &mut |reply| {
             let Reply::Output { error, bytes } = reply else { return unasked(reply) };
             sink(error, bytes.0);
@@ -168,23 +168,28 @@ impl Guest {
     }
 
     /// A file of the image, or nothing if it is not there.
-    pub(super) async fn get(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) async fn get(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, DriverError> {
         self.get_with(path, limit, false).await
     }
 
     /// The start of a file of the image.
-    pub(super) async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, DriverError> {
         self.get_with(path, limit, true).await
     }
 
-    async fn get_with(&mut self, path: &str, limit: u64, truncate: bool) -> Result<Option<Vec<u8>>, Fault> {
+    async fn get_with(
+        &mut self,
+        path: &str,
+        limit: u64,
+        truncate: bool,
+    ) -> Result<Option<Vec<u8>>, DriverError> {
         let request = Request::Get { path: path.to_owned(), limit, truncate };
         let result = self.download(&format!("read {path}"), request, limit).await;
         self.absent(result)
     }
 
     /// A folder of the image; empty if it is not there.
-    pub(super) async fn list(&mut self, path: &str) -> Result<Vec<Entry>, Fault> {
+    pub(super) async fn list(&mut self, path: &str) -> Result<Vec<Entry>, DriverError> {
         let answer = self.ask(&format!("list {path}"), Request::List { path: path.to_owned() }).await;
         match self.absent(answer)? {
             None => Ok(Vec::new()),
@@ -194,16 +199,21 @@ impl Guest {
     }
 
     /// A refusal because there is no such file is no fault here.
-    fn absent<T>(&self, result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    fn absent<T>(&self, result: Result<T, DriverError>) -> Result<Option<T>, DriverError> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(Fault::Refused { .. }) if ABSENT.contains(&self.errno) => Ok(None),
+            Err(DriverError::Refused { .. }) if ABSENT.contains(&self.errno) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
     /// Waits for the next agent after a hand-over.
-    pub(super) async fn hello(&mut self, doing: &str, epoch: u32, limit: Duration) -> Result<Place, Fault> {
+    pub(super) async fn hello(
+        &mut self,
+        doing: &str,
+        epoch: u32,
+        limit: Duration,
+    ) -> Result<Place, DriverError> {
         let mut observed = self.qmp.observed();
         let result = tokio::select! {
             biased;
@@ -217,7 +227,12 @@ impl Guest {
     }
 
     /// Has QEMU write its memory to a file, or read it from one, and waits until it has.
-    pub(super) async fn migrate(&mut self, doing: &str, command: &str, file: &Path) -> Result<(), Fault> {
+    pub(super) async fn migrate(
+        &mut self,
+        doing: &str,
+        command: &str,
+        file: &Path,
+    ) -> Result<(), DriverError> {
         // Without the first nobody tells when it is done; without the second it is held to 128 MiB a second.
         let events = json!({ "capabilities": [{ "capability": "events", "state": true }] });
         self.execute(doing, "migrate-set-capabilities", events).await?;
@@ -236,12 +251,14 @@ impl Guest {
         match seen.migration.as_deref() {
             _ if seen.is_end() => Err(self.fault(doing, Trouble::Closed).await),
             Some("completed") => Ok(()),
-            _ => Err(Fault::Host { doing: doing.to_owned(), source: std::io::Error::other("it failed") }),
+            _ => {
+                Err(DriverError::Host { doing: doing.to_owned(), source: std::io::Error::other("it failed") })
+            }
         }
     }
 
     /// Lets the machine go on after its memory was written.
-    pub(super) async fn go_on(&mut self, doing: &str) -> Result<(), Fault> {
+    pub(super) async fn go_on(&mut self, doing: &str) -> Result<(), DriverError> {
         let answer = tokio::time::timeout(self.limit, self.qmp.go_on()).await;
         self.executed(doing, answer).await
     }
@@ -257,7 +274,7 @@ impl Guest {
         doing: &str,
         command: &str,
         arguments: Value,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let answer = tokio::time::timeout(self.limit, self.qmp.execute(command, arguments)).await;
         self.executed(doing, answer).await
     }
@@ -266,11 +283,11 @@ impl Guest {
         &mut self,
         doing: &str,
         answer: Result<Result<(), String>, Elapsed>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         match answer {
             Ok(Ok(())) => Ok(()),
             Ok(Err(reason)) => {
-                Err(Fault::Host { doing: doing.to_owned(), source: std::io::Error::other(reason) })
+                Err(DriverError::Host { doing: doing.to_owned(), source: std::io::Error::other(reason) })
             }
             Err(_) => Err(self.fault(doing, Trouble::Silent(self.limit)).await),
         }
@@ -287,7 +304,7 @@ impl Guest {
         request: Request,
         epoch: u32,
         limit: Duration,
-    ) -> Result<Place, Fault> {
+    ) -> Result<Place, DriverError> {
         let mut observed = self.qmp.observed();
         let result = tokio::select! {
             biased;
@@ -302,7 +319,7 @@ impl Guest {
 
     /// Asks for what makes the guest power itself off, and waits for the end of the process. An answer
     /// is only the beginning of that.
-    pub(super) async fn ends_by(mut self, doing: &str, request: Request) -> Result<(), Fault> {
+    pub(super) async fn ends_by(mut self, doing: &str, request: Request) -> Result<(), DriverError> {
         let mut observed = self.qmp.observed();
         let limit = self.limit;
         let asked = tokio::select! {
@@ -330,16 +347,16 @@ impl Guest {
     }
 
     /// Unmounts, powers off, and waits for the end of the process.
-    pub(super) async fn power_off(self) -> Result<(), Fault> {
+    pub(super) async fn power_off(self) -> Result<(), DriverError> {
         self.ends_by("power off", Request::PowerOff).await
     }
 
     /// QEMU writes the last of its disks before it goes.
-    async fn wait_for_end(&mut self, doing: &str) -> Result<(), Fault> {
+    async fn wait_for_end(&mut self, doing: &str) -> Result<(), DriverError> {
         let mut observed = self.qmp.observed();
         let closed = observed.wait_for(|observed| observed.closed);
         if tokio::time::timeout(self.limit, closed).await.is_err() {
-            return Err(Fault::Hang {
+            return Err(DriverError::Hang {
                 doing: doing.to_owned(),
                 after: self.limit,
                 console: tail(&self.files.console),
@@ -360,31 +377,31 @@ impl Guest {
         None
     }
 
-    async fn fault(&mut self, doing: &str, trouble: Trouble) -> Fault {
+    async fn fault(&mut self, doing: &str, trouble: Trouble) -> DriverError {
         let doing = doing.to_owned();
         match trouble {
             Trouble::Refused { reason, errno } => {
                 self.errno = errno;
-                Fault::Refused { doing, reason }
+                DriverError::Refused { doing, reason }
             }
-            Trouble::Nonsense(detail) => Fault::Protocol { detail },
-            Trouble::Source(source) => Fault::Host { doing, source },
-            Trouble::Replaced(None) => Fault::AgentLost { doing, console: tail(&self.files.console) },
+            Trouble::Nonsense(detail) => DriverError::Protocol { detail },
+            Trouble::Source(source) => DriverError::Host { doing, source },
+            Trouble::Replaced(None) => DriverError::AgentLost { doing, console: tail(&self.files.console) },
             Trouble::Replaced(Some(verb)) => {
                 let end = match verb.as_str() {
                     "poweroff" | "halt" => End::PoweredOff,
                     _ => End::Rebooted,
                 };
-                Fault::MachineEnded { end, doing, console: tail(&self.files.console) }
+                DriverError::MachineEnded { end, doing, console: tail(&self.files.console) }
             }
-            Trouble::Silent(after) => Fault::Hang { doing, after, console: tail(&self.files.console) },
+            Trouble::Silent(after) => DriverError::Hang { doing, after, console: tail(&self.files.console) },
             Trouble::Closed => {
                 let mut observed = self.qmp.observed();
                 let settled = observed.wait_for(|observed| observed.closed || observed.disk_full);
                 let _ = tokio::time::timeout(Duration::from_secs(5), settled).await;
                 let seen = self.qmp.observed().borrow().clone();
                 if seen.disk_full {
-                    return Fault::HostFull;
+                    return DriverError::HostFull;
                 }
                 let console = tail(&self.files.console);
                 let end = match seen.shutdown.as_deref() {
@@ -404,7 +421,7 @@ impl Guest {
                         End::EmulatorDied { status, stderr }
                     }
                 };
-                Fault::MachineEnded { end, doing, console }
+                DriverError::MachineEnded { end, doing, console }
             }
         }
     }
@@ -426,8 +443,8 @@ async fn abandoned(observed: &mut watch::Receiver<Observed>) {
 }
 
 /// What an agent of this version does not answer to the question asked.
-pub(super) fn odd() -> Fault {
-    Fault::Protocol { detail: "an answer of the wrong kind".into() }
+pub(super) fn odd() -> DriverError {
+    DriverError::Protocol { detail: "an answer of the wrong kind".into() }
 }
 
 fn at_hand(content: Vec<u8>) -> Upload {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::super::Fault;
+use super::super::DriverError;
 use super::super::inspect::Kernel;
 use super::guest::Guest;
 use super::kernel::{Modules, companions, decompress};
@@ -38,29 +38,29 @@ pub(super) struct Kept {
 }
 
 /// The kernel that the mounted image's boot loader would start.
-pub(super) async fn first(guest: &mut Guest) -> Result<Kernel, Fault> {
-    kernels::kernels(guest).await?.into_iter().next().ok_or_else(|| Fault::Unsupported {
+pub(super) async fn first(guest: &mut Guest) -> Result<Kernel, DriverError> {
+    kernels::kernels(guest).await?.into_iter().next().ok_or_else(|| DriverError::Unsupported {
         what: "the image has no kernel, so its scripts can only run with `offline = true`".into(),
     })
 }
 
 /// Whether a kernel of the image is the one in a file of the host. Its beginning names the build, its compiler
 /// and its day, and is compared alone: the whole would take half a second on its way out of an emulated machine.
-pub(super) async fn is(guest: &mut Guest, kernel: &Kernel, image: &Path) -> Result<bool, Fault> {
+pub(super) async fn is(guest: &mut Guest, kernel: &Kernel, image: &Path) -> Result<bool, DriverError> {
     let doing = format!("read {}", image.display());
     let mut ours = Vec::new();
     std::fs::File::open(image)
         .and_then(|file| file.take(HEAD).read_to_end(&mut ours))
-        .map_err(|source| Fault::Host { doing, source })?;
+        .map_err(|source| DriverError::Host { doing, source })?;
     Ok(guest.peek(&kernel.path, HEAD).await?.is_some_and(|theirs| theirs == ours))
 }
 
 /// Reads a kernel out of the mounted image.
-pub(super) async fn read(guest: &mut Guest, kernel: Kernel) -> Result<Found, Fault> {
+pub(super) async fn read(guest: &mut Guest, kernel: Kernel) -> Result<Found, DriverError> {
     let content = guest
         .get(&kernel.path, LIMIT)
         .await?
-        .ok_or_else(|| Fault::Unsupported { what: format!("{} leads nowhere", kernel.path) })?;
+        .ok_or_else(|| DriverError::Unsupported { what: format!("{} leads nowhere", kernel.path) })?;
     let folder = format!("/lib/modules/{}", kernel.release);
     let dep = look::text(guest, &format!("{folder}/modules.dep"), INDEX_LIMIT).await?.unwrap_or_default();
     let builtin =
@@ -73,11 +73,11 @@ pub(super) async fn modules(
     guest: &mut Guest,
     found: &Found,
     root_fs: &str,
-) -> Result<Vec<(String, Vec<u8>)>, Fault> {
+) -> Result<Vec<(String, Vec<u8>)>, DriverError> {
     let mut early: Vec<(String, Vec<u8>)> = Vec::new();
     let companions = companions(root_fs).iter().filter(|name| found.modules.order(name).is_some());
     for name in DRIVERS.iter().chain(companions).copied().chain([root_fs]) {
-        let order = found.modules.order(name).ok_or_else(|| Fault::Unsupported {
+        let order = found.modules.order(name).ok_or_else(|| DriverError::Unsupported {
             what: format!("the image's kernel {} has no driver `{name}`", found.release),
         })?;
         for (name, path) in order {
@@ -90,19 +90,20 @@ pub(super) async fn modules(
 }
 
 /// A module of the mounted image by its path in the kernel's own index.
-pub(super) async fn module(guest: &mut Guest, release: &str, path: &str) -> Result<Vec<u8>, Fault> {
+pub(super) async fn module(guest: &mut Guest, release: &str, path: &str) -> Result<Vec<u8>, DriverError> {
     let path = format!("/lib/modules/{release}/{path}");
-    let broken = |reason: String| Fault::Unsupported { what: format!("the image's driver {path} {reason}") };
+    let broken =
+        |reason: String| DriverError::Unsupported { what: format!("the image's driver {path} {reason}") };
     let content = guest.get(&path, LIMIT).await?.ok_or_else(|| broken("is not there".into()))?;
     decompress(&path, &content).map_err(|error| broken(format!("cannot be unpacked: {error}")))
 }
 
 impl Found {
     /// Writes the kernel into `folder`, for QEMU to read.
-    pub(super) fn keep(self, folder: &Path, early: Vec<(String, Vec<u8>)>) -> Result<Kept, Fault> {
+    pub(super) fn keep(self, folder: &Path, early: Vec<(String, Vec<u8>)>) -> Result<Kept, DriverError> {
         let image = folder.join("vmlinuz");
         std::fs::write(&image, &self.content)
-            .map_err(|source| Fault::Host { doing: format!("write {}", image.display()), source })?;
+            .map_err(|source| DriverError::Host { doing: format!("write {}", image.display()), source })?;
         Ok(Kept { release: self.release, image, early, modules: self.modules })
     }
 }

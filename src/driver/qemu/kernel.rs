@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::Fault;
+use super::super::DriverError;
 
 /// Modules that offline stages may ask for, beside what they depend on. One that the kernel has
 /// built in, or not at all, is not missed here but where it is needed.
@@ -126,9 +126,11 @@ fn module_name(path: &str) -> String {
 impl BuildKernel {
     /// Unpacks a Debian kernel package (`linux-image-…_amd64.deb`) into `kernels`, a folder of the
     /// store, unless it is there already. Blocking.
-    pub fn from_deb(kernels: &Path, deb: &Path) -> Result<Self, Fault> {
-        let failed =
-            |source| Fault::Host { doing: format!("unpack the build kernel {}", deb.display()), source };
+    pub fn from_deb(kernels: &Path, deb: &Path) -> Result<Self, DriverError> {
+        let failed = |source| DriverError::Host {
+            doing: format!("unpack the build kernel {}", deb.display()),
+            source,
+        };
         let digest = digest_of(deb).map_err(failed)?;
         let folder = kernels.join(&digest);
         if let Some(kernel) = Self::open(&folder) {

@@ -2,7 +2,7 @@
 
 use imgfile_agent::protocol::message::{Answer, Device, Request};
 
-use super::super::Fault;
+use super::super::DriverError;
 use super::guest::{Guest, odd};
 use super::superblock::{self, Content, Superblock};
 use super::table;
@@ -31,14 +31,14 @@ pub(super) struct Volume {
 
 impl Layout {
     /// Reads the table and the start of every partition.
-    pub(super) async fn look(guest: &mut Guest) -> Result<Self, Fault> {
+    pub(super) async fn look(guest: &mut Guest) -> Result<Self, DriverError> {
         let Answer::Devices { devices } = guest.ask("list its disks", Request::BlockDevices).await? else {
             return Err(odd());
         };
         let disk = devices
             .into_iter()
             .find(|device| device.name == "vda")
-            .ok_or_else(|| Fault::Unsupported { what: "the machine has no disk".into() })?;
+            .ok_or_else(|| DriverError::Unsupported { what: "the machine has no disk".into() })?;
         let table = read(guest, &disk.name, 0, table::LOOK).await?;
         let mut volumes = Vec::new();
         for partition in &disk.partitions {
@@ -104,7 +104,7 @@ impl Layout {
     }
 
     /// Why there is no root to be found. `broken` is what a file system said that could not be mounted.
-    pub(super) fn no_root(&self, broken: Option<String>) -> Fault {
+    pub(super) fn no_root(&self, broken: Option<String>) -> DriverError {
         let layer = self.volumes.iter().find_map(|volume| match volume.superblock.content {
             Content::Layer(name) if name != "swap" => {
                 Some(format!("the disk's system is on {name} ({}), which is not supported", volume.name))
@@ -112,7 +112,7 @@ impl Layout {
             _ => None,
         });
         let nothing = || "the disk has no Linux system on an ext4, xfs or btrfs partition".to_owned();
-        Fault::Unsupported { what: layer.or(broken).unwrap_or_else(nothing) }
+        DriverError::Unsupported { what: layer.or(broken).unwrap_or_else(nothing) }
     }
 
     /// The volume that an fstab's first field names.
@@ -148,7 +148,7 @@ impl Layout {
 }
 
 /// What a device of `size` bytes holds.
-async fn identify(guest: &mut Guest, device: &str, size: u64) -> Result<Superblock, Fault> {
+async fn identify(guest: &mut Guest, device: &str, size: u64) -> Result<Superblock, DriverError> {
     let start = read(guest, device, 0, superblock::LOOK).await?;
     let mut found = superblock::identify(&start);
     if matches!(found.content, Content::Fs(_)) {
@@ -161,7 +161,7 @@ async fn identify(guest: &mut Guest, device: &str, size: u64) -> Result<Superblo
     Ok(found)
 }
 
-async fn read(guest: &mut Guest, device: &str, offset: u64, len: u32) -> Result<Vec<u8>, Fault> {
+async fn read(guest: &mut Guest, device: &str, offset: u64, len: u32) -> Result<Vec<u8>, DriverError> {
     let request = Request::ReadDevice { device: device.to_owned(), offset, len };
     guest.download(&format!("read {device}"), request, u64::from(len)).await
 }

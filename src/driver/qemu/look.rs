@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use imgfile_agent::protocol::message::Kind;
 
 use super::super::inspect::{Apt, DefaultUser, Init, Keyring};
-use super::super::{Fault, Firmware};
+use super::super::{DriverError, Firmware};
 use super::guest::Guest;
+use crate::model::Arch;
 
 const TEXT: u64 = 1024 * 1024;
 /// Two programs that begin alike so far, build ids and headers included, are one.
@@ -15,11 +16,11 @@ const PROGRAM_START: u64 = 64 * 1024;
 /// A dpkg status file of a large desktop is 6 MB.
 const STATUS: u64 = 64 * 1024 * 1024;
 
-pub(super) async fn text(guest: &mut Guest, path: &str, limit: u64) -> Result<Option<String>, Fault> {
+pub(super) async fn text(guest: &mut Guest, path: &str, limit: u64) -> Result<Option<String>, DriverError> {
     Ok(guest.get(path, limit).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-pub(super) async fn os_release(guest: &mut Guest) -> Result<Option<BTreeMap<String, String>>, Fault> {
+pub(super) async fn os_release(guest: &mut Guest) -> Result<Option<BTreeMap<String, String>>, DriverError> {
     for path in ["/etc/os-release", "/usr/lib/os-release"] {
         if let Some(text) = text(guest, path, TEXT).await? {
             return Ok(Some(assignments(&text)));
@@ -50,7 +51,7 @@ fn assignments(text: &str) -> BTreeMap<String, String> {
 }
 
 /// The architecture of the system's own programs, by the header of one of them.
-pub(super) async fn arch(guest: &mut Guest) -> Result<String, Fault> {
+pub(super) async fn arch(guest: &mut Guest) -> Result<String, DriverError> {
     for path in ["/bin/sh", "/usr/bin/sh", "/sbin/init", "/usr/lib/systemd/systemd", "/bin/busybox"] {
         if let Some(header) = guest.peek(path, 64).await?
             && let Some(arch) = elf_arch(&header)
@@ -63,9 +64,11 @@ pub(super) async fn arch(guest: &mut Guest) -> Result<String, Fault> {
 
 fn elf_arch(header: &[u8]) -> Option<&'static str> {
     let machine = header.starts_with(b"\x7fELF").then(|| header.get(18..20))??;
-    Some(match (u16::from_le_bytes([machine[0], machine[1]]), header[4]) {
-        (62, _) => "x86_64",
-        (183, _) => "aarch64",
+    let machine = u16::from_le_bytes([machine[0], machine[1]]);
+    if let Some(arch) = Arch::of_elf(machine) {
+        return Some(arch.as_str());
+    }
+    Some(match (machine, header[4]) {
         (3, _) => "i386",
         (40, _) => "arm",
         (243, 2) => "riscv64",
@@ -76,7 +79,7 @@ fn elf_arch(header: &[u8]) -> Option<&'static str> {
 }
 
 /// Which program `/sbin/init` is: systemd may be installed beside the init that is used.
-pub(super) async fn init(guest: &mut Guest) -> Result<Init, Fault> {
+pub(super) async fn init(guest: &mut Guest) -> Result<Init, DriverError> {
     let init = guest.peek("/sbin/init", PROGRAM_START).await?;
     for path in ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"] {
         let systemd = guest.peek(path, PROGRAM_START).await?;
@@ -93,12 +96,12 @@ pub(super) async fn init(guest: &mut Guest) -> Result<Init, Fault> {
 }
 
 /// Whether there is anything at the place where names are resolved by.
-pub(super) async fn has_resolver(guest: &mut Guest) -> Result<bool, Fault> {
+pub(super) async fn has_resolver(guest: &mut Guest) -> Result<bool, DriverError> {
     Ok(guest.list("/etc").await?.iter().any(|entry| entry.name == "resolv.conf"))
 }
 
 /// cloud-init's default user.
-pub(super) async fn default_user(guest: &mut Guest) -> Result<Option<DefaultUser>, Fault> {
+pub(super) async fn default_user(guest: &mut Guest) -> Result<Option<DefaultUser>, DriverError> {
     let mut name = None;
     let mut paths = vec!["/etc/cloud/cloud.cfg".to_owned()];
     // Later files override earlier ones, in the order of their names.
@@ -122,7 +125,7 @@ fn named_user(cloud_cfg: &str) -> Option<String> {
 }
 
 /// Paths of a folder's files with one of these ends.
-async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<String>, Fault> {
+async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<String>, DriverError> {
     let entries = guest.list(folder).await?;
     Ok(entries
         .into_iter()
@@ -132,13 +135,13 @@ async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<Str
         .collect())
 }
 
-pub(super) async fn dpkg(guest: &mut Guest) -> Result<(Option<String>, Option<String>), Fault> {
+pub(super) async fn dpkg(guest: &mut Guest) -> Result<(Option<String>, Option<String>), DriverError> {
     let status = text(guest, "/var/lib/dpkg/status", STATUS).await?;
     let extended = text(guest, "/var/lib/apt/extended_states", STATUS).await?;
     Ok((status, extended))
 }
 
-pub(super) async fn apt(guest: &mut Guest) -> Result<Apt, Fault> {
+pub(super) async fn apt(guest: &mut Guest) -> Result<Apt, DriverError> {
     let mut apt = Apt::default();
     let mut sources = vec!["/etc/apt/sources.list".to_owned()];
     sources.extend(names(guest, "/etc/apt/sources.list.d", &[".list", ".sources"]).await?);
@@ -190,7 +193,7 @@ fn signed_by(sources: &str) -> Vec<String> {
     paths
 }
 
-pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, Fault> {
+pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, DriverError> {
     let mut units = Vec::new();
     for folder in ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"] {
         for entry in guest.list(folder).await? {
@@ -208,7 +211,7 @@ pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, Fault> {
 }
 
 /// Boot loaders: GRUB's image in front of the first partition, and the removable path of UEFI.
-pub(super) async fn firmware(guest: &mut Guest, disk_start: &[u8]) -> Result<Vec<Firmware>, Fault> {
+pub(super) async fn firmware(guest: &mut Guest, disk_start: &[u8]) -> Result<Vec<Firmware>, DriverError> {
     let mut firmware = Vec::new();
     // An MBR with code in it; a protective one alone is empty there.
     if disk_start.get(..440).is_some_and(|code| code.iter().any(|&byte| byte != 0)) {

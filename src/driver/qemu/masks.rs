@@ -19,6 +19,7 @@ pub(super) const UNITS: &[&str] = &[
     "cloud-final.service",
     "systemd-firstboot.service",
     "grow-root.service",
+    "ssh-host-key-rsa.timer",
     // Traces on the disk that the next real boot makes anew anyway.
     "systemd-random-seed.service",
     "systemd-journal-flush.service",

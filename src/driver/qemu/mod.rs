@@ -5,7 +5,6 @@
 //! pure functions over what the agent reads ([`superblock`], [`table`], [`layout`], [`look`]).
 
 mod accelerator;
-mod asleep;
 pub mod backing;
 mod clock;
 mod command;
@@ -15,6 +14,7 @@ pub mod fuzzed;
 mod guest;
 mod image_kernel;
 mod initramfs;
+mod inject_agent;
 mod iso;
 mod kernel;
 mod kernels;
@@ -23,8 +23,8 @@ mod line;
 mod look;
 mod machine;
 mod masks;
-mod plant;
 mod qmp;
+mod saved_state;
 mod start;
 mod superblock;
 mod table;
@@ -38,10 +38,11 @@ use futures_util::FutureExt;
 
 use super::inspect::Init;
 use super::{
-    Accelerator, BootOptions, Capabilities, DiskAccess, Driver, Fault, Firmware, Machine, MachineSpec, Op,
-    Stage, Start,
+    Accelerator, BootOptions, Capabilities, DiskAccess, Driver, DriverError, Firmware, Machine, MachineSpec,
+    Op, Stage, Start,
 };
 use crate::cell::Outside;
+use crate::model::Arch;
 use machine::QemuMachine;
 use start::{Host, RunningKernel};
 
@@ -65,20 +66,20 @@ impl QemuDriver {
         kernel: BuildKernel,
         accelerator: AcceleratorChoice,
         machines: &Path,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, DriverError> {
         let (qemu, qemu_img) = programs()?;
         let mut host = Host {
             qemu,
             qemu_img,
             accelerator: Accelerator::Tcg,
             kernel,
-            asleep: machines.to_owned(),
+            saved_states: machines.to_owned(),
             outside: Outside::default(),
         };
         let decision = accelerator::decide(&mut host, accelerator, machines).await?;
         let capabilities = Capabilities {
             name: "qemu".into(),
-            archs: vec!["x86_64".into()],
+            archs: vec![Arch::X86_64],
             os_types: vec!["linux".into()],
             firmware: vec![Firmware::Bios, Firmware::Uefi],
             booted_stage: true,
@@ -98,7 +99,7 @@ impl QemuDriver {
         self
     }
 
-    async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, Fault> {
+    async fn do_start(&self, spec: MachineSpec) -> Result<Box<dyn Machine>, DriverError> {
         let host = Arc::clone(&self.host);
         let machine = match spec.start {
             Start::Offline => {
@@ -111,7 +112,11 @@ impl QemuDriver {
     }
 
     /// Plants the agent in an overlay of the first disk, then lets the disk boot itself.
-    async fn start_disk(&self, mut spec: MachineSpec, firmware: Firmware) -> Result<QemuMachine, Fault> {
+    async fn start_disk(
+        &self,
+        mut spec: MachineSpec,
+        firmware: Firmware,
+    ) -> Result<QemuMachine, DriverError> {
         if let Some(disk) = spec.disks.first_mut() {
             disk.access = DiskAccess::Discard;
         }
@@ -127,7 +132,7 @@ impl QemuDriver {
         ));
         let init = planting.plant(AGENT).await?;
         planting.power_off().await?;
-        let guest = start::firmware(&self.host, &spec, firmware, plant::EPOCH).await?;
+        let guest = start::firmware(&self.host, &spec, firmware, inject_agent::EPOCH).await?;
         let mut machine =
             QemuMachine::new(Arc::clone(&self.host), spec, guest, RunningKernel::Build, Stage::Booted, init);
         machine.settle(deadline).await?;
@@ -153,18 +158,18 @@ pub fn agent_version() -> String {
 }
 
 /// The emulator and its tool for disks. Asked for before anything is fetched, their absence is told at once.
-pub fn programs() -> Result<(PathBuf, PathBuf), Fault> {
+pub fn programs() -> Result<(PathBuf, PathBuf), DriverError> {
     Ok((find("qemu-system-x86_64", "qemu-system-x86")?, find("qemu-img", "qemu-utils")?))
 }
 
 /// A program in PATH, or in the folders that an ordinary user's PATH leaves out.
-fn find(program: &str, package: &str) -> Result<PathBuf, Fault> {
+fn find(program: &str, package: &str) -> Result<PathBuf, DriverError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/libexec"].map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
-        .ok_or_else(|| Fault::HostLacks {
+        .ok_or_else(|| DriverError::HostLacks {
             what: format!("`{program}`"),
             install: format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`"),
         })

@@ -12,16 +12,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::net::UnixStream;
 
-use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Fault, Firmware, MachineSpec, Network};
-use super::asleep::Asleep;
+use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, DriverError, Firmware, MachineSpec, Network};
 use super::command::{Boot, CommandLine, Front, UefiFiles};
 use super::guest::{Files, Guest};
 use super::image_kernel::Kept;
 use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
 use super::qmp::Qmp;
+use super::saved_state::SavedState;
 use super::{AGENT, clock, initramfs, iso, tool};
 use crate::cell::{Access, Cell, Network as Reach, Outside, WallMissing};
+use crate::store::room;
 use imgfile_agent::protocol::EPOCH_PARAMETER;
 use imgfile_agent::protocol::message::Request;
 use imgfile_agent::protocol::wire::Bytes;
@@ -34,7 +35,7 @@ pub(super) struct Host {
     pub(super) accelerator: Accelerator,
     pub(super) kernel: BuildKernel,
     /// Where the memory of machines is kept that have only just come up.
-    pub(super) asleep: PathBuf,
+    pub(super) saved_states: PathBuf,
     /// What guests with a network reach.
     pub(super) outside: Outside,
 }
@@ -91,16 +92,13 @@ pub(super) fn payload_device(spec: &MachineSpec) -> String {
     format!("vd{letter}")
 }
 
-fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Fault {
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> DriverError {
     let doing = doing.into();
     move |source| {
         if let Some(missing) = source.get_ref().and_then(|inner| inner.downcast_ref::<WallMissing>()) {
             return missing.clone().into();
         }
-        match source.raw_os_error() {
-            Some(nix::libc::ENOSPC) => Fault::HostFull,
-            _ => Fault::Host { doing, source },
-        }
+        if room::is_full(&source) { DriverError::HostFull } else { DriverError::Host { doing, source } }
     }
 }
 
@@ -109,7 +107,11 @@ const EPOCH: u32 = 1;
 
 /// Starts QEMU with a kernel and the agent's initramfs, or with the memory of a machine that has come so far
 /// before.
-pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKernel) -> Result<Guest, Fault> {
+pub(super) async fn kernel(
+    host: &Host,
+    spec: &MachineSpec,
+    kernel: &RunningKernel,
+) -> Result<Guest, DriverError> {
     let (image, early): (PathBuf, &[(String, Vec<u8>)]) = match kernel {
         RunningKernel::Build => (host.kernel.image(), &[]),
         RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
@@ -128,17 +130,17 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     }
     let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
     let parts = Parts::of(host, spec).await?;
-    let asleep = match kernel {
-        RunningKernel::Build => Asleep::of(host, &parts.machine(host, spec, &boot), &line),
+    let saved = match kernel {
+        RunningKernel::Build => SavedState::of(host, &parts.machine(host, spec, &boot), &line),
         // It has loaded a driver of its disks by the time its agent speaks.
         RunningKernel::Image(_) => None,
     };
-    if let Some(asleep) = &asleep
-        && let Some(memory) = asleep.memory()
+    if let Some(saved) = &saved
+        && let Some(memory) = saved.memory()
     {
         match resume(host, spec, &parts, &boot, memory.path()).await {
             Ok(mut guest) => {
-                guest.loaded.extend(asleep.drivers());
+                guest.loaded.extend(saved.drivers());
                 guest.connected().await?;
                 return Ok(guest);
             }
@@ -148,10 +150,10 @@ pub(super) async fn kernel(host: &Host, spec: &MachineSpec, kernel: &RunningKern
     }
     let mut guest = parts.launch(host, spec, &boot, None).await?;
     guest.hello("start", EPOCH, spec.limits.start).await?;
-    if let Some(asleep) = asleep {
-        asleep.keep(host, &mut guest, &spec.run_dir).await?;
+    if let Some(saved) = saved {
+        saved.keep(host, &mut guest, &spec.run_dir).await?;
     }
-    wake(&mut guest).await?;
+    tell_time_and_seed(&mut guest).await?;
     guest.connected().await?;
     Ok(guest)
 }
@@ -162,16 +164,16 @@ async fn resume(
     parts: &Parts,
     boot: &Boot<'_>,
     memory: &Path,
-) -> Result<Guest, Fault> {
+) -> Result<Guest, DriverError> {
     let mut guest = parts.launch(host, spec, boot, Some(memory)).await?;
     guest.migrate("resume a machine", "migrate-incoming", memory).await?;
     guest.take_up(EPOCH);
-    wake(&mut guest).await?;
+    tell_time_and_seed(&mut guest).await?;
     Ok(guest)
 }
 
 /// Tells the guest what it cannot know: the time, and something that no other machine knows.
-async fn wake(guest: &mut Guest) -> Result<(), Fault> {
+async fn tell_time_and_seed(guest: &mut Guest) -> Result<(), DriverError> {
     let mut seed = vec![0; 32];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut seed))
@@ -188,7 +190,7 @@ pub(super) async fn firmware(
     spec: &MachineSpec,
     firmware: Firmware,
     epoch: u32,
-) -> Result<Guest, Fault> {
+) -> Result<Guest, DriverError> {
     let uefi = match firmware {
         Firmware::Bios => None,
         Firmware::Uefi => Some(uefi(&spec.run_dir)?),
@@ -208,11 +210,11 @@ const OVMF: &[(&str, &str)] = &[
     ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
 ];
 
-fn uefi(run_dir: &Path) -> Result<UefiFiles, Fault> {
+fn uefi(run_dir: &Path) -> Result<UefiFiles, DriverError> {
     let (code, template) = OVMF
         .iter()
         .find(|(code, template)| Path::new(code).is_file() && Path::new(template).is_file())
-        .ok_or_else(|| Fault::HostLacks {
+        .ok_or_else(|| DriverError::HostLacks {
             what: "the UEFI firmware OVMF".into(),
             install: "install it, on Debian and Ubuntu with `sudo apt-get install ovmf`".into(),
         })?;
@@ -242,7 +244,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn of(host: &Host, spec: &MachineSpec) -> Result<Self, Fault> {
+    async fn of(host: &Host, spec: &MachineSpec) -> Result<Self, DriverError> {
         let mut disks = Vec::new();
         for (index, disk) in spec.disks.iter().enumerate() {
             disks.push(if disk.access == DiskAccess::Discard {
@@ -274,7 +276,7 @@ impl Parts {
         spec: &MachineSpec,
         boot: &Boot<'_>,
         memory: Option<&Path>,
-    ) -> Result<Guest, Fault> {
+    ) -> Result<Guest, DriverError> {
         // Sockets that QEMU inherits: no paths, so no length limit and nothing to leave behind.
         let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
         let (agent, our_agent) = pair().map_err(failed("make a socket"))?;
@@ -326,7 +328,7 @@ impl Parts {
 }
 
 /// An overlay that takes the writes; made once for a machine, whatever number of processes it has.
-async fn discarded(host: &Host, spec: &MachineSpec, index: usize, disk: &Disk) -> Result<Disk, Fault> {
+async fn discarded(host: &Host, spec: &MachineSpec, index: usize, disk: &Disk) -> Result<Disk, DriverError> {
     let path = spec.run_dir.join(format!("discarded-{index}.qcow2"));
     if !path.exists() {
         overlay(&host.qemu_img, disk, &path).await?;
@@ -334,13 +336,10 @@ async fn discarded(host: &Host, spec: &MachineSpec, index: usize, disk: &Disk) -
     Ok(Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Write })
 }
 
-async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), Fault> {
+async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), DriverError> {
     let doing = format!("make an overlay of {}", disk.path.display());
     let backing = fs::canonicalize(&disk.path).map_err(failed(doing.clone()))?;
-    let format = match disk.format {
-        DiskFormat::Qcow2 => "qcow2",
-        DiskFormat::Raw => "raw",
-    };
+    let format = disk.format.qemu();
     let start = format!("start {}", qemu_img.display());
     let mut cell = Cell::new(qemu_img);
     cell.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(&backing).arg(to);
@@ -350,13 +349,13 @@ async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), Fault> {
     if status.success() {
         return Ok(());
     }
-    if reason.contains("No space left on device") {
-        return Err(Fault::HostFull);
+    if room::says_full(&reason) {
+        return Err(DriverError::HostFull);
     }
-    Err(Fault::Host { doing, source: io::Error::other(reason) })
+    Err(DriverError::Host { doing, source: io::Error::other(reason) })
 }
 
-async fn payload(spec: &MachineSpec) -> Result<PathBuf, Fault> {
+async fn payload(spec: &MachineSpec) -> Result<PathBuf, DriverError> {
     let path = spec.run_dir.join("payload.iso");
     if path.exists() {
         return Ok(path);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     driver::Driver,
-    exec::Failure,
+    exec::BuildError,
     store::{NewBase, Store},
     text::Digest,
 };
@@ -62,7 +62,7 @@ pub(super) async fn make(
     debs: &BTreeMap<Digest, PathBuf>,
     new: &NewBase<'_>,
     line: &mut (dyn FnMut(&str) + Send),
-) -> Result<BaseMeta, Failure> {
+) -> Result<BaseMeta, BuildError> {
     let raw = new.dir().join("disk.raw");
     let disk = File::options().read(true).write(true).create_new(true).open(&raw).at("create", &raw)?;
     disk.set_len(recipe.virtual_size).at("write", &raw)?;
@@ -129,7 +129,7 @@ pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()>
 }
 
 /// Checks that the system consists of exactly the locked packages, all of them set up.
-fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, Failure> {
+fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, BuildError> {
     let text = fs::read_to_string(path).at("read", path)?;
     let mut installed = BTreeSet::new();
     for line in text.lines() {
@@ -149,12 +149,12 @@ fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, Failure> {
     Ok(installed.into_iter().collect())
 }
 
-fn wrong(detail: String) -> Failure {
-    Failure::HostTool { program: "dpkg", detail }
+fn wrong(detail: String) -> BuildError {
+    BuildError::HostTool { program: "dpkg", detail }
 }
 
 /// Writes all of the disk but the root file system, which is there.
-fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result<(), Failure> {
+fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result<(), BuildError> {
     let read = |name: &str| fs::read(out.join(name)).at("read", &out.join(name));
     let (boot, core) = (read("boot.img")?, read("core.img")?);
     // Whatever a guest made of the tables, these are ours.
@@ -166,7 +166,7 @@ fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result
 }
 
 /// The disk as the store keeps it: qcow2, zstd.
-async fn compress(raw: &Path, to: &Path) -> Result<(), Failure> {
+async fn compress(raw: &Path, to: &Path) -> Result<(), BuildError> {
     let mut command = crate::driver::qemu::tool::qemu_img("convert");
     command.args(["-q", "-c", "-m", "16", "-W", "-f", "raw", "-O", "qcow2"]);
     command.args(["-o", "compression_type=zstd"]).args([raw, to]);
@@ -176,11 +176,11 @@ async fn compress(raw: &Path, to: &Path) -> Result<(), Failure> {
 
 /// Adds what was tried, and where, to an [`io::Error`].
 pub(super) trait At<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, Failure>;
+    fn at(self, action: &'static str, path: &Path) -> Result<T, BuildError>;
 }
 
 impl<T> At<T> for io::Result<T> {
-    fn at(self, action: &'static str, path: &Path) -> Result<T, Failure> {
-        self.map_err(|source| Failure::Io { action, path: path.to_owned(), source })
+    fn at(self, action: &'static str, path: &Path) -> Result<T, BuildError> {
+        self.map_err(|source| BuildError::Io { action, path: path.to_owned(), source })
     }
 }

@@ -14,7 +14,7 @@ use super::{
     bootstrap::At,
     layout::{ESP, Identities},
 };
-use crate::{driver::Fault, exec::Failure};
+use crate::{driver::DriverError, exec::BuildError, store::room};
 
 /// Administrator programs are not in the path of an ordinary user, and `mkfs.fat` is one.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,7 +37,7 @@ pub(super) fn write(
     loaders: EfiLoaders<'_>,
     distribution: &str,
     ids: &Identities,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let image = scratch.join("esp.img");
     File::create_new(&image).and_then(|file| file.set_len(ESP.len)).at("create", &image)?;
     let configuration = scratch.join("esp-grub.cfg");
@@ -93,22 +93,22 @@ fn mtools(program: &str, image: &Path) -> Command {
     command
 }
 
-pub(super) fn run(mut command: Command, program: &'static str, package: &str) -> Result<(), Failure> {
+pub(super) fn run(mut command: Command, program: &'static str, package: &str) -> Result<(), BuildError> {
     let output = command.output().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Failure::from(Fault::HostLacks {
+        io::ErrorKind::NotFound => BuildError::from(DriverError::HostLacks {
             what: format!("`{program}`"),
             install: format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`"),
         }),
-        _ => Failure::Io { action: "start", path: program.into(), source },
+        _ => BuildError::Io { action: "start", path: program.into(), source },
     })?;
     if output.status.success() {
         return Ok(());
     }
     let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if detail.contains("No space left on device") {
-        return Err(Fault::HostFull.into());
+    if room::says_full(&detail) {
+        return Err(DriverError::HostFull.into());
     }
-    Err(Failure::HostTool { program, detail })
+    Err(BuildError::HostTool { program, detail })
 }
 
 /// Copies the partition to its place; what is empty stays a hole.

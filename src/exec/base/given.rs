@@ -4,7 +4,9 @@
 //! user's file cannot pull the ground from under a layer) and inspected in a machine, once for each
 //! content. The copy of a disk that cannot be built upon goes again.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -15,11 +17,14 @@ use crate::{
     cell::Cell,
     diagnostic::{Diagnostic, codes},
     driver::{
-        Disk, DiskAccess, DiskFormat, Driver, Fault, Limits, MachineSpec, Network, Start, inspect,
+        Disk, DiskAccess, DiskFormat, Driver, DriverError, Limits, MachineSpec, Network, Start, inspect,
         qemu::{backing, tool},
     },
-    exec::Failure,
-    store::{Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, fetch::FetchError},
+    exec::BuildError,
+    store::{
+        Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, copy_whole, digest_of, fetch::FetchError,
+        open_regular, room,
+    },
     text::{Checksum, Digest, Span, Spanned},
 };
 
@@ -47,6 +52,8 @@ pub struct Named<'a> {
     pub path: &'a Path,
     /// What its content must be, if the ImageFile or the lock says.
     pub sha256: Option<Spanned<Digest>>,
+    /// It lies in the store, where nobody else changes anything.
+    pub is_ours: bool,
 }
 
 /// A whole disk of which the store has a copy. It is kept once it was looked into.
@@ -110,23 +117,34 @@ struct Copied {
     virtual_size: u64,
 }
 
-/// Takes a disk in, once for each content. Needs neither a machine nor the network.
-pub async fn take_in<'a>(store: &'a Store, named: Named<'_>) -> Result<TakenIn<'a>, Failure> {
+/// Opens a disk. What is open stays what it is, whatever gets its name meanwhile.
+pub fn open(named: Named<'_>) -> Result<File, BuildError> {
     let metadata = std::fs::metadata(named.path).map_err(|error| unreadable(named, &error))?;
+    let no_file =
+        || refuse(named, "it is not a regular file", "give a disk image in the format qcow2 or raw");
     if !metadata.is_file() {
-        return Err(refuse(
-            named,
-            "it is not a regular file",
-            "give a disk image in the format qcow2 or raw",
-        ));
+        return Err(no_file());
     }
-    let digested = tokio::task::block_in_place(|| store.digest_file(named.path));
+    open_regular(named.path).map_err(|error| match error.raw_os_error() {
+        Some(_) => unreadable(named, &error),
+        None => no_file(),
+    })
+}
+
+/// Takes an open disk in, once for each content. Needs neither a machine nor the network.
+pub async fn take_in<'a>(
+    store: &'a Store,
+    named: Named<'_>,
+    mut file: File,
+) -> Result<TakenIn<'a>, BuildError> {
+    let metadata = file.metadata().map_err(|error| unreadable(named, &error))?;
+    let digested = tokio::task::block_in_place(|| store.digest_open(&mut file, named.path));
     let sha256 = digested.map_err(|error| match error {
         StoreError::Io { source, .. } => unreadable(named, &source),
         error => error.into(),
     })?;
     if let Some(expected) = named.sha256.filter(|expected| expected.value != sha256) {
-        return Err(Failure::Diagnosed(vec![
+        return Err(BuildError::Diagnosed(vec![
             Diagnostic::new(
                 codes::BASE_CHANGED,
                 format!("the base `{}` is not the disk that is pinned", named.name),
@@ -136,7 +154,7 @@ pub async fn take_in<'a>(store: &'a Store, named: Named<'_>) -> Result<TakenIn<'
             .help("if the new content is meant, write its sha256"),
         ]));
     }
-    let (copy, virtual_size) = copy(store, named, sha256).await?;
+    let (copy, virtual_size) = copy(store, named, &file, sha256).await?;
     Ok(TakenIn { copy, sha256, size: metadata.len(), virtual_size })
 }
 
@@ -153,16 +171,16 @@ impl TakenIn<'_> {
         store: &Store,
         driver: &dyn Driver,
         named: Named<'_>,
-    ) -> Result<inspect::Facts, Failure> {
+    ) -> Result<inspect::Facts, BuildError> {
         let step = format!("look into {}", named.name);
         let fault = |fault| match fault {
-            Fault::Unsupported { what } => unsupported(named, what),
-            fault => Failure::Step { step: step.clone(), span: Some(named.span), fault },
+            DriverError::Unsupported { what } => unsupported(named, what),
+            fault => BuildError::Step { step: step.clone(), span: Some(named.span), fault },
         };
         let work: WorkFolder =
             store.begin_build(&format!("inspect-{}-{}", self.sha256.short(), std::process::id()))?;
         let run_dir: PathBuf = work.path().join("machine");
-        std::fs::create_dir(&run_dir).map_err(|source| Failure::Io {
+        std::fs::create_dir(&run_dir).map_err(|source| BuildError::Io {
             action: "create",
             path: run_dir.clone(),
             source,
@@ -190,7 +208,7 @@ impl TakenIn<'_> {
     }
 
     /// Keeps the copy of a disk that can be built upon.
-    pub fn keep(self, facts: inspect::Facts) -> Result<Given, Failure> {
+    pub fn keep(self, facts: inspect::Facts) -> Result<Given, BuildError> {
         let Self { copy, sha256, size, virtual_size } = self;
         let base = match copy {
             Copy::Kept(base) => base,
@@ -202,7 +220,7 @@ impl TakenIn<'_> {
 
 /// What is wrong with the download of a `base url`, at the statement.
 #[must_use]
-pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Spanned<Checksum>) -> Failure {
+pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Spanned<Checksum>) -> BuildError {
     let kind = checksum.value.kind();
     let message = error.to_string();
     let (diagnostic, help) = match error {
@@ -255,7 +273,7 @@ pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Span
              kept, and the next try goes on from there",
         ),
     };
-    Failure::Diagnosed(vec![diagnostic.help(help)])
+    BuildError::Diagnosed(vec![diagnostic.help(help)])
 }
 
 /// What is known about a disk without looking into it now: for commands that start no machine.
@@ -265,7 +283,12 @@ pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
 }
 
 /// The copy, made unless it is there.
-async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<(Copy<'a>, u64), Failure> {
+async fn copy<'a>(
+    store: &'a Store,
+    named: Named<'_>,
+    file: &File,
+    sha256: Digest,
+) -> Result<(Copy<'a>, u64), BuildError> {
     let key = Digest::of(format!("{IMPORT} {sha256}"));
     let new = match super::claim(store, &key, || ()).await? {
         BaseSlot::Ready(base) => {
@@ -274,13 +297,26 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
         }
         BaseSlot::Missing(new) => new,
     };
+    // `qemu-img` takes names, and what has this name may be exchanged between two looks. In the store nobody does that.
+    let own = new.dir().join("given");
+    let named = if named.is_ours {
+        named
+    } else {
+        // What cannot be a base anyway is not copied.
+        format_of(named, &own_path(file))?;
+        tokio::task::block_in_place(|| bring_in(file, &own, sha256)).map_err(|error| match error {
+            Some(error) => BuildError::Io { action: "write", path: own.clone(), source: error },
+            None => damaged(named).into(),
+        })?;
+        Named { path: &own, ..named }
+    };
     let info = examine(named).await?;
     let disk = new.disk();
     let mut convert = tool::qemu_img("convert");
     convert.args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"]);
     convert.args(["-o", "compression_type=zstd"]).arg(named.path).arg(&disk);
     convert.read(named.path).file_size(tool::largest_file(info.virtual_size));
-    tool::show_output(&mut convert, &disk).map_err(|source| Failure::Io {
+    tool::show_output(&mut convert, &disk).map_err(|source| BuildError::Io {
         action: "create",
         path: disk.clone(),
         source,
@@ -288,22 +324,43 @@ async fn copy<'a>(store: &'a Store, named: Named<'_>, sha256: Digest) -> Result<
     let output = run(convert).await?;
     if !output.status.success() {
         let detail = last_line(&output);
-        if detail.contains("No space left on device") {
-            return Err(Fault::HostFull.into());
+        if room::says_full(&detail) {
+            return Err(DriverError::HostFull.into());
         }
         return Err(damaged(named).map_note(&detail).into());
     }
     Ok((Copy::New(new), info.virtual_size))
 }
 
-/// Refuses what is no whole, independent disk.
-async fn examine(named: Named<'_>) -> Result<Info, Failure> {
-    let convert = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
-    // Its format is found by its first bytes alone: other formats name files of the host that QEMU opens.
-    let format = format::of(named.path).map_err(|error| unreadable(named, &error))?;
-    if !matches!(format, "qcow2" | "raw") {
-        return Err(refuse(named, &format!("its format is {format}, and a base is qcow2 or raw"), convert));
+/// A name that leads to an open file: proc(5).
+fn own_path(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// Copies an open file to a place of ours; nothing as an error says that the content is not this one.
+fn bring_in(file: &File, to: &Path, sha256: Digest) -> Result<(), Option<io::Error>> {
+    let mut copy = File::options().read(true).write(true).create_new(true).open(to).map_err(Some)?;
+    copy_whole(file, &copy).map_err(Some)?;
+    copy.rewind().map_err(Some)?;
+    if digest_of(&mut copy).map_err(Some)? == sha256 { Ok(()) } else { Err(None) }
+}
+
+/// What to do about a disk of another format.
+const CONVERT: &str = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
+
+/// The format of the disk at a path. It is found by its first bytes alone: other formats name files of the host that
+/// QEMU opens.
+fn format_of(named: Named<'_>, path: &Path) -> Result<&'static str, BuildError> {
+    match format::of(path).map_err(|error| unreadable(named, &error))? {
+        format @ ("qcow2" | "raw") => Ok(format),
+        format => Err(refuse(named, &format!("its format is {format}, and a base is qcow2 or raw"), CONVERT)),
     }
+}
+
+/// Refuses what is no whole, independent disk.
+async fn examine(named: Named<'_>) -> Result<Info, BuildError> {
+    let convert = CONVERT;
+    let format = format_of(named, named.path)?;
     let header = if format == "qcow2" { backing::header(named.path).ok().flatten() } else { None };
     if header.is_some_and(|header| header.backing.is_some() || header.data_file) {
         return Err(refuse(named, PART, convert));
@@ -341,9 +398,9 @@ async fn examine(named: Named<'_>) -> Result<Info, Failure> {
     Ok(info)
 }
 
-fn unreadable(named: Named<'_>, error: &io::Error) -> Failure {
+fn unreadable(named: Named<'_>, error: &io::Error) -> BuildError {
     if error.kind() == io::ErrorKind::NotFound {
-        return Failure::Diagnosed(vec![
+        return BuildError::Diagnosed(vec![
             Diagnostic::new(codes::BASE_UNUSABLE, format!("there is no disk `{}`", named.name))
                 .label(named.span, "not found")
                 .help("give a path relative to the ImageFile's folder, or an absolute one"),
@@ -352,8 +409,8 @@ fn unreadable(named: Named<'_>, error: &io::Error) -> Failure {
     refuse(named, &error.to_string(), "give a disk image that this user may read")
 }
 
-fn refuse(named: Named<'_>, reason: &str, help: &str) -> Failure {
-    Failure::Diagnosed(vec![
+fn refuse(named: Named<'_>, reason: &str, help: &str) -> BuildError {
+    BuildError::Diagnosed(vec![
         Diagnostic::new(codes::BASE_UNUSABLE, format!("`{}` cannot be a base", named.name))
             .label(named.span, reason.to_owned())
             .help(help),
@@ -361,8 +418,8 @@ fn refuse(named: Named<'_>, reason: &str, help: &str) -> Failure {
 }
 
 /// A whole disk, and nothing that can be built upon.
-fn unsupported(named: Named<'_>, what: String) -> Failure {
-    Failure::Diagnosed(vec![
+fn unsupported(named: Named<'_>, what: String) -> BuildError {
+    BuildError::Diagnosed(vec![
         Diagnostic::new(codes::IMAGE_UNSUPPORTED, format!("`{}` cannot be a base", named.name))
             .label(named.span, what)
             .help(
@@ -372,7 +429,7 @@ fn unsupported(named: Named<'_>, what: String) -> Failure {
     ])
 }
 
-/// A diagnostic under way to a [`Failure`].
+/// A diagnostic under way to a [`BuildError`].
 struct Damage(Diagnostic);
 
 fn damaged(named: Named<'_>) -> Damage {
@@ -389,7 +446,7 @@ impl Damage {
     }
 }
 
-impl From<Damage> for Failure {
+impl From<Damage> for BuildError {
     fn from(damage: Damage) -> Self {
         Self::Diagnosed(vec![damage.0])
     }
@@ -402,7 +459,7 @@ fn last_line(output: &Output) -> String {
 }
 
 /// Runs `qemu-img` to its end; it does not outlive this process.
-async fn run(command: Cell) -> Result<Output, Failure> {
+async fn run(command: Cell) -> Result<Output, BuildError> {
     tool::output(command).await.map_err(crate::exec::disk::not_run)
 }
 
@@ -413,7 +470,7 @@ mod tests {
     use std::process::Command as Sync;
 
     fn named(path: &Path) -> Named<'_> {
-        Named { name: "disk", span: Span::new(SourceId(0), 0, 1), path, sha256: None }
+        Named { name: "disk", span: Span::new(SourceId(0), 0, 1), path, sha256: None, is_ours: false }
     }
 
     async fn told(path: &Path) -> String {

@@ -22,7 +22,7 @@ use crate::{
         Disk, DiskAccess, DiskFormat, Driver, Exec, Limits, Machine, MachineSpec, MountOptions, Network,
         Output, PayloadFile, RootSource, Start,
     },
-    exec::Failure,
+    exec::BuildError,
     packages::{Solution, after, extended_states},
 };
 
@@ -44,7 +44,7 @@ pub(super) async fn set_up(
     work: &Work<'_>,
     driver: &dyn Driver,
     line: &mut (dyn FnMut(&str) + Send),
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let recipe = work.recipe;
     let mut packages = Vec::new();
     for (number, package) in recipe.packages.iter().enumerate() {
@@ -56,7 +56,7 @@ pub(super) async fn set_up(
     let first = essential::essential(&controls);
     let (unpacked, archive) = tokio::task::block_in_place(|| {
         make_file_system(work)?;
-        Ok::<_, Failure>((unpack(work, &first)?, repository_tar(work, &packages)?))
+        Ok::<_, BuildError>((unpack(work, &first)?, repository_tar(work, &packages)?))
     })?;
 
     let folder = work.store.begin_build(&format!("base-{}-{}", recipe.key().short(), std::process::id()))?;
@@ -68,7 +68,7 @@ pub(super) async fn set_up(
             let path = repository::file(one.package, work.debs)?.to_owned();
             Ok(PayloadFile { name: one.name.clone(), path })
         })
-        .collect::<Result<_, Failure>>()?;
+        .collect::<Result<_, BuildError>>()?;
     let disk = Disk { path: work.raw.clone(), format: DiskFormat::Raw, access: DiskAccess::Write };
     let mut guest = Guest {
         machine: driver
@@ -127,7 +127,7 @@ struct Guest<'a> {
 
 impl Guest<'_> {
     /// Runs a script as root of the new system.
-    async fn run(&mut self, step: &str, script: &str) -> Result<(), Failure> {
+    async fn run(&mut self, step: &str, script: &str) -> Result<(), BuildError> {
         let mut exec = Exec::script("set-up", format!("#!/bin/sh -e\n{script}"));
         exec.timeout = TIMEOUT;
         exec.env = vec![("DEBIAN_PRIORITY".into(), "critical".into()), ("LC_ALL".into(), "C.UTF-8".into())];
@@ -164,7 +164,7 @@ impl Guest<'_> {
         if end.success() {
             return Ok(());
         }
-        Err(Failure::Script {
+        Err(BuildError::Script {
             step: step.to_owned(),
             span: None,
             line: None,
@@ -190,7 +190,7 @@ fn install(wanted: &[String]) -> String {
 }
 
 /// What apt remembers about which packages came as dependencies only, in an archive.
-fn marks(work: &Work<'_>) -> Result<Vec<u8>, Failure> {
+fn marks(work: &Work<'_>) -> Result<Vec<u8>, BuildError> {
     let solution = Solution { install: work.recipe.packages.clone(), ..Solution::default() };
     let text = extended_states(&after(&[], &solution), &work.recipe.arch);
     let write = || {
@@ -205,7 +205,7 @@ fn marks(work: &Work<'_>) -> Result<Vec<u8>, Failure> {
 }
 
 /// The empty root file system, in its partition.
-fn make_file_system(work: &Work<'_>) -> Result<(), Failure> {
+fn make_file_system(work: &Work<'_>) -> Result<(), BuildError> {
     let write = |mut disk| layout::write_tables(&mut disk, work.recipe.virtual_size);
     work.disk.try_clone().and_then(write).at("write", &work.raw)?;
     let configuration = work.outputs.join("mke2fs.conf");
@@ -222,7 +222,7 @@ fn make_file_system(work: &Work<'_>) -> Result<(), Failure> {
 }
 
 /// The files of packages as one archive. They say whose they are by number: there are no accounts yet.
-fn unpack(work: &Work<'_>, numbers: &[usize]) -> Result<fs::File, Failure> {
+fn unpack(work: &Work<'_>, numbers: &[usize]) -> Result<fs::File, BuildError> {
     let temporary = tempfile::tempfile_in(work.outputs).at("create a file in", work.outputs)?;
     let mut tar = tar::Builder::new(io::BufWriter::new(temporary));
     let mut room = work.recipe.virtual_size;
@@ -275,7 +275,7 @@ fn append(
 }
 
 /// The archive that apt takes for one: its index, and links to the package files.
-fn repository_tar(work: &Work<'_>, packages: &[Indexed<'_>]) -> Result<Vec<u8>, Failure> {
+fn repository_tar(work: &Work<'_>, packages: &[Indexed<'_>]) -> Result<Vec<u8>, BuildError> {
     let sources = format!("deb [trusted=yes] file:{REPOSITORY} ./\n");
     let mut texts = repository::index(&work.recipe.suite, packages).to_vec();
     texts.push(("sources.list", sources));

@@ -11,9 +11,9 @@ use crate::{
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
     exec::{
-        Failure, Reporter, What,
+        BuildError, EventKind, Reporter,
         base::given::Given,
-        prepare::{base_facts, trouble::fetch_failure},
+        prepare::{base_facts, errors::fetch_failure},
     },
     lock::{LockedImage, LockedSource},
     packages::{Keyring, Moment, Signed},
@@ -23,6 +23,7 @@ use crate::{
         archive::seconds_now,
         fetch::{Download, Fetcher},
     },
+    text::without_credentials,
 };
 
 /// A file of checksums is text of a few lines for each disk of a release.
@@ -83,7 +84,7 @@ impl Files<'_> {
         spec: &ImageSpec,
         source: &catalog::BaseSource,
         locked: Option<&LockedImage>,
-    ) -> Result<Disk, Failure> {
+    ) -> Result<Disk, BuildError> {
         let url = match source {
             catalog::BaseSource::Url { url, checksums, signed } => {
                 return self.download(spec, (url, checksums, signed.as_ref()), locked).await;
@@ -99,10 +100,10 @@ impl Files<'_> {
         spec: &ImageSpec,
         (url, checksums, signed): (&str, &str, Option<&ChecksumSignature>),
         locked: Option<&LockedImage>,
-    ) -> Result<Disk, Failure> {
-        let step = format!("download {url}");
+    ) -> Result<Disk, BuildError> {
+        let step = format!("download {}", without_credentials(url));
         let progress = |done, total| {
-            self.reporter.report(What::Progress { task: step.clone(), done, total });
+            self.reporter.report(EventKind::Progress { task: step.clone(), done, total });
         };
         let name = url.to_owned();
         let pinned = locked.and_then(|locked| match &locked.base.source {
@@ -120,14 +121,15 @@ impl Files<'_> {
                 fetched.map_err(|error| fetch_failure(&error, Some(spec)))
             };
             let mut files = if there { fetch.await? } else { self.reporter.step(&step, fetch).await? };
-            let path = files.remove(&sha256).ok_or_else(|| Failure::InputChanged { path: name.clone() })?;
+            let path =
+                files.remove(&sha256).ok_or_else(|| BuildError::InputChanged { path: name.clone() })?;
             return Ok(Disk { name, path });
         }
         let sums = self.fetcher.bytes(&self.mirrored(checksums), MAX_CHECKSUMS).await;
         let sums = sums.map_err(|error| fetch_failure(&error, None))?;
         let wrong = |note: String| {
             let message = format!("the publisher's checksums do not vouch for `{url}`");
-            Failure::Diagnosed(vec![
+            BuildError::Diagnosed(vec![
                 Diagnostic::new(codes::NOT_PUBLISHED, message)
                     .label(spec.base.span, "for this base")
                     .note(note)
@@ -184,7 +186,7 @@ pub fn looked_into(
     let version = said.1.as_str().parse::<Requirement>();
     let same = facts.os.distro == *said.0
         && version.is_ok_and(|version| version.matches(&facts.os.version))
-        && facts.arch == resolution.arch;
+        && facts.arch == resolution.arch.as_str();
     if !same {
         let wrong = format!("it holds {} {} for {}", facts.os.distro, facts.os.version, facts.arch);
         let message = format!("the base `{}` is not what the catalogue says", resolution.base.name);

@@ -20,10 +20,11 @@ mod repository;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
+use super::BuildError;
 use crate::{
     catalog::Bootstrap,
     driver::Driver,
@@ -45,7 +46,7 @@ pub struct Recipe {
     /// What nobody pulled in: the essential and required packages, and those the catalogue entry names.
     pub wanted: Vec<String>,
     /// The exact set, essential packages included.
-    pub packages: Vec<Selected>,
+    pub packages: Arc<[Selected]>,
     /// Files laid down before the wanted packages are set up, by path: mode 0644, root's.
     pub files: BTreeMap<String, String>,
     /// Shell, run as root in the new system at the end.
@@ -99,7 +100,7 @@ impl Recipe {
                 .filter(|package| !package.auto)
                 .map(|package| package.name.clone())
                 .collect(),
-            packages,
+            packages: packages.into(),
             files: bootstrap.files.clone(),
             finish: bootstrap.finish.clone(),
             apt_sources,
@@ -150,7 +151,7 @@ pub async fn obtain(
     driver: &dyn Driver,
     debs: &BTreeMap<Digest, PathBuf>,
     line: &mut (dyn FnMut(&str) + Send),
-) -> Result<Base, Failure> {
+) -> Result<Base, BuildError> {
     let key = recipe.key();
     if let Some(base) = store.bases().get(&key) {
         return Ok(base);
@@ -176,7 +177,7 @@ async fn claim<'a>(
     store: &'a Store,
     key: &Digest,
     mut waiting: impl FnMut(),
-) -> Result<BaseSlot<'a>, Failure> {
+) -> Result<BaseSlot<'a>, BuildError> {
     loop {
         if let Some(slot) = store.bases().try_claim(key)? {
             return Ok(slot);
@@ -196,7 +197,7 @@ mod tests {
             suite: "trixie".into(),
             updates: vec!["trixie-updates".into(), "trixie-security".into()],
             components: vec!["main".into(), "contrib".into()],
-            packages: Vec::new(),
+            packages: [].into(),
             files: BTreeMap::new(),
             finish: None,
         };
@@ -217,7 +218,7 @@ mod tests {
             suite: "trixie".into(),
             arch: "amd64".into(),
             wanted: vec!["apt".into()],
-            packages: Vec::new(),
+            packages: [].into(),
             files: BTreeMap::new(),
             finish: None,
             apt_sources: String::new(),

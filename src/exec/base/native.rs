@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     cell::{self, Cell, Ids},
-    driver::Fault,
-    exec::Failure,
-    store::Scratch,
+    driver::DriverError,
+    exec::BuildError,
+    store::{Scratch, room},
 };
 
 /// Room a bootstrap takes while it runs: the system, its packages twice, indexes.
@@ -35,10 +35,10 @@ const PROGRAM: &str = "mmdebstrap";
 pub(super) enum Stopped {
     /// This host lets no cell be made; the reason is for people.
     NoCell(String),
-    Failed(Failure),
+    Failed(BuildError),
 }
 
-impl<E: Into<Failure>> From<E> for Stopped {
+impl<E: Into<BuildError>> From<E> for Stopped {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -58,7 +58,7 @@ pub(super) async fn set_up(work: &Work<'_>, line: &mut (dyn FnMut(&str) + Send))
 }
 
 /// Lays out what `mmdebstrap` and its hooks read.
-fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), Failure> {
+fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildError> {
     let recipe = work.recipe;
     let repository = scratch.join("repository");
     for folder in [&repository, &scratch.join("out")] {
@@ -119,10 +119,10 @@ async fn mmdebstrap(
     if status.success() {
         return Ok(());
     }
-    if tail.iter().any(|line| line.contains("No space left on device")) {
-        return Err(Failure::from(Fault::HostFull).into());
+    if tail.iter().any(|line| room::says_full(line)) {
+        return Err(BuildError::from(DriverError::HostFull).into());
     }
-    Err(Failure::HostTool { program: PROGRAM, detail: tail.join("\n") }.into())
+    Err(BuildError::HostTool { program: PROGRAM, detail: tail.join("\n") }.into())
 }
 
 /// Runs the program to its end; its last lines come back for a message. Dropped, it ends all of it.
@@ -136,7 +136,7 @@ async fn run(
     // It holds the writing end, which has to be the program's alone by then.
     let mut process = cell.start().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Stopped::Failed(
-            Fault::HostLacks {
+            DriverError::HostLacks {
                 what: format!("`{PROGRAM}`"),
                 install: format!(
                     "install it with your system's package manager, for example `sudo apt-get install {PROGRAM}`"
@@ -164,7 +164,7 @@ async fn run(
 }
 
 /// Takes what is left of setting up: regular files of a bounded size, whatever the cell has made of them.
-fn collect(from: &Path, to: &Path) -> Result<(), Failure> {
+fn collect(from: &Path, to: &Path) -> Result<(), BuildError> {
     for (name, limit) in OUTPUTS {
         let path = from.join(name);
         let mut options = File::options();
@@ -173,7 +173,7 @@ fn collect(from: &Path, to: &Path) -> Result<(), Failure> {
         let read = options.open(&path).and_then(|file| file.take(limit + 1).read_to_end(&mut content));
         read.at("read", &path)?;
         if content.len() as u64 > limit {
-            return Err(Failure::HostTool { program: PROGRAM, detail: format!("{name} is too long") });
+            return Err(BuildError::HostTool { program: PROGRAM, detail: format!("{name} is too long") });
         }
         fs::write(to.join(name), content).at("write", &to.join(name))?;
     }

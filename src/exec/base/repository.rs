@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::deb;
-use crate::{exec::Failure, packages::Selected, text::Digest};
+use crate::{exec::BuildError, packages::Selected, text::Digest};
 
 /// Fills `dir`. The files are copies (reflinks where the file system can): a cell sees nothing of the store.
 /// `suite` is the name it goes by, which mmdebstrap selects essential packages by.
@@ -16,7 +16,7 @@ pub(super) fn write(
     suite: &str,
     packages: &[Selected],
     debs: &BTreeMap<Digest, PathBuf>,
-) -> Result<(), Failure> {
+) -> Result<(), BuildError> {
     let mut indexed = Vec::new();
     for package in packages {
         let from = file(package, debs)?;
@@ -24,12 +24,12 @@ pub(super) fn write(
         let to = dir.join(&name);
         let copied =
             fs::copy(from, &to).and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o644)));
-        copied.map_err(|source| Failure::Io { action: "copy", path: from.to_owned(), source })?;
+        copied.map_err(|source| BuildError::Io { action: "copy", path: from.to_owned(), source })?;
         indexed.push(Indexed { package, control: control(from)?, name });
     }
     for (name, text) in index(suite, &indexed) {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(|source| Failure::Io { action: "write", path, source })?;
+        fs::write(&path, text).map_err(|source| BuildError::Io { action: "write", path, source })?;
     }
     Ok(())
 }
@@ -65,17 +65,20 @@ pub(super) fn index(suite: &str, packages: &[Indexed<'_>]) -> [(&'static str, St
 }
 
 /// Where the file of a package is.
-pub(super) fn file<'a>(package: &Selected, debs: &'a BTreeMap<Digest, PathBuf>) -> Result<&'a Path, Failure> {
+pub(super) fn file<'a>(
+    package: &Selected,
+    debs: &'a BTreeMap<Digest, PathBuf>,
+) -> Result<&'a Path, BuildError> {
     debs.get(&package.sha256).map(PathBuf::as_path).ok_or_else(|| missing(package))
 }
 
 /// The text of the control file of a package's file.
-pub(super) fn control(file: &Path) -> Result<String, Failure> {
-    deb::control(file).map_err(|source| Failure::Io { action: "read", path: file.to_owned(), source })
+pub(super) fn control(file: &Path) -> Result<String, BuildError> {
+    deb::control(file).map_err(|source| BuildError::Io { action: "read", path: file.to_owned(), source })
 }
 
-fn missing(package: &Selected) -> Failure {
-    Failure::HostTool {
+fn missing(package: &Selected) -> BuildError {
+    BuildError::HostTool {
         program: "dpkg",
         detail: format!("the file of {} {} is not in the store", package.name, package.version),
     }

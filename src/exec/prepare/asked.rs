@@ -2,26 +2,31 @@
 
 use std::sync::Arc;
 
-use super::{Keys, trouble};
+use super::{Keys, errors, suites};
 use crate::{
-    check::{ArchiveSource, ImageSpec, OtherArchive},
+    check::{ArchiveSource, ArchiveSpec, ImageSpec, OtherArchive},
     diagnostic::{Diagnostic, codes},
-    exec::Failure,
-    packages::{Archive, DEBIAN, Keyring},
+    exec::BuildError,
+    front,
+    packages::{Archive, DEBIAN},
     plan::own_suite,
+    resolve::Resolution,
+    store::archive::ArchiveError,
     text::Spanned,
 };
 
 /// The archives beyond `base`, in the order written.
-pub(super) fn archives(spec: &ImageSpec, base: &[(Archive, Keys)]) -> Result<Vec<(Archive, Keys)>, Failure> {
+pub(super) fn archives(
+    spec: &ImageSpec,
+    base: &[(Archive, Keys)],
+) -> Result<Vec<(Archive, Keys)>, BuildError> {
     let mut all = Vec::new();
     for archive in &spec.archives {
         match &archive.source {
             ArchiveSource::Own { components, suites } => {
-                let main = base.iter().find(|(own, _)| own.name == DEBIAN && !own.suite.contains('-'));
-                let Some((main, keys)) = main else {
+                let Some((main, keys)) = main_archive(base) else {
                     let message = "the base has no archive of Debian that there could be more of";
-                    return Err(Failure::Diagnosed(vec![
+                    return Err(BuildError::Diagnosed(vec![
                         Diagnostic::new(codes::NO_MIRROR, message)
                             .label(archive.span, "asked for here")
                             .help("name the archive by its address, `archive \"https://…\" { … }`"),
@@ -47,7 +52,7 @@ pub(super) fn archives(spec: &ImageSpec, base: &[(Archive, Keys)]) -> Result<Vec
 }
 
 fn of_address(other: &OtherArchive) -> Archive {
-    let url = other.url.value.trim_end_matches('/').to_owned();
+    let url = address(other).to_owned();
     Archive {
         name: url.clone(),
         url,
@@ -57,26 +62,44 @@ fn of_address(other: &OtherArchive) -> Archive {
     }
 }
 
-fn keys(other: &OtherArchive) -> Result<Keys, Failure> {
-    let content = &other.key.content;
-    let keys = match &other.fingerprint {
-        Some(fingerprint) => Keyring::pinned(content, &fingerprint.value),
-        None => Keyring::read(content),
-    };
-    keys.map(|keys| Keys::Own(Arc::new(keys)))
-        .map_err(|error| at(trouble::keyring(&error, None), other.key.span, "this key"))
+fn keys(other: &OtherArchive) -> Result<Keys, BuildError> {
+    let keys = front::archive_keys(other).map_err(|wrong| BuildError::Diagnosed(vec![wrong]))?;
+    Ok(Keys::Own(Arc::new(keys)))
 }
 
 fn words(of: &[Spanned<String>]) -> Vec<String> {
     of.iter().map(|one| one.value.clone()).collect()
 }
 
-/// A failure at its place in the ImageFile.
-pub(super) fn at(failure: Failure, span: crate::text::Span, label: &str) -> Failure {
-    match failure {
-        Failure::Diagnosed(found) => {
-            Failure::Diagnosed(found.into_iter().map(|one| one.label(span, label)).collect())
-        }
-        other => other,
+/// Why an archive cannot be used, at the statement or application that names it.
+pub(super) fn failure(
+    error: &ArchiveError,
+    spec: &ImageSpec,
+    base: &[(Archive, Keys)],
+    resolution: &Resolution,
+) -> BuildError {
+    let release = main_archive(base).map(|(own, _)| own.suite.as_str());
+    if let Some(unknown) = suites::unknown(error, spec, release) {
+        return BuildError::Diagnosed(vec![unknown]);
     }
+    let of_archive = |archive: &&ArchiveSpec| match &archive.source {
+        ArchiveSource::Other(other) => error.url().is_some_and(|url| url.starts_with(address(other))),
+        ArchiveSource::Own { .. } => false,
+    };
+    match (errors::archive(error, Some(resolution)), spec.archives.iter().find(of_archive)) {
+        (BuildError::Diagnosed(found), Some(archive)) => {
+            let label = |one: Diagnostic| one.label(archive.span, "this archive");
+            BuildError::Diagnosed(found.into_iter().map(label).collect())
+        }
+        (failure, _) => failure,
+    }
+}
+
+/// The release that a base is of.
+fn main_archive(base: &[(Archive, Keys)]) -> Option<&(Archive, Keys)> {
+    base.iter().find(|(own, _)| own.name == DEBIAN && !own.suite.contains('-'))
+}
+
+pub(super) fn address(other: &OtherArchive) -> &str {
+    other.url.value.trim_end_matches('/')
 }

@@ -22,7 +22,7 @@ pub fn base_facts(facts: &Facts, virtual_size: u64) -> BaseFacts {
             codename: field("VERSION_CODENAME"),
         },
         arch: facts.arch.clone(),
-        firmware: facts.firmware.iter().map(|firmware| firmware_of(*firmware)).collect(),
+        firmware: facts.firmware.clone(),
         virtual_size: Some(virtual_size),
         used: Some(facts.root.size.saturating_sub(facts.root.free)),
         user: facts.default_user.as_ref().map(|user| user.name.clone()),
@@ -33,13 +33,6 @@ pub fn base_facts(facts: &Facts, virtual_size: u64) -> BaseFacts {
 fn unversioned() -> Version {
     // A literal that the type's own tests cover.
     "0".parse().unwrap_or_else(|_| unreachable!("`0` is a version"))
-}
-
-const fn firmware_of(firmware: crate::driver::Firmware) -> crate::check::Firmware {
-    match firmware {
-        crate::driver::Firmware::Bios => crate::check::Firmware::Bios,
-        crate::driver::Firmware::Uefi => crate::check::Firmware::Uefi,
-    }
 }
 
 /// The archives that the system's own sources name. Debian's are asked for at this host's mirror, if

@@ -1,6 +1,6 @@
 //! The build kernel: what inspection and offline stages run under, whatever the image is.
 
-use super::{Failure, Preparer, Reporter, trouble};
+use super::{BuildError, Preparer, Reporter, errors};
 use crate::{
     driver::qemu::BuildKernel,
     packages::{Keyring, Selected, Universe},
@@ -17,7 +17,7 @@ const PIN: &str = "pinned";
 
 impl Preparer<'_> {
     /// The store's build kernel, fetched when there is none.
-    pub async fn build_kernel(&self, reporter: &Reporter) -> Result<BuildKernel, Failure> {
+    pub async fn build_kernel(&self, reporter: &Reporter) -> Result<BuildKernel, BuildError> {
         let kernels = self.store.kernels();
         let pin = kernels.join(PIN);
         if let Ok(name) = std::fs::read_to_string(&pin)
@@ -26,7 +26,7 @@ impl Preparer<'_> {
             return Ok(kernel);
         }
         let package = self.newest_kernel().await?;
-        let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
+        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
         let download = Download {
             name: format!("{} {}", package.name, package.version),
             url: mirrors.url(&package.origin),
@@ -35,20 +35,20 @@ impl Preparer<'_> {
         };
         let blobs =
             self.fetch("download the build kernel", std::slice::from_ref(&download), reporter).await?;
-        let Some(deb) = blobs.get(&package.sha256) else { return Err(trouble::no_kernel()) };
+        let Some(deb) = blobs.get(&package.sha256) else { return Err(errors::no_kernel()) };
         let kernel = tokio::task::block_in_place(|| BuildKernel::from_deb(&kernels, deb))?;
         let written = std::fs::write(&pin, package.sha256.to_string());
-        written.map_err(|source| Failure::Io { action: "write", path: pin, source })?;
+        written.map_err(|source| BuildError::Io { action: "write", path: pin, source })?;
         Ok(kernel)
     }
 
-    async fn newest_kernel(&self) -> Result<Selected, Failure> {
-        let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
-        let keys = Keyring::debian().map_err(|error| trouble::keyring(&error, None))?;
+    async fn newest_kernel(&self) -> Result<Selected, BuildError> {
+        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
+        let keys = Keyring::debian().map_err(|error| errors::keyring(&error, None))?;
         let archives: Vec<_> = mirrors.suites(SUITE).into_iter().map(|archive| (archive, &keys)).collect();
         let universe =
-            self.indexes().load(ARCH, &archives).await.map_err(|error| trouble::archive(&error, None))?;
-        newest(&universe).ok_or_else(trouble::no_kernel)
+            self.indexes().load(ARCH, &archives).await.map_err(|error| errors::archive(&error, None))?;
+        newest(&universe).ok_or_else(errors::no_kernel)
     }
 }
 

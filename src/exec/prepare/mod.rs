@@ -3,38 +3,44 @@
 //! A lock that holds answers everything, without network and without indexes. Else the archives' verified
 //! indexes do, fetched where the store's are too old.
 
+mod answers;
 mod asked;
 mod elsewhere;
+pub mod errors;
 mod found;
 mod kernel;
 mod pins;
-pub mod trouble;
+pub mod suites;
 pub mod unsolved;
 pub mod versions;
 mod vouch;
+mod whole;
 
 use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    BaseFormat, Failure, Reporter, Supplies, What,
+    BuildError, BuildInputs, EventKind, Reporter,
     base::{self, Recipe, Vouched, given::Given},
 };
 use crate::{
     catalog::{self, Bootstrap},
-    check::{self, Arch, Files, ImageSpec},
+    check::{self, Files, ImageSpec},
     driver::Driver,
     lock::{Class, LockedImage, LockedSource},
+    model::DiskFormat,
     packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
-    plan::{self, Action, BasePlan, BaseSource, CopyFrom, CopyStep, ImagePlan, planned},
+    plan::{self, Action, BasePlan, BaseSource, CopyFrom, CopyStep, ImagePlan},
     resolve::{BaseOrigin, Resolution},
     store::{
         Base, Store, Voucher,
-        archive::{ArchiveError, Indexes},
+        archive::Indexes,
         fetch::{Download, FetchError, Fetcher},
     },
-    text::{Checksum, Digest},
+    text::{Checksum, Digest, without_credentials},
 };
 
+pub use answers::Answers;
+use answers::place_of;
 pub use found::base_facts;
 pub use pins::{BasePins, Pins, Wish};
 pub use vouch::{Unvouched, Vouching};
@@ -51,6 +57,8 @@ pub struct Preparer<'a> {
     pub agent_version: &'a str,
     /// Indexes older than this are fetched again.
     pub max_age: Duration,
+    /// What is known of other images already.
+    pub answers: &'a Answers,
 }
 
 /// An image that is ready to be supplied and built.
@@ -58,7 +66,7 @@ pub struct Preparer<'a> {
 pub struct Prepared {
     pub plan: ImagePlan,
     pub locked: LockedImage,
-    foundation: Foundation,
+    foundation: ResolvedBase,
     /// What images based on this one find in it; none if its system has no dpkg.
     packaging: Option<Packaging>,
     /// Bytes that its packages and copies, and those of the images below, put on the base.
@@ -67,7 +75,7 @@ pub struct Prepared {
 
 /// What an image stands on, as far as the catalogue does not say.
 #[derive(Debug, Clone, Copy)]
-pub enum Ground<'a> {
+pub enum BaseInput<'a> {
     Catalogue,
     /// The disk of `base file` and `base url`.
     Disk(&'a Given),
@@ -77,9 +85,9 @@ pub enum Ground<'a> {
 
 /// What the build disk stands on.
 #[derive(Debug, Clone)]
-enum Foundation {
+enum ResolvedBase {
     /// Made when it is missing.
-    Recipe { recipe: Recipe, built_in: bool },
+    Recipe { recipe: Arc<Recipe>, built_in: bool },
     /// In the store already.
     Disk(Base),
     /// Built before this one.
@@ -89,10 +97,22 @@ enum Foundation {
 /// The package manager's side of a system: what it has, and where it gets more.
 #[derive(Debug, Clone)]
 struct Packaging {
-    installed: Vec<InstalledPackage>,
+    installed: Arc<[InstalledPackage]>,
     archives: Vec<(Archive, Keys)>,
     /// In Debian's spelling.
     arch: String,
+}
+
+impl Packaging {
+    /// The keys of each archive.
+    fn rings(&self) -> Result<Vec<Cow<'_, Keyring>>, BuildError> {
+        self.archives.iter().map(|(_, keys)| keys.ring()).collect()
+    }
+
+    /// The archives, each with its keys of `rings`.
+    fn signed<'k>(&self, rings: &'k [Cow<'_, Keyring>]) -> Vec<(Archive, &'k Keyring)> {
+        self.archives.iter().zip(rings).map(|((archive, _), ring)| (archive.clone(), &**ring)).collect()
+    }
 }
 
 /// The keys that sign an archive.
@@ -104,9 +124,9 @@ enum Keys {
 }
 
 impl Keys {
-    fn ring(&self) -> Result<Cow<'_, Keyring>, Failure> {
+    fn ring(&self) -> Result<Cow<'_, Keyring>, BuildError> {
         match self {
-            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| trouble::keyring(&error, None)),
+            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| errors::keyring(&error, None)),
             Self::Own(keys) => Ok(Cow::Borrowed(keys)),
         }
     }
@@ -120,9 +140,9 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         locked: Option<&LockedImage>,
-        ground: Ground<'_>,
-    ) -> Result<Prepared, Failure> {
-        match (&resolution.base.origin, ground) {
+        base_input: BaseInput<'_>,
+    ) -> Result<Prepared, BuildError> {
+        match (&resolution.base.origin, base_input) {
             (
                 BaseOrigin::Catalog {
                     source: catalog::BaseSource::Bootstrap(bootstrap),
@@ -132,9 +152,9 @@ impl Preparer<'_> {
                 },
                 _,
             ) => self.on_bootstrap(spec, resolution, locked, (bootstrap, *definition, *built_in)).await,
-            (_, Ground::Disk(given)) => self.on_disk(spec, resolution, locked, given).await,
-            (_, Ground::Image(below)) => self.on_image(spec, resolution, locked, below).await,
-            (_, Ground::Catalogue) => Err(trouble::unsupported_base(spec)),
+            (_, BaseInput::Disk(given)) => self.on_disk(spec, resolution, locked, given).await,
+            (_, BaseInput::Image(below)) => self.on_image(spec, resolution, locked, below).await,
+            (_, BaseInput::Catalogue) => Err(errors::unsupported_base(spec)),
         }
     }
 
@@ -144,13 +164,13 @@ impl Preparer<'_> {
         resolution: &Resolution,
         locked: Option<&LockedImage>,
         (bootstrap, definition, built_in): (&Bootstrap, Digest, bool),
-    ) -> Result<Prepared, Failure> {
-        let arch = debian_arch(&resolution.arch);
-        let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
+    ) -> Result<Prepared, BuildError> {
+        let arch = resolution.arch.debian();
+        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
         let archives: Vec<_> =
             suites(bootstrap, mirrors).into_iter().map(|archive| (archive, Keys::Debian)).collect();
         let pins = match locked {
-            Some(locked) => Pins::of_lock(locked, None, arch),
+            Some(locked) => self.locked_pins(locked, None, arch),
             None => {
                 let wish = Wish::Bootstrap { include: &bootstrap.packages };
                 self.choose(spec, resolution, &archives, wish).await?
@@ -158,21 +178,26 @@ impl Preparer<'_> {
         };
         // A lock of another kind of base has no packages for this one. What comes out is there for the caller
         // to see that the lock says something else, and nothing has to be looked up for that.
-        let set: &[Selected] = match &pins.base {
-            BasePins::Set(set) => set,
-            BasePins::Found(_) => &[],
+        let set: Arc<[Selected]> = match &pins.base {
+            BasePins::Set(set) => Arc::clone(set),
+            BasePins::Found(_) => Arc::default(),
         };
         let virtual_size = base_size(spec, resolution);
         let sources = base::apt_sources(bootstrap, &mirrors.debian, &mirrors.security);
-        let recipe = Recipe::new(bootstrap, arch, set, sources, virtual_size);
+        let question = (definition, arch, place_of(&set), &sources, virtual_size);
+        let (recipe, key) = self.answers.recipes().get(&question).unwrap_or_else(|| {
+            let recipe = Recipe::new(bootstrap, arch, &set, sources.clone(), virtual_size);
+            let key = recipe.key();
+            self.answers.recipes().put(&question, (Arc::new(recipe), key))
+        });
         let source = BaseSource::Bootstrap {
             suite: bootstrap.suite.clone(),
-            recipe: recipe.key(),
-            packages: set.iter().map(planned).collect(),
+            recipe: key,
+            packages: Arc::clone(&pins.planned.0),
         };
-        let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set.to_vec() };
+        let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set };
         let base = base_plan(resolution, source, virtual_size);
-        let foundation = Foundation::Recipe { recipe, built_in };
+        let foundation = ResolvedBase::Recipe { recipe, built_in };
         self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives), locked)
     }
 
@@ -182,22 +207,24 @@ impl Preparer<'_> {
         resolution: &Resolution,
         locked: Option<&LockedImage>,
         given: &Given,
-    ) -> Result<Prepared, Failure> {
-        let arch = debian_arch(&resolution.arch);
+    ) -> Result<Prepared, BuildError> {
+        let arch = resolution.arch.debian();
         let facts = &given.facts;
         if let Some(size) = &spec.min_storage
             && size.value.bytes() > given.virtual_size
             && !facts.root.last_partition
         {
-            return Err(trouble::cannot_grow(spec, size, given));
+            return Err(errors::cannot_grow(spec, size, given));
         }
         let marks = facts.apt_extended_states.as_deref().unwrap_or_default();
         let packaging = facts.dpkg_status.as_ref().map(|status| {
             let keys = found::keys(facts).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
             let archives = found::archives(&facts.apt, self.mirrors);
+            let systems = self.answers.systems();
+            let read = || systems.put(&given.sha256, InstalledPackage::read_status(status, marks).into());
             Packaging {
                 arch: arch.to_owned(),
-                installed: InstalledPackage::read_status(status, marks),
+                installed: systems.get(&given.sha256).unwrap_or_else(read),
                 archives: archives.into_iter().map(|archive| (archive, keys.clone())).collect(),
             }
         });
@@ -214,7 +241,7 @@ impl Preparer<'_> {
             ),
         };
         let base = base_plan(resolution, source, given.virtual_size);
-        let foundation = Foundation::Disk(given.base.clone());
+        let foundation = ResolvedBase::Disk(given.base.clone());
         let archives = packaging.map(|packaging| packaging.archives);
         self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), archives, locked)
     }
@@ -225,15 +252,15 @@ impl Preparer<'_> {
         resolution: &Resolution,
         locked: Option<&LockedImage>,
         below: &Prepared,
-    ) -> Result<Prepared, Failure> {
-        let arch = debian_arch(&resolution.arch);
+    ) -> Result<Prepared, BuildError> {
+        let arch = resolution.arch.debian();
         let pins = self.on_found(spec, resolution, locked, below.packaging.as_ref(), arch).await?;
         let key = below.plan.key();
         let source = BaseSource::Image { image: below.plan.image.clone(), key };
         let pinned = LockedSource::Image { plan: key.to_string() };
         let base = base_plan(resolution, source, below.plan.disk_size);
         let archives = below.packaging.as_ref().map(|packaging| packaging.archives.clone());
-        let base = (base, pinned, Foundation::Image, below.grown);
+        let base = (base, pinned, ResolvedBase::Image, below.grown);
         self.planned(spec, resolution, &pins, base, archives, locked)
     }
 
@@ -245,17 +272,41 @@ impl Preparer<'_> {
         locked: Option<&LockedImage>,
         packaging: Option<&Packaging>,
         arch: &str,
-    ) -> Result<Pins, Failure> {
-        let installed = packaging.map(|packaging| packaging.installed.clone());
+    ) -> Result<Arc<Pins>, BuildError> {
+        let installed = packaging.map(|packaging| Arc::clone(&packaging.installed));
         let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
         match (locked, packaging) {
-            (Some(locked), _) => Ok(Pins::of_lock(locked, installed, arch)),
+            (Some(locked), _) => Ok(self.locked_pins(locked, installed, arch)),
             (None, Some(Packaging { installed, archives, .. })) if asks => {
-                self.choose(spec, resolution, archives, Wish::Found(installed.clone())).await
+                self.choose(spec, resolution, archives, Wish::Found(Arc::clone(installed))).await
             }
-            (None, None) if asks => Err(trouble::no_packages(spec)),
-            (None, _) => Ok(Pins::none(installed.unwrap_or_default(), arch)),
+            (None, None) if asks => Err(errors::no_packages(spec)),
+            (None, _) => Ok(Arc::new(Pins::none(installed.unwrap_or_default(), arch))),
         }
+    }
+
+    /// What a lock says; images that share their sets there share them here.
+    fn locked_pins(
+        &self,
+        locked: &LockedImage,
+        found: Option<Arc<[InstalledPackage]>>,
+        arch: &str,
+    ) -> Arc<Pins> {
+        // The lock outlives the answers; what was found is kept by an answer that is about it.
+        if found.is_some() && matches!(locked.base.source, LockedSource::Bootstrap { .. }) {
+            return Arc::new(Pins::of_lock(locked, found, arch));
+        }
+        let question = (
+            place_of(locked.base.packages()),
+            place_of(&locked.packages),
+            (&locked.removed, &locked.now_manual, &locked.temporary),
+            found.as_deref().map(place_of),
+            arch,
+        );
+        self.answers.pins().get(&question).unwrap_or_else(|| {
+            let pins = Arc::new(Pins::of_lock(locked, found.clone(), arch));
+            self.answers.pins().put(&question, pins)
+        })
     }
 
     async fn choose(
@@ -264,33 +315,38 @@ impl Preparer<'_> {
         resolution: &Resolution,
         archives: &[(Archive, Keys)],
         wish: Wish<'_>,
-    ) -> Result<Pins, Failure> {
+    ) -> Result<Arc<Pins>, BuildError> {
         let asked = asked::archives(spec, archives)?;
+        let arch = resolution.arch.debian();
+        let question =
+            (arch, archives, &asked, wish.question(), pins::question(spec, resolution), self.max_age);
+        if let Some(known) = self.answers.pins().get(&question) {
+            return Ok(known);
+        }
         let rings = archives.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
         let more = asked.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
-        let mut archives: Vec<(Archive, &Keyring)> =
+        let own: Vec<(Archive, &Keyring)> =
             archives.iter().zip(&rings).map(|((archive, _), ring)| (archive.clone(), &**ring)).collect();
-        let indexes = self.indexes();
-        let arch = debian_arch(&resolution.arch);
-        let own_universe = indexes
-            .load(arch, &archives)
-            .await
-            .map_err(|error| trouble::archive(&error, Some(resolution)))?;
+        let base = archives;
+        let mut archives = own.clone();
         let brought = brought_archives(resolution)?;
         archives.extend(asked.iter().zip(&more).map(|((archive, _), ring)| (archive.clone(), &**ring)));
         archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
+        let own_universe = self
+            .universe(arch, &own, self.max_age)
+            .await
+            .map_err(|error| errors::archive(&error, Some(resolution)))?;
         let wider = if brought.is_empty() && asked.is_empty() {
             None
         } else {
             Some(
-                indexes
-                    .load(arch, &archives)
+                self.universe(arch, &archives, self.max_age)
                     .await
-                    .map_err(|error| archive_failure(&error, spec, resolution))?,
+                    .map_err(|error| asked::failure(&error, spec, base, resolution))?,
             )
         };
         let universe = wider.as_ref().unwrap_or(&own_universe);
-        match Pins::choose(&own_universe, universe, wish, spec, resolution) {
+        match Pins::choose(&own_universe, universe, &wish, spec, resolution) {
             Ok(mut pins) => {
                 for package in pins.packages_mut() {
                     if let Some(sha512) = universe.sha512(package) {
@@ -302,10 +358,10 @@ impl Preparer<'_> {
                     |of: Vec<(bool, _)>| of.into_iter().map(|(_, package)| package).collect::<Vec<_>>();
                 self.remember(&own_universe, &packages(base))?;
                 self.remember(universe, &packages(own))?;
-                Ok(pins)
+                Ok(self.answers.pins().put(&question, Arc::new(pins)))
             }
             Err(error) => {
-                let elsewhere = elsewhere::look(&indexes, arch, &archives, universe, &error).await;
+                let elsewhere = elsewhere::look(&self.indexes(), arch, &archives, universe, &error).await;
                 Err(unsolved::packages(&error, spec, resolution, &elsewhere))
             }
         }
@@ -320,15 +376,16 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         pins: &Pins,
-        (base, pinned, foundation, base_grown): (BasePlan, LockedSource, Foundation, u64),
+        (base, pinned, foundation, base_grown): (BasePlan, LockedSource, ResolvedBase, u64),
         archives: Option<Vec<(Archive, Keys)>>,
         before: Option<&LockedImage>,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<Prepared, BuildError> {
         let plan = plan::compile(plan::Inputs {
             spec,
             resolution,
             base: &base,
             packages: &pins.solution,
+            planned: &pins.planned.1,
             packages_grow: pins.grow,
             base_grown,
             extended_states: &pins.extended_states,
@@ -337,13 +394,13 @@ impl Preparer<'_> {
             files: self.files,
             agent_version: self.agent_version,
         })
-        .map_err(Failure::Diagnosed)?;
+        .map_err(BuildError::Diagnosed)?;
         let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution, &pins.temporary);
         // The packages of a lock that says something else, or less, are not those that the image will have.
         let chosen = before
             .is_none_or(|before| before.stale(&locked).iter().all(|reason| reason.class == Class::Input));
         if archives.is_some() && chosen {
-            versions::check(spec, resolution, &pins.installed()).map_err(Failure::Diagnosed)?;
+            versions::check(spec, resolution, &pins.installed).map_err(BuildError::Diagnosed)?;
         }
         let packaging = match archives {
             Some(mut archives) => {
@@ -351,8 +408,8 @@ impl Preparer<'_> {
                 archives.extend(asked::archives(spec, &archives)?);
                 archives
                     .extend(brought.into_iter().map(|(archive, keys)| (archive, Keys::Own(Arc::new(keys)))));
-                let arch = debian_arch(&resolution.arch).to_owned();
-                Some(Packaging { installed: pins.installed(), archives, arch })
+                let arch = resolution.arch.debian().to_owned();
+                Some(Packaging { installed: Arc::clone(&pins.installed), archives, arch })
             }
             None => None,
         };
@@ -368,20 +425,20 @@ impl Preparer<'_> {
         vouching: Vouching,
         driver: &dyn Driver,
         reporter: &Reporter,
-    ) -> Result<Supplies, Failure> {
+    ) -> Result<BuildInputs, BuildError> {
         let mut blobs = self
             .try_fetch("download packages", &self.downloads(prepared)?, reporter)
             .await
-            .map_err(|error| trouble::supply(&error, &prepared.plan))?;
+            .map_err(|error| errors::supply(&error, &prepared.plan))?;
         for (url, checksum) in copied(&prepared.plan).filter(|(_, sum)| matches!(sum, Checksum::Sha512(_))) {
             let fetched = self.pinned(url, checksum, reporter).await;
-            let (_, path) = fetched.map_err(|error| trouble::supply(&error, &prepared.plan))?;
+            let (_, path) = fetched.map_err(|error| errors::supply(&error, &prepared.plan))?;
             blobs.insert(checksum.id(), path);
         }
         let (recipe, built_in) = match &prepared.foundation {
-            Foundation::Recipe { recipe, built_in } => (recipe, *built_in),
-            Foundation::Disk(base) => return Ok(supplies(base.clone(), blobs)),
-            Foundation::Image => return Ok(Supplies { blobs, ..Supplies::default() }),
+            ResolvedBase::Recipe { recipe, built_in } => (recipe, *built_in),
+            ResolvedBase::Disk(base) => return Ok(supplies(base.clone(), blobs)),
+            ResolvedBase::Image => return Ok(BuildInputs { blobs, ..BuildInputs::default() }),
         };
         let made = match self.store.bases().get(&recipe.key()) {
             Some(made) => made,
@@ -409,8 +466,8 @@ impl Preparer<'_> {
         step: &str,
         downloads: &[Download],
         reporter: &Reporter,
-    ) -> Result<BTreeMap<Digest, PathBuf>, Failure> {
-        self.try_fetch(step, downloads, reporter).await.map_err(|error| trouble::fetch(&error))
+    ) -> Result<BTreeMap<Digest, PathBuf>, BuildError> {
+        self.try_fetch(step, downloads, reporter).await.map_err(|error| errors::fetch(&error))
     }
 
     /// Has files in the store; whoever asked for them knows what their lack means.
@@ -422,7 +479,7 @@ impl Preparer<'_> {
     ) -> Result<BTreeMap<Digest, PathBuf>, FetchError> {
         let missing = downloads.iter().filter(|one| self.store.blobs().get(&one.sha256).is_none()).count();
         let progress = |done, total| {
-            reporter.report(What::Progress { task: step.to_owned(), done, total });
+            reporter.report(EventKind::Progress { task: step.to_owned(), done, total });
         };
         let fetch = self.fetcher.all(self.store, downloads, &progress);
         if missing == 0 { fetch.await } else { reporter.step(step, fetch).await }
@@ -435,16 +492,16 @@ impl Preparer<'_> {
         checksum: Checksum,
         reporter: &Reporter,
     ) -> Result<(Digest, PathBuf), FetchError> {
-        let step = format!("download {url}");
+        let step = format!("download {}", without_credentials(url));
         let progress = |done, total| {
-            reporter.report(What::Progress { task: step.clone(), done, total });
+            reporter.report(EventKind::Progress { task: step.clone(), done, total });
         };
         let fetch = self.fetcher.published(self.store, url, checksum, &progress);
         if self.fetcher.has(self.store, &checksum) { fetch.await } else { reporter.step(&step, fetch).await }
     }
 
     /// The package files of the plan's steps, and their downloads that are pinned by what names files here.
-    fn downloads(&self, prepared: &Prepared) -> Result<Vec<Download>, Failure> {
+    fn downloads(&self, prepared: &Prepared) -> Result<Vec<Download>, BuildError> {
         let mut downloads = self.package_downloads(&prepared.locked.packages)?;
         for (url, checksum) in copied(&prepared.plan) {
             if let Checksum::Sha256(sha256) = checksum {
@@ -454,8 +511,8 @@ impl Preparer<'_> {
         Ok(downloads)
     }
 
-    fn package_downloads(&self, packages: &[Selected]) -> Result<Vec<Download>, Failure> {
-        let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
+    fn package_downloads(&self, packages: &[Selected]) -> Result<Vec<Download>, BuildError> {
+        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
         let download = |package: &Selected| Download {
             name: format!("{} {}", package.name, package.version),
             url: mirrors.url(&package.origin),
@@ -494,9 +551,15 @@ fn disk_place<'a>(spec: &'a ImageSpec, resolution: &'a Resolution) -> DiskPlace<
 }
 
 /// What a build on a base of the store needs.
-fn supplies(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> Supplies {
+fn supplies(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> BuildInputs {
     let disk = base.disk.clone();
-    Supplies { base: disk, base_format: BaseFormat::Qcow2, held: Some(base), blobs, ..Supplies::default() }
+    BuildInputs {
+        base: disk,
+        base_format: DiskFormat::Qcow2,
+        held: Some(base),
+        blobs,
+        ..BuildInputs::default()
+    }
 }
 
 fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> BasePlan {
@@ -504,7 +567,7 @@ fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> 
         name: resolution.base.name.clone(),
         source,
         virtual_size,
-        firmware: resolution.base.firmware.iter().map(|firmware| firmware.as_str().to_owned()).collect(),
+        firmware: resolution.base.firmware.clone(),
     }
 }
 
@@ -521,23 +584,8 @@ fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
     archives
 }
 
-/// Why an archive cannot be used, at the statement or application that names it.
-fn archive_failure(error: &ArchiveError, spec: &ImageSpec, resolution: &Resolution) -> Failure {
-    let failure = trouble::archive(error, Some(resolution));
-    let names = |archive: &&check::ArchiveSpec| match &archive.source {
-        check::ArchiveSource::Other(other) => {
-            error.url().is_some_and(|url| url.starts_with(other.url.value.trim_end_matches('/')))
-        }
-        check::ArchiveSource::Own { .. } => false,
-    };
-    match spec.archives.iter().find(names) {
-        Some(archive) => asked::at(failure, archive.span, "this archive"),
-        None => failure,
-    }
-}
-
 /// The archives that applications bring, each with the key its catalogue entry pins.
-fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, Failure> {
+fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, BuildError> {
     let mut all: Vec<(Archive, Keyring)> = Vec::new();
     let brought = resolution
         .own_apps()
@@ -552,7 +600,7 @@ fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, 
         };
         if all.iter().all(|(known, _)| *known != archive) {
             let keys = Keyring::pinned(repository.key.as_bytes(), &repository.fingerprint);
-            all.push((archive, keys.map_err(|error| trouble::keyring(&error, Some(app)))?));
+            all.push((archive, keys.map_err(|error| errors::keyring(&error, Some(app)))?));
         }
     }
     Ok(all)
@@ -563,8 +611,4 @@ fn brought_archives(resolution: &Resolution) -> Result<Vec<(Archive, Keyring)>, 
 fn base_size(spec: &ImageSpec, resolution: &Resolution) -> u64 {
     let usual = resolution.base.virtual_size.unwrap_or(4 << 30);
     spec.min_storage.as_ref().map_or(usual, |size| size.value.bytes().min(usual))
-}
-
-fn debian_arch(arch: &str) -> &'static str {
-    if arch == Arch::Aarch64.as_str() { Arch::Aarch64.debian() } else { Arch::X86_64.debian() }
 }

@@ -1,7 +1,8 @@
 //! The exact packages of an image: out of the lock, or chosen now.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
+use super::answers::place_of;
 use crate::{
     check::ImageSpec,
     lock::{LockedImage, LockedSource},
@@ -9,6 +10,7 @@ use crate::{
         InstalledPackage, Request, Selected, Solution, SolveError, Universe, Upgrade, VersionWanted, Want,
         after, bootstrap_set, extended_states, growth, solve,
     },
+    plan::{PlannedPackage, planned},
     resolve::Resolution,
 };
 
@@ -20,28 +22,34 @@ pub struct Pins {
     /// Bytes that the solution takes on the disk, beyond what it replaces.
     pub grow: u64,
     /// What apt's `extended_states` holds once they are installed.
-    pub extended_states: String,
+    pub extended_states: Arc<str>,
     /// Packages that are there for the scripts, and then go with what came only for them: by name.
     pub temporary: Vec<String>,
     /// What apt's `extended_states` holds then.
-    pub final_states: String,
+    pub final_states: Arc<str>,
+    /// What the image has in the end, as dpkg will know it.
+    pub installed: Arc<[InstalledPackage]>,
+    /// The packages of a base that is made of them, and those on top of it, as the plan has them.
+    pub planned: (Arc<[PlannedPackage]>, Arc<[PlannedPackage]>),
 }
 
 /// The packages of the base.
 #[derive(Debug, Clone)]
 pub enum BasePins {
     /// A bootstrapped base is this set.
-    Set(Vec<Selected>),
+    Set(Arc<[Selected]>),
     /// A disk that was looked into has these.
-    Found(Vec<InstalledPackage>),
+    Found(Arc<[InstalledPackage]>),
 }
 
 impl BasePins {
     /// The set as dpkg will know it.
-    fn installed(&self) -> Vec<InstalledPackage> {
+    fn installed(&self) -> Arc<[InstalledPackage]> {
         match self {
-            Self::Set(set) => after(&[], &Solution { install: set.clone(), ..Solution::default() }),
-            Self::Found(installed) => installed.clone(),
+            Self::Set(set) => {
+                after(&[], &Solution { install: Arc::clone(set), ..Solution::default() }).into()
+            }
+            Self::Found(installed) => Arc::clone(installed),
         }
     }
 }
@@ -49,13 +57,13 @@ impl BasePins {
 impl Pins {
     /// What the lock says. `found` is for bases that the lock names by digest only.
     #[must_use]
-    pub fn of_lock(locked: &LockedImage, found: Option<Vec<InstalledPackage>>, native: &str) -> Self {
+    pub fn of_lock(locked: &LockedImage, found: Option<Arc<[InstalledPackage]>>, native: &str) -> Self {
         let base = match (&locked.base.source, found) {
-            (LockedSource::Bootstrap { packages, .. }, _) => BasePins::Set(packages.clone()),
+            (LockedSource::Bootstrap { packages, .. }, _) => BasePins::Set(Arc::clone(packages)),
             (_, found) => BasePins::Found(found.unwrap_or_default()),
         };
         let solution = Solution {
-            install: locked.packages.clone(),
+            install: Arc::clone(&locked.packages),
             remove: locked.removed.clone(),
             now_manual: locked.now_manual.clone(),
         };
@@ -64,16 +72,8 @@ impl Pins {
 
     /// Nothing changes: what the base has, with the marks it has.
     #[must_use]
-    pub fn none(installed: Vec<InstalledPackage>, native: &str) -> Self {
+    pub fn none(installed: Arc<[InstalledPackage]>, native: &str) -> Self {
         Self::with(BasePins::Found(installed), Solution::default(), Vec::new(), native)
-    }
-
-    /// What the image has in the end, as dpkg will know it.
-    #[must_use]
-    pub fn installed(&self) -> Vec<InstalledPackage> {
-        let mut installed = after(&self.base.installed(), &self.solution);
-        installed.retain(|package| !self.temporary.contains(&package.name));
-        installed
     }
 
     /// All packages that are installed, with whether the base is made of them.
@@ -88,10 +88,10 @@ impl Pins {
     /// As [`packages`](Self::packages), to be completed.
     pub fn packages_mut(&mut self) -> impl Iterator<Item = &mut Selected> {
         let base = match &mut self.base {
-            BasePins::Set(set) => &mut set[..],
+            BasePins::Set(set) => Arc::make_mut(set),
             BasePins::Found(_) => &mut [],
         };
-        base.iter_mut().chain(&mut self.solution.install)
+        base.iter_mut().chain(Arc::make_mut(&mut self.solution.install))
     }
 
     /// Chooses now: the base from what its own archives have, the rest also from those that
@@ -99,7 +99,7 @@ impl Pins {
     pub fn choose(
         own: &Universe,
         universe: &Universe,
-        base: Wish<'_>,
+        base: &Wish<'_>,
         spec: &ImageSpec,
         resolution: &Resolution,
     ) -> Result<Self, SolveError> {
@@ -107,9 +107,9 @@ impl Pins {
             Wish::Bootstrap { include } => {
                 let include: Vec<Want> =
                     include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
-                BasePins::Set(bootstrap_set(own, &include)?)
+                BasePins::Set(bootstrap_set(own, &include)?.into())
             }
-            Wish::Found(installed) => BasePins::Found(installed),
+            Wish::Found(installed) => BasePins::Found(Arc::clone(installed)),
         };
         let installed = base.installed();
         let solution = solve(universe, &installed, &request(spec, resolution, &installed, true)?)?;
@@ -132,7 +132,21 @@ impl Pins {
         in_the_end.retain(|package| !temporary.contains(&package.name));
         let final_states = extended_states(&in_the_end, native);
         let grow = growth(&installed, &solution);
-        Self { grow, base, solution, extended_states: states, temporary, final_states }
+        let planned_base = match &base {
+            BasePins::Set(set) => set.iter().map(planned).collect(),
+            BasePins::Found(_) => Arc::default(),
+        };
+        let planned = (planned_base, solution.install.iter().map(planned).collect());
+        Self {
+            grow,
+            base,
+            solution,
+            extended_states: states.into(),
+            temporary,
+            final_states: final_states.into(),
+            installed: in_the_end.into(),
+            planned,
+        }
     }
 }
 
@@ -142,7 +156,37 @@ pub enum Wish<'a> {
     /// Made from an archive, with these packages named.
     Bootstrap { include: &'a [String] },
     /// There already, with these packages.
-    Found(Vec<InstalledPackage>),
+    Found(Arc<[InstalledPackage]>),
+}
+
+impl Wish<'_> {
+    /// What is asked. A system is told by where it lies: an answer about it keeps it there.
+    pub(super) fn question(&self) -> String {
+        match self {
+            Self::Bootstrap { include } => format!("bootstrap {include:?}"),
+            Self::Found(installed) => format!("found {:?}", place_of(installed)),
+        }
+    }
+}
+
+/// All of an image that decides which packages are chosen for it: two that say the same have the same. It is what
+/// [`request`] reads.
+pub(super) fn question(spec: &ImageSpec, resolution: &Resolution) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("upgrade {}\n", spec.base.upgrade);
+    for package in &spec.packages {
+        let (name, version) = (&package.name, &package.version);
+        let _ = writeln!(text, "package {name} {version:?} {} {}", package.keep, package.recommends);
+    }
+    for package in &spec.removed_packages {
+        let _ = writeln!(text, "remove {}", package.name);
+    }
+    for app in resolution.own_apps() {
+        let (packages, replaces, archives) = (&app.packages, &app.replaces, &app.repositories);
+        let _ =
+            writeln!(text, "app {} {:?} {packages:?} {replaces:?} {archives:?}", app.version, app.version_of);
+    }
+    text
 }
 
 /// The image's own packages first, as written, then those of its applications; `temporary` are those that

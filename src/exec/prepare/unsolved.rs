@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
-    exec::Failure,
+    exec::BuildError,
     packages::{NotRemovable, SolveError, Unmet},
     resolve::Resolution,
     text::Span,
@@ -32,9 +32,9 @@ pub fn packages(
     spec: &ImageSpec,
     resolution: &Resolution,
     elsewhere: &Elsewhere,
-) -> Failure {
+) -> BuildError {
     let asked = Asked { spec, resolution };
-    Failure::Diagnosed(error.all().iter().map(|error| one(error, &asked, elsewhere)).collect())
+    BuildError::Diagnosed(error.all().iter().map(|error| one(error, &asked, elsewhere)).collect())
 }
 
 fn one(error: &SolveError, asked: &Asked<'_>, elsewhere: &Elsewhere) -> Diagnostic {

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Prepared, Preparer, trouble};
+use super::{Prepared, Preparer, answers::place_of, errors};
 use crate::{
-    exec::Failure,
+    exec::BuildError,
     packages::{Archive, Keyring, Selected, Signed, SignedRelease, Testimony, Universe},
     store::{
         Voucher,
-        archive::{ArchiveError, Indexes, seconds_now},
+        archive::{ArchiveError, seconds_now},
         speaks_for,
     },
     text::{Checksum, Digest},
@@ -58,9 +58,14 @@ pub struct Unvouched {
 impl Preparer<'_> {
     /// Finds out who vouches for an image's packages. Those that nobody does are the second part; what they
     /// are part of has [`Voucher::Nobody`].
-    pub async fn vouch(&self, prepared: &Prepared) -> Result<(Vouching, Vec<Unvouched>), Failure> {
+    pub async fn vouch(&self, prepared: &Prepared) -> Result<(Vouching, Vec<Unvouched>), BuildError> {
         let base = prepared.locked.base.packages();
-        let all: Vec<&Selected> = base.iter().chain(&prepared.locked.packages).collect();
+        let all: Vec<&Selected> = base.iter().chain(&*prepared.locked.packages).collect();
+        let archives = prepared.packaging.as_ref().map(|packaging| (&packaging.archives, &packaging.arch));
+        let question = (place_of(base), place_of(&prepared.locked.packages), archives);
+        if let Some(known) = self.answers.vouchings().get(&question) {
+            return Ok((known, Vec::new()));
+        }
         let mut found = Vec::new();
         let mut unvouched = Vec::new();
         if !all.is_empty() {
@@ -72,6 +77,9 @@ impl Preparer<'_> {
             vouchers.max().unwrap_or(Voucher::Distribution)
         };
         let vouching = Vouching { base: weakest(true), packages: weakest(false) };
+        if unvouched.is_empty() {
+            self.answers.vouchings().put(&question, vouching);
+        }
         let unvouched = unvouched
             .into_iter()
             .map(|(at, archive_says)| Unvouched {
@@ -87,18 +95,13 @@ impl Preparer<'_> {
         &self,
         prepared: &Prepared,
         all: &[&Selected],
-    ) -> Result<(Vec<Voucher>, Vec<(usize, Option<Digest>)>), Failure> {
+    ) -> Result<(Vec<Voucher>, Vec<(usize, Option<Digest>)>), BuildError> {
         let Some(packaging) = &prepared.packaging else {
             let nobody = vec![Voucher::Nobody; all.len()];
             return Ok((nobody, (0..all.len()).map(|at| (at, None)).collect()));
         };
-        let rings = packaging.archives.iter().map(|(_, keys)| keys.ring()).collect::<Result<Vec<_>, _>>()?;
-        let archives: Vec<(Archive, &Keyring)> = packaging
-            .archives
-            .iter()
-            .zip(&rings)
-            .map(|((archive, _), ring)| (archive.clone(), &**ring))
-            .collect();
+        let rings = packaging.rings()?;
+        let archives = packaging.signed(&rings);
         let now = seconds_now();
         let mut found = self.store.vouchers().find(all, &archives, now);
         let mut unvouched = Vec::new();
@@ -109,12 +112,11 @@ impl Preparer<'_> {
             if missing.is_empty() || (max_age.is_zero() && self.fetcher.offline() && !unvouched.is_empty()) {
                 break;
             }
-            let indexes = Indexes { max_age, ..self.indexes() };
-            let universe = match indexes.load(&packaging.arch, &archives).await {
+            let universe = match self.universe(&packaging.arch, &archives, max_age).await {
                 Ok(universe) => universe,
                 // What was found out before holds: this was the second look.
                 Err(ArchiveError::Fetch(_)) if !unvouched.is_empty() => break,
-                Err(error) => return Err(trouble::archive(&error, None)),
+                Err(error) => return Err(errors::archive(&error, None)),
             };
             unvouched.clear();
             let (mut speakers, mut signed) = (Speakers::default(), Vec::new());
@@ -140,7 +142,7 @@ impl Preparer<'_> {
 
     /// What the indexes say of a package; one whose archive gives another kind of digest is fetched to be
     /// compared.
-    async fn ask(&self, universe: &Universe, package: &Selected) -> Result<Testimony, Failure> {
+    async fn ask(&self, universe: &Universe, package: &Selected) -> Result<Testimony, BuildError> {
         let testimony = universe.testimony(package);
         match (&testimony, universe.sha512(package)) {
             (Testimony::OtherDigest(_), Some(sha512)) => {
@@ -155,22 +157,22 @@ impl Preparer<'_> {
     }
 
     /// The SHA-256 digest of a package of which the archive gives another.
-    pub(super) async fn sha256_of(&self, package: &Selected, sha512: [u8; 64]) -> Result<Digest, Failure> {
-        let mirrors = self.mirrors.ok_or_else(trouble::no_mirror)?;
+    pub(super) async fn sha256_of(&self, package: &Selected, sha512: [u8; 64]) -> Result<Digest, BuildError> {
+        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
         let url = mirrors.url(&package.origin);
         let fetched = self.fetcher.published(self.store, &url, Checksum::Sha512(sha512), &|_, _| {}).await;
-        Ok(fetched.map_err(|error| trouble::fetch(&error))?.0)
+        Ok(fetched.map_err(|error| errors::fetch(&error))?.0)
     }
 
     /// Remembers who vouches for packages that were chosen just now.
-    pub(super) fn remember(&self, universe: &Universe, packages: &[&Selected]) -> Result<(), Failure> {
+    pub(super) fn remember(&self, universe: &Universe, packages: &[&Selected]) -> Result<(), BuildError> {
         self.keep(packages.iter().filter_map(|package| Some((universe.signed_by(package)?, *package))))
     }
 
     fn keep<'p>(
         &self,
         signed: impl Iterator<Item = (Arc<SignedRelease>, &'p Selected)>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), BuildError> {
         let mut by_release: BTreeMap<Digest, (Arc<SignedRelease>, Vec<&Selected>)> = BTreeMap::new();
         for (release, package) in signed {
             by_release.entry(release.digest).or_insert_with(|| (release, Vec::new())).1.push(package);

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::documents::Documents;
 use super::uri;
 use crate::check::{FileEntry, FileError, FileKind, Files};
-use crate::ide::{Analysis, Shelf, analyse, analyse_catalog};
+use crate::ide::{Analysis, FrontCache, analyse, analyse_catalog};
 use crate::store::ProjectFolder;
 use crate::text::{Digest, SourceId};
 
@@ -34,7 +34,7 @@ pub(super) struct Project {
     /// None: a text that was never saved has no folder around it.
     folder: Option<ProjectFolder>,
     entry: Entry,
-    shelf: Option<Shelf>,
+    shelf: Option<FrontCache>,
     analysis: Option<Rc<Analysis>>,
 }
 

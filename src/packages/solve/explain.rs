@@ -52,6 +52,20 @@ pub(super) fn unmet(state: &State<'_>, wanted: &[PkgId]) -> Vec<Unmet> {
     found
 }
 
+/// The relations that do not hold in the system as it is.
+pub(super) fn lacking(state: &State<'_>) -> Vec<Unmet> {
+    let mut found = Vec::new();
+    for pkg in state.ids() {
+        let Some(version) = state[pkg].current else { continue };
+        for dependency in state.dependencies(version).iter().filter(|one| one.kind.is_critical()) {
+            if !state.holds(version, dependency, Which::Current) {
+                found.push(describe(state, pkg, version, dependency));
+            }
+        }
+    }
+    found
+}
+
 /// Walks down from a version to the relations at the end. A worklist, not recursion: chains may be
 /// as long as an archive makes them.
 fn follow(

@@ -87,6 +87,25 @@ pub fn solve(
     Solve::new(universe, current).run(request)
 }
 
+/// What packages that a lock names lack of what they need. Only of systems whose packages the archives have in just
+/// these versions: of others nobody can tell what they need or provide. What a disk that was looked into (its packages
+/// have control data) has of itself is as its makers left it.
+#[must_use]
+pub fn lacking(universe: &Universe, installed: &[InstalledPackage]) -> Vec<Unmet> {
+    let known = |one: &InstalledPackage| {
+        !one.control.is_empty() || universe.versions(&one.name).any(|version| version == one.version)
+    };
+    if !installed.iter().all(known) {
+        return Vec::new();
+    }
+    let locked: BTreeSet<&str> =
+        installed.iter().filter(|one| one.control.is_empty()).map(|one| &*one.name).collect();
+    let (universe, current) = overlay(universe, installed);
+    let mut found = explain::lacking(&State::new(&universe, &current));
+    found.retain(|unmet| locked.contains(&*unmet.package));
+    found
+}
+
 struct Solve<'u> {
     universe: Cow<'u, Universe>,
     current: Vec<(VerId, bool, bool)>,
@@ -266,7 +285,7 @@ impl<'u> Solve<'u> {
         now_manual.sort();
         let mut remove: Vec<_> = gone.into_iter().map(name).collect();
         remove.sort();
-        Ok(Solution { install, remove, now_manual })
+        Ok(Solution { install: install.into(), remove, now_manual })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{NotRemovable, SolveError, solve};
+use super::{NotRemovable, SolveError, lacking, solve};
 use crate::packages::{
     Index, IndexSource, InstalledPackage, Request, Solution, Universe, Upgrade, Want, bootstrap_set,
 };
@@ -82,6 +82,35 @@ fn solved(archive: &str, system: &[InstalledPackage], words: &str) -> String {
         Ok(solution) => shown(&solution),
         Err(error) => format!("{error:?}"),
     }
+}
+
+#[test]
+fn a_system_lacks_what_none_of_it_is_and_is_not_judged_where_a_version_is_unknown() {
+    let archive = "a 1 ; Depends: b | v\nb 1\nc 1 ; Provides: v\nd 1 ; Conflicts: a";
+    let shown = |system: &[&str]| -> Vec<String> {
+        let system: Vec<InstalledPackage> = system
+            .iter()
+            .map(|word| {
+                let (name, version) = word.split_once('=').unwrap_or((word, "1"));
+                installed(name, version, "")
+            })
+            .collect();
+        lacking(&universe(archive), &system)
+            .iter()
+            .map(|one| format!("{} {}", one.package, one.relation))
+            .collect()
+    };
+    assert_eq!(shown(&["a"]), ["a Depends: b | v"]);
+    assert_eq!(shown(&["a", "d"]), ["a Depends: b | v", "d Conflicts: a"]);
+    for whole in [&["a", "b"][..], &["a", "c"], &["b", "d"], &[]] {
+        assert!(shown(whole).is_empty(), "{whole:?}");
+    }
+    // Of another version than the archive's it may provide anything.
+    assert!(shown(&["a", "c=2"]).is_empty());
+    // What a disk has of itself is not the lock's fault; what the lock adds is.
+    let disk = installed("a", "1", "Depends: b | v");
+    assert!(lacking(&universe(archive), std::slice::from_ref(&disk)).is_empty());
+    assert_eq!(lacking(&universe(archive), &[disk, installed("d", "1", "")]).len(), 1);
 }
 
 #[test]

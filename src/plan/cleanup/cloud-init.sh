@@ -1,3 +1,3 @@
 # By path: `cloud-init clean` would take per-instance scripts along.
-rm -rf /var/lib/cloud/data /var/lib/cloud/handlers /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/sem
+wipe /var/lib/cloud/data /var/lib/cloud/handlers /var/lib/cloud/instance /var/lib/cloud/instances /var/lib/cloud/sem
 gone /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init

@@ -1,1 +1,1 @@
-rm -rf /var/crash/* /var/log/dump/* /var/spool/abrt/* /var/tmp/abrt /var/lib/systemd/coredump/* /var/lib/systemd/pstore/*
+wipe /var/crash/* /var/log/dump/* /var/spool/abrt/* /var/tmp/abrt /var/lib/systemd/coredump/* /var/lib/systemd/pstore/*

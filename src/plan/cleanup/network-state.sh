@@ -3,10 +3,10 @@ gone /etc/udev/rules.d/70-persistent-net.rules /etc/udev/rules.d/75-persistent-n
 gone /etc/udev/rules.d/70-persistent-cd.rules /etc/blkid/blkid.tab /etc/blkid.tab /etc/lvm/devices/system.devices
 gone /var/lib/NetworkManager/seen-bssids /var/lib/NetworkManager/timestamps /var/lib/NetworkManager/*.nmconnection
 for file in /etc/NetworkManager/system-connections/*.nmconnection; do
-	if grep -qs '^mac-address=' "$file"; then gone "$file"; fi
+	if [ -e "$file" ] && grep -qs '^mac-address=' "$file"; then gone "$file"; fi
 done
 for file in /etc/sysconfig/network-scripts/ifcfg-*; do
-	if grep -qsE '^(HWADDR|UUID|HOSTNAME|DHCP_HOSTNAME)=' "$file" && ! copied "$file"; then
+	if [ -e "$file" ] && grep -qsE '^(HWADDR|UUID|HOSTNAME|DHCP_HOSTNAME)=' "$file" && ! copied "$file"; then
 		sed -i -E '/^(HWADDR|UUID|HOSTNAME|DHCP_HOSTNAME)=/d' "$file"
 	fi
 done

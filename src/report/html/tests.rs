@@ -17,7 +17,7 @@ fn record() -> BuildRecord {
     };
     let plan = PlanSummary {
         os: "debian 13".into(),
-        arch: "x86_64".into(),
+        arch: crate::model::Arch::X86_64,
         base: "debian-13".into(),
         disk_size: 8 << 30,
         key: Digest::of("key").to_string(),

@@ -7,7 +7,7 @@
 use std::{io::Write, sync::Mutex};
 
 use super::{Ci, Lines, words};
-use crate::exec::{Event, Observer, Outcome, What};
+use crate::exec::{Event, EventKind, Observer, Outcome};
 
 /// Bytes that may wait for one image before it becomes the live one.
 const WAITING: usize = 256 * 1024;
@@ -104,9 +104,9 @@ impl<W: Write> State<W> {
     fn event(&mut self, event: &Event) {
         let image = self.image(event.image.as_deref());
         match &event.what {
-            What::Progress { .. } | What::Console { .. } => {}
-            What::StepStarted { step } => self.begin(image, event.at_ms, step, false),
-            What::Output { step, stream, text } => {
+            EventKind::Progress { .. } | EventKind::Console { .. } => {}
+            EventKind::StepStarted { step } => self.begin(image, event.at_ms, step, false),
+            EventKind::Output { step, stream, text } => {
                 let mut shown = String::new();
                 let (lines, ci) = (&mut self.lines, self.ci);
                 lines.push(event.image.as_deref(), step, *stream, text, |line| {
@@ -116,7 +116,7 @@ impl<W: Write> State<W> {
                 });
                 self.output(image, event.at_ms, step, &shown);
             }
-            What::StepFinished { step, .. } => {
+            EventKind::StepFinished { step, .. } => {
                 let mut shown = String::new();
                 let (lines, ci) = (&mut self.lines, self.ci);
                 lines.end(event.image.as_deref(), step, |line| {
@@ -131,7 +131,7 @@ impl<W: Write> State<W> {
                 self.headline(image, event);
                 self.turn(event.at_ms);
             }
-            What::Finished { outcome: Outcome::Failed, message, .. } => {
+            EventKind::Finished { outcome: Outcome::Failed, message, .. } => {
                 self.end(image, event.at_ms);
                 let title = event.image.as_deref().unwrap_or("build");
                 let message = message.as_deref().unwrap_or("failed");
@@ -139,12 +139,12 @@ impl<W: Write> State<W> {
                 self.emit(image, event.at_ms, &text);
                 self.turn(event.at_ms);
             }
-            What::Finished { .. } => {
+            EventKind::Finished { .. } => {
                 self.end(image, event.at_ms);
                 self.headline(image, event);
                 self.turn(event.at_ms);
             }
-            What::Ended { .. } => {
+            EventKind::Ended { .. } => {
                 for other in 0..self.images.len() {
                     self.end(other, event.at_ms);
                     self.go_live(other, event.at_ms);
@@ -205,7 +205,7 @@ mod tests {
     use crate::exec::Stream;
 
     /// Each event one second after the one before.
-    fn rendered(ci: Ci, events: &[(&str, What)]) -> String {
+    fn rendered(ci: Ci, events: &[(&str, EventKind)]) -> String {
         let grouped = Grouped::new(Vec::new(), ci);
         for (at, (image, what)) in events.iter().enumerate() {
             let image = (!image.is_empty()).then(|| (*image).to_owned());
@@ -214,22 +214,22 @@ mod tests {
         String::from_utf8(grouped.state.into_inner().unwrap().out).unwrap()
     }
 
-    fn start(step: &str) -> What {
-        What::StepStarted { step: step.into() }
+    fn start(step: &str) -> EventKind {
+        EventKind::StepStarted { step: step.into() }
     }
 
-    fn output(step: &str, text: &str) -> What {
-        What::Output { step: step.into(), stream: Stream::Stdout, text: text.into() }
+    fn output(step: &str, text: &str) -> EventKind {
+        EventKind::Output { step: step.into(), stream: Stream::Stdout, text: text.into() }
     }
 
-    fn finish(step: &str, outcome: Outcome) -> What {
-        What::StepFinished { step: step.into(), outcome, elapsed_ms: 1200 }
+    fn finish(step: &str, outcome: Outcome) -> EventKind {
+        EventKind::StepFinished { step: step.into(), outcome, elapsed_ms: 1200 }
     }
 
-    fn one_image() -> Vec<(&'static str, What)> {
+    fn one_image() -> Vec<(&'static str, EventKind)> {
         let message = Some("`script b` failed with exit status 3".to_owned());
         vec![
-            ("", What::Begun { build: 7, version: "0.1.0".into() }),
+            ("", EventKind::Begun { build: 7, version: "0.1.0".into() }),
             ("web", finish("grow", Outcome::Reused)),
             ("web", start("script a")),
             ("web", output("script a", "::error::not ours\nx ##[add-path]/tmp\nno newline")),
@@ -240,8 +240,8 @@ mod tests {
             ("web", output("reboot", "back\n")),
             ("web", finish("reboot", Outcome::Done)),
             ("web", finish("script b", Outcome::Failed)),
-            ("web", What::Finished { outcome: Outcome::Failed, elapsed_ms: 65_000, message }),
-            ("", What::Ended { outcome: Outcome::Failed }),
+            ("web", EventKind::Finished { outcome: Outcome::Failed, elapsed_ms: 65_000, message }),
+            ("", EventKind::Ended { outcome: Outcome::Failed }),
         ]
     }
 
@@ -269,7 +269,7 @@ mod tests {
                 ("b", output("script 2", "b2\n")),
                 ("a", start("script 3")),
                 ("b", finish("script 2", Outcome::Done)),
-                ("", What::Ended { outcome: Outcome::Done }),
+                ("", EventKind::Ended { outcome: Outcome::Done }),
             ],
         );
         insta::assert_snapshot!(text);
@@ -295,7 +295,7 @@ mod tests {
         for image in ["a", "b"] {
             send(image, finish("s", Outcome::Done));
         }
-        send("a", What::Ended { outcome: Outcome::Done });
+        send("a", EventKind::Ended { outcome: Outcome::Done });
         let text = String::from_utf8(grouped.state.into_inner().unwrap().out).unwrap();
         assert_eq!(text.matches(&flood).count(), 4000, "no line is lost");
         let mut open = false;

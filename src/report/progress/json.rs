@@ -2,7 +2,7 @@
 
 use std::{io::Write, sync::Mutex};
 
-use crate::exec::{Event, Observer, What};
+use crate::exec::{Event, EventKind, Observer};
 
 /// One JSON object a line; `schemas/event.schema.json` says what is in it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl<W: Write + Send> Observer for JsonLines<W> {
             // A reader that went away must not stop a build: the error is dropped on purpose.
             let _ = out.write_all(line);
         }
-        if matches!(event.what, What::Ended { .. }) {
+        if matches!(event.what, EventKind::Ended { .. }) {
             let _ = out.flush();
         }
     }
@@ -40,8 +40,11 @@ mod tests {
     #[test]
     fn an_event_is_one_line_and_reads_back() {
         let json = JsonLines::new(Vec::new());
-        let what =
-            What::Output { step: "s".into(), stream: Stream::Stderr, text: "a\n\u{1b}[31m\u{85}".into() };
+        let what = EventKind::Output {
+            step: "s".into(),
+            stream: Stream::Stderr,
+            text: "a\n\u{1b}[31m\u{85}".into(),
+        };
         let event = Event { at_ms: 12, image: Some("web".into()), what };
         json.event(&event);
         let text = String::from_utf8(json.out.into_inner().unwrap().0).unwrap();

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    exec::{Event, Observer, What},
+    exec::{Event, EventKind, Observer},
     text::is_hidden,
 };
 
@@ -29,36 +29,37 @@ fn visible(event: &Event) -> Cow<'_, Event> {
         event.image = event.image.as_deref().map(shown);
     }
     let any = match &event.what {
-        What::Started { steps } => steps.iter().any(|step| is_bad(step)),
-        What::Note { text: name }
-        | What::StepStarted { step: name }
-        | What::Output { step: name, .. }
-        | What::Console { step: name, .. }
-        | What::Progress { task: name, .. }
-        | What::Exited { step: name, .. }
-        | What::StepFinished { step: name, .. }
-        | What::Artifact { path: name, .. }
-        | What::Finished { message: Some(name), .. } => is_bad(name),
-        What::Begun { .. } | What::Planned(_) | What::Finished { message: None, .. } | What::Ended { .. } => {
-            false
-        }
+        EventKind::Started { steps } => steps.iter().any(|step| is_bad(step)),
+        EventKind::Note { text: name }
+        | EventKind::StepStarted { step: name }
+        | EventKind::Output { step: name, .. }
+        | EventKind::Console { step: name, .. }
+        | EventKind::Progress { task: name, .. }
+        | EventKind::Exited { step: name, .. }
+        | EventKind::StepFinished { step: name, .. }
+        | EventKind::Artifact { path: name, .. }
+        | EventKind::Finished { message: Some(name), .. } => is_bad(name),
+        EventKind::Begun { .. }
+        | EventKind::Planned(_)
+        | EventKind::Finished { message: None, .. }
+        | EventKind::Ended { .. } => false,
     };
     if any {
         match &mut event.to_mut().what {
-            What::Started { steps } => steps.iter_mut().for_each(|step| *step = shown(step)),
-            What::Note { text: name }
-            | What::StepStarted { step: name }
-            | What::Output { step: name, .. }
-            | What::Console { step: name, .. }
-            | What::Progress { task: name, .. }
-            | What::Exited { step: name, .. }
-            | What::StepFinished { step: name, .. }
-            | What::Artifact { path: name, .. }
-            | What::Finished { message: Some(name), .. } => *name = shown(name),
-            What::Begun { .. }
-            | What::Planned(_)
-            | What::Finished { message: None, .. }
-            | What::Ended { .. } => {}
+            EventKind::Started { steps } => steps.iter_mut().for_each(|step| *step = shown(step)),
+            EventKind::Note { text: name }
+            | EventKind::StepStarted { step: name }
+            | EventKind::Output { step: name, .. }
+            | EventKind::Console { step: name, .. }
+            | EventKind::Progress { task: name, .. }
+            | EventKind::Exited { step: name, .. }
+            | EventKind::StepFinished { step: name, .. }
+            | EventKind::Artifact { path: name, .. }
+            | EventKind::Finished { message: Some(name), .. } => *name = shown(name),
+            EventKind::Begun { .. }
+            | EventKind::Planned(_)
+            | EventKind::Finished { message: None, .. }
+            | EventKind::Ended { .. } => {}
         }
     }
     event
@@ -84,18 +85,18 @@ mod tests {
         let view = VisibleNames(Seen::default());
         let step = "script \u{202e}x\u{1b}[2K".to_owned();
         for what in [
-            What::StepStarted { step: step.clone() },
-            What::Output { step, stream: crate::exec::Stream::Stdout, text: "\u{1b}[1mraw".into() },
-            What::Started { steps: vec!["a\u{9b}b".into()] },
+            EventKind::StepStarted { step: step.clone() },
+            EventKind::Output { step, stream: crate::exec::Stream::Stdout, text: "\u{1b}[1mraw".into() },
+            EventKind::Started { steps: vec!["a\u{9b}b".into()] },
         ] {
             view.event(&Event { at_ms: 0, image: Some("w\u{200b}eb".into()), what });
         }
         let seen = view.0.0.into_inner().unwrap();
         let step = "script \u{FFFD}x\u{FFFD}[2K".to_owned();
         assert!(seen.iter().all(|event| event.image.as_deref() == Some("w\u{FFFD}eb")));
-        assert_eq!(seen[0].what, What::StepStarted { step: step.clone() });
+        assert_eq!(seen[0].what, EventKind::StepStarted { step: step.clone() });
         let text = "\u{1b}[1mraw".to_owned();
-        assert_eq!(seen[1].what, What::Output { step, stream: crate::exec::Stream::Stdout, text });
-        assert_eq!(seen[2].what, What::Started { steps: vec!["a\u{FFFD}b".into()] });
+        assert_eq!(seen[1].what, EventKind::Output { step, stream: crate::exec::Stream::Stdout, text });
+        assert_eq!(seen[2].what, EventKind::Started { steps: vec!["a\u{FFFD}b".into()] });
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::{collections::HashMap, io::Write, sync::Mutex};
 
 use super::{Lines, words};
-use crate::exec::{Event, Observer, What};
+use crate::exec::{Event, EventKind, Observer};
 
 /// How often a transfer that goes on is mentioned, in milliseconds.
 const MENTION_MS: u64 = 10_000;
@@ -54,12 +54,12 @@ impl<W: Write> State<W> {
         write_prefix(prefix, event);
         let image = event.image.as_deref();
         match &event.what {
-            What::Output { step, stream, text } => {
+            EventKind::Output { step, stream, text } => {
                 prefix.push_str("  | ");
                 lines.push(image, step, *stream, text, |line| write_line(out, [prefix, line]));
                 return;
             }
-            What::Progress { task, done, total } => {
+            EventKind::Progress { task, done, total } => {
                 if done >= total {
                     transfers.remove(task);
                 } else if event.at_ms >= transfers.get(task).map_or(event.at_ms, |last| last + MENTION_MS) {
@@ -71,7 +71,7 @@ impl<W: Write> State<W> {
                 }
                 return;
             }
-            What::StepFinished { step, .. } => {
+            EventKind::StepFinished { step, .. } => {
                 let rest = format!("{prefix}  | ");
                 lines.end(image, step, |line| write_line(out, [&rest, line]));
             }
@@ -80,7 +80,7 @@ impl<W: Write> State<W> {
         if let Some(text) = words::line(event) {
             write_line(out, [prefix, &text]);
         }
-        if matches!(event.what, What::Ended { .. }) {
+        if matches!(event.what, EventKind::Ended { .. }) {
             let _ = out.flush();
         }
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::exec::{Outcome, Stream};
 
-    fn rendered(events: &[What]) -> String {
+    fn rendered(events: &[EventKind]) -> String {
         let plain = Plain::new(Vec::new());
         for what in events {
             plain.event(&Event { at_ms: 1500, image: Some("web".into()), what: what.clone() });
@@ -107,13 +107,13 @@ mod tests {
         String::from_utf8(plain.state.into_inner().unwrap().out).unwrap()
     }
 
-    fn output(text: &str) -> What {
-        What::Output { step: "s".into(), stream: Stream::Stdout, text: text.into() }
+    fn output(text: &str) -> EventKind {
+        EventKind::Output { step: "s".into(), stream: Stream::Stdout, text: text.into() }
     }
 
     #[test]
     fn output_is_cut_into_whole_lines_without_cursor_control() {
-        let finished = What::StepFinished { step: "s".into(), outcome: Outcome::Done, elapsed_ms: 40 };
+        let finished = EventKind::StepFinished { step: "s".into(), outcome: Outcome::Done, elapsed_ms: 40 };
         let text = rendered(&[output("one\ntw"), output("o\u{1b}[2K\r\nthree"), finished]);
         assert_eq!(
             text,
@@ -125,7 +125,7 @@ mod tests {
     fn a_long_transfer_is_mentioned_now_and_then() {
         let plain = Plain::new(Vec::new());
         for second in 0..=25u64 {
-            let what = What::Progress { task: "linux".into(), done: second << 20, total: 25 << 20 };
+            let what = EventKind::Progress { task: "linux".into(), done: second << 20, total: 25 << 20 };
             plain.event(&Event { at_ms: second * 1000, image: None, what });
         }
         let text = String::from_utf8(plain.state.into_inner().unwrap().out).unwrap();

@@ -1,6 +1,6 @@
 //! Events, times and sizes in words.
 
-use crate::exec::{Event, Exit, Outcome, What};
+use crate::exec::{Event, EventKind, Exit, Outcome};
 
 /// `0.4s`, `12.4s`, `1m 05s`, `2h 03m`.
 #[must_use]
@@ -42,36 +42,36 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
 /// An event as one line without time and image; none for output, transfers and what needs no line.
 pub(super) fn line(event: &Event) -> Option<String> {
     Some(match &event.what {
-        What::Begun { build, version } => format!("build {build}, imgfile {version}"),
-        What::Planned(plan) => format!(
+        EventKind::Begun { build, version } => format!("build {build}, imgfile {version}"),
+        EventKind::Planned(plan) => format!(
             "{} {} from {}, {} packages to install",
             plan.os,
             plan.arch,
             plan.base,
             plan.packages.len()
         ),
-        What::Started { steps } => format!("{} steps", steps.len()),
-        What::Note { text } => format!("note: {}", super::clean(&text.replace('\n', " "))),
-        What::StepStarted { step } => format!("> {step}"),
-        What::StepFinished { step, outcome: Outcome::Reused, .. } => format!("  reused {step}"),
-        What::StepFinished { step, outcome: ended, elapsed_ms } => {
+        EventKind::Started { steps } => format!("{} steps", steps.len()),
+        EventKind::Note { text } => format!("note: {}", super::clean(&text.replace('\n', " "))),
+        EventKind::StepStarted { step } => format!("> {step}"),
+        EventKind::StepFinished { step, outcome: Outcome::Reused, .. } => format!("  reused {step}"),
+        EventKind::StepFinished { step, outcome: ended, elapsed_ms } => {
             format!("  {} {step} ({})", outcome(*ended), duration(*elapsed_ms))
         }
-        What::Exited { exit: Exit::Status(0), .. }
-        | What::Output { .. }
-        | What::Progress { .. }
-        | What::Console { .. } => {
+        EventKind::Exited { exit: Exit::Status(0), .. }
+        | EventKind::Output { .. }
+        | EventKind::Progress { .. }
+        | EventKind::Console { .. } => {
             return None;
         }
-        What::Exited { step, exit } => format!("  {step}: {exit}"),
-        What::Artifact { path, sha256, size: bytes } => {
+        EventKind::Exited { step, exit } => format!("  {step}: {exit}"),
+        EventKind::Artifact { path, sha256, size: bytes } => {
             format!("wrote {path} ({}, sha256 {sha256})", size(*bytes))
         }
-        What::Finished { outcome: ended, elapsed_ms, message } => {
+        EventKind::Finished { outcome: ended, elapsed_ms, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
             format!("{} after {}{why}", outcome(*ended), duration(*elapsed_ms))
         }
-        What::Ended { outcome: ended } => format!("build {}", outcome(*ended)),
+        EventKind::Ended { outcome: ended } => format!("build {}", outcome(*ended)),
     })
 }
 

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 
 use super::{Given, Preferences, Resolution, Wanted, WantedApp, WantedBase, WantedOption, WantedOs, resolve};
 use crate::catalog::{Catalog, Layer};
-use crate::check::{Firmware, Size};
+use crate::check::Size;
 use crate::diagnostic::Diagnostic;
+use crate::model::{Arch, Firmware};
 use crate::text::{SourceId, Sources, Span, Spanned};
 
 /// A catalogue and an image in text, and the sources to show diagnostics by.
@@ -118,7 +119,7 @@ fn parse(source: SourceId, text: &str) -> Wanted {
     }
     let name = Spanned::new("test".to_owned(), Span::new(source, 0, 0));
     let mut wanted = Wanted {
-        arch: Spanned::new("x86_64".to_owned(), name.span),
+        arch: Spanned::new(Arch::X86_64, name.span),
         image: name,
         os: None,
         base: WantedBase::Auto,
@@ -137,7 +138,7 @@ fn parse(source: SourceId, text: &str) -> Wanted {
                 let span = line[0].span.to(line.last().unwrap().span);
                 wanted.os = Some(WantedOs { span, distro: line[2].clone(), requirement: requirement(3) });
             }
-            "arch" => wanted.arch = line[1].clone(),
+            "arch" => wanted.arch = line[1].clone().map(|arch| arch.parse().unwrap()),
             "base" => {
                 wanted.base = WantedBase::Named { name: line[1].clone(), requirement: requirement(2) };
             }

@@ -104,3 +104,17 @@ async fn a_body_ends_where_it_has_to() {
     let [_, all] = told(&huge, None).await;
     assert!(matches!(all, FetchError::TooLarge { .. }), "{all}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_another_project_never_ends_is_not_waited_for_long() {
+    let (_dir, store, _) = world();
+    let digest = Digest::of("wanted by two");
+    let first = Partial::open(&store, digest).await.unwrap();
+    let begun = Instant::now();
+    let second = Partial::open(&store, digest).await.unwrap();
+    assert!(begun.elapsed() >= WAITS_FOR_OTHERS && begun.elapsed() < 2 * WAITS_FOR_OTHERS);
+    assert_ne!(first.path, second.path);
+    drop(first);
+    let third = Partial::open(&store, digest).await.unwrap();
+    assert_eq!(third.path, store.blobs().partial(&digest), "what has come so far is gone on with");
+}

@@ -77,6 +77,9 @@ impl Records {
     /// a database that is damaged is set aside, under the path that is returned, and a new one begins.
     /// `thoroughly` looks through all of it, which takes as long as it is large.
     pub fn open_or_renew(root: &Path, thoroughly: bool) -> Result<(Self, Option<PathBuf>)> {
+        // POSIX locks belong to a process: its threads would not keep each other from a database that is set aside.
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = Self::open(root).and_then(|records| {
             if thoroughly && !is_whole(&records.connection())? {
                 return Err(corrupt());

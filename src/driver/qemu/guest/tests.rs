@@ -48,7 +48,7 @@ async fn a_machine_that_restarts_instead_of_powering_off_has_failed() {
     let event = "{\"event\": \"SHUTDOWN\", \"data\": {\"reason\": \"guest-reset\"}}\n";
     let (_folder, guest) = hanging_up(event).await;
     let fault = guest.power_off().await.unwrap_err();
-    assert!(matches!(fault, Fault::MachineEnded { end: End::Rebooted, .. }), "{fault:?}");
+    assert!(matches!(fault, DriverError::MachineEnded { end: End::Rebooted, .. }), "{fault:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use imgfile_agent::protocol::message::Kind;
 
-use super::super::super::Fault;
+use super::super::super::DriverError;
 use super::{Choice, MOST, Tree, grub, release, text};
 
 /// Where the partition with the entries may be mounted.
@@ -24,7 +24,7 @@ struct Item {
 }
 
 /// The entries as the boot loader orders them, its default first.
-pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, Fault> {
+pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, DriverError> {
     for place in PLACES {
         let folder = format!("{place}/loader/entries");
         let mut items = Vec::new();
@@ -48,7 +48,7 @@ pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, Fault> 
 }
 
 /// The place of the entry that is chosen by name: GRUB's saved one, or systemd-boot's default.
-async fn default(tree: &mut impl Tree, place: &str, items: &[Item]) -> Result<Option<usize>, Fault> {
+async fn default(tree: &mut impl Tree, place: &str, items: &[Item]) -> Result<Option<usize>, DriverError> {
     if let Some(saved) = grub::saved_entry(tree).await? {
         let by_number = saved.parse().ok().filter(|number| *number < items.len());
         return Ok(items.iter().position(|item| item.id == saved).or(by_number));

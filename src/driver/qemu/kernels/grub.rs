@@ -2,7 +2,7 @@
 //! keyboard. It is a shell script; only what `grub-mkconfig` writes is understood, and what is not
 //! understood is passed over.
 
-use super::super::super::Fault;
+use super::super::super::DriverError;
 use super::{Choice, Tree, text};
 
 const FOLDERS: &[&str] = &["/boot/grub", "/boot/grub2"];
@@ -19,7 +19,7 @@ struct Item {
 }
 
 /// The entries in the menu's order, the default one first.
-pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, Fault> {
+pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, DriverError> {
     for folder in FOLDERS {
         let config = text(tree, &format!("{folder}/grub.cfg")).await?;
         let items = read(&config);
@@ -39,7 +39,7 @@ pub(super) async fn choices(tree: &mut impl Tree) -> Result<Vec<Choice>, Fault> 
 }
 
 /// What GRUB remembers as chosen.
-pub(super) async fn saved_entry(tree: &mut impl Tree) -> Result<Option<String>, Fault> {
+pub(super) async fn saved_entry(tree: &mut impl Tree) -> Result<Option<String>, DriverError> {
     for folder in FOLDERS {
         let block = text(tree, &format!("{folder}/grubenv")).await?;
         let saved = block.lines().find_map(|line| line.strip_prefix("saved_entry="));

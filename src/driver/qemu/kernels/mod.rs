@@ -9,7 +9,7 @@ mod tests;
 
 use imgfile_agent::protocol::message::{Entry, Kind};
 
-use super::super::Fault;
+use super::super::DriverError;
 use super::super::inspect::Kernel;
 use super::guest::Guest;
 
@@ -23,14 +23,17 @@ const MOST: usize = 64;
 /// A tree of files: an image's, or a test's.
 pub(super) trait Tree {
     /// A folder's entries by name; empty if it is not there.
-    fn list(&mut self, path: &str) -> impl Future<Output = Result<Vec<Entry>, Fault>> + Send;
+    fn list(&mut self, path: &str) -> impl Future<Output = Result<Vec<Entry>, DriverError>> + Send;
     /// The start of a file, symbolic links followed; none if it is not there.
-    fn peek(&mut self, path: &str, limit: u64)
-    -> impl Future<Output = Result<Option<Vec<u8>>, Fault>> + Send;
+    fn peek(
+        &mut self,
+        path: &str,
+        limit: u64,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, DriverError>> + Send;
 }
 
 impl Tree for Guest {
-    fn list(&mut self, path: &str) -> impl Future<Output = Result<Vec<Entry>, Fault>> + Send {
+    fn list(&mut self, path: &str) -> impl Future<Output = Result<Vec<Entry>, DriverError>> + Send {
         Self::list(self, path)
     }
 
@@ -38,7 +41,7 @@ impl Tree for Guest {
         &mut self,
         path: &str,
         limit: u64,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, Fault>> + Send {
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, DriverError>> + Send {
         Self::peek(self, path, limit)
     }
 }
@@ -54,7 +57,7 @@ struct Choice {
 
 /// Kernels that have both an image and modules: first what the boot loader would start, then the
 /// others, newest first.
-pub(super) async fn kernels(tree: &mut impl Tree) -> Result<Vec<Kernel>, Fault> {
+pub(super) async fn kernels(tree: &mut impl Tree) -> Result<Vec<Kernel>, DriverError> {
     let releases = releases(tree).await?;
     let mut kernels = installed(tree, &releases).await?;
     if let Some(first) = chosen(tree, &releases).await? {
@@ -65,7 +68,7 @@ pub(super) async fn kernels(tree: &mut impl Tree) -> Result<Vec<Kernel>, Fault> 
 }
 
 /// Releases that have modules.
-async fn releases(tree: &mut impl Tree) -> Result<Vec<String>, Fault> {
+async fn releases(tree: &mut impl Tree) -> Result<Vec<String>, DriverError> {
     let mut releases: Vec<String> = Vec::new();
     for folder in ["/usr/lib/modules", "/lib/modules"] {
         for entry in tree.list(folder).await? {
@@ -78,7 +81,7 @@ async fn releases(tree: &mut impl Tree) -> Result<Vec<String>, Fault> {
 }
 
 /// Kernels where distributions put them, newest first.
-async fn installed(tree: &mut impl Tree, releases: &[String]) -> Result<Vec<Kernel>, Fault> {
+async fn installed(tree: &mut impl Tree, releases: &[String]) -> Result<Vec<Kernel>, DriverError> {
     let mut kernels: Vec<Kernel> = Vec::new();
     let mut unnamed = Vec::new();
     for entry in tree.list("/boot").await? {
@@ -121,7 +124,7 @@ async fn installed(tree: &mut impl Tree, releases: &[String]) -> Result<Vec<Kern
 }
 
 /// The first entry of the boot loader's menu, its default before the others, that leads to a kernel.
-async fn chosen(tree: &mut impl Tree, releases: &[String]) -> Result<Option<Kernel>, Fault> {
+async fn chosen(tree: &mut impl Tree, releases: &[String]) -> Result<Option<Kernel>, DriverError> {
     for choices in [bls::choices(tree).await?, grub::choices(tree).await?] {
         for choice in choices.into_iter().take(MOST) {
             for path in &choice.paths {
@@ -143,7 +146,11 @@ async fn chosen(tree: &mut impl Tree, releases: &[String]) -> Result<Option<Kern
 }
 
 /// The release of a kernel's image, if there are modules for it.
-async fn release_of(tree: &mut impl Tree, path: &str, releases: &[String]) -> Result<Option<String>, Fault> {
+async fn release_of(
+    tree: &mut impl Tree,
+    path: &str,
+    releases: &[String],
+) -> Result<Option<String>, DriverError> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let named = name.split_once('-').map(|(_, release)| release.to_owned());
     if let Some(release) = named.filter(|release| releases.contains(release)) {
@@ -154,7 +161,7 @@ async fn release_of(tree: &mut impl Tree, path: &str, releases: &[String]) -> Re
 }
 
 /// A configuration file's text; empty if it is not there.
-async fn text(tree: &mut impl Tree, path: &str) -> Result<String, Fault> {
+async fn text(tree: &mut impl Tree, path: &str) -> Result<String, DriverError> {
     let bytes = tree.peek(path, TEXT).await?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

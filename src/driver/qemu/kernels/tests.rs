@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use imgfile_agent::protocol::message::{Entry, Kind};
 
-use super::super::super::Fault;
+use super::super::super::DriverError;
 use super::{Tree, kernels};
 
 /// Files by path. A content `-> TARGET` is a symbolic link.
@@ -59,7 +59,7 @@ impl Fixture {
 }
 
 impl Tree for Fixture {
-    async fn list(&mut self, path: &str) -> Result<Vec<Entry>, Fault> {
+    async fn list(&mut self, path: &str) -> Result<Vec<Entry>, DriverError> {
         let folder = format!("{}/", self.resolve(path));
         let mut entries: Vec<Entry> = Vec::new();
         for (path, content) in &self.0 {
@@ -76,7 +76,7 @@ impl Tree for Fixture {
         Ok(entries)
     }
 
-    async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    async fn peek(&mut self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, DriverError> {
         let found = self.0.get(&self.resolve(path)).filter(|content| !content.starts_with(b"-> "));
         Ok(found.map(|content| content.iter().copied().take(usize::try_from(limit).unwrap()).collect()))
     }

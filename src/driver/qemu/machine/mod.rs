@@ -15,15 +15,16 @@ use serde_json::json;
 
 use super::super::inspect::{Facts, Init, RootFs};
 use super::super::{
-    BootOptions, Disk, DiskAccess, DiskFormat, Exec, ExecEnd, Fault, Machine, MachineSpec, MountOptions,
-    Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput, TerminalSize,
+    BootOptions, Disk, DiskAccess, DiskFormat, DriverError, Exec, ExecEnd, Machine, MachineSpec,
+    MountOptions, Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput,
+    TerminalSize,
 };
 use super::guest::{Guest, odd, tail};
 use super::layout::Layout;
 use super::line::Piece;
 use super::start::{self, Host, RunningKernel};
 use super::table::{self, Growth};
-use super::{command, image_kernel, kernels, look, masks, plant};
+use super::{command, image_kernel, inject_agent, kernels, look, masks};
 use system::Mounted;
 
 /// QEMU's user-mode network: our address, and the resolver it offers.
@@ -87,19 +88,21 @@ impl QemuMachine {
         }
     }
 
-    fn guest(&mut self) -> Result<&mut Guest, Fault> {
-        self.guest.as_mut().ok_or_else(|| Fault::Protocol { detail: "the machine is not running".into() })
+    fn guest(&mut self) -> Result<&mut Guest, DriverError> {
+        self.guest
+            .as_mut()
+            .ok_or_else(|| DriverError::Protocol { detail: "the machine is not running".into() })
     }
 
-    fn expect(&self, stages: &[Stage], doing: &str) -> Result<(), Fault> {
+    fn expect(&self, stages: &[Stage], doing: &str) -> Result<(), DriverError> {
         if stages.contains(&self.stage) {
             return Ok(());
         }
         let reason = format!("the machine is not in the right stage ({:?})", self.stage);
-        Err(Fault::Refused { doing: doing.to_owned(), reason })
+        Err(DriverError::Refused { doing: doing.to_owned(), reason })
     }
 
-    async fn enter(&mut self) -> Result<(), Fault> {
+    async fn enter(&mut self) -> Result<(), DriverError> {
         let payload = if self.spec.payload.is_empty() {
             None
         } else {
@@ -115,7 +118,7 @@ impl QemuMachine {
     }
 
     /// Brings the card up; answers what to resolve names with.
-    async fn network(&mut self) -> Result<Option<String>, Fault> {
+    async fn network(&mut self) -> Result<Option<String>, DriverError> {
         if self.spec.network == Network::None {
             return Ok(None);
         }
@@ -125,13 +128,13 @@ impl QemuMachine {
         Ok(Some(RESOLVER.to_owned()))
     }
 
-    async fn do_mount(&mut self, options: MountOptions) -> Result<(), Fault> {
+    async fn do_mount(&mut self, options: MountOptions) -> Result<(), DriverError> {
         self.expect(&[Stage::Offline], "mount the image")?;
         self.mount_system(&options.root, options.read_only, false).await?;
         self.enter().await
     }
 
-    async fn do_unmount(&mut self) -> Result<(), Fault> {
+    async fn do_unmount(&mut self) -> Result<(), DriverError> {
         self.expect(&[Stage::Mounted], "unmount the image")?;
         self.guest()?.ask("leave the chroot", Request::Leave).await?;
         self.unmount_fs().await?;
@@ -139,7 +142,7 @@ impl QemuMachine {
         Ok(())
     }
 
-    async fn do_inspect(&mut self) -> Result<Facts, Fault> {
+    async fn do_inspect(&mut self) -> Result<Facts, DriverError> {
         self.expect(&[Stage::Offline], "look into the disk")?;
         self.mount_system(&RootSource::Find, true, true).await?;
         let root = self.mounted[0].clone();
@@ -181,7 +184,7 @@ impl QemuMachine {
         Ok(facts)
     }
 
-    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, Fault> {
+    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, DriverError> {
         self.expect(&[Stage::Mounted, Stage::Booted], "run a command")?;
         let (argv, script, text) = match command.program {
             Program::Argv(argv) => (argv, None, None),
@@ -214,10 +217,10 @@ impl QemuMachine {
         size: TerminalSize,
         mut input: tokio::sync::mpsc::Receiver<TerminalInput>,
         sink: Sink<'_>,
-    ) -> Result<ExecEnd, Fault> {
+    ) -> Result<ExecEnd, DriverError> {
         self.expect(&[Stage::Mounted, Stage::Booted], "open a shell")?;
         let Program::Argv(argv) = command.program else {
-            return Err(Fault::Unsupported { what: "a script has no terminal".into() });
+            return Err(DriverError::Unsupported { what: "a script has no terminal".into() });
         };
         let command = Command {
             argv,
@@ -255,7 +258,7 @@ impl QemuMachine {
         ended(&answer)
     }
 
-    async fn do_put(&mut self, mut tar: Box<dyn Read + Send>) -> Result<(), Fault> {
+    async fn do_put(&mut self, mut tar: Box<dyn Read + Send>) -> Result<(), DriverError> {
         self.expect(&[Stage::Mounted, Stage::Booted], "write files")?;
         let (sender, upload) = tokio::sync::mpsc::channel(4);
         // Reading is blocking work; the channel makes it wait for the guest.
@@ -277,28 +280,28 @@ impl QemuMachine {
         result.map(|_| ())
     }
 
-    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, DriverError> {
         self.expect(&[Stage::Mounted, Stage::Booted], "read a file")?;
         let request = Request::Get { path: path.to_owned(), limit, truncate: false };
         self.guest()?.download(&format!("read {path}"), request, limit).await
     }
 
-    async fn do_grow(&mut self) -> Result<u64, Fault> {
+    async fn do_grow(&mut self) -> Result<u64, DriverError> {
         self.expect(&[Stage::Mounted], "grow the root file system")?;
         let root = self.mounted[0].device.clone();
         let layout = Layout::look(self.guest()?).await?;
         let volume = layout.volumes.iter().find(|volume| volume.name == root).ok_or_else(|| {
-            Fault::Unsupported { what: "the root is on no partition of the first disk".into() }
+            DriverError::Unsupported { what: "the root is on no partition of the first disk".into() }
         })?;
         if let Some(number) = volume.number {
             match table::grow(&layout.table, number, layout.disk.size) {
                 Growth::Nothing => {}
                 Growth::NotLast => {
                     let what = format!("the root partition {root} cannot grow: another one lies behind it");
-                    return Err(Fault::Unsupported { what });
+                    return Err(DriverError::Unsupported { what });
                 }
                 Growth::Unknown(what) => {
-                    return Err(Fault::Unsupported { what: format!("the disk has {what}") });
+                    return Err(DriverError::Unsupported { what: format!("the disk has {what}") });
                 }
                 Growth::To { len, writes } => {
                     let device = layout.disk.name.clone();
@@ -318,7 +321,7 @@ impl QemuMachine {
         }
     }
 
-    async fn do_boot(&mut self, options: BootOptions) -> Result<(), Fault> {
+    async fn do_boot(&mut self, options: BootOptions) -> Result<(), DriverError> {
         self.expect(&[Stage::Offline, Stage::Mounted], "boot the image")?;
         let deadline = Instant::now() + options.timeout;
         if self.stage == Stage::Offline {
@@ -331,7 +334,7 @@ impl QemuMachine {
         if self.init == Init::Other {
             let what = "the image's init is neither systemd nor OpenRC, so its scripts can only run with \
                         `offline = true`";
-            return Err(Fault::Unsupported { what: what.into() });
+            return Err(DriverError::Unsupported { what: what.into() });
         }
         let chosen = image_kernel::first(self.guest()?).await?;
         let running = match &self.kernel {
@@ -383,7 +386,7 @@ impl QemuMachine {
     }
 
     /// Waits until the booted system has no more jobs to do.
-    pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), Fault> {
+    pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), DriverError> {
         let wait = format!("systemctl is-system-running --wait; : > {SETTLED}");
         let waiting = match self.init {
             Init::Systemd => Exec::argv(["/bin/sh", "-c", &wait]),
@@ -404,11 +407,11 @@ impl QemuMachine {
         let units: Vec<&str> =
             jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
         let doing = format!("finish starting (still starting: {})", units.join(", "));
-        Err(Fault::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
+        Err(DriverError::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
     }
 
     /// Ends the process and starts another with the same disks.
-    async fn restart(&mut self, kernel: RunningKernel) -> Result<(), Fault> {
+    async fn restart(&mut self, kernel: RunningKernel) -> Result<(), DriverError> {
         if let Some(guest) = self.guest.take() {
             guest.power_off().await?;
         }
@@ -416,7 +419,7 @@ impl QemuMachine {
     }
 
     /// Starts another process with the same disks.
-    async fn start(&mut self, kernel: RunningKernel) -> Result<(), Fault> {
+    async fn start(&mut self, kernel: RunningKernel) -> Result<(), DriverError> {
         let mut guest = start::kernel(&self.host, &self.spec, &kernel).await?;
         if let RunningKernel::Image(kept) = &kernel {
             guest.loaded.extend(kept.early.iter().map(|(name, _)| name.clone()));
@@ -428,7 +431,7 @@ impl QemuMachine {
         self.need("virtio_blk").await
     }
 
-    async fn do_offline(&mut self) -> Result<(), Fault> {
+    async fn do_offline(&mut self) -> Result<(), DriverError> {
         self.expect(&[Stage::Booted], "shut the image down")?;
         if self.init != Init::Systemd {
             return self.offline_by_second_boot().await;
@@ -448,7 +451,7 @@ impl QemuMachine {
     }
 
     /// The way back where the init hands nothing back: it powers off, and the agent starts anew.
-    async fn offline_by_second_boot(&mut self) -> Result<(), Fault> {
+    async fn offline_by_second_boot(&mut self) -> Result<(), DriverError> {
         let guest = self.guest.take().ok_or_else(odd)?;
         let command = Command {
             argv: ["sh", "-c", OPENRC_POWER_OFF].map(str::to_owned).to_vec(),
@@ -471,7 +474,7 @@ impl QemuMachine {
         self.enter().await
     }
 
-    async fn do_cut(&mut self, overlay: &Path) -> Result<(), Fault> {
+    async fn do_cut(&mut self, overlay: &Path) -> Result<(), DriverError> {
         let doing = "keep the state of the disk";
         self.expect(&[Stage::Mounted], doing)?;
         let next = format!("disk0-{}", self.cuts + 1);
@@ -484,7 +487,7 @@ impl QemuMachine {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => std::fs::hard_link(overlay, &seen),
         };
-        linked.map_err(|source| Fault::Host { doing: doing.to_owned(), source })?;
+        linked.map_err(|source| DriverError::Host { doing: doing.to_owned(), source })?;
         let seen = Disk { path: seen, ..disk.clone() };
         let guest = self.guest()?;
         guest.execute(doing, "blockdev-add", command::overlay_node(&next, &seen)).await?;
@@ -499,7 +502,7 @@ impl QemuMachine {
         Ok(())
     }
 
-    async fn do_trim(&mut self) -> Result<u64, Fault> {
+    async fn do_trim(&mut self) -> Result<u64, DriverError> {
         self.expect(&[Stage::Mounted], "trim the disk")?;
         match self.guest()?.ask("trim the disk", Request::Trim).await? {
             Answer::Number { value } => Ok(value),
@@ -507,7 +510,7 @@ impl QemuMachine {
         }
     }
 
-    async fn do_power_off(mut self: Box<Self>) -> Result<(), Fault> {
+    async fn do_power_off(mut self: Box<Self>) -> Result<(), DriverError> {
         if self.stage == Stage::Booted {
             // What its boot loader started runs on a disk that is thrown away.
             if matches!(self.spec.start, Start::Firmware(_)) {
@@ -522,16 +525,16 @@ impl QemuMachine {
     }
 
     /// Lays an agent into the image that its init starts; answers which init that is.
-    pub(super) async fn plant(&mut self, agent: &[u8]) -> Result<Init, Fault> {
+    pub(super) async fn plant(&mut self, agent: &[u8]) -> Result<Init, DriverError> {
         self.mount_system(&RootSource::Find, false, false).await?;
         let init = look::init(self.guest()?).await?;
-        self.guest()?.send("write files", Request::Put, plant::archive(agent, init)).await?;
+        self.guest()?.send("write files", Request::Put, inject_agent::archive(agent, init)).await?;
         Ok(init)
     }
 }
 
 /// How a command ended, by the agent's answer.
-fn ended(answer: &Answer) -> Result<ExecEnd, Fault> {
+fn ended(answer: &Answer) -> Result<ExecEnd, DriverError> {
     match answer {
         Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(*code)),
         Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(*signal)),

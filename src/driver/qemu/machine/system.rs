@@ -2,7 +2,7 @@
 
 use imgfile_agent::protocol::message::Request;
 
-use super::super::super::{Fault, RootSource};
+use super::super::super::{DriverError, RootSource};
 use super::super::kernel::{Modules, companions};
 use super::super::layout::{self, Layout};
 use super::super::start::RunningKernel;
@@ -21,8 +21,8 @@ pub(super) struct Mounted {
 
 impl QemuMachine {
     /// Loads a module with all it needs, if the running kernel has it not built in.
-    pub(super) async fn need(&mut self, name: &str) -> Result<(), Fault> {
-        let missing = || Fault::Unsupported { what: format!("the kernel has no driver `{name}`") };
+    pub(super) async fn need(&mut self, name: &str) -> Result<(), DriverError> {
+        let missing = || DriverError::Unsupported { what: format!("the kernel has no driver `{name}`") };
         let modules: Modules = self.kernel.modules(&self.host).clone();
         let order: Vec<(String, String)> = modules
             .order(name)
@@ -35,9 +35,8 @@ impl QemuMachine {
                 continue;
             }
             let content = match &self.kernel {
-                RunningKernel::Build => self.host.kernel.module(&path).map_err(|source| Fault::Host {
-                    doing: format!("read the build kernel's module {name}"),
-                    source,
+                RunningKernel::Build => self.host.kernel.module(&path).map_err(|source| {
+                    DriverError::Host { doing: format!("read the build kernel's module {name}"), source }
                 })?,
                 RunningKernel::Image(image) => {
                     let (release, guest) = (image.release.clone(), self.guest()?);
@@ -51,7 +50,7 @@ impl QemuMachine {
         Ok(())
     }
 
-    async fn need_fs(&mut self, fs_type: &str) -> Result<(), Fault> {
+    async fn need_fs(&mut self, fs_type: &str) -> Result<(), DriverError> {
         if fs_type == "tmpfs" {
             return Ok(());
         }
@@ -63,7 +62,7 @@ impl QemuMachine {
         self.need(fs_type).await
     }
 
-    pub(super) async fn mount_fs(&mut self, mounted: &Mounted, read_only: bool) -> Result<(), Fault> {
+    pub(super) async fn mount_fs(&mut self, mounted: &Mounted, read_only: bool) -> Result<(), DriverError> {
         self.need_fs(&mounted.fs_type).await?;
         let Mounted { device, fs_type, target, options } = mounted.clone();
         let doing = format!("mount {device} at {target}");
@@ -72,7 +71,7 @@ impl QemuMachine {
         Ok(())
     }
 
-    pub(super) async fn unmount_fs(&mut self) -> Result<(), Fault> {
+    pub(super) async fn unmount_fs(&mut self) -> Result<(), DriverError> {
         while let Some(last) = self.mounted.last().cloned() {
             let target = last.target;
             self.guest()?.ask(&format!("unmount {target}"), Request::Unmount { target }).await?;
@@ -87,7 +86,7 @@ impl QemuMachine {
         source: &RootSource,
         read_only: bool,
         untouched: bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), DriverError> {
         let mount = |device: &str, fs_type: &str, options: String| Mounted {
             device: device.to_owned(),
             fs_type: fs_type.to_owned(),
@@ -111,11 +110,15 @@ impl QemuMachine {
             let fs_type = match volume.map(|volume| &volume.superblock.content) {
                 Some(Content::Fs(fs_type)) => *fs_type,
                 Some(Content::Layer(layer)) => {
-                    return Err(Fault::Unsupported {
+                    return Err(DriverError::Unsupported {
                         what: format!("{name} is {layer}, which is not supported"),
                     });
                 }
-                _ => return Err(Fault::Unsupported { what: format!("{name} holds no known file system") }),
+                _ => {
+                    return Err(DriverError::Unsupported {
+                        what: format!("{name} holds no known file system"),
+                    });
+                }
             };
             return self.mount_fs(&mount(name, fs_type, String::new()), read_only).await;
         }
@@ -131,7 +134,7 @@ impl QemuMachine {
                     match self.mount_fs(&mount(&volume.name, fs_type, options.join(",")), read_only).await {
                         Ok(()) => {}
                         // Broken, or a subvolume that is not there: the next may be the root.
-                        Err(Fault::Refused { reason, .. }) => {
+                        Err(DriverError::Refused { reason, .. }) => {
                             if subvolume.is_empty() {
                                 broken =
                                     Some(format!("the {fs_type} file system cannot be mounted: {reason}"));

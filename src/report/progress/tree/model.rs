@@ -1,6 +1,6 @@
 //! What the live view shows, kept up to date by events. A flood of output costs a glance at its end.
 
-use crate::exec::{Event, Outcome, PlanSummary, What};
+use crate::exec::{Event, EventKind, Outcome, PlanSummary};
 
 /// How long steps took last time, in milliseconds, by image (empty for what concerns none) and step.
 pub type Times = std::collections::HashMap<(String, String), u64>;
@@ -101,16 +101,16 @@ impl Model {
     pub(super) fn event(&mut self, event: &Event) {
         self.at_ms = event.at_ms;
         match &event.what {
-            What::Begun { build, .. } => self.build = Some(*build),
-            What::Note { text } => {
+            EventKind::Begun { build, .. } => self.build = Some(*build),
+            EventKind::Note { text } => {
                 let text = super::super::clean(&text.replace('\n', " ")).into_owned();
                 self.notes.push(match &event.image {
                     Some(image) => format!("{image}: {text}"),
                     None => text,
                 });
             }
-            What::Progress { task, done, total } => self.transfer(event.at_ms, task, *done, *total),
-            What::Ended { outcome } => {
+            EventKind::Progress { task, done, total } => self.transfer(event.at_ms, task, *done, *total),
+            EventKind::Ended { outcome } => {
                 self.ended = Some(*outcome);
                 self.transfers.clear();
                 self.images.iter_mut().for_each(|image| image.stop(*outcome, event.at_ms));
@@ -154,19 +154,19 @@ impl Model {
 impl ImageView {
     fn event(&mut self, event: &Event) {
         match &event.what {
-            What::Planned(plan) => self.plan = Some((**plan).clone()),
-            What::Started { steps } => {
+            EventKind::Planned(plan) => self.plan = Some((**plan).clone()),
+            EventKind::Started { steps } => {
                 self.steps.extend(steps.iter().map(|name| StepView {
                     name: name.clone(),
                     state: StepState::Waiting,
                     depth: 0,
                 }));
             }
-            What::StepStarted { step } => {
+            EventKind::StepStarted { step } => {
                 self.step(step).state =
                     StepState::Running { began: event.at_ms, line: String::new(), packages: [0; 2] };
             }
-            What::Output { step, text, .. } => {
+            EventKind::Output { step, text, .. } => {
                 if let Some(StepState::Running { packages, .. }) =
                     self.running(step).map(|step| &mut step.state)
                 {
@@ -181,21 +181,21 @@ impl ImageView {
                     line.push_str(&super::super::clean(last));
                 }
             }
-            What::Console { step, line: last } => {
+            EventKind::Console { step, line: last } => {
                 if let Some(line) = self.running(step).and_then(|step| step.line()) {
                     line.clear();
                     line.push_str(&super::super::clean(last));
                 }
             }
-            What::StepFinished { step, outcome, elapsed_ms } => {
+            EventKind::StepFinished { step, outcome, elapsed_ms } => {
                 let ended = StepState::Ended(*outcome, *elapsed_ms);
                 match self.running(step) {
                     Some(running) => running.state = ended,
                     None => self.step(step).state = ended,
                 }
             }
-            What::Artifact { path, size, .. } => self.artifacts.push((path.clone(), *size)),
-            What::Finished { outcome, .. } => {
+            EventKind::Artifact { path, size, .. } => self.artifacts.push((path.clone(), *size)),
+            EventKind::Finished { outcome, .. } => {
                 self.end = Some((*outcome, event.at_ms.saturating_sub(self.began)));
             }
             _ => {}
@@ -259,13 +259,13 @@ mod tests {
     fn a_rate_follows_what_arrives() {
         let mut model = Model::default();
         for (at, done) in [(0, 0), (100, 50), (1000, 1000), (2000, 4000)] {
-            let what = What::Progress { task: "deb".into(), done, total: 10_000 };
+            let what = EventKind::Progress { task: "deb".into(), done, total: 10_000 };
             model.event(&Event { at_ms: at, image: None, what });
         }
         let transfer = &model.transfers[0];
         assert_eq!((transfer.done, transfer.speed.rate), (4000, Some(2000)));
         assert_eq!(transfer.speed.left(transfer.done, transfer.total), Some(3000));
-        let what = What::Progress { task: "deb".into(), done: 10_000, total: 10_000 };
+        let what = EventKind::Progress { task: "deb".into(), done: 10_000, total: 10_000 };
         model.event(&Event { at_ms: 3000, image: None, what });
         assert!(model.transfers.is_empty());
     }

@@ -1,40 +1,41 @@
 use super::*;
-use crate::exec::{Outcome, PlanSummary, Stream, What};
+use crate::exec::{EventKind, Outcome, PlanSummary, Stream};
 
 fn look(width: usize, height: usize) -> Look {
     Look { colour: false, unicode: true, width, height: Some(height) }
 }
 
-fn event(at_ms: u64, image: &str, what: What) -> Event {
+fn event(at_ms: u64, image: &str, what: EventKind) -> Event {
     Event { at_ms, image: (!image.is_empty()).then(|| image.to_owned()), what }
 }
 
-fn start(step: &str) -> What {
-    What::StepStarted { step: step.into() }
+fn start(step: &str) -> EventKind {
+    EventKind::StepStarted { step: step.into() }
 }
 
-fn finish(step: &str, outcome: Outcome, elapsed_ms: u64) -> What {
-    What::StepFinished { step: step.into(), outcome, elapsed_ms }
+fn finish(step: &str, outcome: Outcome, elapsed_ms: u64) -> EventKind {
+    EventKind::StepFinished { step: step.into(), outcome, elapsed_ms }
 }
 
-fn output(step: &str, text: &str) -> What {
-    What::Output { step: step.into(), stream: Stream::Stdout, text: text.into() }
+fn output(step: &str, text: &str) -> EventKind {
+    EventKind::Output { step: step.into(), stream: Stream::Stdout, text: text.into() }
 }
 
 /// Two images under way.
 fn events() -> Vec<Event> {
-    let plan = PlanSummary { os: "debian 13".into(), arch: "x86_64".into(), ..PlanSummary::default() };
+    let plan =
+        PlanSummary { os: "debian 13".into(), arch: crate::model::Arch::X86_64, ..PlanSummary::default() };
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let (done, total) = (3 << 20, 12 << 20);
     vec![
-        event(0, "", What::Begun { build: 7, version: "0.1.0".into() }),
+        event(0, "", EventKind::Begun { build: 7, version: "0.1.0".into() }),
         event(0, "", start("make base debian-13")),
         event(2000, "", finish("make base debian-13", Outcome::Done, 2000)),
-        event(2000, "web", What::Planned(Box::new(plan))),
+        event(2000, "web", EventKind::Planned(Box::new(plan))),
         event(
             2000,
             "web",
-            What::Started { steps: names(&["grow", "packages", "script announce", "test front"]) },
+            EventKind::Started { steps: names(&["grow", "packages", "script announce", "test front"]) },
         ),
         event(2000, "web", finish("grow", Outcome::Reused, 0)),
         event(2100, "web", start("start the machine")),
@@ -45,15 +46,15 @@ fn events() -> Vec<Event> {
             "web",
             output("packages", "Unpacking nginx\n\u{1b}[1mSetting up\tnginx\u{1b}[0m (1.26.3-3)\n"),
         ),
-        event(4200, "db", What::Started { steps: names(&["grow", "reboot"]) }),
+        event(4200, "db", EventKind::Started { steps: names(&["grow", "reboot"]) }),
         event(4300, "db", finish("grow", Outcome::Failed, 100)),
         event(
             4300,
             "db",
-            What::Finished { outcome: Outcome::Failed, elapsed_ms: 100, message: Some("no".into()) },
+            EventKind::Finished { outcome: Outcome::Failed, elapsed_ms: 100, message: Some("no".into()) },
         ),
-        event(4300, "", What::Progress { task: "linux-image".into(), done: 0, total }),
-        event(5300, "", What::Progress { task: "linux-image".into(), done, total }),
+        event(4300, "", EventKind::Progress { task: "linux-image".into(), done: 0, total }),
+        event(5300, "", EventKind::Progress { task: "linux-image".into(), done, total }),
     ]
 }
 
@@ -85,7 +86,7 @@ fn images_with_their_steps_the_current_line_and_transfers() {
 fn drawn_again_the_screen_holds_one_tree_and_the_notes_above() {
     let events = events();
     let later = [
-        event(5400, "web", What::Note { text: "KVM cannot be used; emulating".into() }),
+        event(5400, "web", EventKind::Note { text: "KVM cannot be used; emulating".into() }),
         event(5400, "web", finish("packages", Outcome::Done, 1300)),
         event(5400, "web", start("script announce")),
         event(5400, "web", start("boot")),

@@ -1,0 +1,159 @@
+//! What can go wrong between the host and a machine.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::cell;
+use crate::diagnostic::{Diagnostic, codes};
+
+/// A failed operation. After any but [`Refused`](DriverError::Refused) and
+/// [`Unsupported`](DriverError::Unsupported) the machine is good for nothing but being dropped.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// A program or file of the host is missing.
+    #[error("{what} is not installed")]
+    HostLacks {
+        /// Such as "`qemu-system-x86_64`".
+        what: String,
+        /// The command that installs it on this host, or what to do.
+        install: String,
+    },
+    /// The host's own system said no.
+    #[error("cannot {doing}")]
+    Host {
+        /// Such as "start `qemu-system-x86_64`".
+        doing: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// This host does not keep a machine from what is not its own.
+    #[error("{lacking}")]
+    WallMissing {
+        lacking: String,
+        reason: String,
+        /// What to do about it.
+        raise: String,
+    },
+    /// The host ran out of space while the guest wrote to its disk.
+    #[error("no space is left on the host for the disk of the machine")]
+    HostFull,
+    /// The machine ended in the middle of an operation.
+    #[error("the machine {end} while it was to {doing}")]
+    MachineEnded { end: End, doing: String, console: String },
+    /// The agent in the machine was stopped in the middle of an operation.
+    #[error("the build's agent in the machine was stopped while it was to {doing}")]
+    AgentLost { doing: String, console: String },
+    /// An operation took longer than it may.
+    #[error("the machine did not {doing} within {} s", after.as_secs())]
+    Hang { doing: String, after: Duration, console: String },
+    /// The agent could not do it; the machine is still usable.
+    #[error("cannot {doing} in the image: {reason}")]
+    Refused { doing: String, reason: String },
+    /// The image is built in a way this driver does not handle, such as a root on LVM.
+    #[error("{what}")]
+    Unsupported { what: String },
+    /// The guest sent what no agent sends.
+    #[error("the guest sent nonsense: {detail}")]
+    Protocol { detail: String },
+}
+
+impl From<cell::WallMissing> for DriverError {
+    fn from(cell::WallMissing { wall, missing }: cell::WallMissing) -> Self {
+        let raise = match (&missing.help, missing.package) {
+            (Some(help), _) => format!("run `{help}`"),
+            (None, Some(package)) => {
+                format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`")
+            }
+            (None, None) => "build on another host".to_owned(),
+        };
+        Self::WallMissing { lacking: wall.lacking.to_owned(), reason: missing.reason, raise }
+    }
+}
+
+/// How a machine ended without being asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The guest's kernel panicked.
+    Panicked,
+    /// The guest powered itself off.
+    PoweredOff,
+    /// The guest reset itself.
+    Rebooted,
+    /// The emulator ended by itself; its last words.
+    EmulatorDied { status: String, stderr: String },
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Panicked => f.write_str("panicked"),
+            Self::PoweredOff => f.write_str("powered itself off"),
+            Self::Rebooted => f.write_str("restarted itself"),
+            Self::EmulatorDied { status, stderr } if stderr.is_empty() => {
+                write!(f, "lost its emulator ({status})")
+            }
+            Self::EmulatorDied { status, stderr } => write!(f, "lost its emulator ({status}: {stderr})"),
+        }
+    }
+}
+
+impl DriverError {
+    /// The fault as a diagnostic without a place; the caller labels the statement it was for.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        let diagnostic = Diagnostic::new(self.code(), self.to_string());
+        match self {
+            Self::HostLacks { install, .. } => diagnostic.help(install.clone()),
+            Self::WallMissing { reason, raise, .. } => diagnostic
+                .note(reason.clone())
+                .help(format!("{raise}, or allow it for a project that you know: `--allow-weaker-cell`")),
+            Self::Host { source, .. } => diagnostic.note(source.to_string()),
+            Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
+            Self::MachineEnded { console, .. }
+            | Self::AgentLost { console, .. }
+            | Self::Hang { console, .. }
+                if !console.is_empty() =>
+            {
+                diagnostic.note(format!("the end of its console:\n{console}"))
+            }
+            _ => diagnostic,
+        }
+    }
+
+    fn code(&self) -> crate::diagnostic::Code {
+        match self {
+            Self::HostLacks { .. } => codes::HOST_LACKS,
+            Self::Host { .. } => codes::HOST_REFUSED,
+            Self::HostFull => codes::HOST_FULL,
+            Self::WallMissing { .. } => codes::WALL_MISSING,
+            Self::MachineEnded { .. } => codes::MACHINE_ENDED,
+            Self::AgentLost { .. } => codes::AGENT_LOST,
+            Self::Hang { .. } => codes::MACHINE_HANGS,
+            Self::Refused { .. } => codes::GUEST_REFUSED,
+            Self::Unsupported { .. } => codes::IMAGE_UNSUPPORTED,
+            Self::Protocol { .. } => codes::GUEST_NONSENSE,
+        }
+    }
+
+    /// The fault with everything the guest said passed through `mask`.
+    #[must_use]
+    pub fn masked(self, mask: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::MachineEnded { end, doing, console } => {
+                Self::MachineEnded { end, doing, console: mask(&console) }
+            }
+            Self::AgentLost { doing, console } => Self::AgentLost { doing, console: mask(&console) },
+            Self::Hang { doing, after, console } => Self::Hang { doing, after, console: mask(&console) },
+            Self::Refused { doing, reason } => Self::Refused { doing, reason: mask(&reason) },
+            Self::Protocol { detail } => Self::Protocol { detail: mask(&detail) },
+            other => other,
+        }
+    }
+
+    /// Exit status 4 (the host lacks something) rather than 3 (a step failed).
+    #[must_use]
+    pub const fn is_host_defect(&self) -> bool {
+        matches!(self, Self::HostLacks { .. } | Self::Host { .. } | Self::HostFull | Self::WallMissing { .. })
+    }
+}

@@ -1,0 +1,132 @@
+//! What is left of a build that failed, for whoever wants to look at it (`--on-failure keep|shell`).
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc::Receiver;
+
+use super::{BuildError, disk};
+use crate::{
+    driver::{DiskFormat, DriverError, Exec, ExecEnd, Machine, Output, TerminalInput, TerminalSize},
+    store::{Layer, WorkFolder},
+};
+
+/// How long a machine may take to come to rest before its disk is kept as it is.
+const REST: Duration = Duration::from_mins(1);
+/// Name of a kept disk in its folder.
+const KEPT: &str = "failed.qcow2";
+
+/// A machine in which a step or test failed, with all it stands on.
+#[derive(Debug)]
+pub struct FailedMachine {
+    pub image: String,
+    machine: Box<dyn Machine>,
+    /// How the command that failed was run: user, environment, folder.
+    situation: Situation,
+    disk: PathBuf,
+    format: DiskFormat,
+    /// Layers below the disk.
+    held: Vec<Layer>,
+    /// Where all of it is.
+    work: Option<WorkFolder>,
+}
+
+/// How a command is run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Situation {
+    pub user: Option<String>,
+    pub env: Vec<(String, String)>,
+    pub cwd: Option<String>,
+}
+
+/// Takes the first failed machine of a command; the machines of others are dropped.
+#[derive(Debug, Default)]
+pub struct FailedMachineSlot(Mutex<Option<FailedMachine>>);
+
+impl FailedMachineSlot {
+    #[must_use]
+    pub fn take(&self) -> Option<FailedMachine> {
+        self.lock().take().filter(|failed_machine| failed_machine.work.is_some())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<FailedMachine>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(
+        &self,
+        image: &str,
+        machine: Box<dyn Machine>,
+        situation: Situation,
+        (disk, format): (PathBuf, DiskFormat),
+    ) {
+        let mut slot = self.lock();
+        if slot.is_none() {
+            let image = image.to_owned();
+            *slot =
+                Some(FailedMachine { image, machine, situation, disk, format, held: Vec::new(), work: None });
+        }
+    }
+
+    /// The layers that the failed machine's disk stands on.
+    pub(super) fn hold(&self, image: &str, held: Vec<Layer>) {
+        if let Some(failed_machine) =
+            self.lock().as_mut().filter(|failed_machine| failed_machine.image == image)
+        {
+            failed_machine.held = held;
+        }
+    }
+
+    /// The folder the failed machine is in; it comes last, and makes the failed machine whole.
+    pub(super) fn house(&self, image: &str, work: WorkFolder) {
+        if let Some(failed_machine) =
+            self.lock().as_mut().filter(|failed_machine| failed_machine.image == image)
+        {
+            failed_machine.work = Some(work);
+        }
+    }
+}
+
+impl FailedMachine {
+    /// A shell of the user, and in the folder and environment, of what failed. What the terminal shows goes
+    /// to `sink`; the shell ends with the input.
+    pub async fn shell(
+        &mut self,
+        size: TerminalSize,
+        term: &str,
+        input: Receiver<TerminalInput>,
+        sink: &mut (dyn FnMut(Output) + Send),
+    ) -> Result<ExecEnd, DriverError> {
+        const SHELL: &str = "[ -x /bin/bash ] && exec /bin/bash -i; exec /bin/sh -i";
+        let mut exec = Exec::argv(["/bin/sh", "-c", SHELL]);
+        exec.user.clone_from(&self.situation.user);
+        exec.env.clone_from(&self.situation.env);
+        exec.env.push(("TERM".to_owned(), term.to_owned()));
+        exec.cwd.clone_from(&self.situation.cwd);
+        self.machine.shell(exec, size, input, sink).await
+    }
+
+    /// Lets the system come to rest, and keeps its disk: a file of its own that needs nothing else of the
+    /// store, which no sweep removes, only `gc`. Returns its path.
+    pub async fn keep(self) -> Result<PathBuf, BuildError> {
+        let Self { machine, disk, format, held, work, .. } = self;
+        // One that hangs is killed by being dropped; its disk then is that of a crashed machine.
+        let _ = tokio::time::timeout(REST, machine.power_off()).await;
+        let Some(work) = work else {
+            return Err(BuildError::InputChanged { path: disk.display().to_string() });
+        };
+        let kept = work.path().join(KEPT);
+        disk::flat(&disk, format, &kept).await?;
+        drop(held);
+        let folder = work.keep()?;
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name() != KEPT {
+                let _ = std::fs::remove_file(entry.path()).or_else(|_| std::fs::remove_dir_all(entry.path()));
+            }
+        }
+        Ok(folder.join(KEPT))
+    }
+}

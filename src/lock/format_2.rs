@@ -1,0 +1,200 @@
+//! Format 2 of the lock: everything is said once.
+//!
+//! ```yaml
+//! version: 2
+//! images:
+//!   "web":
+//!     os: debian
+//!     os_version: "13"
+//!     arch: x86_64
+//!     base: debian-13
+//!     apt:
+//!       requested:
+//!         - jq
+//!       packages:
+//!         - jq
+//!         - libjq1 (auto)
+//! bases:
+//!   "debian-13":
+//!     version: "13"
+//!     source:
+//!       bootstrap:
+//!         recipe: "…"
+//!         apt:
+//!           - bash
+//! packages:
+//!   apt:
+//!     - { name: bash, version: "5.2.37-2+b5", arch: amd64, sha256: "…", … }
+//! ```
+//!
+//! Images name bases and packages. A package is named by as many words as tell it from the others of the file: its
+//! name, version, architecture, and the first digits of its digest (`jq`, `jq 1.7.1-6`); so an update of a package is
+//! one line, and the line says what changed. An image whose packages are those of another one names that image
+//! (`same_as`). What belongs to a package manager stands under its name, so that another has room beside it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{LockedApp, LockedRepository};
+use crate::model::Arch;
+use crate::packages::Version;
+use crate::text::Digest;
+
+/// A whole lock.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(title = "Lock")]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Format version: 2.
+    pub version: u32,
+    /// By image name.
+    #[serde(default)]
+    pub images: BTreeMap<String, Image>,
+    /// What images start from, by the name they call it.
+    #[serde(default)]
+    pub bases: BTreeMap<String, Base>,
+    /// Every package that an image or a base names.
+    #[serde(default)]
+    pub packages: Packages,
+}
+
+/// What one image is made of.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Distribution, such as `debian`.
+    pub os: String,
+    /// Version of the system, such as `13`.
+    pub os_version: String,
+    /// Architecture as the ImageFile names it, such as `x86_64`.
+    pub arch: Arch,
+    /// A name among the `bases`.
+    #[schemars(with = "String")]
+    pub base: Spanned<String>,
+    /// By application name. The order of installation follows from the catalogue, not from here.
+    #[serde(default)]
+    pub apps: BTreeMap<String, LockedApp>,
+    /// Scripts, copied files and trees: what the statement reads, such as `script provision.sh` or
+    /// `copy site/`, and the digest (lower-case hexadecimal SHA-256) of content, modes and links.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// What apt and dpkg are asked for, and what they install.
+    #[serde(default)]
+    pub apt: Apt,
+    /// Digest (lower-case hexadecimal SHA-256) of the artifact, where the build is reproducible.
+    #[serde(default)]
+    pub artifact: Option<String>,
+}
+
+/// The packages of one image.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apt {
+    /// Archives that applications and the image bring, with their pinned keys.
+    #[serde(default)]
+    pub repositories: Vec<LockedRepository>,
+    /// The packages that the ImageFile and its applications ask for by name, as apt takes them
+    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too. What is
+    /// asked for besides stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
+    #[serde(default)]
+    pub requested: Vec<String>,
+    /// Whether the base's packages were upgraded (`base { upgrade = true }`).
+    #[serde(default)]
+    pub upgrade: bool,
+    /// The image whose `packages`, `removed`, `now_manual` and `temporary` this one has too.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub same_as: Option<Spanned<String>>,
+    /// Everything installed or upgraded on top of the base: names among the `packages` of the file, with what dpkg
+    /// is to know of them in brackets behind: `libjq1 (auto)`, `jq (stage 1)`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub packages: Vec<Spanned<String>>,
+    /// Packages of the base that go, by name.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// Packages of the base that lose their auto-installed mark, by name.
+    #[serde(default)]
+    pub now_manual: Vec<String>,
+    /// Packages that are there for the scripts only, and what came only for them, by name.
+    #[serde(default)]
+    pub temporary: Vec<String>,
+}
+
+/// Where an image starts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Its own name, where several of the file have it: the catalogue's name; for files and downloads the name as
+    /// written; for images the image's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Version of the catalogue entry, or of the system found in it.
+    pub version: String,
+    pub source: Source,
+}
+
+/// What exactly the base is, by where it comes from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Source {
+    /// Made here from an archive: the same recipe and packages make an equivalent disk anywhere.
+    Bootstrap {
+        /// Digest of everything but the packages that decides how the disk is made.
+        recipe: String,
+        /// Names among the `packages` of the file.
+        #[serde(default)]
+        #[schemars(with = "Vec<String>")]
+        apt: Vec<Spanned<String>>,
+    },
+    /// A disk on this machine, named as in the ImageFile.
+    File {
+        path: String,
+        sha256: String,
+        /// In bytes.
+        size: u64,
+    },
+    /// A download.
+    Url {
+        url: String,
+        sha256: String,
+        /// In bytes, when known.
+        #[serde(default)]
+        size: Option<u64>,
+    },
+    /// Another image of the project, by the key of its plan.
+    Image { plan: String },
+}
+
+/// The packages of a file, by the manager whose they are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Packages {
+    /// Debian packages.
+    #[serde(default)]
+    pub apt: Vec<Package>,
+}
+
+/// One package file, exactly.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    pub version: Version,
+    pub arch: String,
+    /// Of the .deb.
+    pub sha256: Digest,
+    /// Of the .deb, in bytes.
+    pub size: u64,
+    /// What it takes unpacked, in KiB, as the control file says.
+    pub installed_size: u64,
+    /// The archive by name: `debian`, `debian-security`, or the URL of a third-party repository
+    /// as its catalogue entry writes it.
+    pub archive: String,
+    /// Path below the archive's root, such as `pool/main/j/jq/jq_1.7.1-6_amd64.deb`.
+    pub path: String,
+}

@@ -1,0 +1,98 @@
+//! Forms of a disk file.
+
+use std::fmt;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A form of disk file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    #[default]
+    Qcow2,
+    Raw,
+    Vmdk,
+    Vhd,
+    Vhdx,
+    Vdi,
+}
+
+/// How a disk file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    None,
+    Zlib,
+    Zstd,
+    /// Zstandard at its quickest.
+    Fast,
+}
+
+impl DiskFormat {
+    pub const ALL: [Self; 6] = [Self::Qcow2, Self::Raw, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Vdi];
+
+    /// The format's name, which is the extension of its files too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+            Self::Vdi => "vdi",
+        }
+    }
+
+    /// As QEMU and `qemu-img` call it.
+    #[must_use]
+    pub const fn qemu(self) -> &'static str {
+        match self {
+            Self::Vhd => "vpc",
+            other => other.as_str(),
+        }
+    }
+
+    /// The format of a file by its name's extension; `.img` is what people call raw disks.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        if extension == "img" {
+            return Some(Self::Raw);
+        }
+        Self::ALL.into_iter().find(|format| format.as_str() == extension)
+    }
+
+    /// Whether a file of this format can be packed so. VMDK has one way to be packed, of which `zlib` is the name.
+    #[must_use]
+    pub const fn holds(self, compression: Compression) -> bool {
+        match self {
+            Self::Qcow2 => true,
+            Self::Vmdk => matches!(compression, Compression::Zlib | Compression::None),
+            Self::Raw | Self::Vhd | Self::Vhdx | Self::Vdi => matches!(compression, Compression::None),
+        }
+    }
+
+    /// How it is packed unless somebody says otherwise.
+    #[must_use]
+    pub const fn usual_compression(self) -> Compression {
+        match self {
+            Self::Qcow2 => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
+
+    /// Whether a machine takes a file of this format as its disk; the others are for taking elsewhere.
+    #[must_use]
+    pub const fn is_for_machines(self) -> bool {
+        matches!(self, Self::Qcow2 | Self::Raw)
+    }
+}
+
+impl fmt::Display for DiskFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
