@@ -246,16 +246,18 @@ fn survived<T>(project: &Project, what: &str, kill: impl FnOnce() -> T) -> T {
     assert!(before.is_subset(&layers(&project.store)), "{what}: a layer is lost");
     verify(project);
     eventually(|| processes(&project.store, 0).is_empty());
-    let out = fs::read_dir(project.path("out")).into_iter().flatten().flatten();
-    let half: Vec<_> = out.map(|entry| entry.path()).filter(|path| is_half(path)).collect();
+    let half: Vec<_> = halves(&project.path("out")).collect();
     assert!(half.is_empty(), "{what}: {half:?}");
     result
 }
 
 /// What is written beside an artifact before it has the artifact's name.
-fn is_half(path: &Path) -> bool {
-    let name = path.file_name().unwrap().to_string_lossy();
-    name.ends_with(".part") || name.ends_with(".old") || name.starts_with(".imgfile-export-")
+fn halves(out: &Path) -> impl Iterator<Item = PathBuf> {
+    let is_half = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.ends_with(".part") || name.ends_with(".old") || name.starts_with(".imgfile-")
+    };
+    fs::read_dir(out).into_iter().flatten().flatten().map(|entry| entry.path()).filter(is_half)
 }
 
 /// Whether some process of this project has this word on its command line.
@@ -379,19 +381,18 @@ fn kills_while_an_artifact_is_sealed_converted_and_published_lose_nothing() {
         assert!(!project.path("out").exists(), "{what}: half an artifact");
     }
 
-    // To another file system an artifact is copied; a pipe in the place of the copy stops that.
+    // To another file system an artifact is copied, under a name that nobody knows before.
     let away = tempfile::tempdir_in("/dev/shm").unwrap();
     let out = away.path().join("out");
     fs::create_dir(&out).unwrap();
     let args = [&PLAIN[..], &["--out", out.to_str().unwrap()]].concat();
     survived(&project, "publish", || {
-        let build = Running::start(&project, &args);
-        let copy = out.join(format!("faults.qcow2.{}.part", build.child.id()));
-        mkfifo(&copy, Mode::S_IRWXU).unwrap();
-        // Opens when the other end does.
-        let reader = fs::File::open(&copy).unwrap();
+        let mut build = Running::start(&project, &args);
+        build.while_runs("publish", || halves(&out).next().is_some());
+        // It shall not come to the end of the copy while its helpers are looked for.
+        kill(Pid::from_raw(build.child.id().cast_signed()), Signal::SIGSTOP).unwrap();
+        assert_eq!(halves(&out).count(), 1, "it was too late");
         assert!(build.kill(&project, Victim::Imgfile));
-        drop(reader);
     });
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "half an artifact");
     project.build(&["--no-test", "--out", out.to_str().unwrap()]);
