@@ -77,6 +77,28 @@ impl Ended {
     }
 }
 
+/// What a command prints for programs fits the schema that says so.
+fn fits(args: &[&str], command: &str, printed: &str) {
+    let (schema, documents): (_, Vec<&str>) = match args {
+        ["build" | "test", ..] => ("event", printed.lines().collect()),
+        ["check", ..] => ("diagnostics", vec![printed]),
+        ["image", "inspect", ..] => ("image", vec![printed]),
+        ["builds", "show", ..] => ("build", vec![printed]),
+        ["cache", "ls", ..] => ("layers", vec![printed]),
+        [command, ..] => (*command, vec![printed]),
+        [] => unreachable!("it asks for a format"),
+    };
+    let found = imgfile::cli::schema::SCHEMAS.iter().find(|(name, ..)| *name == schema);
+    let (.., make) = found.unwrap_or_else(|| panic!("no schema says what `{command}` prints"));
+    let validator = jsonschema::validator_for(make().as_value()).unwrap();
+    for document in documents {
+        let document = serde_json::from_str(document).unwrap();
+        let complaints: Vec<String> =
+            validator.iter_errors(&document).map(|one| format!("{}: {one}", one.instance_path())).collect();
+        assert!(complaints.is_empty(), "{command}: {complaints:#?}");
+    }
+}
+
 /// A project, and all that was typed in it.
 struct Session {
     project: Project,
@@ -101,6 +123,10 @@ impl Session {
         let Output { status, stdout, stderr } = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let command = format!("imgfile {}", args.join(" "));
+        let asks = |option, value| args.windows(2).any(|pair| pair == [option, value]);
+        if status.success() && (asks("--format", "json") || asks("--progress", "json")) {
+            fits(args, &command, std::str::from_utf8(&stdout).unwrap());
+        }
         Ended { command, status: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
     }
 
@@ -265,7 +291,7 @@ fn catalogue(session: &Session) {
     session.run(&["apps"]).prints("nginx");
     session.run(&["apps", "nginx", "."]).prints("claims");
     session.run(&["apps", "nginx", "--set", "word=x", "--format", "human"]).prints("tcp/");
-    assert_eq!(session.run(&["apps", "nginx", "--format", "json"]).json()["name"], "nginx");
+    assert_eq!(session.run(&["apps", "nginx", "--format", "json"]).json()[0]["name"], "nginx");
     session.run(&["bases", "."]).prints("debian-13");
     session.run(&["bases", "--image", "one", "--set", "word=x", "--format", "human"]).prints("debian-13");
     assert!(session.run(&["bases", "--format", "json"]).json().is_array());

@@ -64,6 +64,7 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
         versions: versions?,
     };
     check_templates(&mut def, mistakes);
+    check_with_itself(&def, mistakes);
     (!def.versions.is_empty()).then_some(def)
 }
 
@@ -236,6 +237,33 @@ fn check_templates(def: &mut AppDef, mistakes: &mut Mistakes) {
     def.repositories.retain(|archive| sound(&archive.url, false) & sound(&archive.suite, false));
     def.install = def.install.take().filter(|template| sound(template, false));
     def.verify = def.verify.take().filter(|template| sound(template, false));
+}
+
+/// What cannot hold, or is said twice, within one application.
+fn check_with_itself(def: &AppDef, mistakes: &mut Mistakes) {
+    for conflict in def.conflicts.iter().filter(|conflict| conflict.name == def.name.value) {
+        mistakes.push(
+            Diagnostic::new(codes::CATALOG_VALUE, format!("`{}` conflicts with itself", conflict.name))
+                .label(conflict.span, "no image could have it")
+                .help("what only one application of an image can have is a claim: `claims: [tcp/80]`"),
+        );
+    }
+    for (at, file) in def.files.iter().enumerate() {
+        if let Some(first) = def.files[..at].iter().find(|first| first.path.text() == file.path.text()) {
+            let what = format!("the file `{}`", file.path.text());
+            mistakes.push(fields::twice(&what, first.path.span(), file.path.span()));
+        }
+    }
+    for claim in def.claims.iter().filter(|claim| claim.is_constant()) {
+        let port = claim.text().strip_prefix("tcp/").or_else(|| claim.text().strip_prefix("udp/"));
+        if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+            mistakes.push(
+                Diagnostic::new(codes::CATALOG_VALUE, "a claim of a port has its number: 1 to 65535")
+                    .label(claim.span(), "nobody else would claim this")
+                    .help("write it as `tcp/80` or `udp/53`"),
+            );
+        }
+    }
 }
 
 fn template_mistake(message: &str, span: Span) -> Diagnostic {

@@ -1,6 +1,6 @@
 //! Layers of files to one catalogue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::yaml::{self, Kind, Node};
@@ -180,6 +180,25 @@ impl Catalog {
             }
         }
         super::load::cycles(&self.apps, mistakes);
+        self.check_systems(mistakes);
+    }
+
+    /// Systems that no base has, and that are written nearly as one that a base has.
+    fn check_systems(&self, mistakes: &mut Vec<Diagnostic>) {
+        let known: BTreeSet<&str> = self.bases.iter().map(|base| base.os.distro.as_str()).collect();
+        let written = self.apps.values().flat_map(|app| &app.versions).flat_map(|version| &version.os);
+        for os in written.filter(|os| !known.contains(os.distro.as_str())) {
+            if let Some(near) = nearest(&os.distro, known.iter().copied()) {
+                mistakes.push(
+                    Diagnostic::new(
+                        codes::CATALOG_DANGLING,
+                        format!("no base has the system `{}`", os.distro),
+                    )
+                    .label(os.span, "nothing satisfies this")
+                    .help(format!("did you mean `{near}`?")),
+                );
+            }
+        }
     }
 
     fn dangling(&self, def: &AppDef, require: &super::Require) -> Diagnostic {

@@ -6,11 +6,12 @@ use super::profiles::Placed;
 use super::structure::short;
 use super::{Checker, ImageSpec, KeyValue};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::OperandKind;
+use crate::syntax::{Operand, OperandKind, OptionItem};
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
     fn key_value(&mut self, operands: &mut Operands<'_>, what: &str) -> Option<(Text, Text)> {
+        self.one_each(operands)?;
         let key = self.scalar(operands, what)?;
         let name = key.value.trim_end_matches(':');
         if !key.quoted
@@ -35,6 +36,42 @@ impl Checker<'_> {
         let value = self.scalar(operands, "a value")?;
         self.finish(operands);
         Some((key, value))
+    }
+
+    /// Several pairs in a block, as HCL and YAML have them: each is a statement here.
+    fn one_each(&mut self, operands: &mut Operands<'_>) -> Option<()> {
+        // `env = {`, too.
+        let equals = operands.peek().filter(|first| first.kind == OperandKind::Eq);
+        let block = if equals.is_some() { operands.peek_second() } else { operands.peek() };
+        let Some(Operand { kind: OperandKind::Options(options), span }) = block else { return Some(()) };
+        operands.failed = true;
+        let keyword = self.slice(operands.statement.keyword).to_owned();
+        let pairs: Vec<String> = options
+            .entries()
+            .filter_map(|entry| {
+                let value = entry.value.as_ref()?;
+                Some(format!("{keyword} {} = {}", self.slice(entry.key.span), self.slice(value.span)))
+            })
+            .collect();
+        let shown =
+            pairs.first().map_or_else(|| format!("{keyword} NAME = \"…\""), |pair| short(pair).clone());
+        let mut diagnostic =
+            Diagnostic::new(codes::UNEXPECTED, format!("each `{keyword}` is a statement of its own"))
+                .label(*span, "a block of them is not known")
+                .help(format!("write `{shown}`, one on a line"));
+        // What is not a pair would be lost.
+        if pairs.len() == options.items.iter().filter(|item| !matches!(item, OptionItem::Comma(_))).count() {
+            let place = operands.statement.keyword.to(*span);
+            let indent = self.indentation(operands.statement.keyword);
+            diagnostic = diagnostic.fix(
+                Applicability::Safe,
+                "write each on a line of its own",
+                place,
+                pairs.join(&format!("\n{indent}")),
+            );
+        }
+        self.report(diagnostic);
+        None
     }
 
     pub(super) fn env(

@@ -61,6 +61,10 @@ impl<'s> Operands<'s> {
         self.rest.first()
     }
 
+    pub(super) fn peek_second(&self) -> Option<&'s Operand> {
+        self.rest.get(1)
+    }
+
     pub(super) fn next(&mut self) -> Option<&'s Operand> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;

@@ -211,26 +211,36 @@ impl Checker<'_> {
 
     /// Outputs of the project that would be one file.
     pub(super) fn outputs_collide(&mut self, images: &[ImageSpec]) {
-        let mut known: HashMap<String, Span> = HashMap::new();
-        for output in images.iter().flat_map(|image| &image.outputs) {
+        let mut known: HashMap<String, (&ImageSpec, &Output)> = HashMap::new();
+        for (image, output) in
+            images.iter().flat_map(|image| image.outputs.iter().map(move |output| (image, output)))
+        {
             let file = output.file_name();
-            match known.get(&file) {
-                Some(first) => {
-                    let first = *first;
-                    self.report(
-                        Diagnostic::new(
-                            codes::OUTPUTS_COLLIDE,
-                            format!("two outputs would be the file `{}`", short(&file)),
-                        )
-                        .label(output.span, "written here")
-                        .label(first, "and here")
-                        .help("give one another name: `output qcow2 { name = \"…\" }`"),
-                    );
-                }
-                None => {
-                    known.insert(file, output.span);
-                }
+            let Some((other, first)) = known.get(&file).copied() else {
+                known.insert(file, (image, output));
+                continue;
+            };
+            // That two images have one name is said of the names.
+            if image.name.value == other.name.value && image.name.span != other.name.span {
+                continue;
             }
+            let mut diagnostic = Diagnostic::new(
+                codes::OUTPUTS_COLLIDE,
+                format!("two outputs would be the file `{}`", short(&file)),
+            )
+            .label(output.span, "written here");
+            diagnostic = if output.span == first.span {
+                // One statement of a profile that several images use.
+                diagnostic
+                    .label(image.name.span, "for this image")
+                    .label(other.name.span, "and for this one")
+                    .help("leave its name out, or let it differ: `name = \"${image}-…\"`")
+            } else {
+                diagnostic
+                    .label(first.span, "and here")
+                    .help("give one another name: `output qcow2 { name = \"…\" }`")
+            };
+            self.report(diagnostic);
         }
     }
 

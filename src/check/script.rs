@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::operands::Text;
 use super::outputs::scripts;
+use super::shebang::program;
 use super::structure::short;
 use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
@@ -216,98 +217,8 @@ impl Checker<'_> {
         self.report(diagnostic);
     }
 
-    /// The words of the first line behind `#!`.
-    fn shebang(&mut self, text: &ScriptText, asked: Span) -> Option<Vec<String>> {
-        let first = text.content.split('\n').next().unwrap_or_default();
-        let words: Vec<String> = match first.strip_prefix("#!") {
-            // The kernel gives everything behind the interpreter as one argument.
-            Some(rest) => rest
-                .trim()
-                .splitn(2, [' ', '\t'])
-                .map(|word| word.trim().to_owned())
-                .filter(|word| !word.is_empty())
-                .collect(),
-            None => Vec::new(),
-        };
-        if words.first().is_some_and(|program| program.starts_with('/')) {
-            self.comment_behind(text, asked, &words)?;
-            self.one_argument(text, asked, &words)?;
-            return Some(words);
-        }
-        let shown = text.content.lines().position(|line| line.starts_with("#!"));
-        let diagnostic = if text.content.trim().is_empty() {
-            Diagnostic::new(codes::NO_SHEBANG, "this script is empty").label(asked, "nothing to run")
-        } else if first.starts_with("#!") {
-            Diagnostic::new(codes::NO_SHEBANG, "this shebang names no interpreter by its whole path")
-                .label(text.span(0, first.len()), "expected a path such as `/bin/bash`")
-                .label(asked, "run here")
-        } else {
-            if first.trim_start().starts_with("#!") {
-                self.report(
-                    Diagnostic::new(codes::NO_SHEBANG, "this script's first line is indented")
-                        .label(text.span(0, first.len()), "`#!` counts only at the very start of a line")
-                        .label(asked, "run here")
-                        .help("indent all its lines alike, with blanks or with tabs: `<<-` takes off what they have in common"),
-                );
-                return None;
-            }
-            let diagnostic = Diagnostic::new(codes::NO_SHEBANG, "this script has no shebang")
-                .label(text.span(0, first.len()), "the first line must say what runs it")
-                .label(asked, "run here");
-            match shown {
-                Some(_) => {
-                    diagnostic.note("there is one further below: it counts only as the very first line")
-                }
-                None => {
-                    let start = text.span(0, 0);
-                    let indent = self.indentation(start);
-                    diagnostic.fix(
-                        Applicability::Maybe,
-                        "start it with `#!/bin/bash -e`",
-                        start,
-                        format!("#!/bin/bash -e\n{indent}"),
-                    )
-                }
-            }
-        };
-        self.report(diagnostic.help("start it with `#!/bin/bash -e`"));
-        None
-    }
-
-    /// A comment in a shebang: the kernel hands it to the interpreter as an argument.
-    fn comment_behind(&mut self, text: &ScriptText, asked: Span, words: &[String]) -> Option<()> {
-        let Some(argument) = words.get(1) else { return Some(()) };
-        let comment = argument.starts_with('#').then_some(0).or_else(|| argument.find(" #").map(|at| at + 1));
-        // `env -S` splits its argument itself, and knows comments.
-        if comment.is_none() || argument.starts_with("-S") || argument.starts_with("--split-string") {
-            return Some(());
-        }
-        let first = text.content.split('\n').next().unwrap_or_default();
-        let at = first.find(" #").map_or(first.len(), |at| at + 1);
-        let line = text.span(0, first.len());
-        let program = words.first().map_or("", String::as_str);
-        let (before, comment) = first.split_at(at);
-        let indent = self.indentation(text.span(0, 0));
-        self.report(
-            Diagnostic::new(
-                codes::SHEBANG_COMMENT,
-                format!("`{}` would get this comment as an argument", short(program)),
-            )
-            .label(text.span(at, first.len()), "not a comment: a shebang has none")
-            .label(asked, "run here")
-            .help("write the comment on the next line")
-            .fix(
-                Applicability::Safe,
-                "write it on the next line",
-                line,
-                format!("{}\n{indent}{comment}", before.trim_end()),
-            ),
-        );
-        None
-    }
-
     /// The blanks before a place on its line.
-    fn indentation(&self, place: Span) -> String {
+    pub(super) fn indentation(&self, place: Span) -> String {
         let source = self.sources.get(place.source);
         let line = source.lines().line_col(place.start).line;
         let start = source.lines().line_start(line).unwrap_or(place.start);
@@ -406,43 +317,6 @@ impl Checker<'_> {
             diagnostic = diagnostic.label(text.span(label.start, label.end), label.text.clone());
         }
         self.report(diagnostic);
-    }
-
-    /// An interpreter that a server image lacks unless something brings it.
-    fn interpreter(&mut self, text: &ScriptText, program: &str, image: &ImageSpec) {
-        const COMMON: [&str; 10] =
-            ["sh", "bash", "dash", "perl", "python3", "awk", "mawk", "sed", "env", "true"];
-        if COMMON.contains(&program) {
-            return;
-        }
-        let stem = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        // Debian's `python3` brings no `python`.
-        let related = |name: &str| match program {
-            "python" => name == "python-is-python3",
-            _ => name.starts_with(stem) || stem == "node" && name.starts_with("node"),
-        };
-        let brought = image.packages.iter().any(|package| related(&package.name))
-            || image.apps.iter().any(|app| related(&app.name.value));
-        if brought {
-            return;
-        }
-        let first = text.content.split('\n').next().unwrap_or_default().len();
-        let help = match program {
-            "python" => "Debian and Ubuntu have `python3` only; `packages [\"python-is-python3\"]` gives it this name too".to_owned(),
-            "node" => "install it: `app nodejs`".to_owned(),
-            _ if first_word_has_option(program) => {
-                format!("write a blank before `-`: `{}`", program.replacen('-', " -", 1))
-            }
-            _ => "name the package that brings it in `packages`".to_owned(),
-        };
-        self.report(
-            Diagnostic::new(
-                codes::UNUSUAL_INTERPRETER,
-                format!("nothing in this image brings the interpreter `{}`", short(program)),
-            )
-            .label(text.span(0, first), "not part of a usual base")
-            .help(help),
-        );
     }
 
     fn errexit(&mut self, text: &ScriptText, script: &Script) {
@@ -556,11 +430,6 @@ fn without_carriage_returns(text: &ScriptText, applicability: Applicability) -> 
     Fix { title: "remove the carriage returns".into(), edits: edits.collect(), applicability }
 }
 
-/// `bash-e`: an option that lacks the blank before it.
-fn first_word_has_option(program: &str) -> bool {
-    program.split_once('-').is_some_and(|(shell, rest)| is_shell(shell) && rest.len() <= 3)
-}
-
 /// Whether a program is one of the shells whose grammar is known.
 pub(super) fn is_shell(program: &str) -> bool {
     matches!(program, "sh" | "bash" | "dash" | "ksh")
@@ -602,23 +471,3 @@ fn key(var: &EnvVar) -> &str {
 
 /// Variables that every script has.
 const FROM_IMGFILE: [&str; 4] = ["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"];
-
-/// The program a shebang runs, seen through `env`.
-fn program(interpreter: &[String]) -> Option<&str> {
-    let name = |path: &'_ str| path.rsplit('/').next().map(str::len).map(|len| path.len() - len);
-    let first = interpreter.first()?;
-    let base = &first[name(first)?..];
-    if base != "env" {
-        return Some(base);
-    }
-    let mut words = interpreter.get(1)?.split_whitespace();
-    let word = loop {
-        match words.next()? {
-            // The names of a variable and a folder.
-            "-u" | "--unset" | "-C" | "--chdir" => _ = words.next(),
-            word if word.starts_with('-') || word.contains('=') => {}
-            word => break word,
-        }
-    };
-    Some(&word[name(word)?..])
-}

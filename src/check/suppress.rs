@@ -39,7 +39,7 @@ pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> 
 /// seen: broken or missing text, a name that may be meant to be it, a file that was not read, a value that
 /// may have been one, or that is missing for it.
 fn hides_a_use(diagnostic: &Diagnostic) -> bool {
-    const HIDE: [Code; 16] = [
+    const HIDE: [Code; 17] = [
         codes::UNKNOWN_KEY,
         codes::NOT_A_SIZE,
         codes::NOT_A_DURATION,
@@ -55,6 +55,7 @@ fn hides_a_use(diagnostic: &Diagnostic) -> bool {
         codes::BAD_OPTION,
         // The statement is left out, with the secrets it asks for.
         codes::NO_SHEBANG,
+        codes::SHEBANG_ARGUMENTS,
         codes::SHEBANG_COMMENT,
         codes::SCRIPT_ENCODING,
     ];

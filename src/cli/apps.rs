@@ -98,7 +98,8 @@ pub(super) fn run(args: &Args) -> Exit {
         return Exit::Usage;
     };
     match args.format {
-        Format::Json => recorded::print_json(app),
+        // As in the list: what reads the one reads the other.
+        Format::Json => recorded::print_json(&[app]),
         Format::Human => super::print(&one(app)),
     }
     Exit::Done

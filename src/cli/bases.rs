@@ -31,8 +31,8 @@ pub enum Format {
 }
 
 /// A base as listed.
-#[derive(Debug, Serialize)]
-struct Row {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Row {
     name: String,
     version: String,
     tier: &'static str,
@@ -48,7 +48,7 @@ struct Row {
     /// Whether the image can be built on it; only with `--image`.
     #[serde(skip_serializing_if = "Option::is_none")]
     possible: Option<bool>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
 }
 

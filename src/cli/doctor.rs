@@ -31,7 +31,7 @@ pub enum Format {
 }
 
 /// How a thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Ok,
@@ -41,7 +41,7 @@ enum State {
 }
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 struct Finding {
     name: String,
     state: State,
@@ -62,8 +62,8 @@ impl Finding {
 }
 
 /// The report, as `--format json` prints it.
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Report {
     findings: Vec<Finding>,
     /// The command that installs everything that is missing and comes in packages.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,13 +74,13 @@ struct Report {
 }
 
 /// The project that the settings are for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct ProjectRow {
     path: PathBuf,
     trust: Trust,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 struct SettingRow {
     name: &'static str,
     value: Option<String>,

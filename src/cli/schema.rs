@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 12] = [
+pub const SCHEMAS: [Entry; 15] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -27,9 +27,12 @@ pub const SCHEMAS: [Entry; 12] = [
     ("builds", "builds --format json", || schema_for!(Vec<store::records::BuildSummary>)),
     ("build", "the record of a build", || schema_for!(store::records::BuildRecord)),
     ("images", "images --format json", || schema_for!(Vec<super::images::Listed>)),
+    ("image", "image inspect --format json", || schema_for!(super::images::Listed)),
     ("apps", "apps --format json", || schema_for!(Vec<super::apps::App>)),
+    ("bases", "bases --format json", || schema_for!(Vec<super::bases::Row>)),
     ("outdated", "outdated --format json", || schema_for!(Vec<super::outdated::Outdated>)),
     ("layers", "cache ls --format json", || schema_for!(Vec<super::cache::Listed>)),
+    ("doctor", "doctor --format json", || schema_for!(super::doctor::Report)),
 ];
 
 /// A schema as it is printed and kept.

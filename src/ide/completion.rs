@@ -253,7 +253,11 @@ impl List<'_> {
             }
             return;
         }
-        for (key, about) in words::options(keyword).iter().filter(|(key, _)| !given.contains(key)) {
+        let first = statement.operands.first().map(|operand| slice(operand.span));
+        let known = words::options(keyword).iter();
+        for (key, about) in
+            known.filter(|(key, _)| !given.contains(key) && words::can_have(keyword, first, key))
+        {
             let entry = self.add(CompletionKind::Option, key, *about);
             entry.insert = format!("{key}{suffix}");
         }

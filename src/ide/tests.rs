@@ -210,6 +210,26 @@ fn the_keys_of_each_statement_are_those_that_check_takes() {
 }
 
 #[test]
+fn only_the_keys_of_a_statements_own_form_are_offered() {
+    let keys = |line: &str| {
+        let completions = in_image(line).completions();
+        let keys = completions.into_iter().filter(|one| one.kind == CompletionKind::Option);
+        keys.map(|one| one.label).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(keys("archive debian { ‸ }"), "components suites keep");
+    assert_eq!(
+        keys("archive \"https://packages.example/deb\" { ‸ }"),
+        "components suite key fingerprint priority keep"
+    );
+    assert_eq!(keys("copy \"site/\" to \"/srv\" { ‸ }"), "owner group mode dir_mode early");
+    assert_eq!(
+        keys("copy url \"https://example.org/a\" sha256 \"00\" to \"/srv\" { ‸ }"),
+        "owner group mode dir_mode unpack strip early"
+    );
+    assert_eq!(keys("output raw { ‸ }"), "name compression");
+}
+
+#[test]
 fn hovers() {
     let hover = |line: &str| in_image(line).hover().unwrap_or_default();
     assert!(hover("ap‸p nginx").starts_with("**app**: an application of the catalogue"));

@@ -82,6 +82,20 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
     }
 }
 
+/// Whether a statement whose first operand is written so can have this option.
+pub(super) fn can_have(keyword: &str, first: Option<&str>, key: &str) -> bool {
+    match (keyword, key) {
+        ("archive", "suites") => first.is_none_or(|of| !of.contains("://")),
+        ("archive", "suite" | "key" | "fingerprint" | "priority") => {
+            first.is_none_or(|of| of.contains("://"))
+        }
+        ("copy", "unpack" | "strip") => first.is_none_or(|of| of == "url"),
+        ("copy", "dir_mode") => first.is_none_or(|of| !of.starts_with("<<")),
+        ("output", "subformat") => first.is_none_or(|of| of == "vhd"),
+        _ => true,
+    }
+}
+
 const BOOLEAN: &[Word] = &[("true", ""), ("false", "")];
 
 const TOPICS: &[Word] = &[

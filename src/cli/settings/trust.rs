@@ -24,7 +24,7 @@ use crate::{
 const LIMIT: u64 = 1 << 20;
 
 /// What the user says of a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
     Trusted,
