@@ -32,7 +32,7 @@ test-long: needs ## Run the tests that `make test` leaves out since each takes m
 	@CARGO="$(CARGO)" scripts/test --long
 
 catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md
-	$(CARGO) test --locked --test catalogue --test instances -- --ignored --nocapture
+	$(CARGO) test --locked --test packages --test machine -- --ignored --nocapture catalogue:: instances::
 
 bench: build ## Measure the resolver and the lock (release build)
 	$(CARGO) bench --locked --bench resolve

@@ -2,7 +2,7 @@
 //! virtual machine to make a disk image and a lockfile.
 //!
 //! The modules are declared in the order of the house: a module may use those above it in this
-//! list, never one below. `tests/architecture.rs` holds the tree to that. The modules up to `front` are
+//! list, never one below. `tests/library/architecture.rs` holds the tree to that. The modules up to `front` are
 //! pure (`clippy.toml` says what they may not call): what they need comes in as values.
 
 #[deny(clippy::disallowed_methods)]

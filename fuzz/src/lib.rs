@@ -1,5 +1,5 @@
 //! What must hold for any input. Each function takes any bytes, and panics where something does not
-//! hold: `cargo fuzz run NAME` looks for such bytes, `tests/corpus.rs` repeats those that were kept.
+//! hold: `cargo fuzz run NAME` looks for such bytes, `tests/lang/corpus.rs` repeats those that were kept.
 
 mod client;
 mod hostile;

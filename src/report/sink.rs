@@ -2,7 +2,7 @@
 //! there: not to the terminal, not to the reader's eye (bidirectional controls), not to the CI system that reads
 //! along (`::command::` and `##[command]` of GitHub Actions, `section_start:` of GitLab).
 //!
-//! The command line writes nothing beside it: `tests/architecture.rs`.
+//! The command line writes nothing beside it: `tests/library/architecture.rs`.
 
 use std::{
     borrow::Cow,

@@ -1,7 +1,5 @@
 //! Boots an artifact with QEMU alone, none of the program's own code in between: on a disk controller and a firmware,
 //! until its console shows what a system shows that has come up.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
-#![allow(dead_code)] // not every test needs all of it
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

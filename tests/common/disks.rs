@@ -1,5 +1,4 @@
 //! Disks as other people make them, made by an ordinary user with the usual tools.
-#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -1,17 +1,11 @@
 //! What tests with real machines run on: the store that the first of them to need it fills by building a
 //! small image, and that later runs find again (`IMGFILE_TEST_STORE` names another).
-#![allow(dead_code, reason = "not every test needs all of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test ends where it cannot go on
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "store.rs"]
-#[allow(clippy::duplicate_mod, reason = "a test may have a project, a machine, or both")]
-mod shared;
-
-use shared::store;
+use super::store::store;
 
 use imgfile::driver::qemu::{AcceleratorChoice, BuildKernel, QemuDriver};
 

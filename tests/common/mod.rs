@@ -2,10 +2,16 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod boots;
+pub mod built;
+pub mod disks;
+pub mod generated;
 pub mod golden;
+pub mod ground;
 pub mod markdown;
 pub mod needed;
 pub mod planned;
+pub mod project;
 pub mod server;
 pub mod signer;
 pub mod store;

@@ -1,6 +1,5 @@
 //! What a test cannot do without on this host. Where that is missing it fails and says what brings it: a test that
 //! looks at nothing is not one that passes.
-#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::process::Command;
 

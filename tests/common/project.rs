@@ -1,5 +1,4 @@
 //! A project with a store of its own, for real builds that are not to meet others.
-#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::ground::Ground;
+use super::ground::Ground;
 
 /// A project of its own with a store of its own, in which the build kernel is there already.
 pub struct Project {

@@ -1,5 +1,4 @@
 //! A local HTTP server that is not always well behaved.
-#![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,4 @@
 //! A key, and archives signed with it.
-#![allow(dead_code, reason = "not every test needs all of it")]
 
 use imgfile::text::Digest;
 use pgp::composed::{

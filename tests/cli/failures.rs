@@ -1,0 +1,146 @@
+//! How builds end that do not end well, each as it is shown. The ends themselves are brought about, with real
+//! machines, in `bad_input`, `machine` and `faults`; here it is the words.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test cli failures::` writes them anew; read the difference.
+
+use std::fmt::Write as _;
+use std::io::{Error, ErrorKind};
+use std::path::Path;
+use std::time::Duration;
+
+use imgfile::driver::{DriverError, End, ExecEnd};
+use imgfile::exec::{BuildError, cannot_unpack, output, unpacks_too_large};
+use imgfile::report;
+use imgfile::store::StoreError;
+use imgfile::text::{Sources, Span};
+use snapbox::{assert_data_eq, file};
+
+const IMAGE_FILE: &str = r#"image "web" {
+  os linux debian 13
+  script "provision.sh" { timeout = 2m }
+}
+"#;
+
+fn script(span: Span, end: ExecEnd, tail: &str) -> BuildError {
+    BuildError::Script {
+        step: "script provision.sh".into(),
+        span: Some(span),
+        line: None,
+        end,
+        timeout_secs: 120,
+        tail: tail.into(),
+    }
+}
+
+fn step(span: Span, fault: DriverError) -> BuildError {
+    BuildError::Step { step: "script provision.sh".into(), span: Some(span), fault }
+}
+
+fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
+    let doing = || "run `script provision.sh`".to_owned();
+    let console = || "[   12.3] Out of memory: Killed process 412 (mysqld)".to_owned();
+    let no_space = || Error::new(ErrorKind::StorageFull, "No space left on device (os error 28)");
+    vec![
+        ("the script says no", script(span, ExecEnd::Code(7), "installing…\nno such package\n")),
+        ("its interpreter is missing", script(span, ExecEnd::Code(126), "")),
+        ("it is killed", script(span, ExecEnd::Signal(9), "")),
+        ("it never ends", script(span, ExecEnd::TimedOut, "waiting for the lock\n")),
+        ("QEMU is not there", {
+            let install = "install it with `sudo apt-get install qemu-system-x86`".to_owned();
+            DriverError::HostLacks { what: "`qemu-system-x86_64`".into(), install }.into()
+        }),
+        ("QEMU cannot be started", {
+            let source = Error::new(ErrorKind::PermissionDenied, "Permission denied (os error 13)");
+            DriverError::Host { doing: "start /usr/bin/qemu-system-x86_64".into(), source }.into()
+        }),
+        ("the host does not hold a machine", {
+            DriverError::WallMissing {
+                lacking: "a guest with a network reaches this host and its private networks".into(),
+                reason: "`pasta` is not installed, which connects a guest".into(),
+                raise: "install it, on Debian and Ubuntu with `sudo apt-get install passt`".into(),
+            }
+            .into()
+        }),
+        ("the host is full under a machine", step(span, DriverError::HostFull)),
+        ("the host is full elsewhere", {
+            BuildError::Io { action: "write", path: "out/web.qcow2".into(), source: no_space() }
+        }),
+        ("artifacts have nowhere to go", {
+            BuildError::NoOutput {
+                path: "out".into(),
+                reason: "read-only filesystem or storage medium".into(),
+            }
+        }),
+        ("the store lies on FAT", {
+            let source = Error::new(ErrorKind::PermissionDenied, "Operation not permitted (os error 1)");
+            StoreError::NoLinks { root: "/mnt/usb/imgfile".into(), source }.into()
+        }),
+        ("the kernel panics", {
+            step(span, DriverError::MachineEnded { end: End::Panicked, doing: doing(), console: console() })
+        }),
+        ("the guest switches itself off", {
+            step(
+                span,
+                DriverError::MachineEnded { end: End::PoweredOff, doing: doing(), console: String::new() },
+            )
+        }),
+        ("the guest resets itself", {
+            step(
+                span,
+                DriverError::MachineEnded { end: End::Rebooted, doing: doing(), console: String::new() },
+            )
+        }),
+        ("the agent is killed", step(span, DriverError::AgentLost { doing: doing(), console: console() })),
+        ("QEMU dies", {
+            let end = End::EmulatorDied { status: "signal: 11".into(), stderr: "out of memory".into() };
+            step(span, DriverError::MachineEnded { end, doing: doing(), console: String::new() })
+        }),
+        ("the guest hangs", {
+            let after = Duration::from_mins(2);
+            step(span, DriverError::Hang { doing: "start".into(), after, console: console() })
+        }),
+        ("the guest cannot", {
+            let reason = "Read-only file system".into();
+            step(span, DriverError::Refused { doing: "write /etc/motd".into(), reason })
+        }),
+        ("the image is built in another way", {
+            step(span, DriverError::Unsupported { what: "vda1 is LVM, which is not supported".into() })
+        }),
+        ("the guest lies", {
+            step(span, DriverError::Protocol { detail: "a frame of 4294967295 bytes".into() })
+        }),
+        ("a program of the host fails", {
+            BuildError::HostTool { program: "qemu-img", detail: "Could not open 'disk.qcow2'".into() }
+        }),
+        ("a download is no archive", {
+            cannot_unpack("https://example.org/tool-1.0.zip", "it is a zip archive", Some(span))
+        }),
+        ("an archive holds more than the disk", {
+            unpacks_too_large("https://example.org/data-1.0.tar.zst", 4 << 30, Some(span))
+        }),
+        ("others may write the store", {
+            let reason = "can be written by other users (mode 0777)".into();
+            StoreError::NotOwn { path: "/srv/imgfile".into(), reason }.into()
+        }),
+        ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
+        ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
+        ("a file changed while it was built", BuildError::InputChanged { path: "site/index.html".into() }),
+        ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
+    ]
+}
+
+#[test]
+fn every_end_has_its_words() {
+    let mut sources = Sources::default();
+    let source = sources.add("ImageFile", IMAGE_FILE.to_owned());
+    let path = "\"provision.sh\"";
+    let start = u32::try_from(IMAGE_FILE.find(path).unwrap()).unwrap();
+    let span = Span::new(source, start, start + u32::try_from(path.len()).unwrap());
+    let mut text = String::new();
+    for (name, failure) in ends(span) {
+        let host = if failure.is_host_defect() { ", exit status 4" } else { "" };
+        let shown = report::human(&failure.diagnostics(), &sources, false);
+        writeln!(text, "# {name}{host}\n{}\n", shown.trim_end()).unwrap();
+    }
+    assert_data_eq!(text, file!["failures.expected"]);
+}

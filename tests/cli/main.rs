@@ -1,0 +1,17 @@
+//! The program as a person and a CI system meet it: commands, options, output, exit statuses, trust.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod command_line;
+mod commands;
+mod documentation;
+mod failures;
+mod help;
+mod on_failure;
+mod output;
+mod safety;
+mod several;
+mod trust;

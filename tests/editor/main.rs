@@ -1,0 +1,8 @@
+//! What editors are given: the language server and the files for them.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod editors;
+mod lsp;

@@ -1,0 +1,128 @@
+//! The house rule: a module uses those declared above it in `src/lib.rs`, never one below.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The top-level modules in the order of `src/lib.rs`.
+fn order() -> Vec<String> {
+    let text = fs::read_to_string(source("lib.rs")).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    names.map(str::to_owned).collect()
+}
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Names of the top-level modules that a text refers to, by `crate::name` or inside
+/// `use crate::{name…, name…}`. Comments do not count.
+fn uses(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => names.push(word(rest)),
+            Some(list) => names.extend(first_level(list)),
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first word of each item of a brace list, up to its closing brace.
+fn first_level(list: &str) -> Vec<String> {
+    let mut names = vec![word(list)];
+    let mut depth = 0;
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(word(&list[at + 1..])),
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn imports_go_up_only() {
+    let order = order();
+    assert!(order.len() > 10, "src/lib.rs lists the modules one a line: {order:?}");
+    let mut wrong = Vec::new();
+    for (place, module) in order.iter().enumerate() {
+        let mut files = Vec::new();
+        rust_files(&source(module), &mut files);
+        for file in files {
+            for used in uses(&fs::read_to_string(&file).unwrap()) {
+                if order.iter().position(|name| *name == used).is_some_and(|other| other > place) {
+                    wrong.push(format!("{} uses {used}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_syntax_knows_pest() {
+    let mut files = Vec::new();
+    rust_files(&source(""), &mut files);
+    let outside = files.iter().filter(|file| !file.starts_with(source("syntax")));
+    let wrong: Vec<_> = outside.filter(|file| fs::read_to_string(file).unwrap().contains("pest::")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// A text of a project or a guest that reaches a terminal or a log has passed `report::Sink`: only `cli/screen.rs`
+/// has the streams, and hands them out with one.
+#[test]
+fn only_the_screen_writes_to_the_standard_streams() {
+    let mut files = Vec::new();
+    rust_files(&source(""), &mut files);
+    let streams = ["println!", "eprint!", " print!", "dbg!", "stdout()", "stderr()", "/dev/tty"];
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("cli/screen.rs")) {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap_or_default();
+            // Its size is asked for; nothing is written.
+            let line = line.replace("console::Term::stderr()", "").replace("console::Term::stdout()", "");
+            if streams.iter().any(|stream| line.contains(stream)) {
+                wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    // A module of tests is a file of its own; the shell in a failed machine is the terminal of the guest.
+    wrong.retain(|line| {
+        !["/simulation.rs", "/tests.rs", "cli/terminal.rs"].iter().any(|known| line.contains(known))
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_check_would_notice() {
+    assert_eq!(
+        uses("use crate::{check::Files, exec::{A, b::C}};\nfn f() { crate::cli::main() }"),
+        ["check", "exec", "cli"]
+    );
+    assert_eq!(uses("// crate::exec\nuse crate::text::Span;"), ["text"]);
+}

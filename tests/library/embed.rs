@@ -1,0 +1,35 @@
+//! `examples/embed` does what it says.
+
+#[path = "../../examples/embed/main.rs"]
+mod embed;
+
+/// The example's own ImageFile, with a word in it replaced.
+fn run(from: &str, to: &str) -> Result<String, String> {
+    let text = include_str!("../../examples/embed/main.rs");
+    let image_file = text.split("IMAGE_FILE: &str = r#\"").nth(1).unwrap().split("\"#;").next().unwrap();
+    embed::run(&image_file.replace(from, to))
+}
+
+#[test]
+fn strings_become_a_plan() {
+    let said = run("", "").unwrap();
+    assert!(said.starts_with("application greeting 1.0\n"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("step script")), "{said}");
+    let _ = embed::main();
+}
+
+#[test]
+fn a_word_more_is_another_key() {
+    let steps = |said: &str| {
+        said.lines().filter(|line| line.starts_with("step ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, other) = (steps(&run("", "").unwrap()), steps(&run("hello", "good day").unwrap()));
+    assert_eq!(one.len(), other.len());
+    assert_ne!(one, other);
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    let complaint = run("word = ", "wrod = ").unwrap_err();
+    assert!(complaint.contains("`greeting` has no option `wrod`"), "{complaint}");
+}

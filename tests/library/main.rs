@@ -1,0 +1,5 @@
+//! The crate as a library: its house rules, and a program that embeds it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
+
+mod architecture;
+mod embed;

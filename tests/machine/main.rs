@@ -1,0 +1,20 @@
+//! Real machines: bases, drivers, builds, artifacts and their instances.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod accounts;
+mod artifacts;
+mod driver;
+mod examples;
+mod faults;
+mod given_bases;
+mod given_systems;
+mod instances;
+mod kernel;
+mod limits;
+mod made_bases;
+mod network;
+mod published;
+mod statements;
