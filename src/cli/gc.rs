@@ -67,7 +67,8 @@ fn look(args: &Args) -> Outcome<()> {
     if old > 0 {
         super::screen::say!("{old} old builds would be forgotten");
     }
-    let mut all = store.would_forget_unused(age(args)).map_err(refused)?;
+    let mut all = store.would_remove_kept_builds().map_err(refused)?;
+    all.extend(store.would_forget_unused(age(args)).map_err(refused)?);
     let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
     if let Some(limit) = limit {
         let beyond = store.would_shrink(limit.bytes()).map_err(refused)?;

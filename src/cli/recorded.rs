@@ -66,7 +66,7 @@ pub(super) fn set_aside(path: &Path) -> String {
 /// Says what the store refused.
 #[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 pub(super) fn refused(error: StoreError) -> Exit {
-    if let StoreError::NotOwn { .. } = error {
+    if let StoreError::NotOwn { .. } | StoreError::NotStore { .. } = error {
         super::console::show(&BuildError::from(error).diagnostics(), &Sources::default());
         return Exit::Host;
     }

@@ -103,6 +103,9 @@ impl BuildError {
                          another folder with `IMGFILE_STORE`",
                     )
             }
+            Self::Store(StoreError::NotStore { .. }) => Diagnostic::new(codes::HOST_REFUSED, message)
+                .note("what is in a store is removed when nothing needs it")
+                .help("choose an empty folder, or one that is not there yet, with `--store`, `IMGFILE_STORE` or the setting `store`"),
             Self::Store(error) => host(message, error.is_full()),
             Self::Io { source, .. } => host(message, room::is_full(&source)),
             Self::NoOutput { .. } => {
@@ -197,7 +200,7 @@ pub fn unpacks_too_large(url: &str, room: u64, span: Option<Span>) -> BuildError
 pub(super) fn host(message: String, full: bool) -> Diagnostic {
     if full {
         Diagnostic::new(codes::HOST_FULL, message)
-            .help("free some space in the store, for example with `imgfile gc`")
+            .help("free some space where that lies; `imgfile gc` does so in the store")
     } else {
         Diagnostic::new(codes::HOST_REFUSED, message)
     }

@@ -9,3 +9,11 @@ pub use arch::{Arch, UnknownArch};
 pub use disk_format::{Compression, DiskFormat};
 pub use firmware::Firmware;
 pub use init::Init;
+
+/// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it
+/// (bford.info/cachedir).
+pub const STORE_TAG: &str = "CACHEDIR.TAG";
+
+/// What is in it.
+pub const STORE_TAG_TEXT: &str =
+    "Signature: 8a477f597d28d172789f06886806bc55\n# The store of imgfile: `imgfile gc` makes it smaller.\n";

@@ -4,8 +4,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::{EntryKind, Tree, TreeEntry};
 use crate::{
-    check::{FileError, FileKind, Files},
+    check::{FileEntry, FileError, FileKind, Files},
     diagnostic::{Diagnostic, codes},
+    model::{STORE_TAG, STORE_TAG_TEXT},
     text::Span,
 };
 
@@ -88,6 +89,9 @@ impl<'a> Walker<'a> {
         while let Some(below) = open.pop() {
             let folder = join(path, &below);
             let children = Self::at(&folder, self.files.list(&folder))?;
+            if self.is_store(&folder, &children) {
+                continue;
+            }
             let beside_image_file = children.iter().any(|child| is_image_file(&child.name));
             for child in children {
                 let inner = join(&below, &child.name);
@@ -116,9 +120,22 @@ impl<'a> Walker<'a> {
         WalkError { path, error: FileError::Unreadable("it is a device, socket or pipe".into()) }
     }
 
-    fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<(), WalkError> {
+    /// Whether a folder is a store of imgfile, such as one that a CI system keeps in the checkout: each build changes it.
+    fn is_store(&self, folder: &str, children: &[FileEntry]) -> bool {
+        children.iter().any(|child| child.name == STORE_TAG)
+            && self
+                .files
+                .read(&join(folder, STORE_TAG), IGNORE_LIMIT)
+                .is_ok_and(|tag| tag == STORE_TAG_TEXT.as_bytes())
+    }
+
+    /// Adds what is in a folder; answers whether it is one to take along.
+    fn folder(&self, root: &str, below: &str, entries: &mut Vec<TreeEntry>) -> Result<bool, WalkError> {
         let folder = join(root, below);
         let children = Self::at(&folder, self.files.list(&folder))?;
+        if self.is_store(&folder, &children) {
+            return Ok(false);
+        }
         let beside_image_file = children.iter().any(|child| is_image_file(&child.name));
         for child in children {
             let inner = join(below, &child.name);
@@ -130,13 +147,16 @@ impl<'a> Walker<'a> {
                 continue;
             }
             if is_folder {
+                let before = entries.len();
                 entries.push(TreeEntry { path: inner.clone(), kind: EntryKind::Folder });
-                self.folder(root, &inner, entries)?;
+                if !self.folder(root, &inner, entries)? {
+                    entries.truncate(before);
+                }
             } else {
                 entries.extend(self.entry(&join(root, &inner), &inner, child.kind)?);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn entry(&self, path: &str, inner: &str, kind: FileKind) -> Result<Option<TreeEntry>, WalkError> {
@@ -207,6 +227,23 @@ mod tests {
         assert_eq!(paths, ["", "img", "img/a.png", "index.html"]);
         assert_eq!(tree.source_path(&tree.entries[2]), "site/img/a.png");
         assert_eq!(tree.size(), 5);
+    }
+
+    #[test]
+    fn a_store_that_lies_in_the_project_is_no_part_of_a_tree() {
+        let files = MemoryFiles::new()
+            .with("ImageFile", "")
+            .with(".store/CACHEDIR.TAG", STORE_TAG_TEXT)
+            .with(".store/secret.key", "x")
+            .with("target/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n")
+            .with("target/site.css", "");
+        let walker = Walker::new(&files);
+        let tree = walker.tree("").unwrap();
+        let paths: Vec<&str> = tree.entries.iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["", "ImageFile", "target", "target/CACHEDIR.TAG", "target/site.css"]);
+        let mut left = 100;
+        walker.names("", &mut left).unwrap();
+        assert_eq!(left, 100 - 5, "and its folder was counted");
     }
 
     #[test]

@@ -48,10 +48,11 @@ mod voucher;
 mod work;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::{STORE_TAG, STORE_TAG_TEXT};
 pub use crate::text::Digest;
 
 pub use base::{Base, BaseSlot, Bases, NewBase};
@@ -82,6 +83,9 @@ pub enum StoreError {
     /// Somebody else could change what is in the store; `reason` reads as in "{path} {reason}".
     #[error("{} {reason}", path.display())]
     NotOwn { path: PathBuf, reason: String },
+    /// There is something else in the folder.
+    #[error("{} is no store of imgfile, and not empty", path.display())]
+    NotStore { path: PathBuf },
     /// A content is not what its name promised.
     #[error("{what} has sha256 {actual}, not {expected}")]
     Mismatch { what: String, expected: Digest, actual: Digest },
@@ -115,7 +119,9 @@ impl StoreError {
         match self {
             Self::Io { source, .. } | Self::NoLinks { source, .. } => room::is_full(source),
             Self::Records { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
-            Self::Mismatch { .. } | Self::Damaged { .. } | Self::NotOwn { .. } => false,
+            Self::Mismatch { .. } | Self::Damaged { .. } | Self::NotOwn { .. } | Self::NotStore { .. } => {
+                false
+            }
         }
     }
 }
@@ -160,6 +166,31 @@ fn is_named(file: &std::fs::File, path: &Path) -> bool {
     }
 }
 
+/// Marks a folder that is empty as a store; one with something else in it is none, and nothing in it is ours to clear.
+fn mark(root: &Path) -> Result<()> {
+    const DRAFT: &str = ".tag-";
+    /// The mark of stores before it named imgfile; those have all of these folders.
+    const BEFORE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+    let tag = root.join(STORE_TAG);
+    match std::fs::read_to_string(&tag) {
+        Ok(text) if text == STORE_TAG_TEXT => return Ok(()),
+        Ok(text) if text == BEFORE && FOLDERS.iter().all(|name| root.join(name).is_dir()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A file system's own, and the tag of another process that marks it just now.
+            let is_foreign =
+                |name: &str| !(name == "lost+found" || name == STORE_TAG || name.starts_with(DRAFT));
+            let mut entries = std::fs::read_dir(root).context("read", root)?.flatten();
+            if entries.any(|entry| is_foreign(&entry.file_name().to_string_lossy())) {
+                return Err(StoreError::NotStore { path: root.to_owned() });
+            }
+        }
+        _ => return Err(StoreError::NotStore { path: root.to_owned() }),
+    }
+    let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(root).context("write in", root)?;
+    draft.write_all(STORE_TAG_TEXT.as_bytes()).context("write", &tag)?;
+    draft.persist(&tag).map(drop).map_err(|error| error.error).context("write", &tag)
+}
+
 /// An open store. Cheap to share by reference; all operations block.
 #[derive(Debug)]
 pub struct Store {
@@ -188,16 +219,12 @@ impl Store {
     pub fn open_and_sweep(root: impl Into<PathBuf>) -> Result<(Self, Vec<Leftover>)> {
         let root = root.into();
         own::enter(&root)?;
+        mark(&root)?;
         for name in FOLDERS {
             let path = root.join(name);
             own::folder(&path)?;
             // The user may have put a part of it elsewhere by a link.
             if path.is_symlink() { own::enter(&path)? } else { own::check(&path)? }
-        }
-        // Backup programs skip folders marked so (bford.info/cachedir).
-        let tag = root.join("CACHEDIR.TAG");
-        if !tag.exists() {
-            own::write(&tag, "Signature: 8a477f597d28d172789f06886806bc55\n").context("write", &tag)?;
         }
         work::sweep(&root.join("tmp"))?;
         let leftovers = work::sweep(&root.join("builds"))?;
@@ -319,6 +346,16 @@ impl Store {
     /// Removes the disks of failed builds that were kept to be looked at; returns the builds' ids.
     pub fn remove_kept_builds(&self) -> Result<Vec<String>> {
         work::remove_kept(&self.root.join("builds"))
+    }
+
+    /// What [`remove_kept_builds`](Self::remove_kept_builds) would remove.
+    pub fn would_remove_kept_builds(&self) -> Result<Vec<WouldGo>> {
+        let builds = self.root.join("builds");
+        let one = |name: String| {
+            let size = shrink::size_of(&builds.join(&name));
+            WouldGo { what: format!("the disk of a failed build, builds/{name}"), size }
+        };
+        Ok(work::kept(&builds)?.into_iter().map(one).collect())
     }
 
     /// The sha256 of a file anywhere, from the cache if the file is unchanged since it was hashed.

@@ -251,6 +251,13 @@ fn files(folder: &Path) -> Vec<Candidate> {
     all
 }
 
+/// Bytes that a folder takes on its file system, with all that is in it; what goes meanwhile takes nothing.
+pub(super) fn size_of(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = walkdir::WalkDir::new(folder).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::File;

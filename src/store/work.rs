@@ -256,15 +256,23 @@ pub(super) fn any_in_use(parent: &Path) -> Result<bool> {
 
 /// Removes the folders that were kept on purpose, see [`WorkFolder::keep`]; returns their names.
 pub(super) fn remove_kept(parent: &Path) -> Result<Vec<String>> {
-    let mut removed = Vec::new();
-    for entry in std::fs::read_dir(parent).context("read", parent)?.flatten() {
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        if !name.starts_with(UNBORN) && path.is_dir() && !path.join(LOCK).exists() {
-            remove(&path).context("remove", &path)?;
-            removed.push(name);
-        }
+    let kept = kept(parent)?;
+    for name in &kept {
+        let path = parent.join(name);
+        remove(&path).context("remove", &path)?;
     }
-    Ok(removed)
+    Ok(kept)
+}
+
+/// The working folders whose disks were kept.
+pub(super) fn kept(parent: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(parent).context("read", parent)?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_kept = |name: &String| {
+        let path = parent.join(name);
+        !name.starts_with(UNBORN) && path.is_dir() && !path.join(LOCK).exists()
+    };
+    Ok(names.filter(is_kept).collect())
 }
 
 /// Clears every working folder in `parent` whose process is gone.

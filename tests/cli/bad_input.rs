@@ -57,6 +57,7 @@ impl Case {
 
     fn share(&self, ground: &Ground, parts: &[&str]) {
         fs::create_dir(self.store("")).unwrap();
+        fs::write(self.store(imgfile::model::STORE_TAG), imgfile::model::STORE_TAG_TEXT).unwrap();
         for part in parts {
             symlink(fs::canonicalize(ground.store.join(part)).unwrap(), self.store(part)).unwrap();
         }

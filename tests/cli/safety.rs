@@ -91,6 +91,26 @@ fn in_umask(world: &World, umask: &str, args: &[&str]) -> (Option<i32>, String) 
 }
 
 #[test]
+fn a_folder_with_something_else_in_it_is_no_store() {
+    let world = World::new(IMAGE);
+    let own = world.store().join("builds/app");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("file"), "mine").unwrap();
+    // Programs that keep caches mark them in the same way.
+    for tag in [None, Some("Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n")] {
+        if let Some(tag) = tag {
+            fs::write(world.store().join(imgfile::model::STORE_TAG), tag).unwrap();
+        }
+        for args in [&["gc"][..], &["gc", "--dry-run"], &["cache", "ls"], &["builds"], &["lock"]] {
+            let (code, text) = world.run(args);
+            assert!(code == Some(4) && text.contains("no store of imgfile"), "{args:?} {code:?} {text}");
+        }
+        assert_eq!(fs::read_to_string(own.join("file")).unwrap(), "mine");
+        assert_eq!(fs::read_dir(world.store()).unwrap().count(), 1 + usize::from(tag.is_some()));
+    }
+}
+
+#[test]
 fn a_store_that_others_could_change_is_not_opened() {
     let world = World::new(IMAGE);
     let victim = world.top.path().join("victim");
@@ -98,6 +118,7 @@ fn a_store_that_others_could_change_is_not_opened() {
     let journal = format!("{{\"path\":\"{}\"}}\n", victim.display());
     fs::create_dir_all(world.store().join("builds/e")).unwrap();
     fs::write(world.store().join("builds/e/lock"), "").unwrap();
+    fs::write(world.store().join(imgfile::model::STORE_TAG), imgfile::model::STORE_TAG_TEXT).unwrap();
     fs::write(world.store().join("builds/e/journal"), journal).unwrap();
     fs::set_permissions(world.store(), fs::Permissions::from_mode(0o777)).unwrap();
     for args in

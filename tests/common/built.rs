@@ -28,6 +28,7 @@ fn filled() {
 pub fn own_store(at: &Path) -> PathBuf {
     filled();
     std::fs::create_dir(at).unwrap();
+    std::fs::copy(store().join("CACHEDIR.TAG"), at.join("CACHEDIR.TAG")).unwrap();
     for shared in ["bases", "blobs", "indexes", "kernels", "facts"] {
         link(&store().join(shared), &at.join(shared));
     }

@@ -22,6 +22,7 @@ impl Project {
             copy_tree(&ground.store.join(part), &folder.path().join("store").join(part));
         }
         let store = folder.path().join("store");
+        fs::write(store.join(imgfile::model::STORE_TAG), imgfile::model::STORE_TAG_TEXT).unwrap();
         Self::with(folder, store, image_file)
     }
 

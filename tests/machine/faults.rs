@@ -63,6 +63,7 @@ fn project(variant: u64) -> Project {
     }
     project.store = project.path("store");
     fs::create_dir(&project.store).unwrap();
+    fs::copy(built::store().join("CACHEDIR.TAG"), project.store.join("CACHEDIR.TAG")).unwrap();
     for shared in ["bases", "blobs", "indexes", "kernels", "facts"] {
         let from = built::store().join(shared);
         let copied = Command::new("cp").arg("-al").args([&from, &project.store.join(shared)]).status();
