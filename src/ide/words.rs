@@ -92,6 +92,7 @@ pub(super) fn can_have(keyword: &str, first: Option<&str>, key: &str) -> bool {
         ("copy", "unpack" | "strip") => first.is_none_or(|of| of == "url"),
         ("copy", "dir_mode") => first.is_none_or(|of| !of.starts_with("<<")),
         ("output", "subformat") => first.is_none_or(|of| of == "vhd"),
+        ("output", "compression") => first.is_none_or(|of| matches!(of, "qcow2" | "vmdk")),
         _ => true,
     }
 }
@@ -121,9 +122,10 @@ const TOPICS: &[Word] = &[
 pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
     match (keyword, key) {
         ("base", "upgrade")
-        | ("account", "sudo" | "system")
-        | ("group", "system")
-        | ("user", "keep")
+        | ("account", "sudo")
+        | ("account" | "group", "system")
+        | ("archive" | "packages" | "user", "keep")
+        | ("packages", "recommends" | "remove")
         | ("copy", "early" | "unpack")
         | ("script" | "test", "offline" | "network")
         | ("service", "active") => BOOLEAN,
@@ -137,6 +139,12 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
         ("output", "subformat") => {
             &[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")]
         }
+        ("archive", "components") => &[("contrib", ""), ("non-free", ""), ("non-free-firmware", "")],
+        ("archive", "suites") => &[
+            ("backports", "newer packages, chosen only where asked for"),
+            ("proposed-updates", "what the next point release brings"),
+            ("updates", "what cannot wait for it, there unless the base has another choice"),
+        ],
         ("cleanup", "keep" | "remove") => TOPICS,
         _ => &[],
     }
@@ -146,6 +154,9 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
 pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'static [Word] {
     match (keyword, index) {
         ("os", 0) => &[("linux", "")],
+        ("archive", 0) => {
+            &[("debian", "more of the distribution's own archive; others by their web address")]
+        }
         ("arch", 0) => &[("x86_64", "the default, whatever the host"), ("aarch64", "64-bit ARM")],
         ("base", 0) => &[
             ("auto", "the resolver chooses, the default"),

@@ -4,5 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client;
 mod editors;
 mod lsp;
+mod shared_files;

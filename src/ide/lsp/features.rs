@@ -276,7 +276,19 @@ impl<'a> Text<'a> {
         let Some(symbol) = ide::symbol_at(&self.analysis, self.source, offset) else { return Value::Null };
         let spans = ide::references(&self.analysis, &symbol.value, with_declaration);
         let places = self.places();
-        json!(spans.into_iter().filter_map(|span| self.location(&places, span)).collect::<Vec<_>>())
+        let mut found: Vec<_> = spans.into_iter().filter_map(|span| self.location(&places, span)).collect();
+        for (project, analysis, symbol) in self.elsewhere(offset) {
+            let places = Places::new(&analysis.sources, self.encoding);
+            for span in ide::references(&analysis, &symbol, with_declaration) {
+                let uri = self.projects.uri(&self.uri, &project, &analysis, span.source);
+                let Some(uri) = uri else { continue };
+                let location = lsp::Location { uri: uri.into(), range: places.range(span) };
+                if !found.contains(&location) {
+                    found.push(location);
+                }
+            }
+        }
+        json!(found)
     }
 
     fn prepare_rename(&self, offset: u32) -> Value {
@@ -292,7 +304,42 @@ impl<'a> Text<'a> {
         let symbol = ide::symbol_at(&self.analysis, self.source, offset).ok_or_else(not_a_symbol)?;
         let edits = ide::rename(&self.analysis, &symbol.value, name)
             .map_err(|error| Refusal { code: ErrorCode::RequestFailed, message: error.to_string() })?;
-        Ok(json!(self.workspace_edit(&edits)))
+        let mut edit = self.workspace_edit(&edits);
+        let changes = edit.changes.get_or_insert_default();
+        for (project, analysis, symbol) in self.elsewhere(offset) {
+            let edits = ide::rename(&analysis, &symbol, name)
+                .map_err(|error| Refusal { code: ErrorCode::RequestFailed, message: error.to_string() })?;
+            let places = Places::new(&analysis.sources, self.encoding);
+            for one in &edits {
+                let uri = self.projects.uri(&self.uri, &project, &analysis, one.span.source);
+                let Some(uri) = uri else { continue };
+                let (list, one) = (changes.entry(uri.into()).or_default(), places.edit(one));
+                if !list.contains(&one) {
+                    list.push(one);
+                }
+            }
+        }
+        Ok(json!(edit))
+    }
+
+    /// The same symbol in other projects that include the file which declares it.
+    fn elsewhere(&self, offset: u32) -> Vec<(Project, Rc<Analysis>, ide::Symbol)> {
+        let Some((_, Target::Place(declared))) = ide::definition(&self.analysis, self.source, offset) else {
+            return Vec::new();
+        };
+        let Some(folder) = self.project.folder() else { return Vec::new() };
+        if self.analysis.is_builtin(declared.source) {
+            return Vec::new();
+        }
+        let path = uri::lexical(&folder.root().join(&self.analysis.sources.get(declared.source).name));
+        let readers = self.projects.readers(&path, self.project, self.documents).into_iter();
+        readers
+            .filter_map(|(project, analysis)| {
+                let source = project.source_of(&analysis, &path)?;
+                let symbol = ide::symbol_at(&analysis, source, declared.start)?.value;
+                Some((project, analysis, symbol))
+            })
+            .collect()
     }
 
     fn workspace_edit(&self, edits: &[Edit]) -> lsp::WorkspaceEdit {

@@ -5,11 +5,12 @@
 //! ImageFiles in the folders above, within the client's workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use super::documents::Documents;
-use super::uri;
+use super::{uri, workspace};
 use crate::check::{FileEntry, FileError, FileKind, Files};
 use crate::ide::{Analysis, FrontCache, analyse, analyse_catalog};
 use crate::store::ProjectFolder;
@@ -17,6 +18,8 @@ use crate::text::{Digest, SourceId};
 
 /// Most ImageFiles that are tried when the owner of a file is looked for.
 const MAX_CANDIDATES: usize = 32;
+/// Most files and folders that are looked at for ImageFiles that may include one.
+const MAX_ENTRIES: usize = 20_000;
 
 /// Names a project: the path of its ImageFile or catalogue folder, or the URI of a text that is in no folder.
 pub(super) type Key = String;
@@ -53,6 +56,8 @@ pub(super) struct Projects {
     workspace: Vec<PathBuf>,
     members: BTreeMap<String, Member>,
     known: BTreeMap<Key, Project>,
+    /// Those that were analysed and not reported on yet.
+    unreported: BTreeSet<Key>,
 }
 
 /// The project's folder with the open texts over it.
@@ -80,7 +85,10 @@ impl Files for Overlay<'_> {
 
     fn kind(&self, path: &str) -> Result<FileKind, FileError> {
         match (self.folder, self.open.get(path)) {
-            (Some(folder), None) => folder.kind(path),
+            (Some(folder), None) => match folder.kind(path) {
+                Err(FileError::NotFound) if !self.unsaved(path).is_empty() => Ok(FileKind::Folder),
+                kind => kind,
+            },
             (Some(folder), Some(text)) => {
                 // The text is the editor's, whether it may be executed is the disk's.
                 let executable = matches!(folder.kind(path), Ok(FileKind::File { executable: true, .. }));
@@ -93,7 +101,38 @@ impl Files for Overlay<'_> {
     }
 
     fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError> {
-        self.folder.map_or(Err(FileError::NotFound), |folder| folder.list(path))
+        let Some(folder) = self.folder else { return Err(FileError::NotFound) };
+        let unsaved = self.unsaved(path);
+        match folder.list(path) {
+            Ok(mut entries) => {
+                let fresh = unsaved.into_iter();
+                let fresh: Vec<FileEntry> = fresh
+                    .filter(|(name, _)| entries.iter().all(|entry| entry.name != *name))
+                    .map(|(name, kind)| FileEntry { name, kind })
+                    .collect();
+                entries.extend(fresh);
+                Ok(entries)
+            }
+            Err(FileError::NotFound) if !unsaved.is_empty() => {
+                Ok(unsaved.into_iter().map(|(name, kind)| FileEntry { name, kind }).collect())
+            }
+            failed => failed,
+        }
+    }
+}
+
+impl Overlay<'_> {
+    /// What a folder has of texts that may not be on the disk yet, and the folders on the way to them.
+    fn unsaved(&self, path: &str) -> BTreeMap<String, FileKind> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = self.open.iter().filter_map(|(name, text)| Some((name.strip_prefix(&prefix)?, text)));
+        below
+            .filter(|(name, _)| !name.starts_with("../"))
+            .map(|(name, text)| match name.split_once('/') {
+                Some((folder, _)) => (folder.to_owned(), FileKind::Folder),
+                None => (name.to_owned(), FileKind::File { size: text.len() as u64, executable: false }),
+            })
+            .collect()
     }
 }
 
@@ -114,8 +153,7 @@ impl Projects {
 
     /// Finds the project of a text that was opened.
     pub fn opened(&mut self, uri: &str, documents: &Documents) {
-        let path = uri::to_path(uri)
-            .and_then(|path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)));
+        let path = uri::to_path(uri).and_then(|path| without_links(&path));
         self.members.insert(uri.to_owned(), Member { path, project: None });
         self.touch(uri);
         self.assign(uri, documents);
@@ -132,7 +170,7 @@ impl Projects {
         let path = self.members.get(uri).and_then(|member| member.path.as_deref());
         for (key, project) in &mut self.known {
             let reads = match (&project.folder, path) {
-                (Some(folder), Some(path)) => path.starts_with(folder.root()),
+                (Some(folder), Some(path)) => path.starts_with(folder.root()) || reads(project, path),
                 _ => key == uri,
             };
             if reads {
@@ -159,7 +197,6 @@ impl Projects {
 
     /// Analyses what was touched; returns the projects that were.
     pub fn refresh(&mut self, documents: &Documents) -> Vec<Key> {
-        let mut done = Vec::new();
         // A file may turn out to belong elsewhere once its project is known; that settles at once.
         for _ in 0..3 {
             let stale: Vec<Key> = self
@@ -173,13 +210,10 @@ impl Projects {
             }
             for key in stale {
                 self.analyse(&key, documents);
-                if !done.contains(&key) {
-                    done.push(key);
-                }
             }
             self.reassign(documents);
         }
-        done
+        std::mem::take(&mut self.unreported).into_iter().collect()
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -196,7 +230,7 @@ impl Projects {
         let member = self.members.get(uri)?;
         let (project, analysis) = self.get(member.project.as_ref()?)?;
         let source = match (&project.folder, &member.path) {
-            (Some(folder), Some(path)) => analysis.source(path.strip_prefix(folder.root()).ok()?.to_str()?),
+            (Some(folder), Some(path)) => analysis.source(&relative(folder.root(), path)?),
             _ => analysis.source("ImageFile"),
         }?;
         Some((project, analysis, source))
@@ -207,9 +241,9 @@ impl Projects {
         let mut open = BTreeMap::new();
         if let Some(folder) = &project.folder {
             for (uri, member) in &self.members {
-                let path = member.path.as_deref().and_then(|path| path.strip_prefix(folder.root()).ok());
-                if let Some((path, document)) = path.and_then(Path::to_str).zip(documents.get(uri)) {
-                    open.insert(path.to_owned(), document.text.as_str());
+                let path = member.path.as_deref().and_then(|path| relative(folder.root(), path));
+                if let Some((path, document)) = path.zip(documents.get(uri)) {
+                    open.insert(path, document.text.as_str());
                 }
             }
         } else {
@@ -228,7 +262,7 @@ impl Projects {
         }
         let Some(folder) = &project.folder else { return Some(key.to_owned()) };
         let path = folder.root().join(&analysis.sources.get(source).name);
-        Some(self.uri_of_path(&path))
+        Some(self.uri_of_path(&uri::lexical(&path)))
     }
 
     pub fn uri_of_path(&self, path: &Path) -> String {
@@ -248,6 +282,7 @@ impl Projects {
         if let Some(project) = self.known.get_mut(key) {
             project.shelf = kept;
             project.analysis = Some(Rc::new(analysis));
+            self.unreported.insert(key.to_owned());
         }
     }
 
@@ -303,7 +338,7 @@ impl Projects {
             return Some(key.clone());
         }
         if path.file_name().is_some_and(|name| name != "ImageFile") {
-            for candidate in self.candidates(path) {
+            for candidate in self.candidates(path).into_iter().chain(includers_below(path)) {
                 if let Some(key) = self.try_candidate(&candidate, path, documents) {
                     return Some(key);
                 }
@@ -341,14 +376,41 @@ impl Projects {
             self.analyse(&key, documents);
         }
         if self.known.get(&key).is_some_and(|project| reads(project, path)) {
-            // Reported on with the next refresh.
-            self.known.get_mut(&key)?.analysis = None;
             return Some(key);
         }
         if !known {
             self.known.remove(&key);
         }
         None
+    }
+
+    /// The projects of all ImageFiles in the client's folders that read a file, but for one project.
+    pub fn readers(&self, path: &Path, but: &Project, documents: &Documents) -> Vec<(Project, Rc<Analysis>)> {
+        let top = self.workspace.iter().find(|top| path.starts_with(top)).map(PathBuf::as_path);
+        let Some(top) = top.or_else(|| path.parent()) else { return Vec::new() };
+        let mut left = MAX_ENTRIES;
+        let own = but.image_file();
+        let files = workspace::image_files(top, &mut left);
+        let others = files.into_iter().filter(|file| file != path && Some(file) != own.as_ref());
+        let project = |file: PathBuf| {
+            let folder = ProjectFolder::open(file.parent()?).ok()?;
+            let name = file.file_name()?.to_str()?.to_owned();
+            let mut project = Project {
+                folder: Some(folder),
+                entry: Entry::ImageFile(name.clone()),
+                shelf: None,
+                analysis: None,
+            };
+            let files = self.overlay(&project, documents);
+            let text = files.read(&name, crate::check::FILE_LIMIT).ok()?;
+            if !String::from_utf8_lossy(&text).contains("include") {
+                return None;
+            }
+            let analysis = Rc::new(analyse(&name, &files, &mut None));
+            project.analysis = Some(Rc::clone(&analysis));
+            reads(&project, path).then_some((project, analysis))
+        };
+        others.filter_map(project).take(MAX_CANDIDATES).collect()
     }
 
     fn open_image_file(&mut self, path: &Path) -> Option<Key> {
@@ -395,6 +457,19 @@ impl Projects {
 }
 
 impl Project {
+    /// Where its ImageFile is.
+    fn image_file(&self) -> Option<PathBuf> {
+        match &self.entry {
+            Entry::ImageFile(name) => Some(self.folder.as_ref()?.root().join(name)),
+            Entry::Catalog(_) => None,
+        }
+    }
+
+    /// Its source for the file at a path, if it reads that.
+    pub fn source_of(&self, analysis: &Analysis, path: &Path) -> Option<SourceId> {
+        analysis.source(&relative(self.folder.as_ref()?.root(), path)?)
+    }
+
     pub const fn folder(&self) -> Option<&ProjectFolder> {
         self.folder.as_ref()
     }
@@ -413,9 +488,48 @@ fn reads(project: &Project, path: &Path) -> bool {
     let Some((analysis, folder)) = project.analysis.as_ref().zip(project.folder.as_ref()) else {
         return false;
     };
-    let Some(relative) = path.strip_prefix(folder.root()).ok().and_then(Path::to_str) else { return false };
-    let Some(source) = analysis.source(relative) else { return false };
+    let Some(relative) = relative(folder.root(), path) else { return false };
+    let Some(source) = analysis.source(&relative) else { return false };
     is_yaml(path) || analysis.unit(source).is_some()
+}
+
+/// A path as a project's files name it: from the project's folder, with `..` for what lies beside it.
+fn relative(folder: &Path, path: &Path) -> Option<String> {
+    let above = folder.ancestors().position(|above| path.starts_with(above))?;
+    let rest = path.strip_prefix(folder.ancestors().nth(above)?).ok()?.to_str()?;
+    Some("../".repeat(above) + rest)
+}
+
+/// A file's path without links in that of its folder, as far as the folders are there.
+fn without_links(path: &Path) -> Option<PathBuf> {
+    if let Ok(real) = path.parent()?.canonicalize() {
+        return Some(real.join(path.file_name()?));
+    }
+    if path.components().any(|part| matches!(part, Component::ParentDir)) {
+        return None;
+    }
+    let mut missing: Vec<OsString> = vec![path.file_name()?.to_owned()];
+    for folder in path.ancestors().skip(1) {
+        if let Ok(real) = folder.canonicalize() {
+            return Some(missing.iter().rev().fold(real, |at, part| at.join(part)));
+        }
+        missing.push(folder.file_name()?.to_owned());
+    }
+    None
+}
+
+/// ImageFiles in the folders below that of a file which may include it by a path that leads up.
+fn includers_below(path: &Path) -> Vec<PathBuf> {
+    let mut left = MAX_ENTRIES;
+    let Some((folder, name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
+        return Vec::new();
+    };
+    let files = workspace::image_files(folder, &mut left).into_iter();
+    let below = files.filter(|file| file.parent() != Some(folder));
+    let includes = |file: &PathBuf| {
+        std::fs::read_to_string(file).is_ok_and(|text| text.contains("include") && text.contains(name))
+    };
+    below.filter(includes).take(MAX_CANDIDATES).collect()
 }
 
 fn is_yaml(path: &Path) -> bool {

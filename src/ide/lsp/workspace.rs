@@ -86,7 +86,7 @@ pub(super) fn symbols(
 
 /// The ImageFiles below a folder as `imgfile check` finds them: hidden folders and what git ignores left out, links
 /// not followed.
-fn image_files(root: &Path, left: &mut usize) -> Vec<PathBuf> {
+pub(super) fn image_files(root: &Path, left: &mut usize) -> Vec<PathBuf> {
     let walk = ignore::WalkBuilder::new(root)
         .require_git(false)
         .follow_links(false)

@@ -12,6 +12,7 @@ use imgfile::text::{Sources, Span};
 use tree_sitter::{Node, Parser, Query, Tree};
 
 use super::{block, read};
+use crate::common::needed;
 
 fn parse(text: &[u8]) -> Tree {
     let mut parser = Parser::new();
@@ -218,7 +219,7 @@ fn queries_say_what_they_are_for() {
 /// The lines of docs/editors.md that install the grammar, and then Neovim's own queries on it.
 #[test]
 fn neovim_takes_the_grammar_as_the_docs_install_it() {
-    crate::needed::program("nvim", "neovim");
+    needed::program("nvim", "neovim");
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     let run = |program: &str, args: &[&str], within: &Path| {
