@@ -110,8 +110,8 @@ fn apps(args: &Args) -> Result<Vec<App>, Exit> {
     if project::is_nowhere(&args.file.path) {
         return Ok(built_in());
     }
-    let resolved = resolving::open(&args.file)?;
-    Ok(resolved.catalog.apps().map(|def| app(def, &resolved.catalog)).collect())
+    let catalog = resolving::catalogue(&args.file)?;
+    Ok(catalog.apps().map(|def| app(def, &catalog)).collect())
 }
 
 /// The applications of the built-in catalogue.

@@ -80,23 +80,24 @@ fn rows(args: &Args) -> Result<Vec<Row>, Exit> {
         let (catalog, _) = Catalog::load(&[layer], &sources);
         return Ok(catalog.bases().map(|def| row(def, &catalog)).collect());
     }
+    let Some(name) = &args.image else {
+        let catalog = resolving::catalogue(&args.file)?;
+        return Ok(catalog.bases().map(|def| row(def, &catalog)).collect());
+    };
     let resolved = resolving::open(&args.file)?;
     let mut rows: Vec<Row> = resolved.catalog.bases().map(|def| row(def, &resolved.catalog)).collect();
-    if let Some(name) = &args.image {
-        let image = resolved.image(Some(name))?;
-        let preferences = resolved.preferences(name, None);
-        let choices = base_choices(&resolved.wanted(image), &resolved.catalog, &preferences);
-        for row in &mut rows {
-            if let Some(choice) = choices
-                .iter()
-                .find(|choice| choice.name == row.name && choice.version.as_str() == row.version)
-            {
-                row.possible = Some(choice.possible);
-                row.reasons = choice.reasons.iter().map(|reason| reason.text.clone()).collect();
-            }
+    let image = resolved.image(Some(name))?;
+    let preferences = resolved.preferences(name, None);
+    let choices = base_choices(&resolved.wanted(image), &resolved.catalog, &preferences);
+    for row in &mut rows {
+        if let Some(choice) =
+            choices.iter().find(|choice| choice.name == row.name && choice.version.as_str() == row.version)
+        {
+            row.possible = Some(choice.possible);
+            row.reasons = choice.reasons.iter().map(|reason| reason.text.clone()).collect();
         }
-        rows.sort_by_key(|row| row.possible == Some(false));
     }
+    rows.sort_by_key(|row| row.possible == Some(false));
     Ok(rows)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -15,6 +15,7 @@ use crate::front::{self, Project};
 use crate::lock::Lock;
 use crate::report;
 use crate::store::project_root;
+use crate::syntax::Item;
 
 /// Check ImageFiles.
 ///
@@ -78,6 +79,8 @@ pub fn run(args: &Args) -> Exit {
         }
     }
     drop_included(&mut projects);
+    projects.iter_mut().for_each(Checked::excuse_parts);
+    tell_once(&mut projects);
     settle_set(&mut projects, &args.set);
     let mut roots = BTreeSet::new();
     for one in &mut projects {
@@ -109,6 +112,24 @@ impl Checked {
         }
     }
 
+    /// A file of profiles and params that was named itself, as a hook names what changed: it is a part of others.
+    fn excuse_parts(&mut self) {
+        let project = &mut self.project;
+        if !project.diagnostics.iter().any(|one| one.code == codes::NO_IMAGE) {
+            return;
+        }
+        let is_part = project.units.first().is_some_and(|unit| {
+            let text = |item: &Item| match item {
+                Item::Statement(one) => project.sources.slice(one.keyword) == "profile",
+                _ => false,
+            };
+            unit.items.iter().any(text)
+        });
+        if is_part && self.path.file_name().is_some_and(|name| name != "ImageFile") {
+            project.diagnostics.retain(|one| ![codes::NO_IMAGE, codes::UNUSED_PROFILE].contains(&one.code));
+        }
+    }
+
     /// Adds what is wrong in the project's `.imgfile.toml`. The user's own settings are not looked at: what is found is
     /// the same for everybody.
     fn check_settings(&mut self) {
@@ -129,26 +150,38 @@ impl Checked {
 /// Checks one ImageFile, and with `--fix` repairs it as far as that helps.
 fn checked(file: &Path, args: &Args) -> Result<Checked, OpenError> {
     let mut project = compiled(file, &args.set)?;
-    if args.fix {
+    let own = project.units.first().map(|unit| &project.sources.get(unit.source).text);
+    if args.fix && own.is_none_or(|text| super::fmt::foreign(file, text).is_ok()) {
         let (folder, files, _) = project::around(file)?;
+        let mut repaired = BTreeSet::new();
         // A fix may bring another to light; a few rounds are plenty, and each must change something.
         for _ in 0..8 {
             let changed = report::fixed(&project.diagnostics, &project.sources);
             let mut written = false;
             for (id, text) in changed.into_iter().filter(|(id, _)| !project.is_builtin(*id)) {
-                let name = &project.sources.get(id).name;
-                let below = Path::new(&**name).strip_prefix(folder).unwrap_or(Path::new(&**name));
-                rewrite(&files, &below.to_string_lossy(), &text)
-                    .map_err(|why| OpenError::NotWritten { path: (&**name).into(), why })?;
+                let name = PathBuf::from(&project.sources.get(id).name);
+                rewrite(&files, &from(folder, &name).to_string_lossy(), &text)
+                    .map_err(|why| OpenError::NotWritten { path: name.clone(), why })?;
                 written = true;
+                repaired.insert(name);
             }
             if !written {
                 break;
             }
             project = compiled(file, &args.set)?;
         }
+        for name in repaired {
+            screen::say!("fixed {}", name.display());
+        }
     }
     Ok(Checked { path: file.to_owned(), project })
+}
+
+/// A path as it is from a folder; both are as the user would write them.
+fn from(folder: &Path, path: &Path) -> PathBuf {
+    let shared = folder.components().zip(path.components()).take_while(|(one, two)| one == two).count();
+    let up = folder.components().skip(shared).map(|_| Component::ParentDir);
+    up.chain(path.components().skip(shared)).collect()
 }
 
 fn compiled(file: &Path, set: &Settings) -> Result<Project, OpenError> {
@@ -176,6 +209,19 @@ fn drop_included(projects: &mut Vec<Checked>) {
         .collect();
     if projects.len() > 1 && !included.is_empty() {
         projects.retain(|one| !included.contains(&real(&one.path)));
+    }
+}
+
+/// What several ImageFiles bring along by the same file is told once.
+fn tell_once(projects: &mut [Checked]) {
+    let mut seen = BTreeSet::new();
+    for Checked { project, .. } in projects {
+        let sources = &project.sources;
+        project.diagnostics.retain(|one| {
+            let Some(span) = one.span() else { return true };
+            let place = (sources.get(span.source).name.clone(), span.start, span.end);
+            seen.insert((place, one.code.as_str(), one.message.clone()))
+        });
     }
 }
 
@@ -243,10 +289,13 @@ pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
         .filter_map(Result::ok)
         .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
         .map(ignore::DirEntry::into_path)
-        .filter(|file| {
-            file.file_name().is_some_and(|name| name == "ImageFile")
-                || file.extension().is_some_and(|extension| extension == "imagefile")
-        })
+        .filter(|file| is_image_file(file))
         .map(|file| file.strip_prefix("./").map(Path::to_owned).unwrap_or(file))
         .collect())
+}
+
+/// Whether a file is called as ImageFiles are.
+pub(super) fn is_image_file(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == "ImageFile")
+        || file.extension().is_some_and(|extension| extension == "imagefile")
 }

@@ -100,5 +100,10 @@ fn script(shell: Shell) -> std::io::Result<String> {
         .completer(shell.name())
         .ok_or_else(|| std::io::Error::other("it is not known how that shell completes"))?;
     completer.write_registration("COMPLETE", "imgfile", "imgfile", "imgfile", &mut script)?;
-    String::from_utf8(script).map_err(std::io::Error::other)
+    let mut script = String::from_utf8(script).map_err(std::io::Error::other)?;
+    if shell == Shell::Zsh {
+        // Read from `fpath` at the first Tab, the file is the function itself, and is to complete at once.
+        script.push_str("[[ ${funcstack[1]} != _imgfile ]] || _clap_dynamic_completer_imgfile \"$@\"\n");
+    }
+    Ok(script)
 }

@@ -17,6 +17,18 @@ pub enum Colour {
 /// `--color`, which every command has. Set once, before the command runs.
 static CHOSEN: OnceLock<Colour> = OnceLock::new();
 
+/// What a command line asks for, as clap has it; one that is wrong is told by clap.
+pub(super) fn asked_for(args: impl Iterator<Item = String>) -> clap::ColorChoice {
+    let args: Vec<String> = args.collect();
+    let apart = args.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1].as_str());
+    let joined = args.iter().filter_map(|arg| arg.strip_prefix("--color="));
+    match apart.chain(joined).last() {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
+    }
+}
+
 pub(super) fn choose(colour: Colour) {
     // A process runs one command.
     let _ = CHOSEN.set(colour);
@@ -60,6 +72,16 @@ pub(super) fn drawable(text: String) -> String {
 }
 
 fn ascii(text: &str) -> String {
+    // What is said behind `= help:` may be typed; frames keep their width.
+    let line = |line: &str| {
+        let line: String =
+            if line.starts_with("  = ") { line.replace('…', "...") } else { line.to_owned() };
+        ascii_characters(&line)
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+fn ascii_characters(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '┌' | '├' | '└' | '✓' => '+',

@@ -34,7 +34,12 @@ pub fn run(args: &Args) -> Exit {
     }
     let known: Vec<&str> = codes_with_titles().map(|(code, _)| code.as_str()).collect();
     let code = code.to_ascii_uppercase();
-    let near = nearest(&code, known.iter().copied())
+    let of_number = code
+        .parse::<u16>()
+        .ok()
+        .and_then(|number| known.iter().copied().find(|one| one[1..].parse() == Ok(number)));
+    let near = of_number
+        .or_else(|| nearest(&code, known.iter().copied()))
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();
     super::complain(&format!("there is no code `{code}`{near}"));

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::check::image_files;
+use super::check::{image_files, is_image_file};
 use super::{Exit, project, rewrite::rewrite};
-use crate::check::{FILE_LIMIT, FileError, Files as _};
+use crate::check::{FILE_LIMIT, FileError, Files as _, STATEMENTS};
 use crate::diagnostic::codes;
-use crate::syntax;
+use crate::syntax::{self, Item};
 use crate::text::{SourceId, conflicts};
 
 /// Lay out ImageFiles.
@@ -41,6 +41,11 @@ pub fn run(args: &Args) -> Exit {
             continue;
         }
         let files = match image_files(path) {
+            Ok(files) if files.is_empty() => {
+                super::complain(&project::OpenError::NoImageFile(path.clone()).to_string());
+                failed = true;
+                continue;
+            }
             Ok(files) => files,
             Err(error) => {
                 super::complain(&error.to_string());
@@ -82,6 +87,7 @@ fn one(file: &Path, check: bool) -> Result<bool, String> {
         FileError::Unreadable(reason) => reason,
     })?;
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
+    foreign(file, &text)?;
     let laid_out = formatted(&text)?;
     if laid_out == text {
         return Ok(false);
@@ -93,6 +99,23 @@ fn one(file: &Path, check: bool) -> Result<bool, String> {
         super::screen::say!("formatted {}", file.display());
     }
     Ok(true)
+}
+
+/// Refuses a file that is called otherwise than an ImageFile and is none: a pattern such as `ImageFile*` names more.
+pub(super) fn foreign(file: &Path, text: &str) -> Result<(), String> {
+    if is_image_file(file) {
+        return Ok(());
+    }
+    let tree = syntax::parse(SourceId::default(), text);
+    let is_known = |item: &Item| match item {
+        Item::Statement(one) => {
+            let keyword = &text[one.keyword.start as usize..one.keyword.end as usize];
+            STATEMENTS.iter().any(|info| info.keyword == keyword)
+        }
+        Item::Comment(_) => true,
+        _ => false,
+    };
+    if tree.items.iter().all(is_known) { Ok(()) } else { Err("it is no ImageFile".to_owned()) }
 }
 
 fn stdin(check: bool) -> Result<bool, String> {

@@ -154,7 +154,8 @@ pub fn main() -> std::process::ExitCode {
     crate::store::umask::set();
     // A shell that completes asks with the variable COMPLETE, and gets nothing else.
     clap_complete::CompleteEnv::with_factory(command).shells(offered::SHELLS).complete();
-    let matches = command().get_matches();
+    // Help and errors about the command line itself are shown before it is read.
+    let matches = command().color(console::asked_for(std::env::args())).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     console::choose(cli.color);
     if let Err(error) = interrupt::listen() {

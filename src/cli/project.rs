@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::{Checked, Settings, check};
+use crate::diagnostic::Diagnostic;
+use crate::lock::Lock;
 use crate::store::ProjectFolder;
 use crate::text::Sources;
 
@@ -23,6 +25,19 @@ impl Project {
     pub fn name(&self) -> String {
         // One that is not UTF-8 was not opened.
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Project {
+    /// The lock beside the ImageFile, if there is one.
+    pub fn lock(&mut self) -> Result<Option<Lock>, Vec<Diagnostic>> {
+        let before = self.sources.count();
+        let lock = Lock::beside(&self.name(), &self.files, &mut self.sources);
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        if !folder.as_os_str().is_empty() {
+            self.sources.prefix_names(&folder.to_string_lossy(), before);
+        }
+        lock
     }
 }
 

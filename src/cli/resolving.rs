@@ -42,7 +42,7 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
     let (catalog, mistakes) = catalog::load_project(&spec.catalogs, &mut project.sources, &project.files);
     let mut found = front::of_catalogue(mistakes, spec, &catalog);
     // A lock that cannot be read is for the commands that use it to complain of.
-    let lock = Lock::beside(&project.name(), &project.files, &mut project.sources).ok().flatten();
+    let lock = project.lock().ok().flatten();
     let mut images = resolve_project(
         &project.checked.spec,
         &catalog,
@@ -56,6 +56,30 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
 
 /// Opens, checks and resolves; what is wrong is shown, and the exit status says so.
 pub(super) fn open(file: &FileArgs) -> Result<Resolved, Exit> {
+    let (resolved, found) = look(file)?;
+    if found.iter().any(Diagnostic::is_error) {
+        super::console::show(&found, &resolved.project.sources);
+        return Err(Exit::Files);
+    }
+    Ok(resolved)
+}
+
+/// The catalogue of a project whose ImageFile may be wrong: who looks an option up is in the middle of writing it.
+pub(super) fn catalogue(file: &FileArgs) -> Result<Catalog, Exit> {
+    let (resolved, found) = look(file)?;
+    let wrong = found.iter().filter(|one| one.is_error()).count();
+    if wrong > 0 {
+        let errors = if wrong == 1 { "an error" } else { "errors" };
+        super::screen::say!(
+            "note: `{}` has {errors}; `imgfile check` tells",
+            resolved.project.path.display()
+        );
+    }
+    Ok(resolved.catalog)
+}
+
+/// Opens, checks and resolves, with what is wrong.
+fn look(file: &FileArgs) -> Result<(Resolved, Vec<Diagnostic>), Exit> {
     let complain = |error: project::OpenError| {
         super::complain(&error.to_string());
         Exit::Files
@@ -65,11 +89,7 @@ pub(super) fn open(file: &FileArgs) -> Result<Resolved, Exit> {
     let mut found = std::mem::take(&mut project.checked.diagnostics);
     let (resolved, more) = resolve_opened(project, None);
     found.extend(more);
-    if found.iter().any(Diagnostic::is_error) {
-        super::console::show(&found, &resolved.project.sources);
-        return Err(Exit::Files);
-    }
-    Ok(resolved)
+    Ok((resolved, found))
 }
 
 impl Resolved {

@@ -39,13 +39,26 @@ impl Sources {
     }
 
     /// Puts a folder before every name but the first `skip`, for a project that is not in the current
-    /// folder.
+    /// folder; `images/web` before `../common.imagefile` is `images/common.imagefile`.
     pub fn prefix_names(&mut self, folder: &str, skip: u32) {
-        let folder = folder.trim_end_matches('/');
         for file in self.files.iter_mut().skip(skip as usize) {
             let file = Arc::make_mut(file);
-            file.name = format!("{folder}/{}", file.name);
+            let (mut folder, mut name) = (folder.trim_end_matches('/'), file.name.as_str());
+            while let Some(rest) = name.strip_prefix("../") {
+                let (above, last) = folder.rsplit_once('/').unwrap_or(("", folder));
+                if matches!(last, "" | "." | "..") || above.is_empty() && folder.starts_with('/') {
+                    break;
+                }
+                (folder, name) = (above, rest);
+            }
+            file.name = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
         }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.files.len()).unwrap_or(u32::MAX)
     }
 
     /// The file of `id`; an id from another `Sources` is a defect of the caller and panics.

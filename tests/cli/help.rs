@@ -145,3 +145,41 @@ fn a_shell_completes_commands_images_codes_and_applications() {
         assert!(all.iter().any(|one| one.trim_end() == offered), "{line}: {all:?}");
     }
 }
+
+/// The program's words and exit status in a folder with this ImageFile.
+fn typed(image_file: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ImageFile"), image_file).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_imgfile"))
+        .args(args)
+        .current_dir(folder.path())
+        .env("IMGFILE_STORE", folder.path().join("store"))
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_catalogue_is_looked_up_while_the_file_is_wrong() {
+    let wrong = "image \"one\" {\n  os linux debian 13\n  app nginx { prot = 80 }\n}\n";
+    for (args, shown) in [(&["apps", "nginx"][..], "port"), (&["apps"], "redis"), (&["bases"], "debian-13")] {
+        let (status, out, said) = typed(wrong, args);
+        assert_eq!(status, Some(0), "{said}");
+        assert!(out.contains(shown), "{args:?}: {out}");
+        assert!(said.contains("`ImageFile` has an error; `imgfile check` tells"), "{said}");
+    }
+}
+
+#[test]
+fn help_is_coloured_as_it_is_asked_for() {
+    for (args, coloured) in [
+        (&["--help"][..], false),
+        (&["--color", "always", "--help"], true),
+        (&["build", "--color=always", "-h"], true),
+        (&["--color=always", "--color=never", "--help"], false),
+    ] {
+        assert_eq!(typed(IMAGE_FILE, args).1.contains("\u{1b}["), coloured, "{args:?}");
+    }
+}

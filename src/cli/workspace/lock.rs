@@ -19,8 +19,7 @@ pub(super) fn read_lock(
 ) -> Lock {
     // What is written anew as a whole need not be readable.
     let all_anew = choices.update.as_ref().is_some_and(String::is_empty) && !choices.compares;
-    let lock =
-        if all_anew { Ok(None) } else { Lock::beside(&project.name(), &project.files, &mut project.sources) };
+    let lock = if all_anew { Ok(None) } else { project.lock() };
     let lock = lock.unwrap_or_else(|wrong| {
         found.extend(wrong);
         None
