@@ -239,15 +239,8 @@ fn check_templates(def: &mut AppDef, mistakes: &mut Mistakes) {
     def.verify = def.verify.take().filter(|template| sound(template, false));
 }
 
-/// What cannot hold, or is said twice, within one application.
+/// What is said twice within one application, or means nothing.
 fn check_with_itself(def: &AppDef, mistakes: &mut Mistakes) {
-    for conflict in def.conflicts.iter().filter(|conflict| conflict.name == def.name.value) {
-        mistakes.push(
-            Diagnostic::new(codes::CATALOG_VALUE, format!("`{}` conflicts with itself", conflict.name))
-                .label(conflict.span, "no image could have it")
-                .help("what only one application of an image can have is a claim: `claims: [tcp/80]`"),
-        );
-    }
     for (at, file) in def.files.iter().enumerate() {
         if let Some(first) = def.files[..at].iter().find(|first| first.path.text() == file.path.text()) {
             let what = format!("the file `{}`", file.path.text());

@@ -129,7 +129,18 @@ pub(super) fn declaration(key: Key<'_>, node: Node<'_>, mistakes: &mut Mistakes)
         fields::boolean(node, mistakes).map(|required| (required, span))
     });
     let default = match fields.take("default") {
-        Some(node) => Some((node.span, value(&kind, node, mistakes)?)),
+        // A wrong one was told; the option is there all the same.
+        Some(node) => match value(&kind, node, mistakes) {
+            Some(value) => Some(value),
+            None => {
+                return Some(OptionDef {
+                    name: Spanned::new(key.text.into_owned(), key.span),
+                    kind,
+                    summary: summary.map(|summary| summary.value),
+                    default: Some(OptionValue::Text(String::new())),
+                });
+            }
+        },
         None => None,
     };
     match (&default, required) {
@@ -147,7 +158,7 @@ pub(super) fn declaration(key: Key<'_>, node: Node<'_>, mistakes: &mut Mistakes)
         name: Spanned::new(key.text.into_owned(), key.span),
         kind,
         summary: summary.map(|summary| summary.value),
-        default: default.map(|(_, value)| value),
+        default,
     })
 }
 

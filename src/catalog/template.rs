@@ -119,6 +119,11 @@ impl Template {
         if let Some((at, word)) = assignment(&self.text) {
             return refuse(format!("`{word}` cannot be used in catalogue templates"), at..at + word.len());
         }
+        // An array's length in a shell: `${#list[@]}`.
+        if let Some(at) = self.text.find("${#") {
+            let message = "`{#` starts a comment of the template; write `${{ '{#' }}` for a shell's `${#`";
+            return refuse(message.to_owned(), at..at + 3);
+        }
         ENVIRONMENT.template_from_str(&self.text).map_err(|error| self.explain(&error))
     }
 

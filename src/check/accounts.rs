@@ -8,9 +8,36 @@ use super::profiles::Placed;
 use super::structure::short;
 use super::{Account, Checker, Group, ImageSpec};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::syntax::Operand;
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
+    fn password_hash(&mut self, operand: &Operand) -> Option<Spanned<String>> {
+        let text = self.scalar_value(operand, "a password's hash")?;
+        let hash = text.value.starts_with('$') && text.value.matches('$').count() >= 3;
+        let clean = !text.value.contains([':', '\n']);
+        if hash
+            && clean
+            && let Some((found, whole)) = cut_off(&text.value)
+        {
+            self.report(
+                Diagnostic::new(codes::BAD_NAME, "this password's hash is not whole")
+                    .label(text.span, format!("ends in {found} characters, of which it has {whole}"))
+                    .help("copy all of what `mkpasswd` printed"),
+            );
+            return None;
+        }
+        if hash && clean || matches!(text.value.as_str(), "!" | "*") {
+            return Some(text.spanned());
+        }
+        self.report(
+            Diagnostic::new(codes::BAD_NAME, "this is not a password's hash")
+                .label(text.span, "expected something like `$y$j9T$…`")
+                .help("make one with `mkpasswd`; a password itself never belongs into an ImageFile"),
+        );
+        None
+    }
+
     pub(super) fn account(
         &mut self,
         image: &mut ImageSpec,
@@ -64,20 +91,7 @@ impl Checker<'_> {
         });
         let keys = self.texts_option(&given, "ssh_keys", "a public key");
         let ssh_keys = keys.into_iter().filter_map(|key| self.ssh_key(key)).collect();
-        let password_hash = given.value("password_hash").and_then(|operand| {
-            let text = self.scalar_value(operand, "a password's hash")?;
-            let hash = text.value.starts_with('$') && text.value.matches('$').count() >= 3;
-            let clean = !text.value.contains([':', '\n']);
-            if hash && clean || matches!(text.value.as_str(), "!" | "*") {
-                return Some(text.spanned());
-            }
-            self.report(
-                Diagnostic::new(codes::BAD_NAME, "this is not a password's hash")
-                    .label(text.span, "expected something like `$y$j9T$…`")
-                    .help("make one with `mkpasswd`; a password itself never belongs into an ImageFile"),
-            );
-            None
-        });
+        let password_hash = given.value("password_hash").and_then(|operand| self.password_hash(operand));
         let name = name?;
         let fixed = ["uid", "gid", "home", "system", "sudo"].iter().any(|key| given.value(key).is_some());
         if name.value == "root" && fixed {
@@ -265,4 +279,19 @@ fn key_problem(kind: &str, body: &str) -> Option<String> {
         return Some(format!("it says `{kind}`, and holds a key of the type `{}`", short(&inner)));
     }
     if parts.len() < 2 && !is_certificate { cut() } else { None }
+}
+
+/// How many characters the last part of a hash has and should have, if these differ: crypt(5).
+fn cut_off(hash: &str) -> Option<(usize, usize)> {
+    let method = hash.split('$').nth(1)?;
+    let whole = match method {
+        "1" => 22,
+        "5" | "7" | "y" | "gy" => 43,
+        "6" => 86,
+        // The salt stands before it, without a `$` between them.
+        "2a" | "2b" | "2y" => 53,
+        _ => return None,
+    };
+    let found = hash.rsplit('$').next()?.len();
+    (found != whole).then_some((found, whole))
 }

@@ -3,9 +3,11 @@
 
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
+use super::script::ScriptText;
+use super::structure::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
-use crate::diagnostic::{Diagnostic, codes};
-use crate::text::Spanned;
+use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::text::{Span, Spanned, nearest};
 
 /// A keyring, at most.
 const KEY_LIMIT: u64 = 4 << 20;
@@ -51,6 +53,7 @@ impl Checker<'_> {
                 .collect();
             let components = components.into_iter().map(|one| one.map(str::to_owned)).collect();
             let suites = self.names_option(&given, "suites", "a suite, such as `backports`");
+            let suites: Vec<_> = suites.into_iter().filter(|suite| self.is_suite(suite)).collect();
             let keep = self.boolean_option(&given, "keep").is_none_or(|keep| keep.value);
             if given.entries.is_empty() {
                 self.report(
@@ -62,6 +65,10 @@ impl Checker<'_> {
             let source = ArchiveSource::Own { components, suites };
             image.archives.push(ArchiveSpec { span, source, keep });
             return Some(());
+        }
+        if self.as_sources_list(&of) {
+            operands.failed = true;
+            return None;
         }
         let url = self.url(of);
         let before = self.errors();
@@ -97,6 +104,42 @@ impl Checker<'_> {
         let other = OtherArchive { url, suite, components, key, fingerprint, priority };
         image.archives.push(ArchiveSpec { span, source: ArchiveSource::Other(Box::new(other)), keep });
         Some(())
+    }
+
+    /// Whether this may be a suite of Debian; what is written nearly as one is told.
+    fn is_suite(&mut self, suite: &Spanned<String>) -> bool {
+        const SUITES: [&str; 4] = ["backports", "backports-sloppy", "proposed-updates", "updates"];
+        let bare = suite
+            .value
+            .rsplit_once('-')
+            .filter(|(_, last)| last.len() > 4)
+            .map_or(&*suite.value, |(_, last)| last);
+        if SUITES.iter().any(|known| *known == suite.value || suite.value.ends_with(&format!("-{known}"))) {
+            return true;
+        }
+        let Some(near) = nearest(&suite.value, SUITES).or_else(|| nearest(bare, SUITES)) else { return true };
+        self.report(
+            Diagnostic::new(codes::NOT_A_CHOICE, format!("Debian has no suite `{}`", short(&suite.value)))
+                .label(suite.span, "not known")
+                .help(format!("did you mean `{near}`?"))
+                .fix(Applicability::Maybe, format!("write `{near}`"), suite.span, near),
+        );
+        false
+    }
+
+    /// Archives as `sources.list` and `add-apt-repository` name them.
+    fn as_sources_list(&mut self, of: &Text) -> bool {
+        let line = of.value.starts_with("deb ") || of.value.starts_with("deb-src ");
+        if !line && !of.value.starts_with("ppa:") {
+            return false;
+        }
+        let label = if line { "a line of sources.list" } else { "a name that only Launchpad knows" };
+        self.report(
+            Diagnostic::new(codes::NOT_A_URL, format!("`{}` is not a web address", short(&of.value)))
+                .label(of.span, label)
+                .help("write `archive \"https://packages.example\" { suite = \"stable\", components = [\"main\"], key = \"keys/example.asc\" }`"),
+        );
+        true
     }
 
     /// The key's own text, or the project's file of it.
@@ -167,15 +210,25 @@ impl Checker<'_> {
         let span = operands.statement.span;
         let content = if let Some(heredoc) = Self::accept_heredoc(operands) {
             self.finish(operands);
-            let source = self.sources.get(heredoc.body.source);
-            super::script::ScriptText::of_heredoc(heredoc, source).content
+            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            for (line, at) in wrong_answers(&text.content) {
+                let start = at + line.len() - line.trim_start().len();
+                self.bad_answer(line, text.span(start, at + line.trim_end().len()));
+            }
+            text.content
         } else {
             let path = self.scalar(operands, "answers in a heredoc, or a file of the project")?;
             self.finish(operands);
             let at = path.span;
             let (path, content) = self.project_text(path, PRESEED_LIMIT, "a file of answers")?;
             match String::from_utf8(content) {
-                Ok(text) => text.replace("\r\n", "\n"),
+                Ok(text) => {
+                    let text = text.replace("\r\n", "\n");
+                    for (line, _) in wrong_answers(&text) {
+                        self.bad_answer(line, at);
+                    }
+                    text
+                }
                 Err(_) => {
                     self.misfit(codes::WRONG_KIND, at, &path, "a file of answers", "it is not UTF-8 text");
                     return None;
@@ -184,6 +237,14 @@ impl Checker<'_> {
         };
         image.preseeds.push(Spanned::new(content, span));
         Some(())
+    }
+
+    fn bad_answer(&mut self, line: &str, at: Span) {
+        self.report(
+            Diagnostic::new(codes::BAD_ANSWER, format!("`{}` is no answer to a question", short(line.trim())))
+                .label(at, "would be passed over")
+                .help("write `PACKAGE QUESTION TYPE VALUE`, such as `postfix postfix/mailname string mail.example.org`"),
+        );
     }
 
     /// More of Debian's archive is for images with Debian.
@@ -204,4 +265,26 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Lines that are no answer, with where they start: debconf-set-selections(1), "DATA FORMAT".
+fn wrong_answers(text: &str) -> Vec<(&str, usize)> {
+    const TYPES: [&str; 10] =
+        ["string", "boolean", "select", "multiselect", "password", "note", "text", "title", "error", "seen"];
+    let mut wrong = Vec::new();
+    let (mut at, mut goes_on) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim();
+        let is_more = std::mem::replace(&mut goes_on, bare.ends_with('\\'));
+        let kind = bare.split_whitespace().nth(2);
+        if !is_more
+            && !bare.is_empty()
+            && !bare.starts_with('#')
+            && !kind.is_some_and(|kind| TYPES.contains(&kind))
+        {
+            wrong.push((line, at));
+        }
+        at += line.len();
+    }
+    wrong
 }

@@ -106,7 +106,34 @@ impl Checker<'_> {
                 image.removed_packages.extend(removed);
                 false
             }
-            Some(_) => self.boolean_option(&given, "remove").is_some_and(|value| value.value),
+            Some(operand) => match self.scalar_value(operand, "`true` or `false`") {
+                Some(text)
+                    if text.quoted
+                        && super::names::is_package(&text.value)
+                        && !matches!(text.value.as_str(), "true" | "false") =>
+                {
+                    let meant = format!("[\"{}\"]", text.value);
+                    self.report(
+                        Diagnostic::new(
+                            codes::NOT_A_CHOICE,
+                            format!("`{}` is neither `true` nor `false`", text.value),
+                        )
+                        .label(text.span, "packages to remove are a list")
+                        .help(format!(
+                            "write `remove = {meant}`; `remove = true` removes those before the braces"
+                        ))
+                        .fix(
+                            Applicability::Maybe,
+                            format!("write `{meant}`"),
+                            text.span,
+                            meant.clone(),
+                        ),
+                    );
+                    false
+                }
+                Some(text) => self.boolean(&text).is_some_and(|value| value.value),
+                None => false,
+            },
             None => false,
         };
         if list.elements().next().is_none() && given.value("remove").is_none() && list.close.is_some() {
@@ -197,7 +224,9 @@ impl Checker<'_> {
         let mut words = text.value.split_whitespace();
         let several = words.next().is_some() && words.clone().next().is_some();
         let is_name = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic());
-        let help = if version.is_none() && several && words.all(is_name) {
+        let help = if name.contains(':') && !several {
+            "a version stands behind `=`: `\"jq=1.7.1-6\"`, or `\"jq=1.7.*\"`"
+        } else if version.is_none() && several && words.all(is_name) {
             "each package is a value of its own: `[\"jq\", \"curl\"]`"
         } else {
             "write a name, `\"jq\"`, or a name with a version, `\"kubelet=1.36.1-1.1\"`, a pattern, \

@@ -315,6 +315,10 @@ impl Checker<'_> {
                 .label(statement.keyword, "not known");
         let names =
             || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
+        if let Some(diagnostic) = Self::with_an_odd_blank(statement, keyword) {
+            self.report(diagnostic);
+            return;
+        }
         let common = match keyword.to_ascii_lowercase().as_str() {
             "run" | "shell" | "provisioner" | "exec" => Some("script"),
             "from" | "source" => Some("base"),
@@ -329,6 +333,9 @@ impl Checker<'_> {
         .filter(|name| names().any(|known| known == *name));
         let meant = common.or_else(|| nearest(keyword, names()));
         let diagnostic = match meant {
+            // What stands behind it is a shell's, and no path.
+            Some("script") if common.is_some() => diagnostic
+                .help("commands are lines of a script: `script <<-SH`, `#!/bin/sh -e`, the commands, `SH`"),
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                 Applicability::Maybe,
                 format!("write `{near}`"),
@@ -347,5 +354,25 @@ impl Checker<'_> {
             Some(_) => self.report(diagnostic),
             None => self.deferred.push((before, diagnostic)),
         }
+    }
+
+    /// A statement with a blank that is none.
+    fn with_an_odd_blank(statement: &Statement, keyword: &str) -> Option<Diagnostic> {
+        let shown = short(keyword);
+        let unknown = Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"));
+        let is_odd = |c: char| {
+            c.is_whitespace() && c != ' ' && c != '\t' || matches!(c, '\u{200B}' | '\u{FEFF}' | '\u{2060}')
+        };
+        let odd = keyword.chars().find(|c| is_odd(*c))?;
+        let first = keyword.split(is_odd).find(|part| !part.is_empty())?;
+        statements::statement(first)?;
+        let label = format!("holds U+{:04X}, which looks like a blank or like nothing", u32::from(odd));
+        let meant = keyword.split(is_odd).collect::<Vec<_>>().join(" ");
+        Some(unknown.label(statement.keyword, label).help("write a blank in its place").fix(
+            Applicability::Safe,
+            "write a blank",
+            statement.keyword,
+            meant.trim_start().to_owned(),
+        ))
     }
 }

@@ -44,7 +44,7 @@ pub use spec::*;
 pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 pub use suppress::settle;
 
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources, Span, Spanned};
 use operands::Operands;
@@ -247,7 +247,8 @@ impl Checker<'_> {
             };
             spec.images.push(image);
         }
-        spec.unused_profiles = self.unused_profiles(&profiles);
+        let own = project.units.first().map(|unit| unit.ast.source);
+        spec.unused_profiles = self.unused_profiles(&profiles, own);
         self.settle_deferred();
         self.base_images(&spec.images, heads_wrong);
         self.outputs_collide(&spec.images);
@@ -292,7 +293,11 @@ impl Checker<'_> {
             .out
             .iter()
             .filter(|found| found.is_error() && found.code != codes::UNKNOWN_STATEMENT)
-            .filter_map(Diagnostic::span)
+            .filter_map(|found| {
+                let span = found.span()?;
+                // A text that is well quoted, and means something wrong, ends where it ends.
+                (is_of_syntax(found.code) || !self.slice(span).starts_with('"')).then_some(span)
+            })
             .collect();
         failed.sort_unstable();
         // Each part may in turn stand before the next.
@@ -365,7 +370,7 @@ impl Checker<'_> {
     }
 
     /// Profiles that no image uses are still checked, as if one did.
-    fn unused_profiles(&mut self, profiles: &Profiles<'_>) -> Vec<ImageSpec> {
+    fn unused_profiles(&mut self, profiles: &Profiles<'_>, own: Option<SourceId>) -> Vec<ImageSpec> {
         let mut read = Vec::new();
         let mut unused: Vec<(&String, Span, &Statement)> = profiles
             .iter()
@@ -400,6 +405,10 @@ impl Checker<'_> {
             }
             self.claimed.clear();
             read.push(self.image(Spanned::new("profile".into(), span), flat));
+            // A file that several include has what one of them needs.
+            if own != Some(span.source) {
+                continue;
+            }
             self.report(
                 Diagnostic::new(
                     codes::UNUSED_PROFILE,
@@ -437,4 +446,9 @@ fn inside(span: Span, at: Span) -> bool {
 #[must_use]
 pub fn is_text(kind: &OperandKind) -> bool {
     matches!(kind, OperandKind::Word | OperandKind::String | OperandKind::Param)
+}
+
+/// Whether a code is about the shape of a text: what stands behind such a place may be a part of it.
+fn is_of_syntax(code: Code) -> bool {
+    code.as_str().starts_with("E01")
 }

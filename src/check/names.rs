@@ -47,6 +47,8 @@ pub(super) fn is_package(name: &str) -> bool {
     name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+' | b':'))
+        // Behind a colon stands an architecture, all of which have letters.
+        && name.split_once(':').is_none_or(|(_, arch)| arch.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// A systemd unit, with or without its suffix.

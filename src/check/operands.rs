@@ -410,6 +410,15 @@ impl Checker<'_> {
         let glued = first.span.start == operands.last.end && is_scalar(first);
         let last = operands.rest.last().map_or(first.span, |last| last.span);
         let found = self.found(first);
+        if glued && self.slice(first.span) == ":" {
+            self.report(
+                Diagnostic::new(codes::UNEXPECTED, "no `:` stands here")
+                    .label(first.span, "not needed")
+                    .help("remove it")
+                    .fix(Applicability::Safe, "remove `:`", first.span, ""),
+            );
+            return;
+        }
         if glued && operands.last != operands.statement.keyword {
             let whole = operands.last.to(first.span);
             let written = self.slice(whole).to_owned();

@@ -308,6 +308,10 @@ impl Checker<'_> {
             "arch" => {
                 Some((&self.scope.arch, "it is the architecture of the image, so it is known in images only"))
             }
+            "os.version" if self.scope.os.is_none() => Some((
+                &self.scope.os_version,
+                "it is the version of the image's system, so it is known in images only",
+            )),
             "os.version" => Some((
                 &self.scope.os_version,
                 "it is known where `os` names one version, such as `os linux debian 13`",

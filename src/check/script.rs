@@ -269,6 +269,19 @@ impl Checker<'_> {
                     .help(remark.help),
             );
         }
+        // Elsewhere `sh` may be another shell.
+        let has_dash =
+            image.os.as_ref().is_some_and(|os| matches!(&*os.distribution.value, "debian" | "ubuntu"));
+        if let Some((start, end, what)) =
+            facts.of_bash.as_ref().filter(|_| has_dash && matches!(program, "sh" | "dash"))
+        {
+            let message = format!("`dash`, which is `/bin/sh` here, has no `{}`", short(what));
+            self.report(
+                Diagnostic::new(codes::OF_BASH_ONLY, message)
+                    .label(text.span(*start, *end), "bash's own")
+                    .help("start the script with `#!/bin/bash -e`"),
+            );
+        }
         // A file may be for other callers as well, with variables of theirs and as another user.
         let only_here = script.body.path.is_none();
         let user = script.user.as_ref().or_else(|| image.user.as_ref().filter(|_| !script.offline));
@@ -350,7 +363,7 @@ impl Checker<'_> {
             .label(place, "no `-e` here, and no `set -e` below")
             .help("add `-e`, so that the build stops at the first failure");
         self.report(if argument.is_empty() {
-            diagnostic.fix(Applicability::Safe, "add `-e`", place.after(), " -e")
+            diagnostic.fix(Applicability::Maybe, "add `-e`", place.after(), " -e")
         } else {
             diagnostic
         });

@@ -10,6 +10,9 @@ use crate::syntax::{
 };
 use crate::text::{Source, SourceId, Span};
 
+/// Words that other languages choose and repeat by.
+const CONTROL: [&str; 7] = ["if", "for", "foreach", "for_each", "unless", "while", "when"];
+
 /// What the walk found.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
@@ -22,7 +25,14 @@ pub(super) struct Shape {
 
 /// Walks the whole tree.
 pub(super) fn shape(ast: &Ast, source: &Source) -> Shape {
-    let mut walk = Walk { id: ast.source, text: &source.text, source, out: Shape::default(), found: 0 };
+    let mut walk = Walk {
+        id: ast.source,
+        text: &source.text,
+        source,
+        out: Shape::default(),
+        found: 0,
+        unknown_blocks: 0,
+    };
     if let Some(bom) = ast.bom {
         walk.report(
             Diagnostic::new(codes::BYTE_ORDER_MARK, "the file starts with a byte-order mark")
@@ -42,6 +52,8 @@ struct Walk<'a> {
     out: Shape,
     /// How many findings there were, kept or not.
     found: usize,
+    /// Blocks of statements that there are not: each leaves a `}` over.
+    unknown_blocks: usize,
 }
 
 impl Walk<'_> {
@@ -75,6 +87,7 @@ impl Walk<'_> {
                         || statement.body.is_none() && matches!(keyword, "image" | "profile");
                 }
                 Item::Bad(statement) => self.bad(statement),
+                Item::StrayClose(_) if top && self.unknown_blocks > 0 => self.unknown_blocks -= 1,
                 Item::StrayClose(span) => {
                     if top && !std::mem::replace(&mut excused, true) {
                         self.report(
@@ -110,6 +123,18 @@ impl Walk<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
+        let keyword = self.slice(statement.keyword).to_owned();
+        if CONTROL.contains(&keyword.as_str()) {
+            self.out.broken.insert(statement.span);
+            let unclosed = |operand: &Operand| matches!(&operand.kind, OperandKind::Options(options) if options.close.is_none());
+            self.unknown_blocks += usize::from(statement.operands.iter().any(unclosed));
+            self.report(
+                Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{keyword}`"))
+                    .label(statement.keyword, "nothing is conditional or repeated")
+                    .help("images that differ are images of their own; a `profile` has what they share, a `param` what differs"),
+            );
+            return;
+        }
         let before = self.found;
         self.operands(statement);
         let broken = self.found > before;
@@ -124,6 +149,18 @@ impl Walk<'_> {
     fn operands(&mut self, statement: &Statement) {
         for operand in &statement.operands {
             self.operand(operand);
+        }
+        if let Some(last) = statement.operands.last().filter(|last| last.kind == OperandKind::Word)
+            && self.slice(last.span).ends_with(';')
+        {
+            // As HCL and C have it.
+            let end = Span { start: last.span.end - 1, ..last.span };
+            self.report(
+                Diagnostic::new(codes::UNEXPECTED, "a statement ends where its line ends")
+                    .label(end, "no `;` is needed")
+                    .help("remove it")
+                    .fix(Applicability::Safe, "remove `;`", end, ""),
+            );
         }
         if let Some(heredoc) = statement.heredoc() {
             self.heredoc(statement, heredoc);
@@ -306,6 +343,16 @@ impl Walk<'_> {
                     continue;
                 }
                 OperandKind::Junk => separated = true,
+                // As shells and Dockerfiles go on with a line.
+                OperandKind::Word if self.slice(item.span) == "\\" => {
+                    self.report(
+                        Diagnostic::new(codes::LIST, "a list needs no `\\` at the end of a line")
+                            .label(item.span, "part of the list")
+                            .help("lines break freely between `[` and `]`")
+                            .fix(Applicability::Safe, "remove it", item.span, ""),
+                    );
+                    continue;
+                }
                 // As other languages part values.
                 OperandKind::Word if matches!(self.slice(item.span), ";" | "|") => {
                     let found = self.slice(item.span).to_owned();
@@ -425,6 +472,28 @@ impl Walk<'_> {
             );
         }
         match (&entry.eq[..], &entry.value) {
+            // Of other languages: `port : 80`, `port => 80`.
+            (equals @ ([] | [_]), Some(value))
+                if self.slice(value.span) == if equals.is_empty() { ":" } else { ">" } =>
+            {
+                let sign = equals.first().map_or(value.span, |equals| equals.to(value.span));
+                let written = self.slice(sign).to_owned();
+                self.report(
+                    Diagnostic::new(
+                        codes::EQUALS_SIGN,
+                        format!("`{key}` gets its value by `=`, not by `{written}`"),
+                    )
+                    .label(sign, "an `=` belongs here")
+                    .help("options look like `{ port = 8080, workers = auto }`")
+                    .fix(
+                        Applicability::Safe,
+                        format!("replace `{written}` by `=`"),
+                        sign,
+                        "=",
+                    ),
+                );
+                return;
+            }
             // As YAML and JSON have it; the colon is a character of the word.
             ([], Some(value)) if key.len() > 1 && key.ends_with(':') => {
                 let colon = Span { start: entry.key.span.end - 1, ..entry.key.span };

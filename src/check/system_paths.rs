@@ -53,6 +53,20 @@ const SYSTEM_FILES: [&str; 9] = [
     "/etc/shadow",
 ];
 
+/// What no system starts without, or knows its packages by.
+const VITAL: [&str; 10] = [
+    "/boot/grub",
+    "/boot/vmlinuz",
+    "/etc/fstab",
+    "/etc/group",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/lib/modules",
+    "/usr/lib/modules",
+    "/var/lib/dpkg",
+];
+
 /// A path without doubled, trailing and `.` parts.
 fn plain(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -61,12 +75,17 @@ fn plain(path: &str) -> String {
 
 /// The folder of the system that a path or pattern names.
 fn system_folder(path: &str) -> Option<&'static str> {
+    named(path, &SYSTEM)
+}
+
+/// The first of some paths that a path or pattern names.
+fn named(path: &str, known: &[&'static str]) -> Option<&'static str> {
     let path = plain(path);
     let parts = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
     let wanted = parts(&path);
-    SYSTEM.into_iter().find(|folder| {
+    known.iter().copied().find(|folder| {
         let folder = parts(folder);
         folder.len() == wanted.len()
             && folder.iter().zip(&wanted).all(|(name, pattern)| glob_matches(pattern, name))
@@ -83,7 +102,16 @@ impl Checker<'_> {
             .iter()
             .any(|root| shown == *root || shown.starts_with(&format!("{root}/")));
         let Some(folder) = system_folder(&path.value).or_else(|| kernel.then_some("")) else {
-            return Some(path);
+            let Some(vital) = named(&path.value, &VITAL) else { return Some(path) };
+            self.report(
+                Diagnostic::new(
+                    codes::SYSTEM_REMOVED,
+                    format!("`{}` takes `{vital}` away, a part of the system itself", short(&path.value)),
+                )
+                .label(path.span, "cannot be removed")
+                .help("name what is to go more closely"),
+            );
+            return None;
         };
         let (message, help) = if kernel {
             (
@@ -267,6 +295,9 @@ mod tests {
         for path in ["/", "//", "/usr/", "/etc/.", "/proc", "/*", "/us?", "/var/l*", "/[e]tc", "/./usr//lib"]
         {
             assert!(system_folder(path).is_some(), "{path}");
+        }
+        for path in ["/etc/*", "/etc/passwd", "/var/lib/dpkg/", "/lib/mod*", "/boot/vmlinuz*"] {
+            assert!(named(path, &VITAL).is_some(), "{path}");
         }
         for path in
             ["/usr/bin/chage", "/etc/motd", "/var/log/*.log", "/srv/scratch", "/opt/tool", "/etcetera"]

@@ -137,6 +137,7 @@ registry! {
     NO_MATCH = "E0241": "a pattern matches nothing";
     USER_REMOVED = "E0242": "something needs the account that is taken away";
     SHEBANG_ARGUMENTS = "E0243": "a shebang has more than one argument";
+    BAD_ANSWER = "E0244": "a line of answers is none";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -208,7 +209,7 @@ registry! {
     STEP_TIMED_OUT = "E0602": "a script or test ran longer than it may";
     INPUT_CHANGED = "E0603": "a project file changed during the build";
     NOT_BUILT = "E0605": "there is no artifact to test";
-    SECRET_MISSING = "E0606": "a secret has no value on this machine";
+    SECRET_MISSING = "E0606": "a secret has no value on this machine", Host;
     CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
     SCRIPT_ENDED_MACHINE = "E0608": "a script restarted or powered off the machine";
     AGENT_LOST = "E0609": "the build's agent in the machine was stopped";
@@ -232,6 +233,7 @@ registry! {
     HIDDEN_COPY = "W0212": "a copy goes where a boot lays an empty file system";
     VARIABLE_AS_WRITTEN = "W0213": "a variable in a value of `env` is not replaced";
     CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
+    OF_BASH_ONLY = "W0215": "a script for `sh` uses what only bash has";
     MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 

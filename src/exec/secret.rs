@@ -31,6 +31,17 @@ enum Missing {
     Value(String),
     /// Neither the ImageFile nor the user says where it comes from.
     Source,
+    /// As `Value`, of a source that the user named.
+    Given(String),
+}
+
+impl Missing {
+    fn given(self) -> Self {
+        match self {
+            Self::Value(reason) => Self::Given(reason),
+            other => other,
+        }
+    }
 }
 
 impl std::fmt::Debug for Secrets {
@@ -47,7 +58,7 @@ impl Secrets {
     pub fn read(image: &ImagePlan, project: &ProjectFolder, consent: &Consent) -> Self {
         let value = |secret: &SecretPlan| {
             if let Some(source) = consent.secrets.get(&secret.name) {
-                return outside(source);
+                return outside(source).map_err(Missing::given);
             }
             let source = match &secret.source {
                 SecretSource::User => return Err(Missing::Source),
@@ -111,11 +122,14 @@ fn complaint(image: &ImagePlan, name: &str, missing: &Missing) -> Diagnostic {
     let declared = image.secrets.iter().find(|secret| secret.name == *name);
     let diagnostic = match missing {
         Missing::Source => return sourceless(name, declared.and_then(|secret| secret.span)),
-        Missing::Value(reason) => {
+        Missing::Value(reason) | Missing::Given(reason) => {
             Diagnostic::new(codes::SECRET_MISSING, format!("the secret `{name}` has no value: {reason}"))
         }
     };
     let diagnostic = match declared.map(|secret| &secret.source) {
+        _ if matches!(missing, Missing::Given(_)) => diagnostic.help(format!(
+            "this is what the user's `--secret {name}=…`, or setting, says: it wins over the ImageFile"
+        )),
         Some(SecretSource::Env { variable }) => {
             diagnostic.help(format!("set it for the command: `{variable}=… imgfile build`"))
         }

@@ -185,6 +185,16 @@ fn blocks<T: Deserializable>(bytes: &[u8]) -> pgp::errors::Result<Vec<pgp::error
     Ok(all)
 }
 
+/// Why a key cannot be read, in words; the reader's own are about its inside.
+fn readable(bytes: &[u8], error: &pgp::errors::Error) -> String {
+    let count = |mark: &[u8]| bytes.windows(mark.len()).filter(|window| *window == mark).count();
+    let is_cut = count(b"-----BEGIN PGP") > count(b"-----END PGP");
+    if is_cut || matches!(error, pgp::errors::Error::IO { .. }) {
+        return "it is cut off or damaged".to_owned();
+    }
+    error.to_string()
+}
+
 impl Keyring {
     /// Reads binary (`.gpg`) or armoured (`.asc`) keys, any number of them in any number of blocks.
     pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
@@ -193,7 +203,7 @@ impl Keyring {
             return Err(KeyError::Unreadable("there is none in it".to_owned()));
         }
         let parsed: Vec<pgp::errors::Result<SignedPublicKey>> =
-            blocks(bytes).map_err(|error| KeyError::Unreadable(error.to_string()))?;
+            blocks(bytes).map_err(|error| KeyError::Unreadable(readable(bytes, &error)))?;
         // A keyring may hold keys of kinds that are not supported; the others still count.
         let (good, bad): (Vec<_>, Vec<_>) = parsed.into_iter().partition(Result::is_ok);
         let certificates: Vec<_> = good.into_iter().flatten().collect();
@@ -201,7 +211,7 @@ impl Keyring {
             let why = bad
                 .into_iter()
                 .find_map(Result::err)
-                .map_or("there is none in it".to_owned(), |e| e.to_string());
+                .map_or("there is none in it".to_owned(), |error| readable(bytes, &error));
             return Err(KeyError::Unreadable(why));
         }
         Ok(Self { certificates, named: false })

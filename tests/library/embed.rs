@@ -1,13 +1,13 @@
 //! `examples/embed` does what it says.
 
 #[path = "../../examples/embed/main.rs"]
-mod embed;
+mod example;
 
 /// The example's own ImageFile, with a word in it replaced.
 fn run(from: &str, to: &str) -> Result<String, String> {
     let text = include_str!("../../examples/embed/main.rs");
     let image_file = text.split("IMAGE_FILE: &str = r#\"").nth(1).unwrap().split("\"#;").next().unwrap();
-    embed::run(&image_file.replace(from, to))
+    example::run(&image_file.replace(from, to))
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn strings_become_a_plan() {
     let said = run("", "").unwrap();
     assert!(said.starts_with("application greeting 1.0\n"), "{said}");
     assert!(said.lines().any(|line| line.starts_with("step script")), "{said}");
-    let _ = embed::main();
+    let _ = example::main();
 }
 
 #[test]

@@ -264,12 +264,6 @@ fn of_the_project() -> Vec<(&'static str, String)> {
 fn of_archives() -> Vec<(&'static str, String)> {
     let gone = |url: String| ArchiveError::Fetch(FetchError::Gone { url, status: 404 });
     vec![
-        ("a suite of Debian's that there is none of", {
-            asked(
-                "archive debian { suites = [backprots] }",
-                &gone(format!("{MIRROR}/dists/trixie-backprots/InRelease")),
-            )
-        }),
         ("a suite of Debian's that is like no other", {
             asked(
                 "archive debian { suites = [testing] }",

@@ -58,6 +58,7 @@ error[E0314]: `min_storage 1GiB` is too small for this image
           together                  1251 MiB
   = help: write `min_storage 2GiB` or more
 
+
 "#]]
     );
 }
@@ -89,6 +90,7 @@ error[E0314]: the disk of `debian-13` is too small for this image
           kept free                  256 MiB
           together                  4661 MiB
   = help: write `min_storage 5GiB` or more
+
 
 "#]]
     );
@@ -146,6 +148,7 @@ error[E0314]: `min_storage 2GiB` is too small for this image
            kept free                       256 MiB
            together                       2455 MiB
    = help: write `min_storage 3GiB` or more
+
 
 "#]]
     );

@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub sudo: Option<(usize, usize)>,
     /// Upper-case variables that are read, but never set: first use each.
     pub unset: Vec<(String, usize, usize)>,
+    /// The first construct that only bash has and that `dash` does not notice before it runs it.
+    pub of_bash: Option<(usize, usize, String)>,
     /// What a shell takes otherwise than it looks, in the order of the script.
     pub remarks: Vec<Remark>,
 }
@@ -139,8 +141,33 @@ fn fault(script: &str, posix: bool) -> (Option<ShellFault>, Vec<Remark>) {
     match parser.script() {
         Err(wrong) if wrong.gave_up => (None, Vec::new()),
         Err(wrong) => (Some(blame::blame(&parser, &wrong)), Vec::new()),
-        Ok(()) => (None, std::mem::take(&mut parser.remarks)),
+        Ok(()) => match in_backquotes(&parser, script) {
+            Some(fault) => (Some(fault), Vec::new()),
+            None => (None, std::mem::take(&mut parser.remarks)),
+        },
     }
+}
+
+/// What is wrong between backquotes: `dash` reads that with the script, bash when it comes to it.
+fn in_backquotes(parser: &syntax::Parser<'_>, script: &str) -> Option<ShellFault> {
+    if !parser.posix {
+        return None;
+    }
+    let quotes = parser.quotes.iter().filter(|(start, _)| parser.text[*start] == b'`');
+    quotes.map(|(start, end)| (start + 1, &script[start + 1..*end])).find_map(|(start, inner)| {
+        // What is escaped there is read twice.
+        if inner.contains('\\') {
+            return None;
+        }
+        let mut parser = syntax::Parser::new(inner, true);
+        let wrong = parser.script().err().filter(|wrong| !wrong.gave_up)?;
+        let mut fault = blame::blame(&parser, &wrong);
+        for label in std::iter::once(&mut fault.label).chain(&mut fault.others) {
+            label.start += start;
+            label.end += start;
+        }
+        Some(fault)
+    })
 }
 
 /// Whether `sudo` with these words does no more than to become root.
@@ -170,6 +197,9 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
         if node.is_error() || node.is_missing() {
             // What was not understood may set any variable.
             open = true;
+        }
+        if facts.of_bash.is_none() {
+            facts.of_bash = of_bash(node, script).map(|what| (range.0, range.1, what));
         }
         match node.kind() {
             "command_name" => match text(node) {
@@ -220,12 +250,52 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
                     facts.unset = unset(read, &set);
                 }
                 // Whoever has a `sudo` of their own means that one.
+                if ["BASH_VERSION", "exec bash", "/bin/bash"]
+                    .iter()
+                    .any(|own| after_first_line(script).contains(own))
+                {
+                    // It looks which shell it is in, or goes on in the right one.
+                    facts.of_bash = None;
+                }
                 if ["sudo()", "sudo ()", "function sudo"].iter().any(|own| script.contains(own)) {
                     facts.sudo = None;
                 }
                 return Some(facts);
             }
         }
+    }
+}
+
+fn after_first_line(script: &str) -> &str {
+    script.split_once('\n').map_or("", |(_, rest)| rest)
+}
+
+/// What bash has and `dash` has not, though it reads it as something else: a command, a job in the background.
+fn of_bash(node: Node<'_>, script: &str) -> Option<String> {
+    let text = script.get(node.byte_range())?;
+    let parent = node.parent();
+    match node.kind() {
+        "[[" | "&>" | "&>>" => Some(node.kind().to_owned()),
+        "==" if parent?.parent()?.kind() == "test_command"
+            && script[parent?.parent()?.byte_range()].starts_with("[ ") =>
+        {
+            Some("==` in `[".to_owned())
+        }
+        "command_name" if text == "source" => Some("source".to_owned()),
+        "word"
+            if text == "pipefail"
+                && parent?.child(0)?.kind() == "command_name"
+                && script[parent?.byte_range()].starts_with("set ") =>
+        {
+            Some("pipefail".to_owned())
+        }
+        "variable_name" if parent?.kind() == "expansion" => {
+            let rest = script.get(node.end_byte()..)?;
+            let own = rest.starts_with(['/', '^', ','])
+                || rest.strip_prefix(':').is_some_and(|rest| !rest.starts_with(['-', '=', '?', '+']));
+            own.then(|| script[parent?.byte_range()].lines().next().map(str::to_owned))?
+        }
+        _ => None,
     }
 }
 

@@ -158,7 +158,8 @@ impl Parser<'_> {
                 self.substitution(opener)
             }
             Some(b'{') => self.braces(in_quotes),
-            Some(b'[') => {
+            // Arithmetic, in bash alone.
+            Some(b'[') if !self.posix => {
                 self.at += 1;
                 self.group(b'[', b']', Kind::Subscript)
             }

@@ -3,11 +3,10 @@
 use super::asked::address;
 use crate::{
     check::{ArchiveSource, ImageSpec},
-    diagnostic::{Applicability, Diagnostic, codes},
+    diagnostic::{Diagnostic, codes},
     packages::DEBIAN,
     plan::own_suite,
     store::{archive::ArchiveError, fetch::FetchError},
-    text::nearest,
 };
 
 /// What a release of Debian has beside itself: `dists/` of its archive.
@@ -54,18 +53,14 @@ fn unknown_suite(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) 
     let diagnostic = Diagnostic::new(codes::SUITE_UNKNOWN, message)
         .label(suite.span, "the server has nothing there")
         .note(error.to_string());
-    Some(match nearest(&suite.value, OWN_SUITES).filter(|_| of == DEBIAN) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
-            Applicability::Maybe,
-            format!("write `{near}`"),
-            suite.span,
-            format!("\"{near}\""),
-        ),
-        None if of == DEBIAN => diagnostic.help(format!(
+    // What is written nearly as one of Debian's was told before.
+    Some(if of == DEBIAN {
+        diagnostic.help(format!(
             "beside the release itself, which is there already, these are `{}`",
             OWN_SUITES.join("`, `")
-        )),
-        None => diagnostic.help("whoever publishes the archive says what its address and suites are"),
+        ))
+    } else {
+        diagnostic.help("whoever publishes the archive says what its address and suites are")
     })
 }
 
