@@ -169,12 +169,13 @@ fn is_named(file: &std::fs::File, path: &Path) -> bool {
 /// Marks a folder that is empty as a store; one with something else in it is none, and nothing in it is ours to clear.
 fn mark(root: &Path) -> Result<()> {
     const DRAFT: &str = ".tag-";
-    /// The mark of stores before it named imgfile; those have all of these folders.
+    /// The mark of stores before it named imgfile, and folders that such a store has.
     const BEFORE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+    const OF_BEFORE: [&str; 3] = ["blobs/sha256", "layers/claims", "records"];
     let tag = root.join(STORE_TAG);
     match std::fs::read_to_string(&tag) {
         Ok(text) if text == STORE_TAG_TEXT => return Ok(()),
-        Ok(text) if text == BEFORE && FOLDERS.iter().all(|name| root.join(name).is_dir()) => {}
+        Ok(text) if text == BEFORE && OF_BEFORE.iter().all(|name| root.join(name).is_dir()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A file system's own, and the tag of another process that marks it just now.
             let is_foreign =
