@@ -1,6 +1,7 @@
 //! What completes the names in a command: images, steps, codes, applications. Asked by a shell while somebody
 //! types, so nothing is downloaded, nothing is complained of, and what cannot be read completes nothing.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -81,8 +82,14 @@ pub(super) fn whys(current: &OsStr) -> Vec<CompletionCandidate> {
         let records = records()?;
         let newest = records.builds(recorded::here().as_deref(), 1).ok()?.first()?.id;
         let record = records.build(newest).ok()??;
-        let steps = record.details.into_iter().flat_map(|image| image.steps);
-        Some(steps.map(|step| (step.name, "a step".to_owned())).collect::<Vec<_>>())
+        // What a build does beside its steps, such as to start a machine, has no reasons of its own.
+        let plans = record.details.into_iter().filter_map(|image| image.plan);
+        let names = plans.flat_map(|plan| {
+            let steps = plan["steps"].as_array().cloned().unwrap_or_default();
+            steps.into_iter().filter_map(|step| Some(step["name"].as_str()?.to_owned())).collect::<Vec<_>>()
+        });
+        let names: BTreeSet<String> = names.collect();
+        Some(names.into_iter().map(|name| (name, "a step".to_owned())).collect::<Vec<_>>())
     };
     let base = ("base".to_owned(), "why this base was chosen".to_owned());
     beginning(current, std::iter::once(base).chain(steps().unwrap_or_default()))

@@ -101,6 +101,9 @@ fn script(shell: Shell) -> std::io::Result<String> {
         .ok_or_else(|| std::io::Error::other("it is not known how that shell completes"))?;
     completer.write_registration("COMPLETE", "imgfile", "imgfile", "imgfile", &mut script)?;
     let mut script = String::from_utf8(script).map_err(std::io::Error::other)?;
+    if shell == Shell::Bash {
+        script.push_str(include_str!("completions.bash"));
+    }
     if shell == Shell::Zsh {
         // Read from `fpath` at the first Tab, the file is the function itself, and is to complete at once.
         script.push_str("[[ ${funcstack[1]} != _imgfile ]] || _clap_dynamic_completer_imgfile \"$@\"\n");

@@ -128,6 +128,48 @@ fn completed(session: &Path, line: &str) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// What bash puts into its line when Tab is pressed behind `words`, the last of which is `word` to its completers.
+fn put_in(folder: &Path, words: &[&str], word: &str) -> Vec<String> {
+    let bin = Path::new(env!("CARGO_BIN_EXE_imgfile")).parent().unwrap();
+    let script = r#"
+        source <(imgfile completions bash)
+        word="$1"; shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_TYPE=9
+        _imgfile_words imgfile "$word" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = Command::new("bash")
+        .args(["-c", script, "bash", word])
+        .args(words)
+        .current_dir(folder)
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn bash_is_given_names_as_it_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = |name: &str| format!("image \"{name}\" {{\n  os linux debian 13\n}}\n");
+    std::fs::write(folder.path().join("ImageFile"), image("my web") + &image("other")).unwrap();
+    let plan = ["imgfile", "plan", "--image"];
+    for (last, word, expected) in [
+        (&["my"][..], "my", &["my\\ web"][..]),
+        (&["\"my"], "my", &["my web"]),
+        (&["'my"], "my", &["my web"]),
+        (&["my\\ w"], "my\\ w", &["my\\ web"]),
+        (&["=", "my"], "my", &["my\\ web"]),
+        (&["="], "", &["my\\ web", "other"]),
+        (&["o"], "o", &["other"]),
+    ] {
+        assert_eq!(put_in(folder.path(), &[&plan[..], last].concat(), word), expected, "{last:?}");
+    }
+    assert_eq!(put_in(folder.path(), &["imgfile", "apps", "--color", "=", "n"], "n"), ["never"]);
+}
+
 #[test]
 fn a_shell_completes_commands_images_codes_and_applications() {
     let project = Project::new(IMAGE_FILE);
