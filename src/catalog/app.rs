@@ -65,6 +65,12 @@ pub(super) fn read(node: Node<'_>, layer: usize, digest: Digest, mistakes: &mut 
     };
     check_templates(&mut def, mistakes);
     check_with_itself(&def, mistakes);
+    // Those that are compiled in were tried.
+    if layer > 0 {
+        for script in [&def.install, &def.verify].into_iter().flatten() {
+            check_script(script, mistakes);
+        }
+    }
     (!def.versions.is_empty()).then_some(def)
 }
 
@@ -194,6 +200,7 @@ fn file(node: Node<'_>, mistakes: &mut Mistakes) -> Option<FileDef> {
             Diagnostic::new(codes::CATALOG_VALUE, "a file's path is absolute and without `.` and `..`")
                 .label(path.span(), reason),
         );
+        return None;
     }
     Some(FileDef { path, content: content?, owner, group, mode })
 }
@@ -237,6 +244,27 @@ fn check_templates(def: &mut AppDef, mistakes: &mut Mistakes) {
     def.repositories.retain(|archive| sound(&archive.url, false) & sound(&archive.suite, false));
     def.install = def.install.take().filter(|template| sound(template, false));
     def.verify = def.verify.take().filter(|template| sound(template, false));
+}
+
+/// Whether a shell would accept a script, whatever is put into it.
+fn check_script(script: &Template, mistakes: &mut Mistakes) {
+    let text = script.text();
+    if text.contains("{%") || text.contains("{#") {
+        return;
+    }
+    // Something of the same length stands in for each value.
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once("{{") {
+        plain += before;
+        let Some((value, after)) = inside.split_once("}}") else { return };
+        plain += &"x".repeat(value.len() + 4);
+        rest = after;
+    }
+    plain += rest;
+    if let Some((message, place, label)) = crate::check::shell_mistake(&plain) {
+        mistakes.push(Diagnostic::new(codes::SHELL_ERROR, message).label(script.place(place), label));
+    }
 }
 
 /// What is said twice within one application, or means nothing.

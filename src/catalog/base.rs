@@ -108,10 +108,11 @@ fn system(node: Node<'_>, codename: Option<Spanned<String>>, mistakes: &mut Mist
 
 fn firmware(node: Node<'_>, mistakes: &mut Mistakes) -> Vec<Firmware> {
     let span = node.span;
+    let before = mistakes.len();
     let mut firmware: Vec<Firmware> = fields::each(Some(node), mistakes, |node, mistakes| {
         app::firmware(node, mistakes).map(|word| word.value)
     });
-    if firmware.is_empty() {
+    if firmware.is_empty() && mistakes.len() == before {
         mistakes.push(
             Diagnostic::new(codes::CATALOG_VALUE, "a base boots with some firmware")
                 .label(span, "expected `bios`, `uefi` or both"),

@@ -143,6 +143,7 @@ pub(super) fn declaration(key: Key<'_>, node: Node<'_>, mistakes: &mut Mistakes)
         },
         None => None,
     };
+    let lacks_default = default.is_none() && !required.is_some_and(|(required, _)| required);
     match (&default, required) {
         (Some(_), Some((true, span))) => mistakes.push(
             Diagnostic::new(codes::CATALOG_VALUE, "a required option cannot have a default")
@@ -158,7 +159,8 @@ pub(super) fn declaration(key: Key<'_>, node: Node<'_>, mistakes: &mut Mistakes)
         name: Spanned::new(key.text.into_owned(), key.span),
         kind,
         summary: summary.map(|summary| summary.value),
-        default,
+        // That there is none was told; no ImageFile is to blame for it.
+        default: if lacks_default { Some(OptionValue::Text(String::new())) } else { default },
     })
 }
 
@@ -236,6 +238,8 @@ fn integer(min: Option<Node<'_>>, max: Option<Node<'_>>, span: Span, mistakes: &
             Diagnostic::new(codes::CATALOG_VALUE, format!("no number is from {min} to {max}"))
                 .label(span, "`min` is above `max`"),
         );
+        // Nothing else is held against it.
+        return OptionKind::Integer { min: i64::MIN, max: i64::MAX };
     }
     OptionKind::Integer { min, max }
 }

@@ -6,7 +6,7 @@ use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
 use super::structure::short;
-use super::{Account, Checker, Group, ImageSpec};
+use super::{Account, BaseSource, Checker, Group, ImageSpec};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::syntax::Operand;
 use crate::text::{Span, Spanned};
@@ -186,6 +186,7 @@ impl Checker<'_> {
                     ),
             );
         }
+        self.of_the_system(image);
         let Some(user) = image.user.as_ref().filter(|_| !image.keep_user) else { return };
         let gone = |needs: Span, what: &str| {
             Diagnostic::new(
@@ -210,6 +211,74 @@ impl Checker<'_> {
         }
         for found in found {
             self.report(found);
+        }
+    }
+
+    /// Numbers that each Debian and Ubuntu has given to accounts of its own: `base-passwd`.
+    fn of_the_system(&mut self, image: &ImageSpec) {
+        const OWN: [(u32, &str); 15] = [
+            (1, "daemon"),
+            (2, "bin"),
+            (3, "sys"),
+            (4, "sync"),
+            (5, "games"),
+            (6, "man"),
+            (7, "lp"),
+            (8, "mail"),
+            (9, "news"),
+            (10, "uucp"),
+            (13, "proxy"),
+            (33, "www-data"),
+            (34, "backup"),
+            (38, "list"),
+            (42, "_apt"),
+        ];
+        if image.os.as_ref().is_none_or(|os| !matches!(&*os.distribution.value, "debian" | "ubuntu")) {
+            return;
+        }
+        for account in &image.accounts {
+            let Some(uid) = account.uid else { continue };
+            let own = OWN.iter().find(|(number, name)| *number == uid.value && *name != account.name.value);
+            if let Some((number, name)) = own {
+                self.report(
+                    Diagnostic::new(codes::ACCOUNTS_CLASH, format!("the uid {number} is that of `{name}`"))
+                        .label(uid.span, "every system of this kind has that account")
+                        .help("numbers from 1000 on are for people, from 100 on for services"),
+                );
+            }
+        }
+    }
+
+    /// Numbers that an image gives to an account, and the image below it to another.
+    pub(super) fn accounts_clash_below(&mut self, images: &[ImageSpec]) {
+        let index: HashMap<&str, &ImageSpec> =
+            images.iter().map(|image| (image.name.value.as_str(), image)).collect();
+        let below = |image: &ImageSpec| match &image.base.source {
+            BaseSource::Image { name } => index.get(name.value.as_str()).copied(),
+            _ => None,
+        };
+        for image in images {
+            // A circle was told, and ends here.
+            let chain = std::iter::successors(below(image), |at| below(at)).take(images.len());
+            let lower: HashMap<u32, &Account> = chain
+                .flat_map(|image| &image.accounts)
+                .filter_map(|account| Some((account.uid?.value, account)))
+                .collect();
+            for account in &image.accounts {
+                let Some(uid) = account.uid else { continue };
+                let Some(first) =
+                    lower.get(&uid.value).filter(|first| first.name.value != account.name.value)
+                else {
+                    continue;
+                };
+                let Some(of_first) = first.uid else { continue };
+                self.report(
+                    Diagnostic::new(codes::ACCOUNTS_CLASH, format!("the uid {} is given twice", uid.value))
+                        .label(uid.span, "given again")
+                        .label(of_first.span, "first given here, in an image below")
+                        .help("give each a number of its own, or none: the system then takes the next that is free"),
+                );
+            }
         }
     }
 

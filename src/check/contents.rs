@@ -157,9 +157,42 @@ impl Checker<'_> {
         Some(())
     }
 
+    /// Packages of systems that are known to have another package manager than dpkg.
+    fn packages_fit(&mut self, image: &ImageSpec) {
+        const OTHERS: [&str; 10] = [
+            "almalinux",
+            "alpine",
+            "amazon",
+            "arch",
+            "centos",
+            "fedora",
+            "opensuse",
+            "opensuse-leap",
+            "rhel",
+            "rocky",
+        ];
+        let Some(os) = image.os.as_ref().filter(|os| OTHERS.contains(&&*os.distribution.value)) else {
+            return;
+        };
+        let packages = image.packages.iter().chain(&image.removed_packages).map(|package| package.span);
+        let Some(first) = packages.chain(image.preseeds.iter().map(|answers| answers.span)).min() else {
+            return;
+        };
+        self.report(
+            Diagnostic::new(
+                codes::NOT_SUPPORTED,
+                "packages can be installed on systems of the Debian family only, as yet",
+            )
+            .label(first, "asked for here")
+            .label(os.distribution.span, "has no dpkg")
+            .help("install them in a `script`"),
+        );
+    }
+
     /// Packages that one statement wants and another removes.
     pub(super) fn packages_conflict(&mut self, image: &ImageSpec) {
         self.two_versions(image);
+        self.packages_fit(image);
         if image.removed_packages.is_empty() {
             return;
         }

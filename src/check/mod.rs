@@ -251,6 +251,7 @@ impl Checker<'_> {
         spec.unused_profiles = self.unused_profiles(&profiles, own);
         self.settle_deferred();
         self.base_images(&spec.images, heads_wrong);
+        self.accounts_clash_below(&spec.images);
         self.outputs_collide(&spec.images);
         if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
             self.no_image(project);
@@ -446,6 +447,22 @@ fn inside(span: Span, at: Span) -> bool {
 #[must_use]
 pub fn is_text(kind: &OperandKind) -> bool {
     matches!(kind, OperandKind::Word | OperandKind::String | OperandKind::Param)
+}
+
+/// Why a shell would surely not accept a script, and where: bytes of the text.
+#[must_use]
+pub fn shell_mistake(script: &str) -> Option<(String, std::ops::Range<usize>, String)> {
+    let first = script.lines().next().unwrap_or_default();
+    let shell = first.strip_prefix("#!").map_or("bash", |program| {
+        let words = program.split_whitespace().next().unwrap_or_default();
+        words.rsplit('/').next().unwrap_or_default()
+    });
+    if !script::is_shell(shell) {
+        return None;
+    }
+    let facts = shell::look(script, shell != "bash")?;
+    let fault = facts.error.as_ref().filter(|fault| fault.sure)?;
+    Some((fault.message.clone(), fault.label.start..fault.label.end, fault.label.text.clone()))
 }
 
 /// Whether a code is about the shape of a text: what stands behind such a place may be a part of it.

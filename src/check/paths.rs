@@ -99,6 +99,13 @@ impl Checker<'_> {
         let written = self.slice(path.span).trim_matches('"').to_owned();
         match error {
             FileError::Outside => self.outside(&written, path.span),
+            FileError::NotFound if written.contains("://") => {
+                self.report(
+                    Diagnostic::new(codes::NOT_FOUND, format!("`{}` is an address, and no file", short(&written)))
+                        .label(path.span, "expected a path in the project")
+                        .help("a download goes into the image by `copy url \"ADDRESS\" sha256 \"…\" to \"PATH\"`; any other file has to lie in the project"),
+                );
+            }
             FileError::NotFound => {
                 let (parent, name) = path.value.rsplit_once('/').unwrap_or(("", &path.value));
                 let entries = self.files.list(parent).unwrap_or_default();

@@ -295,7 +295,7 @@ impl Checker<'_> {
             );
         }
         let own = || script.env.iter().map(key).chain(FROM_IMGFILE);
-        for (name, start, end) in &facts.unset {
+        for shell::Unset { name, start, end, in_heredoc } in &facts.unset {
             if given.of_image.contains(name.as_str()) || own().any(|known| known == name) {
                 continue;
             }
@@ -311,6 +311,11 @@ impl Checker<'_> {
             }
             self.report(match near {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None if *in_heredoc => diagnostic.help(format!(
+                    "if the text is to have `${}` itself, write `\\${}`, or the here-document's word in quotes",
+                    short(name),
+                    short(name)
+                )),
                 None => diagnostic.help(format!(
                     "give it with `env {} = \"…\"`, or write `${{{name}:-}}` if it may be empty",
                     short(name)

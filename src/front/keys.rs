@@ -1,5 +1,8 @@
 //! The keys of archives that `archive` statements name, looked at before anything is fetched.
 
+use std::collections::BTreeSet;
+
+use crate::catalog::Catalog;
 use crate::check::{ArchiveSource, OtherArchive, Spec};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::packages::{KeyError, Keyring};
@@ -13,6 +16,30 @@ pub fn unusable_keys(spec: &Spec) -> Vec<Diagnostic> {
         ArchiveSource::Own { .. } => None,
     });
     others.filter_map(|other| archive_keys(other).err()).collect()
+}
+
+/// The same of archives that applications of the project's own catalogue bring; those compiled in were tried.
+#[must_use]
+pub fn unusable_app_keys(spec: &Spec, catalog: &Catalog) -> Vec<Diagnostic> {
+    let names: BTreeSet<&str> =
+        spec.images.iter().flat_map(|image| &image.apps).map(|app| app.name.value.as_str()).collect();
+    let own = names.into_iter().filter_map(|name| catalog.app(name)).filter(|def| def.layer > 0);
+    let archives = own.flat_map(|def| &def.repositories);
+    let wrong = archives.filter_map(|archive| {
+        let error = Keyring::pinned(archive.key.value.as_bytes(), &archive.fingerprint.value).err()?;
+        let diagnostic =
+            Diagnostic::new(codes::CATALOG_VALUE, format!("the archive's key cannot be used: {error}"));
+        Some(if matches!(error, KeyError::Fingerprint { .. }) {
+            diagnostic
+                .label(archive.fingerprint.span, "the key has another")
+                .label(archive.key.span, "this key")
+        } else {
+            diagnostic
+                .label(archive.key.span, "this key")
+                .help("a public key as `gpg --armor --export` writes it")
+        })
+    });
+    wrong.collect()
 }
 
 /// The keys that may sign an archive.

@@ -36,7 +36,7 @@ use crate::syntax::Ast;
 use crate::text::{SourceId, Sources};
 
 pub use cache::FrontCache;
-pub use keys::{archive_keys, unusable_keys};
+pub use keys::{archive_keys, unusable_app_keys, unusable_keys};
 pub use needed::{of_catalogue, of_resolution};
 pub use plan::Pins;
 
@@ -101,6 +101,7 @@ pub fn compile_with(
     diagnostics.extend(of_catalogue(mistakes, &checked.spec, kept.catalog()));
     diagnostics.extend(copies::unreadable(&checked.spec, files));
     diagnostics.extend(unusable_keys(&checked.spec));
+    diagnostics.extend(unusable_app_keys(&checked.spec, kept.catalog()));
     let preferences =
         |image: &str| kept.lock().map_or_else(Preferences::default, |lock| lock.preferences(image));
     let resolved = resolve_project(&checked.spec, kept.catalog(), preferences, |_| None);

@@ -253,6 +253,18 @@ impl List<'_> {
             }
             return;
         }
+        if matches!(keyword, "use" | "include") {
+            // Values for the params of what is brought in.
+            let others = params(self.analysis).filter(|(name, param)| {
+                !given.contains(name) && (keyword == "use" || param.span.source != self.source)
+            });
+            let names: Vec<String> = others.map(|(name, _)| name.to_owned()).collect();
+            for name in names {
+                let entry = self.add(CompletionKind::Option, &name, "param");
+                entry.insert = format!("{name}{suffix}");
+            }
+            return;
+        }
         let first = statement.operands.first().map(|operand| slice(operand.span));
         let known = words::options(keyword).iter();
         for (key, about) in

@@ -226,6 +226,7 @@ fn only_the_keys_of_a_statements_own_form_are_offered() {
         keys("copy url \"https://example.org/a\" sha256 \"00\" to \"/srv\" { ‸ }"),
         "owner group mode dir_mode unpack strip early"
     );
+    assert_eq!(keys("use hardened { ‸ }"), "release");
     assert_eq!(keys("output raw { ‸ }"), "name");
     assert_eq!(keys("output vhd { ‸ }"), "name subformat");
 }

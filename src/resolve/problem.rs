@@ -506,6 +506,17 @@ fn unknown_base(name: &str, span: Option<Span>, problem: &Problem<'_>) -> Diagno
         None => Diagnostic::new(codes::UNKNOWN_BASE, message)
             .label(problem.wanted.image.span, "chosen with `--base` for this image"),
     };
+    // `base debian 13`, as `os` has it.
+    let version = match &problem.wanted.base {
+        WantedBase::Named { requirement, .. } => requirement.as_ref(),
+        _ => None,
+    };
+    let whole =
+        version.map(|version| format!("{name}-{}", version.value.to_string().trim_start_matches(['^', '='])));
+    let whole = whole.and_then(|whole| known.iter().copied().find(|known| *known == whole));
+    if let Some(whole) = whole {
+        return diagnostic.help(format!("did you mean `{whole}`?"));
+    }
     match (nearest(name, known.iter().copied()), span) {
         (Some(near), Some(span)) => diagnostic.help(format!("did you mean `{near}`?")).fix(
             Applicability::Maybe,

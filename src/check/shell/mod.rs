@@ -23,11 +23,21 @@ pub(super) struct Facts {
     /// The first command that is `sudo`.
     pub sudo: Option<(usize, usize)>,
     /// Upper-case variables that are read, but never set: first use each.
-    pub unset: Vec<(String, usize, usize)>,
+    pub unset: Vec<Unset>,
     /// The first construct that only bash has and that `dash` does not notice before it runs it.
     pub of_bash: Option<(usize, usize, String)>,
     /// What a shell takes otherwise than it looks, in the order of the script.
     pub remarks: Vec<Remark>,
+}
+
+/// The first use of a variable that nothing sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unset {
+    pub name: String,
+    pub start: usize,
+    pub end: usize,
+    /// It is put into a here-document, which may be a file that has variables of its own.
+    pub in_heredoc: bool,
 }
 
 /// Something that a shell does not say no to, or not every shell.
@@ -186,7 +196,7 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
     let tree = parser.parse(script, None)?;
     let mut facts = Facts::default();
     let mut set: HashSet<String> = GIVEN.iter().map(|name| (*name).to_owned()).collect();
-    let mut read: Vec<(String, usize, usize)> = Vec::new();
+    let mut read: Vec<Unset> = Vec::new();
     // Whatever a sourced file or `eval` sets is out of sight.
     let mut open = false;
     let text = |node: Node<'_>| script.get(node.byte_range()).unwrap_or_default();
@@ -223,13 +233,20 @@ fn parse(parser: &mut Parser, script: &str) -> Option<Facts> {
             "variable_name" => {
                 let name = text(node);
                 let parent = node.parent().map_or("", |parent| parent.kind());
+                let mut above = std::iter::successors(node.parent(), Node::parent);
+                let mut use_of_it = || Unset {
+                    name: name.to_owned(),
+                    start: range.0,
+                    end: range.1,
+                    in_heredoc: above.by_ref().take(8).any(|node| node.kind() == "heredoc_body"),
+                };
                 match parent {
-                    "simple_expansion" => read.push((name.to_owned(), range.0, range.1)),
+                    "simple_expansion" => read.push(use_of_it()),
                     "expansion" => {
                         // `${X:-}`, `${X+…}` and the like say themselves that X may be unset.
                         let rest = script.get(node.end_byte()..).unwrap_or_default();
                         if rest.starts_with('}') {
-                            read.push((name.to_owned(), range.0, range.1));
+                            read.push(use_of_it());
                         } else if rest.starts_with([':', '=']) {
                             set.insert(name.to_owned());
                         }
@@ -299,10 +316,10 @@ fn of_bash(node: Node<'_>, script: &str) -> Option<String> {
     }
 }
 
-fn unset(read: Vec<(String, usize, usize)>, set: &HashSet<String>) -> Vec<(String, usize, usize)> {
+fn unset(read: Vec<Unset>, set: &HashSet<String>) -> Vec<Unset> {
     let mut said = HashSet::new();
     read.into_iter()
-        .filter(|(name, ..)| {
+        .filter(|Unset { name, .. }| {
             let upper = name.starts_with(|c: char| c.is_ascii_uppercase())
                 && !name.contains(|c: char| c.is_ascii_lowercase());
             upper
@@ -312,7 +329,7 @@ fn unset(read: Vec<(String, usize, usize)>, set: &HashSet<String>) -> Vec<(Strin
                 && !name.starts_with("SUDO_")
                 && !set.contains(name)
         })
-        .filter(|(name, ..)| said.insert(name.clone()))
+        .filter(|one| said.insert(one.name.clone()))
         .collect()
 }
 
@@ -329,7 +346,7 @@ mod tests {
         .unwrap();
         assert_eq!(facts.error, None);
         assert!(facts.sudo.is_some());
-        assert_eq!(facts.unset.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
+        assert_eq!(facts.unset.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["RELEASE"]);
     }
 
     #[test]
