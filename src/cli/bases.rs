@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::file_args::FileArgs;
 use super::resolving;
-use super::{Exit, project};
+use super::{Exit, project, recorded};
 use crate::catalog::{BaseDef, BaseSource, Catalog, builtin};
 use crate::check::Size;
 use crate::resolve::base_choices;
@@ -124,7 +124,7 @@ fn row(def: &BaseDef, catalog: &Catalog) -> Row {
 }
 
 fn human(rows: &[Row]) -> String {
-    let head = ["NAME", "TIER", "SYSTEM", "ARCH", "FIRMWARE", "DISK", "USER"].map(str::to_owned);
+    let head = ["NAME", "TIER", "SYSTEM", "ARCH", "FIRMWARE", "DISK", "USER"];
     let cells: Vec<[String; 7]> = rows
         .iter()
         .map(|row| {
@@ -139,21 +139,17 @@ fn human(rows: &[Row]) -> String {
             ]
         })
         .collect();
-    let width =
-        |column: usize| cells.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let line = |row: &[String; 7]| {
-        let padded = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut out = line(&head);
-    out.push('\n');
-    for (row, cells) in rows.iter().zip(&cells) {
-        out.push_str(&line(cells));
-        out.push('\n');
-        for reason in &row.reasons {
-            out.push_str(&format!("    not for this image: {reason}\n"));
-        }
+    if rows.iter().all(|row| row.possible.is_none()) {
+        return recorded::table(head, &cells);
     }
-    out
+    let [name, tier, os, arch, firmware, disk, user] = head;
+    let why = rows.iter().map(|row| row.reasons.join("; "));
+    let cells: Vec<[String; 8]> = cells
+        .into_iter()
+        .zip(why)
+        .map(|([name, tier, os, arch, firmware, disk, user], why)| {
+            [name, tier, os, arch, firmware, disk, user, why]
+        })
+        .collect();
+    recorded::table([name, tier, os, arch, firmware, disk, user, "NOT FOR THIS IMAGE"], &cells)
 }

@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "project")]
     all: bool,
     /// List at most this many.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// How the list is written.
     #[arg(long, value_enum, default_value_t = Format::Human)]

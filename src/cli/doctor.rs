@@ -162,7 +162,7 @@ fn look(settings: &Settings) -> Vec<Finding> {
         findings.extend([subordinate_ids("/etc/subuid"), subordinate_ids("/etc/subgid")]);
         findings.extend(user_namespaces());
     }
-    findings.push(accelerator());
+    findings.push(accelerator(&settings.store.value));
     findings.extend(walls());
     findings.push(store(&settings.store.value));
     findings.push(mirror(settings));
@@ -315,14 +315,30 @@ fn walls() -> impl Iterator<Item = Finding> {
     })
 }
 
-fn accelerator() -> Finding {
+/// What builds found out about KVM: the newest answer that is kept with what is known of this host's machines.
+fn tried(store: &Path) -> Option<String> {
+    let answers = std::fs::read_dir(store.join("machines")).ok()?.flatten();
+    let answers = answers.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"kvm-"));
+    let newest = answers.max_by_key(|entry| entry.metadata().and_then(|found| found.modified()).ok())?;
+    std::fs::read_to_string(newest.path()).ok().filter(|answer| !answer.is_empty())
+}
+
+fn accelerator(store: &Path) -> Finding {
     let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
     match opened {
-        Ok(_) => Finding::new(
-            "KVM",
-            State::Ok,
-            "/dev/kvm opens; the first build tries whether machines run under it",
-        ),
+        Ok(_) => match tried(store).as_deref() {
+            None => Finding::new(
+                "KVM",
+                State::Ok,
+                "/dev/kvm opens; the first build tries whether machines run under it",
+            ),
+            Some("works") => Finding::new("KVM", State::Ok, "machines run under it"),
+            Some(reason) => Finding::new(
+                "KVM",
+                State::Note,
+                format!("/dev/kvm opens, but {reason}; machines are emulated, which is slower"),
+            ),
+        },
         Err(error) => Finding::new(
             "KVM",
             State::Note,
@@ -393,6 +409,16 @@ mod tests {
         assert!(has_range(text, "carol", 1001));
         assert!(!has_range(text, "bob", 1002));
         assert!(!has_range(text, "broken", 1003));
+    }
+
+    #[test]
+    fn what_builds_found_out_about_kvm_counts() {
+        let store = tempfile::tempdir().unwrap();
+        assert_eq!(tried(store.path()), None);
+        std::fs::create_dir(store.path().join("machines")).unwrap();
+        std::fs::write(store.path().join("machines/kvm-0"), "a probe machine died under KVM").unwrap();
+        std::fs::write(store.path().join("machines/0.asleep"), "").unwrap();
+        assert_eq!(tried(store.path()).as_deref(), Some("a probe machine died under KVM"));
     }
 
     #[test]

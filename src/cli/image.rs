@@ -206,6 +206,7 @@ fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool
 fn verified(store: &Store, artifact: &ArtifactRecord) -> Outcome<()> {
     let actual = store.digest_file(Path::new(&artifact.path)).map_err(refused)?;
     if actual == artifact.sha256 {
+        super::screen::say!("{} is what was built", artifact.path);
         return Ok(());
     }
     super::complain(&format!(

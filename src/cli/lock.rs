@@ -1,5 +1,7 @@
 //! `imgfile lock`: pin everything an image is made of, without a virtual machine.
 
+use std::path::Path;
+
 use super::file_args::FileArgs;
 use super::{
     Exit,
@@ -23,6 +25,12 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
+    if let Some(name) = args.update.as_ref().filter(|name| name.contains('/') && Path::new(name).exists()) {
+        super::complain(&format!(
+            "`{name}` is a path, and `--update` takes the name of an image; write `imgfile lock {name} --update`"
+        ));
+        return Exit::Usage;
+    }
     let choices = WorkspaceOptions {
         file: args.file,
         offline: args.offline,

@@ -41,7 +41,7 @@ pub(super) fn explain(
             let plan = prepared.into_iter().map(|one| one.plan).find(|plan| plan.image == image);
             let plan = plan.ok_or(Exit::Files)?;
             let Some(target) = find(&plan.steps, &args.what) else {
-                super::complain(&unknown(&args.what, &plan.steps, absent()));
+                super::complain(&unknown(&args.what, &plan, absent()));
                 return Err(Exit::Usage);
             };
             told(&workspace, &plan, target)
@@ -58,8 +58,13 @@ fn find(steps: &[Step], name: &str) -> Option<usize> {
     steps.iter().position(|step| step.name == name).or_else(|| steps.iter().position(bare))
 }
 
-fn unknown(name: &str, steps: &[Step], absent: String) -> String {
-    let names = steps.iter().map(|step| step.name.as_str());
+fn unknown(name: &str, plan: &ImagePlan, absent: String) -> String {
+    if plan.tests.iter().any(|test| test.name == name) {
+        return format!(
+            "`{name}` is a test: it runs whenever the artifact is another one, or with `imgfile test`"
+        );
+    }
+    let names = plan.steps.iter().map(|step| step.name.as_str());
     let near = nearest(name, names.clone().chain(names.filter_map(|name| Some(name.split_once(' ')?.1))));
     match near {
         Some(near) if !absent.contains("did you mean") => {

@@ -260,6 +260,7 @@ impl Compiler<'_> {
                 };
                 if let Some(action) = self.copy(copy) {
                     // A copy works in either stage and changes it for nobody.
+                    let from = if from.is_empty() { "./" } else { from.as_str() };
                     let name = format!("copy {from} to {}", copy.dest.value);
                     self.push(name, self.stage, Action::Copy(action), Some(copy.span));
                 }

@@ -182,7 +182,11 @@ fn mark(root: &Path) -> Result<()> {
                 |name: &str| !(name == "lost+found" || name == STORE_TAG || name.starts_with(DRAFT));
             let mut entries = std::fs::read_dir(root).context("read", root)?.flatten();
             if entries.any(|entry| is_foreign(&entry.file_name().to_string_lossy())) {
-                return Err(StoreError::NotStore { path: root.to_owned() });
+                // Another process may have marked and filled it between the two looks.
+                return match std::fs::read_to_string(&tag) {
+                    Ok(text) if text == STORE_TAG_TEXT => Ok(()),
+                    _ => Err(StoreError::NotStore { path: root.to_owned() }),
+                };
             }
         }
         _ => return Err(StoreError::NotStore { path: root.to_owned() }),

@@ -178,6 +178,8 @@ fn a_journal_that_came_with_a_project_is_not_obeyed() {
         fs::create_dir_all(&build).unwrap();
         fs::write(build.join("lock"), "").unwrap();
         fs::write(build.join("journal"), journal).unwrap();
+        // A project brings whatever a store has.
+        fs::write(world.path("st").join(imgfile::model::STORE_TAG), imgfile::model::STORE_TAG_TEXT).unwrap();
         let (_, text) = said(world.command(&["builds"]).env("IMGFILE_STORE", "st").output().unwrap());
         assert!(victim.join("file").exists() && sleeper.try_wait().unwrap().is_none(), "{text}");
         assert!(text.contains("not written by this store"), "{text}");

@@ -154,7 +154,7 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     assert!(text.contains("E0540") && text.contains("--secret token=env:STATEMENTS_TOKEN"), "{text}");
     let output = project.imgfile(&BUILD);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(4), "{text}");
     assert!(
         text.contains("E0606") && text.contains("STATEMENTS_TOKEN") && !text.contains("start the machine")
     );
@@ -191,7 +191,7 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     assert!(again.status.success() && !text.contains("start the machine"), "{text}");
     let none = project.imgfile(&BUILD);
     let text = String::from_utf8_lossy(&none.stderr).into_owned();
-    assert!(none.status.code() == Some(1) && text.contains("E0606"), "{text}");
+    assert!(none.status.code() == Some(4) && text.contains("E0606"), "{text}");
 
     // And what does decide is named.
     let changed = file.replace("it is another boot\"", "it is quite another boot\"");

@@ -31,6 +31,7 @@ use snapbox::{assert_data_eq, file};
 
 use crate::common;
 use crate::common::planned::World;
+use crate::common::signer::Signer;
 
 const MIRROR: &str = "https://mirror.example/debian";
 const THEIRS: &str = "https://packages.example/tool";
@@ -136,13 +137,15 @@ fn archive(error: ArchiveError) -> String {
 
 /// What is wrong with the archive of an application.
 fn brought(wrong: impl FnOnce(&Resolution) -> BuildError) -> String {
+    let signer = Signer::new("tool");
+    let key = String::from_utf8(signer.armored()).unwrap();
     let files = common::Fixture::new(image("app tool")).with(
         "catalog/apps/tool.yaml",
         &format!(
             "schema: imgfile/app/v1\nname: tool\nsummary: from elsewhere\nversions: [{{ version: \"1\" }}]\n\
              packages: {{ apt: [tool] }}\nrepositories:\n  - {{ url: \"{THEIRS}\", suite: stable, \
-             components: [main], key: \"none\", fingerprint: \"{}\" }}\n",
-            "A".repeat(40)
+             components: [main], key: {key:?}, fingerprint: \"{}\" }}\n",
+            signer.fingerprint()
         ),
     );
     let (project, sources) = common::compiled(&files, &[]);

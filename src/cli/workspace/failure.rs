@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Workspace;
 use crate::{
-    cli::{Exit, console, project::Project, screen, watch::Watch},
+    cli::{Exit, console, project::Project, screen, settings::Origin, watch::Watch},
     diagnostic::{Cause, Diagnostic, codes},
     exec::{self, BuildError},
     report,
@@ -43,8 +43,16 @@ impl Workspace {
         // The view ends before anything else is printed.
         watch.end(exec::Outcome::Failed, Some(&messages.join("; ")));
         show(&diagnostics, &self.project);
-        way_on.show(&self.project.path, build, &diagnostics, exit);
+        way_on.show(&self.project.path, self.chosen_store(), build, &diagnostics, exit);
         exit
+    }
+}
+
+impl Workspace {
+    /// The store, if the command line chose it.
+    fn chosen_store(&self) -> Option<&Path> {
+        let store = &self.settings.store;
+        matches!(store.origin, Origin::Flag(_)).then_some(store.value.as_path())
     }
 }
 
@@ -56,12 +64,21 @@ pub(in crate::cli) struct WayOn {
 }
 
 impl WayOn {
-    fn show(self, file: &Path, build: Option<i64>, diagnostics: &[Diagnostic], exit: Exit) {
+    fn show(
+        self,
+        file: &Path,
+        store: Option<&Path>,
+        build: Option<i64>,
+        diagnostics: &[Diagnostic],
+        exit: Exit,
+    ) {
         let mut lines = Vec::new();
+        // Elsewhere this number is another build.
+        let there = store.map_or_else(String::new, |store| format!(" --store {}", store.display()));
         if let Some(build) = build {
-            lines.push((format!("imgfile logs {build}"), "everything it printed"));
+            lines.push((format!("imgfile logs {build}{there}"), "everything it printed"));
             lines.push((
-                format!("imgfile builds report {build}"),
+                format!("imgfile builds report {build}{there}"),
                 "all that is known of it, in one HTML file",
             ));
         }

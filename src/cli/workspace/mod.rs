@@ -110,6 +110,7 @@ impl Workspace {
                 catalog::load_project(&project.checked.spec.catalogs, &mut project.sources, &project.files);
             found.extend(front::of_catalogue(mistakes, &project.checked.spec, &catalog));
             found.extend(front::unusable_keys(&project.checked.spec));
+            found.extend(front::unusable_app_keys(&project.checked.spec, &catalog));
             let lock = lock::read_lock(&mut project, choices, &mut found);
             let settings = load_settings(&mut project, &mut found);
             (catalog, lock, settings)
