@@ -161,4 +161,10 @@ mod tests {
     fn what_we_draw_with_has_an_ascii_form_of_the_same_width() {
         assert_eq!(ascii("  ┌─ ImageFile:1:2\n3 │ 한…\n  ├─ ·"), "  +- ImageFile:1:2\n3 | 한~\n  +- .");
     }
+
+    #[test]
+    fn what_may_be_typed_is_no_tilde_and_frames_keep_their_width() {
+        let text = "2 │ a…\n  = help: write `env A = \"…\"`\n";
+        assert_eq!(ascii(text), "2 | a~\n  = help: write `env A = \"...\"`\n");
+    }
 }

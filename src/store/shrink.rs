@@ -431,4 +431,20 @@ mod tests {
         store.shrink(0).unwrap();
         assert_eq!(there(&store, &all), [true, false, true], "somebody may be about to use it");
     }
+
+    #[test]
+    fn kept_disks_of_failed_builds_are_told_before_they_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let kept = dir.path().join("builds/1-0");
+        std::fs::create_dir(&kept).unwrap();
+        std::fs::write(kept.join("disk.qcow2"), [1; 9000]).unwrap();
+        let would = store.would_remove_kept_builds().unwrap();
+        assert!(
+            would.len() == 1 && would[0].what.ends_with("builds/1-0") && would[0].size >= 9000,
+            "{would:?}"
+        );
+        assert_eq!(store.remove_kept_builds().unwrap(), ["1-0"]);
+        assert_eq!(store.would_remove_kept_builds().unwrap(), []);
+    }
 }

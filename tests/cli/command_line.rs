@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, Read as _};
 use std::process::{Command, Output, Stdio};
 
+use super::help::{listed, name};
 use crate::common::built::{self, Project};
 
 const IMAGE_FILE: &str = r#"param word = "hello"
@@ -161,40 +162,6 @@ fn add(driven: &mut BTreeSet<String>, command: &clap::Command, matches: &clap::A
     if let Some((inner, matches)) = matches.subcommand() {
         let command = command.find_subcommand(inner).unwrap();
         add(driven, command, matches, &format!("{path} {inner}"));
-    }
-}
-
-/// An option of a command. Those that every command has count once.
-fn name(path: &str, arg: &clap::Arg) -> String {
-    let everywhere = arg.get_id() == "color";
-    let path = if everywhere { "imgfile" } else { path };
-    match arg.get_long() {
-        Some(long) => format!("{path} --{long}"),
-        None => format!("{path} [{}]", arg.get_id()),
-    }
-}
-
-/// Everything that help lists, below a command.
-fn listed(all: &mut BTreeSet<String>, command: &clap::Command, path: &str) {
-    let leaf = !command.has_subcommands() || command.get_arguments().any(|arg| !arg.is_global_set());
-    if leaf && path != "imgfile" {
-        all.insert(path.to_owned());
-    }
-    for arg in command.get_arguments().filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version")) {
-        all.insert(name(path, arg));
-        let words = arg.get_possible_values();
-        // A flag has values that are not typed.
-        if arg.get_action().takes_values() {
-            all.extend(
-                words
-                    .iter()
-                    .filter(|word| !word.is_hide_set())
-                    .map(|word| format!("{}={}", name(path, arg), word.get_name())),
-            );
-        }
-    }
-    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
-        listed(all, inner, &format!("{path} {}", inner.get_name()));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::common::built::Project;
 const IMAGE_FILE: &str = "image \"one\" {\n  os linux debian 13\n}\n";
 
 /// An option of a command. Those that every command has count once.
-fn name(path: &str, arg: &clap::Arg) -> String {
+pub fn name(path: &str, arg: &clap::Arg) -> String {
     let everywhere = arg.get_id() == "color";
     let path = if everywhere { "imgfile" } else { path };
     match arg.get_long() {
@@ -19,7 +19,7 @@ fn name(path: &str, arg: &clap::Arg) -> String {
 }
 
 /// Everything that help lists, below a command.
-fn listed(all: &mut BTreeSet<String>, command: &clap::Command, path: &str) {
+pub fn listed(all: &mut BTreeSet<String>, command: &clap::Command, path: &str) {
     let leaf = !command.has_subcommands() || command.get_arguments().any(|arg| !arg.is_global_set());
     if leaf && path != "imgfile" {
         all.insert(path.to_owned());
@@ -224,4 +224,14 @@ fn help_is_coloured_as_it_is_asked_for() {
     ] {
         assert_eq!(typed(IMAGE_FILE, args).1.contains("\u{1b}["), coloured, "{args:?}");
     }
+}
+
+#[test]
+fn what_is_nearly_right_is_answered_with_the_way_on() {
+    let (status, _, said) = typed(IMAGE_FILE, &["explain", "312"]);
+    assert!(status == Some(2) && said.contains("did you mean E0312?"), "{said}");
+    let (status, _, said) = typed(IMAGE_FILE, &["lock", "--offline", "--update", "./ImageFile"]);
+    assert!(status == Some(2) && said.contains("`imgfile lock ./ImageFile --update`"), "{said}");
+    let (status, _, said) = typed(IMAGE_FILE, &["builds", "--limit", "0"]);
+    assert!(status == Some(2) && said.contains("0 is not in 1.."), "{said}");
 }
