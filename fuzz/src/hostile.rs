@@ -21,7 +21,7 @@ pub fn guest(data: &[u8]) {
 /// A disk file in QEMU's format, partition tables and superblocks.
 pub fn disk(data: &[u8]) {
     if data.len() <= MOST {
-        imgfile::exec::fuzzed_disk(data);
+        fuzzed::disk_file(data);
         fuzzed::disk(data);
     }
 }

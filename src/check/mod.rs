@@ -8,6 +8,7 @@
 mod accounts;
 mod archives;
 mod contents;
+mod driver;
 mod env;
 mod files;
 mod image;
@@ -35,6 +36,7 @@ mod value;
 
 use std::collections::{HashMap, HashSet};
 
+pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
 pub(crate) use paths::normalise;

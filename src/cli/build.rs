@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
 use super::file_args::FileArgs;
 use super::{
     Exit,
@@ -55,9 +53,6 @@ pub struct Args {
     /// Allow bases that nobody has proven yet.
     #[arg(long)]
     pub unproven: bool,
-    /// What runs the machines.
-    #[arg(long, value_enum, default_value_t = Driver::Qemu, value_name = "DRIVER")]
-    pub driver: Driver,
     /// Install packages of the lock that no signed index vouches for, this once. They run in machines only.
     #[arg(long)]
     pub allow_unvouched: bool,
@@ -73,13 +68,6 @@ pub struct Args {
     /// Replace files that imgfile did not write.
     #[arg(long)]
     pub force: bool,
-}
-
-/// What can run machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Driver {
-    /// QEMU on this host.
-    Qemu,
 }
 
 pub(super) fn run(args: Args) -> Exit {
@@ -211,9 +199,7 @@ async fn build_all(
     options: &Options,
     (reporter, failed_machines): (&Reporter, &FailedMachineSlot),
 ) -> Result<Vec<Artifact>, Vec<BuildError>> {
-    let driver = match args.driver {
-        Driver::Qemu => workspace.driver(reporter).await.map_err(|failure| vec![failure])?,
-    };
+    let driver = workspace.driver(reporter).await.map_err(|failure| vec![failure])?;
     let standing = ParentDisks::new(prepared.iter().map(|one| &one.plan));
     let budget = budget(&workspace.settings);
     let executor = Executor {

@@ -6,7 +6,13 @@ use super::{
     Exit, gc,
     recorded::{self, Format, Outcome, refused},
 };
-use crate::{cell::Access, check::Size, driver::qemu::tool, report, store::Store, text::Digest};
+use crate::{
+    check::Size,
+    driver::{DiskError, DiskFile, DiskFormat, DriverEntry},
+    report,
+    store::Store,
+    text::Digest,
+};
 
 /// Look at the layers that builds reuse, and thin them out.
 #[derive(Debug, clap::Args)]
@@ -116,7 +122,7 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
 /// What is said of a layer or base that is another than it was.
 const CHANGED: &str = "it is not as it was kept; the next build that needs it makes it anew";
 
-/// Reads everything that is kept, and lets `qemu-img` look through every layer.
+/// Reads everything that is kept, and has the tables of every layer gone through.
 fn verify(store: &Store) -> Outcome<()> {
     let layers = listed(store)?;
     let mut damaged = super::until_stopped(wrong_layers(store, &layers))?;
@@ -145,6 +151,7 @@ fn verify(store: &Store) -> Outcome<()> {
 
 /// Says which layers are damaged, and answers how many.
 async fn wrong_layers(store: &Store, layers: &[Listed]) -> Outcome<usize> {
+    let disks = (DriverEntry::usual().disks)();
     let mut damaged = 0;
     let mut wrong = |layer: &Listed, reason: &str| {
         damaged += 1;
@@ -157,17 +164,11 @@ async fn wrong_layers(store: &Store, layers: &[Listed]) -> Outcome<usize> {
             wrong(layer, CHANGED);
             continue;
         }
-        let mut command = tool::qemu_img("check");
-        command.args(["-q", "-f", "qcow2"]).arg(&held.disk);
-        let ended = match tool::show_disk(&mut command, &held.disk, Access::Read) {
-            Ok(()) => tool::run(command).await,
-            Err(error) => Err(error),
-        };
-        match ended {
-            Ok((status, _)) if status.success() => {}
-            Ok((_, said)) => wrong(layer, &said),
+        match disks.check(DiskFile { path: &held.disk, format: DiskFormat::Qcow2 }).await {
+            Ok(()) => {}
+            Err(DiskError::Tool { detail, .. }) => wrong(layer, &detail),
             Err(error) => {
-                super::complain(&format!("qemu-img cannot be run: {error}"));
+                super::complain(&error.to_string());
                 return Err(Exit::Host);
             }
         }

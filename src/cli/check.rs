@@ -11,6 +11,7 @@ use super::settings::{self, PROJECT_FILE};
 use super::{Exit, rewrite::rewrite, screen};
 use crate::check::Settings;
 use crate::diagnostic::{Diagnostic, codes};
+use crate::driver::DriverEntry;
 use crate::front::{self, Project};
 use crate::lock::Lock;
 use crate::report;
@@ -187,6 +188,8 @@ fn from(folder: &Path, path: &Path) -> PathBuf {
 fn compiled(file: &Path, set: &Settings) -> Result<Project, OpenError> {
     let (folder, files, name) = project::around(file)?;
     let mut project = front::compile(name, &files, set);
+    // What is found is the same for everybody, whatever driver their settings choose.
+    project.hold_to(DriverEntry::usual().capabilities);
     // An editor has others for it; here is who asks before a commit.
     if let Err(wrong) = Lock::beside(name, &files, &mut project.sources) {
         project.diagnostics.extend(wrong);

@@ -16,9 +16,8 @@ use super::{
     recorded::{self, Format, Outcome, refused},
 };
 use crate::{
-    cell::{Access, Cell},
-    driver::qemu::tool,
-    model::DiskFormat,
+    driver::{DiskError, DiskFile, DiskForm, Disks, DriverEntry},
+    model::{Compression, DiskFormat},
     report::{local, progress},
     store::{Folder, Records, Store, digest_of, records::ArtifactRecord, umask},
 };
@@ -346,56 +345,45 @@ fn convert(
     (to, wanted): (&Path, DiskFormat),
     subformat: Subformat,
 ) -> Outcome<()> {
-    let mut command = tool::qemu_img("convert");
-    command.args(["-f", own.qemu(), "-O", wanted.qemu()]);
-    if wanted == DiskFormat::Vhd {
-        whole_mebibytes(from, own)?;
-        command.args(["-o", crate::exec::vhd_options(subformat == Subformat::Dynamic)]);
-    }
-    if wanted == DiskFormat::Qcow2 {
-        command.args(["-c", "-m", "16", "-W", "-o", "compression_type=zstd"]);
-    }
-    command.arg(from).arg(to);
-    let shown = tool::show_disk(&mut command, from, Access::Read);
-    if let Err(error) = shown.and_then(|()| tool::show_output(&mut command, to)) {
-        return host("convert", from, &error);
-    }
-    run_tool(command, from)
+    let disks = (DriverEntry::usual().disks)();
+    let disk = DiskFile { path: from, format: own };
+    let compression = match wanted {
+        DiskFormat::Qcow2 => Compression::Zstd,
+        _ => Compression::None,
+    };
+    let form = DiskForm { format: wanted, compression, dynamic: subformat == Subformat::Dynamic };
+    // It ends with this process, and when somebody presses Ctrl-C, after which the half file goes too.
+    super::until_stopped(async {
+        if wanted == DiskFormat::Vhd {
+            whole_mebibytes(disks.as_ref(), disk).await?;
+        }
+        disks.write(disk, to, form).await.map(drop).or_else(|error| refused_by_disks("convert", from, &error))
+    })
 }
 
 /// Refuses a disk that no VHD of the same size can hold as Azure takes it.
-fn whole_mebibytes(disk: &Path, format: DiskFormat) -> Outcome<()> {
-    let mut command = tool::qemu_img("info");
-    command.args(["--output", "json", "-f", format.qemu()]).arg(disk);
-    if let Err(error) = tool::show_disk(&mut command, disk, Access::Read) {
-        return host("look at", disk, &error);
+async fn whole_mebibytes(disks: &dyn Disks, disk: DiskFile<'_>) -> Outcome<()> {
+    let size = match disks.look(disk).await {
+        Ok(facts) => facts.size,
+        Err(error) => return refused_by_disks("look at", disk.path, &error),
+    };
+    if size.is_multiple_of(1 << 20) {
+        return Ok(());
     }
-    let output = super::until_stopped(async {
-        tool::output(command).await.or_else(|error| host("look at", disk, &error))
-    })?;
-    let info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    match info["virtual-size"].as_u64() {
-        Some(size) if !size.is_multiple_of(1 << 20) => wrong(&format!(
-            "the disk has {size} bytes, which is no whole number of MiB, and Azure takes no other VHD; build it with \
-             `output vhd`, or with a `min_storage` in MiB or GiB"
-        )),
-        _ => Ok(()),
-    }
+    wrong(&format!(
+        "the disk has {size} bytes, which is no whole number of MiB, and Azure takes no other VHD; build it with \
+         `output vhd`, or with a `min_storage` in MiB or GiB"
+    ))
 }
 
-/// Runs a tool over a file.
-fn run_tool(command: Cell, from: &Path) -> Outcome<()> {
-    // It ends with this process, and when somebody presses Ctrl-C, after which the half file goes too.
-    super::until_stopped(async {
-        match tool::run(command).await {
-            Ok((status, _)) if status.success() => Ok(()),
-            Ok((_, said)) => host("convert", from, &said),
-            Err(error) => {
-                super::complain(&format!(
-                    "qemu-img cannot be run: {error}; `imgfile doctor` says what installs it"
-                ));
-                Err(Exit::Host)
-            }
+/// A tool said no to a file, or cannot be had.
+fn refused_by_disks<T>(action: &str, path: &Path, error: &DiskError) -> Outcome<T> {
+    match error {
+        DiskError::Tool { detail, .. } => host(action, path, detail),
+        DiskError::Driver(_) => {
+            super::complain(&format!("{error}; `imgfile doctor` says what it takes"));
+            Err(Exit::Host)
         }
-    })
+        error => host(action, path, error),
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use clap::{Arg, ArgMatches, Command, builder::PossibleValuesParser};
 
 use super::settings::{Flags, Key};
+use crate::driver::{AcceleratorChoice, DRIVERS, DriverEntry};
 
 /// What the command line says of settings. Set once, before the command runs.
 static GIVEN: OnceLock<Flags> = OnceLock::new();
@@ -52,7 +53,10 @@ fn augment(command: Command, keys: &[Key]) -> Command {
             .help_heading("Settings")
             .global(true);
         command.arg(match key {
-            Key::Accel => arg.value_parser(PossibleValuesParser::new(["auto", "kvm", "tcg"])),
+            Key::Accel => arg.value_parser(PossibleValuesParser::new(
+                AcceleratorChoice::ALL.map(AcceleratorChoice::as_str),
+            )),
+            Key::Driver => arg.value_parser(PossibleValuesParser::new(DRIVERS.iter().map(DriverEntry::name))),
             Key::AllowPrivateNetwork | Key::AllowWeakerCell => {
                 arg.num_args(0..=1).require_equals(true).default_missing_value("true")
             }

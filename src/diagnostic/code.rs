@@ -192,6 +192,7 @@ registry! {
     GUEST_REFUSED = "E0506": "something could not be done in the image", Host;
     IMAGE_UNSUPPORTED = "E0507": "the disk is laid out in a way that is not supported";
     GUEST_NONSENSE = "E0508": "the guest broke the protocol", Host;
+    DRIVER_CANNOT = "E0509": "the driver cannot do what an image asks for";
     HOST_TOOL_FAILED = "E0520": "a program of this host did not do its work", Host;
     SETTING = "E0521": "a setting has a value that cannot be used";
     BASE_UNUSABLE = "E0522": "a disk cannot be a base";

@@ -9,23 +9,31 @@
 //!
 //! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
 
+pub mod agent;
+pub mod disks;
 mod error;
 pub mod fake;
 pub mod inspect;
+mod kernel;
 pub mod qemu;
+mod registry;
 mod spec;
 
 use std::fmt::Debug;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::model::{DiskFormat, Firmware};
+pub use crate::model::{Capabilities, DiskFormat, Firmware};
+pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
+pub use kernel::BuildKernel;
+pub use registry::{DRIVERS, DriverEntry, DriverOptions};
 pub use spec::{
-    Accelerator, BootOptions, Capabilities, Disk, DiskAccess, Exec, ExecEnd, MachineSpec, MountOptions,
-    Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput, TerminalSize,
+    AcceleratorChoice, BootOptions, Disk, DiskAccess, Exec, ExecEnd, MachineSpec, MountOptions, Network,
+    Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput, TerminalSize,
 };
 
 /// What every operation returns.
@@ -36,8 +44,11 @@ pub type Sink<'a> = &'a mut (dyn FnMut(Output) + Send);
 
 /// Something that can start machines.
 pub trait Driver: Debug + Send + Sync {
-    /// What this driver can do; constant for its lifetime.
-    fn capabilities(&self) -> &Capabilities;
+    /// What there is to say to the user about the machines of this host, in a line.
+    fn note(&self) -> Option<&str>;
+
+    /// The files of the disks that its machines take.
+    fn disks(&self) -> Arc<dyn Disks>;
 
     /// Starts a machine and waits until its agent answers.
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Limits;
-use crate::model::{Arch, DiskFormat, Firmware};
+use crate::model::{DiskFormat, Firmware};
 
 /// A machine to start.
 #[derive(Debug, Clone)]
@@ -223,28 +223,28 @@ impl Default for BootOptions {
     }
 }
 
-/// What a driver can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {
-    pub name: String,
-    pub archs: Vec<Arch>,
-    /// OS types in the language's spelling, such as `linux`.
-    pub os_types: Vec<String>,
-    pub firmware: Vec<Firmware>,
-    /// Whether scripts can run in the really booted system.
-    pub booted_stage: bool,
-    pub accelerator: Accelerator,
-    /// One line for the user about the accelerator, when there is something to say.
-    pub note: Option<String>,
-    /// Part of every step's key: the agent's version.
-    pub agent_version: String,
+/// How much of a machine the host's own processor does, as a user asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceleratorChoice {
+    /// Hardware virtualisation where a guest really runs under it, else emulation with a word about it.
+    #[default]
+    Auto,
+    /// Hardware virtualisation (KVM) or nothing.
+    Kvm,
+    /// Emulation.
+    Tcg,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accelerator {
-    Kvm,
-    Tcg,
-    /// The fake driver's.
-    None,
+impl AcceleratorChoice {
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Kvm, Self::Tcg];
+
+    /// As `--accel` takes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
 }

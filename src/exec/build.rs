@@ -10,14 +10,15 @@ use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
     chain::{self, Again, Chain, FinishedDisk},
-    disk, finished, hypervisors, output,
+    finished, hypervisors, output,
     packages::payload_name,
     publish::StagedArtifacts,
     session::{Place, Session, Surroundings},
 };
 use crate::{
     driver::{
-        Disk, DiskAccess, Driver, DriverError, End, Limits, Machine, MachineSpec, Network, PayloadFile, Start,
+        Disk, DiskAccess, DiskFile, DiskForm, Driver, DriverError, End, Limits, Machine, MachineSpec,
+        Network, PayloadFile, Start,
     },
     model::{DiskFormat, Firmware},
     plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
@@ -139,7 +140,7 @@ impl Executor<'_> {
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
         output::check(self.store, options, files())?;
-        disk::writable(&options.out, files())?;
+        output::writable(&options.out, files())?;
         super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
         let built = self.build_in(&around, supplies, options, &work).await;
@@ -174,11 +175,18 @@ impl Executor<'_> {
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
-        let mut sealed = Vec::new();
+        let (disks, mut sealed) = (self.driver.disks(), Vec::new());
         for output in &image.outputs {
             let path = work.path().join(&output.file);
-            let sealing = disk::seal(&disk.path, &path, output, reporter);
-            reporter.step(&format!("seal {}", output.file), sealing).await?;
+            let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
+            let (format, compression, dynamic) = (output.format, output.compression, output.dynamic);
+            let sealing = async {
+                let form = DiskForm { format, compression, dynamic };
+                Ok::<_, BuildError>(disks.write(built, &path, form).await?)
+            };
+            if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
+                reporter.note(remark);
+            }
             sealed.push((output, path));
         }
         if tested {
@@ -271,7 +279,8 @@ impl Executor<'_> {
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
                 return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer] });
             }
-            let chain = Chain::start(self.store, work, attempt, image, supplies, layer, claim).await?;
+            let on = (self.store, self.driver.disks());
+            let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
             match self.run_steps(around, supplies, work, chain, done).await? {
                 Ok(disk) => return Ok(disk),
                 Err(left) => {
@@ -395,7 +404,8 @@ impl Executor<'_> {
     fn stash(&self, session: Session<'_>, around: &Surroundings<'_>, (disk, format): (&Path, DiskFormat)) {
         if let Some(failed_machines) = self.failed_machines {
             let (machine, situation) = session.into_wreck();
-            failed_machines.put(&around.image.image, machine, situation, (disk.to_owned(), format));
+            let disks = self.driver.disks();
+            failed_machines.put(&around.image.image, machine, situation, (disk.to_owned(), format), disks);
         }
     }
 

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{BuildError, BuildInputs, disk};
+use super::{BuildError, BuildInputs};
 use crate::{
-    driver::Machine,
+    driver::{DiskFile, Disks, Machine},
     model::DiskFormat,
     plan::{BaseSource, ImagePlan, Key},
     store::{Claim, Layer, LayerMeta, Store, WorkFolder},
@@ -30,6 +30,7 @@ pub(super) enum Again {
 /// A build disk in the making.
 pub(super) struct Chain<'a> {
     store: &'a Arc<Store>,
+    disks: Arc<dyn Disks>,
     work: &'a WorkFolder,
     image: &'a ImagePlan,
     /// Where the next layer's backing file is.
@@ -66,7 +67,7 @@ pub(super) fn deepest(store: &Store, image: &ImagePlan) -> (usize, Option<Layer>
 impl<'a> Chain<'a> {
     /// An overlay on a layer, or on the base at `base`. With a claim its states are kept as layers.
     pub(super) async fn start(
-        store: &'a Arc<Store>,
+        (store, disks): (&'a Arc<Store>, Arc<dyn Disks>),
         work: &'a WorkFolder,
         attempt: u32,
         image: &'a ImagePlan,
@@ -90,18 +91,36 @@ impl<'a> Chain<'a> {
         };
         let on = match (on, &bottom) {
             (Some(layer), Some((bottom, format))) if layer.meta.depth >= DEEPEST => {
-                Some(flattened(store, work, layer, bottom, *format).await?)
+                let bottom = DiskFile { path: bottom, format: *format };
+                Some(flattened(store, disks.as_ref(), work, layer, bottom).await?)
             }
             (on, _) => on,
         };
         match &on {
-            Some(layer) => disk::overlay(&layer_path(&layer.key), "qcow2", &active, image.disk_size)?,
-            None => disk::overlay(&backing, supplies.base_format.qemu(), &active, image.disk_size)?,
+            Some(layer) => disks.overlay(&active, layer_file(&layer_path(&layer.key)), image.disk_size)?,
+            None => {
+                let base = DiskFile { path: &backing, format: supplies.base_format };
+                disks.overlay(&active, base, image.disk_size)?;
+            }
         }
         let parent = on.as_ref().map(|layer| layer.key);
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
-        Ok(Self { store, image, work, parent, depth, active, number: 0, attempt, claim, held, base, bottom })
+        Ok(Self {
+            store,
+            disks,
+            image,
+            work,
+            parent,
+            depth,
+            active,
+            number: 0,
+            attempt,
+            claim,
+            held,
+            base,
+            bottom,
+        })
     }
 
     pub(super) const fn attempt(&self) -> u32 {
@@ -130,7 +149,7 @@ impl<'a> Chain<'a> {
         let deep = self.depth >= DEEPEST && self.bottom.is_some();
         self.number += 1;
         let overlay = self.work.path().join(format!("disk-{}.{}.qcow2", self.attempt, self.number));
-        disk::overlay(&layer_path(&key.0), "qcow2", &overlay, self.image.disk_size)?;
+        self.disks.overlay(&overlay, layer_file(&layer_path(&key.0)), self.image.disk_size)?;
         machine.cut(&overlay).await?;
         // Nothing waits between the cut and this: a build that is dropped loses no finished layer.
         let finished = std::mem::replace(&mut self.active, overlay);
@@ -179,16 +198,16 @@ const fn is_chained(image: &ImagePlan) -> bool {
 /// Puts a layer on the base directly: what those between them hold is in it afterwards.
 async fn flattened(
     store: &Store,
+    disks: &dyn Disks,
     work: &WorkFolder,
     mut layer: Layer,
-    backing: &Path,
-    format: DiskFormat,
+    base: DiskFile<'_>,
 ) -> Result<Layer, BuildError> {
     // As deep below the root as the layer itself, so the relative paths are right in both places.
     let flat = work.path().join("flat.qcow2");
     let copied = std::fs::copy(&layer.disk, &flat);
     copied.map_err(|source| BuildError::Io { action: "write", path: flat.clone(), source })?;
-    disk::stand_on(&flat, backing, format.qemu()).await?;
+    disks.stand_on(&flat, base).await?;
     store.layers().replace(&mut layer, &flat)?;
     Ok(layer)
 }
@@ -205,6 +224,11 @@ pub(super) struct FinishedDisk {
 /// A base's disk as seen from any working folder or layer folder.
 fn base_path(key: &Digest) -> PathBuf {
     format!("../../bases/{key}/disk.qcow2").into()
+}
+
+/// Layers are overlays.
+const fn layer_file(path: &Path) -> DiskFile<'_> {
+    DiskFile { path, format: DiskFormat::Qcow2 }
 }
 
 /// A layer's disk as seen from any working folder or layer folder.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::ScriptLine;
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{DriverError, End, ExecEnd},
+    driver::{DiskError, DriverError, End, ExecEnd},
     store::{StoreError, room},
     text::{Sources, Span},
 };
@@ -49,6 +49,17 @@ pub enum BuildError {
     /// Already explained, with places in files.
     #[error("{} problems", .0.len())]
     Diagnosed(Vec<Diagnostic>),
+}
+
+impl From<DiskError> for BuildError {
+    fn from(error: DiskError) -> Self {
+        match error {
+            DiskError::Driver(fault) => Self::Machine(fault),
+            DiskError::Io { action, path, source } => Self::Io { action, path, source },
+            DiskError::Damaged { path, reason } => StoreError::Damaged { path, reason }.into(),
+            DiskError::Tool { program, detail } => Self::HostTool { program, detail },
+        }
+    }
 }
 
 fn ended(end: ExecEnd, timeout_secs: u64) -> String {

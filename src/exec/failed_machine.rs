@@ -2,15 +2,19 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::mpsc::Receiver;
 
-use super::{BuildError, disk};
+use super::BuildError;
 use crate::{
-    driver::{DiskFormat, DriverError, Exec, ExecEnd, Machine, Output, TerminalInput, TerminalSize},
+    driver::{
+        DiskFile, DiskForm, DiskFormat, Disks, DriverError, Exec, ExecEnd, Machine, Output, TerminalInput,
+        TerminalSize,
+    },
+    model::Compression,
     store::{Layer, WorkFolder},
 };
 
@@ -28,6 +32,7 @@ pub struct FailedMachine {
     situation: Situation,
     disk: PathBuf,
     format: DiskFormat,
+    disks: Arc<dyn Disks>,
     /// Layers below the disk.
     held: Vec<Layer>,
     /// Where all of it is.
@@ -62,12 +67,13 @@ impl FailedMachineSlot {
         machine: Box<dyn Machine>,
         situation: Situation,
         (disk, format): (PathBuf, DiskFormat),
+        disks: Arc<dyn Disks>,
     ) {
         let mut slot = self.lock();
         if slot.is_none() {
             let image = image.to_owned();
-            *slot =
-                Some(FailedMachine { image, machine, situation, disk, format, held: Vec::new(), work: None });
+            let held = Vec::new();
+            *slot = Some(FailedMachine { image, machine, situation, disk, format, disks, held, work: None });
         }
     }
 
@@ -112,14 +118,16 @@ impl FailedMachine {
     /// Lets the system come to rest, and keeps its disk: a file of its own that needs nothing else of the
     /// store, which no sweep removes, only `gc`. Returns its path.
     pub async fn keep(self) -> Result<PathBuf, BuildError> {
-        let Self { machine, disk, format, held, work, .. } = self;
+        let Self { machine, disk, format, disks, held, work, .. } = self;
         // One that hangs is killed by being dropped; its disk then is that of a crashed machine.
         let _ = tokio::time::timeout(REST, machine.power_off()).await;
         let Some(work) = work else {
             return Err(BuildError::InputChanged { path: disk.display().to_string() });
         };
         let kept = work.path().join(KEPT);
-        disk::flat(&disk, format, &kept).await?;
+        // Somebody waits for it, to look at it once: it is not packed.
+        let form = DiskForm { format: DiskFormat::Qcow2, compression: Compression::None, dynamic: false };
+        disks.write(DiskFile { path: &disk, format }, &kept, form).await?;
         drop(held);
         let folder = work.keep()?;
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {

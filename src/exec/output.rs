@@ -45,6 +45,25 @@ pub fn check<'a>(
     Ok(())
 }
 
+/// Finds out before a build whether files of these names can appear in the output folder. Nothing is made:
+/// a build that fails leaves nothing.
+pub fn writable<'a>(out: &Path, mut names: impl Iterator<Item = &'a str>) -> Result<(), BuildError> {
+    let refused = |reason: String| Err(BuildError::NoOutput { path: out.to_owned(), reason });
+    // The folder, or the nearest one that is there, in which it is going to be made.
+    let there = out.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        return refused(format!("`{}` is not a folder", there.display()));
+    }
+    if let Err(error) = tempfile::tempfile_in(there) {
+        // Only its kind: the name that was tried means nothing to anybody.
+        return refused(error.kind().to_string());
+    }
+    match names.find(|name| out.join(name).is_dir()) {
+        Some(name) => refused(format!("`{name}` is a folder there")),
+        None => Ok(()),
+    }
+}
+
 /// The project's output folder is a link.
 #[must_use]
 pub fn is_link(out: &Path, target: &Path) -> BuildError {

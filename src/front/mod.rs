@@ -20,6 +20,7 @@
 
 mod cache;
 mod copies;
+mod driver;
 mod keys;
 mod needed;
 mod plan;
@@ -31,11 +32,13 @@ use crate::catalog::Catalog;
 use crate::check::{Files, Settings, Spec, check, settle};
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
+use crate::model::Capabilities;
 use crate::resolve::{Preferences, Resolution, resolve_project};
 use crate::syntax::Ast;
 use crate::text::{SourceId, Sources};
 
 pub use cache::FrontCache;
+pub use driver::beyond;
 pub use keys::{archive_keys, unusable_app_keys, unusable_keys};
 pub use needed::{of_catalogue, of_resolution};
 pub use plan::Pins;
@@ -60,6 +63,19 @@ pub struct Project {
 }
 
 impl Project {
+    /// Adds what images ask for and the driver cannot do. Where something is wrong already, that comes first.
+    pub fn hold_to(&mut self, driver: &Capabilities) {
+        let beyond = beyond(&self.spec, &self.diagnostics, driver);
+        if beyond.is_empty() {
+            return;
+        }
+        self.diagnostics.extend(beyond);
+        self.diagnostics = settle(std::mem::take(&mut self.diagnostics), &self.sources);
+        // As `compile` has them: the catalogue was read before the ImageFile.
+        let first = self.units.first().map_or(0, |unit| unit.source.0);
+        self.diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < first));
+    }
+
     /// Whether a build must not go on.
     #[must_use]
     pub fn has_errors(&self) -> bool {

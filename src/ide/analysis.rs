@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::{Files, Spec};
+use crate::driver::DriverEntry;
 use crate::front::{self, FrontCache, Project};
 use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources};
@@ -13,7 +14,9 @@ pub type Analysis = Project;
 /// Compiles the ImageFile at `entry` of a project. `shelf` keeps the catalogue for the next time; who
 /// knows that a catalogue file or the lock changed empties it.
 pub fn analyse(entry: &str, files: &dyn Files, shelf: &mut Option<FrontCache>) -> Analysis {
-    front::compile_with(entry, files, &[], shelf)
+    let mut project = front::compile_with(entry, files, &[], shelf);
+    project.hold_to(DriverEntry::usual().capabilities);
+    project
 }
 
 /// Checks the catalogue in `folder` alone, for definitions that no ImageFile is around of.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::store::store;
 
-use imgfile::driver::qemu::{AcceleratorChoice, BuildKernel, QemuDriver};
+use imgfile::driver::{AcceleratorChoice, BuildKernel, qemu::QemuDriver};
 
 /// A store that holds a build kernel and a base made here.
 pub struct Ground {

@@ -21,6 +21,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use imgfile::check::{FileEntry, FileError, FileKind, Files, MemoryFiles};
+use imgfile::driver::DriverEntry;
 use imgfile::front::{FrontCache, Project, compile_with};
 use imgfile::text::Sources;
 
@@ -92,10 +93,11 @@ pub fn compiled(files: &dyn Files, set: &[(String, String)]) -> (Project, Source
     // What is kept is the built-in catalogue alone.
     let own = files.kind("catalog").is_ok();
     let mut fresh = None;
-    let project = SHELF.with_borrow_mut(|shelf| {
+    let mut project = SHELF.with_borrow_mut(|shelf| {
         let shelf = if own { &mut fresh } else { shelf };
         compile_with("ImageFile", files, set, shelf)
     });
+    project.hold_to(DriverEntry::usual().capabilities);
     if !project.spec.catalogs.is_empty() {
         SHELF.set(None);
     }

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use imgfile::driver::inspect::Init;
-use imgfile::driver::qemu::{AcceleratorChoice, QemuDriver};
+use imgfile::driver::{AcceleratorChoice, qemu::QemuDriver};
 use imgfile::driver::{
     BootOptions, Disk, DiskAccess, DiskFormat, Driver, DriverError, End, Exec, ExecEnd, Firmware, Limits,
     Machine, MachineSpec, MountOptions, Network, PayloadFile, Stage, Start, Stream,

@@ -11,8 +11,8 @@ use std::{
 use sha2::{Digest as _, Sha512};
 
 use imgfile::driver::{
-    Disk, DiskAccess, DiskFormat, Driver, Exec, Firmware, Limits, Machine, MachineSpec, Network, Start,
-    qemu::{AcceleratorChoice, BuildKernel, QemuDriver},
+    AcceleratorChoice, BuildKernel, Disk, DiskAccess, DiskFormat, Driver, Exec, Firmware, Limits, Machine,
+    MachineSpec, Network, Start, qemu::QemuDriver,
 };
 
 use crate::common::built::{self, store};

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     check::Size,
     diagnostic::{Diagnostic, codes},
+    driver::{AcceleratorChoice, DriverEntry},
     exec::{Consent, Outside},
     store::project_root,
     text::Sources,
@@ -57,17 +58,6 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
-/// Whether the machine's processor is emulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Accel {
-    /// KVM where a probe guest really runs under it, else emulation.
-    Auto,
-    /// Hardware virtualisation, or an error.
-    Kvm,
-    /// Emulation.
-    Tcg,
-}
-
 /// All settings, as they hold for one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -88,7 +78,9 @@ pub struct Settings {
     pub memory: Option<Setting<Size>>,
     /// Processors all machines that run at once may have together.
     pub cpus: Option<Setting<u32>>,
-    pub accel: Setting<Accel>,
+    pub accel: Setting<AcceleratorChoice>,
+    /// What runs the machines.
+    pub driver: Setting<&'static DriverEntry>,
     /// The project these are for, and what the user says of it.
     pub project: Option<(PathBuf, Trust)>,
     /// What the user's configuration, and trust, let the project read outside its folder.
@@ -176,6 +168,7 @@ keys! {
     Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
     Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
     Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
+    Driver "driver" "--driver" "NAME" "IMGFILE_DRIVER" "what runs the machines: `qemu`";
     AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
     AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
 }
@@ -268,7 +261,10 @@ impl Settings {
             cpus: lookup.find_up_to(Key::Cpus, cpus, host_cpus),
             accel: lookup
                 .find(Key::Accel, accel)
-                .unwrap_or(Setting { value: Accel::Auto, origin: Origin::Default }),
+                .unwrap_or(Setting { value: AcceleratorChoice::Auto, origin: Origin::Default }),
+            driver: lookup
+                .find(Key::Driver, driver)
+                .unwrap_or(Setting { value: DriverEntry::usual(), origin: Origin::Default }),
             allow_private_network: lookup.find(Key::AllowPrivateNetwork, yes_or_no),
             allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
@@ -318,14 +314,8 @@ impl Settings {
             row(Key::StoreSize, self.store_size.as_ref(), Size::to_string),
             row(Key::Memory, self.memory.as_ref(), Size::to_string),
             row(Key::Cpus, self.cpus.as_ref(), u32::to_string),
-            row(Key::Accel, Some(&self.accel), |accel| {
-                match accel {
-                    Accel::Auto => "auto",
-                    Accel::Kvm => "kvm",
-                    Accel::Tcg => "tcg",
-                }
-                .to_owned()
-            }),
+            row(Key::Accel, Some(&self.accel), |accel| accel.as_str().to_owned()),
+            row(Key::Driver, Some(&self.driver), |driver| driver.name().to_owned()),
             row(Key::AllowPrivateNetwork, self.allow_private_network.as_ref(), bool::to_string),
             row(Key::AllowWeakerCell, self.allow_weaker_cell.as_ref(), bool::to_string),
         ]
@@ -473,13 +463,13 @@ fn yes_or_no(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<bool, &'
     raw.text.parse().map_err(|_| "`true` or `false`")
 }
 
-fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Accel, &'static str> {
-    match raw.text.as_str() {
-        "auto" => Ok(Accel::Auto),
-        "kvm" => Ok(Accel::Kvm),
-        "tcg" => Ok(Accel::Tcg),
-        _ => Err("one of `auto`, `kvm` and `tcg`"),
-    }
+fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<AcceleratorChoice, &'static str> {
+    let named = AcceleratorChoice::ALL.into_iter().find(|choice| choice.as_str() == raw.text);
+    named.ok_or("one of `auto`, `kvm` and `tcg`")
+}
+
+fn driver(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<&'static DriverEntry, &'static str> {
+    DriverEntry::named(&raw.text).ok_or("the name of a driver: `qemu`")
 }
 
 /// The user's own cache folder, whatever settings say of the store: `$XDG_CACHE_HOME/imgfile`. None if

@@ -56,7 +56,7 @@ fn a_flag_beats_the_environment_beats_the_project_beats_the_user() {
     assert_eq!(settings.cpus, Some(Setting { value: 1, origin: Origin::Flag("--cpus") }));
     let memory = Setting { value: Size(3 << 30), origin: Origin::File(world.project_file()) };
     assert_eq!(settings.memory, Some(memory));
-    assert_eq!(settings.accel, Setting { value: Accel::Kvm, origin: Origin::File(user.clone()) });
+    assert_eq!(settings.accel, Setting { value: AcceleratorChoice::Kvm, origin: Origin::File(user.clone()) });
     assert_eq!(
         settings.mirror,
         Some(Setting { value: "http://m.example/debian".into(), origin: Origin::File(user) })

@@ -144,7 +144,8 @@ impl Workspace {
         {
             return Err(BuildError::Diagnosed(vec![refused]));
         }
-        let disk = given::take_in(&self.store, named, file).await?;
+        let disk =
+            given::take_in((&self.store, (self.settings.driver.value.disks)().as_ref()), named, file).await?;
         if let Some(facts) = disk.known(&self.store) {
             return disk.keep(facts);
         }

@@ -16,7 +16,7 @@ use super::{
     Exit,
     file_args::FileArgs,
     project::{self, Project},
-    settings::{self, Accel, Settings},
+    settings::{self, Settings},
     watch,
 };
 use crate::{
@@ -24,10 +24,7 @@ use crate::{
     cell,
     check::{BaseSource, ImageSpec},
     diagnostic::Diagnostic,
-    driver::{
-        Driver, DriverError,
-        qemu::{self, AcceleratorChoice, QemuDriver},
-    },
+    driver::{Driver, DriverError, DriverOptions, agent},
     exec::{
         self, BuildError, Consent, Reporter, Secrets,
         base::given::Given,
@@ -123,10 +120,16 @@ impl Workspace {
                 images.iter().flat_map(|image| exec::refused_secrets(image, &project.files, &consent)),
             );
         }
+        let driver = settings.as_ref().map(|settings| settings.driver.value.capabilities);
+        let beyond = |found: &[Diagnostic]| match driver {
+            Some(driver) => front::beyond(&project.checked.spec, found, driver),
+            None => Vec::new(),
+        };
         // What is wrong already is shown before anything is looked up or downloaded.
-        if found.iter().any(Diagnostic::is_error) {
+        if found.iter().any(Diagnostic::is_error) || !beyond(&found).is_empty() {
             let of_images = resolve(&project, &catalog, &lock, choices, |_| None).diagnostics;
             found.extend(front::of_resolution(of_images, &found, &project.checked.spec, &catalog));
+            found.extend(beyond(&found));
             show(&found, &project);
             return Err(super::wrong_settings(&found));
         }
@@ -147,7 +150,7 @@ impl Workspace {
             listed: BTreeMap::new(),
             lock,
             consent,
-            agent_version: qemu::agent_version(),
+            agent_version: agent::version(),
             answers: Answers::default(),
         };
         // A name that no image has is complained of before anything is downloaded.
@@ -404,20 +407,20 @@ impl Workspace {
     /// The machines of this host; what there is to say about them is reported.
     pub(in crate::cli) async fn driver(&self, reporter: &Reporter) -> Result<Box<dyn Driver>, BuildError> {
         Self::held()?;
-        qemu::programs()?;
+        let chosen = self.settings.driver.value;
+        (chosen.installed)()?;
         let kernel = self.preparer(false).build_kernel(reporter).await?;
-        let choice = match self.settings.accel.value {
-            Accel::Auto => AcceleratorChoice::Auto,
-            Accel::Kvm => AcceleratorChoice::Kvm,
-            Accel::Tcg => AcceleratorChoice::Tcg,
+        let options = DriverOptions {
+            kernel,
+            accelerator: self.settings.accel.value,
+            machines: &self.store.machines(),
+            private_network: self.settings.allow_private_network.as_ref().is_some_and(|one| one.value),
         };
-        let driver = QemuDriver::new(kernel, choice, &self.store.machines()).await?;
-        let private = self.settings.allow_private_network.as_ref().is_some_and(|allowed| allowed.value);
-        let driver = driver.reaching_private_networks(private);
-        if let Some(note) = &driver.capabilities().note {
-            reporter.note(note.clone());
+        let driver = (chosen.open)(options).await?;
+        if let Some(note) = driver.note() {
+            reporter.note(note.to_owned());
         }
-        Ok(Box::new(driver))
+        Ok(driver)
     }
 
     /// The folder artifacts go to unless the command says otherwise.

@@ -9,12 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
-use crate::model::Arch;
-
 use super::inspect::{Apt, Facts, Init, Kernel, RootFs};
-use super::{
-    Accelerator, Capabilities, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start,
-};
+use super::{Disks, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start};
 use machine::FakeMachine;
 
 /// One thing a machine was asked, in few words.
@@ -114,7 +110,6 @@ impl Chaos {
 #[derive(Clone)]
 pub struct FakeDriver {
     script: Arc<Mutex<Script>>,
-    capabilities: Capabilities,
 }
 
 impl std::fmt::Debug for FakeDriver {
@@ -133,17 +128,7 @@ impl FakeDriver {
     /// A driver whose every operation works, on a Debian 13 disk.
     #[must_use]
     pub fn new() -> Self {
-        let capabilities = Capabilities {
-            name: "fake".into(),
-            archs: vec![Arch::X86_64],
-            os_types: vec!["linux".into()],
-            firmware: vec![Firmware::Bios, Firmware::Uefi],
-            booted_stage: true,
-            accelerator: Accelerator::None,
-            note: None,
-            agent_version: "fake".into(),
-        };
-        Self { script: Arc::default(), capabilities }
+        Self { script: Arc::default() }
     }
 
     /// What an inspection finds.
@@ -276,8 +261,13 @@ impl FakeDriver {
 }
 
 impl Driver for FakeDriver {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn note(&self) -> Option<&str> {
+        None
+    }
+
+    /// Files are real: nothing is gained by others.
+    fn disks(&self) -> Arc<dyn Disks> {
+        Arc::new(super::qemu::QemuDisks)
     }
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {

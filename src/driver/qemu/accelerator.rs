@@ -5,18 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::{Accelerator, DriverError, Limits};
+use super::super::{AcceleratorChoice, DriverError, Limits};
 use super::start::{self, Host, RunningKernel};
 
-/// What the user asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Choice {
-    /// KVM where it works, else emulation with a word about it.
-    #[default]
-    Auto,
-    /// KVM or nothing.
+/// What machines run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accelerator {
     Kvm,
-    /// Emulation.
     Tcg,
 }
 
@@ -26,10 +21,10 @@ const PROBE_LIMIT: Duration = Duration::from_secs(15);
 /// Sets the host's accelerator; answers a line for the user when there is something to say.
 pub(super) async fn decide(
     host: &mut Host,
-    choice: Choice,
+    choice: AcceleratorChoice,
     machines: &Path,
 ) -> Result<Option<String>, DriverError> {
-    if choice == Choice::Tcg {
+    if choice == AcceleratorChoice::Tcg {
         host.accelerator = Accelerator::Tcg;
         return Ok(None);
     }
@@ -40,7 +35,7 @@ pub(super) async fn decide(
         }
         Err(reason) => reason,
     };
-    if choice == Choice::Kvm {
+    if choice == AcceleratorChoice::Kvm {
         return Err(DriverError::HostLacks {
             what: "working hardware virtualisation (KVM)".into(),
             install: format!("{refused}; `--accel tcg` builds without it, more slowly"),

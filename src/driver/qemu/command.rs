@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, Firmware, Network};
+use super::super::{Disk, DiskAccess, DiskFormat, Firmware, Network};
+use super::accelerator::Accelerator;
 use crate::cell::Cell;
 use imgfile_agent::protocol::PORT_NAME;
 
@@ -63,7 +64,7 @@ impl Front<'_> {
                 add("-accel", "kvm".into());
                 add("-cpu", "host".into());
             }
-            Accelerator::Tcg | Accelerator::None => {
+            Accelerator::Tcg => {
                 add("-accel", "tcg,thread=multi,tb-size=512".into());
                 // What nobody runs in it is not looked for: a system would load the modules of a hypervisor.
                 add("-cpu", "max,svm=off".into());

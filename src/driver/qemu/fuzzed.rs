@@ -18,6 +18,8 @@ use super::kernels::{self, Tree};
 use super::line::{Collected, Line, Patience};
 use super::{look, superblock, table};
 
+pub use super::qcow2::fuzzed::disk as disk_file;
+
 /// More than any answer here waits for: a guest whose line has ended is found out at once.
 const NEVER: Duration = Duration::from_hours(1);
 /// What the guest may make the host keep of a file that it was asked for, in bytes.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::DriverError;
 use super::super::inspect::Kernel;
+use super::super::kernel::{Modules, companions, decompress};
 use super::guest::Guest;
-use super::kernel::{Modules, companions, decompress};
 use super::{kernels, look};
 
 /// Largest kernel or module in bytes.

@@ -5,10 +5,12 @@
 //! pure functions over what the agent reads ([`superblock`], [`table`], [`layout`], [`look`]).
 
 mod accelerator;
-pub mod backing;
+mod backing;
 mod clock;
 mod command;
 mod console;
+mod disks;
+mod format;
 #[doc(hidden)]
 pub mod fuzzed;
 mod guest;
@@ -16,19 +18,19 @@ mod image_kernel;
 mod initramfs;
 mod inject_agent;
 mod iso;
-mod kernel;
 mod kernels;
 mod layout;
 mod line;
 mod look;
 mod machine;
 mod masks;
+mod qcow2;
 mod qmp;
 mod saved_state;
 mod start;
 mod superblock;
 mod table;
-pub mod tool;
+mod tool;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,25 +40,42 @@ use futures_util::FutureExt;
 
 use super::inspect::Init;
 use super::{
-    Accelerator, BootOptions, Capabilities, DiskAccess, Driver, DriverError, Firmware, Machine, MachineSpec,
-    Op, Stage, Start,
+    AcceleratorChoice, BootOptions, BuildKernel, Capabilities, DiskAccess, DiskFormat, Disks, Driver,
+    DriverEntry, DriverError, DriverOptions, Firmware, Machine, MachineSpec, Op, Stage, Start, agent,
 };
 use crate::cell::Outside;
 use crate::model::Arch;
+use accelerator::Accelerator;
 use machine::QemuMachine;
 use start::{Host, RunningKernel};
 
-pub use accelerator::Choice as AcceleratorChoice;
-pub use kernel::BuildKernel;
+pub use disks::QemuDisks;
 
-/// The guest agent's program, built by `build.rs`.
-const AGENT: &[u8] = include_bytes!(env!("IMGFILE_AGENT"));
+/// How `--driver` finds it.
+pub(super) const ENTRY: DriverEntry = DriverEntry {
+    capabilities: &Capabilities {
+        driver: "qemu",
+        archs: &[Arch::X86_64],
+        firmware: &Firmware::ALL,
+        formats: &DiskFormat::ALL,
+        boots: true,
+    },
+    disks: || Arc::new(QemuDisks),
+    installed: || programs().map(drop),
+    open: |options| open(options).boxed(),
+};
+
+async fn open(options: DriverOptions<'_>) -> Result<Box<dyn Driver>, DriverError> {
+    let driver = QemuDriver::new(options.kernel, options.accelerator, options.machines).await?;
+    Ok(Box::new(driver.reaching_private_networks(options.private_network)))
+}
 
 /// Runs machines with `qemu-system-x86_64`.
 #[derive(Debug)]
 pub struct QemuDriver {
     host: Arc<Host>,
-    capabilities: Capabilities,
+    /// About the accelerator.
+    note: Option<String>,
 }
 
 impl QemuDriver {
@@ -76,18 +95,8 @@ impl QemuDriver {
             saved_states: machines.to_owned(),
             outside: Outside::default(),
         };
-        let decision = accelerator::decide(&mut host, accelerator, machines).await?;
-        let capabilities = Capabilities {
-            name: "qemu".into(),
-            archs: vec![Arch::X86_64],
-            os_types: vec!["linux".into()],
-            firmware: vec![Firmware::Bios, Firmware::Uefi],
-            booted_stage: true,
-            accelerator: host.accelerator,
-            note: decision,
-            agent_version: agent_version(),
-        };
-        Ok(Self { host: Arc::new(host), capabilities })
+        let note = accelerator::decide(&mut host, accelerator, machines).await?;
+        Ok(Self { host: Arc::new(host), note })
     }
 
     /// Lets guests reach private networks too.
@@ -130,7 +139,7 @@ impl QemuDriver {
             Stage::Offline,
             Init::Other,
         ));
-        let init = planting.plant(AGENT).await?;
+        let init = planting.plant(agent::PROGRAM).await?;
         planting.power_off().await?;
         let guest = start::firmware(&self.host, &spec, firmware, inject_agent::EPOCH).await?;
         let mut machine =
@@ -141,8 +150,12 @@ impl QemuDriver {
 }
 
 impl Driver for QemuDriver {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    fn disks(&self) -> Arc<dyn Disks> {
+        Arc::new(QemuDisks)
     }
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
@@ -150,15 +163,8 @@ impl Driver for QemuDriver {
     }
 }
 
-/// Identifies the agent's program in step keys: equal agents do equal things.
-#[must_use]
-pub fn agent_version() -> String {
-    use sha2::{Digest, Sha256};
-    hex::encode(&Sha256::digest(AGENT)[..8])
-}
-
-/// The emulator and its tool for disks. Asked for before anything is fetched, their absence is told at once.
-pub fn programs() -> Result<(PathBuf, PathBuf), DriverError> {
+/// The emulator and its tool for disks.
+fn programs() -> Result<(PathBuf, PathBuf), DriverError> {
     Ok((find("qemu-system-x86_64", "qemu-system-x86")?, find("qemu-img", "qemu-utils")?))
 }
 

@@ -13,8 +13,9 @@ use std::time::SystemTime;
 use imgfile_agent::protocol::message::Request;
 use sha2::{Digest, Sha256};
 
-use super::super::{Accelerator, DriverError};
-use super::AGENT;
+use super::super::DriverError;
+use super::super::agent;
+use super::accelerator::Accelerator;
 use super::command::Front;
 use super::guest::Guest;
 use super::start::Host;
@@ -57,7 +58,7 @@ impl SavedState {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        hash.update(Sha256::digest(AGENT));
+        hash.update(Sha256::digest(agent::PROGRAM));
         for argument in machine.arguments().iter().chain(drivers.iter().map(|(name, _)| name)) {
             hash.update(argument.as_bytes());
             hash.update([0]);

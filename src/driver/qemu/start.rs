@@ -12,15 +12,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tokio::net::UnixStream;
 
-use super::super::{Accelerator, Disk, DiskAccess, DiskFormat, DriverError, Firmware, MachineSpec, Network};
+use super::super::agent;
+use super::super::kernel::{BuildKernel, Modules};
+use super::super::{Disk, DiskAccess, DiskFormat, DriverError, Firmware, MachineSpec, Network};
+use super::accelerator::Accelerator;
 use super::command::{Boot, CommandLine, Front, UefiFiles};
 use super::guest::{Files, Guest};
 use super::image_kernel::Kept;
-use super::kernel::{BuildKernel, Modules};
 use super::line::Line;
 use super::qmp::Qmp;
 use super::saved_state::SavedState;
-use super::{AGENT, clock, initramfs, iso, tool};
+use super::{clock, initramfs, iso, tool};
 use crate::cell::{Access, Cell, Network as Reach, Outside, WallMissing};
 use crate::store::room;
 use imgfile_agent::protocol::EPOCH_PARAMETER;
@@ -117,7 +119,7 @@ pub(super) async fn kernel(
         RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
     };
     let initramfs = spec.run_dir.join("initramfs");
-    fs::write(&initramfs, initramfs::write(AGENT, early)).map_err(failed("write the initramfs"))?;
+    fs::write(&initramfs, initramfs::write(agent::PROGRAM, early)).map_err(failed("write the initramfs"))?;
     let line = match kernel {
         RunningKernel::Build => format!("{KERNEL_LINE} {BUILD_KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
         RunningKernel::Image(_) => format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),

@@ -15,8 +15,9 @@ use super::{
     native::{self, Stopped},
 };
 use crate::{
-    driver::Driver,
+    driver::{DiskFile, DiskForm, Disks, Driver},
     exec::BuildError,
+    model::DiskFormat,
     store::{NewBase, Store},
     text::Digest,
 };
@@ -91,7 +92,7 @@ pub(super) async fn make(
     let used = fs::read_to_string(out.join("used")).at("read", &out.join("used"))?;
     let Work { disk, raw, ids, .. } = work;
     tokio::task::block_in_place(|| write_boot(disk, recipe.virtual_size, out, &ids))?;
-    compress(&raw, &new.disk()).await?;
+    compress(driver.disks().as_ref(), &raw, &new.disk()).await?;
     Ok(BaseMeta {
         suite: recipe.suite.clone(),
         packages: installed,
@@ -166,12 +167,10 @@ fn write_boot(mut disk: File, size: u64, out: &Path, ids: &Identities) -> Result
 }
 
 /// The disk as the store keeps it: qcow2, zstd.
-async fn compress(raw: &Path, to: &Path) -> Result<(), BuildError> {
-    let mut command = crate::driver::qemu::tool::qemu_img("convert");
-    command.args(["-q", "-c", "-m", "16", "-W", "-f", "raw", "-O", "qcow2"]);
-    command.args(["-o", "compression_type=zstd"]).args([raw, to]);
-    crate::exec::disk::shown(&mut command, raw, Some(to))?;
-    crate::exec::disk::run(command).await
+async fn compress(disks: &dyn Disks, raw: &Path, to: &Path) -> Result<(), BuildError> {
+    let raw = DiskFile { path: raw, format: DiskFormat::Raw };
+    disks.write(raw, to, DiskForm::usual(DiskFormat::Qcow2)).await?;
+    Ok(())
 }
 
 /// Adds what was tried, and where, to an [`io::Error`].

@@ -8,22 +8,19 @@ use std::fs::File;
 use std::io::{self, Seek as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 
 use serde::{Deserialize, Serialize};
 
-use super::format;
 use crate::{
-    cell::Cell,
     diagnostic::{Diagnostic, codes},
     driver::{
-        Disk, DiskAccess, DiskFormat, Driver, DriverError, Limits, MachineSpec, Network, Start, inspect,
-        qemu::{backing, tool},
+        Disk, DiskAccess, DiskError, DiskFacts, DiskFile, DiskFormat, Disks, Driver, DriverError,
+        FoundFormat, Limits, MachineSpec, Network, Start, inspect,
     },
     exec::BuildError,
     store::{
         Base, BaseSlot, NewBase, Store, StoreError, WorkFolder, copy_whole, digest_of, fetch::FetchError,
-        open_regular, room,
+        open_regular,
     },
     text::{Checksum, Digest, Span, Spanned},
 };
@@ -87,29 +84,6 @@ pub struct Given {
     pub facts: inspect::Facts,
 }
 
-/// What `qemu-img info` says and matters here.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Info {
-    format: String,
-    virtual_size: u64,
-    backing_filename: Option<String>,
-    #[serde(default)]
-    encrypted: bool,
-    format_specific: Option<FormatSpecific>,
-}
-
-#[derive(Debug, Deserialize)]
-struct FormatSpecific {
-    data: Option<SpecificData>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct SpecificData {
-    data_file: Option<serde_json::Value>,
-}
-
 /// What the store remembers about a copy.
 #[derive(Debug, Serialize, Deserialize)]
 struct Copied {
@@ -133,7 +107,7 @@ pub fn open(named: Named<'_>) -> Result<File, BuildError> {
 
 /// Takes an open disk in, once for each content. Needs neither a machine nor the network.
 pub async fn take_in<'a>(
-    store: &'a Store,
+    (store, disks): (&'a Store, &dyn Disks),
     named: Named<'_>,
     mut file: File,
 ) -> Result<TakenIn<'a>, BuildError> {
@@ -154,7 +128,7 @@ pub async fn take_in<'a>(
             .help("if the new content is meant, write its sha256"),
         ]));
     }
-    let (copy, virtual_size) = copy(store, named, &file, sha256).await?;
+    let (copy, virtual_size) = copy((store, disks), named, &file, sha256).await?;
     Ok(TakenIn { copy, sha256, size: metadata.len(), virtual_size })
 }
 
@@ -284,7 +258,7 @@ pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
 
 /// The copy, made unless it is there.
 async fn copy<'a>(
-    store: &'a Store,
+    (store, disks): (&'a Store, &dyn Disks),
     named: Named<'_>,
     file: &File,
     sha256: Digest,
@@ -297,39 +271,24 @@ async fn copy<'a>(
         }
         BaseSlot::Missing(new) => new,
     };
-    // `qemu-img` takes names, and what has this name may be exchanged between two looks. In the store nobody does that.
+    // A driver takes names, and what has this name may be exchanged between two looks. In the store nobody does that.
     let own = new.dir().join("given");
     let named = if named.is_ours {
         named
     } else {
         // What cannot be a base anyway is not copied.
-        format_of(named, &own_path(file))?;
+        format_of(disks, named, &own_path(file))?;
         tokio::task::block_in_place(|| bring_in(file, &own, sha256)).map_err(|error| match error {
             Some(error) => BuildError::Io { action: "write", path: own.clone(), source: error },
             None => damaged(named).into(),
         })?;
         Named { path: &own, ..named }
     };
-    let info = examine(named).await?;
-    let disk = new.disk();
-    let mut convert = tool::qemu_img("convert");
-    convert.args(["-q", "-c", "-m", "16", "-W", "-f", &info.format, "-O", "qcow2"]);
-    convert.args(["-o", "compression_type=zstd"]).arg(named.path).arg(&disk);
-    convert.read(named.path).file_size(tool::largest_file(info.virtual_size));
-    tool::show_output(&mut convert, &disk).map_err(|source| BuildError::Io {
-        action: "create",
-        path: disk.clone(),
-        source,
-    })?;
-    let output = run(convert).await?;
-    if !output.status.success() {
-        let detail = last_line(&output);
-        if room::says_full(&detail) {
-            return Err(DriverError::HostFull.into());
-        }
-        return Err(damaged(named).map_note(&detail).into());
+    let (format, size) = examine(disks, named).await?;
+    match disks.import(DiskFile { path: named.path, format }, &new.disk()).await {
+        Ok(()) => Ok((Copy::New(new), size)),
+        Err(error) => Err(unusable(named, error)),
     }
-    Ok((Copy::New(new), info.virtual_size))
 }
 
 /// A name that leads to an open file: proc(5).
@@ -349,53 +308,49 @@ fn bring_in(file: &File, to: &Path, sha256: Digest) -> Result<(), Option<io::Err
 const CONVERT: &str = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
 
 /// The format of the disk at a path. It is found by its first bytes alone: other formats name files of the host that
-/// QEMU opens.
-fn format_of(named: Named<'_>, path: &Path) -> Result<&'static str, BuildError> {
-    match format::of(path).map_err(|error| unreadable(named, &error))? {
-        format @ ("qcow2" | "raw") => Ok(format),
-        format => Err(refuse(named, &format!("its format is {format}, and a base is qcow2 or raw"), CONVERT)),
-    }
+/// would be opened.
+fn format_of(disks: &dyn Disks, named: Named<'_>, path: &Path) -> Result<DiskFormat, BuildError> {
+    let other = match disks.format(path).map_err(|error| unreadable(named, &error))? {
+        FoundFormat::Known(format) if format.is_for_machines() => return Ok(format),
+        FoundFormat::Known(format) => format.as_str(),
+        FoundFormat::Other(name) => name,
+    };
+    Err(refuse(named, &format!("its format is {other}, and a base is qcow2 or raw"), CONVERT))
 }
 
-/// Refuses what is no whole, independent disk.
-async fn examine(named: Named<'_>) -> Result<Info, BuildError> {
-    let convert = CONVERT;
-    let format = format_of(named, named.path)?;
-    let header = if format == "qcow2" { backing::header(named.path).ok().flatten() } else { None };
-    if header.is_some_and(|header| header.backing.is_some() || header.data_file) {
-        return Err(refuse(named, PART, convert));
+/// Refuses what is no whole, independent disk; answers its format and its bytes.
+async fn examine(disks: &dyn Disks, named: Named<'_>) -> Result<(DiskFormat, u64), BuildError> {
+    let format = format_of(disks, named, named.path)?;
+    let file = DiskFile { path: named.path, format };
+    let DiskFacts { size, is_part, encrypted } =
+        disks.look(file).await.map_err(|error| unusable(named, error))?;
+    if is_part {
+        return Err(refuse(named, PART, CONVERT));
     }
-    let mut look = tool::qemu_img("info");
-    look.args(["--output=json", "-f", format]).arg(named.path).read(named.path);
-    let output = run(look).await?;
-    let info: Info = match serde_json::from_slice(&output.stdout) {
-        Ok(info) if output.status.success() => info,
-        _ => return Err(damaged(named).map_note(&last_line(&output)).into()),
-    };
-    let data_file =
-        info.format_specific.as_ref().and_then(|specific| specific.data.as_ref()?.data_file.as_ref());
-    let reason = if info.backing_filename.is_some() || data_file.is_some() {
-        Some((PART.to_owned(), convert))
-    } else if info.encrypted {
-        Some(("it is encrypted".to_owned(), convert))
-    } else if info.virtual_size < SMALLEST {
-        let reason = format!("it is a disk of {} bytes, too small for a system", info.virtual_size);
-        Some((reason, "give a disk image in the format qcow2 or raw"))
-    } else {
-        None
-    };
-    if let Some((reason, help)) = reason {
-        return Err(refuse(named, &reason, help));
+    if encrypted {
+        return Err(refuse(named, "it is encrypted", CONVERT));
     }
-    if info.format == "qcow2" {
-        // Leaked clusters (status 3) waste space and hurt nobody.
-        let mut check = tool::qemu_img("check");
-        check.args(["-q", "--output=json", "-f", "qcow2"]).arg(named.path).read(named.path);
-        if !matches!(run(check).await?.status.code(), Some(0 | 3)) {
-            return Err(damaged(named).into());
-        }
+    if size < SMALLEST {
+        let reason = format!("it is a disk of {size} bytes, too small for a system");
+        return Err(refuse(named, &reason, "give a disk image in the format qcow2 or raw"));
     }
-    Ok(info)
+    // Of a raw disk every file is a sound one.
+    if format == DiskFormat::Qcow2 {
+        disks.check(file).await.map_err(|error| match error {
+            DiskError::Tool { .. } => BuildError::from(damaged(named)),
+            error => error.into(),
+        })?;
+    }
+    Ok((format, size))
+}
+
+/// What became of a disk: if not the host is at fault, the disk is.
+fn unusable(named: Named<'_>, error: DiskError) -> BuildError {
+    match error {
+        DiskError::Tool { detail, .. } => damaged(named).map_note(&last_line(&detail)).into(),
+        DiskError::Damaged { reason, .. } => damaged(named).map_note(&reason).into(),
+        error => error.into(),
+    }
 }
 
 fn unreadable(named: Named<'_>, error: &io::Error) -> BuildError {
@@ -453,19 +408,14 @@ impl From<Damage> for BuildError {
 }
 
 /// The last words of a tool; a damaged disk makes it say the same thing thousands of times.
-fn last_line(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
-    text.lines().last().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
-/// Runs `qemu-img` to its end; it does not outlive this process.
-async fn run(command: Cell) -> Result<Output, BuildError> {
-    tool::output(command).await.map_err(crate::exec::disk::not_run)
+fn last_line(said: &str) -> String {
+    said.lines().last().unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::qemu::QemuDisks;
     use crate::text::SourceId;
     use std::process::Command as Sync;
 
@@ -474,7 +424,7 @@ mod tests {
     }
 
     async fn told(path: &Path) -> String {
-        let failure = examine(named(path)).await.unwrap_err();
+        let failure = examine(&QemuDisks, named(path)).await.unwrap_err();
         let diagnostic = failure.diagnostics().remove(0);
         format!("{}: {}", diagnostic.message, diagnostic.labels[0].text)
     }
@@ -494,7 +444,8 @@ mod tests {
         create(&["-f", "qcow2", "-F", "qcow2", "-b", "good.qcow2"], &path("overlay.qcow2"));
         std::fs::write(path("small"), "hello").unwrap();
 
-        assert_eq!(examine(named(&path("good.qcow2"))).await.unwrap().virtual_size, 64 << 20);
+        let good = examine(&QemuDisks, named(&path("good.qcow2"))).await.unwrap();
+        assert_eq!(good, (DiskFormat::Qcow2, 64 << 20));
         assert_eq!(
             told(&path("other.vmdk")).await,
             "`disk` cannot be a base: its format is vmdk, and a base is qcow2 or raw"

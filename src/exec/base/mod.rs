@@ -10,7 +10,6 @@ mod bootstrap;
 mod deb;
 mod esp;
 mod essential;
-mod format;
 pub mod given;
 mod guest;
 mod layout;

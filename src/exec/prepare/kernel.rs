@@ -2,7 +2,7 @@
 
 use super::{BuildError, Preparer, Reporter, errors};
 use crate::{
-    driver::qemu::BuildKernel,
+    driver::BuildKernel,
     packages::{Keyring, Selected, Universe},
     store::fetch::Download,
 };

@@ -2,8 +2,8 @@
 
 use imgfile_agent::protocol::message::Request;
 
+use super::super::super::kernel::{Modules, companions};
 use super::super::super::{DriverError, RootSource};
-use super::super::kernel::{Modules, companions};
 use super::super::layout::{self, Layout};
 use super::super::start::RunningKernel;
 use super::super::superblock::Content;

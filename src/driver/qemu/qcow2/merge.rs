@@ -25,7 +25,12 @@ const COPIED: u64 = 1 << 63;
 /// Writes `disk`, whose backing files may not change meanwhile, to a new file. An error of kind `Unsupported`
 /// means that only QEMU can read it, one of kind `InvalidData` that a file is damaged; whatever the error, the
 /// file is to be removed. `level` is zstd's. Blocking; `stop` ends it.
-pub(in crate::exec) fn merge(disk: &Path, to: &Path, level: i32, stop: &AtomicBool) -> io::Result<()> {
+pub(in crate::driver::qemu) fn merge(
+    disk: &Path,
+    to: &Path,
+    level: i32,
+    stop: &AtomicBool,
+) -> io::Result<()> {
     let mut chain = Chain::open(disk)?;
     let mut file = Writer::new(File::create_new(to)?);
     let clusters = chain.size().div_ceil(CLUSTER);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::DriverError;
+use super::DriverError;
 
 /// Modules that offline stages may ask for, beside what they depend on. One that the kernel has
 /// built in, or not at all, is not missed here but where it is needed.

@@ -1,0 +1,76 @@
+//! The drivers there are, by name. Adding one is a folder and a line of [`DRIVERS`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{AcceleratorChoice, BuildKernel, Disks, Driver, DriverError, Op, qemu};
+use crate::model::Capabilities;
+
+/// A driver that can be chosen by its name, and what is known of it before anything is started.
+#[derive(Debug, Clone, Copy)]
+pub struct DriverEntry {
+    pub capabilities: &'static Capabilities,
+    /// The files of the disks that its machines take.
+    pub disks: fn() -> Arc<dyn Disks>,
+    /// Says what of it this host lacks. Asked for before anything is fetched.
+    pub installed: fn() -> Result<(), DriverError>,
+    pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
+}
+
+/// What a driver is opened with.
+#[derive(Debug)]
+pub struct DriverOptions<'a> {
+    /// What machines start under, whatever the image.
+    pub kernel: BuildKernel,
+    pub accelerator: AcceleratorChoice,
+    /// A folder of the store for what a driver keeps between commands.
+    pub machines: &'a Path,
+    /// Guests reach private networks too.
+    pub private_network: bool,
+}
+
+/// All of them; the first is taken unless somebody names another.
+pub static DRIVERS: &[DriverEntry] = &[qemu::ENTRY];
+
+impl DriverEntry {
+    /// As `--driver` takes it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.capabilities.driver
+    }
+
+    /// The driver of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        DRIVERS.iter().find(|entry| entry.name() == name)
+    }
+
+    /// The driver that is taken unless somebody names another.
+    #[must_use]
+    pub fn usual() -> &'static Self {
+        &DRIVERS[0]
+    }
+}
+
+/// Drivers have different names.
+impl PartialEq for DriverEntry {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for DriverEntry {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_have_names_of_their_own_and_are_found_by_them() {
+        for entry in DRIVERS {
+            assert_eq!(DriverEntry::named(entry.name()), Some(entry));
+            assert!(std::ptr::eq(DriverEntry::named(entry.name()).unwrap(), entry), "{}", entry.name());
+        }
+        assert_eq!(DriverEntry::named("no such driver"), None);
+    }
+}
