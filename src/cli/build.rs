@@ -163,7 +163,7 @@ async fn build(args: &Args, choices: &WorkspaceOptions, workspace: &Workspace) -
             let shell = args.on_failure == OnFailure::Clean;
             let exit = workspace.end_failed(watch, failures, WayOn { shell });
             if let Some(failed_machine) = failed_machines.take() {
-                failed::deal(args.on_failure, failed_machine).await;
+                failed::deal(args.on_failure, failed_machine, workspace.settings.driver.value).await;
             }
             Err(exit)
         }

@@ -11,7 +11,12 @@ use super::{
     Exit,
     settings::{Settings, Surroundings, Trust},
 };
-use crate::{diagnostic::Diagnostic, text::Sources};
+use crate::{
+    diagnostic::Diagnostic,
+    driver::{AcceleratorState, HostNeed, NeedKind, is_fedora},
+    exec::base,
+    text::Sources,
+};
 
 /// Show what this host has and lacks, and each setting with where it came from.
 #[derive(Debug, clap::Args)]
@@ -87,35 +92,23 @@ struct SettingRow {
     origin: String,
 }
 
-/// A program builds run: its name, what for, and the package that brings it on Debian and on Fedora.
-const PROGRAMS: [(&str, &str, &str, &str); 7] = [
-    ("qemu-system-x86_64", "runs the machines", "qemu-system-x86", "qemu-system-x86-core"),
-    ("qemu-img", "writes disk images", "qemu-utils", "qemu-img"),
-    ("pasta", "connects guests with the network", "passt", "passt"),
-    ("mmdebstrap", "makes Debian bases", "mmdebstrap", "mmdebstrap"),
-    ("mke2fs", "makes the bases' file systems", "e2fsprogs", "e2fsprogs"),
-    ("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", "dosfstools"),
-    ("mcopy", "fills the bases' EFI partitions", "mtools", "mtools"),
-];
+/// Connects guests with the network.
+const NETWORK: HostNeed = HostNeed {
+    name: "pasta",
+    purpose: "connects guests with the network",
+    kind: NeedKind::Program { tells_version: false },
+    debian: "passt",
+    fedora: "passt",
+};
 
 /// Needed by whoever is not root, to make bases in a user namespace.
-const ID_MAPPERS: [&str; 2] = ["newuidmap", "newgidmap"];
-
-/// Firmware for UEFI machines, where distributions put it.
-const UEFI_FIRMWARE: [&str; 6] = [
-    "/usr/share/OVMF/OVMF_CODE_4M.fd",
-    "/usr/share/OVMF/OVMF_CODE.fd",
-    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
-    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
-    "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd",
-    "/usr/share/qemu/ovmf-x86_64-code.bin",
-];
+const ID_MAPPERS: [HostNeed; 2] =
+    [HostNeed { name: "newuidmap", ..ID_MAPPER }, HostNeed { name: "newgidmap", ..ID_MAPPER }];
+const ID_MAPPER: HostNeed =
+    HostNeed { purpose: "makes bases without root", debian: "uidmap", fedora: "shadow-utils", ..NETWORK };
 
 /// Bytes below which a build is likely to fill the store's file system.
 const LITTLE_SPACE: u64 = 5 << 30;
-
-/// Administrator programs are not in the path of ordinary users.
-const MORE_PATH: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Runs the command.
 pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> {
@@ -150,19 +143,15 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
 }
 
 fn look(settings: &Settings) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = PROGRAMS
-        .iter()
-        .map(|&(name, purpose, debian, fedora)| program(name, purpose, debian, fedora))
-        .collect();
-    findings.push(uefi());
+    let driver = settings.driver.value;
+    let needs = driver.needs.iter().chain([&NETWORK]).chain(base::NEEDS);
+    let mut findings: Vec<Finding> = needs.map(needed).collect();
     if !nix::unistd::geteuid().is_root() {
-        findings.extend(
-            ID_MAPPERS.map(|name| program(name, "makes bases without root", "uidmap", "shadow-utils")),
-        );
+        findings.extend(ID_MAPPERS.iter().map(needed));
         findings.extend([subordinate_ids("/etc/subuid"), subordinate_ids("/etc/subgid")]);
         findings.extend(user_namespaces());
     }
-    findings.push(accelerator(&settings.store.value));
+    findings.push(accelerator((driver.accelerator)(&settings.store.value.join("machines"))));
     findings.extend(walls());
     findings.push(store(&settings.store.value));
     findings.push(mirror(settings));
@@ -186,51 +175,27 @@ fn mirror(settings: &Settings) -> Finding {
     }
 }
 
-fn program(name: &str, purpose: &str, debian: &'static str, fedora: &'static str) -> Finding {
-    match find(name) {
+fn needed(need: &HostNeed) -> Finding {
+    match need.find() {
         Some(path) => {
-            let version = version(&path).map(|version| format!(", {version}")).unwrap_or_default();
-            Finding::new(name, State::Ok, format!("{}{version}", path.display()))
+            let version = version(need, &path).map(|version| format!(", {version}")).unwrap_or_default();
+            Finding::new(need.name, State::Ok, format!("{}{version}", path.display()))
         }
         None => Finding {
-            package: Some(if is_fedora() { fedora } else { debian }),
-            ..Finding::new(name, State::Missing, format!("not installed; it {purpose}"))
+            package: Some(need.package()),
+            ..Finding::new(need.name, State::Missing, format!("not installed; it {}", need.purpose))
         },
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(MORE_PATH.map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
-}
-
 /// The first line of `--version`, for those that have one.
-fn version(program: &Path) -> Option<String> {
-    let name = program.file_name()?.to_str()?;
-    if !matches!(name, "qemu-system-x86_64" | "qemu-img" | "mmdebstrap") {
+fn version(need: &HostNeed, program: &Path) -> Option<String> {
+    if need.kind != (NeedKind::Program { tells_version: true }) {
         return None;
     }
     let output = Command::new(program).arg("--version").env_clear().stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     Some(text.lines().next()?.chars().filter(|c| !c.is_control()).take(100).collect())
-}
-
-fn uefi() -> Finding {
-    match UEFI_FIRMWARE.iter().find(|path| Path::new(path).is_file()) {
-        Some(path) => Finding::new("UEFI firmware", State::Ok, *path),
-        None => Finding {
-            package: Some(if is_fedora() { "edk2-ovmf" } else { "ovmf" }),
-            ..Finding::new("UEFI firmware", State::Missing, "not installed; UEFI machines boot with it")
-        },
-    }
-}
-
-fn is_fedora() -> bool {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    text.lines().any(|line| line.starts_with("ID") && (line.contains("fedora") || line.contains("rhel")))
 }
 
 /// One command for all packages, in the host's own package manager's words.
@@ -315,36 +280,17 @@ fn walls() -> impl Iterator<Item = Finding> {
     })
 }
 
-/// What builds found out about KVM: the newest answer that is kept with what is known of this host's machines.
-fn tried(store: &Path) -> Option<String> {
-    let answers = std::fs::read_dir(store.join("machines")).ok()?.flatten();
-    let answers = answers.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"kvm-"));
-    let newest = answers.max_by_key(|entry| entry.metadata().and_then(|found| found.modified()).ok())?;
-    std::fs::read_to_string(newest.path()).ok().filter(|answer| !answer.is_empty())
-}
-
-fn accelerator(store: &Path) -> Finding {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
-    match opened {
-        Ok(_) => match tried(store).as_deref() {
-            None => Finding::new(
-                "KVM",
-                State::Ok,
-                "/dev/kvm opens; the first build tries whether machines run under it",
-            ),
-            Some("works") => Finding::new("KVM", State::Ok, "machines run under it"),
-            Some(reason) => Finding::new(
-                "KVM",
-                State::Note,
-                format!("/dev/kvm opens, but {reason}; machines are emulated, which is slower"),
-            ),
-        },
-        Err(error) => Finding::new(
-            "KVM",
-            State::Note,
-            format!("/dev/kvm: {error}; machines are emulated, which is slower"),
-        ),
-    }
+fn accelerator(state: AcceleratorState) -> Finding {
+    let (state, detail) = match state {
+        AcceleratorState::Works => (State::Ok, "machines run under it".to_owned()),
+        AcceleratorState::Untried => {
+            (State::Ok, "it is there; the first build tries whether machines run under it".to_owned())
+        }
+        AcceleratorState::Emulated(reason) => {
+            (State::Note, format!("{reason}; machines are emulated, which is slower"))
+        }
+    };
+    Finding::new("KVM", state, detail)
 }
 
 fn store(root: &Path) -> Finding {
@@ -409,16 +355,6 @@ mod tests {
         assert!(has_range(text, "carol", 1001));
         assert!(!has_range(text, "bob", 1002));
         assert!(!has_range(text, "broken", 1003));
-    }
-
-    #[test]
-    fn what_builds_found_out_about_kvm_counts() {
-        let store = tempfile::tempdir().unwrap();
-        assert_eq!(tried(store.path()), None);
-        std::fs::create_dir(store.path().join("machines")).unwrap();
-        std::fs::write(store.path().join("machines/kvm-0"), "a probe machine died under KVM").unwrap();
-        std::fs::write(store.path().join("machines/0.asleep"), "").unwrap();
-        assert_eq!(tried(store.path()).as_deref(), Some("a probe machine died under KVM"));
     }
 
     #[test]

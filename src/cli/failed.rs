@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{shown, terminal::Terminal};
-use crate::exec::FailedMachine;
+use crate::{driver::DriverEntry, exec::FailedMachine};
 
 /// What becomes of the machine in which a step or test failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,32 +17,32 @@ pub enum OnFailure {
 }
 
 /// Deals with the machine; what was built so far is over and shown by now.
-pub(super) async fn deal(wish: OnFailure, mut failed_machine: FailedMachine) {
+pub(super) async fn deal(wish: OnFailure, mut failed_machine: FailedMachine, driver: &DriverEntry) {
     match wish {
         OnFailure::Clean => {}
-        OnFailure::Keep => keep(failed_machine).await,
+        OnFailure::Keep => keep(failed_machine, driver).await,
         OnFailure::Shell => match Terminal::take() {
             Ok(terminal) => shell(&mut failed_machine, terminal).await,
             Err(error) => {
                 super::complain(&format!(
                     "there is no terminal for a shell ({error}); the disk is kept instead"
                 ));
-                keep(failed_machine).await;
+                keep(failed_machine, driver).await;
             }
         },
     }
 }
 
-async fn keep(failed_machine: FailedMachine) {
+async fn keep(failed_machine: FailedMachine, driver: &DriverEntry) {
     let image = failed_machine.image.clone();
     match failed_machine.keep().await {
         Ok(path) => {
             let path = shown(&path);
             super::screen::say!(
                 "the disk of `{image}` as the failure left it is kept: {path}\n  \
-                 look into it with `guestfish --ro -i -a {path}`, or boot it with \
-                 `qemu-system-x86_64 -m 2G -snapshot {path}`\n  \
-                 `imgfile gc` removes it"
+                 look into it with `guestfish --ro -i -a {path}`, or boot it with `{boot}`\n  \
+                 `imgfile gc` removes it",
+                boot = (driver.boot)(&path),
             );
         }
         Err(failure) => super::complain(&format!("the disk of `{image}` could not be kept: {failure}")),

@@ -15,6 +15,7 @@ mod error;
 pub mod fake;
 pub mod inspect;
 mod kernel;
+mod needs;
 pub mod qemu;
 mod registry;
 mod spec;
@@ -30,10 +31,12 @@ pub use crate::model::{Capabilities, DiskFormat, Firmware};
 pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
 pub use kernel::BuildKernel;
+pub use needs::{HostNeed, NeedKind, is_fedora};
 pub use registry::{DRIVERS, DriverEntry, DriverOptions};
 pub use spec::{
-    AcceleratorChoice, BootOptions, Disk, DiskAccess, Exec, ExecEnd, MachineSpec, MountOptions, Network,
-    Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput, TerminalSize,
+    AcceleratorChoice, AcceleratorState, BootOptions, Disk, DiskAccess, Exec, ExecEnd, MachineSpec,
+    MountOptions, Network, Output, PayloadFile, Program, RootSource, Stage, Start, Stream, TerminalInput,
+    TerminalSize,
 };
 
 /// What every operation returns.

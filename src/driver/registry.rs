@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{AcceleratorChoice, BuildKernel, Disks, Driver, DriverError, Op, qemu};
+use super::{
+    AcceleratorChoice, AcceleratorState, BuildKernel, Disks, Driver, DriverError, HostNeed, NeedKind, Op,
+    qemu,
+};
 use crate::model::Capabilities;
 
 /// A driver that can be chosen by its name, and what is known of it before anything is started.
@@ -12,8 +15,13 @@ pub struct DriverEntry {
     pub capabilities: &'static Capabilities,
     /// The files of the disks that its machines take.
     pub disks: fn() -> Arc<dyn Disks>,
-    /// Says what of it this host lacks. Asked for before anything is fetched.
-    pub installed: fn() -> Result<(), DriverError>,
+    /// What of the host it works with. Programs are asked for before anything is fetched; some files only certain
+    /// images need.
+    pub needs: &'static [HostNeed],
+    /// What is known, in the folder that a driver is opened with, of how fast its machines are.
+    pub accelerator: fn(machines: &Path) -> AcceleratorState,
+    /// A command that boots a disk for somebody to look at, without changing it.
+    pub boot: fn(disk: &str) -> String,
     pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
 }
 
@@ -37,6 +45,12 @@ impl DriverEntry {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.capabilities.driver
+    }
+
+    /// Says which of its programs this host lacks.
+    pub fn installed(&self) -> Result<(), DriverError> {
+        let mut programs = self.needs.iter().filter(|need| matches!(need.kind, NeedKind::Program { .. }));
+        programs.try_for_each(|program| program.found().map(drop))
     }
 
     /// The driver of this name.

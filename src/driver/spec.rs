@@ -235,6 +235,17 @@ pub enum AcceleratorChoice {
     Tcg,
 }
 
+/// What is known of hardware virtualisation on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceleratorState {
+    /// Machines run under it.
+    Works,
+    /// It looks as if; the first machine tries it.
+    Untried,
+    /// Machines are emulated, since: a sentence without a full stop.
+    Emulated(String),
+}
+
 impl AcceleratorChoice {
     pub const ALL: [Self; 3] = [Self::Auto, Self::Kvm, Self::Tcg];
 

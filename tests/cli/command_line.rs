@@ -277,8 +277,13 @@ fn trusting(session: &Session) {
 }
 
 /// Flags of settings with values that change nothing here.
-const SETTINGS: &[(&str, &str)] =
-    &[("--store-size", "40GiB"), ("--memory", "3GiB"), ("--cpus", "2"), ("--accel", "tcg")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("--store-size", "40GiB"),
+    ("--memory", "3GiB"),
+    ("--cpus", "2"),
+    ("--accel", "tcg"),
+    ("--driver", "qemu"),
+];
 
 fn settings() -> Vec<&'static str> {
     // These say yes without a value.
@@ -329,8 +334,6 @@ fn building(session: &Session) {
         "first",
         "--base",
         "debian-13",
-        "--driver",
-        "qemu",
         "--out",
         out,
         "--progress",

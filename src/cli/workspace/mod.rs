@@ -408,7 +408,7 @@ impl Workspace {
     pub(in crate::cli) async fn driver(&self, reporter: &Reporter) -> Result<Box<dyn Driver>, BuildError> {
         Self::held()?;
         let chosen = self.settings.driver.value;
-        (chosen.installed)()?;
+        chosen.installed()?;
         let kernel = self.preparer(false).build_kernel(reporter).await?;
         let options = DriverOptions {
             kernel,

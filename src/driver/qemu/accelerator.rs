@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::{AcceleratorChoice, DriverError, Limits};
+use super::super::{AcceleratorChoice, AcceleratorState, DriverError, Limits};
 use super::start::{self, Host, RunningKernel};
 
 /// What machines run on.
@@ -14,6 +14,10 @@ pub(super) enum Accelerator {
     Kvm,
     Tcg,
 }
+
+const DEVICE: &str = "/dev/kvm";
+/// The answer that is kept where a probe machine came up.
+const WORKS: &str = "works";
 
 /// A probe machine comes up in less than a second where KVM works.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
@@ -45,15 +49,34 @@ pub(super) async fn decide(
     Ok(Some(format!("{refused}: machines are emulated, which takes several times longer")))
 }
 
+/// What is known of KVM without trying it: the newest answer that is kept with what is known of this host's machines.
+pub(super) fn tried(machines: &Path) -> AcceleratorState {
+    if let Err(error) = fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
+        return AcceleratorState::Emulated(format!("{DEVICE}: {error}"));
+    }
+    match answer(machines).as_deref() {
+        None => AcceleratorState::Untried,
+        Some(WORKS) => AcceleratorState::Works,
+        Some(reason) => AcceleratorState::Emulated(format!("{DEVICE} opens, but {reason}")),
+    }
+}
+
+fn answer(machines: &Path) -> Option<String> {
+    let answers = fs::read_dir(machines).ok()?.flatten();
+    let answers = answers.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"kvm-"));
+    let newest = answers.max_by_key(|entry| entry.metadata().and_then(|found| found.modified()).ok())?;
+    fs::read_to_string(newest.path()).ok().filter(|answer| !answer.is_empty())
+}
+
 /// Whether a guest runs under KVM, or why not. The inner answer is kept for as long as the host
 /// runs with the same QEMU and CPU.
 async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, DriverError> {
-    if let Err(error) = fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
-        return Ok(Err(format!("/dev/kvm cannot be opened ({error})")));
+    if let Err(error) = fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
+        return Ok(Err(format!("{DEVICE} cannot be opened ({error})")));
     }
     let answer = machines.join(format!("kvm-{}", host.fingerprint()));
     match fs::read_to_string(&answer).as_deref() {
-        Ok("works") => return Ok(Ok(())),
+        Ok(WORKS) => return Ok(Ok(())),
         Ok(reason) if !reason.is_empty() => return Ok(Err(reason.to_owned())),
         _ => {}
     }
@@ -68,8 +91,23 @@ async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, 
         Err(DriverError::MachineEnded { .. }) => Err("a probe machine died under KVM".to_owned()),
         Err(fault) => return Err(fault),
     };
-    let text = result.as_ref().map_or_else(String::as_str, |()| "works");
+    let text = result.as_ref().map_or_else(String::as_str, |()| WORKS);
     // An answer that cannot be kept is found again next time.
     let _ = fs::write(&answer, text);
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_builds_found_out_about_kvm_counts() {
+        let machines = tempfile::tempdir().unwrap();
+        assert_eq!(answer(machines.path()), None);
+        assert_eq!(answer(&machines.path().join("not there")), None);
+        fs::write(machines.path().join("kvm-0"), "a probe machine died under KVM").unwrap();
+        fs::write(machines.path().join("0.asleep"), "").unwrap();
+        assert_eq!(answer(machines.path()).as_deref(), Some("a probe machine died under KVM"));
+    }
 }

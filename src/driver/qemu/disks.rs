@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::super::disks::{DiskError, DiskFacts, DiskFile, DiskForm, DiskOp, Disks, FoundFormat};
 use super::super::{DiskFormat, DriverError};
-use super::{backing, format, qcow2, tool};
+use super::{backing, format, host, qcow2, tool};
 use crate::cell::{Access, Cell};
 use crate::model::Compression;
 use crate::store::room;
@@ -240,9 +240,7 @@ fn not_run(source: io::Error) -> DiskError {
     if source.kind() != io::ErrorKind::NotFound {
         return DiskError::Io { action: "start", path: "qemu-img".into(), source };
     }
-    let install =
-        "install it with your system's package manager, for example `sudo apt-get install qemu-utils`";
-    DriverError::HostLacks { what: "`qemu-img`".into(), install: install.into() }.into()
+    host::DISK_TOOL.lacking().into()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzed;
 mod guest;
+mod host;
 mod image_kernel;
 mod initramfs;
 mod inject_agent;
@@ -32,7 +33,7 @@ mod superblock;
 mod table;
 mod tool;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,7 +62,9 @@ pub(super) const ENTRY: DriverEntry = DriverEntry {
         boots: true,
     },
     disks: || Arc::new(QemuDisks),
-    installed: || programs().map(drop),
+    needs: host::NEEDS,
+    accelerator: accelerator::tried,
+    boot: |disk| format!("qemu-system-x86_64 -m 2G -snapshot {disk}"),
     open: |options| open(options).boxed(),
 };
 
@@ -86,7 +89,7 @@ impl QemuDriver {
         accelerator: AcceleratorChoice,
         machines: &Path,
     ) -> Result<Self, DriverError> {
-        let (qemu, qemu_img) = programs()?;
+        let (qemu, qemu_img) = host::programs()?;
         let mut host = Host {
             qemu,
             qemu_img,
@@ -161,22 +164,4 @@ impl Driver for QemuDriver {
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
     }
-}
-
-/// The emulator and its tool for disks.
-fn programs() -> Result<(PathBuf, PathBuf), DriverError> {
-    Ok((find("qemu-system-x86_64", "qemu-system-x86")?, find("qemu-img", "qemu-utils")?))
-}
-
-/// A program in PATH, or in the folders that an ordinary user's PATH leaves out.
-fn find(program: &str, package: &str) -> Result<PathBuf, DriverError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/usr/libexec"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
-        .ok_or_else(|| DriverError::HostLacks {
-            what: format!("`{program}`"),
-            install: format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`"),
-        })
 }

@@ -204,28 +204,14 @@ pub(super) async fn firmware(
     Ok(guest)
 }
 
-/// Where distributions put OVMF: code and a template of its variables.
-const OVMF: &[(&str, &str)] = &[
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-];
-
 fn uefi(run_dir: &Path) -> Result<UefiFiles, DriverError> {
-    let (code, template) = OVMF
-        .iter()
-        .find(|(code, template)| Path::new(code).is_file() && Path::new(template).is_file())
-        .ok_or_else(|| DriverError::HostLacks {
-            what: "the UEFI firmware OVMF".into(),
-            install: "install it, on Debian and Ubuntu with `sudo apt-get install ovmf`".into(),
-        })?;
+    let (code, template) = super::host::firmware()?;
     let variables = run_dir.join("uefi-variables.fd");
     // Read and written, not copied: the template is read-only for everyone.
     fs::read(template)
         .and_then(|content| fs::write(&variables, content))
         .map_err(failed("copy OVMF's variables"))?;
-    Ok(UefiFiles { code: PathBuf::from(code), variables })
+    Ok(UefiFiles { code, variables })
 }
 
 /// Beyond the guest's memory, what an emulator may take: it keeps up to 1 GiB of translated code, and parts of the

@@ -17,6 +17,8 @@ pub mod listed;
 mod native;
 mod repository;
 
+pub use native::NEEDS;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cell::{self, Cell, Ids},
-    driver::DriverError,
+    driver::{DriverError, HostNeed, NeedKind},
     exec::BuildError,
     store::{Scratch, room},
 };
@@ -30,6 +30,23 @@ use crate::{
 const SCRATCH_BYTES: u64 = 2 << 30;
 
 const PROGRAM: &str = "mmdebstrap";
+
+/// What of the host bases are made with.
+pub const NEEDS: &[HostNeed] = &[
+    need(PROGRAM, "makes Debian bases", PROGRAM, true),
+    need("mke2fs", "makes the bases' file systems", "e2fsprogs", false),
+    need("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", false),
+    need("mcopy", "fills the bases' EFI partitions", "mtools", false),
+];
+
+const fn need(
+    name: &'static str,
+    purpose: &'static str,
+    package: &'static str,
+    tells_version: bool,
+) -> HostNeed {
+    HostNeed { name, purpose, kind: NeedKind::Program { tells_version }, debian: package, fedora: package }
+}
 
 /// Why nothing was set up.
 pub(super) enum Stopped {
