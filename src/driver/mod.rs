@@ -13,6 +13,7 @@ pub mod agent;
 pub mod disks;
 mod error;
 pub mod fake;
+pub mod init;
 pub mod inspect;
 mod kernel;
 mod needs;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::model::{Capabilities, DiskFormat, Firmware};
+pub use crate::model::{Capabilities, DiskFormat, Firmware, Init};
 pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
 pub use kernel::BuildKernel;
@@ -75,6 +76,9 @@ pub trait Machine: Debug + Send {
     /// Looks into the first disk without changing it, and leaves nothing mounted. Offline only,
     /// before [`mount`](Self::mount).
     fn inspect(&mut self) -> Op<'_, inspect::Facts>;
+
+    /// Which init system the image has. Mounted or booted.
+    fn init(&mut self) -> Op<'_, Init>;
 
     /// Mounts the root file system, the image's other file systems named by its fstab that a
     /// change of the system needs (/boot, /boot/efi, /usr, /var), and the chroot environment

@@ -492,7 +492,8 @@ async fn tests_in(
             match &test.check {
                 TestCheck::Script(script) => session.script(place, script).await,
                 TestCheck::UnitsActive { units } => {
-                    session.shell(place, &super::commands::units_active(units)).await
+                    let script = session.init(place).await?.units_active(units);
+                    session.shell(place, &script).await
                 }
             }
         };

@@ -2,20 +2,11 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::plan::{AccountStep, GroupStep, UnitState, WantedUnit};
+use crate::plan::{AccountStep, GroupStep};
+use crate::text::quoted;
 
 /// Long enough for the slowest install script of the catalogue under emulation.
 pub(super) const TIMEOUT: Duration = Duration::from_hours(1);
-
-/// `text` as one word of a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
 
 /// The account that runs scripts, made if the base does not have it yet. Groups that a distribution
 /// does not have are left out, as cloud-init does.
@@ -125,57 +116,6 @@ pub(super) fn account(account: &AccountStep) -> String {
     script
 }
 
-/// Defines `openrc`, which says whether the image's init is `OpenRC`: systemd may be installed beside it.
-const INIT: &str = "openrc() {
-  command -v openrc >/dev/null && case $(readlink -f /sbin/init) in */systemd) false ;; esac
-}
-";
-
-/// Units enabled, disabled or masked, without a running init.
-pub(super) fn services(units: &[UnitState]) -> String {
-    let mut script = INIT.to_owned();
-    for unit in units {
-        let name = quoted(&unit.unit);
-        let service = quoted(unit.unit.trim_end_matches(".service"));
-        let (verb, openrc) = match unit.state {
-            WantedUnit::Enabled => ("enable", format!("rc-update add {service} default")),
-            WantedUnit::Disabled => ("disable", format!("rc-update --all del {service} || :")),
-            WantedUnit::Masked => (
-                "mask",
-                format!("echo \"OpenRC cannot mask a service; disable it instead:\" {service} >&2; exit 1"),
-            ),
-        };
-        let _ = writeln!(script, "if openrc; then {openrc}; else systemctl --no-reload {verb} {name}; fi");
-    }
-    script
-}
-
-/// Fails unless all units are active once the boot has settled.
-pub(super) fn units_active(units: &[String]) -> String {
-    let units: Vec<String> = units.iter().map(|unit| quoted(unit)).collect();
-    format!(
-        r#"{INIT}failed=0
-if openrc; then
-  for unit in {units}; do
-    rc-service "${{unit%.service}}" status >&2 || failed=1
-  done
-  exit $failed
-fi
-systemctl is-system-running --wait >/dev/null 2>&1 || true
-for unit in {units}; do
-  state=$(systemctl is-active "$unit") || true
-  if [ "$state" != active ]; then
-    echo "$unit is $state" >&2
-    systemctl status --no-pager --lines=20 "$unit" >&2 || true
-    failed=1
-  fi
-done
-exit $failed
-"#,
-        units = units.join(" "),
-    )
-}
-
 /// Gives files that were made offline, or while nothing was enforced, the labels that `SELinux` expects.
 /// Without them a system that enforces may not even start. FAT has no labels.
 pub(super) const RELABEL: &str = r#"if [ -e /etc/selinux/config ] && command -v setfiles >/dev/null; then
@@ -212,16 +152,4 @@ else
 fi
 "#
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_the_shell() {
-        for (text, shell) in [("a-b.c", "a-b.c"), ("", "''"), ("it's", r"'it'\''s'"), ("$x y", "'$x y'")] {
-            assert_eq!(quoted(text), shell);
-        }
-    }
 }

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{
     BuildError,
-    commands::quoted,
     pack::Meta,
     session::{Place, Session},
 };
-use crate::plan::PackageChange;
+use crate::{plan::PackageChange, text::quoted};
 
 /// Where apt remembers which packages came as dependencies only.
 const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     check::CleanupTopic,
     diagnostic::codes,
-    driver::{self, BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions},
+    driver::{
+        self, BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions,
+        init::{self, InitSystem},
+    },
     plan::{Action, Cleanup, ImagePlan, RunAs, ScriptStep, Stage, Step, cleanup},
     store::Store,
     text::{Digest, Span},
@@ -155,10 +158,19 @@ impl<'a> Session<'a> {
                 self.enter(Stage::Offline).await?;
                 self.enter(Stage::Booted).await
             }
-            Action::Services { units } => self.shell(place, &super::commands::services(units)).await,
+            Action::Services { units } => {
+                let script = self.init(place).await?.set_units(units);
+                self.shell(place, &script).await
+            }
             Action::KernelArgs { args } => self.shell(place, &super::commands::kernel_args(args)).await,
             Action::Cleanup(cleanup) => self.clean_up(place, cleanup).await,
         }
+    }
+
+    /// The init system that the image has by now.
+    pub(super) async fn init(&mut self, place: Place<'_>) -> Result<&'static dyn InitSystem, BuildError> {
+        let found = self.machine.init().await.map_err(|fault| place.fault(fault))?;
+        Ok(init::system(found))
     }
 
     /// Clears what the image is not to hold, and names the private keys that are left in it.

@@ -118,8 +118,57 @@ fn only_the_screen_writes_to_the_standard_streams() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Code of a file: without comments, and without its tests.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a text has a word, in whatever case, parted from others by what belongs to no name.
+fn has_word(text: &str, word: &str) -> bool {
+    text.to_lowercase().split(|c: char| !c.is_alphanumeric() && c != '_').any(|one| one == word)
+}
+
+/// Files, outside of tests, that have a word in their code.
+fn files_with(word: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    rust_files(&source(""), &mut files);
+    files.retain(|file| {
+        !file.ends_with("tests.rs") && !file.components().any(|part| part.as_os_str() == "tests")
+    });
+    files.retain(|file| has_word(&code(file), word));
+    let root = source("");
+    let mut names: Vec<String> =
+        files.iter().map(|file| file.strip_prefix(&root).unwrap().display().to_string()).collect();
+    names.sort();
+    names
+}
+
+/// Another driver is a folder and a line in the registry, since nobody else knows that there is this one.
+#[test]
+fn only_the_driver_knows_qemu() {
+    let known = [
+        // An application of the catalogue.
+        "catalog/builtin.rs",
+        // Its disk files are real, and nothing is gained by others.
+        "driver/fake/mod.rs",
+        "driver/mod.rs",
+        "driver/registry.rs",
+        // What to tell people who have another kind of disk.
+        "exec/base/given.rs",
+        // What a format is called where is a fact about the format.
+        "model/disk_format.rs",
+    ];
+    let mut outside = files_with("qemu");
+    outside.retain(|file| !file.starts_with("driver/qemu/"));
+    assert_eq!(outside, known);
+}
+
 #[test]
 fn the_check_would_notice() {
+    assert!(has_word("a qemu::tool", "qemu") && has_word("\"qemu-img\"", "qemu"));
+    assert!(!has_word("of_qemu(); emulator", "qemu"));
     assert_eq!(
         uses("use crate::{check::Files, exec::{A, b::C}};\nfn f() { crate::cli::main() }"),
         ["check", "exec", "cli"]

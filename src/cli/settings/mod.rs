@@ -168,7 +168,7 @@ keys! {
     Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
     Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
     Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
-    Driver "driver" "--driver" "NAME" "IMGFILE_DRIVER" "what runs the machines: `qemu`";
+    Driver "driver" "--driver" "NAME" "IMGFILE_DRIVER" "driver that runs the machines";
     AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
     AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
 }
@@ -469,7 +469,7 @@ fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<AcceleratorC
 }
 
 fn driver(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<&'static DriverEntry, &'static str> {
-    DriverEntry::named(&raw.text).ok_or("the name of a driver: `qemu`")
+    DriverEntry::named(&raw.text).ok_or("the name of a driver")
 }
 
 /// The user's own cache folder, whatever settings say of the store: `$XDG_CACHE_HOME/imgfile`. None if

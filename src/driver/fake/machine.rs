@@ -133,6 +133,14 @@ impl Machine for FakeMachine {
         .boxed()
     }
 
+    fn init(&mut self) -> Op<'_, Init> {
+        async {
+            let facts = self.driver.script().facts.clone();
+            Ok(facts.map_or(Init::Systemd, |facts| facts.init))
+        }
+        .boxed()
+    }
+
     fn mount(&mut self, _options: MountOptions) -> Op<'_, ()> {
         self.turn(Event::Mount, &[Stage::Offline], Stage::Mounted).boxed()
     }

@@ -1,49 +1,22 @@
 //! What is laid into the overlay of a disk that is to boot by itself, so that an agent answers.
 
-use super::super::inspect::Init;
+use super::super::init::{InitFile, InitSystem};
 
 /// The planted agent's epoch.
 pub(super) const EPOCH: u32 = 7;
 
 const FOLDER: &str = "usr/lib/imagefile-agent";
 
-const UNIT: &str = "[Unit]
-Description=Build agent
-DefaultDependencies=no
-Conflicts=shutdown.target
-Before=shutdown.target
-
-[Service]
-ExecStart=/usr/lib/imagefile-agent/agent
-KillMode=mixed
-Delegate=yes
-OOMScoreAdjust=-900
-";
-
-/// The same for `OpenRC`.
-const SERVICE: &str = "#!/sbin/openrc-run
-description=\"Build agent\"
-command=/usr/lib/imagefile-agent/agent
-command_background=yes
-pidfile=/run/imagefile-agent.pid
-";
-
 /// A tar archive of the agent, its state file and what makes `init` start it.
-pub(super) fn archive(agent: &[u8], init: Init) -> Vec<u8> {
+pub(super) fn archive(agent: &[u8], init: &dyn InitSystem) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     let state = format!("{EPOCH}\n{}\n\n", EPOCH + 1);
     file(&mut tar, &format!("{FOLDER}/agent"), 0o755, agent);
     file(&mut tar, &format!("{FOLDER}/state"), 0o644, state.as_bytes());
-    match init {
-        Init::Systemd | Init::Other => {
-            let units = "etc/systemd/system";
-            file(&mut tar, &format!("{units}/imagefile-agent.service"), 0o644, UNIT.as_bytes());
-            let wanted = format!("{units}/multi-user.target.wants/imagefile-agent.service");
-            link(&mut tar, &wanted, "../imagefile-agent.service");
-        }
-        Init::OpenRc => {
-            file(&mut tar, "etc/init.d/imagefile-agent", 0o755, SERVICE.as_bytes());
-            link(&mut tar, "etc/runlevels/default/imagefile-agent", "/etc/init.d/imagefile-agent");
+    for laid in init.agent_files() {
+        match *laid {
+            InitFile::File { path, mode, content } => file(&mut tar, path, mode, content.as_bytes()),
+            InitFile::Link { path, target } => link(&mut tar, path, target),
         }
     }
     tar.into_inner().unwrap_or_default()

@@ -185,7 +185,7 @@ fn install(wanted: &[String]) -> String {
          -o Dir::Etc::SourceList={REPOSITORY}/sources.list -o Dir::Etc::SourceParts=/dev/null \
          -o DPkg::Options::=--force-unsafe-io -o DPkg::Options::=--force-confold"
     );
-    let names: Vec<String> = wanted.iter().map(|name| crate::exec::commands::quoted(name)).collect();
+    let names: Vec<String> = wanted.iter().map(|name| crate::text::quoted(name)).collect();
     format!("apt-get {options} update\napt-get {options} install {}\n", names.join(" "))
 }
 

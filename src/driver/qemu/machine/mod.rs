@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use imgfile_agent::protocol::SETTLED;
 use imgfile_agent::protocol::frame::CHUNK;
 use imgfile_agent::protocol::message::{Answer, Command, Ended, Place, Request};
 use serde_json::json;
 
-use super::super::inspect::{Facts, Init, RootFs};
+use super::super::inspect::{Facts, RootFs};
 use super::super::{
-    BootOptions, Disk, DiskAccess, DiskFormat, DriverError, Exec, ExecEnd, Machine, MachineSpec,
+    BootOptions, Disk, DiskAccess, DiskFormat, DriverError, Exec, ExecEnd, Init, Machine, MachineSpec,
     MountOptions, Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput,
-    TerminalSize,
+    TerminalSize, init,
 };
 use super::guest::{Guest, odd, tail};
 use super::layout::Layout;
@@ -30,16 +29,6 @@ use system::Mounted;
 /// QEMU's user-mode network: our address, and the resolver it offers.
 const ADDRESS: ([u8; 4], u8, [u8; 4]) = ([10, 0, 2, 15], 24, [10, 0, 2, 2]);
 const RESOLVER: &str = "nameserver 10.0.2.3\n";
-
-/// Ends when `OpenRC` has started what belongs to its default runlevel.
-const OPENRC_SETTLED: &str = "#!/bin/sh
-until [ \"$(cat /run/openrc/softlevel 2>/dev/null)\" = default ] && [ ! -d /run/openrc/rc.starting ]; do
-  sleep 0.2
-done
-";
-
-/// Whichever program is PID 1 beside `OpenRC`, its own way to power off.
-const OPENRC_POWER_OFF: &str = "case $(cat /proc/1/comm) in openrc-init) exec openrc-shutdown --poweroff now ;; *) exec poweroff ;; esac";
 
 /// A machine of the QEMU driver.
 #[derive(Debug)]
@@ -361,7 +350,7 @@ impl QemuMachine {
             }
         }
         let resolver = self.network().await?;
-        let beside = self.init != Init::Systemd;
+        let beside = !init::system(self.init).hands_back();
         self.placeholder = resolver.is_some() && !look::has_resolver(self.guest()?).await?;
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
@@ -387,22 +376,13 @@ impl QemuMachine {
 
     /// Waits until the booted system has no more jobs to do.
     pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), DriverError> {
-        let wait = format!("systemctl is-system-running --wait; : > {SETTLED}");
-        let waiting = match self.init {
-            Init::Systemd => Exec::argv(["/bin/sh", "-c", &wait]),
-            Init::OpenRc | Init::Other => Exec::script("wait", OPENRC_SETTLED),
-        };
-        let waiting = Exec { timeout: rest(deadline), ..waiting };
-        // `degraded` is up to whoever looks at the units: the system is there.
+        let init = init::system(self.init);
+        let waiting = Exec { timeout: rest(deadline), ..init.settled() };
         if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
             return Ok(());
         }
         let mut jobs = Vec::new();
-        let listing = match self.init {
-            Init::Systemd => Exec::argv(["systemctl", "list-jobs", "--no-pager", "--no-legend"]),
-            Init::OpenRc | Init::Other => Exec::argv(["ls", "-1", "/run/openrc/starting"]),
-        };
-        self.do_exec(listing, &mut |output| jobs.extend(output.bytes)).await?;
+        self.do_exec(init.starting(), &mut |output| jobs.extend(output.bytes)).await?;
         let jobs = String::from_utf8_lossy(&jobs);
         let units: Vec<&str> =
             jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
@@ -433,7 +413,7 @@ impl QemuMachine {
 
     async fn do_offline(&mut self) -> Result<(), DriverError> {
         self.expect(&[Stage::Booted], "shut the image down")?;
-        if self.init != Init::Systemd {
+        if !init::system(self.init).hands_back() {
             return self.offline_by_second_boot().await;
         }
         let limit = self.spec.limits.operation;
@@ -454,7 +434,7 @@ impl QemuMachine {
     async fn offline_by_second_boot(&mut self) -> Result<(), DriverError> {
         let guest = self.guest.take().ok_or_else(odd)?;
         let command = Command {
-            argv: ["sh", "-c", OPENRC_POWER_OFF].map(str::to_owned).to_vec(),
+            argv: init::system(self.init).power_off().iter().map(|&word| word.to_owned()).collect(),
             script: None,
             env: Vec::new(),
             cwd: "/".into(),
@@ -472,6 +452,15 @@ impl QemuMachine {
             self.guest()?.ask("remove a placeholder", Request::RemoveEmpty { path }).await?;
         }
         self.enter().await
+    }
+
+    async fn do_init(&mut self) -> Result<Init, DriverError> {
+        self.expect(&[Stage::Mounted, Stage::Booted], "look for the image's init")?;
+        // Packages may bring another, until it runs.
+        if self.stage == Stage::Mounted {
+            self.init = look::init(self.guest()?).await?;
+        }
+        Ok(self.init)
     }
 
     async fn do_cut(&mut self, overlay: &Path) -> Result<(), DriverError> {
@@ -528,7 +517,9 @@ impl QemuMachine {
     pub(super) async fn plant(&mut self, agent: &[u8]) -> Result<Init, DriverError> {
         self.mount_system(&RootSource::Find, false, false).await?;
         let init = look::init(self.guest()?).await?;
-        self.guest()?.send("write files", Request::Put, inject_agent::archive(agent, init)).await?;
+        self.guest()?
+            .send("write files", Request::Put, inject_agent::archive(agent, init::system(init)))
+            .await?;
         Ok(init)
     }
 }
@@ -562,6 +553,10 @@ impl Machine for QemuMachine {
 
     fn inspect(&mut self) -> Op<'_, Facts> {
         self.do_inspect().boxed()
+    }
+
+    fn init(&mut self) -> Op<'_, Init> {
+        self.do_init().boxed()
     }
 
     fn mount(&mut self, options: MountOptions) -> Op<'_, ()> {
