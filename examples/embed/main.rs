@@ -64,7 +64,7 @@ pub fn run(image_file: &str) -> Result<String, String> {
         packages: &packages,
         packages_grow: 0,
         base_grown: 0,
-        extended_states: "",
+        marks: "",
         agent_version: "1",
     };
     let plan = project

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::Init;
+use crate::packages::SystemFiles;
 
 /// What a disk is, found by looking into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +20,8 @@ pub struct Facts {
     pub init: Init,
     /// `system_info.default_user.name` of cloud-init, if it names one.
     pub default_user: Option<DefaultUser>,
-    /// `/var/lib/dpkg/status` as it is; none on systems without dpkg.
-    pub dpkg_status: Option<String>,
-    /// `/var/lib/apt/extended_states` as it is.
-    pub apt_extended_states: Option<String>,
-    pub apt: Apt,
+    /// What package managers read, as it is.
+    pub files: SystemFiles,
     /// Names of the unit files under the system's unit folders (`nginx.service`…), sorted.
     pub units: Vec<String>,
     /// Boot loaders that were found.
@@ -60,36 +58,4 @@ pub struct DefaultUser {
     pub name: String,
     /// Whether /etc/passwd has it already (cloud images make it on first boot only).
     pub exists: bool,
-}
-
-/// The image's own apt configuration, raw, for the host to resolve against the same archives.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Apt {
-    /// Paths and texts of /etc/apt/sources.list, /etc/apt/sources.list.d/*.{list,sources}.
-    pub sources: Vec<(String, String)>,
-    /// Paths and contents of /etc/apt/preferences and /etc/apt/preferences.d/*.
-    pub preferences: Vec<(String, String)>,
-    /// Keyrings of /etc/apt/trusted.gpg.d, /etc/apt/keyrings and those that the sources name.
-    pub keyrings: Vec<Keyring>,
-}
-
-/// A keyring file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keyring {
-    pub path: String,
-    /// As stored: binary or ASCII-armoured.
-    #[serde(with = "hex_bytes")]
-    pub content: Vec<u8>,
-}
-
-mod hex_bytes {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        hex::decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
 }

@@ -11,7 +11,6 @@ use super::{
     Reporter, Secrets,
     chain::{self, Again, Chain, FinishedDisk},
     finished, hypervisors, output,
-    packages::payload_name,
     publish::StagedArtifacts,
     session::{Place, Session, Surroundings},
 };
@@ -518,18 +517,19 @@ fn test_firmware(image: &ImagePlan) -> Firmware {
 
 /// The package files of the plan's transactions, under the names the package step uses.
 fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, BuildError> {
-    let packages = steps.iter().flat_map(|step| match &step.action {
-        Action::Packages(change) => &*change.install,
-        _ => &[],
+    let changes = steps.iter().filter_map(|step| match &step.action {
+        Action::Packages(change) => Some(change),
+        _ => None,
     });
-    packages
+    changes
+        .flat_map(|change| change.install.iter().map(|package| (change.manager, package)))
         .enumerate()
-        .map(|(index, package)| {
+        .map(|(number, (manager, package))| {
             let path = supplies.blobs.get(&package.sha256).cloned().ok_or_else(|| BuildError::HostTool {
                 program: "store",
                 detail: format!("{} {} is not there", package.name, package.version),
             })?;
-            Ok(PayloadFile { name: payload_name(index), path })
+            Ok(PayloadFile { name: manager.payload_name(number), path })
         })
         .collect()
 }

@@ -17,8 +17,8 @@ pub struct Pins<'a> {
     /// Bytes that packages and copies of the images below put on the base, by [`plan::growth`]; 0 but for
     /// `base image`.
     pub base_grown: u64,
-    /// The text of apt's `extended_states` once the packages are installed; empty without packages.
-    pub extended_states: &'a str,
+    /// The package manager's marks once the packages are installed; empty without packages.
+    pub marks: &'a str,
     /// Version of the agent that is to run the plan: part of every step's key.
     pub agent_version: &'a str,
 }
@@ -42,7 +42,7 @@ impl Project {
             planned: &pins.packages.install.iter().map(plan::planned).collect(),
             packages_grow: pins.packages_grow,
             base_grown: pins.base_grown,
-            extended_states: &pins.extended_states.into(),
+            marks: &pins.marks.into(),
             temporary: (&[], &"".into()),
             mirror: None,
             files,

@@ -1,37 +1,15 @@
-//! Archive indexes, verified; the exact packages for a base and a set of names.
+//! What a package manager is ([`PackageManager`]), and those that are known: a folder each, and in it all that is
+//! known of it.
 //!
-//! The way of an index: [`release`] checks the signature of an archive's `InRelease` and reads
-//! the digests in it, [`Universe`] takes in the `Packages` files those digests vouch for, and
-//! [`solve`] chooses from them what the image's own
-//! `apt-get install --no-install-recommends` would choose. Everything here is pure; fetching and
-//! caching are `store::archive`'s business.
+//! Packages are chosen on the host, before a machine runs, from indexes whose signatures were checked; the guest only
+//! carries the transaction out. So it is for all that are here; [`apt`] is the only one.
 
-mod bootstrap;
-mod control;
-mod index;
-mod installed;
-mod model;
-mod names;
+pub mod apt;
+mod manager;
 mod openpgp;
-mod relation;
-mod release;
-mod solve;
-mod sources;
-mod universe;
-mod version;
-mod wanted;
+mod system;
 
-pub use bootstrap::bootstrap_set;
-pub use control::{Stanza, stanzas};
-pub use index::{Index, IndexError};
-pub use installed::{after, extended_states, growth};
-pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
+pub use apt::*;
+pub use manager::{MANAGERS, Manager, PackageManager, Staged};
 pub use openpgp::{Flaw, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
-pub use release::{ReleaseError, ReleaseFile, verify_release};
-pub use solve::{NotRemovable, SolveError, Unmet, lacking, solve};
-pub use sources::{
-    Archive, DEBIAN, DEBIAN_SECURITY, Mirrors, SourceEntry, codename, read_list, read_sources,
-};
-pub use universe::{IndexSource, SignedRelease, Testimony, Universe};
-pub use version::{Version, VersionError};
-pub use wanted::VersionWanted;
+pub use system::{SystemFiles, Wanted};

@@ -12,7 +12,10 @@ use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
     diagnostic::Diagnostic,
     model::DiskFormat,
-    packages::{Selected, Solution},
+    packages::{
+        Manager, Selected, Solution,
+        apt::source_files::{self, Stanza},
+    },
     resolve::{Resolution, ResolvedApp},
     text::{Digest, Span, glob_matches},
 };
@@ -43,9 +46,9 @@ pub struct Inputs<'a> {
     pub packages_grow: u64,
     /// Bytes that packages and copies of the images below put on the base: [`growth`](super::growth) of each.
     pub base_grown: u64,
-    /// apt's marks once they are installed.
-    pub extended_states: &'a Arc<str>,
-    /// Packages that go before clean-up, and apt's marks then.
+    /// the marks once they are installed.
+    pub marks: &'a Arc<str>,
+    /// Packages that go before clean-up, and the marks then.
     pub temporary: (&'a [String], &'a Arc<str>),
     /// Where the image gets more of its distribution's archive, if anybody knows.
     pub mirror: Option<&'a str>,
@@ -177,7 +180,8 @@ impl Compiler<'_> {
             let change = PackageChange {
                 install: Arc::clone(inputs.planned),
                 remove: solution.remove.clone(),
-                extended_states: Arc::clone(inputs.extended_states),
+                marks: Arc::clone(inputs.marks),
+                manager: Manager::default(),
             };
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);
@@ -297,7 +301,8 @@ impl Compiler<'_> {
             let change = PackageChange {
                 install: Arc::default(),
                 remove: temporary.to_vec(),
-                extended_states: Arc::clone(states),
+                marks: Arc::clone(states),
+                manager: Manager::default(),
             };
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
@@ -480,13 +485,10 @@ fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
     };
     app.repositories.iter().enumerate().flat_map(move |(number, repository)| {
         let name = if number == 0 { app.name.clone() } else { format!("{}-{}", app.name, number + 1) };
-        let key = format!("/etc/apt/keyrings/{name}.asc");
-        let mut source = format!("Types: deb\nURIs: {}\nSuites: {}\n", repository.url, repository.suite);
-        if !repository.components.is_empty() {
-            source += &format!("Components: {}\n", repository.components.join(" "));
-        }
-        source += &format!("Signed-By: {key}\n");
-        [file(key, repository.key.clone()), file(format!("/etc/apt/sources.list.d/{name}.sources"), source)]
+        let key = source_files::key_path(&name, "asc");
+        let (url, suites) = (&*repository.url, &*repository.suite);
+        let stanza = Stanza { url, suites, components: &repository.components.join(" "), key: &key }.text();
+        [file(key, repository.key.clone()), file(source_files::sources_path(&name), stanza)]
     })
 }
 

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::Digest;
 
-pub use archives::own_suite;
 pub use compile::{Inputs, base_key, compile, planned};
 pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyPart, Tree};
+use crate::packages::Manager;
 use crate::text::{Checksum, Digest, SourceId, Span};
 
 /// The state the guest must be in for a step.
@@ -73,9 +74,11 @@ pub struct PackageChange {
     pub install: Arc<[PlannedPackage]>,
     /// Names to remove.
     pub remove: Vec<String>,
-    /// What `/var/lib/apt/extended_states` holds afterwards: which packages are there only because
-    /// others need them.
-    pub extended_states: Arc<str>,
+    /// What the manager's own file of marks holds afterwards: which packages are there only because others need them.
+    pub marks: Arc<str>,
+    /// Whose transaction it is.
+    #[serde(default)]
+    pub manager: Manager,
 }
 
 /// One package file, pinned.
@@ -87,11 +90,11 @@ pub struct PlannedPackage {
     pub sha256: Digest,
     /// Size of the package file in bytes.
     pub size: u64,
-    /// Which call of dpkg installs it, 0 first: packages that must be unpacked only when others of
+    /// Which part of the transaction installs it, 0 first: packages that must be unpacked only when others of
     /// the transaction are configured come in a later one.
     #[serde(default)]
     pub stage: u16,
-    /// Installed only because another package needs it: marked so for the image's own apt.
+    /// Installed only because another package needs it: marked so for the image's own package manager.
     pub auto: bool,
 }
 

@@ -101,7 +101,7 @@ impl World {
             planned: &packages.install.iter().map(plan::planned).collect(),
             packages_grow: self.packages_grow,
             base_grown: self.base_grown,
-            extended_states: &self.marks.into(),
+            marks: &self.marks.into(),
             temporary: (&[], &"".into()),
             mirror: None,
             files: &files,

@@ -136,7 +136,7 @@ fn a_plan_fits_its_schema() {
         packages: &packages,
         packages_grow: 0,
         base_grown: 0,
-        extended_states: "",
+        marks: "",
         agent_version: "1",
     };
     let plan = Plan { format: PLAN_FORMAT, images: vec![project.plan("web", &files, pins).unwrap()] };

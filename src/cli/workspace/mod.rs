@@ -32,7 +32,7 @@ use crate::{
     },
     front,
     lock::{Class, Lock, Reason, package_places},
-    packages::{Mirrors, read_list, read_sources},
+    packages::{HOST_SOURCES, Mirrors},
     plan::Graph,
     resolve::{BaseFacts, Resolution, ResolvedProject, resolve_project},
     store::{
@@ -504,18 +504,14 @@ pub(in crate::cli) fn mirrors(settings: &Settings) -> Option<Mirrors> {
         let security = settings.security_mirror.as_ref().map(|mirror| mirror.value.as_str());
         return Some(Mirrors::setting(&mirror.value, security));
     }
-    let mut entries = Vec::new();
-    let folder = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
+    let (file, folder) = HOST_SOURCES;
+    let folder = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = folder.map(|entry| entry.path()).collect();
     paths.sort();
-    paths.insert(0, "/etc/apt/sources.list".into());
-    for path in paths {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("list") => entries.extend(read_list(&text)),
-            Some("sources") => entries.extend(read_sources(&text)),
-            _ => {}
-        }
-    }
-    Mirrors::of_host(&entries)
+    paths.insert(0, file.into());
+    Mirrors::of_files(
+        paths.into_iter().filter_map(|path| {
+            Some((path.to_string_lossy().into_owned(), std::fs::read_to_string(&path).ok()?))
+        }),
+    )
 }

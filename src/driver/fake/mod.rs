@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
-use super::inspect::{Apt, Facts, Init, Kernel, RootFs};
+use crate::packages::SystemFiles;
+
+use super::inspect::{Facts, Init, Kernel, RootFs};
 use super::{Disks, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start};
 use machine::FakeMachine;
 
@@ -278,6 +280,8 @@ impl Driver for FakeDriver {
 /// Facts of a small Debian system of this version, such as `13`.
 #[must_use]
 pub fn debian(version: &str) -> Facts {
+    let mut files = SystemFiles::default();
+    files.insert("/var/lib/dpkg/status", "");
     let os_release = [("ID", "debian"), ("VERSION_ID", version)];
     Facts {
         os_release: os_release.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -295,9 +299,7 @@ pub fn debian(version: &str) -> Facts {
         }],
         init: Init::Systemd,
         default_user: None,
-        dpkg_status: Some(String::new()),
-        apt_extended_states: None,
-        apt: Apt::default(),
+        files,
         units: Vec::new(),
         firmware: vec![Firmware::Bios, Firmware::Uefi],
     }

@@ -1,20 +1,21 @@
 //! Looking into a mounted image: what it is, for [`Facts`](super::super::inspect::Facts). The guest's
 //! files are hostile input: everything is bounded, nothing trusted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imgfile_agent::protocol::message::Kind;
 
-use super::super::inspect::{Apt, DefaultUser, Init, Keyring};
+use super::super::inspect::{DefaultUser, Init};
 use super::super::{DriverError, Firmware};
 use super::guest::Guest;
 use crate::model::Arch;
+use crate::packages::{MANAGERS, SystemFiles, Wanted};
 
 const TEXT: u64 = 1024 * 1024;
 /// Two programs that begin alike so far, build ids and headers included, are one.
 const PROGRAM_START: u64 = 64 * 1024;
-/// A dpkg status file of a large desktop is 6 MB.
-const STATUS: u64 = 64 * 1024 * 1024;
+/// Files that package managers get of a system.
+const MOST_FILES: usize = 1000;
 
 pub(super) async fn text(guest: &mut Guest, path: &str, limit: u64) -> Result<Option<String>, DriverError> {
     Ok(guest.get(path, limit).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -135,62 +136,31 @@ async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<Str
         .collect())
 }
 
-pub(super) async fn dpkg(guest: &mut Guest) -> Result<(Option<String>, Option<String>), DriverError> {
-    let status = text(guest, "/var/lib/dpkg/status", STATUS).await?;
-    let extended = text(guest, "/var/lib/apt/extended_states", STATUS).await?;
-    Ok((status, extended))
-}
-
-pub(super) async fn apt(guest: &mut Guest) -> Result<Apt, DriverError> {
-    let mut apt = Apt::default();
-    let mut sources = vec!["/etc/apt/sources.list".to_owned()];
-    sources.extend(names(guest, "/etc/apt/sources.list.d", &[".list", ".sources"]).await?);
-    for path in sources {
-        if let Some(text) = text(guest, &path, TEXT).await? {
-            apt.sources.push((path, text));
-        }
-    }
-    let mut preferences = vec!["/etc/apt/preferences".to_owned()];
-    preferences.extend(names(guest, "/etc/apt/preferences.d", &[""]).await?);
-    for path in preferences {
-        if let Some(text) = text(guest, &path, TEXT).await? {
-            apt.preferences.push((path, text));
-        }
-    }
-    let mut keyrings = vec!["/etc/apt/trusted.gpg".to_owned()];
-    for folder in ["/etc/apt/trusted.gpg.d", "/etc/apt/keyrings"] {
-        keyrings.extend(names(guest, folder, &[".gpg", ".asc", ".pgp"]).await?);
-    }
-    for (_, text) in &apt.sources {
-        for path in signed_by(text) {
-            if !keyrings.contains(&path) {
-                keyrings.push(path);
+/// What package managers want of the system.
+pub(super) async fn files(guest: &mut Guest) -> Result<SystemFiles, DriverError> {
+    let (mut found, mut asked) = (SystemFiles::default(), BTreeSet::new());
+    loop {
+        let wanted: Vec<Wanted> = MANAGERS.iter().flat_map(|manager| manager.wants(&found)).collect();
+        let mut more = false;
+        for one in wanted {
+            let (paths, limit) = match one {
+                Wanted::File { path, limit } => (vec![path], limit),
+                Wanted::Folder { path, ends, limit } => (names(guest, path, ends).await?, limit),
+            };
+            // What a stranger's files name is bounded, too.
+            for path in paths.into_iter().take(MOST_FILES) {
+                if asked.len() < MOST_FILES && asked.insert(path.clone()) {
+                    more = true;
+                    if let Some(content) = guest.get(&path, limit).await? {
+                        found.insert(path, content);
+                    }
+                }
             }
         }
-    }
-    for path in keyrings {
-        if let Some(content) = guest.get(&path, TEXT).await? {
-            apt.keyrings.push(Keyring { path, content });
+        if !more {
+            return Ok(found);
         }
     }
-    Ok(apt)
-}
-
-/// Paths that `Signed-By:` and `[signed-by=]` name.
-fn signed_by(sources: &str) -> Vec<String> {
-    let mut paths = Vec::new();
-    for line in sources.lines() {
-        let lower = line.to_ascii_lowercase();
-        let value = if lower.starts_with("signed-by:") {
-            &line["signed-by:".len()..]
-        } else if let Some(at) = lower.find("signed-by=") {
-            line[at + "signed-by=".len()..].split([' ', ']']).next().unwrap_or("")
-        } else {
-            continue;
-        };
-        paths.extend(value.split([',', ' ']).filter(|path| path.starts_with('/')).map(str::to_owned));
-    }
-    paths
 }
 
 pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, DriverError> {
@@ -236,7 +206,15 @@ pub(super) fn texts(bytes: &[u8], text: &str) {
         let sound = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':');
         assert!(!name.is_empty() && name.bytes().all(sound), "an account called {name:?}");
     }
-    assert!(signed_by(text).iter().all(|path| path.starts_with('/')), "a keyring by a relative path");
+    let mut system = SystemFiles::default();
+    system.insert("/etc/apt/sources.list", text);
+    for wanted in MANAGERS.iter().flat_map(|manager| manager.wants(&system)) {
+        let path = match &wanted {
+            Wanted::File { path, .. } => path.as_str(),
+            Wanted::Folder { path, .. } => path,
+        };
+        assert!(path.starts_with('/'), "{path} is relative");
+    }
 }
 
 #[cfg(test)]
@@ -260,13 +238,6 @@ mod tests {
         assert_eq!(named_user(&config("'../../etc'")), None);
         assert_eq!(named_user("system_info: [1]"), None);
         assert_eq!(named_user("\t{"), None);
-    }
-
-    #[test]
-    fn keyrings_that_sources_name() {
-        let text = "deb [arch=amd64 signed-by=/usr/share/keyrings/a.gpg] http://x y z\n\
-                    Signed-By: /usr/share/keyrings/b.gpg\nSigned-By:\n -----BEGIN\n";
-        assert_eq!(signed_by(text), ["/usr/share/keyrings/a.gpg", "/usr/share/keyrings/b.gpg"]);
     }
 
     #[test]

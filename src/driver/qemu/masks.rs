@@ -2,9 +2,11 @@
 
 use imgfile_agent::protocol::SETTLED;
 
+use crate::packages::MANAGERS;
+
 /// Each either waits for what is not there, speaks to a terminal that nobody sits at, changes the
 /// image by itself, or works in the background while a script runs.
-pub(super) const UNITS: &[&str] = &[
+const UNITS: &[&str] = &[
     // Waiting for a network that is already configured.
     "systemd-networkd-wait-online.service",
     "NetworkManager-wait-online.service",
@@ -52,11 +54,6 @@ pub(super) const UNITS: &[&str] = &[
     "serial-getty@ttyS0.service",
     "console-getty.service",
     // Background upkeep that would hold package locks or waste emulated time.
-    "apt-daily.service",
-    "apt-daily.timer",
-    "apt-daily-upgrade.service",
-    "apt-daily-upgrade.timer",
-    "dpkg-db-backup.timer",
     "e2scrub_all.timer",
     "e2scrub_reap.service",
     "fstrim.timer",
@@ -116,6 +113,11 @@ ExecStart=-/usr/bin/udevadm trigger --type=subsystems --action=add
 ExecStart=-/usr/bin/udevadm trigger --type=devices --action=add --subsystem-match=block \
   --subsystem-match=net --subsystem-match=misc --subsystem-match=virtio-ports
 ";
+
+/// Units that do not start, those with which package managers do their upkeep among them.
+pub(super) fn units() -> impl Iterator<Item = &'static str> {
+    UNITS.iter().copied().chain(MANAGERS.iter().flat_map(|manager| manager.upkeep()).copied())
+}
 
 /// Additions to units of the image, by unit.
 pub(super) fn drop_ins() -> Vec<(String, String)> {

@@ -18,6 +18,7 @@ use crate::{
     driver::{DiskFile, DiskForm, Disks, Driver},
     exec::BuildError,
     model::DiskFormat,
+    packages::apt::source_files,
     store::{NewBase, Store},
     text::Digest,
 };
@@ -118,7 +119,7 @@ pub(super) fn assignments(size: u64, ids: &Identities) -> String {
 /// The recipe's files as an archive; folders are made when it is unpacked.
 pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
-    let sources = ("/etc/apt/sources.list.d/debian.sources", recipe.apt_sources.as_str());
+    let sources = (source_files::BASE_SOURCES, recipe.apt_sources.as_str());
     let files = recipe.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
     for (path, content) in files.chain([sources]) {
         let mut header = tar::Header::new_gnu();

@@ -27,7 +27,7 @@ use crate::{
 
 /// Changes when an old copy or old facts would no longer do.
 const IMPORT: &str = "import-v1";
-const FACTS: &str = "disk-v1";
+const FACTS: &str = "disk-v2";
 
 /// What any disk with a system on it is larger than.
 const SMALLEST: u64 = 1 << 20;

@@ -29,7 +29,7 @@ use super::BuildError;
 use crate::{
     catalog::Bootstrap,
     driver::Driver,
-    packages::Selected,
+    packages::{Selected, apt::source_files},
     store::{Base, BaseSlot, Store},
     text::Digest,
 };
@@ -62,22 +62,9 @@ pub struct Recipe {
 /// of the mirror that this base was made from.
 #[must_use]
 pub fn apt_sources(bootstrap: &Bootstrap, debian: &str, security: &str) -> String {
-    let is_security = |suite: &&str| suite.ends_with("-security");
-    let suites = || std::iter::once(&bootstrap.suite).chain(&bootstrap.updates).map(String::as_str);
-    let components = bootstrap.components.join(" ");
-    let stanza = |url: &str, suites: &[&str]| {
-        format!(
-            "Types: deb\nURIs: {url}\nSuites: {}\nComponents: {components}\n\
-             Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
-            suites.join(" ")
-        )
-    };
-    let (security_suites, own): (Vec<&str>, Vec<&str>) = suites().partition(is_security);
-    let mut stanzas = vec![stanza(debian, &own)];
-    if !security_suites.is_empty() {
-        stanzas.push(stanza(security, &security_suites));
-    }
-    stanzas.join("\n")
+    let suites: Vec<&str> =
+        std::iter::once(&bootstrap.suite).chain(&bootstrap.updates).map(String::as_str).collect();
+    source_files::of_base(debian, security, &suites, &bootstrap.components)
 }
 
 impl Recipe {

@@ -28,7 +28,9 @@ use crate::{
     driver::Driver,
     lock::{Class, LockedImage, LockedSource},
     model::DiskFormat,
-    packages::{Archive, InstalledPackage, Keyring, Mirrors, Selected, codename},
+    packages::{
+        Archive, InstalledPackage, Keyring, Mirrors, Selected, archives_of, codename, installed_in, keys_of,
+    },
     plan::{self, Action, BasePlan, BaseSource, CopyFrom, CopyStep, ImagePlan},
     resolve::{BaseOrigin, Resolution},
     store::{
@@ -216,15 +218,14 @@ impl Preparer<'_> {
         {
             return Err(errors::cannot_grow(spec, size, given));
         }
-        let marks = facts.apt_extended_states.as_deref().unwrap_or_default();
-        let packaging = facts.dpkg_status.as_ref().map(|status| {
-            let keys = found::keys(facts).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
-            let archives = found::archives(&facts.apt, self.mirrors);
-            let systems = self.answers.systems();
-            let read = || systems.put(&given.sha256, InstalledPackage::read_status(status, marks).into());
+        let systems = self.answers.systems();
+        let read = || Some(systems.put(&given.sha256, installed_in(&facts.files)?.into()));
+        let packaging = systems.get(&given.sha256).or_else(read).map(|installed| {
+            let keys = keys_of(&facts.files).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
+            let archives = archives_of(&facts.files, self.mirrors);
             Packaging {
                 arch: arch.to_owned(),
-                installed: systems.get(&given.sha256).unwrap_or_else(read),
+                installed,
                 archives: archives.into_iter().map(|archive| (archive, keys.clone())).collect(),
             }
         });
@@ -388,7 +389,7 @@ impl Preparer<'_> {
             planned: &pins.planned.1,
             packages_grow: pins.grow,
             base_grown,
-            extended_states: &pins.extended_states,
+            marks: &pins.marks,
             temporary: (&pins.temporary, &pins.final_states),
             mirror: self.mirrors.map(|mirrors| mirrors.debian.as_str()),
             files: self.files,

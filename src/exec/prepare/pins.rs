@@ -22,7 +22,7 @@ pub struct Pins {
     /// Bytes that the solution takes on the disk, beyond what it replaces.
     pub grow: u64,
     /// What apt's `extended_states` holds once they are installed.
-    pub extended_states: Arc<str>,
+    pub marks: Arc<str>,
     /// Packages that are there for the scripts, and then go with what came only for them: by name.
     pub temporary: Vec<String>,
     /// What apt's `extended_states` holds then.
@@ -141,7 +141,7 @@ impl Pins {
             grow,
             base,
             solution,
-            extended_states: states.into(),
+            marks: states.into(),
             temporary,
             final_states: final_states.into(),
             installed: in_the_end.into(),

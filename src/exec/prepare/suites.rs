@@ -5,7 +5,7 @@ use crate::{
     check::{ArchiveSource, ImageSpec},
     diagnostic::{Diagnostic, codes},
     packages::DEBIAN,
-    plan::own_suite,
+    packages::apt::source_files::own_suite,
     store::{archive::ArchiveError, fetch::FetchError},
 };
 

@@ -142,7 +142,6 @@ impl QemuMachine {
         else {
             return Err(odd());
         };
-        let (dpkg_status, apt_extended_states) = look::dpkg(guest).await?;
         let facts = Facts {
             os_release: look::os_release(guest).await?.unwrap_or_default(),
             arch: look::arch(guest).await?,
@@ -163,9 +162,7 @@ impl QemuMachine {
             kernels: kernels::kernels(guest).await?,
             init: look::init(guest).await?,
             default_user: look::default_user(guest).await?,
-            dpkg_status,
-            apt_extended_states,
-            apt: look::apt(guest).await?,
+            files: look::files(guest).await?,
             units: look::units(guest).await?,
             firmware: look::firmware(guest, &layout.table).await?,
         };
@@ -360,7 +357,7 @@ impl QemuMachine {
             exit_epoch: epoch + 1,
             init: "/sbin/init".to_owned(),
             resolver,
-            masks: owned(masks::UNITS).into_iter().chain(options.mask).collect(),
+            masks: masks::units().map(str::to_owned).chain(options.mask).collect(),
             drop_ins: masks::drop_ins(),
             generators: owned(masks::GENERATORS),
             beside,

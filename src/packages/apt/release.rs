@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::openpgp::{CLOCKS_DIFFER, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
 use super::control::Stanza;
-use super::openpgp::{CLOCKS_DIFFER, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
 use crate::text::Checksum;
 
 /// Why a suite's table of contents is not taken.

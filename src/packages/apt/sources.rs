@@ -64,6 +64,9 @@ pub struct Mirrors {
     pub security: String,
 }
 
+/// Where a host of Debian's kind has its own sources: a file, and a folder of `.list` and `.sources` files.
+pub const HOST_SOURCES: (&str, &str) = ("/etc/apt/sources.list", "/etc/apt/sources.list.d");
+
 /// The name of Debian's main archive in locks.
 pub const DEBIAN: &str = "debian";
 /// The name of Debian's security archive in locks.
@@ -93,6 +96,20 @@ impl Mirrors {
         let security =
             security.map_or_else(|| format!("{debian}-security"), |url| url.trim_end_matches('/').to_owned());
         Self { debian, security }
+    }
+
+    /// What the host's own sources use, given by the names of their files and their texts, in the order in which apt
+    /// reads them.
+    #[must_use]
+    pub fn of_files(files: impl Iterator<Item = (String, String)>) -> Option<Self> {
+        let entries: Vec<SourceEntry> = files
+            .flat_map(|(name, text)| match name.rsplit('.').next() {
+                Some("list") => read_list(&text),
+                Some("sources") => read_sources(&text),
+                _ => Vec::new(),
+            })
+            .collect();
+        Self::of_host(&entries)
     }
 
     /// What the host's own sources use, whatever release they name; `None` when they name none of

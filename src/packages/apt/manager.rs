@@ -1,0 +1,96 @@
+//! What others ask of apt.
+
+use std::collections::BTreeSet;
+
+use super::super::manager::{PackageManager, Staged};
+use super::super::system::{SystemFiles, Wanted};
+use super::system;
+use crate::text::quoted;
+
+/// dpkg, and apt on it.
+#[derive(Debug)]
+pub struct Apt;
+
+impl PackageManager for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn wants(&self, found: &SystemFiles) -> Vec<Wanted> {
+        system::wants(found)
+    }
+
+    fn manages(&self, system: &SystemFiles) -> bool {
+        system.contains(system::STATUS)
+    }
+
+    fn upkeep(&self) -> &'static [&'static str] {
+        &[
+            "apt-daily.service",
+            "apt-daily.timer",
+            "apt-daily-upgrade.service",
+            "apt-daily-upgrade.timer",
+            "dpkg-db-backup.timer",
+        ]
+    }
+
+    fn payload_name(&self, number: usize) -> String {
+        format!("{number}.deb")
+    }
+
+    fn marks(&self) -> &'static str {
+        system::MARKS
+    }
+
+    /// All files of a stage go to one `dpkg`, which configures in dependency order and runs each trigger
+    /// once; `Pre-Depends` alone make further stages.
+    /// What goes is marked so first and removed last, as apt does it: a package that takes the place of one of
+    /// the base, and conflicts with it, then pushes it away itself once it can stand in for it, and nothing that
+    /// needs either of them is broken in between.
+    /// Nobody is there to answer questions: a changed configuration file of the base is kept
+    /// (`--force-confold`), as with unattended upgrades. The disk of a failed build is thrown away, so
+    /// syncing every file would only cost time (`--force-unsafe-io`).
+    fn transaction(&self, folder: &str, install: &[Staged], remove: &[String]) -> String {
+        const DPKG: &str = "dpkg --force-unsafe-io --force-confdef --force-confold --auto-deconfigure";
+        let mut script = "export DEBIAN_FRONTEND=noninteractive DEBIAN_PRIORITY=critical\n".to_owned();
+        let removed: Vec<String> = remove.iter().map(|name| quoted(name)).collect();
+        let removed = removed.join(" ");
+        if !removed.is_empty() {
+            script += &format!("printf '%s deinstall\\n' {removed} | dpkg --set-selections\n");
+        }
+        let stages: BTreeSet<u16> = install.iter().map(|package| package.stage).collect();
+        for stage in stages {
+            let files: Vec<String> = (0..install.len())
+                .filter(|number| install[*number].stage == stage)
+                .map(|number| format!("{folder}/{}", self.payload_name(number)))
+                .collect();
+            script += &format!("{DPKG} --install {}\n", files.join(" "));
+        }
+        if !removed.is_empty() {
+            script += &format!(
+                "left=\nfor name in {removed}; do\n  case \"$(dpkg-query -W -f='${{db:Status-Status}}' \"$name\" 2>/dev/null)\" in\n    ''|not-installed|config-files) ;;\n    *) left=\"$left $name\" ;;\n  esac\ndone\n[ -z \"$left\" ] || {DPKG} --remove $left\n"
+            );
+        }
+        script
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_marks_installs_by_stages_and_removes_what_is_left() {
+        let install = [0, 1, 0].map(|stage| Staged { stage });
+        let script = Apt.transaction("/run/p", &install, &["exim4".to_owned()]);
+        let at = |part: &str| script.find(part).unwrap_or_else(|| panic!("`{part}` is missing:\n{script}"));
+        let order = [
+            at("exim4 | dpkg --set-selections"),
+            at("--install /run/p/0.deb /run/p/2.deb\n"),
+            at("--install /run/p/1.deb\n"),
+            at("--remove $left"),
+        ];
+        assert!(order.is_sorted(), "{script}");
+        assert!(!Apt.transaction("/run/p", &install, &[]).contains("remove"));
+    }
+}
