@@ -20,6 +20,7 @@ use nix::unistd::{Pid, User, geteuid};
 
 use super::walls::Missing;
 use super::{Access, Cell, ids};
+use crate::model::install_command;
 
 /// Processes and threads of a cell. An emulator has one thread for each CPU, of which there are at most 256, and up
 /// to 64 that read and write its disks.
@@ -113,7 +114,7 @@ impl Manager {
         }
         if !Path::new(&bus).exists() {
             let package = if ids::is_host_root() { "dbus" } else { "dbus-user-session" };
-            let help = format!("sudo apt-get install {package}");
+            let help = install_command(package);
             return missing("the service manager has no D-Bus socket", Some(help));
         }
         let busctl = super::find(Path::new("busctl"));

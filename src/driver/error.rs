@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::cell;
 use crate::diagnostic::{Diagnostic, codes};
+use crate::model::how_to_install;
 
 /// A failed operation. After any but [`Refused`](DriverError::Refused) and
 /// [`Unsupported`](DriverError::Unsupported) the machine is good for nothing but being dropped.
@@ -62,9 +63,7 @@ impl From<cell::WallMissing> for DriverError {
     fn from(cell::WallMissing { wall, missing }: cell::WallMissing) -> Self {
         let raise = match (&missing.help, missing.package) {
             (Some(help), _) => format!("run `{help}`"),
-            (None, Some(package)) => {
-                format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`")
-            }
+            (None, Some(package)) => how_to_install(package),
             (None, None) => "build on another host".to_owned(),
         };
         Self::WallMissing { lacking: wall.lacking.to_owned(), reason: missing.reason, raise }

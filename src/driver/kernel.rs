@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::DriverError;
+use crate::packages::apt::package_file;
 
 /// Modules that offline stages may ask for, beside what they depend on. One that the kernel has
 /// built in, or not at all, is not missed here but where it is needed.
@@ -126,19 +127,19 @@ fn module_name(path: &str) -> String {
 impl BuildKernel {
     /// Unpacks a Debian kernel package (`linux-image-…_amd64.deb`) into `kernels`, a folder of the
     /// store, unless it is there already. Blocking.
-    pub fn from_deb(kernels: &Path, deb: &Path) -> Result<Self, DriverError> {
+    pub fn from_package(kernels: &Path, package: &Path) -> Result<Self, DriverError> {
         let failed = |source| DriverError::Host {
-            doing: format!("unpack the build kernel {}", deb.display()),
+            doing: format!("unpack the build kernel {}", package.display()),
             source,
         };
-        let digest = digest_of(deb).map_err(failed)?;
+        let digest = digest_of(package).map_err(failed)?;
         let folder = kernels.join(&digest);
         if let Some(kernel) = Self::open(&folder) {
             return Ok(kernel);
         }
         fs::create_dir_all(kernels).map_err(failed)?;
         let unpacked = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(kernels).map_err(failed)?;
-        unpack(deb, unpacked.path()).map_err(failed)?;
+        unpack(package, unpacked.path()).map_err(failed)?;
         // Another process may have been quicker; its result is as good.
         if fs::rename(unpacked.path(), &folder).is_ok() {
             let _ = unpacked.keep();
@@ -193,16 +194,8 @@ pub(super) fn digest_of(path: &Path) -> io::Result<String> {
     }
 }
 
-fn unpack(deb: &Path, to: &Path) -> io::Result<()> {
-    let mut package = ar::Archive::new(File::open(deb)?);
-    while let Some(member) = package.next_entry() {
-        let member = member?;
-        let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
-        if let Some(extension) = name.strip_prefix("data.tar") {
-            return unpack_data(decompressor(extension, member)?, to);
-        }
-    }
-    Err(io::Error::other("no Debian package"))
+fn unpack(package: &Path, to: &Path) -> io::Result<()> {
+    package_file::data(File::open(package)?, |data| unpack_data(data, to))
 }
 
 /// A reader that undoes the compression that a file name's end tells.

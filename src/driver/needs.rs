@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use super::DriverError;
+use crate::model::how_to_install;
 
 /// A program of the host, or a file, without which something cannot be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +51,7 @@ impl HostNeed {
             NeedKind::Program { .. } => format!("`{}`", self.name),
             NeedKind::Files(_) => format!("the {}", self.name),
         };
-        let install = format!("install it, on Debian and Ubuntu with `sudo apt-get install {}`", self.debian);
-        DriverError::HostLacks { what, install }
+        DriverError::HostLacks { what, install: how_to_install(self.debian) }
     }
 
     /// Where it is on this host, or that it is missing.

@@ -4,12 +4,14 @@ mod arch;
 mod capabilities;
 mod disk_format;
 mod firmware;
+mod host_package;
 mod init;
 
 pub use arch::{Arch, UnknownArch};
 pub use capabilities::Capabilities;
 pub use disk_format::{Compression, DiskFormat};
 pub use firmware::Firmware;
+pub use host_package::{how_to_install, install_command};
 pub use init::Init;
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it

@@ -21,6 +21,9 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// Units of systemd that do its upkeep in the background, where they hold its locks.
     fn upkeep(&self) -> &'static [&'static str];
 
+    /// Paths, as a shell takes them, of what it kept of its work and can make or fetch again.
+    fn caches(&self) -> &'static [&'static str];
+
     /// What the file of the package with this number is called where the guest finds it.
     fn payload_name(&self, number: usize) -> String;
 

@@ -4,6 +4,7 @@
 
 use super::{Cleanup, CleanupItem};
 use crate::check::{self, CleanupTopic, CleanupTopic as T};
+use crate::packages::MANAGERS;
 
 /// The `cleanup` statement as commands.
 #[must_use]
@@ -11,7 +12,7 @@ pub fn of(wish: &check::Cleanup) -> Cleanup {
     let topics = wish
         .topics()
         .into_iter()
-        .map(|topic| CleanupItem { name: topic.as_str().to_owned(), script: commands(topic).to_owned() });
+        .map(|topic| CleanupItem { name: topic.as_str().to_owned(), script: script(topic) });
     let paths = wish.remove.iter().filter_map(|item| match &item.value {
         check::CleanupItem::Path(path) => {
             let script = format!("rm -rf -- '{}'", path.replace('\'', r"'\''"));
@@ -42,6 +43,16 @@ pub(super) fn user(name: &str) -> CleanupItem {
          fi"
     );
     CleanupItem { name: format!("user {name}"), script }
+}
+
+fn script(topic: CleanupTopic) -> String {
+    let commands = commands(topic);
+    if topic != T::PackageCaches {
+        return commands.to_owned();
+    }
+    // A system may have more than one manager, or what another left.
+    let caches: Vec<&str> = MANAGERS.iter().flat_map(|manager| manager.caches()).copied().collect();
+    format!("wipe {}\n{commands}", caches.join(" "))
 }
 
 const fn commands(topic: CleanupTopic) -> &'static str {

@@ -1,6 +1,7 @@
 //! The house rule: a module uses those declared above it in `src/lib.rs`, never one below.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -163,6 +164,41 @@ fn only_the_driver_knows_qemu() {
     let mut outside = files_with("qemu");
     outside.retain(|file| !file.starts_with("driver/qemu/"));
     assert_eq!(outside, known);
+}
+
+/// Another package manager is a folder and a line in the registry, since nobody else knows this one's programs.
+#[test]
+fn only_its_folder_knows_dpkg() {
+    let known = [
+        // What an image is checked against: paths of the system, and whether a distribution has it at all.
+        "check/contents.rs",
+        "check/system_paths.rs",
+        // Facts that a system is made up of for tests.
+        "driver/fake/mod.rs",
+        // What to tell people.
+        "exec/prepare/errors.rs",
+        "ide/words.rs",
+    ];
+    let mut outside = files_with("dpkg");
+    outside.retain(|file| !file.starts_with("packages/apt/") && !file.starts_with("catalog/"));
+    assert_eq!(outside, known);
+}
+
+/// What an architecture is called where is said once.
+#[test]
+fn only_the_model_knows_architectures_by_name() {
+    let mut outside: Vec<String> = ["amd64", "arm64"].iter().flat_map(|word| files_with(word)).collect();
+    outside.retain(|file| !file.starts_with("model/"));
+    let known = [
+        // Advice, and names of packages.
+        "exec/hypervisors.rs",
+        "exec/prepare/errors.rs",
+        "exec/prepare/kernel.rs",
+        // Facts that a system is made up of for tests.
+        "driver/fake/mod.rs",
+        "driver/qemu/fuzzed.rs",
+    ];
+    assert_eq!(outside.iter().map(String::as_str).collect::<BTreeSet<_>>(), BTreeSet::from(known));
 }
 
 #[test]

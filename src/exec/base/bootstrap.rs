@@ -18,7 +18,7 @@ use crate::{
     driver::{DiskFile, DiskForm, Disks, Driver},
     exec::BuildError,
     model::DiskFormat,
-    packages::apt::source_files,
+    packages::apt::base,
     store::{NewBase, Store},
     text::Digest,
 };
@@ -35,10 +35,6 @@ pub(super) const OUTPUTS: [(&str, u64); 6] = [
     ("packages", 4 << 20),
     ("used", 64),
 ];
-
-/// Run by `sh -e` inside the new system; [`assignments`] come before the first.
-pub(super) const TIDY: &str = include_str!("tidy.sh");
-pub(super) const EXPORT: &str = include_str!("export.sh");
 
 /// The file system's parameters, whatever the host's own defaults.
 pub(super) const MKE2FS_CONF: &str = include_str!("mke2fs.conf");
@@ -119,7 +115,7 @@ pub(super) fn assignments(size: u64, ids: &Identities) -> String {
 /// The recipe's files as an archive; folders are made when it is unpacked.
 pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
-    let sources = (source_files::BASE_SOURCES, recipe.apt_sources.as_str());
+    let sources = (base::SYSTEM_SOURCES, recipe.apt_sources.as_str());
     let files = recipe.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
     for (path, content) in files.chain([sources]) {
         let mut header = tar::Header::new_gnu();
@@ -152,7 +148,7 @@ fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, BuildError
 }
 
 fn wrong(detail: String) -> BuildError {
-    BuildError::HostTool { program: "dpkg", detail }
+    BuildError::HostTool { program: base::PROGRAM, detail }
 }
 
 /// Writes all of the disk but the root file system, which is there.

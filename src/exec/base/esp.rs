@@ -14,7 +14,7 @@ use super::{
     bootstrap::At,
     layout::{ESP, Identities},
 };
-use crate::{driver::DriverError, exec::BuildError, store::room};
+use crate::{driver::DriverError, exec::BuildError, model::how_to_install, store::room};
 
 /// Administrator programs are not in the path of an ordinary user, and `mkfs.fat` is one.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -97,7 +97,7 @@ pub(super) fn run(mut command: Command, program: &'static str, package: &str) ->
     let output = command.output().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => BuildError::from(DriverError::HostLacks {
             what: format!("`{program}`"),
-            install: format!("install it, on Debian and Ubuntu with `sudo apt-get install {package}`"),
+            install: how_to_install(package),
         }),
         _ => BuildError::Io { action: "start", path: program.into(), source },
     })?;

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use super::{
     bootstrap::{self, At, MKE2FS_CONF, OUTPUTS, TAIL_LINES, Work},
-    deb, esp, essential, layout,
-    repository::{self, Indexed},
+    esp, layout, repository,
 };
 use crate::{
     driver::{
@@ -23,7 +22,15 @@ use crate::{
         Output, PayloadFile, RootSource, Start,
     },
     exec::BuildError,
-    packages::{Solution, after, extended_states},
+    packages::{
+        PackageManager, Solution, after,
+        apt::{
+            Apt,
+            base::{self, FlatArchive},
+            essential, package_file,
+        },
+        extended_states,
+    },
 };
 
 /// An initramfs is made in it, and files of the tmpfs of /tmp and /run lie in it.
@@ -37,8 +44,6 @@ const TIMEOUT: Duration = Duration::from_hours(1);
 const PAYLOAD: &str = "/run/imagefile/payload";
 const REPOSITORY: &str = "/run/imagefile/repository";
 
-const DPKG: &str = "dpkg --force-unsafe-io --force-confold";
-
 /// Sets the packages up in the root partition.
 pub(super) async fn set_up(
     work: &Work<'_>,
@@ -48,25 +53,32 @@ pub(super) async fn set_up(
     let recipe = work.recipe;
     let mut packages = Vec::new();
     for (number, package) in recipe.packages.iter().enumerate() {
-        let control = repository::control(repository::file(package, work.debs)?)?;
-        packages.push(Indexed { package, control, name: format!("{number}.deb") });
+        let file = repository::file(package, work.debs)?;
+        packages.push(repository::offered(package, file, Apt.payload_name(number))?);
     }
-    let controls: Vec<(&str, &str)> =
-        packages.iter().map(|one| (one.package.name.as_str(), one.control.as_str())).collect();
-    let first = essential::essential(&controls);
-    let (unpacked, archive) = tokio::task::block_in_place(|| {
+    let controls: Vec<(&str, &str)> = recipe
+        .packages
+        .iter()
+        .zip(&packages)
+        .map(|(package, offered)| (package.name.as_str(), offered.control.as_str()))
+        .collect();
+    let first = essential(&controls);
+    let archive = FlatArchive { suite: &recipe.suite, packages };
+    let (unpacked, repository) = tokio::task::block_in_place(|| {
         make_file_system(work)?;
-        Ok::<_, BuildError>((unpack(work, &first)?, repository_tar(work, &packages)?))
+        Ok::<_, BuildError>((unpack(work, &first)?, repository_tar(work, &archive)?))
     })?;
 
     let folder = work.store.begin_build(&format!("base-{}-{}", recipe.key().short(), std::process::id()))?;
     let run_dir = folder.path().join("machine");
     fs::create_dir(&run_dir).at("create", &run_dir)?;
-    let payload = packages
+    let payload = recipe
+        .packages
         .iter()
-        .map(|one| {
-            let path = repository::file(one.package, work.debs)?.to_owned();
-            Ok(PayloadFile { name: one.name.clone(), path })
+        .zip(&archive.packages)
+        .map(|(package, offered)| {
+            let path = repository::file(package, work.debs)?.to_owned();
+            Ok(PayloadFile { name: offered.name.clone(), path })
         })
         .collect::<Result<_, BuildError>>()?;
     let disk = Disk { path: work.raw.clone(), format: DiskFormat::Raw, access: DiskAccess::Write };
@@ -94,21 +106,20 @@ pub(super) async fn set_up(
     guest.machine.mount(root).await?;
 
     let files: Vec<String> =
-        first.iter().map(|number| format!("{PAYLOAD}/{}", packages[*number].name)).collect();
-    let essential = format!("{DPKG} --force-depends --install {}\n", files.join(" "));
-    guest.run("set up the first packages", &essential).await?;
+        first.iter().map(|number| format!("{PAYLOAD}/{}", archive.packages[*number].name)).collect();
+    guest.run("set up the first packages", &base::install_first(&files)).await?;
     let mut own = Vec::new();
     bootstrap::write_files(&mut own, recipe).at("write", &work.raw)?;
     guest.machine.put(Box::new(io::Cursor::new(own))).await?;
-    guest.machine.put(Box::new(io::Cursor::new(archive))).await?;
-    guest.run("set up the packages", &install(&recipe.wanted)).await?;
+    guest.machine.put(Box::new(io::Cursor::new(repository))).await?;
+    guest.run("set up the packages", &base::install(&recipe.wanted, REPOSITORY)).await?;
     guest.machine.put(Box::new(io::Cursor::new(marks(work)?))).await?;
     if let Some(finish) = &recipe.finish {
         guest.run("run the recipe's `finish`", finish).await?;
     }
     let known = bootstrap::assignments(recipe.virtual_size, &work.ids);
-    guest.run("prepare the boot loader", &format!("{known}{}", bootstrap::TIDY)).await?;
-    guest.run("look at what was made", bootstrap::EXPORT).await?;
+    guest.run("prepare the boot loader", &format!("{known}{}", base::TIDY)).await?;
+    guest.run("look at what was made", base::EXPORT).await?;
     for (name, limit) in OUTPUTS {
         let content = guest.machine.get(&format!("/tmp/out/{name}"), limit).await?;
         let path = work.outputs.join(name);
@@ -178,18 +189,7 @@ impl Guest<'_> {
 /// Longest line that is kept until its end.
 const LINE_LIMIT: usize = 1 << 16;
 
-/// The commands that install what was asked for with all that it needs, from the archive in the guest.
-fn install(wanted: &[String]) -> String {
-    let options = format!(
-        "-y -o APT::Install-Recommends=false -o APT::Sandbox::User=root -o Acquire::Languages=none \
-         -o Dir::Etc::SourceList={REPOSITORY}/sources.list -o Dir::Etc::SourceParts=/dev/null \
-         -o DPkg::Options::=--force-unsafe-io -o DPkg::Options::=--force-confold"
-    );
-    let names: Vec<String> = wanted.iter().map(|name| crate::text::quoted(name)).collect();
-    format!("apt-get {options} update\napt-get {options} install {}\n", names.join(" "))
-}
-
-/// What apt remembers about which packages came as dependencies only, in an archive.
+/// The marks of what came as a dependency only, in an archive.
 fn marks(work: &Work<'_>) -> Result<Vec<u8>, BuildError> {
     let solution = Solution { install: work.recipe.packages.clone(), ..Solution::default() };
     let text = extended_states(&after(&[], &solution), &work.recipe.arch);
@@ -198,7 +198,7 @@ fn marks(work: &Work<'_>) -> Result<Vec<u8>, BuildError> {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, "var/lib/apt/extended_states", text.as_bytes())?;
+        tar.append_data(&mut header, Apt.marks().trim_start_matches('/'), text.as_bytes())?;
         tar.into_inner()
     };
     write().at("write", work.outputs)
@@ -228,12 +228,12 @@ fn unpack(work: &Work<'_>, numbers: &[usize]) -> Result<fs::File, BuildError> {
     let mut room = work.recipe.virtual_size;
     for number in numbers {
         let file = repository::file(&work.recipe.packages[*number], work.debs)?;
-        deb::files(file, |entry| append(&mut tar, entry, &mut room)).at("unpack", file)?;
+        let unpacked = fs::File::open(file)
+            .and_then(|opened| package_file::files(opened, |entry| append(&mut tar, entry, &mut room)));
+        unpacked.at("unpack", file)?;
     }
     let finish = || {
-        // What dpkg would not begin without.
-        for (path, text) in [("var/lib/dpkg/status", ""), ("var/lib/dpkg/arch", work.recipe.arch.as_str())] {
-            let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
+        for (path, text) in base::first_files(&work.recipe.arch) {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
@@ -275,10 +275,9 @@ fn append(
 }
 
 /// The archive that apt takes for one: its index, and links to the package files.
-fn repository_tar(work: &Work<'_>, packages: &[Indexed<'_>]) -> Result<Vec<u8>, BuildError> {
-    let sources = format!("deb [trusted=yes] file:{REPOSITORY} ./\n");
-    let mut texts = repository::index(&work.recipe.suite, packages).to_vec();
-    texts.push(("sources.list", sources));
+fn repository_tar(work: &Work<'_>, archive: &FlatArchive<'_>) -> Result<Vec<u8>, BuildError> {
+    let mut texts = archive.index().to_vec();
+    texts.push((base::SOURCES, format!("{}\n", base::source_line("file", REPOSITORY))));
     let write = || {
         let mut tar = tar::Builder::new(Vec::new());
         let folder = Path::new(REPOSITORY.trim_start_matches('/'));
@@ -288,7 +287,7 @@ fn repository_tar(work: &Work<'_>, packages: &[Indexed<'_>]) -> Result<Vec<u8>, 
             header.set_mode(0o644);
             tar.append_data(&mut header, folder.join(name), text.as_bytes())?;
         }
-        for one in packages {
+        for one in &archive.packages {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_mode(0o777);

@@ -7,9 +7,7 @@
 
 mod bootloader;
 mod bootstrap;
-mod deb;
 mod esp;
-mod essential;
 pub mod given;
 mod guest;
 mod layout;

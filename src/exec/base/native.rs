@@ -23,17 +23,20 @@ use crate::{
     cell::{self, Cell, Ids},
     driver::{DriverError, HostNeed, NeedKind},
     exec::BuildError,
+    packages::apt::base,
     store::{Scratch, room},
 };
 
 /// Room a bootstrap takes while it runs: the system, its packages twice, indexes.
 const SCRATCH_BYTES: u64 = 2 << 30;
 
-const PROGRAM: &str = "mmdebstrap";
+const PROGRAM: &str = base::MAKER;
+
+const MAKER: HostNeed = need(PROGRAM, "makes Debian bases", PROGRAM, true);
 
 /// What of the host bases are made with.
 pub const NEEDS: &[HostNeed] = &[
-    need(PROGRAM, "makes Debian bases", PROGRAM, true),
+    MAKER,
     need("mke2fs", "makes the bases' file systems", "e2fsprogs", false),
     need("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", false),
     need("mcopy", "fills the bases' EFI partitions", "mtools", false),
@@ -86,9 +89,9 @@ fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildErro
     let known = bootstrap::assignments(recipe.virtual_size, &work.ids);
     let here = shell_word(scratch);
     let texts = [
-        ("native.sh", format!("{known}here={here}\ndisk_fd={disk}\n{}", include_str!("native.sh"))),
-        ("tidy.sh", format!("{known}{}", bootstrap::TIDY)),
-        ("export.sh", bootstrap::EXPORT.to_owned()),
+        ("native.sh", format!("{known}here={here}\ndisk_fd={disk}\n{}", base::NATIVE)),
+        ("tidy.sh", format!("{known}{}", base::TIDY)),
+        ("export.sh", base::EXPORT.to_owned()),
         ("mke2fs.conf", bootstrap::MKE2FS_CONF.to_owned()),
         ("finish.sh", recipe.finish.clone().unwrap_or_default()),
     ];
@@ -114,20 +117,12 @@ async fn mmdebstrap(
         .write(scratch.path())
         .inherit(disk)
         .file_size(recipe.virtual_size.max(SCRATCH_BYTES))
-        // Its own namespaces are those of the cell.
-        .args(["--mode=root", "--variant=essential", "--format=null", "--skip=check/empty,cleanup"])
-        .arg(format!("--architectures={}", recipe.arch))
-        .arg(format!("--include={}", recipe.wanted.join(",")))
-        .args([
-            "--aptopt=APT::Install-Recommends \"false\"",
-            "--dpkgopt=force-unsafe-io",
-            "--dpkgopt=force-confold",
-        ])
+        .args(base::maker_arguments(&recipe.arch, &recipe.wanted))
         .arg(format!("--essential-hook=tar-in {dir}/files.tar /"))
         .arg(format!("--customize-hook=chroot \"$1\" sh -e < {dir}/finish.sh"))
         .arg(format!("--customize-hook=sh {dir}/native.sh \"$1\""))
         .args([recipe.suite.as_str(), "/dev/null"])
-        .arg(format!("deb [trusted=yes] copy:{}/repository ./", scratch.path().display()))
+        .arg(base::source_line("copy", &format!("{}/repository", scratch.path().display())))
         .env("HOME", "/root")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("TMPDIR", scratch.path())
@@ -152,15 +147,7 @@ async fn run(
     cell.stderr(writer);
     // It holds the writing end, which has to be the program's alone by then.
     let mut process = cell.start().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Stopped::Failed(
-            DriverError::HostLacks {
-                what: format!("`{PROGRAM}`"),
-                install: format!(
-                    "install it with your system's package manager, for example `sudo apt-get install {PROGRAM}`"
-                ),
-            }
-            .into(),
-        ),
+        io::ErrorKind::NotFound => Stopped::Failed(MAKER.lacking().into()),
         _ => Stopped::NoCell(error.to_string()),
     })?;
     let mut tail = std::collections::VecDeque::with_capacity(TAIL_LINES + 1);

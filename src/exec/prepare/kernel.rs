@@ -35,8 +35,8 @@ impl Preparer<'_> {
         };
         let blobs =
             self.fetch("download the build kernel", std::slice::from_ref(&download), reporter).await?;
-        let Some(deb) = blobs.get(&package.sha256) else { return Err(errors::no_kernel()) };
-        let kernel = tokio::task::block_in_place(|| BuildKernel::from_deb(&kernels, deb))?;
+        let Some(file) = blobs.get(&package.sha256) else { return Err(errors::no_kernel()) };
+        let kernel = tokio::task::block_in_place(|| BuildKernel::from_package(&kernels, file))?;
         let written = std::fs::write(&pin, package.sha256.to_string());
         written.map_err(|source| BuildError::Io { action: "write", path: pin, source })?;
         Ok(kernel)

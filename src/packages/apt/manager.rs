@@ -34,6 +34,17 @@ impl PackageManager for Apt {
         ]
     }
 
+    fn caches(&self) -> &'static [&'static str] {
+        &[
+            "/var/cache/apt/archives/*.deb",
+            "/var/cache/apt/archives/partial/*",
+            "/var/cache/apt/pkgcache.bin",
+            "/var/cache/apt/srcpkgcache.bin",
+            "/var/cache/debconf/*-old",
+            "/var/lib/dpkg/*-old",
+        ]
+    }
+
     fn payload_name(&self, number: usize) -> String {
         format!("{number}.deb")
     }

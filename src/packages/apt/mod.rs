@@ -6,13 +6,16 @@
 //! `apt-get install --no-install-recommends` would choose. Everything here is pure; fetching and
 //! caching are `store::archive`'s business.
 
+pub mod base;
 mod bootstrap;
 mod control;
+mod essential;
 mod index;
 mod installed;
 mod manager;
 mod model;
 mod names;
+pub mod package_file;
 mod relation;
 mod release;
 mod solve;
@@ -25,6 +28,7 @@ mod wanted;
 
 pub use bootstrap::bootstrap_set;
 pub use control::{Stanza, stanzas};
+pub use essential::essential;
 pub use index::{Index, IndexError};
 pub use installed::{after, extended_states, growth};
 pub use manager::Apt;

@@ -15,7 +15,8 @@ struct Control {
 
 /// Numbers of the packages, by their control files: first those that others cannot be unpacked without, as they
 /// make the accounts and the folders, then in the order given.
-pub(super) fn essential(controls: &[(&str, &str)]) -> Vec<usize> {
+#[must_use]
+pub fn essential(controls: &[(&str, &str)]) -> Vec<usize> {
     let read: Vec<Control> = controls.iter().map(|(_, text)| Control::read(text)).collect();
     let mut serving: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, ((name, _), control)) in controls.iter().zip(&read).enumerate() {

@@ -1,6 +1,5 @@
 //! What is in a Debian package file: deb(5). It is data here; nothing of it is run.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -8,16 +7,16 @@ use std::path::Path;
 const LIMIT: u64 = 1 << 20;
 
 /// The text of a package's control file.
-pub(super) fn control(path: &Path) -> io::Result<String> {
-    part(path, "control", |tar| from_tar(tar))
+pub fn control(file: impl Read) -> io::Result<String> {
+    part(file, "control", |tar| from_tar(tar))
 }
 
 /// Gives the entries of the files that a package brings to `take`, one after the other.
-pub(super) fn files(
-    path: &Path,
+pub fn files(
+    file: impl Read,
     mut take: impl FnMut(&mut tar::Entry<'_, Box<dyn Read + '_>>) -> io::Result<()>,
 ) -> io::Result<()> {
-    part(path, "data", |tar| {
+    data(file, |tar| {
         for entry in tar::Archive::new(tar).entries()? {
             take(&mut entry?)?;
         }
@@ -25,13 +24,18 @@ pub(super) fn files(
     })
 }
 
+/// Reads the files that a package brings, as an archive of tar's.
+pub fn data<T>(file: impl Read, read: impl FnOnce(Box<dyn Read + '_>) -> io::Result<T>) -> io::Result<T> {
+    part(file, "data", read)
+}
+
 /// Reads one of the archives that a package file consists of.
 fn part<T>(
-    path: &Path,
+    file: impl Read,
     wanted: &str,
     read: impl FnOnce(Box<dyn Read + '_>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut archive = ar::Archive::new(io::BufReader::new(File::open(path)?));
+    let mut archive = ar::Archive::new(io::BufReader::new(file));
     while let Some(member) = archive.next_entry() {
         let member = member?;
         let name = String::from_utf8_lossy(member.header().identifier()).trim_end_matches('/').to_owned();
@@ -68,11 +72,11 @@ fn invalid(reason: &str) -> io::Error {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
     /// A package file of nothing but a control file.
-    pub(in super::super) fn write_deb(path: &Path, control: &str) {
+    fn package(control: &str) -> Vec<u8> {
         let mut tar =
             tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
         let mut header = tar::Header::new_gnu();
@@ -80,21 +84,19 @@ pub(super) mod tests {
         header.set_mode(0o644);
         tar.append_data(&mut header, "./control", control.as_bytes()).unwrap();
         let tar = tar.into_inner().unwrap().finish().unwrap();
-        let mut deb = ar::Builder::new(File::create(path).unwrap());
+        let mut file = ar::Builder::new(Vec::new());
         for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("control.tar.gz", &tar)] {
-            deb.append(&ar::Header::new(name.into(), content.len() as u64), content).unwrap();
+            file.append(&ar::Header::new(name.into(), content.len() as u64), content).unwrap();
         }
+        file.into_inner().unwrap()
     }
 
     #[test]
     fn the_control_file_is_found_and_anything_else_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.deb");
-        write_deb(&path, "Package: a\nVersion: 1\n");
-        assert_eq!(control(&path).unwrap(), "Package: a\nVersion: 1\n");
-        std::fs::write(&path, "!<arch>\n").unwrap();
-        assert!(control(&path).unwrap_err().to_string().contains("no control part"));
-        std::fs::write(&path, "hello").unwrap();
-        assert!(control(&path).is_err());
+        let file = package("Package: a\nVersion: 1\n");
+        assert_eq!(control(&*file).unwrap(), "Package: a\nVersion: 1\n");
+        assert!(files(&*file, |_| Ok(())).unwrap_err().to_string().contains("no data part"));
+        assert!(control(&b"!<arch>\n"[..]).unwrap_err().to_string().contains("no control part"));
+        assert!(control(&b"hello"[..]).is_err());
     }
 }
