@@ -193,7 +193,6 @@ fn only_the_model_knows_architectures_by_name() {
         // Advice, and names of packages.
         "exec/hypervisors.rs",
         "exec/prepare/errors.rs",
-        "exec/prepare/kernel.rs",
         // Facts that a system is made up of for tests.
         "driver/fake/mod.rs",
         "driver/qemu/fuzzed.rs",

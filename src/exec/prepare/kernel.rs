@@ -3,6 +3,7 @@
 use super::{BuildError, Preparer, Reporter, errors};
 use crate::{
     driver::BuildKernel,
+    model::Arch,
     packages::{Keyring, Selected, Universe},
     store::fetch::Download,
 };
@@ -10,7 +11,7 @@ use crate::{
 /// The Debian release it is taken from: the one most bases have, so that they boot the very kernel
 /// that runs already and need no second machine.
 const SUITE: &str = "trixie";
-const ARCH: &str = "amd64";
+const ARCH: Arch = Arch::X86_64;
 /// Names the kernel's folder below `kernels/`: fetched once, and kept until somebody removes it, so that
 /// the same store goes on building the same way.
 const PIN: &str = "pinned";
@@ -47,15 +48,16 @@ impl Preparer<'_> {
         let keys = Keyring::debian().map_err(|error| errors::keyring(&error, None))?;
         let archives: Vec<_> = mirrors.suites(SUITE).into_iter().map(|archive| (archive, &keys)).collect();
         let universe =
-            self.indexes().load(ARCH, &archives).await.map_err(|error| errors::archive(&error, None))?;
+            self.indexes().load(ARCH.debian(), &archives).await.map_err(|error| errors::archive(&error, None))?;
         newest(&universe).ok_or_else(errors::no_kernel)
     }
 }
 
 /// The newest kernel made for virtual machines: `linux-image-6.12.48+deb13-cloud-amd64`.
 fn newest(universe: &Universe) -> Option<Selected> {
+    let end = format!("-cloud-{}", ARCH.debian());
     let is_image = |name: &&str| {
-        let version = name.strip_prefix("linux-image-").and_then(|name| name.strip_suffix("-cloud-amd64"));
+        let version = name.strip_prefix("linux-image-").and_then(|name| name.strip_suffix(&end));
         version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
     };
     let found = universe
