@@ -107,14 +107,14 @@ mod tests {
         let text = r#"image "web" {
   os linux debian 13
   arch x86_64
-  base { firmware = bios }
+  base auto { firmware = bios }
   output qcow2
   output raw
   script <<-SH { offline = true }
-    true
+    #!/bin/sh
   SH
   script <<-SH { name = "booted" }
-    true
+    #!/bin/sh
   SH
   reboot
 }
@@ -125,7 +125,7 @@ mod tests {
                 "x86_64: the driver `poor` runs no machines for x86_64",
                 "bios: the driver `poor` boots no machines with bios",
                 "output qcow2: the driver `poor` writes no qcow2",
-                "script <<-SH { name = \"booted\" }\n    true\n  SH: the driver `poor` boots no images",
+                "script <<-SH { name = \"booted\" }\n    #!/bin/sh\n  SH: the driver `poor` boots no images",
             ]
         );
     }

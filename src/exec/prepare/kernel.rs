@@ -47,8 +47,11 @@ impl Preparer<'_> {
         let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
         let keys = Keyring::debian().map_err(|error| errors::keyring(&error, None))?;
         let archives: Vec<_> = mirrors.suites(SUITE).into_iter().map(|archive| (archive, &keys)).collect();
-        let universe =
-            self.indexes().load(ARCH.debian(), &archives).await.map_err(|error| errors::archive(&error, None))?;
+        let universe = self
+            .indexes()
+            .load(ARCH.debian(), &archives)
+            .await
+            .map_err(|error| errors::archive(&error, None))?;
         newest(&universe).ok_or_else(errors::no_kernel)
     }
 }

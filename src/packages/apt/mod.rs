@@ -36,7 +36,8 @@ pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upg
 pub use release::{ReleaseError, ReleaseFile, verify_release};
 pub use solve::{NotRemovable, SolveError, Unmet, lacking, solve};
 pub use sources::{
-    Archive, DEBIAN, DEBIAN_SECURITY, HOST_SOURCES, Mirrors, SourceEntry, codename, read_list, read_sources,
+    Archive, DEBIAN, DEBIAN_SECURITY, HOST_SOURCES, Mirrors, OfDebian, SourceEntry, codename, read_list,
+    read_sources,
 };
 pub use system::{archives_of, installed_in, keys_of};
 pub use universe::{IndexSource, SignedRelease, Testimony, Universe};

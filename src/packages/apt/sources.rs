@@ -8,6 +8,43 @@ pub struct SourceEntry {
     pub uris: Vec<String>,
     pub suites: Vec<String>,
     pub components: Vec<String>,
+    /// The key, or the file with the keys, that its signatures are checked by.
+    pub signed_by: Option<String>,
+}
+
+/// How likely it is that a source is Debian's own archive. Archives of others have suites of the same names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OfDebian {
+    /// It has other components, or other keys.
+    No,
+    Perhaps,
+    /// Its address says so.
+    Likely,
+    /// Its keys are Debian's, or its host is.
+    Surely,
+}
+
+/// What Debian's archive is divided into since Debian 12: Debian Policy, 2.2.
+const COMPONENTS: &[&str] = &["main", "contrib", "non-free", "non-free-firmware"];
+
+impl SourceEntry {
+    /// Whether this source of one of Debian's suites, at one of its addresses, is Debian's.
+    #[must_use]
+    pub fn of_debian(&self, uri: &str) -> OfDebian {
+        if self.components.iter().any(|component| !COMPONENTS.contains(&component.as_str())) {
+            return OfDebian::No;
+        }
+        let address = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+        // A proxy has the archive's own name in its path.
+        let is_theirs = address.split('/').any(|part| part == "debian.org" || part.ends_with(".debian.org"));
+        match &self.signed_by {
+            Some(keys) if keys.contains("debian-archive-keyring") => OfDebian::Surely,
+            Some(_) => OfDebian::No,
+            None if is_theirs => OfDebian::Surely,
+            None if address.contains("debian") => OfDebian::Likely,
+            None => OfDebian::Perhaps,
+        }
+    }
 }
 
 /// Reads the one-line format (`deb [options] URI suite component…`).
@@ -19,12 +56,15 @@ pub fn read_list(text: &str) -> Vec<SourceEntry> {
 fn read_line(line: &str) -> Option<SourceEntry> {
     let line = line.split('#').next().unwrap_or_default().trim();
     let rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
-    let rest = match rest.strip_prefix('[') {
-        Some(options) => options.split_once(']')?.1,
-        None => rest,
+    let (options, rest) = match rest.strip_prefix('[') {
+        Some(options) => options.split_once(']')?,
+        None => ("", rest),
     };
+    let signed_by = options.split_whitespace().find_map(|option| option.strip_prefix("signed-by="));
+    let signed_by = signed_by.map(str::to_owned);
     let mut words = rest.split_whitespace().map(str::to_owned);
-    Some(SourceEntry { uris: vec![words.next()?], suites: vec![words.next()?], components: words.collect() })
+    let (uris, suites) = (vec![words.next()?], vec![words.next()?]);
+    Some(SourceEntry { uris, suites, components: words.collect(), signed_by })
 }
 
 /// Reads the deb822 format (`Types:`, `URIs:`, `Suites:`…).
@@ -39,7 +79,12 @@ pub fn read_sources(text: &str) -> Vec<SourceEntry> {
         .map(|stanza| {
             let words =
                 |field| stanza.get(field).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-            SourceEntry { uris: words("URIs"), suites: words("Suites"), components: words("Components") }
+            SourceEntry {
+                uris: words("URIs"),
+                suites: words("Suites"),
+                components: words("Components"),
+                signed_by: stanza.get("Signed-By").map(str::to_owned),
+            }
         })
         .collect()
 }
@@ -117,12 +162,14 @@ impl Mirrors {
     #[must_use]
     pub fn of_host(entries: &[SourceEntry]) -> Option<Self> {
         let find = |fits: &dyn Fn(&str) -> bool| {
-            entries
-                .iter()
-                .filter(|entry| entry.suites.iter().any(|suite| fits(suite)))
-                .flat_map(|entry| &entry.uris)
-                .find(|uri| uri.starts_with("http://") || uri.starts_with("https://"))
-                .map(|uri| uri.trim_end_matches('/').to_owned())
+            let fitting = entries.iter().filter(|entry| entry.suites.iter().any(|suite| fits(suite)));
+            let ranked = fitting.flat_map(|entry| entry.uris.iter().map(|uri| (entry.of_debian(uri), uri)));
+            ranked
+                .filter(|(rank, _)| *rank != OfDebian::No)
+                .filter(|(_, uri)| uri.starts_with("http://") || uri.starts_with("https://"))
+                // Of those that are alike the first.
+                .min_by_key(|(rank, _)| std::cmp::Reverse(*rank))
+                .map(|(_, uri)| uri.trim_end_matches('/').to_owned())
         };
         let debian = find(&|suite| CODENAMES.contains(&suite))?;
         let security = find(&|suite| {
@@ -179,11 +226,55 @@ fn escaped(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mirrors, SourceEntry, codename, read_list, read_sources};
+    use super::{Mirrors, OfDebian, SourceEntry, codename, read_list, read_sources};
 
     fn entry(uris: &[&str], suites: &[&str], components: &[&str]) -> SourceEntry {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        SourceEntry { uris: own(uris), suites: own(suites), components: own(components) }
+        SourceEntry { uris: own(uris), suites: own(suites), components: own(components), signed_by: None }
+    }
+
+    /// What people have beside Debian's own sources, with Debian's suites.
+    const OTHERS: &str = "\
+deb [arch=amd64 signed-by=/usr/share/keyrings/1password-archive-keyring.gpg] https://downloads.1password.example/linux/debian/amd64 stable main
+deb [signed-by=/etc/apt/keyrings/docker.asc] https://download.docker.example/linux/debian trixie stable
+deb https://download.docker.example/linux/debian trixie stable
+deb [signed-by=/usr/share/keyrings/hashicorp.gpg] https://apt.releases.hashicorp.example trixie main
+deb [signed-by=/etc/apt/keyrings/mariadb.pgp] https://deb.mariadb.example/11.8/debian trixie main
+";
+
+    #[test]
+    fn archives_of_others_with_debians_suites_are_not_debians() {
+        for entry in read_list(OTHERS) {
+            assert_eq!(entry.of_debian(&entry.uris[0]), OfDebian::No, "{entry:?}");
+        }
+        for (line, expected) in [
+            ("deb http://deb.debian.org/debian trixie main", OfDebian::Surely),
+            ("deb http://cache.example:3142/deb.debian.org/debian trixie main", OfDebian::Surely),
+            (
+                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://m/x trixie main",
+                OfDebian::Surely,
+            ),
+            ("deb http://m.example/debian trixie main contrib non-free-firmware", OfDebian::Likely),
+            ("deb mirror+file:///etc/apt/mirrors/debian.list trixie main", OfDebian::Likely),
+            ("deb http://mirror.example/os trixie main", OfDebian::Perhaps),
+        ] {
+            let entry = read_list(line).remove(0);
+            assert_eq!(entry.of_debian(&entry.uris[0]), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_mirror_of_a_host_is_debians_whatever_else_it_has() {
+        let files = |debian: &str| {
+            let others = ("/etc/apt/sources.list.d/1password.list".to_owned(), OTHERS.to_owned());
+            Mirrors::of_files(
+                [others, ("/etc/apt/sources.list.d/debian.sources".into(), debian.into())].into_iter(),
+            )
+        };
+        let sources = "Types: deb\nURIs: http://m.example/debian\nSuites: trixie\nComponents: main\n\
+                       Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n";
+        assert_eq!(files(sources), Some(Mirrors::setting("http://m.example/debian", None)));
+        assert_eq!(files(""), None);
     }
 
     #[test]
@@ -191,7 +282,8 @@ mod tests {
         let text = "# deb http://old.example/debian buster main\n\
                     deb-src http://m.example/debian trixie main\n\
                     deb [arch=amd64 signed-by=/x.gpg] http://m.example/debian trixie main contrib # why\n";
-        assert_eq!(read_list(text), [entry(&["http://m.example/debian"], &["trixie"], &["main", "contrib"])]);
+        let expected = entry(&["http://m.example/debian"], &["trixie"], &["main", "contrib"]);
+        assert_eq!(read_list(text), [SourceEntry { signed_by: Some("/x.gpg".into()), ..expected }]);
     }
 
     #[test]

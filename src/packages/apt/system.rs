@@ -3,7 +3,7 @@
 use super::super::openpgp::Keyring;
 use super::super::system::{SystemFiles, Wanted};
 use super::{
-    Archive, DEBIAN, DEBIAN_SECURITY, InstalledPackage, Mirrors, SourceEntry, codename, read_list,
+    Archive, DEBIAN, DEBIAN_SECURITY, InstalledPackage, Mirrors, OfDebian, SourceEntry, codename, read_list,
     read_sources,
 };
 
@@ -86,14 +86,14 @@ pub fn archives_of(system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archi
 fn entry_archives(entry: &SourceEntry, mirrors: Option<&Mirrors>, archives: &mut Vec<Archive>) {
     for suite in &entry.suites {
         let release = suite.split('-').next().unwrap_or(suite);
-        let name = if codename(release).is_none() {
-            None
-        } else if suite.ends_with("-security") {
-            Some((DEBIAN_SECURITY, mirrors.map(|mirrors| &mirrors.security)))
-        } else {
-            Some((DEBIAN, mirrors.map(|mirrors| &mirrors.debian)))
-        };
         for uri in &entry.uris {
+            let name = if codename(release).is_none() || entry.of_debian(uri) < OfDebian::Likely {
+                None
+            } else if suite.ends_with("-security") {
+                Some((DEBIAN_SECURITY, mirrors.map(|mirrors| &mirrors.security)))
+            } else {
+                Some((DEBIAN, mirrors.map(|mirrors| &mirrors.debian)))
+            };
             let own = uri.trim_end_matches('/').to_owned();
             let (name, url) = match name {
                 Some((name, url)) => (name.to_owned(), url.cloned().unwrap_or_else(|| own.clone())),
