@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -281,8 +282,8 @@ impl Executor<'_> {
             let on = (self.store, self.driver.disks());
             let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
             match self.run_steps(around, supplies, work, chain, done).await? {
-                Ok(disk) => return Ok(disk),
-                Err(left) => {
+                ControlFlow::Continue(disk) => return Ok(disk),
+                ControlFlow::Break(left) => {
                     told = told.max(done + left.ran);
                     around.reporter.note(match left.why {
                         Again::Overtaken => "another build has done the next step; going on from its result",
@@ -344,11 +345,11 @@ impl Executor<'_> {
         work: &WorkFolder,
         mut chain: Chain<'_>,
         done: usize,
-    ) -> Result<Result<FinishedDisk, Left>, BuildError> {
+    ) -> Result<ControlFlow<Left, FinishedDisk>, BuildError> {
         let result = self.run_steps_on(around, supplies, work, &mut chain, done).await;
         match result {
-            Ok(Ok(())) => {}
-            Ok(Err(left)) => return Ok(Err(left)),
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
                 if let Some(failed_machines) = self.failed_machines {
                     failed_machines.hold(&around.image.image, chain.into_held());
@@ -358,8 +359,8 @@ impl Executor<'_> {
         }
         let last = around.image.steps.last();
         match last {
-            Some(step) => chain.finish(&step.name, step.key).map(Ok),
-            None => chain.finish("base", around.image.base_key()).map(Ok),
+            Some(step) => chain.finish(&step.name, step.key).map(ControlFlow::Continue),
+            None => chain.finish("base", around.image.base_key()).map(ControlFlow::Continue),
         }
     }
 
@@ -370,7 +371,7 @@ impl Executor<'_> {
         work: &WorkFolder,
         chain: &mut Chain<'_>,
         done: usize,
-    ) -> Result<Result<(), Left>, BuildError> {
+    ) -> Result<ControlFlow<Left>, BuildError> {
         let image = around.image;
         let disk =
             Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
@@ -382,8 +383,8 @@ impl Executor<'_> {
         let machine = around.reporter.step("start the machine", self.start(around, spec)).await?;
         let mut session = Session::new(machine, around, console);
         match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
-            Ok(Ok(())) => {}
-            Ok(Err(left)) => return Ok(Err(left)),
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
                 self.stash(session, around, (chain.active(), DiskFormat::Qcow2));
                 return Err(failure);
@@ -396,7 +397,7 @@ impl Executor<'_> {
                 session.machine.power_off().await
             })
             .await?;
-        Ok(Ok(()))
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Leaves the machine in which something failed to whoever wants to look at it.
@@ -415,23 +416,23 @@ impl Executor<'_> {
         around: &Surroundings<'_>,
         chain: &mut Chain<'_>,
         steps: &[Step],
-    ) -> Result<Result<(), Left>, BuildError> {
+    ) -> Result<ControlFlow<Left>, BuildError> {
         let mut before: Option<&Step> = None;
         for (ran, step) in steps.iter().enumerate() {
             session.enter(step.stage).await?;
             // A disk cut while the system runs is a crash image: only what was shut down in order, or
             // never ran, is kept.
             if let (Some(before), Stage::Offline) = (before, step.stage)
-                && let Err(why) =
+                && let ControlFlow::Break(why) =
                     chain.cut(session.machine.as_mut(), &before.name, before.key, step.key).await?
             {
-                return Ok(Err(Left { why, ran }));
+                return Ok(ControlFlow::Break(Left { why, ran }));
             }
             around.reporter.step(&step.name, session.run(step)).await?;
             before = Some(step);
         }
         session.enter(Stage::Offline).await?;
-        Ok(Ok(()))
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.

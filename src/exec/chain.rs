@@ -1,6 +1,7 @@
 //! The files of a build disk: the base, the layers on it, and the overlay that is written to now.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -132,19 +133,19 @@ impl<'a> Chain<'a> {
     }
 
     /// Keeps the state after the step of `key` as a layer and goes on in a new overlay; `next` is the
-    /// step that comes then. The machine is mounted.
+    /// step that comes then. The machine is mounted. Breaks where the build has to start over.
     pub(super) async fn cut(
         &mut self,
         machine: &mut dyn Machine,
         step: &str,
         key: Key,
         next: Key,
-    ) -> Result<Result<(), Again>, BuildError> {
+    ) -> Result<ControlFlow<Again>, BuildError> {
         if self.claim.is_none() {
-            return Ok(Ok(()));
+            return Ok(ControlFlow::Continue(()));
         }
         let Some(next_claim) = self.store.layers().try_claim(&next.0)? else {
-            return Ok(Err(Again::Overtaken));
+            return Ok(ControlFlow::Break(Again::Overtaken));
         };
         let deep = self.depth >= DEEPEST && self.bottom.is_some();
         self.number += 1;
@@ -155,7 +156,7 @@ impl<'a> Chain<'a> {
         let finished = std::mem::replace(&mut self.active, overlay);
         let result = self.keep(&finished, step, key);
         self.claim = Some(next_claim);
-        result.map(|()| if deep { Err(Again::Deep) } else { Ok(()) })
+        result.map(|()| if deep { ControlFlow::Break(Again::Deep) } else { ControlFlow::Continue(()) })
     }
 
     /// Keeps the state after the last step; the machine is off. Returns the disk to seal.

@@ -33,11 +33,11 @@ pub(super) async fn decide(
         return Ok(None);
     }
     let refused = match usable(host, machines).await? {
-        Ok(()) => {
+        Probe::Works => {
             host.accelerator = Accelerator::Kvm;
             return Ok(None);
         }
-        Err(reason) => reason,
+        Probe::Fails(reason) => reason,
     };
     if choice == AcceleratorChoice::Kvm {
         return Err(DriverError::HostLacks {
@@ -68,16 +68,23 @@ fn answer(machines: &Path) -> Option<String> {
     fs::read_to_string(newest.path()).ok().filter(|answer| !answer.is_empty())
 }
 
-/// Whether a guest runs under KVM, or why not. The inner answer is kept for as long as the host
+/// Whether a guest runs under KVM.
+enum Probe {
+    Works,
+    /// The reason.
+    Fails(String),
+}
+
+/// Tries whether a guest runs under KVM. The answer is kept for as long as the host
 /// runs with the same QEMU and CPU.
-async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, DriverError> {
+async fn usable(host: &mut Host, machines: &Path) -> Result<Probe, DriverError> {
     if let Err(error) = fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
-        return Ok(Err(format!("{DEVICE} cannot be opened ({error})")));
+        return Ok(Probe::Fails(format!("{DEVICE} cannot be opened ({error})")));
     }
     let answer = machines.join(format!("kvm-{}", host.fingerprint()));
     match fs::read_to_string(&answer).as_deref() {
-        Ok(WORKS) => return Ok(Ok(())),
-        Ok(reason) if !reason.is_empty() => return Ok(Err(reason.to_owned())),
+        Ok(WORKS) => return Ok(Probe::Works),
+        Ok(reason) if !reason.is_empty() => return Ok(Probe::Fails(reason.to_owned())),
         _ => {}
     }
     host.accelerator = Accelerator::Kvm;
@@ -86,12 +93,15 @@ async fn usable(host: &mut Host, machines: &Path) -> Result<Result<(), String>, 
     let folder = tempfile::Builder::new().prefix(".probe-").tempdir_in(machines).map_err(failed)?;
     let limits = Limits { start: PROBE_LIMIT, operation: PROBE_LIMIT };
     let result = match start::kernel(host, &start::bare(folder.path(), limits), &RunningKernel::Build).await {
-        Ok(_guest) => Ok(()),
-        Err(DriverError::Hang { .. }) => Err("a probe machine hung under KVM".to_owned()),
-        Err(DriverError::MachineEnded { .. }) => Err("a probe machine died under KVM".to_owned()),
+        Ok(_guest) => Probe::Works,
+        Err(DriverError::Hang { .. }) => Probe::Fails("a probe machine hung under KVM".to_owned()),
+        Err(DriverError::MachineEnded { .. }) => Probe::Fails("a probe machine died under KVM".to_owned()),
         Err(fault) => return Err(fault),
     };
-    let text = result.as_ref().map_or_else(String::as_str, |()| WORKS);
+    let text = match &result {
+        Probe::Works => WORKS,
+        Probe::Fails(reason) => reason,
+    };
     // An answer that cannot be kept is found again next time.
     let _ = fs::write(&answer, text);
     Ok(result)
