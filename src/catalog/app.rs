@@ -1,8 +1,8 @@
 //! `schema: imgfile/app/v1`, read from its YAML tree.
 
 use super::fields::{self, Fields, Mistakes};
+use super::node::Node;
 use super::option::{self, PREDEFINED};
-use super::yaml::Node;
 use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Packages, Repository, Require, Template};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::{Arch, Firmware};
@@ -137,7 +137,7 @@ fn require(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Require> {
 
 /// `lighttpd`, or `{ app: lighttpd, because: "…" }`.
 fn conflict(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Conflict> {
-    if matches!(node.kind, super::yaml::Kind::Scalar(_)) {
+    if matches!(node.kind, super::node::Kind::Scalar(_)) {
         let (name, requirement, span) = fields::name_and_requirement(node, mistakes)?;
         return Some(Conflict { name, requirement, because: None, span });
     }

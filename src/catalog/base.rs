@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::{self, Fields, Mistakes};
-use super::yaml::Node;
+use super::node::Node;
 use super::{BUILT_IN, BaseDef, BaseSource, Bootstrap, ChecksumSignature, Os, Tier, app, builtin};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::model::Firmware;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Template;
-use super::yaml::{Key, Kind, Node};
+use super::node::{Key, Kind, Node};
 use crate::check::Size;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Requirement, Span, Spanned, Version, nearest, without_suites};

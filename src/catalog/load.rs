@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::yaml::{self, Kind, Node};
+use super::node::{Kind, Node};
+use super::yaml;
 use super::{AppDef, BaseDef, app, base, fields};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Digest, Source, SourceId, Sources, Span, nearest};

@@ -10,6 +10,7 @@ mod builtin;
 mod fields;
 mod load;
 mod model;
+mod node;
 mod option;
 mod plain_yaml;
 mod project;

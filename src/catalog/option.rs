@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::fields::{self, Fields, Mistakes};
-use super::yaml::{Key, Kind, Node};
+use super::node::{Key, Kind, Node};
 use super::{OptionDef, OptionKind, OptionValue};
 use crate::check::{Size, parse_duration};
 use crate::diagnostic::{Diagnostic, codes};

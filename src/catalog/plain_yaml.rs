@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::yaml::{Key, Kind, Lines, MAX_DEPTH, Node, Scalar, literal_starts};
+use super::node::{Key, Kind, Lines, MAX_DEPTH, Node, Scalar, literal_starts};
 use crate::text::{SourceId, Span};
 
 /// Reads a file; `None` if that takes the general parser.

@@ -156,6 +156,14 @@ pub struct OtherArchive {
     pub priority: Option<Spanned<u32>>,
 }
 
+impl OtherArchive {
+    /// Where it is, as a lock names it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.url.value.trim_end_matches('/')
+    }
+}
+
 /// The key that signs an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveKey {

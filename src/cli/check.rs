@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::ValueEnum;
 
+use super::image_files::{self, image_files};
 use super::project::{self, OpenError};
 use super::settings::{self, PROJECT_FILE};
 use super::{Exit, rewrite::rewrite, screen};
@@ -152,7 +153,7 @@ impl Checked {
 fn checked(file: &Path, args: &Args) -> Result<Checked, OpenError> {
     let mut project = compiled(file, &args.set)?;
     let own = project.units.first().map(|unit| &project.sources.get(unit.source).text);
-    if args.fix && own.is_none_or(|text| super::fmt::foreign(file, text).is_ok()) {
+    if args.fix && own.is_none_or(|text| image_files::foreign(file, text).is_ok()) {
         let (folder, files, _) = project::around(file)?;
         let mut repaired = BTreeSet::new();
         // A fix may bring another to light; a few rounds are plenty, and each must change something.
@@ -271,34 +272,4 @@ fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
         Format::Sarif => screen::json().write_all(report::sarif(all()).as_bytes()),
         Format::Github => screen::annotations().write_all(report::github(all()).as_bytes()),
     }
-}
-
-/// The file itself, or every ImageFile below a folder: `ImageFile` and `NAME.imagefile`, hidden
-/// folders and what git ignores left out.
-pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
-        _ => OpenError::Io { path: path.to_owned(), error },
-    })?;
-    if !metadata.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let walk = ignore::WalkBuilder::new(path)
-        .require_git(false)
-        .follow_links(false)
-        .sort_by_file_name(Ord::cmp)
-        .build();
-    Ok(walk
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
-        .map(ignore::DirEntry::into_path)
-        .filter(|file| is_image_file(file))
-        .map(|file| file.strip_prefix("./").map(Path::to_owned).unwrap_or(file))
-        .collect())
-}
-
-/// Whether a file is called as ImageFiles are.
-pub(super) fn is_image_file(file: &Path) -> bool {
-    file.file_name().is_some_and(|name| name == "ImageFile")
-        || file.extension().is_some_and(|extension| extension == "imagefile")
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::check::{image_files, is_image_file};
+use super::image_files::{foreign, image_files};
 use super::{Exit, project, rewrite::rewrite};
-use crate::check::{FILE_LIMIT, FileError, Files as _, STATEMENTS};
+use crate::check::{FILE_LIMIT, FileError, Files as _};
 use crate::diagnostic::codes;
-use crate::syntax::{self, Item};
+use crate::syntax;
 use crate::text::{SourceId, conflicts};
 
 /// Lay out ImageFiles.
@@ -99,23 +99,6 @@ fn one(file: &Path, check: bool) -> Result<bool, String> {
         super::screen::say!("formatted {}", file.display());
     }
     Ok(true)
-}
-
-/// Refuses a file that is called otherwise than an ImageFile and is none: a pattern such as `ImageFile*` names more.
-pub(super) fn foreign(file: &Path, text: &str) -> Result<(), String> {
-    if is_image_file(file) {
-        return Ok(());
-    }
-    let tree = syntax::parse(SourceId::default(), text);
-    let is_known = |item: &Item| match item {
-        Item::Statement(one) => {
-            let keyword = &text[one.keyword.start as usize..one.keyword.end as usize];
-            STATEMENTS.iter().any(|info| info.keyword == keyword)
-        }
-        Item::Comment(_) => true,
-        _ => false,
-    };
-    if tree.items.iter().all(is_known) { Ok(()) } else { Err("it is no ImageFile".to_owned()) }
 }
 
 fn stdin(check: bool) -> Result<bool, String> {

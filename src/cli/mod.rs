@@ -20,6 +20,7 @@ mod file_args;
 mod fmt;
 mod gc;
 mod image;
+mod image_files;
 pub mod images;
 mod init;
 mod interrupt;

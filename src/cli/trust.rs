@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit, check, project,
+    Exit, image_files, project,
     settings::{Key, PROJECT_FILE, Record, Trust, TrustedProjects, of_project},
 };
 use crate::catalog::BaseSource;
@@ -85,7 +85,7 @@ fn trust(trusted: &TrustedProjects, path: &Path) -> Outcome {
 /// What the project's ImageFiles would read outside of it, as far as they can be understood.
 fn sources(project: &Path) -> Result<BTreeSet<String>, String> {
     let mut sources = BTreeSet::new();
-    for path in check::image_files(project).map_err(|error| error.to_string())? {
+    for path in image_files::image_files(project).map_err(|error| error.to_string())? {
         // A folder below may be a project of its own.
         if path.parent().map(project_root).is_none_or(|root| root != project) {
             continue;

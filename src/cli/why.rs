@@ -49,7 +49,7 @@ fn explain(args: &Args) -> Result<String, Exit> {
     }
     let Some(app) = resolution.apps.iter().find(|app| app.name == args.what) else {
         let absent = || absent(&args.what, image, resolution, &resolved.catalog);
-        return super::why_step::explain(args, &image.name.value, absent);
+        return super::why_step::explain((&args.file, &args.what), &image.name.value, absent);
     };
     Ok(application(app, image, resolution, &resolved, &preferences))
 }

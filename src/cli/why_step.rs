@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{
     Exit,
+    file_args::FileArgs,
     recorded::refused,
-    why,
     workspace::{Outcome, Workspace, WorkspaceOptions},
 };
 use crate::{
@@ -19,14 +19,14 @@ use crate::{
 /// Builds that are looked at for an earlier plan of the image, newest first.
 const LOOKED_AT: u32 = 50;
 
-/// What there is to say about the step `args.what` of `image`; `absent` says that the name is nothing else.
+/// What there is to say about the step `what` of `image`; `absent` says that the name is nothing else.
 pub(super) fn explain(
-    args: &why::Args,
+    (file, what): (&FileArgs, &str),
     image: &str,
     absent: impl FnOnce() -> String,
 ) -> Result<String, Exit> {
     let choices = WorkspaceOptions {
-        file: args.file.clone(),
+        file: file.clone(),
         image: Some(image.to_owned()),
         // A question is no reason to download anything.
         offline: true,
@@ -40,8 +40,8 @@ pub(super) fn explain(
             workspace.with_secrets(&mut prepared).map_err(|failure| workspace.failed(failure))?;
             let plan = prepared.into_iter().map(|one| one.plan).find(|plan| plan.image == image);
             let plan = plan.ok_or(Exit::Files)?;
-            let Some(target) = find(&plan.steps, &args.what) else {
-                super::complain(&unknown(&args.what, &plan, absent()));
+            let Some(target) = find(&plan.steps, what) else {
+                super::complain(&unknown(what, &plan, absent()));
                 return Err(Exit::Usage);
             };
             told(&workspace, &plan, target)

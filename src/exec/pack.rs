@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     io::{Read, Seek, SeekFrom, Write},
-    path::Path,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -11,15 +10,13 @@ use tar::{Builder, EntryType, Header};
 
 use super::{
     BuildError,
-    error::{cannot_unpack, unpacks_too_large},
     project::{FileFacts, ProjectFiles},
     times::{EARLIEST, Times},
-    unpack::{Refused, unpack},
 };
 use crate::{
-    plan::{CopyFrom, CopyStep, EntryKind, InlineFile, Tree},
+    plan::{EntryKind, InlineFile, Tree},
     store::Store,
-    text::{Digest, Span},
+    text::Digest,
 };
 
 /// Archives up to this many bytes stay in memory.
@@ -114,7 +111,7 @@ impl Pack {
         self.entry(path.trim_matches('/'), EntryType::Regular, meta, content.len() as u64, content)
     }
 
-    fn entry(
+    pub(super) fn entry(
         &mut self,
         path: &str,
         kind: EntryType,
@@ -153,44 +150,6 @@ impl Pack {
         self.parents(&file.path)?;
         let meta = Meta { owner: &file.owner, group: &file.group, mode: file.mode };
         self.file(&file.path, meta, file.content.as_bytes())
-    }
-
-    /// Adds what a `copy` brings; downloads come as `download`, the file in the store.
-    pub(super) fn copy(
-        &mut self,
-        copy: &CopyStep,
-        project: &dyn ProjectFiles,
-        download: Option<&Path>,
-        span: Option<Span>,
-    ) -> Result<(), BuildError> {
-        let place =
-            Placement { owner: &copy.owner, group: &copy.group, mode: copy.mode, dir_mode: copy.dir_mode };
-        match &copy.from {
-            CopyFrom::Text { content } => {
-                self.parents(&copy.to)?;
-                self.file(&copy.to, place.file(false), content.as_bytes())
-            }
-            CopyFrom::Tree(tree) => self.tree(tree, &copy.to, place, project),
-            CopyFrom::Download { unpack: false, checksum, .. } => {
-                let path = download.ok_or(BuildError::InputChanged { path: checksum.to_string() })?;
-                let mut file = std::fs::File::open(path).map_err(|source| BuildError::Io {
-                    action: "open",
-                    path: path.into(),
-                    source,
-                })?;
-                let size = file.metadata().map_err(archive)?.len();
-                self.parents(&copy.to)?;
-                self.entry(copy.to.trim_matches('/'), EntryType::Regular, place.file(false), size, &mut file)
-            }
-            CopyFrom::Download { unpack: true, checksum, url, strip } => {
-                let path = download.ok_or(BuildError::InputChanged { path: checksum.to_string() })?;
-                self.parents(&format!("{}/.", copy.to))?;
-                unpack(self, path, (&copy.to, *strip), place).map_err(|refused| match refused {
-                    Refused::Broken(reason) => cannot_unpack(url, &reason, span),
-                    Refused::TooLarge(room) => unpacks_too_large(url, room, span),
-                })
-            }
-        }
     }
 
     /// Adds a tree of the project below `to`; every file is checked against the plan's digest.
@@ -345,6 +304,6 @@ fn header(kind: EntryType, meta: Meta<'_>, size: u64, time: u64) -> std::io::Res
     Ok(header)
 }
 
-fn archive(source: std::io::Error) -> BuildError {
+pub(super) fn archive(source: std::io::Error) -> BuildError {
     BuildError::Io { action: "pack files for", path: "the guest".into(), source }
 }

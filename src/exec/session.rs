@@ -19,10 +19,14 @@ use crate::{
         self, BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions,
         init::{self, InitSystem},
     },
-    plan::{Action, Cleanup, ImagePlan, RunAs, ScriptStep, Stage, Step, cleanup},
+    packages::Staged,
+    plan::{Action, Cleanup, ImagePlan, PackageChange, RunAs, ScriptStep, Stage, Step, cleanup},
     store::Store,
     text::{Digest, Span},
 };
+
+/// Where the guest finds package files.
+const PAYLOAD: &str = "/run/imagefile/payload";
 
 /// Where `with` puts project files, and the working directory of scripts that have some.
 const PROJECT: &str = "/run/imagefile/project";
@@ -121,7 +125,7 @@ impl<'a> Session<'a> {
             Action::Grow { .. } => {
                 self.machine.grow_root().await.map(|_| ()).map_err(|fault| place.fault(fault))
             }
-            Action::Packages(change) => super::packages::apply(self, place, change).await,
+            Action::Packages(change) => self.packages(place, change).await,
             Action::App(app) => {
                 if !app.files.is_empty() {
                     let mut pack = self.pack();
@@ -165,6 +169,19 @@ impl<'a> Session<'a> {
             Action::KernelArgs { args } => self.shell(place, &super::commands::kernel_args(args)).await,
             Action::Cleanup(cleanup) => self.clean_up(place, cleanup).await,
         }
+    }
+
+    /// Installs and removes in one transaction, and leaves the manager's marks as it would itself. The host hands over
+    /// the locked package files; the guest only unpacks and configures.
+    async fn packages(&mut self, place: Place<'_>, change: &PackageChange) -> Result<(), BuildError> {
+        let manager = change.manager;
+        let install: Vec<Staged> =
+            change.install.iter().map(|package| Staged { stage: package.stage }).collect();
+        self.shell(place, &manager.transaction(PAYLOAD, &install, &change.remove)).await?;
+        let mut pack = self.pack();
+        pack.parents(manager.marks())?;
+        pack.file(manager.marks(), Meta::root(0o644), change.marks.as_bytes())?;
+        self.put(place, pack).await
     }
 
     /// The init system that the image has by now.

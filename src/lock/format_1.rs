@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
+use super::limits::options;
 use super::place::Place;
-use super::read::options;
 use super::reference::is_name;
 use super::{Lock, package_places};
 use crate::diagnostic::{Diagnostic, codes};

@@ -6,6 +6,7 @@
 
 mod format_1;
 pub mod format_2;
+mod limits;
 mod link;
 mod model;
 mod newer;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
+use super::limits::options;
 use super::place::Place;
-use super::read::options;
 use crate::packages::Selected;
 use crate::text::{Digest, SourceId, Sources, Span};
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
+use super::limits::options;
 use super::place::Place;
 use super::{FORMAT, Lock, OLDEST_FORMAT, file_name, format_1, format_2, link};
 use crate::check::{FileError, Files};
@@ -77,22 +78,6 @@ impl Lock {
         let file: format_2::File = serde_saphyr::from_str_with_options(text, options())
             .map_err(|error| vec![place.malformed(&error)])?;
         link::link(file, place)
-    }
-}
-
-/// Enough for hundreds of images with a thousand packages each; anchors, with which a few lines
-/// can mean gigabytes, have no business in a lock.
-pub(super) fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_nodes: 20_000_000,
-            max_events: 40_000_000,
-            max_total_scalar_bytes: 1 << 30,
-            max_anchors: 0,
-            max_aliases: 0,
-            max_depth: 32,
-        },
-        with_snippet: false,
     }
 }
 

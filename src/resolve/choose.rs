@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::core::Core;
 use super::problem::{Candidate, Problem, Statement};
 use super::render::{Rendered, render};
-use super::solve::{Chosen, Core, Outcome, Solver};
+use super::solve::{Chosen, Outcome, Solver};
 use super::{
     BaseOrigin, DiskWish, Preferences, Resolution, ResolvedApp, ResolvedBase, StorageNeed, Wanted, WantedBase,
 };

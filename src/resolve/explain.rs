@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::core::{Core, Fact};
 use super::problem::{Problem, Statement};
 use super::propose::proposals;
-use super::solve::{Core, Fact, Solver};
+use super::solve::Solver;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{Span, Spanned};
 

@@ -6,6 +6,7 @@
 
 mod bases;
 mod choose;
+mod core;
 mod explain;
 mod pigeonhole;
 mod problem;

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::core::{Core, Crowd, Fact};
 use super::problem::{Problem, Statement};
-use super::solve::{Core, Crowd, Fact};
 
 /// Something that must be in the image, and the places of which it must hold one at least.
 struct Seat {

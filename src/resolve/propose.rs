@@ -1,8 +1,9 @@
 //! Changes that would work: each is solved before it is offered.
 
+use super::core::{Core, Fact};
 use super::explain::names;
 use super::problem::{Problem, Statement};
-use super::solve::{Chosen, Core, Fact, Outcome, Solver};
+use super::solve::{Chosen, Outcome, Solver};
 use super::{Given, Wanted, WantedApp, WantedBase, WantedOption};
 use crate::catalog::{AppDef, OptionDef, OptionKind, OptionValue};
 use crate::text::{Span, Spanned};

@@ -18,6 +18,7 @@ use pubgrub::{
     PackageResolutionStatistics, PubGrubError, Ranges,
 };
 
+use super::core::{Core, Fact};
 use super::pigeonhole::pigeonhole;
 use super::problem::{Problem, Statement, matching};
 use crate::catalog::Require;
@@ -59,40 +60,6 @@ pub(super) struct Chosen {
     pub base: usize,
     /// Application to version.
     pub apps: BTreeMap<usize, usize>,
-}
-
-/// Why there is no choice.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Core {
-    /// Statements that cannot all hold.
-    pub statements: BTreeSet<Statement>,
-    /// What the solver used to find out, catalogue facts included.
-    pub facts: Vec<Fact>,
-    /// Counting alone shows it.
-    pub crowd: Option<Crowd>,
-}
-
-/// More that must be there than there is room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Crowd {
-    /// How many must be there, each holding a place that nobody else can hold.
-    pub seats: usize,
-    /// How many places there are for them.
-    pub places: usize,
-}
-
-/// A fact of the catalogue that a proof used.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fact {
-    /// Versions of the first application need the second.
-    Requires(usize, usize),
-    /// Versions of an application need something that several provide.
-    RequiresProvided(usize, usize),
-    /// Versions of an application run on some bases only.
-    RunsOn(usize),
-    /// An application claims something.
-    Claims(usize, usize),
-    Excludes(usize),
 }
 
 pub(super) enum Outcome {

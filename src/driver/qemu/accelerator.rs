@@ -6,14 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{AcceleratorChoice, AcceleratorState, DriverError, Limits};
-use super::start::{self, Host, RunningKernel};
-
-/// What machines run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Accelerator {
-    Kvm,
-    Tcg,
-}
+use super::shared::{Accelerator, Host, RunningKernel};
+use super::start;
 
 const DEVICE: &str = "/dev/kvm";
 /// The answer that is kept where a probe machine came up.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::{Disk, DiskAccess, DiskFormat, Firmware, Network};
-use super::accelerator::Accelerator;
+use super::shared::Accelerator;
 use crate::cell::Cell;
 use imgfile_agent::protocol::PORT_NAME;
 

@@ -28,6 +28,7 @@ mod masks;
 mod qcow2;
 mod qmp;
 mod saved_state;
+mod shared;
 mod start;
 mod superblock;
 mod table;
@@ -46,9 +47,8 @@ use super::{
 };
 use crate::cell::Outside;
 use crate::model::Arch;
-use accelerator::Accelerator;
 use machine::QemuMachine;
-use start::{Host, RunningKernel};
+use shared::{Accelerator, Host, RunningKernel};
 
 pub use disks::QemuDisks;
 

@@ -15,10 +15,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::DriverError;
 use super::super::agent;
-use super::accelerator::Accelerator;
 use super::command::Front;
 use super::guest::Guest;
-use super::start::Host;
+use super::shared::{Accelerator, Host};
 
 /// Drivers that are loaded before the machine falls asleep, since nearly every one needs them, and none of
 /// which looks for a device of its own.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{
-    bootstrap::At,
     layout::{ESP, Identities},
+    work::At,
 };
 use crate::{driver::DriverError, exec::BuildError, model::how_to_install, store::room};
 

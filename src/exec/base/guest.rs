@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    bootstrap::{self, At, MKE2FS_CONF, OUTPUTS, TAIL_LINES, Work},
     esp, layout, repository,
+    work::{self, At, MKE2FS_CONF, OUTPUTS, TAIL_LINES, Work},
 };
 use crate::{
     driver::{
@@ -109,7 +109,7 @@ pub(super) async fn set_up(
         first.iter().map(|number| format!("{PAYLOAD}/{}", archive.packages[*number].name)).collect();
     guest.run("set up the first packages", &base::install_first(&files)).await?;
     let mut own = Vec::new();
-    bootstrap::write_files(&mut own, recipe).at("write", &work.raw)?;
+    work::write_files(&mut own, recipe).at("write", &work.raw)?;
     guest.machine.put(Box::new(io::Cursor::new(own))).await?;
     guest.machine.put(Box::new(io::Cursor::new(repository))).await?;
     guest.run("set up the packages", &base::install(&recipe.wanted, REPOSITORY)).await?;
@@ -117,7 +117,7 @@ pub(super) async fn set_up(
     if let Some(finish) = &recipe.finish {
         guest.run("run the recipe's `finish`", finish).await?;
     }
-    let known = bootstrap::assignments(recipe.virtual_size, &work.ids);
+    let known = work::assignments(recipe.virtual_size, &work.ids);
     guest.run("prepare the boot loader", &format!("{known}{}", base::TIDY)).await?;
     guest.run("look at what was made", base::EXPORT).await?;
     for (name, limit) in OUTPUTS {

@@ -14,6 +14,7 @@ mod layout;
 pub mod listed;
 mod native;
 mod repository;
+mod work;
 
 pub use native::NEEDS;
 

@@ -16,8 +16,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe::Receiver;
 
 use super::{
-    bootstrap::{self, At, OUTPUTS, TAIL_LINES, Work},
     repository,
+    work::{self, At, OUTPUTS, TAIL_LINES, Work},
 };
 use crate::{
     cell::{self, Cell, Ids},
@@ -86,13 +86,13 @@ fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildErro
     }
     repository::write(&repository, &recipe.suite, &recipe.packages, work.debs)?;
 
-    let known = bootstrap::assignments(recipe.virtual_size, &work.ids);
+    let known = work::assignments(recipe.virtual_size, &work.ids);
     let here = shell_word(scratch);
     let texts = [
         ("native.sh", format!("{known}here={here}\ndisk_fd={disk}\n{}", base::NATIVE)),
         ("tidy.sh", format!("{known}{}", base::TIDY)),
         ("export.sh", base::EXPORT.to_owned()),
-        ("mke2fs.conf", bootstrap::MKE2FS_CONF.to_owned()),
+        ("mke2fs.conf", work::MKE2FS_CONF.to_owned()),
         ("finish.sh", recipe.finish.clone().unwrap_or_default()),
     ];
     for (name, text) in texts {
@@ -100,7 +100,7 @@ fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildErro
         fs::write(&path, text).at("write", &path)?;
     }
     let path = scratch.join("files.tar");
-    File::create_new(&path).and_then(|file| bootstrap::write_files(file, recipe)).at("write", &path)
+    File::create_new(&path).and_then(|file| work::write_files(file, recipe)).at("write", &path)
 }
 
 async fn mmdebstrap(

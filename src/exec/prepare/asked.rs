@@ -52,7 +52,7 @@ pub(super) fn archives(
 }
 
 fn of_address(other: &OtherArchive) -> Archive {
-    let url = address(other).to_owned();
+    let url = other.address().to_owned();
     Archive {
         name: url.clone(),
         url,
@@ -83,7 +83,7 @@ pub(super) fn failure(
         return BuildError::Diagnosed(vec![unknown]);
     }
     let of_archive = |archive: &&ArchiveSpec| match &archive.source {
-        ArchiveSource::Other(other) => error.url().is_some_and(|url| url.starts_with(address(other))),
+        ArchiveSource::Other(other) => error.url().is_some_and(|url| url.starts_with(other.address())),
         ArchiveSource::Own { .. } => false,
     };
     match (errors::archive(error, Some(resolution)), spec.archives.iter().find(of_archive)) {
@@ -98,8 +98,4 @@ pub(super) fn failure(
 /// The release that a base is of.
 fn main_archive(base: &[(Archive, Keys)]) -> Option<&(Archive, Keys)> {
     base.iter().find(|(own, _)| own.name == DEBIAN && !own.suite.contains('-'))
-}
-
-pub(super) fn address(other: &OtherArchive) -> &str {
-    other.url.value.trim_end_matches('/')
 }

@@ -1,6 +1,5 @@
 //! Suites and components that `archive` statements name and no archive has.
 
-use super::asked::address;
 use crate::{
     check::{ArchiveSource, ImageSpec},
     diagnostic::{Diagnostic, codes},
@@ -35,7 +34,7 @@ fn unknown_suite(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) 
                 _ if suite.ends_with('/') => format!("/{suite}"),
                 _ => format!("/dists/{suite}/"),
             };
-            url.strip_prefix(address(other)).is_some_and(|rest| rest.starts_with(&folder)).then_some((
+            url.strip_prefix(other.address()).is_some_and(|rest| rest.starts_with(&folder)).then_some((
                 other.url.value.as_str(),
                 &other.suite,
                 folder,
@@ -68,7 +67,7 @@ fn unknown_suite(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) 
 fn unknown_component(error: &ArchiveError, spec: &ImageSpec) -> Option<Diagnostic> {
     let ArchiveError::NoComponent { url, component, .. } = error else { return None };
     let written = spec.archives.iter().find_map(|archive| match &archive.source {
-        ArchiveSource::Other(other) if address(other) == url => {
+        ArchiveSource::Other(other) if other.address() == url => {
             other.components.iter().find(|one| one.value == *component)
         }
         _ => None,

@@ -8,7 +8,9 @@ use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::universe::PkgId;
+/// A package name, real or virtual; ordered as apt meets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PkgId(pub u32);
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {

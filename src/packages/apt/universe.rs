@@ -11,14 +11,11 @@ use thin_vec::ThinVec;
 
 use super::index::{Index, file_name, in_folder};
 use super::names::Names;
+pub(super) use super::names::PkgId;
 use super::relation::{Kind, Op, groups};
 use super::version::compare;
 use super::{Origin, Selected, Version};
 use crate::text::{Checksum, Digest};
-
-/// A package name, real or virtual; ordered as apt meets them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct PkgId(pub u32);
 
 /// A version of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

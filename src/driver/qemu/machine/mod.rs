@@ -21,7 +21,8 @@ use super::super::{
 use super::guest::{Guest, odd, tail};
 use super::layout::Layout;
 use super::line::Piece;
-use super::start::{self, Host, RunningKernel};
+use super::shared::{Host, RunningKernel};
+use super::start;
 use super::table::{self, Growth};
 use super::{command, image_kernel, inject_agent, kernels, look, masks};
 use system::Mounted;

@@ -5,7 +5,7 @@ use imgfile_agent::protocol::message::Request;
 use super::super::super::kernel::{Modules, companions};
 use super::super::super::{DriverError, RootSource};
 use super::super::layout::{self, Layout};
-use super::super::start::RunningKernel;
+use super::super::shared::RunningKernel;
 use super::super::superblock::Content;
 use super::super::{image_kernel, look};
 use super::QemuMachine;
