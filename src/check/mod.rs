@@ -21,6 +21,7 @@ mod paths;
 mod profiles;
 mod repeated_token;
 mod script;
+mod script_text;
 mod shebang;
 mod shell;
 mod size;
@@ -459,7 +460,7 @@ pub fn shell_mistake(script: &str) -> Option<(String, std::ops::Range<usize>, St
         let words = program.split_whitespace().next().unwrap_or_default();
         words.rsplit('/').next().unwrap_or_default()
     });
-    if !script::is_shell(shell) {
+    if !script_text::is_shell(shell) {
         return None;
     }
     let facts = shell::look(script, shell != "bash")?;

@@ -1,6 +1,6 @@
 //! The first line of a script: the interpreter, and the one argument that the kernel hands to it.
 
-use super::script::{ScriptText, is_shell};
+use super::script_text::{ScriptText, is_shell};
 use super::structure::short;
 use super::{Checker, ImageSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};

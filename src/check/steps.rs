@@ -3,7 +3,8 @@
 use super::contents::Claim;
 use super::operands::{Given, Operands, is_scalar};
 use super::profiles::Placed;
-use super::script::{Origin, ScriptText, Within};
+use super::script::{Origin, Within};
+use super::script_text::ScriptText;
 use super::structure::short;
 use super::{
     Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,

@@ -115,7 +115,7 @@ fn apps(args: &Args) -> Result<Vec<App>, Exit> {
 }
 
 /// The applications of the built-in catalogue.
-pub(super) fn built_in() -> Vec<App> {
+fn built_in() -> Vec<App> {
     let mut sources = Sources::default();
     let layer = builtin(&mut sources);
     let (catalog, _) = Catalog::load(&[layer], &sources);

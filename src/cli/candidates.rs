@@ -8,7 +8,8 @@ use std::path::Path;
 use clap_complete::CompletionCandidate;
 
 use super::settings::{Flags, Settings, Surroundings};
-use super::{apps, project, recorded};
+use super::{project, recorded};
+use crate::catalog::{Catalog, builtin};
 use crate::check::check;
 use crate::diagnostic::codes_with_titles;
 use crate::store::{ProjectFolder, Records, Store, records::State};
@@ -103,5 +104,8 @@ pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Applications of the built-in catalogue.
 pub(super) fn apps(current: &OsStr) -> Vec<CompletionCandidate> {
-    beginning(current, apps::built_in().into_iter().map(|app| (app.name, app.summary)))
+    let mut sources = Sources::default();
+    let layer = builtin(&mut sources);
+    let (catalog, _) = Catalog::load(&[layer], &sources);
+    beginning(current, catalog.apps().map(|app| (app.name.value.clone(), app.summary.clone())))
 }

@@ -3,8 +3,6 @@
 use std::ffi::OsString;
 use std::sync::OnceLock;
 
-use crate::{diagnostic::Diagnostic, report, text::Sources};
-
 /// When output is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Colour {
@@ -95,12 +93,6 @@ fn ascii_characters(text: &str) -> String {
             other => other,
         })
         .collect()
-}
-
-/// Shows diagnostics on stderr.
-pub(super) fn show(diagnostics: &[Diagnostic], sources: &Sources) {
-    let text = report::human(diagnostics, sources, super::screen::err_colour());
-    super::screen::to_stderr(&drawable(text));
 }
 
 /// Columns of the terminal behind stdout; none if it is no terminal.

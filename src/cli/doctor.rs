@@ -115,7 +115,7 @@ pub fn run(args: &Args, sources: &mut Sources) -> Result<Exit, Vec<Diagnostic>> 
     let folder = if args.path.is_file() { args.path.parent() } else { Some(args.path.as_path()) };
     let around = Surroundings { project: folder, env: |name: &str| env::var_os(name) };
     let settings = Settings::load(&super::setting_args::given(), &around, sources)?;
-    super::console::show(&settings.ignored, sources);
+    super::findings::show(&settings.ignored, sources);
     let findings = look(&settings);
     let missing: Vec<&str> =
         findings.iter().filter(|f| f.state == State::Missing).filter_map(|f| f.package).collect();

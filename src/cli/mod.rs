@@ -17,6 +17,7 @@ pub mod examples;
 mod explain;
 mod failed;
 mod file_args;
+mod findings;
 mod fmt;
 mod gc;
 mod image;
@@ -261,7 +262,7 @@ fn print_json(text: &str) {
 fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>) -> Exit {
     let mut sources = Sources::default();
     command(&mut sources).unwrap_or_else(|diagnostics| {
-        console::show(&diagnostics, &sources);
+        findings::show(&diagnostics, &sources);
         wrong_settings(&diagnostics)
     })
 }

@@ -30,7 +30,7 @@ pub(super) fn settings() -> Outcome<Settings> {
     let around = Surroundings { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
     let loaded = Settings::load(&super::setting_args::given(), &around, &mut sources);
     let (Ok(Settings { ignored: found, .. }) | Err(found)) = &loaded;
-    super::console::show(found, &sources);
+    super::findings::show(found, &sources);
     let settings = loaded.map_err(|errors| super::wrong_settings(&errors))?;
     if settings.allows_weaker_cell() {
         crate::cell::allow_weaker();
@@ -67,7 +67,7 @@ pub(super) fn set_aside(path: &Path) -> String {
 #[allow(clippy::needless_pass_by_value)] // as `map_err` wants it
 pub(super) fn refused(error: StoreError) -> Exit {
     if let StoreError::NotOwn { .. } | StoreError::NotStore { .. } = error {
-        super::console::show(&BuildError::from(error).diagnostics(), &Sources::default());
+        super::findings::show(&BuildError::from(error).diagnostics(), &Sources::default());
         return Exit::Host;
     }
     let way_out = if error.is_corrupt() { "; `imgfile gc` sets them aside and begins new ones" } else { "" };

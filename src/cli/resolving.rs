@@ -58,7 +58,7 @@ pub(super) fn resolve_opened(mut project: Project, base: Option<&str>) -> (Resol
 pub(super) fn open(file: &FileArgs) -> Result<Resolved, Exit> {
     let (resolved, found) = look(file)?;
     if found.iter().any(Diagnostic::is_error) {
-        super::console::show(&found, &resolved.project.sources);
+        super::findings::show(&found, &resolved.project.sources);
         return Err(Exit::Files);
     }
     Ok(resolved)

@@ -3,6 +3,7 @@
 use super::Analysis;
 use super::analysis::{as_statement, join, unquote};
 use super::names::{PREDEFINED, params, profiles};
+use super::proposal::{Completion, CompletionKind};
 use super::tree::{Place, place, token_at};
 use super::words::{self, Word};
 use crate::catalog::{AppDef, OptionDef, OptionKind};
@@ -12,35 +13,6 @@ use crate::text::{SourceId, Span};
 
 /// Most entries of a folder that are offered.
 const MAX_PATHS: usize = 500;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CompletionKind {
-    Statement,
-    App,
-    Base,
-    Version,
-    Option,
-    Value,
-    Param,
-    Profile,
-    Name,
-    File,
-    Folder,
-}
-
-/// One proposal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    pub label: String,
-    pub kind: CompletionKind,
-    /// What `insert` replaces: the token at the cursor, or nothing.
-    pub replace: Span,
-    pub insert: String,
-    /// One line beside the label.
-    pub detail: String,
-    /// Longer text in Markdown; may be empty.
-    pub documentation: String,
-}
 
 /// The proposals at a byte offset of one of the project's ImageFiles or catalogue files, best first.
 #[must_use]

@@ -1,6 +1,6 @@
 //! Why a base was chosen, and why the others were not.
 
-use super::explain::names;
+use super::names;
 use super::problem::{Candidate, Problem, Statement};
 use super::solve::{Outcome, Solver};
 use super::{BaseOrigin, PassedOver, Preferences, Reason, Resolution, Wanted, WantedBase};

@@ -8,6 +8,7 @@ mod bases;
 mod choose;
 mod core;
 mod explain;
+mod names;
 mod pigeonhole;
 mod problem;
 mod project;

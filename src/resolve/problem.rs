@@ -458,7 +458,7 @@ fn claims(
         match template.render(&context) {
             Ok(text) if claims.iter().any(|claim| claim.text == text) => {}
             Ok(text) => claims.push(Claim { text, number: 0, template: template.clone() }),
-            Err(error) => mistakes.push(super::render::mistake(def, wanted, &error)),
+            Err(error) => mistakes.push(mistake(def, wanted, &error)),
         }
     }
     claims
@@ -573,4 +573,18 @@ fn bad_option(def: &AppDef, option: &OptionDef, expected: &str, span: Span) -> D
     )
     .label(span, expected)
     .label(option.name.span, format!("declared here, {}", option.kind.words()))
+}
+
+/// A template that fails with these options: the catalogue's place, and the statement's.
+pub(super) fn mistake(
+    def: &AppDef,
+    wanted: Option<&WantedApp>,
+    error: &crate::catalog::TemplateError,
+) -> Diagnostic {
+    let message = format!("a template of `{}` cannot be rendered: {}", def.name.value, error.message);
+    let diagnostic = Diagnostic::new(codes::CATALOG_TEMPLATE, message).label(error.span, "fails here");
+    match wanted {
+        Some(wanted) => diagnostic.label(wanted.name.span, "with the options given here"),
+        None => diagnostic,
+    }
 }

@@ -1,7 +1,7 @@
 //! Changes that would work: each is solved before it is offered.
 
 use super::core::{Core, Fact};
-use super::explain::names;
+use super::names;
 use super::problem::{Problem, Statement};
 use super::solve::{Chosen, Outcome, Solver};
 use super::{Given, Wanted, WantedApp, WantedBase, WantedOption};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use super::problem::Item;
+use super::problem::{Item, mistake};
 use super::{AptPackage, AptRepository, RenderedFile, WantedApp};
-use crate::catalog::{AppDef, AppVersion, Os, Template, TemplateError, check_path};
+use crate::catalog::{AppVersion, Os, Template, TemplateError, check_path};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::Arch;
 
@@ -115,14 +115,4 @@ fn context(item: &Item<'_>, version: &AppVersion, os: &Os, arch: Arch) -> Value 
     ]);
     values.insert("os", Value::from_pairs(system));
     Value::from_pairs(values)
-}
-
-/// A template that fails with these options: the catalogue's place, and the statement's.
-pub(super) fn mistake(def: &AppDef, wanted: Option<&WantedApp>, error: &TemplateError) -> Diagnostic {
-    let message = format!("a template of `{}` cannot be rendered: {}", def.name.value, error.message);
-    let diagnostic = Diagnostic::new(codes::CATALOG_TEMPLATE, message).label(error.span, "fails here");
-    match wanted {
-        Some(wanted) => diagnostic.label(wanted.name.span, "with the options given here"),
-        None => diagnostic,
-    }
 }

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
 
 mod architecture;
+mod circles;
 mod embed;

@@ -5,7 +5,7 @@
 //! the end of a block stands where its beginning is indented to.
 
 use super::syntax::{Kind, Open, Parser, Wrong};
-use super::words::is_break;
+use super::word::is_break;
 
 /// What is wrong with a script's syntax, by byte ranges in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Commands with an end of their own: groups, loops, choices, `[[ ]]` and arithmetic.
 
 use super::syntax::{Kind, Parser, Wrong};
-use super::words::{Place, is_break};
+use super::word::{Place, is_break};
 
 /// Most brackets that may turn out to be no arithmetic: each is read twice.
 const MOST_RETRIES: usize = 200;

@@ -5,6 +5,7 @@
 mod blame;
 mod compound;
 mod syntax;
+mod word;
 mod words;
 
 use std::cell::RefCell;

@@ -5,7 +5,7 @@
 //! which line is at fault.
 
 use super::Remark;
-use super::words::{Place, is_assignment, is_break, is_name};
+use super::word::{Place, is_assignment, is_break, is_name};
 
 /// Deepest nesting that is followed; what is deeper is not judged.
 const DEEPEST: usize = 100;

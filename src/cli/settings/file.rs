@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::place::span;
 use super::{
     Key, PROJECT_FILE,
     projects::{self, ProjectEntry},
@@ -11,7 +12,7 @@ use crate::{
     cli::shown,
     diagnostic::{Diagnostic, codes},
     store::{ProjectFolder, read_regular},
-    text::{SourceId, Sources, Span, nearest},
+    text::{Sources, Span, nearest},
 };
 
 /// Largest file of settings, in bytes.
@@ -155,9 +156,4 @@ fn unknown(name: &str, span: Span) -> Diagnostic {
             Key::ALL.iter().map(|key| format!("`{}`", key.name())).collect::<Vec<_>>().join(", ")
         )),
     }
-}
-
-pub(super) fn span(source: SourceId, range: std::ops::Range<usize>) -> Span {
-    let at = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
-    Span::new(source, at(range.start), at(range.end))
 }

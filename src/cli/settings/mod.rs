@@ -6,6 +6,7 @@
 
 mod file;
 mod ignored;
+mod place;
 mod projects;
 mod trust;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Spanned, de::DeValue};
 
-use super::file::span;
+use super::place::span;
 use crate::{
     diagnostic::{Diagnostic, codes},
     exec::{Consent, Outside},

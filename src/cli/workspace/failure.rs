@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Workspace;
 use crate::{
-    cli::{Exit, console, project::Project, screen, settings::Origin, watch::Watch},
+    cli::{Exit, findings, project::Project, screen, settings::Origin, watch::Watch},
     diagnostic::{Cause, Diagnostic, codes},
     exec::{self, BuildError},
     report,
@@ -112,7 +112,7 @@ fn is_about_the_host(diagnostic: &Diagnostic) -> bool {
 
 /// Shows diagnostics on stderr; says whether none is an error.
 pub(super) fn show(found: &[Diagnostic], project: &Project) -> bool {
-    console::show(found, &project.sources);
+    findings::show(found, &project.sources);
     let errors = found.iter().any(Diagnostic::is_error);
     if let (true, Some(summary)) = (errors, report::summary(found)) {
         screen::say!("{summary}");

@@ -9,7 +9,7 @@ mod schema;
 use std::ops::Range;
 
 use super::analysis::Analysis;
-use super::completion::{Completion, CompletionKind};
+use super::proposal::{Completion, CompletionKind};
 use crate::text::{SourceId, Span};
 use context::{Context, Part, Step, context};
 use schema::Shape;
