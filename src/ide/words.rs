@@ -1,8 +1,21 @@
 //! Words of the language with what they mean: option keys and fixed values, for completion and hover.
 //! Statements themselves are described by [`crate::check::STATEMENTS`].
 
+use crate::model::DiskFormat;
+
 /// A key or value with one line about it.
 pub(super) type Word = (&'static str, &'static str);
+
+/// The formats of `output`, each with who takes it.
+const FORMATS: [Word; DiskFormat::ALL.len()] = {
+    let mut words = [("", ""); DiskFormat::ALL.len()];
+    let mut number = 0;
+    while number < words.len() {
+        words[number] = (DiskFormat::ALL[number].as_str(), DiskFormat::ALL[number].about());
+        number += 1;
+    }
+    words
+};
 
 const SCRIPT: &[Word] = &[
     ("name", "what the step is called in reports; the default is its path"),
@@ -196,14 +209,7 @@ pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'st
         ("network", 0) => {
             &[("full", "scripts reach the network, the default"), ("none", "scripts reach nothing")]
         }
-        ("output", 0) => &[
-            ("qcow2", "QEMU and OpenStack, the default"),
-            ("raw", "the plain disk"),
-            ("vmdk", "VMware"),
-            ("vhd", "Azure and older Hyper-V"),
-            ("vhdx", "Hyper-V"),
-            ("vdi", "VirtualBox"),
-        ],
+        ("output", 0) => &FORMATS,
         ("param", 1) => &[
             ("string", "any text, the default"),
             ("integer", "such as `8080`"),

@@ -46,6 +46,19 @@ impl DiskFormat {
         }
     }
 
+    /// Who takes it, in a few words.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "QEMU and OpenStack, the default",
+            Self::Raw => "the plain disk",
+            Self::Vmdk => "VMware",
+            Self::Vhd => "Azure and older Hyper-V",
+            Self::Vhdx => "Hyper-V",
+            Self::Vdi => "VirtualBox",
+        }
+    }
+
     /// As QEMU and `qemu-img` call it.
     #[must_use]
     pub const fn qemu(self) -> &'static str {
