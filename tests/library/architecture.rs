@@ -160,7 +160,6 @@ fn only_the_driver_knows_qemu() {
         "driver/registry.rs",
         // What to tell people who have another kind of disk.
         "exec/base/given.rs",
-        "ide/words.rs",
         // What a format is called where is a fact about the format.
         "model/disk_format.rs",
     ];
