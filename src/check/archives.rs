@@ -7,21 +7,13 @@ use super::script_text::ScriptText;
 use super::structure::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::text::{Span, Spanned, nearest};
+use crate::text::{DEBIAN_COMPONENTS, Span, Spanned, nearest};
 
 /// A keyring, at most.
 const KEY_LIMIT: u64 = 4 << 20;
 /// Answers for package configuration, at most.
 const PRESEED_LIMIT: u64 = 1 << 20;
 const BLOCK: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
-
-/// What Debian's archive is divided into since Debian 12: Debian Policy, 2.2.
-const COMPONENTS: [(&str, &str); 4] = [
-    ("main", "main"),
-    ("contrib", "contrib"),
-    ("non-free", "non-free"),
-    ("non-free-firmware", "non-free-firmware"),
-];
 
 impl Checker<'_> {
     pub(super) fn archive(
@@ -49,7 +41,9 @@ impl Checker<'_> {
             let components = self.texts_option(&given, "components", "a component, such as `contrib`");
             let components: Vec<_> = components
                 .iter()
-                .filter_map(|text| self.choice(text, "a component of Debian", &COMPONENTS))
+                .filter_map(|text| {
+                    self.choice(text, "a component of Debian", &DEBIAN_COMPONENTS.map(|name| (name, name)))
+                })
                 .collect();
             let components = components.into_iter().map(|one| one.map(str::to_owned)).collect();
             let suites = self.names_option(&given, "suites", "a suite, such as `backports`");

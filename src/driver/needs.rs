@@ -1,9 +1,9 @@
 //! What of the host imgfile works with: programs and files that a package of the host's brings.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
 use super::DriverError;
+use crate::cell;
 use crate::model::how_to_install;
 
 /// A program of the host, or a file, without which something cannot be done.
@@ -27,9 +27,6 @@ pub enum NeedKind {
     Files(&'static [&'static str]),
 }
 
-/// Administrator programs are not in the path of ordinary users.
-const MORE_PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/libexec"];
-
 impl HostNeed {
     /// Where it is on this host.
     #[must_use]
@@ -37,9 +34,7 @@ impl HostNeed {
         match self.kind {
             NeedKind::Files(files) => files.iter().map(PathBuf::from).find(|file| file.is_file()),
             NeedKind::Program { .. } => {
-                let path = env::var_os("PATH").unwrap_or_default();
-                let folders = env::split_paths(&path).chain(MORE_PATH.map(PathBuf::from));
-                folders.map(|folder| folder.join(self.name)).find(|candidate| candidate.is_file())
+                Some(cell::find(Path::new(self.name))).filter(|path| path.is_absolute())
             }
         }
     }
@@ -69,7 +64,7 @@ impl HostNeed {
 /// Whether packages have the names, and are installed in the way, of Fedora and its relatives.
 #[must_use]
 pub fn is_fedora() -> bool {
-    let text = std::fs::read_to_string(Path::new("/etc/os-release")).unwrap_or_default();
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     text.lines().any(|line| line.starts_with("ID") && (line.contains("fedora") || line.contains("rhel")))
 }
 

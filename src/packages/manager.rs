@@ -15,9 +15,6 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// What it reads of a system. It is asked again with what was found, until it wants nothing more.
     fn wants(&self, found: &SystemFiles) -> Vec<Wanted>;
 
-    /// Whether a system is one of those that it looks after.
-    fn manages(&self, system: &SystemFiles) -> bool;
-
     /// Units of systemd that do its upkeep in the background, where they hold its locks.
     fn upkeep(&self) -> &'static [&'static str];
 
@@ -54,12 +51,6 @@ impl Manager {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         MANAGERS.iter().copied().find(|manager| manager.name() == name)
-    }
-
-    /// The one that looks after a system, if it is known here.
-    #[must_use]
-    pub fn of(system: &SystemFiles) -> Option<Self> {
-        MANAGERS.iter().copied().find(|manager| manager.manages(system))
     }
 }
 
@@ -116,13 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn managers_are_found_by_their_names_and_by_what_a_system_has() {
+    fn managers_are_found_by_their_names() {
         for manager in MANAGERS {
             assert_eq!(Manager::named(manager.name()), Some(*manager));
             let json = serde_json::to_string(manager).unwrap();
             assert_eq!(serde_json::from_str::<Manager>(&json).unwrap(), *manager);
         }
         assert!(serde_json::from_str::<Manager>("\"yast\"").is_err());
-        assert_eq!(Manager::of(&SystemFiles::default()), None);
     }
 }

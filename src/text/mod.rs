@@ -28,5 +28,5 @@ pub use shell_word::quoted;
 pub use source::{Source, Sources};
 pub use span::{SourceId, Span, Spanned};
 pub use suggest::{distance, nearest};
-pub use suites::{Suite, suite, suites, without_suites};
+pub use suites::{DEBIAN_COMPONENTS, Suite, suite, suites, without_suites};
 pub use version::{Version, VersionError};

@@ -8,6 +8,9 @@ pub struct Suite {
     pub moves: bool,
 }
 
+/// What Debian's archive is divided into since Debian 12: Debian Policy, 2.2.
+pub const DEBIAN_COMPONENTS: [&str; 4] = ["main", "contrib", "non-free", "non-free-firmware"];
+
 const DEBIAN: &[(&str, &str)] = &[
     ("jessie", "8"),
     ("stretch", "9"),

@@ -2,11 +2,9 @@
 //!
 //! A folder's own file and those in it count as one another's, since a folder is one thing to those outside.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::architecture::{code, rust_files, source};
 
 /// The path of a module, without `crate`.
 type Module = Vec<String>;
@@ -30,7 +28,7 @@ const LEFT: &[&[&str]] = &[
 ];
 
 fn modules() -> BTreeMap<Module, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = source("");
     let mut files = Vec::new();
     rust_files(&source, &mut files);
     files.retain(|file| !file.components().any(|part| part.as_os_str() == "tests"));
@@ -44,26 +42,9 @@ fn modules() -> BTreeMap<Module, String> {
             }
             let is_test = module.last().is_some_and(|name| name == "tests");
             let is_root = module.len() == 1 && matches!(module[0].as_str(), "lib" | "main");
-            (!is_test && !is_root).then(|| (module, code(&fs::read_to_string(&file).unwrap())))
+            (!is_test && !is_root).then(|| (module, code(&file)))
         })
         .collect()
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-/// Without comments and tests.
-fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
 /// All paths that a `use` stands for: `a::{b, c::d}` is `a::b` and `a::c::d`.

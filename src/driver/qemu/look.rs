@@ -16,6 +16,8 @@ const TEXT: u64 = 1024 * 1024;
 const PROGRAM_START: u64 = 64 * 1024;
 /// Files that package managers get of a system.
 const MOST_FILES: usize = 1000;
+/// And so many bytes of them, beyond which no further one is read.
+const MOST_BYTES: usize = 160 << 20;
 
 pub(super) async fn text(guest: &mut Guest, path: &str, limit: u64) -> Result<Option<String>, DriverError> {
     Ok(guest.get(path, limit).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -138,7 +140,7 @@ async fn names(guest: &mut Guest, folder: &str, ends: &[&str]) -> Result<Vec<Str
 
 /// What package managers want of the system.
 pub(super) async fn files(guest: &mut Guest) -> Result<SystemFiles, DriverError> {
-    let (mut found, mut asked) = (SystemFiles::default(), BTreeSet::new());
+    let (mut found, mut asked, mut bytes) = (SystemFiles::default(), BTreeSet::new(), 0);
     loop {
         let wanted: Vec<Wanted> = MANAGERS.iter().flat_map(|manager| manager.wants(&found)).collect();
         let mut more = false;
@@ -149,9 +151,10 @@ pub(super) async fn files(guest: &mut Guest) -> Result<SystemFiles, DriverError>
             };
             // What a stranger's files name is bounded, too.
             for path in paths.into_iter().take(MOST_FILES) {
-                if asked.len() < MOST_FILES && asked.insert(path.clone()) {
+                if asked.len() < MOST_FILES && bytes < MOST_BYTES && asked.insert(path.clone()) {
                     more = true;
                     if let Some(content) = guest.get(&path, limit).await? {
+                        bytes += content.len();
                         found.insert(path, content);
                     }
                 }

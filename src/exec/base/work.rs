@@ -9,7 +9,7 @@ use super::{
     Recipe,
     layout::{self, Identities},
 };
-use crate::{exec::BuildError, packages::apt::base, store::Store, text::Digest};
+use crate::{exec::BuildError, packages::apt::source_files, store::Store, text::Digest};
 
 /// Lines of what failed that are shown with the failure.
 pub(super) const TAIL_LINES: usize = 15;
@@ -57,7 +57,7 @@ pub(super) fn assignments(size: u64, ids: &Identities) -> String {
 /// The recipe's files as an archive; folders are made when it is unpacked.
 pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
-    let sources = (base::SYSTEM_SOURCES, recipe.apt_sources.as_str());
+    let sources = (source_files::BASE_SOURCES, recipe.apt_sources.as_str());
     let files = recipe.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
     for (path, content) in files.chain([sources]) {
         let mut header = tar::Header::new_gnu();

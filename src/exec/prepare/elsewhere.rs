@@ -5,10 +5,8 @@ use super::unsolved::{Elsewhere, Place};
 use crate::{
     packages::{Archive, DEBIAN, Keyring, SolveError, Universe},
     store::archive::Indexes,
+    text::DEBIAN_COMPONENTS,
 };
-
-/// The components of Debian's archive that an image has to ask for.
-const COMPONENTS: [&str; 3] = ["contrib", "non-free", "non-free-firmware"];
 
 /// Looks for every package that is unknown. What cannot be had is not looked into: this is about help.
 pub(super) async fn look(
@@ -33,7 +31,8 @@ pub(super) async fn look(
     });
     let release = archives.iter().find(|(archive, _)| archive.name == DEBIAN && !archive.suite.contains('-'));
     let Some((main, keys)) = release else { return found };
-    let in_components = COMPONENTS.into_iter().filter(|name| !main.components.iter().any(|own| own == name));
+    let in_components =
+        DEBIAN_COMPONENTS.into_iter().filter(|name| !main.components.iter().any(|own| own == name));
     let mut places: Vec<(Archive, Place)> = in_components
         .map(|component| {
             let archive = Archive { components: vec![component.to_owned()], ..main.clone() };

@@ -20,10 +20,6 @@ impl PackageManager for Apt {
         system::wants(found)
     }
 
-    fn manages(&self, system: &SystemFiles) -> bool {
-        system.contains(system::STATUS)
-    }
-
     fn upkeep(&self) -> &'static [&'static str] {
         &[
             "apt-daily.service",

@@ -1,6 +1,7 @@
 //! Where archives are: a host's own apt sources in both formats, and Debian's suites.
 
 use super::control::stanzas;
+use crate::text::DEBIAN_COMPONENTS;
 
 /// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,25 +25,24 @@ pub enum OfDebian {
     Surely,
 }
 
-/// What Debian's archive is divided into since Debian 12: Debian Policy, 2.2.
-const COMPONENTS: &[&str] = &["main", "contrib", "non-free", "non-free-firmware"];
-
 impl SourceEntry {
     /// Whether this source of one of Debian's suites, at one of its addresses, is Debian's.
     #[must_use]
     pub fn of_debian(&self, uri: &str) -> OfDebian {
-        if self.components.iter().any(|component| !COMPONENTS.contains(&component.as_str())) {
+        if self.components.iter().any(|component| !DEBIAN_COMPONENTS.contains(&component.as_str())) {
             return OfDebian::No;
         }
         let address = uri.split_once("://").map_or(uri, |(_, rest)| rest);
         // A proxy has the archive's own name in its path.
         let is_theirs = address.split('/').any(|part| part == "debian.org" || part.ends_with(".debian.org"));
-        match &self.signed_by {
-            Some(keys) if keys.contains("debian-archive-keyring") => OfDebian::Surely,
-            Some(_) => OfDebian::No,
-            None if is_theirs => OfDebian::Surely,
-            None if address.contains("debian") => OfDebian::Likely,
-            None => OfDebian::Perhaps,
+        // A key that is written out, or named by its fingerprint, says nothing here.
+        let key = self.signed_by.as_deref().filter(|key| key.starts_with('/'));
+        match key.and_then(|key| key.rsplit('/').next()) {
+            Some(key) if key.starts_with("debian-archive-") => OfDebian::Surely,
+            Some(key) if !key.contains("debian") => OfDebian::No,
+            _ if is_theirs => OfDebian::Surely,
+            _ if address.contains("debian") => OfDebian::Likely,
+            _ => OfDebian::Perhaps,
         }
     }
 }
@@ -248,11 +248,19 @@ deb [signed-by=/etc/apt/keyrings/mariadb.pgp] https://deb.mariadb.example/11.8/d
             assert_eq!(entry.of_debian(&entry.uris[0]), OfDebian::No, "{entry:?}");
         }
         for (line, expected) in [
-            ("deb http://deb.debian.org/debian trixie main", OfDebian::Surely),
-            ("deb http://cache.example:3142/deb.debian.org/debian trixie main", OfDebian::Surely),
+            ("deb http://somewhere.debian.org/debian trixie main", OfDebian::Surely),
+            ("deb http://cache.example:3142/somewhere.debian.org/debian trixie main", OfDebian::Surely),
             (
                 "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://m/x trixie main",
                 OfDebian::Surely,
+            ),
+            (
+                "deb [signed-by=/etc/apt/keyrings/our-debian.asc] http://m/debian trixie main",
+                OfDebian::Likely,
+            ),
+            (
+                "deb [signed-by=0123456789ABCDEF0123456789ABCDEF01234567] http://m/debian trixie main",
+                OfDebian::Likely,
             ),
             ("deb http://m.example/debian trixie main contrib non-free-firmware", OfDebian::Likely),
             ("deb mirror+file:///etc/apt/mirrors/debian.list trixie main", OfDebian::Likely),

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::source_files;
 use crate::text::{Digest, quoted};
 
 /// Run by `sh -e` inside the new system at its end; assignments of `root_uuid`, `esp_uuid` and `root_number` come before
@@ -119,9 +118,6 @@ pub fn file_name(sha256: Digest) -> String {
 pub fn source_line(method: &str, folder: &str) -> String {
     format!("deb [trusted=yes] {method}:{folder} ./")
 }
-
-/// The sources that the new system has.
-pub const SYSTEM_SOURCES: &str = source_files::BASE_SOURCES;
 
 #[cfg(test)]
 mod tests {
