@@ -204,8 +204,7 @@ pub fn write_no_core() {
 }
 
 /// A program's place; its own name where it is nowhere, for the error that follows.
-#[must_use]
-pub fn find(program: &Path) -> PathBuf {
+fn find(program: &Path) -> PathBuf {
     if program.components().count() > 1 {
         return program.to_owned();
     }

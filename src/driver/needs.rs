@@ -1,9 +1,9 @@
 //! What of the host imgfile works with: programs and files that a package of the host's brings.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::PathBuf;
 
 use super::DriverError;
-use crate::cell;
 use crate::model::how_to_install;
 
 /// A program of the host, or a file, without which something cannot be done.
@@ -27,6 +27,10 @@ pub enum NeedKind {
     Files(&'static [&'static str]),
 }
 
+/// Administrator programs are not in the path of ordinary users. Further folders are not looked into: who leaves one out
+/// of `PATH` wants what is in it not to be used.
+const MORE_PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/libexec"];
+
 impl HostNeed {
     /// Where it is on this host.
     #[must_use]
@@ -34,7 +38,9 @@ impl HostNeed {
         match self.kind {
             NeedKind::Files(files) => files.iter().map(PathBuf::from).find(|file| file.is_file()),
             NeedKind::Program { .. } => {
-                Some(cell::find(Path::new(self.name))).filter(|path| path.is_absolute())
+                let path = env::var_os("PATH").unwrap_or_default();
+                let folders = env::split_paths(&path).chain(MORE_PATH.map(PathBuf::from));
+                folders.map(|folder| folder.join(self.name)).find(|candidate| candidate.is_file())
             }
         }
     }
