@@ -95,8 +95,9 @@ async fn a_disk_is_looked_into_without_being_changed() {
     assert_eq!(fs::metadata(&ground.disk).unwrap().modified().unwrap(), before);
 }
 
-/// What a machine whose disk is `disk` says of its kernel's place in memory, of chance and of the time.
-async fn telling(driver: &QemuDriver, disk: &Path) -> (String, String, i64) {
+/// What a machine whose disk is `disk` says of its kernel's place in memory and of chance; it has the host's time.
+async fn telling(driver: &QemuDriver, disk: &Path) -> (String, String) {
+    let began = seconds_now();
     let (_run, spec) = machine(disk, Start::Offline, DiskAccess::Discard);
     let mut machine = driver.start(spec).await.unwrap();
     machine.mount(MountOptions::default()).await.unwrap();
@@ -104,7 +105,14 @@ async fn telling(driver: &QemuDriver, disk: &Path) -> (String, String, i64) {
     let said = out(&mut *machine, "root", script).await;
     machine.power_off().await.unwrap();
     let lines: Vec<&str> = said.lines().collect();
-    (lines[0].to_owned(), lines[1].to_owned(), lines[2].parse().unwrap())
+    // A clock that is set to nanoseconds may be a moment behind the one it was set by.
+    let time: u64 = lines[2].parse().unwrap();
+    assert!((began - 1..=seconds_now() + 1).contains(&time), "{began} to {}: {time}", seconds_now());
+    (lines[0].to_owned(), lines[1].to_owned())
+}
+
+fn seconds_now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn only_memory(folder: &Path) -> std::path::PathBuf {
@@ -130,11 +138,6 @@ async fn machines_woken_from_one_memory_share_neither_chance_nor_time() {
     assert_eq!(fs::metadata(&memory).unwrap().ino(), written, "woken from, not written again");
     let keys = std::collections::BTreeSet::from([&first.1, &woken[0].1, &woken[1].1]);
     assert_eq!(keys.len(), 3, "{keys:?}");
-    for (before, after) in [(&first, &woken[0]), (&woken[0], &woken[1])] {
-        assert!(after.2 > before.2, "the clock goes on between machines: {before:?}, {after:?}");
-    }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    assert!(now.abs_diff(woken[1].2.cast_unsigned()) < 600);
 
     // Half a memory wakes nobody: the machine boots, and the next have a whole one again.
     let len = fs::metadata(&memory).unwrap().len();

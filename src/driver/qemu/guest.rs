@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
@@ -12,7 +13,7 @@ use tokio::time::error::Elapsed;
 use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
 
 use super::super::{DriverError, End};
-use super::console;
+use super::console::{self, PANIC, last, tail};
 use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
 use super::qmp::{Observed, Qmp};
 use crate::cell::Process;
@@ -34,6 +35,8 @@ pub(super) struct Guest {
     process: Process,
     files: Files,
     _console: console::Watch,
+    /// What earlier processes of this machine left on its console, in bytes.
+    printed_before: u64,
     limit: Duration,
     /// The kernel's error number of the last refusal.
     errno: i32,
@@ -55,6 +58,7 @@ impl Guest {
             qmp,
             process,
             _console: console::Watch::over(files.console.clone()),
+            printed_before: std::fs::metadata(&files.console).map_or(0, |found| found.len()),
             files,
             limit,
             errno: 0,
@@ -224,6 +228,36 @@ impl Guest {
             Ok(place) => Ok(place),
             Err(trouble) => Err(self.fault(doing, trouble).await),
         }
+    }
+
+    /// A machine of `launch` whose agent has said hello. An emulated processor can lose the timer that was to wake
+    /// it: seen once in thousands of starts, on a busy host with two of them. The guest's kernel says so after 21 s,
+    /// and never goes on. Nothing has happened to its disks by then, so another is started in its place, once.
+    pub(super) async fn that_comes_up<'a>(
+        launch: impl Fn() -> BoxFuture<'a, Result<Self, DriverError>>,
+        epoch: u32,
+        limit: Duration,
+    ) -> Result<Self, DriverError> {
+        let mut guest = launch().await?;
+        let (console, printed) = (guest.files.console.clone(), guest.printed_before);
+        let is_up = tokio::select! {
+            biased;
+            hello = guest.hello("start", epoch, limit) => hello.map(|_| true),
+            () = console::is_stuck(&console, printed) => Ok(false),
+        };
+        if !is_up? {
+            guest.kill().await?;
+            guest = launch().await?;
+            guest.hello("start", epoch, limit).await?;
+        }
+        Ok(guest)
+    }
+
+    /// Ends the process now, whatever it is at, and waits until its disks are free.
+    async fn kill(mut self) -> Result<(), DriverError> {
+        self.process.kill();
+        let ended = self.process.wait().await;
+        ended.map(|_| ()).map_err(|source| DriverError::Host { doing: "end a machine".to_owned(), source })
     }
 
     /// Has QEMU write its memory to a file, or read it from one, and waits until it has.
@@ -452,53 +486,6 @@ fn at_hand(content: Vec<u8>) -> Upload {
     // There is room for one, and the receiver is here.
     let _ = sender.try_send(Ok(Piece::Bytes(content)));
     upload
-}
-
-/// At most so many bytes of the end of a file; one that cannot be read is empty.
-fn last(path: &Path, bytes: u64) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut found = Vec::new();
-    if let Ok(mut file) = std::fs::File::open(path) {
-        let len = file.metadata().map_or(0, |found| found.len());
-        let _ = file.seek(SeekFrom::Start(len.saturating_sub(bytes)));
-        let _ = file.take(bytes).read_to_end(&mut found);
-    }
-    String::from_utf8_lossy(&found).into_owned()
-}
-
-/// Lines of a log that are shown.
-const SHOWN: usize = 40;
-const PANIC: &str = "Kernel panic";
-
-/// The end of a log the guest had a hand in: at most 40 lines, control characters removed. A panic's
-/// trace and registers are longer than that; its reason comes first, and so it is shown from there.
-pub(super) fn tail(path: &Path) -> String {
-    let plain = plain(&last(path, 64 * 1024));
-    let lines: Vec<&str> = plain.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let end = lines.len().saturating_sub(SHOWN);
-    let from = lines.iter().rposition(|line| line.contains(PANIC)).map_or(end, |panic| panic.min(end));
-    lines[from..(from + SHOWN).min(lines.len())].join("\n")
-}
-
-/// Text without escape sequences and other control characters but the newline.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '\x1b' => {
-                // CSI: parameters, then one final letter; anything else is one character long.
-                if chars.next() == Some('[') {
-                    while chars.next().is_some_and(|char| !('@'..='~').contains(&char)) {}
-                }
-            }
-            '\n' => out.push('\n'),
-            '\t' => out.push(' '),
-            char if char.is_control() => {}
-            char => out.push(char),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

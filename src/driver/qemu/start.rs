@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
 use tokio::net::UnixStream;
 
 use super::super::agent;
@@ -100,8 +101,9 @@ pub(super) async fn kernel(
             Err(_) => memory.forget(),
         }
     }
-    let mut guest = parts.launch(host, spec, &boot, None).await?;
-    guest.hello("start", EPOCH, spec.limits.start).await?;
+    let mut guest =
+        Guest::that_comes_up(|| parts.launch(host, spec, &boot, None).boxed(), EPOCH, spec.limits.start)
+            .await?;
     if let Some(saved) = saved {
         saved.keep(host, &mut guest, &spec.run_dir).await?;
     }

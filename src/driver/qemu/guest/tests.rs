@@ -1,9 +1,13 @@
+use futures_util::FutureExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::cell::Cell;
+use imgfile_agent::protocol::message::FromGuest;
+use imgfile_agent::protocol::wire::Wire;
+use imgfile_agent::protocol::{VERSION, frame};
 
 /// Longer than any test may take: what ends earlier does not end because of it.
 const LONG: Duration = Duration::from_hours(1);
@@ -69,26 +73,46 @@ async fn an_agent_is_given_up_when_no_other_comes_and_not_when_one_has_come() {
     assert!(!given_up, "another has come");
 }
 
-#[test]
-fn a_console_cannot_play_tricks_on_a_terminal() {
-    assert_eq!(plain("a\x1b[2J\x1b[1;31mb\x07\r\n\x1bcc\x1b[9999"), "ab\nc");
+/// A machine that has printed `console`, and the agent's end of its line.
+async fn starting(folder: &Path, console: &str) -> (Guest, UnixStream) {
+    let (line, agent) = UnixStream::pair().unwrap();
+    let (monitor, mut emulator) = UnixStream::pair().unwrap();
+    emulator.write_all(b"{\"return\": {}}\n").await.unwrap();
+    // It stays connected for as long as anybody may ask.
+    tokio::spawn(async move { tokio::io::copy(&mut emulator, &mut tokio::io::sink()).await });
+    let files = Files { console: folder.join("console"), stderr: folder.join("stderr") };
+    let qmp = Qmp::connect(monitor).await.unwrap();
+    let process = Cell::new("true").start().unwrap();
+    let guest = Guest::new(Line::new(line), qmp, process, files.clone(), LONG);
+    let mut log = std::fs::File::options().create(true).append(true).open(&files.console).unwrap();
+    std::io::Write::write_all(&mut log, console.as_bytes()).unwrap();
+    (guest, agent)
 }
 
-#[test]
-fn the_tail_is_short_whatever_the_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    std::fs::write(&log, "line\n\n".repeat(100_000)).unwrap();
-    assert_eq!(tail(&log).lines().count(), 40);
-    assert_eq!(tail(&folder.path().join("none")), "");
-}
+const STALL: &str = "[   21.6] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n";
 
-#[test]
-fn the_tail_of_a_panic_begins_with_its_reason() {
+#[tokio::test]
+async fn a_machine_whose_kernel_is_stuck_has_another_started_in_its_place_once() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let trace = "[ 4.7] registers\n".repeat(60);
-    std::fs::write(&log, format!("before\n[ 4.7] Kernel panic - not syncing: why\n{trace}")).unwrap();
-    assert_eq!(tail(&log).lines().next(), Some("[ 4.7] Kernel panic - not syncing: why"));
-    assert_eq!(tail(&log).lines().count(), SHOWN);
+    let agents = std::sync::Mutex::new(Vec::new());
+    let launched = std::sync::atomic::AtomicU32::new(0);
+    let launch = || {
+        async {
+            let (guest, mut agent) = starting(folder.path(), STALL).await;
+            if launched.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1 {
+                let place = Place::Initramfs;
+                let reply =
+                    Reply::Hello { version: VERSION, place, kernel: "6.12".into(), verb: String::new() };
+                let mut bytes = Vec::new();
+                frame::encode(1, &mut bytes, |out| FromGuest { id: 0, reply }.put(out)).unwrap();
+                agent.write_all(&bytes).await.unwrap();
+            }
+            agents.lock().unwrap().push(agent);
+            Ok(guest)
+        }
+        .boxed()
+    };
+    Guest::that_comes_up(launch, 1, LONG).await.unwrap();
+    // The second is up whatever its console shows.
+    assert_eq!(launched.into_inner(), 2);
 }

@@ -18,7 +18,8 @@ use super::super::{
     MountOptions, Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput,
     TerminalSize, init,
 };
-use super::guest::{Guest, odd, tail};
+use super::console::tail;
+use super::guest::{Guest, odd};
 use super::layout::Layout;
 use super::line::Piece;
 use super::shared::{Host, RunningKernel};
