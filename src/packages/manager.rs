@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{SystemFiles, Wanted, apt};
+use super::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile, SystemFiles, Wanted, apt};
 
 /// A package manager.
 pub trait PackageManager: fmt::Debug + Sync {
@@ -30,6 +30,18 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// A script for `sh -e`, run as root in the system, that installs the package files in `folder` and removes
     /// packages by name, in one transaction.
     fn transaction(&self, folder: &str, install: &[Staged], remove: &[String]) -> String;
+
+    /// What the files of an archive at an address are called.
+    fn archive_name(&self, url: &str, suite: &str) -> String;
+
+    /// The files by which the system goes on knowing an archive.
+    fn archive_files(&self, archive: &KeptArchive<'_>) -> ArchiveFiles;
+
+    /// The file by which it knows more of its own archive, and what that is called.
+    fn more_of_own(&self, more: &MoreOfOwn<'_>) -> (&'static str, SystemFile);
+
+    /// What its archive calls a suite of a release: `backports` of `trixie` is `trixie-backports`.
+    fn own_suite(&self, release: &str, suite: &str) -> String;
 }
 
 /// A package file of a transaction, whose number is its place in the list.

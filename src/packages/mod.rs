@@ -5,11 +5,13 @@
 //! carries the transaction out. So it is for all that are here; [`apt`] is the only one.
 
 pub mod apt;
+mod archive_files;
 mod manager;
 mod openpgp;
 mod system;
 
 pub use apt::*;
+pub use archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
 pub use manager::{MANAGERS, Manager, PackageManager, Staged};
 pub use openpgp::{Flaw, KeyError, Keyring, Moment, Opened, SignatureError, Signed};
 pub use system::{SystemFiles, Wanted};

@@ -3,7 +3,7 @@
 use super::Inputs;
 use crate::{
     check::{ArchiveKey, ArchiveSource, OtherArchive},
-    packages::apt::source_files::{self, Stanza},
+    packages::{KeptArchive, Manager, MoreOfOwn},
     text::{Span, Spanned},
 };
 
@@ -27,26 +27,25 @@ pub(super) enum Content<'a> {
 
 /// All files of all archives that stay.
 pub(super) fn files(inputs: Inputs<'_>) -> Vec<ArchiveFile<'_>> {
+    let manager = Manager::default();
     let mut files = Vec::new();
     for archive in inputs.spec.archives.iter().filter(|archive| archive.keep) {
         let (name, contents) = match &archive.source {
             ArchiveSource::Own { components, suites } => {
                 let Some(mirror) = inputs.mirror else { continue };
                 let codename = inputs.resolution.os.codename.as_deref().unwrap_or_default();
-                let words =
-                    |of: &[Spanned<String>]| of.iter().map(|one| one.value.clone()).collect::<Vec<_>>();
-                let (components, suites) = (words(components), words(suites));
-                let file = source_files::more_of_debian(
+                let more = MoreOfOwn {
                     mirror,
-                    codename,
-                    &components.iter().map(String::as_str).collect::<Vec<_>>(),
-                    &suites.iter().map(String::as_str).collect::<Vec<_>>(),
-                );
-                ("debian-more".to_owned(), vec![(file.path, Content::Text(file.text))])
+                    release: codename,
+                    components: &words(components),
+                    suites: &words(suites),
+                };
+                let (name, file) = manager.more_of_own(&more);
+                (name.to_owned(), vec![(file.path, Content::Text(file.text))])
             }
             ArchiveSource::Other(other) => {
-                let name = source_files::file_name(&other.url.value, &other.suite.value);
-                let contents = of_address(&name, other);
+                let name = manager.archive_name(&other.url.value, &other.suite.value);
+                let contents = of_address(manager, &name, other);
                 (name, contents)
             }
         };
@@ -60,28 +59,29 @@ pub(super) fn files(inputs: Inputs<'_>) -> Vec<ArchiveFile<'_>> {
     files
 }
 
-fn of_address<'a>(name: &str, other: &'a OtherArchive) -> Vec<(String, Content<'a>)> {
-    let (extension, key) = key(&other.key);
-    let key_path = source_files::key_path(name, extension);
-    let url = other.url.value.trim_end_matches('/');
-    let components: Vec<&str> = other.components.iter().map(|one| one.value.as_str()).collect();
-    let stanza =
-        Stanza { url, suites: &other.suite.value, components: &components.join(" "), key: &key_path }.text();
-    let mut files = vec![(key_path, key)];
-    if let Some(priority) = &other.priority {
-        let file = source_files::priority(name, url, &priority.value);
-        files.push((file.path, Content::Text(file.text)));
-    }
-    files.push((source_files::sources_path(name), Content::Text(stanza)));
-    files
+fn words(of: &[Spanned<String>]) -> Vec<&str> {
+    of.iter().map(|one| one.value.as_str()).collect()
 }
 
-/// A key, and the extension by which apt tells what form it is in.
-fn key(key: &ArchiveKey) -> (&'static str, Content<'_>) {
+fn of_address<'a>(manager: Manager, name: &str, other: &'a OtherArchive) -> Vec<(String, Content<'a>)> {
+    let key = key(&other.key);
+    let files = manager.archive_files(&KeptArchive {
+        name,
+        url: other.url.value.trim_end_matches('/'),
+        suite: &other.suite.value,
+        components: &words(&other.components),
+        key_is_text: matches!(key, Content::Text(_)),
+        priority: other.priority.as_ref().map(|priority| priority.value),
+    });
+    let others = files.others.into_iter().map(|file| (file.path, Content::Text(file.text)));
+    std::iter::once((files.key_path, key)).chain(others).collect()
+}
+
+fn key(key: &ArchiveKey) -> Content<'_> {
     match (std::str::from_utf8(&key.content), &key.path) {
-        (Ok(text), _) => ("asc", Content::Text(text.to_owned())),
-        (Err(_), Some(path)) => ("gpg", Content::File(path, key.span)),
+        (Ok(text), _) => Content::Text(text.to_owned()),
+        (Err(_), Some(path)) => Content::File(path, key.span),
         // A key within the ImageFile is text.
-        (Err(_), None) => ("asc", Content::Text(String::from_utf8_lossy(&key.content).into_owned())),
+        (Err(_), None) => Content::Text(String::from_utf8_lossy(&key.content).into_owned()),
     }
 }

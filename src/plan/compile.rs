@@ -12,10 +12,7 @@ use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
     diagnostic::Diagnostic,
     model::DiskFormat,
-    packages::{
-        Manager, Selected, Solution,
-        apt::source_files::{self, Stanza},
-    },
+    packages::{KeptArchive, Manager, Selected, Solution},
     resolve::{Resolution, ResolvedApp},
     text::{Digest, Span, glob_matches},
 };
@@ -483,12 +480,19 @@ fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
         owner: "root".to_owned(),
         group: "root".to_owned(),
     };
-    app.repositories.iter().enumerate().flat_map(move |(number, repository)| {
+    app.repositories.iter().enumerate().flat_map(move |(number, repository)| -> Vec<InlineFile> {
         let name = if number == 0 { app.name.clone() } else { format!("{}-{}", app.name, number + 1) };
-        let key = source_files::key_path(&name, "asc");
-        let (url, suites) = (&*repository.url, &*repository.suite);
-        let stanza = Stanza { url, suites, components: &repository.components.join(" "), key: &key }.text();
-        [file(key, repository.key.clone()), file(source_files::sources_path(&name), stanza)]
+        let components: Vec<&str> = repository.components.iter().map(String::as_str).collect();
+        let files = Manager::default().archive_files(&KeptArchive {
+            name: &name,
+            url: &repository.url,
+            suite: &repository.suite,
+            components: &components,
+            key_is_text: true,
+            priority: None,
+        });
+        let others = files.others.into_iter().map(|other| file(other.path, other.text));
+        std::iter::once(file(files.key_path, repository.key.clone())).chain(others).collect()
     })
 }
 

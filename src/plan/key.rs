@@ -91,7 +91,7 @@ pub fn parts(name: &str, stage: Stage, action: &Action, conditions: Conditions<'
             let pins: Vec<_> = change.install.iter().map(|p| (p.sha256, p.auto, p.stage)).collect();
             parts.push(part("locked packages", &pins));
             parts.push(part("removed packages", &change.remove));
-            parts.push(part("apt's marks", &change.marks));
+            parts.push(part(&format!("{}'s marks", change.manager.name()), &change.marks));
             // Their maintainers' scripts are free to use it.
             parts.push(part("network", &conditions.network));
         }

@@ -8,8 +8,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     exec::BuildError,
     front,
-    packages::apt::source_files::own_suite,
-    packages::{Archive, DEBIAN},
+    packages::{Archive, DEBIAN, Manager},
     resolve::Resolution,
     store::archive::ArchiveError,
     text::Spanned,
@@ -41,7 +40,7 @@ pub(super) fn archives(
                 }
                 let components: Vec<String> = main.components.iter().chain(&more).cloned().collect();
                 all.extend(suites.iter().map(|suite| {
-                    let suite = own_suite(&main.suite, &suite.value);
+                    let suite = Manager::default().own_suite(&main.suite, &suite.value);
                     (Archive { suite, components: components.clone(), ..main.clone() }, keys.clone())
                 }));
             }

@@ -3,8 +3,7 @@
 use crate::{
     check::{ArchiveSource, ImageSpec},
     diagnostic::{Diagnostic, codes},
-    packages::DEBIAN,
-    packages::apt::source_files::own_suite,
+    packages::{DEBIAN, Manager},
     store::{archive::ArchiveError, fetch::FetchError},
 };
 
@@ -23,7 +22,7 @@ fn unknown_suite(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) 
     let ArchiveError::Fetch(FetchError::Gone { url, .. }) = error else { return None };
     let (of, suite, folder) = spec.archives.iter().find_map(|archive| match &archive.source {
         ArchiveSource::Own { suites, .. } => suites.iter().find_map(|suite| {
-            let folder = format!("/dists/{}/", own_suite(release?, &suite.value));
+            let folder = format!("/dists/{}/", Manager::default().own_suite(release?, &suite.value));
             url.contains(&folder).then_some((DEBIAN, suite, folder))
         }),
         ArchiveSource::Other(other) => {

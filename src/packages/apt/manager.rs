@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
 use super::super::manager::{PackageManager, Staged};
 use super::super::system::{SystemFiles, Wanted};
-use super::system;
+use super::{source_files, system};
 use crate::text::quoted;
 
 /// dpkg, and apt on it.
@@ -79,6 +80,22 @@ impl PackageManager for Apt {
             );
         }
         script
+    }
+
+    fn archive_name(&self, url: &str, suite: &str) -> String {
+        source_files::file_name(url, suite)
+    }
+
+    fn archive_files(&self, archive: &KeptArchive<'_>) -> ArchiveFiles {
+        source_files::of_archive(archive)
+    }
+
+    fn more_of_own(&self, more: &MoreOfOwn<'_>) -> (&'static str, SystemFile) {
+        source_files::more_of_debian(more)
+    }
+
+    fn own_suite(&self, release: &str, suite: &str) -> String {
+        source_files::own_suite(release, suite)
     }
 }
 

@@ -1,33 +1,25 @@
 //! The files by which a system knows an archive: its sources, its key, its priority.
 
+use super::super::archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
+
 /// Where Debian's own packages keep its keys.
 const DEBIAN_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The sources of a new system, with the archives that it is made from.
 pub const BASE_SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
 
-/// A file of an archive: where it lies in the system, and its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    pub path: String,
-    pub text: String,
-}
-
 /// An archive as a stanza of deb822 names it (sources.list(5)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stanza<'a> {
-    pub url: &'a str,
+struct Stanza<'a> {
+    url: &'a str,
     /// Parted by blanks.
-    pub suites: &'a str,
+    suites: &'a str,
     /// The same; empty for an archive whose suite is a path.
-    pub components: &'a str,
-    pub key: &'a str,
+    components: &'a str,
+    key: &'a str,
 }
 
 impl Stanza<'_> {
-    /// Its text.
-    #[must_use]
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let Self { url, suites, components, key } = self;
         let components =
             if components.is_empty() { String::new() } else { format!("Components: {components}\n") };
@@ -35,23 +27,24 @@ impl Stanza<'_> {
     }
 }
 
-/// Where sources of this name lie.
-#[must_use]
-pub fn sources_path(name: &str) -> String {
+fn sources_path(name: &str) -> String {
     format!("/etc/apt/sources.list.d/{name}.sources")
 }
 
-/// Where the key of an archive of this name lies; `asc` is the extension of a text, `gpg` of bytes.
-#[must_use]
-pub fn key_path(name: &str, extension: &str) -> String {
-    format!("/etc/apt/keyrings/{name}.{extension}")
+/// The sources of an archive, its key, whose extension tells apt what form it is in, and its priority.
+pub(super) fn of_archive(archive: &KeptArchive<'_>) -> ArchiveFiles {
+    let KeptArchive { name, url, suite, components, key_is_text, priority } = *archive;
+    let key_path = format!("/etc/apt/keyrings/{name}.{}", if key_is_text { "asc" } else { "gpg" });
+    let stanza = Stanza { url, suites: suite, components: &components.join(" "), key: &key_path };
+    let sources = SystemFile { path: sources_path(name), text: stanza.text() };
+    let priority = priority.map(|priority| self::priority(name, url, priority));
+    ArchiveFiles { others: priority.into_iter().chain([sources]).collect(), key_path }
 }
 
 /// What gives all that comes from the host of `url` a priority (`apt_preferences(5)`).
-#[must_use]
-pub fn priority(name: &str, url: &str, priority: &dyn std::fmt::Display) -> SourceFile {
+fn priority(name: &str, url: &str, priority: u32) -> SystemFile {
     let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
-    SourceFile {
+    SystemFile {
         path: format!("/etc/apt/preferences.d/{name}"),
         text: format!("Package: *\nPin: origin \"{host}\"\nPin-Priority: {priority}\n"),
     }
@@ -74,8 +67,9 @@ pub fn of_base(debian: &str, security: &str, suites: &[&str], components: &[Stri
 }
 
 /// Debian's own archive beyond what a base's sources name: more components of all suites, and more suites.
-#[must_use]
-pub fn more_of_debian(mirror: &str, codename: &str, components: &[&str], suites: &[&str]) -> SourceFile {
+pub(super) fn more_of_debian(more: &MoreOfOwn<'_>) -> (&'static str, SystemFile) {
+    const NAME: &str = "debian-more";
+    let MoreOfOwn { mirror, release: codename, components, suites } = *more;
     let mut stanzas = Vec::new();
     let stanza =
         |suites: &str, components: &str| Stanza { url: mirror, suites, components, key: DEBIAN_KEYS }.text();
@@ -88,12 +82,11 @@ pub fn more_of_debian(mirror: &str, codename: &str, components: &[&str], suites:
             std::iter::once("main").chain(components.iter().copied().filter(|one| *one != "main"));
         stanzas.push(stanza(&suites.join(" "), &components.collect::<Vec<_>>().join(" ")));
     }
-    SourceFile { path: sources_path("debian-more"), text: stanzas.join("\n") }
+    (NAME, SystemFile { path: sources_path(NAME), text: stanzas.join("\n") })
 }
 
 /// `backports` of `trixie` is `trixie-backports`.
-#[must_use]
-pub fn own_suite(codename: &str, suite: &str) -> String {
+pub(super) fn own_suite(codename: &str, suite: &str) -> String {
     if suite.starts_with(codename) || codename.is_empty() {
         suite.to_owned()
     } else {
@@ -102,8 +95,7 @@ pub fn own_suite(codename: &str, suite: &str) -> String {
 }
 
 /// What the files of an archive at an address are called.
-#[must_use]
-pub fn file_name(url: &str, suite: &str) -> String {
+pub(super) fn file_name(url: &str, suite: &str) -> String {
     let place = url.split("://").nth(1).unwrap_or(url);
     let name: String = format!("{place}-{suite}")
         .chars()
@@ -128,9 +120,14 @@ mod tests {
         }
     }
 
+    fn of_trixie(components: &[&str], suites: &[&str]) -> SystemFile {
+        let mirror = "http://m.example/debian";
+        more_of_debian(&MoreOfOwn { mirror, release: "trixie", components, suites }).1
+    }
+
     #[test]
     fn more_of_the_own_archive() {
-        let file = more_of_debian("http://m.example/debian", "trixie", &["contrib"], &["backports"]);
+        let file = of_trixie(&["contrib"], &["backports"]);
         let lines: Vec<&str> = file.text.lines().filter(|line| line.starts_with(['S', 'C'])).collect();
         let signed = "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg";
         assert_eq!(
@@ -149,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_for_the_host_alone() {
-        let file = priority("x", "https://packages.example:8443/deb", &990);
+        let file = priority("x", "https://packages.example:8443/deb", 990);
         assert_eq!(file.text, "Package: *\nPin: origin \"packages.example\"\nPin-Priority: 990\n");
     }
 }
