@@ -51,7 +51,7 @@ impl Ground {
 }
 
 /// Whether whoever runs the tests takes a host that lacks walls (`scripts/test` says it aloud).
-pub fn is_weaker_allowed() -> bool {
+fn is_weaker_allowed() -> bool {
     std::env::var("IMGFILE_ALLOW_WEAKER_CELL").is_ok_and(|allowed| allowed == "true")
 }
 

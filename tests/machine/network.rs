@@ -12,7 +12,7 @@ use imgfile::driver::{
 };
 
 use crate::common::built::Project;
-use crate::common::ground::{self, Ground};
+use crate::common::ground::Ground;
 
 /// What bash says of a connection that somebody refused, or for which there is no way; at once.
 const NO_WAY: [&str; 3] = ["Connection refused", "Network is unreachable", "No route to host"];
@@ -91,22 +91,8 @@ fn mirror() -> (String, u16) {
     }
 }
 
-/// Whether this host holds no guest, and whoever runs the tests said that it need not.
-fn is_weaker() -> bool {
-    let weaker = ground::is_weaker_allowed() && imgfile::cell::walls().network.missing.is_some();
-    if weaker {
-        eprintln!(
-            "NOT TESTED: this host lacks the wall of the network, and IMGFILE_ALLOW_WEAKER_CELL is set"
-        );
-    }
-    weaker
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_reaches_the_outside_and_nothing_of_this_host() {
-    if is_weaker() {
-        return;
-    }
     let ground = Ground::find();
     let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
     everywhere.set_nonblocking(true).unwrap();
@@ -138,9 +124,6 @@ const INSIDE: &str = "IMGFILE_TEST_NETWORK";
 
 #[test]
 fn no_metadata_service_answers_a_guest() {
-    if is_weaker() {
-        return;
-    }
     Ground::find();
     // A host with a metadata service on its link and another service in a private network.
     let script = "set -e
@@ -184,9 +167,6 @@ async fn in_a_network_of_the_test() {
 
 #[test]
 fn an_offline_script_has_a_network_only_if_it_says_so() {
-    if is_weaker() {
-        return;
-    }
     let service = TcpListener::bind("127.0.0.1:0").unwrap();
     service.set_nonblocking(true).unwrap();
     let port = service.local_addr().unwrap().port();
