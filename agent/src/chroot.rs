@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
+use crate::error::{AgentError, At, Result};
 use crate::mounts::{Mounts, pseudo, strip};
-use crate::trouble::{At, Result, Trouble};
 
 /// Services are not to start while a package is installed.
 const POLICY: (&str, &str, u32) = ("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755);
@@ -215,7 +215,7 @@ pub fn inside<T>(root: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
     }
     let outside = File::open("/")?;
     std::os::unix::fs::chroot(root).at(root.display())?;
-    let result = std::env::set_current_dir("/").map_err(Trouble::from).and_then(|()| work());
+    let result = std::env::set_current_dir("/").map_err(AgentError::from).and_then(|()| work());
     // A process with the privilege to change its root gets out by a folder it holds open.
     nix::unistd::fchdir(&outside)?;
     std::os::unix::fs::chroot(".")?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use imgfile_agent::protocol::message::{Answer, Device, Partition};
 use nix::kmod::init_module;
 
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// The kernel counts in these everywhere in /sys, whatever the disk's own block is.
 const SECTOR: u64 = 512;
@@ -133,11 +133,11 @@ struct BlkpgArg {
 pub fn resize_partition(device: &str, number: u32, start: u64, len: u64) -> Result<Answer> {
     nix::ioctl_write_ptr_bad!(blkpg, 0x1269, BlkpgArg);
     const RESIZE: c_int = 3;
-    let whole = |value: u64| i64::try_from(value).map_err(|_| Trouble::new("absurd partition"));
+    let whole = |value: u64| i64::try_from(value).map_err(|_| AgentError::new("absurd partition"));
     let mut partition = BlkpgPartition {
         start: whole(start)?,
         length: whole(len)?,
-        pno: c_int::try_from(number).map_err(|_| Trouble::new("absurd partition"))?,
+        pno: c_int::try_from(number).map_err(|_| AgentError::new("absurd partition"))?,
         devname: [0; 64],
         volname: [0; 64],
     };

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use imgfile_agent::protocol::RUN_DIR;
-use imgfile_agent::protocol::message::{Answer, Body, Command, Ended, Place, Reply};
+use imgfile_agent::protocol::message::{AgentStage, Answer, Body, Command, Ended, Reply};
 use imgfile_agent::protocol::wire::Bytes;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
@@ -23,12 +23,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setsid, setuid};
 
 use crate::chroot::inside;
+use crate::error::{AgentError, At, Result};
 use crate::files::{Account, Accounts};
 use crate::network::be_alone;
 use crate::running::{Running, how};
 use crate::serve::Agent;
 use crate::terminal;
-use crate::trouble::{At, Result, Trouble};
 
 /// Processes and threads of one command: enough for any build, too few for one that forks without end to take
 /// the machine's memory.
@@ -65,7 +65,7 @@ fn lay_out(root: &Path, name: &str, text: &[u8]) -> Result<String> {
 }
 
 fn supervise(agent: &Agent, id: u32, command: &Command, script: Option<&str>) -> Result<Answer> {
-    let group = Group::new(&agent.place, id);
+    let group = Group::new(&agent.stage, id);
     let mut child = match spawn(agent, command, script, &group, Io::Pipes)? {
         Ok(child) => child,
         Err((code, words)) => {
@@ -107,14 +107,14 @@ pub fn spawn(
     let account = accounts
         .account(&command.user)
         .or_else(|| (command.user == "root").then(superuser))
-        .ok_or_else(|| Trouble::new(format!("there is no account `{}`", command.user)))?;
+        .ok_or_else(|| AgentError::new(format!("there is no account `{}`", command.user)))?;
     let (program, arguments) = match (script, command.argv.split_first()) {
         (Some(path), _) => (path, command.argv.as_slice()),
         (None, Some((program, arguments))) => (program.as_str(), arguments),
-        (None, None) => return Err(Trouble::new("an empty command")),
+        (None, None) => return Err(AgentError::new("an empty command")),
     };
     let mut process = Process::new(program);
-    process.args(arguments).env_clear().envs(environment(&account, agent.place != Place::Booted));
+    process.args(arguments).env_clear().envs(environment(&account, agent.stage != AgentStage::Booted));
     process.envs(command.env.iter().map(|(name, value)| (name, value)));
     let on_terminal = matches!(io, Io::Terminal(_));
     match io {
@@ -211,8 +211,8 @@ pub struct Group {
 
 impl Group {
     /// Without version 2 control groups there is only the process group to kill.
-    pub fn new(place: &Place, id: u32) -> Self {
-        let base = if *place == Place::Booted {
+    pub fn new(stage: &AgentStage, id: u32) -> Self {
+        let base = if *stage == AgentStage::Booted {
             fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
                 let own = text.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
                 Some(Path::new("/sys/fs/cgroup").join(own))
@@ -222,7 +222,7 @@ impl Group {
         };
         // Not in the booted system, where this agent is itself in the group: the kernel would let no process into
         // a group below. A service's tasks are limited by the init system.
-        let limited = *place != Place::Booted;
+        let limited = *stage != AgentStage::Booted;
         if let Some(base) = base.as_ref().filter(|_| limited) {
             let _ = fs::write(base.join("cgroup.subtree_control"), "+pids");
         }

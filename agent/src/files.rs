@@ -8,8 +8,8 @@ use imgfile_agent::protocol::frame::CHUNK;
 use imgfile_agent::protocol::message::{Answer, Entry, Kind};
 
 use crate::chroot::inside;
+use crate::error::{AgentError, At, Result};
 use crate::serve::Agent;
-use crate::trouble::{At, Result, Trouble};
 
 /// Sends a regular file's content.
 pub fn get(agent: &Agent, id: u32, path: &str, limit: u64, truncate: bool) -> Result<Answer> {
@@ -18,10 +18,10 @@ pub fn get(agent: &Agent, id: u32, path: &str, limit: u64, truncate: bool) -> Re
         // Looked at before it is opened: opening a fifo would wait for ever.
         let found = fs::metadata(path).at(path)?;
         if !found.is_file() {
-            return Err(Trouble::new(format!("{path}: not a regular file")));
+            return Err(AgentError::new(format!("{path}: not a regular file")));
         }
         if found.len() > limit && !truncate {
-            return Err(Trouble::new(format!(
+            return Err(AgentError::new(format!(
                 "{path}: {} bytes, more than the {limit} allowed",
                 found.len()
             )));
@@ -62,7 +62,7 @@ pub fn list(root: &Path, path: &str) -> Result<Answer> {
             let name = entry.file_name().to_string_lossy().into_owned();
             size += name.len() + link.as_ref().map_or(0, String::len) + 32;
             if size > LIST_LIMIT {
-                return Err(Trouble::new(format!("{path}: too many entries")));
+                return Err(AgentError::new(format!("{path}: too many entries")));
             }
             entries.push(Entry { name, kind, size: found.len(), link });
         }

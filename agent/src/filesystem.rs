@@ -14,7 +14,7 @@ use nix::sys::statvfs::FsFlags;
 use nix::{request_code_read, request_code_readwrite, request_code_write};
 
 use crate::device;
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// Size and free bytes.
 pub fn space(path: &Path) -> Result<Answer> {
@@ -62,21 +62,21 @@ pub fn freeze(targets: &[PathBuf]) -> Result<Vec<PathBuf>> {
                     remount(target, MsFlags::MS_RDONLY)?;
                     read_only.push(target.clone());
                 }
-            } else if let Err(trouble) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
+            } else if let Err(error) = change(target, request_code_readwrite!(b'X', 119, size_of::<i32>()))
                 && ![nix::Error::EOPNOTSUPP, nix::Error::EBUSY]
                     .iter()
-                    .any(|errno| trouble.errno == *errno as i32)
+                    .any(|errno| error.errno == *errno as i32)
             {
-                return Err(trouble);
+                return Err(error);
             }
         }
         Ok(())
     };
     match rest() {
         Ok(()) => Ok(read_only),
-        Err(trouble) => {
+        Err(error) => {
             thaw(targets, &read_only);
-            Err(trouble)
+            Err(error)
         }
     }
 }
@@ -163,7 +163,7 @@ pub fn grow(target: &Path, device: &str) -> Result<Answer> {
             }
             .at(target.display())?;
         }
-        _ => return Err(Trouble::new("this file system cannot be grown")),
+        _ => return Err(AgentError::new("this file system cannot be grown")),
     }
     let after = statfs(target).at(target.display())?;
     let block = u64::try_from(after.block_size()).unwrap_or(4096);

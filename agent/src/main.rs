@@ -3,6 +3,7 @@
 
 mod chroot;
 mod device;
+mod error;
 mod exec;
 mod files;
 mod filesystem;
@@ -14,20 +15,23 @@ mod serve;
 mod switch;
 mod tar;
 mod terminal;
-mod trouble;
 mod wake;
 
-use imgfile_agent::protocol::message::Place;
+use imgfile_agent::protocol::message::AgentStage;
 
 fn main() {
-    let place = if std::process::id() == 1 {
-        if std::path::Path::new(switch::OLD_ROOT).is_dir() { Place::AfterShutdown } else { Place::Initramfs }
+    let stage = if std::process::id() == 1 {
+        if std::path::Path::new(switch::OLD_ROOT).is_dir() {
+            AgentStage::AfterShutdown
+        } else {
+            AgentStage::Initramfs
+        }
     } else {
-        Place::Booted
+        AgentStage::Booted
     };
-    if let Err(trouble) = serve::run(place) {
+    if let Err(error) = serve::run(stage) {
         // As PID 1 this ends in a kernel panic, whose report on the console shows these words.
-        eprintln!("imagefile agent: {trouble}");
+        eprintln!("imagefile agent: {error}");
         std::process::exit(1);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use imgfile_agent::protocol::message::Answer;
 use nix::mount::{MntFlags, MsFlags, umount2};
 
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// Mounts a pseudo file system, making its folder.
 pub fn pseudo(fs_type: &str, target: &Path, options: &str, flags: MsFlags) -> Result<()> {
@@ -77,7 +77,7 @@ impl Mounts {
     ) -> Result<Answer> {
         let path = self.path(target);
         if path != self.root && self.targets.is_empty() {
-            return Err(Trouble::new("the root file system is not mounted"));
+            return Err(AgentError::new("the root file system is not mounted"));
         }
         let source = if fs_type == "tmpfs" { PathBuf::from("tmpfs") } else { Path::new("/dev").join(device) };
         let flags = if read_only { MsFlags::MS_RDONLY } else { MsFlags::empty() };
@@ -92,7 +92,7 @@ impl Mounts {
             .targets
             .iter()
             .rposition(|known| *known == path)
-            .ok_or_else(|| Trouble::new("not mounted"))?;
+            .ok_or_else(|| AgentError::new("not mounted"))?;
         if path == self.root {
             strip(&self.root, &self.targets)?;
         }

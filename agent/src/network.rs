@@ -11,7 +11,7 @@ use imgfile_agent::protocol::message::Answer;
 use nix::libc;
 
 use crate::device::fill;
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// Brings lo and the card up.
 pub fn configure(address: [u8; 4], prefix: u8, gateway: [u8; 4]) -> Result<Answer> {
@@ -25,7 +25,7 @@ pub fn configure(address: [u8; 4], prefix: u8, gateway: [u8; 4]) -> Result<Answe
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| name != "lo")
         .min()
-        .ok_or_else(|| Trouble::new("there is no network card"))?;
+        .ok_or_else(|| AgentError::new("there is no network card"))?;
     let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0).to_be_bytes();
     set_address(fd, &card, libc::SIOCSIFADDR, address).at(&card)?;
     set_address(fd, &card, libc::SIOCSIFNETMASK, mask).at(&card)?;

@@ -1,4 +1,4 @@
-//! The line to the host: a virtio-serial port, found by its name.
+//! The agent's end of the channel to the host: a virtio-serial port, found by its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,15 +11,15 @@ use imgfile_agent::protocol::frame::{self, Decoder};
 use imgfile_agent::protocol::message::{FromGuest, Reply, ToGuest};
 use imgfile_agent::protocol::wire::{Bytes, Wire};
 
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// The port's writing end; messages of several threads go out whole.
 #[derive(Clone)]
 pub struct Port {
-    line: Arc<Mutex<Line>>,
+    writer: Arc<Mutex<Writer>>,
 }
 
-struct Line {
+struct Writer {
     file: File,
     epoch: u32,
     buffer: Vec<u8>,
@@ -29,10 +29,10 @@ struct Line {
 pub fn open(epoch: u32) -> Result<(Port, Incoming)> {
     let file = find()?;
     let reader = file.try_clone()?;
-    let line = Line { file, epoch, buffer: Vec::with_capacity(frame::CHUNK + 256) };
+    let writer = Writer { file, epoch, buffer: Vec::with_capacity(frame::CHUNK + 256) };
     let incoming =
         Incoming { file: reader, epoch, decoder: Decoder::default(), buffer: vec![0; frame::CHUNK] };
-    Ok((Port { line: Arc::new(Mutex::new(line)) }, incoming))
+    Ok((Port { writer: Arc::new(Mutex::new(writer)) }, incoming))
 }
 
 fn find() -> Result<File> {
@@ -50,7 +50,7 @@ fn find() -> Result<File> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    Err(Trouble::new("there is no virtio-serial port to the host")).at(PORT_NAME)
+    Err(AgentError::new("there is no virtio-serial port to the host")).at(PORT_NAME)
 }
 
 impl Port {
@@ -65,8 +65,8 @@ impl Port {
     }
 
     fn write(&self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let Line { file, epoch, buffer } = &mut *line;
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Writer { file, epoch, buffer } = &mut *writer;
         buffer.clear();
         frame::encode(*epoch, buffer, put).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         file.write_all(buffer)

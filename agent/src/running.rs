@@ -15,10 +15,10 @@ use imgfile_agent::protocol::wire::Bytes;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
+use crate::error::Result;
 use crate::exec::Group;
 use crate::port::Port;
 use crate::serve::{Agent, Event};
-use crate::trouble::Result;
 
 /// How long output may still come after all processes of a command are gone.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use imgfile_agent::protocol::message::{Answer, Body, Place, Reply, Request, ToGuest};
+use imgfile_agent::protocol::message::{AgentStage, Answer, Body, Reply, Request, ToGuest};
 use imgfile_agent::protocol::wire::Bytes;
 use imgfile_agent::protocol::{EPOCH_PARAMETER, VERSION};
 
 use crate::chroot::Chroot;
+use crate::error::{AgentError, Result};
 use crate::port::{self, Port};
-use crate::trouble::{Result, Trouble};
 use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal, wake};
 
 /// What can happen while a request is worked on.
@@ -33,7 +33,7 @@ pub enum Event {
 
 /// An agent at work.
 pub struct Agent {
-    pub place: Place,
+    pub stage: AgentStage,
     pub port: Port,
     pub events: Receiver<Event>,
     pub sender: SyncSender<Event>,
@@ -43,16 +43,16 @@ pub struct Agent {
     pub resting: Vec<PathBuf>,
 }
 
-/// Comes up at `place` and serves until the machine is handed on or off.
-pub fn run(place: Place) -> Result<()> {
-    let epoch = match place {
-        Place::Initramfs => {
+/// Comes up at `stage` and serves until the machine is handed on or off.
+pub fn run(stage: AgentStage) -> Result<()> {
+    let epoch = match stage {
+        AgentStage::Initramfs => {
             mounts::bring_up()?;
             device::load_own_modules()?;
             epoch_of_kernel_line()?
         }
-        Place::Booted => switch::booted()?,
-        Place::AfterShutdown => switch::after_shutdown()?,
+        AgentStage::Booted => switch::booted()?,
+        AgentStage::AfterShutdown => switch::after_shutdown()?,
     };
     let (port, mut incoming) = port::open(epoch)?;
     // Small: a host that sends faster than the disk writes has to wait, not the memory to fill.
@@ -69,16 +69,17 @@ pub fn run(place: Place) -> Result<()> {
             }
         }
     });
-    let mounts = mounts::Mounts::at(match place {
-        Place::Initramfs => PathBuf::from("/sysroot"),
-        Place::Booted => PathBuf::from("/"),
-        Place::AfterShutdown => PathBuf::from(switch::OLD_ROOT),
+    let mounts = mounts::Mounts::at(match stage {
+        AgentStage::Initramfs => PathBuf::from("/sysroot"),
+        AgentStage::Booted => PathBuf::from("/"),
+        AgentStage::AfterShutdown => PathBuf::from(switch::OLD_ROOT),
     });
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim_end().to_owned();
     // systemd hands over to what is in /run/initramfs with what it was asked for as the first argument.
-    let verb = if place == Place::AfterShutdown { std::env::args().nth(1) } else { None }.unwrap_or_default();
-    port.send(0, Reply::Hello { version: VERSION, place: place.clone(), kernel, verb })?;
-    let mut agent = Agent { place, port, events, sender, mounts, chroot: None, resting: Vec::new() };
+    let verb =
+        if stage == AgentStage::AfterShutdown { std::env::args().nth(1) } else { None }.unwrap_or_default();
+    port.send(0, Reply::Hello { version: VERSION, stage: stage.clone(), kernel, verb })?;
+    let mut agent = Agent { stage, port, events, sender, mounts, chroot: None, resting: Vec::new() };
     loop {
         match agent.events.recv() {
             Ok(Event::Message(ToGuest { id, body: Body::Ask { request } })) => agent.answer(id, request)?,
@@ -95,14 +96,14 @@ fn epoch_of_kernel_line() -> Result<u32> {
     line.split_ascii_whitespace()
         .filter_map(|word| word.strip_prefix(EPOCH_PARAMETER)?.strip_prefix('=')?.parse().ok())
         .next_back()
-        .ok_or_else(|| Trouble::new(format!("the kernel line has no {EPOCH_PARAMETER}")))
+        .ok_or_else(|| AgentError::new(format!("the kernel line has no {EPOCH_PARAMETER}")))
 }
 
 impl Agent {
     fn answer(&mut self, id: u32, request: Request) -> io::Result<()> {
         let reply = match self.fulfil(id, request) {
             Ok(result) => Reply::Done { result },
-            Err(Trouble { reason, errno }) => Reply::Failed { reason, errno },
+            Err(AgentError { reason, errno }) => Reply::Failed { reason, errno },
         };
         self.port.send(id, reply)
     }
@@ -118,8 +119,8 @@ impl Agent {
                 | Request::StatFs { .. }
         );
         let booted_only = matches!(request, Request::Shutdown);
-        if !anywhere && booted_only != (self.place == Place::Booted) {
-            return Err(Trouble::new("not in this stage"));
+        if !anywhere && booted_only != (self.stage == AgentStage::Booted) {
+            return Err(AgentError::new("not in this stage"));
         }
         match request {
             Request::LoadModule { name } => {

@@ -12,8 +12,8 @@ use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;
 
 use crate::chroot::veil_for_boot;
+use crate::error::{AgentError, At, Result};
 use crate::mounts::{is_mounted, pseudo, strip};
-use crate::trouble::{At, Result, Trouble};
 
 /// Where systemd leaves the old root when it gives way to what is in /run/initramfs.
 pub const OLD_ROOT: &str = "/oldroot";
@@ -158,8 +158,9 @@ fn keep_network(root: &Path) -> Result<()> {
 fn state() -> Result<(u32, u32, PathBuf)> {
     let text = fs::read_to_string(STATE).at(STATE)?;
     let mut lines = text.lines();
-    let mut epoch =
-        || lines.next().and_then(|line| line.parse().ok()).ok_or_else(|| Trouble::new("a broken state file"));
+    let mut epoch = || {
+        lines.next().and_then(|line| line.parse().ok()).ok_or_else(|| AgentError::new("a broken state file"))
+    };
     let (booted, after) = (epoch()?, epoch()?);
     Ok((booted, after, PathBuf::from(lines.next().unwrap_or_default())))
 }

@@ -14,8 +14,8 @@ use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mknod, utimensat};
 use nix::sys::time::TimeSpec;
 
 use crate::chroot::{Chroot, inside};
+use crate::error::{AgentError, At, Result};
 use crate::files::Accounts;
-use crate::trouble::{At, Result, Trouble};
 
 const BLOCK: usize = 512;
 /// Longest extension record: names and attributes, never content.
@@ -73,7 +73,7 @@ impl Entry {
                 .map(|(&b, at)| if (148..156).contains(&at) { 32 } else { u32::from(b) })
                 .sum();
             if number(&header[148..156]) != u64::from(sum) {
-                return Err(Trouble::new("a broken tar stream"));
+                return Err(AgentError::new("a broken tar stream"));
             }
             let size = number(&header[124..136]);
             match header[156] {
@@ -166,7 +166,7 @@ impl Entry {
                 mknod(path, kind, Mode::from_bits_truncate(self.mode), makedev(self.device.0, self.device.1))
                     .at(&shown)?;
             }
-            other => return Err(Trouble::new(format!("{shown}: an entry of unknown kind {other}"))),
+            other => return Err(AgentError::new(format!("{shown}: an entry of unknown kind {other}"))),
         }
         let owner = self.owner(accounts)?;
         lchown(path, Some(owner.0), Some(owner.1)).at(&shown)?;
@@ -183,14 +183,14 @@ impl Entry {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         let copied = copy(&mut stream.take(self.size), &mut file)?;
         if copied != self.size {
-            return Err(Trouble::new("the tar stream ends early"));
+            return Err(AgentError::new("the tar stream ends early"));
         }
         skip_padding(stream, self.size)
     }
 
     fn owner(&self, accounts: &Accounts) -> Result<(u32, u32)> {
         let unknown = |kind: &str, name: &str| {
-            Trouble::new(format!(
+            AgentError::new(format!(
                 "/{}: the image has no {kind} `{name}`",
                 self.path.trim_start_matches(['.', '/'])
             ))
@@ -273,7 +273,7 @@ fn relative(path: &str) -> Result<PathBuf> {
     for part in Path::new(path).components() {
         match part {
             Component::Normal(name) => clean.push(name),
-            Component::ParentDir => return Err(Trouble::new(format!("{path}: `..` in an archive"))),
+            Component::ParentDir => return Err(AgentError::new(format!("{path}: `..` in an archive"))),
             _ => {}
         }
     }
@@ -299,7 +299,7 @@ fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> Result<bool> {
     while filled < buffer.len() {
         match stream.read(&mut buffer[filled..])? {
             0 if filled == 0 => return Ok(false),
-            0 => return Err(Trouble::new("the tar stream ends early")),
+            0 => return Err(AgentError::new("the tar stream ends early")),
             len => filled += len,
         }
     }
@@ -308,7 +308,7 @@ fn fill(stream: &mut impl Read, buffer: &mut [u8]) -> Result<bool> {
 
 fn content(stream: &mut impl Read, size: u64) -> Result<Vec<u8>> {
     if size > EXTENSION_LIMIT {
-        return Err(Trouble::new("a tar extension of absurd length"));
+        return Err(AgentError::new("a tar extension of absurd length"));
     }
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
     fill(stream, &mut bytes)?;

@@ -9,14 +9,14 @@ use imgfile_agent::protocol::message::{Answer, Body, Command, Ended, Reply};
 use imgfile_agent::protocol::wire::Bytes;
 use nix::pty::{Winsize, openpty};
 
+use crate::error::Result;
 use crate::exec::{Group, Io, spawn};
 use crate::running::{Running, how};
 use crate::serve::Agent;
-use crate::trouble::Result;
 
 pub fn run(agent: &Agent, id: u32, command: &Command, size: (u32, u32)) -> Result<Answer> {
     let pty = openpty(Some(&window(size)), None::<&nix::sys::termios::Termios>)?;
-    let group = Group::new(&agent.place, id);
+    let group = Group::new(&agent.stage, id);
     let child = match spawn(agent, command, None, &group, Io::Terminal(pty.slave))? {
         Ok(child) => child,
         Err((code, words)) => {

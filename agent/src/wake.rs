@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use imgfile_agent::protocol::message::Answer;
 use nix::libc;
 
-use crate::trouble::{At, Result, Trouble};
+use crate::error::{AgentError, At, Result};
 
 /// Bytes that the kernel's generator is keyed with.
 const SEED: usize = 32;
@@ -35,7 +35,7 @@ pub fn wake(seconds: u64, nanoseconds: u32, seed: &[u8]) -> Result<Answer> {
 fn reseed(seed: &[u8]) -> Result<()> {
     nix::ioctl_write_ptr!(add_entropy, b'R', 0x03, [libc::c_int; 2]);
     nix::ioctl_none!(reseed_now, b'R', 0x07);
-    let buf = seed.try_into().map_err(|_| Trouble::new("a seed of the wrong length"))?;
+    let buf = seed.try_into().map_err(|_| AgentError::new("a seed of the wrong length"))?;
     let info = PoolInfo { entropy_count: SEED_BYTES * 8, buf_size: SEED_BYTES, buf };
     let file = File::options().write(true).open("/dev/random")?;
     // SAFETY: the kernel reads the two numbers and then as many bytes as the second says, all of which are
@@ -48,7 +48,7 @@ fn reseed(seed: &[u8]) -> Result<()> {
 }
 
 fn set_clock(seconds: u64, nanoseconds: u32) -> Result<()> {
-    let tv_sec = seconds.try_into().map_err(|_| Trouble::new("an absurd time"))?;
+    let tv_sec = seconds.try_into().map_err(|_| AgentError::new("an absurd time"))?;
     let time = libc::timespec { tv_sec, tv_nsec: nanoseconds.into() };
     // SAFETY: reads one timespec through a pointer to a live one.
     if unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &raw const time) } < 0 {

@@ -13,7 +13,7 @@ use super::{
     chain::{self, Again, Chain, FinishedDisk},
     finished, hypervisors, output,
     publish::StagedArtifacts,
-    session::{Place, Session, Surroundings},
+    session::{Session, StepContext, StepPlace},
 };
 use crate::{
     driver::{
@@ -111,7 +111,7 @@ impl Executor<'_> {
         options: &Options,
     ) -> Result<Vec<Artifact>, BuildError> {
         let reporter = self.reporter.of_image(&image.image);
-        let around = Surroundings {
+        let context = StepContext {
             image,
             store: self.store,
             project: self.project,
@@ -130,7 +130,7 @@ impl Executor<'_> {
             if self.standing.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
                 let work = self.store.begin_build(&build_id())?;
-                let disk = self.make_disk(&around, supplies, &work, options).await?;
+                let disk = self.make_disk(&context, supplies, &work, options).await?;
                 self.standing.put(image.key(), disk, work);
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
@@ -143,7 +143,7 @@ impl Executor<'_> {
         output::writable(&options.out, files())?;
         super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
-        let built = self.build_in(&around, supplies, options, &work).await;
+        let built = self.build_in(&context, supplies, options, &work).await;
         match built {
             Ok((artifacts, disk)) => {
                 if self.standing.wants(image.key()) {
@@ -163,14 +163,14 @@ impl Executor<'_> {
     /// The whole build in its working folder.
     async fn build_in(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         supplies: &BuildInputs,
         options: &Options,
         work: &WorkFolder,
     ) -> Result<(Vec<Artifact>, FinishedDisk), BuildError> {
-        let (image, reporter) = (around.image, around.reporter);
+        let (image, reporter) = (context.image, context.reporter);
         let tested = options.test && !image.tests.is_empty();
-        let disk = self.make_disk(around, supplies, work, options).await?;
+        let disk = self.make_disk(context, supplies, work, options).await?;
 
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
@@ -196,7 +196,7 @@ impl Executor<'_> {
                 .iter()
                 .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
             let (tested, format) = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
-            self.run_tests(around, work, tested, format).await?;
+            self.run_tests(context, work, tested, format).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
         let edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
@@ -227,7 +227,7 @@ impl Executor<'_> {
     /// Runs an image's tests on the artifact that is in the output folder.
     pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), BuildError> {
         let reporter = self.reporter.of_image(&image.image);
-        let around = Surroundings {
+        let context = StepContext {
             image,
             store: self.store,
             project: self.project,
@@ -248,44 +248,44 @@ impl Executor<'_> {
         let names = image.tests.iter().map(|test| format!("test {}", test.name)).collect();
         reporter.report(EventKind::Started { steps: names });
         let work = self.store.begin_build(&build_id())?;
-        self.run_tests(&around, &work, &path, format).await
+        self.run_tests(&context, &work, &path, format).await
     }
 
     /// Brings the build disk to the state after the last step, from the deepest layer that holds.
     async fn make_disk(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         supplies: &BuildInputs,
         work: &WorkFolder,
         options: &Options,
     ) -> Result<FinishedDisk, BuildError> {
-        let (image, cache) = (around.image, options.cache);
+        let (image, cache) = (context.image, options.cache);
         // Of so many steps it has been told how they ended.
         let mut told = 0;
         for attempt in 0.. {
             let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
-            self.store.take_notes().into_iter().for_each(|note| around.reporter.note(note));
+            self.store.take_notes().into_iter().for_each(|note| context.reporter.note(note));
             let mut claim = None;
             if cache && let Some(next) = image.steps.get(done) {
-                claim = Some(self.claim(around, next).await?);
+                claim = Some(self.claim(context, next).await?);
                 if chain::deepest(self.store, image).0 != done {
                     continue; // whoever had the claim before has done our work
                 }
             }
-            around.secrets.suffice(image, &image.steps[done..], options.test)?;
+            context.secrets.suffice(image, &image.steps[done..], options.test)?;
             for step in image.steps.get(told..done).unwrap_or_default() {
-                around.reporter.reused(&step.name);
+                context.reporter.reused(&step.name);
             }
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
                 return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer] });
             }
             let on = (self.store, self.driver.disks());
             let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
-            match self.run_steps(around, supplies, work, chain, done).await? {
+            match self.run_steps(context, supplies, work, chain, done).await? {
                 ControlFlow::Continue(disk) => return Ok(disk),
                 ControlFlow::Break(left) => {
                     told = told.max(done + left.ran);
-                    around.reporter.note(match left.why {
+                    context.reporter.note(match left.why {
                         Again::Overtaken => "another build has done the next step; going on from its result",
                         Again::Deep => "putting the disk on its base, before it consists of too many files",
                     });
@@ -296,11 +296,11 @@ impl Executor<'_> {
     }
 
     /// Waits for the right to do a step that nobody has done.
-    async fn claim(&self, around: &Surroundings<'_>, step: &Step) -> Result<Claim, BuildError> {
+    async fn claim(&self, context: &StepContext<'_>, step: &Step) -> Result<Claim, BuildError> {
         if let Some(claim) = self.store.layers().try_claim(&step.key.0)? {
             return Ok(claim);
         }
-        around.reporter.note(format!("another build is doing `{}`; waiting for its result", step.name));
+        context.reporter.note(format!("another build is doing `{}`; waiting for its result", step.name));
         let (store, key) = (Arc::clone(self.store), step.key.0);
         let waiting = tokio::task::spawn_blocking(move || store.layers().claim(&key));
         Ok(waiting
@@ -325,12 +325,12 @@ impl Executor<'_> {
     /// loses a race now and then while they come up. Nothing has been done in the machine by then.
     async fn start(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         spec: MachineSpec,
     ) -> Result<Box<dyn Machine>, DriverError> {
         match self.driver.start(spec.clone()).await {
             Err(fault @ DriverError::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
-                around.reporter.note(format!("{fault}; starting it once more"));
+                context.reporter.note(format!("{fault}; starting it once more"));
                 self.driver.start(spec).await
             }
             started => started,
@@ -340,39 +340,39 @@ impl Executor<'_> {
     /// Runs the steps from number `done` on.
     async fn run_steps(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         supplies: &BuildInputs,
         work: &WorkFolder,
         mut chain: Chain<'_>,
         done: usize,
     ) -> Result<ControlFlow<Left, FinishedDisk>, BuildError> {
-        let result = self.run_steps_on(around, supplies, work, &mut chain, done).await;
+        let result = self.run_steps_on(context, supplies, work, &mut chain, done).await;
         match result {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
                 if let Some(failed_machines) = self.failed_machines {
-                    failed_machines.hold(&around.image.image, chain.into_held());
+                    failed_machines.hold(&context.image.image, chain.into_held());
                 }
                 return Err(failure);
             }
         }
-        let last = around.image.steps.last();
+        let last = context.image.steps.last();
         match last {
             Some(step) => chain.finish(&step.name, step.key).map(ControlFlow::Continue),
-            None => chain.finish("base", around.image.base_key()).map(ControlFlow::Continue),
+            None => chain.finish("base", context.image.base_key()).map(ControlFlow::Continue),
         }
     }
 
     async fn run_steps_on(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         supplies: &BuildInputs,
         work: &WorkFolder,
         chain: &mut Chain<'_>,
         done: usize,
     ) -> Result<ControlFlow<Left>, BuildError> {
-        let image = around.image;
+        let image = context.image;
         let disk =
             Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
         let mut spec =
@@ -380,17 +380,17 @@ impl Executor<'_> {
         spec.payload = payload(&image.steps[done..], supplies)?;
         let _share = self.budget.take(&image.machine).await;
         let console = spec.console();
-        let machine = around.reporter.step("start the machine", self.start(around, spec)).await?;
-        let mut session = Session::new(machine, around, console);
-        match self.steps_in(&mut session, around, chain, &image.steps[done..]).await {
+        let machine = context.reporter.step("start the machine", self.start(context, spec)).await?;
+        let mut session = Session::new(machine, context, console);
+        match self.steps_in(&mut session, context, chain, &image.steps[done..]).await {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
-                self.stash(session, around, (chain.active(), DiskFormat::Qcow2));
+                self.retain(session, context, (chain.active(), DiskFormat::Qcow2));
                 return Err(failure);
             }
         }
-        around
+        context
             .reporter
             .step("power off", async {
                 session.machine.trim().await?;
@@ -401,11 +401,11 @@ impl Executor<'_> {
     }
 
     /// Leaves the machine in which something failed to whoever wants to look at it.
-    fn stash(&self, session: Session<'_>, around: &Surroundings<'_>, (disk, format): (&Path, DiskFormat)) {
+    fn retain(&self, session: Session<'_>, context: &StepContext<'_>, (disk, format): (&Path, DiskFormat)) {
         if let Some(failed_machines) = self.failed_machines {
-            let (machine, situation) = session.into_wreck();
+            let (machine, command) = session.into_failed_machine();
             let disks = self.driver.disks();
-            failed_machines.put(&around.image.image, machine, situation, (disk.to_owned(), format), disks);
+            failed_machines.put(&context.image.image, machine, command, (disk.to_owned(), format), disks);
         }
     }
 
@@ -413,7 +413,7 @@ impl Executor<'_> {
     async fn steps_in(
         &self,
         session: &mut Session<'_>,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         chain: &mut Chain<'_>,
         steps: &[Step],
     ) -> Result<ControlFlow<Left>, BuildError> {
@@ -428,7 +428,7 @@ impl Executor<'_> {
             {
                 return Ok(ControlFlow::Break(Left { why, ran }));
             }
-            around.reporter.step(&step.name, session.run(step)).await?;
+            context.reporter.step(&step.name, session.run(step)).await?;
             before = Some(step);
         }
         session.enter(Stage::Offline).await?;
@@ -438,12 +438,12 @@ impl Executor<'_> {
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
     async fn run_tests(
         &self,
-        around: &Surroundings<'_>,
+        context: &StepContext<'_>,
         work: &WorkFolder,
         artifact: &Path,
         format: DiskFormat,
     ) -> Result<(), BuildError> {
-        let image = around.image;
+        let image = context.image;
         for stage in [Stage::Offline, Stage::Booted] {
             let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == stage).collect();
             if tests.is_empty() {
@@ -458,11 +458,11 @@ impl Executor<'_> {
                 self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
             let _share = self.budget.take(&image.machine).await;
             let console = spec.console();
-            let start = self.start(around, spec);
-            let machine = super::boot::step(around.reporter, name, &console, start).await?;
-            let mut session = Session::new(machine, around, console);
-            if let Err(failure) = tests_in(&mut session, around, stage, &tests).await {
-                self.stash(session, around, (artifact, format));
+            let start = self.start(context, spec);
+            let machine = super::boot::step(context.reporter, name, &console, start).await?;
+            let mut session = Session::new(machine, context, console);
+            if let Err(failure) = tests_in(&mut session, context, stage, &tests).await {
+                self.retain(session, context, (artifact, format));
                 return Err(failure);
             }
         }
@@ -480,14 +480,14 @@ struct Left {
 /// Tests of one stage, one after the other.
 async fn tests_in(
     session: &mut Session<'_>,
-    around: &Surroundings<'_>,
+    context: &StepContext<'_>,
     stage: Stage,
     tests: &[&Test],
 ) -> Result<(), BuildError> {
     session.enter(stage).await?;
     for test in tests {
         let title = format!("test {}", test.name);
-        let place = Place { name: &title, span: test.span };
+        let place = StepPlace { name: &title, span: test.span };
         let run = async {
             match &test.check {
                 TestCheck::Script(script) => session.script(place, script).await,
@@ -497,7 +497,7 @@ async fn tests_in(
                 }
             }
         };
-        around.reporter.step(&title, run).await?;
+        context.reporter.step(&title, run).await?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub struct FailedMachine {
     pub image: String,
     machine: Box<dyn Machine>,
     /// How the command that failed was run: user, environment, folder.
-    situation: Situation,
+    command: CommandContext,
     disk: PathBuf,
     format: DiskFormat,
     disks: Arc<dyn Disks>,
@@ -41,7 +41,7 @@ pub struct FailedMachine {
 
 /// How a command is run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Situation {
+pub(super) struct CommandContext {
     pub user: Option<String>,
     pub env: Vec<(String, String)>,
     pub cwd: Option<String>,
@@ -65,7 +65,7 @@ impl FailedMachineSlot {
         &self,
         image: &str,
         machine: Box<dyn Machine>,
-        situation: Situation,
+        command: CommandContext,
         (disk, format): (PathBuf, DiskFormat),
         disks: Arc<dyn Disks>,
     ) {
@@ -73,7 +73,7 @@ impl FailedMachineSlot {
         if slot.is_none() {
             let image = image.to_owned();
             let held = Vec::new();
-            *slot = Some(FailedMachine { image, machine, situation, disk, format, disks, held, work: None });
+            *slot = Some(FailedMachine { image, machine, command, disk, format, disks, held, work: None });
         }
     }
 
@@ -108,10 +108,10 @@ impl FailedMachine {
     ) -> Result<ExecEnd, DriverError> {
         const SHELL: &str = "[ -x /bin/bash ] && exec /bin/bash -i; exec /bin/sh -i";
         let mut exec = Exec::argv(["/bin/sh", "-c", SHELL]);
-        exec.user.clone_from(&self.situation.user);
-        exec.env.clone_from(&self.situation.env);
+        exec.user.clone_from(&self.command.user);
+        exec.env.clone_from(&self.command.env);
         exec.env.push(("TERM".to_owned(), term.to_owned()));
-        exec.cwd.clone_from(&self.situation.cwd);
+        exec.cwd.clone_from(&self.command.cwd);
         self.machine.shell(exec, size, input, sink).await
     }
 

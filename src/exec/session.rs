@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{
     BuildError, EventKind, Exit, Reporter, Stream,
-    failed_machine::Situation,
+    failed_machine::CommandContext,
     failing_line,
     pack::{Meta, Pack, Placement},
     project::ProjectFiles,
@@ -48,7 +48,7 @@ umount -l /run/secrets
 rmdir /run/secrets";
 
 /// What the steps of an image need from outside the plan.
-pub(super) struct Surroundings<'a> {
+pub(super) struct StepContext<'a> {
     pub image: &'a ImagePlan,
     pub store: &'a Store,
     pub project: &'a dyn ProjectFiles,
@@ -60,23 +60,23 @@ pub(super) struct Surroundings<'a> {
     pub mask: Mask,
 }
 
-/// A running machine and what is around it.
+/// A running machine, and what its steps have to do with.
 pub(super) struct Session<'a> {
     pub machine: Box<dyn Machine>,
-    around: &'a Surroundings<'a>,
+    context: &'a StepContext<'a>,
     console: PathBuf,
     /// How the last command was run, for a shell in its place.
-    situation: Situation,
+    last_command: CommandContext,
 }
 
 /// The step an operation belongs to, for its output and its failure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct StepPlace<'a> {
     pub name: &'a str,
     pub span: Option<Span>,
 }
 
-impl Place<'_> {
+impl StepPlace<'_> {
     pub(super) fn fault(self, fault: DriverError) -> BuildError {
         BuildError::Step { step: self.name.to_owned(), span: self.span, fault }
     }
@@ -93,13 +93,13 @@ impl Place<'_> {
 
 impl<'a> Session<'a> {
     /// `console` is where the machine's console is written.
-    pub(super) fn new(machine: Box<dyn Machine>, around: &'a Surroundings<'a>, console: PathBuf) -> Self {
-        Self { machine, around, console, situation: Situation::default() }
+    pub(super) fn new(machine: Box<dyn Machine>, context: &'a StepContext<'a>, console: PathBuf) -> Self {
+        Self { machine, context, console, last_command: CommandContext::default() }
     }
 
     /// The machine, and how the last command in it was run.
-    pub(super) fn into_wreck(self) -> (Box<dyn Machine>, Situation) {
-        (self.machine, self.situation)
+    pub(super) fn into_failed_machine(self) -> (Box<dyn Machine>, CommandContext) {
+        (self.machine, self.last_command)
     }
 
     /// Brings the guest into the state a step needs.
@@ -108,11 +108,11 @@ impl<'a> Session<'a> {
             (driver::Stage::Mounted, Stage::Offline) | (driver::Stage::Booted, Stage::Booted) => {}
             (driver::Stage::Offline, Stage::Offline) => self.machine.mount(MountOptions::default()).await?,
             (driver::Stage::Booted, Stage::Offline) => {
-                self.around.reporter.clone().step("shut down", self.machine.offline()).await?;
+                self.context.reporter.clone().step("shut down", self.machine.offline()).await?;
             }
             (driver::Stage::Offline | driver::Stage::Mounted, Stage::Booted) => {
                 let boot = self.machine.boot(BootOptions::default());
-                super::boot::step(self.around.reporter, "boot", &self.console, boot).await?;
+                super::boot::step(self.context.reporter, "boot", &self.console, boot).await?;
             }
         }
         Ok(())
@@ -120,7 +120,7 @@ impl<'a> Session<'a> {
 
     /// Does one step of the plan, the guest being in the step's stage.
     pub(super) async fn run(&mut self, step: &Step) -> Result<(), BuildError> {
-        let place = Place { name: &step.name, span: step.span };
+        let place = StepPlace { name: &step.name, span: step.span };
         match &step.action {
             Action::Grow { .. } => {
                 self.machine.grow_root().await.map(|_| ()).map_err(|fault| place.fault(fault))
@@ -146,14 +146,14 @@ impl<'a> Session<'a> {
                 let mut pack = self.pack();
                 let download = match &copy.from {
                     crate::plan::CopyFrom::Download { checksum, .. } => {
-                        self.around.downloads.get(&checksum.id())
+                        self.context.downloads.get(&checksum.id())
                     }
                     _ => None,
                 };
-                pack.copy(copy, self.around.project, download.map(PathBuf::as_path), step.span)?;
+                pack.copy(copy, self.context.project, download.map(PathBuf::as_path), step.span)?;
                 let losses = pack.take_losses();
                 for loss in losses.iter().take(LOSSES_SHOWN) {
-                    self.around.reporter.note(format!("warning[{}]: {loss}", codes::COPY_LOSES));
+                    self.context.reporter.note(format!("warning[{}]: {loss}", codes::COPY_LOSES));
                 }
                 self.put(place, pack).await
             }
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
 
     /// Installs and removes in one transaction, and leaves the manager's marks as it would itself. The host hands over
     /// the locked package files; the guest only unpacks and configures.
-    async fn packages(&mut self, place: Place<'_>, change: &PackageChange) -> Result<(), BuildError> {
+    async fn packages(&mut self, place: StepPlace<'_>, change: &PackageChange) -> Result<(), BuildError> {
         let manager = change.manager;
         let install: Vec<Staged> =
             change.install.iter().map(|package| Staged { stage: package.stage }).collect();
@@ -185,13 +185,13 @@ impl<'a> Session<'a> {
     }
 
     /// The init system that the image has by now.
-    pub(super) async fn init(&mut self, place: Place<'_>) -> Result<&'static dyn InitSystem, BuildError> {
+    pub(super) async fn init(&mut self, place: StepPlace<'_>) -> Result<&'static dyn InitSystem, BuildError> {
         let found = self.machine.init().await.map_err(|fault| place.fault(fault))?;
         Ok(init::system(found))
     }
 
     /// Clears what the image is not to hold, and names the private keys that are left in it.
-    async fn clean_up(&mut self, place: Place<'_>, cleanup: &Cleanup) -> Result<(), BuildError> {
+    async fn clean_up(&mut self, place: StepPlace<'_>, cleanup: &Cleanup) -> Result<(), BuildError> {
         let mut pack = self.pack();
         let copied: String = self.image().written_paths().into_iter().map(|path| path + "\n").collect();
         pack.parents(cleanup::COPIED)?;
@@ -210,19 +210,19 @@ impl<'a> Session<'a> {
         let functions = cleanup::FUNCTIONS;
         let script = format!("{functions}{look}{drivers}{script}{keys}{}", super::commands::RELABEL);
         self.shell(place, &script).await?;
-        let facts = self.around.store.facts();
+        let facts = self.context.store.facts();
         if let Ok(list) = self.machine.get(super::hypervisors::LIST, super::hypervisors::LIST_BYTES).await {
             super::hypervisors::remember(facts, self.image().key(), &String::from_utf8_lossy(&list));
         }
         let left = match self.machine.get(cleanup::KEYS_LEFT, KEYS_LEFT_BYTES).await {
-            Ok(left) => self.around.mask.text(&String::from_utf8_lossy(&left)),
+            Ok(left) => self.context.mask.text(&String::from_utf8_lossy(&left)),
             // A topic that was not cleared lists nothing.
             Err(DriverError::Refused { .. }) => return Ok(()),
             Err(fault) => return Err(place.fault(fault)),
         };
         for path in left.lines().take(KEYS_LEFT_SHOWN) {
             let path: String = path.chars().flat_map(char::escape_debug).collect();
-            self.around.reporter.note(format!(
+            self.context.reporter.note(format!(
                 "warning[{}]: the image holds a private key that was made while building, {path}, and all its \
                  instances will share it",
                 codes::KEY_LEFT,
@@ -232,20 +232,20 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn pack(&self) -> Pack {
-        Pack::new(self.around.store, self.around.image.disk_size).dated(self.around.project.times())
+        Pack::new(self.context.store, self.context.image.disk_size).dated(self.context.project.times())
     }
 
     pub(super) fn image(&self) -> &'a ImagePlan {
-        self.around.image
+        self.context.image
     }
 
-    pub(super) async fn put(&mut self, place: Place<'_>, pack: Pack) -> Result<(), BuildError> {
+    pub(super) async fn put(&mut self, place: StepPlace<'_>, pack: Pack) -> Result<(), BuildError> {
         let tar = pack.finish()?;
         self.machine.put(tar).await.map_err(|fault| place.fault(fault))
     }
 
     /// Runs a script of ours, or of the catalogue, as root; one without a shebang is for `sh -e`.
-    pub(super) async fn shell(&mut self, place: Place<'_>, script: &str) -> Result<(), BuildError> {
+    pub(super) async fn shell(&mut self, place: StepPlace<'_>, script: &str) -> Result<(), BuildError> {
         let content =
             if script.starts_with("#!") { script.to_owned() } else { format!("#!/bin/sh -e\n{script}") };
         let mut exec = Exec::script(place.name, content);
@@ -254,7 +254,11 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a user's script, again if it may.
-    pub(super) async fn script(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), BuildError> {
+    pub(super) async fn script(
+        &mut self,
+        place: StepPlace<'_>,
+        script: &ScriptStep,
+    ) -> Result<(), BuildError> {
         let mut tries = 0;
         loop {
             let result = self.script_once(place, script).await;
@@ -268,7 +272,7 @@ impl<'a> Session<'a> {
                         tries + 1,
                         pause.as_secs()
                     );
-                    self.around.reporter.note(text);
+                    self.context.reporter.note(text);
                     tokio::time::sleep(pause).await;
                 }
                 other => return other,
@@ -276,12 +280,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn script_once(&mut self, place: Place<'_>, script: &ScriptStep) -> Result<(), BuildError> {
+    async fn script_once(&mut self, place: StepPlace<'_>, script: &ScriptStep) -> Result<(), BuildError> {
         if !script.with.is_empty() {
             let mut pack = self.pack();
             for tree in &script.with {
                 let to = format!("{PROJECT}/{}", tree.path.trim_end_matches('/'));
-                pack.tree(tree, to.trim_end_matches('/'), Placement::READ_ONLY, self.around.project)?;
+                pack.tree(tree, to.trim_end_matches('/'), Placement::READ_ONLY, self.context.project)?;
             }
             self.put(place, pack).await?;
         }
@@ -305,7 +309,7 @@ impl<'a> Session<'a> {
             exec.env.push(failing_line::variable());
         }
         let mut result = self.exec(place, exec).await;
-        self.situation.env.retain(|(name, _)| name != failing_line::VARIABLE);
+        self.last_command.env.retain(|(name, _)| name != failing_line::VARIABLE);
         if let Err(BuildError::Script { end: ExecEnd::Code(code), line, .. }) = &mut result
             && failing_line::is_known(script)
         {
@@ -328,7 +332,7 @@ impl<'a> Session<'a> {
     /// Shows a script the secrets it names: in memory that is never swapped, for its user only.
     async fn lay_secrets(
         &mut self,
-        place: Place<'_>,
+        place: StepPlace<'_>,
         script: &ScriptStep,
         user: Option<&str>,
     ) -> Result<(), BuildError> {
@@ -336,7 +340,7 @@ impl<'a> Session<'a> {
         let mut pack = self.pack();
         for name in &script.secrets {
             // The plan's secrets were all looked at before the machine was started.
-            let value = self.around.secrets.get(name).unwrap_or_default();
+            let value = self.context.secrets.get(name).unwrap_or_default();
             let meta = Meta { owner: user.unwrap_or("root"), group: "root", mode: 0o400 };
             pack.file(&format!("{SECRETS}/{name}"), meta, value)?;
         }
@@ -344,7 +348,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a small script of ours as root; what it prints matters only if it fails.
-    async fn quiet(&mut self, place: Place<'_>, script: &str) -> Result<(), BuildError> {
+    async fn quiet(&mut self, place: StepPlace<'_>, script: &str) -> Result<(), BuildError> {
         let exec = Exec::script(place.name, format!("#!/bin/sh -e\n{script}\n"));
         let timeout_secs = exec.timeout.as_secs();
         let mut tail = Tail::default();
@@ -354,11 +358,12 @@ impl<'a> Session<'a> {
     }
 
     /// Runs a command with its output reported as the step's.
-    pub(super) async fn exec(&mut self, place: Place<'_>, exec: Exec) -> Result<(), BuildError> {
-        let reporter = self.around.reporter;
+    pub(super) async fn exec(&mut self, place: StepPlace<'_>, exec: Exec) -> Result<(), BuildError> {
+        let reporter = self.context.reporter;
         let timeout_secs = exec.timeout.as_secs();
-        self.situation = Situation { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
-        let mask = &self.around.mask;
+        self.last_command =
+            CommandContext { user: exec.user.clone(), env: exec.env.clone(), cwd: exec.cwd.clone() };
+        let mask = &self.context.mask;
         let mut tail = Tail::default();
         let mut streams = [(Stream::Stdout, Masked::default()), (Stream::Stderr, Masked::default())];
         let mut show = |stream: Stream, bytes: Vec<u8>| {

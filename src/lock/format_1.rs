@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
 use super::limits::options;
-use super::place::Place;
+use super::lock_text::LockText;
 use super::reference::is_name;
 use super::{Lock, package_places};
 use crate::diagnostic::{Diagnostic, codes};
@@ -32,7 +32,7 @@ struct PackageName {
 }
 
 /// Merging two branches that each added a package leaves it there twice.
-pub fn doubles(place: Place<'_>) -> Vec<Diagnostic> {
+pub fn doubles(place: LockText<'_>) -> Vec<Diagnostic> {
     let Ok(names) = serde_saphyr::from_str_with_options::<Names>(place.text, options()) else {
         return Vec::new();
     };

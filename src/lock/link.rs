@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_saphyr::Spanned;
 
 use super::format_2::{Apt, Base, File, Image, Package, Source};
-use super::place::Place;
+use super::lock_text::LockText;
 use super::reference::{Reference, Table, is_name, is_same_file};
 use super::{Lock, LockedBase, LockedImage, LockedSource};
 use crate::diagnostic::{Diagnostic, codes};
@@ -18,7 +18,7 @@ const WAY_OUT: &str = "take the lock of either branch whole and run `imgfile loc
                        `imgfile lock --update`";
 
 /// Puts the parts of a lock together, or says what does not fit.
-pub fn link(file: File, place: Place<'_>) -> Result<Lock, Vec<Diagnostic>> {
+pub fn link(file: File, place: LockText<'_>) -> Result<Lock, Vec<Diagnostic>> {
     let spans: Vec<Span> =
         file.packages.apt.iter().map(|package| place.span(&package.name.referenced)).collect();
     let packages: Vec<Selected> = file.packages.apt.into_iter().map(selected).collect();
@@ -71,7 +71,7 @@ pub fn link(file: File, place: Place<'_>) -> Result<Lock, Vec<Diagnostic>> {
 }
 
 struct Linker<'a> {
-    place: Place<'a>,
+    place: LockText<'a>,
     table: Table<'a>,
     packages: &'a [Selected],
     /// Where the packages' names stand.

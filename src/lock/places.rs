@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
 use super::limits::options;
-use super::place::Place;
+use super::lock_text::LockText;
 use crate::packages::Selected;
 use crate::text::{Digest, SourceId, Sources, Span};
 
@@ -81,7 +81,7 @@ struct Package {
 /// Finds every package of a lock; nothing in one that cannot be read.
 #[must_use]
 pub fn package_places(source: SourceId, sources: &Sources) -> PackagePlaces {
-    let place = Place { text: &sources.get(source).text, source };
+    let place = LockText { text: &sources.get(source).text, source };
     let mut places = PackagePlaces::default();
     if let Ok(lock) = serde_saphyr::from_str_with_options::<Format2>(place.text, options()) {
         places.of_file = lock

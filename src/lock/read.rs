@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned as YamlSpanned;
 
 use super::limits::options;
-use super::place::Place;
+use super::lock_text::LockText;
 use super::{FORMAT, Lock, OLDEST_FORMAT, file_name, format_1, format_2, link};
 use crate::check::{FileError, Files};
 use crate::diagnostic::{Diagnostic, codes};
@@ -46,7 +46,7 @@ impl Lock {
     /// Reads a lock.
     pub fn read(source: SourceId, sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
         let text = &*sources.get(source).text;
-        let place = Place { text, source };
+        let place = LockText { text, source };
         let conflicts = place.conflicts();
         if !conflicts.is_empty() {
             return Err(conflicts);

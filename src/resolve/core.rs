@@ -12,16 +12,16 @@ pub(super) struct Core {
     /// What the solver used to find out, catalogue facts included.
     pub facts: Vec<Fact>,
     /// Counting alone shows it.
-    pub crowd: Option<Crowd>,
+    pub counted: Option<Counted>,
 }
 
-/// More that must be there than there is room for.
+/// More that must be there than there are things to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Crowd {
-    /// How many must be there, each holding a place that nobody else can hold.
-    pub seats: usize,
-    /// How many places there are for them.
-    pub places: usize,
+pub(super) struct Counted {
+    /// How many must be there, each holding a thing that only one can hold.
+    pub demands: usize,
+    /// How many things there are for them to hold.
+    pub resources: usize,
 }
 
 /// A fact of the catalogue that a proof used.

@@ -35,17 +35,17 @@ pub(super) fn explain(
         return diagnostic;
     }
     // Of many, no two are to blame.
-    let clash = clash(problem, core).filter(|_| core.crowd.is_none() || apps.len() <= 2);
+    let clash = clash(problem, core).filter(|_| core.counted.is_none() || apps.len() <= 2);
     let diagnostic = match (apps.as_slice(), clash) {
         ([], _) => no_base(problem, &rest),
         (_, Some(clash)) => apps_clash(problem, &apps, &rest, &clash),
         ([app], None) => unsupported(problem, core, *app, &rest),
         (apps, None) => tangle(problem, core, apps, &rest),
     };
-    let diagnostic = match core.crowd {
-        Some(crowd) if apps.len() > 2 => diagnostic.note(format!(
+    let diagnostic = match core.counted {
+        Some(counted) if apps.len() > 2 => diagnostic.note(format!(
             "they must hold {} things of which only one can hold each, and there are {}",
-            crowd.seats, crowd.places
+            counted.demands, counted.resources
         )),
         _ => diagnostic,
     };
@@ -277,19 +277,20 @@ fn apps_clash(problem: &Problem<'_>, apps: &[usize], rest: &[Statement], clash: 
             continue;
         };
         reached[side] = true;
-        let deed = deed(problem, clash, sides[side], told.iter().any(|(_, text)| text.contains("claims")));
+        let action =
+            action(problem, clash, sides[side], told.iter().any(|(_, text)| text.contains("claims")));
         let text = match way.as_slice() {
-            [_] | [] => deed,
-            [_, last] => format!("requires `{}`, which {deed}", name(*last)),
-            [.., last] => format!("requires, by way of others, `{}`, which {deed}", name(*last)),
+            [_] | [] => action,
+            [_, last] => format!("requires `{}`, which {action}", name(*last)),
+            [.., last] => format!("requires, by way of others, `{}`, which {action}", name(*last)),
         };
-        told.push((span, brought(problem, app, text)));
+        told.push((span, by_the_base(problem, app, text)));
     }
     // One statement alone can bring both sides.
     if let ([app], Some(missing)) = (apps, reached.iter().position(|reached| !reached)) {
-        let deed = deed(problem, clash, sides[missing], true);
+        let action = action(problem, clash, sides[missing], true);
         let span = problem.wanted.apps[*app].name.span;
-        told.push((span, format!("requires `{}` too, which {deed}", name(sides[missing]))));
+        told.push((span, format!("requires `{}` too, which {action}", name(sides[missing]))));
     }
     let message = format!("`{}` and `{}` cannot be in one image", name(sides[0]), name(sides[1]));
     let mut diagnostic = Diagnostic::new(codes::APPS_CLASH, message);
@@ -305,13 +306,13 @@ fn apps_clash(problem: &Problem<'_>, apps: &[usize], rest: &[Statement], clash: 
 }
 
 /// The statement that brings an application with the base image says so.
-fn brought(problem: &Problem<'_>, app: usize, text: String) -> String {
+fn by_the_base(problem: &Problem<'_>, app: usize, text: String) -> String {
     let app = &problem.wanted.apps[app];
     if app.inherited.is_some() { format!("brings `{}`, which {text}", app.name.value) } else { text }
 }
 
 /// What a side does: "claims tcp/80", "conflicts with `nginx`".
-fn deed(problem: &Problem<'_>, clash: &Clash, side: usize, again: bool) -> String {
+fn action(problem: &Problem<'_>, clash: &Clash, side: usize, again: bool) -> String {
     match &clash.kind {
         ClashKind::Claim(text) if again => format!("claims {text} as well"),
         ClashKind::Claim(text) => format!("claims {text}"),
@@ -439,7 +440,7 @@ fn tangle(problem: &Problem<'_>, core: &Core, apps: &[usize], rest: &[Statement]
     let mut diagnostic = Diagnostic::new(codes::NO_SOLUTION, message);
     for &app in apps {
         let span = problem.wanted.apps[app].name.span;
-        diagnostic = diagnostic.label(span, brought(problem, app, need(problem, core, app)));
+        diagnostic = diagnostic.label(span, by_the_base(problem, app, need(problem, core, app)));
     }
     for statement in rest {
         let place = problem.place(*statement).unwrap_or(problem.wanted.image.span);

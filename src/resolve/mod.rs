@@ -32,7 +32,9 @@ pub use resolution::{
 };
 pub use spec::wanted;
 pub use storage::{DiskWish, StorageNeed};
-pub use wanted::{BaseFacts, Given, Preferences, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
+pub use wanted::{
+    BaseFacts, OptionInput, Preferences, Wanted, WantedApp, WantedBase, WantedOption, WantedOs,
+};
 
 pub use why::{VersionChoice, version_choices};
 

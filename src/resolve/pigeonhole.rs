@@ -1,4 +1,4 @@
-//! Too many for too few places: found by counting, before any search.
+//! More demands than resources: found by counting, before any search.
 //!
 //! Search that learns from its mistakes needs exponential time to see that eleven applications, each of
 //! which must hold one of ten claims, do not fit. Counting sees it at once: whoever must be in the image,
@@ -8,20 +8,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::core::{Core, Crowd, Fact};
+use super::core::{Core, Counted, Fact};
 use super::problem::{Problem, Statement};
 
-/// Something that must be in the image, and the places of which it must hold one at least.
-struct Seat {
+/// Something that must be in the image, and the resources of which it must hold one at least.
+struct Demand {
     because: Statement,
     /// What is needed to see that it must be there, and what it can hold.
     facts: Vec<Fact>,
-    places: BTreeSet<usize>,
+    resources: BTreeSet<usize>,
 }
 
 /// What only one application can hold: a claim, or a name within a group that exclude each other.
 #[derive(Debug, Clone, Default)]
-struct Places {
+struct Resources {
     /// By application.
     of: BTreeMap<usize, Vec<(usize, Fact)>>,
     count: usize,
@@ -29,34 +29,35 @@ struct Places {
 
 /// A conflict that counting shows, if there is one.
 pub(super) fn pigeonhole(problem: &Problem<'_>, statements: &[Statement]) -> Option<Core> {
-    let places = Places::of(problem);
-    if places.count == 0 {
+    let resources = Resources::of(problem);
+    if resources.count == 0 {
         return None;
     }
-    let seats = seats(problem, statements, &places);
-    let over = unseated(&seats, places.count)?;
-    let taken: BTreeSet<usize> = over.iter().flat_map(|seat| seats[*seat].places.iter().copied()).collect();
+    let demands = demands(problem, statements, &resources);
+    let over = unmatched(&demands, resources.count)?;
+    let taken: BTreeSet<usize> =
+        over.iter().flat_map(|demand| demands[*demand].resources.iter().copied()).collect();
     Some(Core {
-        statements: over.iter().map(|seat| seats[*seat].because).collect(),
+        statements: over.iter().map(|demand| demands[*demand].because).collect(),
         facts: over
             .iter()
-            .flat_map(|seat| seats[*seat].facts.iter().cloned())
+            .flat_map(|demand| demands[*demand].facts.iter().cloned())
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
-        crowd: Some(Crowd { seats: over.len(), places: taken.len() }),
+        counted: Some(Counted { demands: over.len(), resources: taken.len() }),
     })
 }
 
-impl Places {
+impl Resources {
     fn of(problem: &Problem<'_>) -> Self {
-        let mut places = Self { of: BTreeMap::new(), count: problem.claims.len() };
+        let mut resources = Self { of: BTreeMap::new(), count: problem.claims.len() };
         for (app, item) in problem.items.iter().enumerate() {
             let claims = item.claims.iter().map(|claim| (claim.number, Fact::Claims(app, claim.number)));
-            places.of.entry(app).or_default().extend(claims);
+            resources.of.entry(app).or_default().extend(claims);
         }
-        places.add_rivals(problem);
-        places
+        resources.add_rivals(problem);
+        resources
     }
 
     /// Groups of applications that all exclude each other whatever their versions.
@@ -100,7 +101,7 @@ impl Places {
 }
 
 /// Who must be in the image whatever is chosen, and what each must hold one of.
-fn seats(problem: &Problem<'_>, statements: &[Statement], places: &Places) -> Vec<Seat> {
+fn demands(problem: &Problem<'_>, statements: &[Statement], resources: &Resources) -> Vec<Demand> {
     let mut forced: BTreeMap<usize, (Statement, Vec<Fact>)> = BTreeMap::new();
     let mut groups: BTreeMap<usize, (Statement, Vec<Fact>)> = BTreeMap::new();
     let mut queue: VecDeque<(usize, Statement, Vec<Fact>)> = VecDeque::new();
@@ -130,52 +131,53 @@ fn seats(problem: &Problem<'_>, statements: &[Statement], places: &Places) -> Ve
         }
         forced.insert(app, (because, facts));
     }
-    let mut seats: Vec<Seat> = Vec::new();
-    let mut counted: BTreeSet<usize> = forced.keys().copied().collect();
+    let mut demands: Vec<Demand> = Vec::new();
+    let mut spoken_for: BTreeSet<usize> = forced.keys().copied().collect();
     for (name, (because, facts)) in groups {
         let providers = &problem.provided[name].1;
         // One application can serve two names, and hold nothing: then there is nothing to count.
-        let apart = providers.iter().all(|app| !counted.contains(app) && !places.held_by(*app).is_empty());
+        let apart =
+            providers.iter().all(|app| !spoken_for.contains(app) && !resources.held_by(*app).is_empty());
         if apart {
-            counted.extend(providers.iter().copied());
-            seats.push(Seat::of(because, facts, providers, places));
+            spoken_for.extend(providers.iter().copied());
+            demands.push(Demand::of(because, facts, providers, resources));
         }
     }
     for (app, (because, facts)) in forced {
-        if !places.held_by(app).is_empty() {
-            seats.push(Seat::of(because, facts, &[app], places));
+        if !resources.held_by(app).is_empty() {
+            demands.push(Demand::of(because, facts, &[app], resources));
         }
     }
-    seats
+    demands
 }
 
-impl Seat {
-    fn of(because: Statement, mut facts: Vec<Fact>, apps: &[usize], places: &Places) -> Self {
-        let held = || apps.iter().flat_map(|app| places.held_by(*app));
+impl Demand {
+    fn of(because: Statement, mut facts: Vec<Fact>, apps: &[usize], resources: &Resources) -> Self {
+        let held = || apps.iter().flat_map(|app| resources.held_by(*app));
         facts.extend(held().map(|(_, fact)| fact.clone()));
-        Self { because, facts, places: held().map(|(place, _)| *place).collect() }
+        Self { because, facts, resources: held().map(|(resource, _)| *resource).collect() }
     }
 }
 
-/// Seats of which one must stay empty, if there are any, none of them needlessly: by alternating paths
+/// Demands of which one stays unmatched, if there are any, none of them needlessly: by alternating paths
 /// from one that cannot be filled.
-fn unseated(seats: &[Seat], places: usize) -> Option<Vec<usize>> {
-    let mut holder: Vec<Option<usize>> = vec![None; places];
-    for start in 0..seats.len() {
-        // Which seat a place was met from.
+fn unmatched(demands: &[Demand], resources: usize) -> Option<Vec<usize>> {
+    let mut holder: Vec<Option<usize>> = vec![None; resources];
+    for start in 0..demands.len() {
+        // Which demand a resource was met from.
         let mut from: BTreeMap<usize, usize> = BTreeMap::new();
         let mut met = BTreeSet::from([start]);
         let mut queue = VecDeque::from([start]);
         let mut free = None;
-        'search: while let Some(seat) = queue.pop_front() {
-            for &place in &seats[seat].places {
-                if from.contains_key(&place) {
+        'search: while let Some(demand) = queue.pop_front() {
+            for &resource in &demands[demand].resources {
+                if from.contains_key(&resource) {
                     continue;
                 }
-                from.insert(place, seat);
-                match holder[place] {
+                from.insert(resource, demand);
+                match holder[resource] {
                     None => {
-                        free = Some(place);
+                        free = Some(resource);
                         break 'search;
                     }
                     Some(other) if met.insert(other) => queue.push_back(other),
@@ -183,14 +185,14 @@ fn unseated(seats: &[Seat], places: usize) -> Option<Vec<usize>> {
                 }
             }
         }
-        let Some(mut place) = free else { return Some(met.into_iter().collect()) };
-        // Each moves on to the place it was met from, back to the start.
+        let Some(mut resource) = free else { return Some(met.into_iter().collect()) };
+        // Each moves on to the resource it was met from, back to the start.
         loop {
-            let seat = from[&place];
-            let before = holder.iter().position(|held| *held == Some(seat));
-            holder[place] = Some(seat);
+            let demand = from[&resource];
+            let before = holder.iter().position(|held| *held == Some(demand));
+            holder[resource] = Some(demand);
             match before {
-                Some(before) if seat != start => place = before,
+                Some(before) if demand != start => resource = before,
                 _ => break,
             }
         }

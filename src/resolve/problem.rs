@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::Value;
 
-use super::{Given, Preferences, Wanted, WantedApp, WantedBase};
+use super::{OptionInput, Preferences, Wanted, WantedApp, WantedBase};
 use crate::catalog::{AppDef, AppVersion, BaseDef, Catalog, OptionDef, OptionValue, Template};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::model::Firmware;
@@ -410,8 +410,8 @@ fn options(def: &AppDef, wanted: Option<&WantedApp>, mistakes: &mut Vec<Diagnost
             continue;
         };
         let (result, blamed) = match &given.value.value {
-            Given::Scalar(text) => (option.kind.read(text), given.value.span),
-            Given::List(items) => {
+            OptionInput::Scalar(text) => (option.kind.read(text), given.value.span),
+            OptionInput::List(items) => {
                 let result = option.kind.read_list(items.iter().map(|item| item.value.as_str()));
                 let at = result.as_ref().err().and_then(|(index, _)| *index);
                 (result.map_err(|(_, text)| text), at.map_or(given.value.span, |index| items[index].span))

@@ -4,7 +4,7 @@ use super::core::{Core, Fact};
 use super::names;
 use super::problem::{Problem, Statement};
 use super::solve::{Chosen, Outcome, Solver};
-use super::{Given, Wanted, WantedApp, WantedBase, WantedOption};
+use super::{OptionInput, Wanted, WantedApp, WantedBase, WantedOption};
 use crate::catalog::{AppDef, OptionDef, OptionKind, OptionValue};
 use crate::text::{Span, Spanned};
 
@@ -114,7 +114,7 @@ impl Attempt<'_, '_> {
             options.retain(|given| given.name.value != option.name.value);
             options.push(WantedOption {
                 name: Spanned::new(option.name.value.clone(), app.name.span),
-                value: Spanned::new(Given::Scalar(value.to_string()), app.name.span),
+                value: Spanned::new(OptionInput::Scalar(value.to_string()), app.name.span),
             });
             if self.solve(&changed, |_, _| ()).is_some() {
                 let text = format!("{} = {value}", option.name.value);

@@ -129,7 +129,7 @@ impl<'p, 'a> Solver<'p, 'a> {
         let mut core = core;
         // No smaller set fails by counting, and to find one that fails otherwise is not worth a search for
         // each of so many.
-        if core.crowd.is_some() && core.statements.len() > MOST_SEARCHED {
+        if core.counted.is_some() && core.statements.len() > MOST_SEARCHED {
             return Some(core);
         }
         let order: Vec<_> = core.statements.iter().rev().copied().collect();

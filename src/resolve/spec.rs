@@ -1,6 +1,6 @@
 //! From a Spec to what the solve takes of it.
 
-use super::{BaseFacts, Given, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
+use super::{BaseFacts, OptionInput, Wanted, WantedApp, WantedBase, WantedOption, WantedOs};
 use crate::check::{BaseSource, ImageSpec, Literal};
 use crate::text::Spanned;
 
@@ -51,11 +51,11 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
     }
 }
 
-fn value(literal: &Literal) -> Given {
+fn value(literal: &Literal) -> OptionInput {
     match literal {
-        Literal::Text(text) => Given::Scalar(text.clone()),
+        Literal::Text(text) => OptionInput::Scalar(text.clone()),
         // A list within a list has no option that takes it; its text shows in the message.
-        Literal::List(items) => Given::List(
+        Literal::List(items) => OptionInput::List(
             items
                 .iter()
                 .map(|item| {

@@ -86,12 +86,12 @@ pub struct WantedApp {
 #[derive(Debug, Clone)]
 pub struct WantedOption {
     pub name: Spanned<String>,
-    pub value: Spanned<Given>,
+    pub value: Spanned<OptionInput>,
 }
 
 /// An option's value as the ImageFile gives it: its type is the declaration's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum OptionInput {
     /// A word, number, size, duration or string: the text without quotes.
     Scalar(String),
     List(Vec<Spanned<String>>),

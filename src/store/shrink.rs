@@ -14,11 +14,11 @@ const FRESH: Duration = Duration::from_hours(1);
 struct Candidate {
     used: SystemTime,
     size: u64,
-    what: What,
+    what: Removable,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum What {
+enum Removable {
     Layer(Digest),
     Base(Digest),
     File(PathBuf),
@@ -56,9 +56,9 @@ pub struct WouldGo {
 impl Candidate {
     fn would_go(&self, root: &Path) -> WouldGo {
         let what = match &self.what {
-            What::Layer(key) => format!("layer {}", key.short()),
-            What::Base(key) => format!("base {}", key.short()),
-            What::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
+            Removable::Layer(key) => format!("layer {}", key.short()),
+            Removable::Base(key) => format!("base {}", key.short()),
+            Removable::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
         };
         WouldGo { what, size: self.size }
     }
@@ -191,7 +191,7 @@ impl Store {
         let candidate = |entry: super::LayerEntry| Candidate {
             used: entry.used,
             size: entry.size,
-            what: What::Layer(entry.key),
+            what: Removable::Layer(entry.key),
         };
         Ok(entries.into_iter().map(candidate).collect())
     }
@@ -200,7 +200,7 @@ impl Store {
     fn partial_downloads(&self) -> Vec<Candidate> {
         let is_partial = |path: &Path| path.extension().is_some_and(|extension| extension == "partial");
         let mut all = files(&self.root.join("tmp"));
-        all.retain(|one| matches!(&one.what, What::File(path) if is_partial(path)));
+        all.retain(|one| matches!(&one.what, Removable::File(path) if is_partial(path)));
         all
     }
 
@@ -211,16 +211,16 @@ impl Store {
             let Some(key) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Some(used) = self.bases().used(&key) else { continue };
             let size = files(&entry.path()).iter().map(|file| file.size).sum();
-            all.push(Candidate { used, size, what: What::Base(key) });
+            all.push(Candidate { used, size, what: Removable::Base(key) });
         }
         Ok(all)
     }
 
-    fn remove(&self, what: &What) -> Result<bool> {
+    fn remove(&self, what: &Removable) -> Result<bool> {
         match what {
-            What::Layer(key) => self.layers().evict(key),
-            What::Base(key) => self.bases().remove(key, || Ok(!self.layers().grounds()?.contains(key))),
-            What::File(path) => match std::fs::remove_file(path) {
+            Removable::Layer(key) => self.layers().evict(key),
+            Removable::Base(key) => self.bases().remove(key, || Ok(!self.layers().grounds()?.contains(key))),
+            Removable::File(path) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
                 result => result.map(|()| true).context("remove", path),
             },
@@ -244,7 +244,7 @@ fn files(folder: &Path) -> Vec<Candidate> {
         if metadata.is_file() {
             let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             let accessed = metadata.accessed().unwrap_or(used);
-            let what = What::File(entry.into_path());
+            let what = Removable::File(entry.into_path());
             all.push(Candidate { used: used.max(accessed), size: metadata.blocks() * 512, what });
         }
     }
@@ -342,7 +342,7 @@ mod tests {
                 layer
             })
             .collect();
-        let goes = |key| store.remove(&What::Base(key)).unwrap();
+        let goes = |key| store.remove(&Removable::Base(key)).unwrap();
         assert!(!goes(base) && goes(other));
         drop(held);
         store.shrink_layers(0).unwrap();

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use imgfile::diagnostic::Diagnostic;
-use imgfile::exec::prepare::{Pins, Unvouched, Wish, errors, suites, unsolved, versions};
+use imgfile::exec::prepare::{PackageRequest, Pins, Unvouched, errors, suites, unsolved, versions};
 use imgfile::exec::{BuildError, Consent, Outside, Secrets};
 use imgfile::front::Project;
 use imgfile::lock;
@@ -90,7 +90,7 @@ fn installed() -> Vec<InstalledPackage> {
 fn packages(more: &str) -> String {
     shown(more, |project| {
         let (spec, resolution) = (&project.spec.images[0], &project.resolutions["web"]);
-        let (universe, wish) = (universe(), Wish::Found(installed().into()));
+        let (universe, wish) = (universe(), PackageRequest::Found(installed().into()));
         let error = Pins::choose(&universe, &universe, &wish, spec, resolution).unwrap_err();
         unsolved::packages(&error, spec, resolution, &BTreeMap::new()).diagnostics()
     })

@@ -42,7 +42,7 @@ wire! {
     pub enum Reply {
         /// The first word of an agent in its epoch. After a shutdown `verb` is what the init was asked for, such
         /// as `reboot`; otherwise it is empty.
-        Hello { version: u32, place: Place, kernel: String, verb: String } = 0,
+        Hello { version: u32, stage: AgentStage, kernel: String, verb: String } = 0,
         Data { bytes: Bytes } = 1,
         Output { error: bool, bytes: Bytes } = 2,
         Done { result: Answer } = 3,
@@ -53,7 +53,7 @@ wire! {
 
 wire! {
     /// Where an agent finds itself.
-    pub enum Place {
+    pub enum AgentStage {
         /// PID 1 of the initramfs; nothing mounted.
         Initramfs = 0,
         /// A service of the booted system.
@@ -224,13 +224,17 @@ mod tests {
     use super::*;
 
     fn replies() -> impl Strategy<Value = Reply> {
-        let place = prop_oneof![Just(Place::Initramfs), Just(Place::Booted), Just(Place::AfterShutdown)];
+        let stage = prop_oneof![
+            Just(AgentStage::Initramfs),
+            Just(AgentStage::Booted),
+            Just(AgentStage::AfterShutdown)
+        ];
         let bytes = || proptest::collection::vec(any::<u8>(), 0..300).prop_map(Bytes);
         let entry = ("[^\0/]{0,20}", any::<u64>(), proptest::option::of(".{0,20}"))
             .prop_map(|(name, size, link)| Entry { name, kind: Kind::File, size, link });
         prop_oneof![
-            (any::<u32>(), place, ".{0,20}", ".{0,20}")
-                .prop_map(|(version, place, kernel, verb)| Reply::Hello { version, place, kernel, verb }),
+            (any::<u32>(), stage, ".{0,20}", ".{0,20}")
+                .prop_map(|(version, stage, kernel, verb)| Reply::Hello { version, stage, kernel, verb }),
             bytes().prop_map(|bytes| Reply::Data { bytes }),
             (any::<bool>(), bytes()).prop_map(|(error, bytes)| Reply::Output { error, bytes }),
             (".{0,40}", any::<i32>()).prop_map(|(reason, errno)| Reply::Failed { reason, errno }),

@@ -1,7 +1,7 @@
 //! Commands with an end of their own: groups, loops, choices, `[[ ]]` and arithmetic.
 
 use super::syntax::{Kind, Parser, Wrong};
-use super::word::{Place, is_break};
+use super::word::{WordPosition, is_break};
 
 /// Most brackets that may turn out to be no arithmetic: each is read twice.
 const MOST_RETRIES: usize = 200;
@@ -132,7 +132,7 @@ impl Parser<'_> {
             self.blanks_and_lines()?;
             return self.loop_body();
         }
-        if self.word(Place::default())?.is_none() {
+        if self.word(WordPosition::default())?.is_none() {
             return Err(self.wanted("a name"));
         }
         self.last_end = self.at;
@@ -155,7 +155,7 @@ impl Parser<'_> {
                     }
                     Some(b'\n') => break,
                     _ => {
-                        if self.word(Place::default())?.is_none() {
+                        if self.word(WordPosition::default())?.is_none() {
                             return Err(self.unexpected());
                         }
                     }
@@ -177,7 +177,7 @@ impl Parser<'_> {
 
     fn choice(&mut self) -> Result<(), Wrong> {
         self.blanks();
-        if self.word(Place::default())?.is_none() {
+        if self.word(WordPosition::default())?.is_none() {
             return Err(self.wanted("a word"));
         }
         self.last_end = self.at;
@@ -194,7 +194,7 @@ impl Parser<'_> {
             }
             loop {
                 self.blanks();
-                if self.word(Place::default())?.is_none() {
+                if self.word(WordPosition::default())?.is_none() {
                     return Err(self.unexpected());
                 }
                 self.last_end = self.at;
@@ -261,13 +261,13 @@ impl Parser<'_> {
         if self.reserved("]]") {
             return Err(self.wanted("a test"));
         }
-        let Some(left) = self.word(Place::default())? else { return Err(self.wanted("a test")) };
+        let Some(left) = self.word(WordPosition::default())? else { return Err(self.wanted("a test")) };
         self.last_end = self.at;
         self.blanks_and_lines()?;
         if let &[b'-', letter] = &self.text[left.start..left.end]
             && UNARY.contains(&letter)
         {
-            if self.reserved("]]") || self.word(Place::default())?.is_none() {
+            if self.reserved("]]") || self.word(WordPosition::default())?.is_none() {
                 return Err(self.wanted("a word"));
             }
             self.last_end = self.at;
@@ -291,7 +291,7 @@ impl Parser<'_> {
         self.last_end = self.at;
         self.blanks();
         let pattern = matches!(operator, "==" | "=" | "!=");
-        let place = Place { pattern, regex: operator == "=~", ..Place::default() };
+        let place = WordPosition { pattern, regex: operator == "=~", ..WordPosition::default() };
         if self.reserved("]]") || self.word(place)?.is_none() {
             return Err(self.wanted("a word"));
         }

@@ -5,7 +5,7 @@
 //! which line is at fault.
 
 use super::Remark;
-use super::word::{Place, is_assignment, is_break, is_name};
+use super::word::{WordPosition, is_assignment, is_break, is_name};
 
 /// Deepest nesting that is followed; what is deeper is not judged.
 const DEEPEST: usize = 100;
@@ -398,7 +398,7 @@ impl<'t> Parser<'t> {
             self.at += 8;
             self.blanks();
             let before = self.at;
-            if self.word(Place::default())?.is_none() {
+            if self.word(WordPosition::default())?.is_none() {
                 self.at = before;
                 return if self.posix { Ok(()) } else { Err(self.wanted("a name")) };
             }
@@ -420,7 +420,7 @@ impl<'t> Parser<'t> {
                 return Ok(());
             }
             let before = self.at;
-            self.word(Place::default())?;
+            self.word(WordPosition::default())?;
             self.blanks();
             if self.compound()? {
                 self.after_compound = !self.redirections()?;
@@ -484,7 +484,7 @@ impl<'t> Parser<'t> {
         self.at += ahead + operator.len();
         self.last_end = self.at;
         self.blanks();
-        let Some(word) = self.word(Place::default())? else { return Err(self.wanted("a file")) };
+        let Some(word) = self.word(WordPosition::default())? else { return Err(self.wanted("a file")) };
         self.last_end = self.at;
         if matches!(operator, "<<" | "<<-") {
             let raw = &self.text[word.start..word.end];
@@ -536,7 +536,9 @@ impl<'t> Parser<'t> {
                 Some(b'(') => return Err(self.unexpected()),
                 _ => {}
             }
-            let Some(word) = self.word(Place { assignment, ..Place::default() })? else { break };
+            let Some(word) = self.word(WordPosition { assignment, ..WordPosition::default() })? else {
+                break;
+            };
             self.last_end = self.at;
             let written = &self.text[word.start..word.end];
             if words == 0 && is_prefix(written) {

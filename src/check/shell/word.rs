@@ -2,7 +2,7 @@
 
 /// Where a word stands, which decides what may be part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WordPosition {
     /// `name=(…)` and `name[…]=` are assignments here.
     pub assignment: bool,
     /// The pattern behind `==` in `[[ ]]`, where extended globs are always on.

@@ -1,7 +1,7 @@
 //! Words of a shell script: quotes, expansions and substitutions, nested as they may be.
 
 use super::syntax::{Kind, Parser, Wrong};
-use super::word::{Place, is_assignment, is_break, is_name};
+use super::word::{WordPosition, is_assignment, is_break, is_name};
 
 /// What a scanned word was made of.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,7 +12,7 @@ pub(super) struct Word {
 
 impl Parser<'_> {
     /// Scans a word; `None` if none starts here.
-    pub(super) fn word(&mut self, place: Place) -> Result<Option<Word>, Wrong> {
+    pub(super) fn word(&mut self, place: WordPosition) -> Result<Option<Word>, Wrong> {
         let start = self.at;
         while let Some(byte) = self.peek() {
             match byte {
@@ -295,10 +295,10 @@ impl Parser<'_> {
                     if parser.peek() == Some(b'(') {
                         return Err(parser.unexpected());
                     }
-                    parser.word(Place::default())?;
+                    parser.word(WordPosition::default())?;
                     continue;
                 }
-                if parser.word(Place::default())?.is_none() {
+                if parser.word(WordPosition::default())?.is_none() {
                     return Err(parser.unexpected());
                 }
             }

@@ -14,18 +14,18 @@ use imgfile_agent::protocol::wire::Wire;
 use tokio::net::UnixStream;
 
 use super::super::DriverError;
+use super::channel::{Channel, Collected, Patience};
 use super::kernels::{self, Tree};
-use super::line::{Collected, Line, Patience};
 use super::{look, superblock, table};
 
 pub use super::qcow2::fuzzed::disk as disk_file;
 
-/// More than any answer here waits for: a guest whose line has ended is found out at once.
+/// More than any answer here waits for: a guest whose channel is closed is found out at once.
 const NEVER: Duration = Duration::from_hours(1);
 /// What the guest may make the host keep of a file that it was asked for, in bytes.
 const MOST: u64 = 64 * 1024;
 
-/// All that a guest sends before its line ends: `bytes` are pieces, see [`said`].
+/// All that a guest sends before it closes its channel: `bytes` are pieces, see [`said`].
 pub fn guest(bytes: &[u8]) {
     let said = said(bytes);
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
@@ -38,16 +38,17 @@ pub fn guest(bytes: &[u8]) {
         let _ = theirs.write(&said);
         let _ = theirs.shutdown(std::net::Shutdown::Write);
         let Ok(stream) = UnixStream::from_std(ours) else { return };
-        let mut line = Line::new(stream);
-        if line.hello(1, NEVER).await.is_err() {
+        let mut channel = Channel::new(stream);
+        if channel.hello(1, NEVER).await.is_err() {
             return;
         }
         let mut file = Collected::new(MOST);
         let request = Request::BlockDevices;
-        let kept = line.converse(request, None, Patience::Idle(NEVER), &mut |reply| file.take(reply)).await;
+        let kept =
+            channel.converse(request, None, Patience::Idle(NEVER), &mut |reply| file.take(reply)).await;
         assert!(file.content.len() as u64 <= MOST, "a guest fills the host's memory");
-        if kept.is_ok() && line.hand_over(Request::BlockDevices, 2, NEVER).await.is_ok() {
-            let _ = line.ask(Request::BlockDevices, NEVER).await;
+        if kept.is_ok() && channel.hand_over(Request::BlockDevices, 2, NEVER).await.is_ok() {
+            let _ = channel.ask(Request::BlockDevices, NEVER).await;
         }
     });
 }

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 
-use imgfile_agent::protocol::message::{Answer, Entry, Place, Reply, Request};
+use imgfile_agent::protocol::message::{AgentStage, Answer, Entry, Reply, Request};
 
 use super::super::{DriverError, End};
+use super::channel::{Channel, ChannelError, Chunk, Collected, Patience, Upload, unasked};
 use super::console::{self, PANIC, last, tail};
-use super::line::{Collected, Line, Patience, Piece, Trouble, Upload, unasked};
 use super::qmp::{Observed, Qmp};
 use crate::cell::Process;
 
@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(90);
 
 #[derive(Debug)]
 pub(super) struct Guest {
-    line: Line,
+    channel: Channel,
     qmp: Qmp,
     process: Process,
     files: Files,
@@ -52,9 +52,9 @@ pub(super) struct Files {
 }
 
 impl Guest {
-    pub(super) fn new(line: Line, qmp: Qmp, process: Process, files: Files, limit: Duration) -> Self {
+    pub(super) fn new(channel: Channel, qmp: Qmp, process: Process, files: Files, limit: Duration) -> Self {
         Self {
-            line,
+            channel,
             qmp,
             process,
             _console: console::Watch::over(files.console.clone()),
@@ -80,19 +80,19 @@ impl Guest {
         request: Request,
         upload: Option<Upload>,
         patience: Patience,
-        take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
+        take: &mut (dyn FnMut(Reply) -> Result<(), ChannelError> + Send),
     ) -> Result<Answer, DriverError> {
         let mut observed = self.qmp.observed();
-        let mut line_observed = self.qmp.observed();
+        let mut channel_observed = self.qmp.observed();
         let result = tokio::select! {
             biased;
-            result = self.line.converse(request, upload, patience, take) => result,
-            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
-            () = abandoned(&mut line_observed) => Err(Trouble::Replaced(None)),
+            result = self.channel.converse(request, upload, patience, take) => result,
+            _ = observed.wait_for(Observed::is_end) => Err(ChannelError::Closed),
+            () = abandoned(&mut channel_observed) => Err(ChannelError::Replaced(None)),
         };
         match result {
             Ok(answer) => Ok(answer),
-            Err(trouble) => Err(self.fault(doing, trouble).await),
+            Err(error) => Err(self.fault(doing, error).await),
         }
     }
 
@@ -217,16 +217,16 @@ impl Guest {
         doing: &str,
         epoch: u32,
         limit: Duration,
-    ) -> Result<Place, DriverError> {
+    ) -> Result<AgentStage, DriverError> {
         let mut observed = self.qmp.observed();
         let result = tokio::select! {
             biased;
-            result = self.line.hello(epoch, limit) => result,
-            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
+            result = self.channel.hello(epoch, limit) => result,
+            _ = observed.wait_for(Observed::is_end) => Err(ChannelError::Closed),
         };
         match result {
             Ok(place) => Ok(place),
-            Err(trouble) => Err(self.fault(doing, trouble).await),
+            Err(error) => Err(self.fault(doing, error).await),
         }
     }
 
@@ -279,11 +279,11 @@ impl Guest {
         let limit = self.limit;
         let over = tokio::time::timeout(limit, observed.wait_for(ended)).await.map(|_| ());
         if over.is_err() {
-            return Err(self.fault(doing, Trouble::Silent(limit)).await);
+            return Err(self.fault(doing, ChannelError::Silent(limit)).await);
         }
         let seen = self.qmp.observed().borrow().clone();
         match seen.migration.as_deref() {
-            _ if seen.is_end() => Err(self.fault(doing, Trouble::Closed).await),
+            _ if seen.is_end() => Err(self.fault(doing, ChannelError::Closed).await),
             Some("completed") => Ok(()),
             _ => {
                 Err(DriverError::Host { doing: doing.to_owned(), source: std::io::Error::other("it failed") })
@@ -299,7 +299,7 @@ impl Guest {
 
     /// Takes up with the agent of a machine whose memory has come out of a file.
     pub(super) const fn take_up(&mut self, epoch: u32) {
-        self.line.take_up(epoch);
+        self.channel.take_up(epoch);
     }
 
     /// A command to QEMU itself.
@@ -323,12 +323,12 @@ impl Guest {
             Ok(Err(reason)) => {
                 Err(DriverError::Host { doing: doing.to_owned(), source: std::io::Error::other(reason) })
             }
-            Err(_) => Err(self.fault(doing, Trouble::Silent(self.limit)).await),
+            Err(_) => Err(self.fault(doing, ChannelError::Silent(self.limit)).await),
         }
     }
 
     pub(super) const fn next_epoch(&self) -> u32 {
-        self.line.next_epoch()
+        self.channel.next_epoch()
     }
 
     /// Hands the machine over: the next agent answers in `epoch`, unless this one refuses.
@@ -338,16 +338,16 @@ impl Guest {
         request: Request,
         epoch: u32,
         limit: Duration,
-    ) -> Result<Place, DriverError> {
+    ) -> Result<AgentStage, DriverError> {
         let mut observed = self.qmp.observed();
         let result = tokio::select! {
             biased;
-            result = self.line.hand_over(request, epoch, limit) => result,
-            _ = observed.wait_for(Observed::is_end) => Err(Trouble::Closed),
+            result = self.channel.hand_over(request, epoch, limit) => result,
+            _ = observed.wait_for(Observed::is_end) => Err(ChannelError::Closed),
         };
         match result {
             Ok(place) => Ok(place),
-            Err(trouble) => Err(self.fault(doing, trouble).await),
+            Err(error) => Err(self.fault(doing, error).await),
         }
     }
 
@@ -359,24 +359,24 @@ impl Guest {
         let asked = tokio::select! {
             biased;
             _ = observed.wait_for(Observed::is_end) => Ok(()),
-            answer = self.line.ask(request, limit) => match answer {
-                Err(trouble @ Trouble::Refused { .. }) => Err(trouble),
-                // Its line may end before the machine does.
+            answer = self.channel.ask(request, limit) => match answer {
+                Err(error @ ChannelError::Refused { .. }) => Err(error),
+                // Its channel may close before the machine does.
                 _ => Ok(()),
             },
         };
         let result = match asked {
             Ok(()) => {
                 let ended = observed.wait_for(Observed::is_end);
-                tokio::time::timeout(limit, ended).await.map(|_| ()).map_err(|_| Trouble::Silent(limit))
+                tokio::time::timeout(limit, ended).await.map(|_| ()).map_err(|_| ChannelError::Silent(limit))
             }
             refused => refused,
         };
         let how = self.qmp.observed().borrow().clone();
         match result {
             _ if how.shutdown.as_deref() == Some("guest-shutdown") => self.wait_for_end(doing).await,
-            Ok(()) => Err(self.fault(doing, Trouble::Closed).await),
-            Err(trouble) => Err(self.fault(doing, trouble).await),
+            Ok(()) => Err(self.fault(doing, ChannelError::Closed).await),
+            Err(error) => Err(self.fault(doing, error).await),
         }
     }
 
@@ -411,25 +411,29 @@ impl Guest {
         None
     }
 
-    async fn fault(&mut self, doing: &str, trouble: Trouble) -> DriverError {
+    async fn fault(&mut self, doing: &str, error: ChannelError) -> DriverError {
         let doing = doing.to_owned();
-        match trouble {
-            Trouble::Refused { reason, errno } => {
+        match error {
+            ChannelError::Refused { reason, errno } => {
                 self.errno = errno;
                 DriverError::Refused { doing, reason }
             }
-            Trouble::Nonsense(detail) => DriverError::Protocol { detail },
-            Trouble::Source(source) => DriverError::Host { doing, source },
-            Trouble::Replaced(None) => DriverError::AgentLost { doing, console: tail(&self.files.console) },
-            Trouble::Replaced(Some(verb)) => {
+            ChannelError::Nonsense(detail) => DriverError::Protocol { detail },
+            ChannelError::Source(source) => DriverError::Host { doing, source },
+            ChannelError::Replaced(None) => {
+                DriverError::AgentLost { doing, console: tail(&self.files.console) }
+            }
+            ChannelError::Replaced(Some(verb)) => {
                 let end = match verb.as_str() {
                     "poweroff" | "halt" => End::PoweredOff,
                     _ => End::Rebooted,
                 };
                 DriverError::MachineEnded { end, doing, console: tail(&self.files.console) }
             }
-            Trouble::Silent(after) => DriverError::Hang { doing, after, console: tail(&self.files.console) },
-            Trouble::Closed => {
+            ChannelError::Silent(after) => {
+                DriverError::Hang { doing, after, console: tail(&self.files.console) }
+            }
+            ChannelError::Closed => {
                 let mut observed = self.qmp.observed();
                 let settled = observed.wait_for(|observed| observed.closed || observed.disk_full);
                 let _ = tokio::time::timeout(Duration::from_secs(5), settled).await;
@@ -461,7 +465,7 @@ impl Guest {
     }
 }
 
-/// Ends when the agent has been gone for so long that no other comes: a line that changes hands is nobody's for a
+/// Ends when the agent has been gone for so long that no other comes: a channel that changes hands is nobody's for a
 /// moment, and QEMU tells of its two ends up to a second apart.
 async fn abandoned(observed: &mut watch::Receiver<Observed>) {
     while observed.wait_for(|observed| observed.agent_gone).await.is_ok() {
@@ -484,7 +488,7 @@ pub(super) fn odd() -> DriverError {
 fn at_hand(content: Vec<u8>) -> Upload {
     let (sender, upload) = tokio::sync::mpsc::channel(1);
     // There is room for one, and the receiver is here.
-    let _ = sender.try_send(Ok(Piece::Bytes(content)));
+    let _ = sender.try_send(Ok(Chunk::Bytes(content)));
     upload
 }
 

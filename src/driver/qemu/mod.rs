@@ -6,6 +6,7 @@
 
 mod accelerator;
 mod backing;
+mod channel;
 mod clock;
 mod command;
 mod console;
@@ -21,7 +22,6 @@ mod inject_agent;
 mod iso;
 mod kernels;
 mod layout;
-mod line;
 mod look;
 mod machine;
 mod masks;

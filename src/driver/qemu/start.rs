@@ -13,9 +13,9 @@ use tokio::net::UnixStream;
 
 use super::super::agent;
 use super::super::{Disk, DiskAccess, DiskFormat, DriverError, Firmware, MachineSpec, Network};
+use super::channel::Channel;
 use super::command::{Boot, CommandLine, Front, UefiFiles};
 use super::guest::{Files, Guest};
-use super::line::Line;
 use super::qmp::Qmp;
 use super::saved_state::SavedState;
 use super::shared::{Accelerator, Host, RunningKernel};
@@ -242,7 +242,7 @@ impl Parts {
         let start = format!("start {}", host.qemu.display());
         let process = cell.start().map_err(failed(start.clone()))?;
         let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
-        Ok(Guest::new(Line::new(our_agent), qmp, process, files, spec.limits.operation))
+        Ok(Guest::new(Channel::new(our_agent), qmp, process, files, spec.limits.operation))
     }
 }
 

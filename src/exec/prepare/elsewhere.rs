@@ -1,7 +1,7 @@
 //! Where a package is that the image's archives do not have: components and suites of the distribution
 //! that the image does not use, and packages that took its place.
 
-use super::unsolved::{Elsewhere, Place};
+use super::unsolved::{Elsewhere, PackageLocation};
 use crate::{
     packages::{Archive, DEBIAN, Keyring, SolveError, Universe},
     store::archive::Indexes,
@@ -24,7 +24,7 @@ pub(super) async fn look(
     let mut found = Elsewhere::new();
     unknown.retain(|name| match universe.took_the_place_of(name) {
         Some(other) => {
-            found.insert(name.clone(), Place::Renamed(other));
+            found.insert(name.clone(), PackageLocation::Renamed(other));
             false
         }
         None => true,
@@ -33,16 +33,19 @@ pub(super) async fn look(
     let Some((main, keys)) = release else { return found };
     let in_components =
         DEBIAN_COMPONENTS.into_iter().filter(|name| !main.components.iter().any(|own| own == name));
-    let mut places: Vec<(Archive, Place)> = in_components
+    let mut places: Vec<(Archive, PackageLocation)> = in_components
         .map(|component| {
             let archive = Archive { components: vec![component.to_owned()], ..main.clone() };
-            (archive, Place::Component(component.to_owned()))
+            (archive, PackageLocation::Component(component.to_owned()))
         })
         .collect();
     let suite = format!("{}-backports", main.suite);
     if archives.iter().all(|(archive, _)| archive.suite != suite) {
         let components = vec!["main".to_owned()];
-        places.push((Archive { suite: suite.clone(), components, ..main.clone() }, Place::Suite(suite)));
+        places.push((
+            Archive { suite: suite.clone(), components, ..main.clone() },
+            PackageLocation::Suite(suite),
+        ));
     }
     for (archive, place) in places {
         if unknown.is_empty() {

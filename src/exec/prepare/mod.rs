@@ -44,7 +44,7 @@ use crate::{
 pub use answers::Answers;
 use answers::place_of;
 pub use found::base_facts;
-pub use pins::{BasePins, Pins, Wish};
+pub use pins::{BasePins, PackageRequest, Pins};
 pub use vouch::{Unvouched, Vouching};
 
 /// Where things are looked up.
@@ -174,8 +174,8 @@ impl Preparer<'_> {
         let pins = match locked {
             Some(locked) => self.locked_pins(locked, None, arch),
             None => {
-                let wish = Wish::Bootstrap { include: &bootstrap.packages };
-                self.choose(spec, resolution, &archives, wish).await?
+                let request = PackageRequest::Bootstrap { include: &bootstrap.packages };
+                self.choose(spec, resolution, &archives, request).await?
             }
         };
         // A lock of another kind of base has no packages for this one. What comes out is there for the caller
@@ -279,7 +279,7 @@ impl Preparer<'_> {
         match (locked, packaging) {
             (Some(locked), _) => Ok(self.locked_pins(locked, installed, arch)),
             (None, Some(Packaging { installed, archives, .. })) if asks => {
-                self.choose(spec, resolution, archives, Wish::Found(Arc::clone(installed))).await
+                self.choose(spec, resolution, archives, PackageRequest::Found(Arc::clone(installed))).await
             }
             (None, None) if asks => Err(errors::no_packages(spec)),
             (None, _) => Ok(Arc::new(Pins::none(installed.unwrap_or_default(), arch))),
@@ -315,12 +315,12 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         archives: &[(Archive, Keys)],
-        wish: Wish<'_>,
+        request: PackageRequest<'_>,
     ) -> Result<Arc<Pins>, BuildError> {
         let asked = asked::archives(spec, archives)?;
         let arch = resolution.arch.debian();
         let question =
-            (arch, archives, &asked, wish.question(), pins::question(spec, resolution), self.max_age);
+            (arch, archives, &asked, request.question(), pins::question(spec, resolution), self.max_age);
         if let Some(known) = self.answers.pins().get(&question) {
             return Ok(known);
         }
@@ -347,7 +347,7 @@ impl Preparer<'_> {
             )
         };
         let universe = wider.as_ref().unwrap_or(&own_universe);
-        match Pins::choose(&own_universe, universe, &wish, spec, resolution) {
+        match Pins::choose(&own_universe, universe, &request, spec, resolution) {
             Ok(mut pins) => {
                 for package in pins.packages_mut() {
                     if let Some(sha512) = universe.sha512(package) {

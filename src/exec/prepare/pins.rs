@@ -99,17 +99,17 @@ impl Pins {
     pub fn choose(
         own: &Universe,
         universe: &Universe,
-        base: &Wish<'_>,
+        base: &PackageRequest<'_>,
         spec: &ImageSpec,
         resolution: &Resolution,
     ) -> Result<Self, SolveError> {
         let base = match base {
-            Wish::Bootstrap { include } => {
+            PackageRequest::Bootstrap { include } => {
                 let include: Vec<Want> =
                     include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
                 BasePins::Set(bootstrap_set(own, &include)?.into())
             }
-            Wish::Found(installed) => BasePins::Found(Arc::clone(installed)),
+            PackageRequest::Found(installed) => BasePins::Found(Arc::clone(installed)),
         };
         let installed = base.installed();
         let solution = solve(universe, &installed, &request(spec, resolution, &installed, true)?)?;
@@ -152,14 +152,14 @@ impl Pins {
 
 /// What the base is to be.
 #[derive(Debug)]
-pub enum Wish<'a> {
+pub enum PackageRequest<'a> {
     /// Made from an archive, with these packages named.
     Bootstrap { include: &'a [String] },
     /// There already, with these packages.
     Found(Arc<[InstalledPackage]>),
 }
 
-impl Wish<'_> {
+impl PackageRequest<'_> {
     /// What is asked. A system is told by where it lies: an answer about it keeps it there.
     pub(super) fn question(&self) -> String {
         match self {

@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// Where packages are that the image's archives do not have, in words: by name.
-pub type Elsewhere = BTreeMap<String, Place>;
+pub type Elsewhere = BTreeMap<String, PackageLocation>;
 
 /// A place that has a package, and is none of the image's archives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum PackageLocation {
     /// A component of the distribution's archive.
     Component(String),
     /// A suite of the distribution that has to be asked for.
@@ -82,17 +82,17 @@ fn unknown(name: &str, nearest: Option<&str>, asked: &Asked<'_>, elsewhere: &Els
         asked.at(Diagnostic::new(codes::PACKAGE_UNKNOWN, message), name, label)
     };
     match elsewhere.get(name) {
-        Some(Place::Component(component)) => {
+        Some(PackageLocation::Component(component)) => {
             let message = format!("`{name}` is in `{component}`, which is not among the image's archives");
             new(message, "in another component")
                 .help(format!("add the component: `archive debian {{ components = [\"{component}\"] }}`"))
         }
-        Some(Place::Suite(suite)) => {
+        Some(PackageLocation::Suite(suite)) => {
             let message = format!("`{name}` is in `{suite}`, which is not among the image's archives");
             new(message, "in another suite")
                 .help(format!("add the suite: `archive debian {{ suites = [\"{suite}\"] }}`"))
         }
-        Some(Place::Renamed(other)) => {
+        Some(PackageLocation::Renamed(other)) => {
             let message = format!("no archive of the base has a package `{name}`: `{other}` took its place");
             new(message, "known under another name").help(format!("write `{other}`"))
         }

@@ -7,7 +7,9 @@ mod generated;
 
 use std::fmt::Write as _;
 
-use super::{Given, Preferences, Resolution, Wanted, WantedApp, WantedBase, WantedOption, WantedOs, resolve};
+use super::{
+    OptionInput, Preferences, Resolution, Wanted, WantedApp, WantedBase, WantedOption, WantedOs, resolve,
+};
 use crate::catalog::{Catalog, Layer};
 use crate::check::Size;
 use crate::diagnostic::Diagnostic;
@@ -153,7 +155,7 @@ fn parse(source: SourceId, text: &str) -> Wanted {
                 let open = line.iter().position(|word| word.value == "{").unwrap_or(line.len());
                 let body = &line[open..];
                 let options = body.windows(3).filter(|three| three[1].value == "=").map(|three| {
-                    WantedOption { name: three[0].clone(), value: three[2].clone().map(Given::Scalar) }
+                    WantedOption { name: three[0].clone(), value: three[2].clone().map(OptionInput::Scalar) }
                 });
                 wanted.apps.push(WantedApp {
                     doubtful: false,

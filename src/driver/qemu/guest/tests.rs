@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_hours(1);
 /// A machine whose agent hangs up when it is asked something, and whose emulator says `event` a good while after that.
 async fn hanging_up(event: &'static str) -> (tempfile::TempDir, Guest) {
     let folder = tempfile::tempdir().unwrap();
-    let (line, mut agent) = UnixStream::pair().unwrap();
+    let (channel, mut agent) = UnixStream::pair().unwrap();
     let (monitor, emulator) = UnixStream::pair().unwrap();
     let (hung_up, after) = oneshot::channel();
     tokio::spawn(async move {
@@ -28,7 +28,7 @@ async fn hanging_up(event: &'static str) -> (tempfile::TempDir, Guest) {
         let _ = BufReader::new(half).lines().next_line().await;
         writer.write_all(b"{\"return\": {}}\n").await.unwrap();
         let _ = after.await;
-        // The host has its turn first, and sees a line that has ended and a machine that has not.
+        // The host has its turn first, and sees a channel that has ended and a machine that has not.
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
@@ -37,7 +37,7 @@ async fn hanging_up(event: &'static str) -> (tempfile::TempDir, Guest) {
     let process = Cell::new("true").start().unwrap();
     let files = Files { console: folder.path().join("console"), stderr: folder.path().join("stderr") };
     let qmp = Qmp::connect(monitor).await.unwrap();
-    (folder, Guest::new(Line::new(line), qmp, process, files, LONG))
+    (folder, Guest::new(Channel::new(channel), qmp, process, files, LONG))
 }
 
 #[tokio::test]
@@ -73,9 +73,9 @@ async fn an_agent_is_given_up_when_no_other_comes_and_not_when_one_has_come() {
     assert!(!given_up, "another has come");
 }
 
-/// A machine that has printed `console`, and the agent's end of its line.
+/// A machine that has printed `console`, and the agent's end of its channel.
 async fn starting(folder: &Path, console: &str) -> (Guest, UnixStream) {
-    let (line, agent) = UnixStream::pair().unwrap();
+    let (channel, agent) = UnixStream::pair().unwrap();
     let (monitor, mut emulator) = UnixStream::pair().unwrap();
     emulator.write_all(b"{\"return\": {}}\n").await.unwrap();
     // It stays connected for as long as anybody may ask.
@@ -83,7 +83,7 @@ async fn starting(folder: &Path, console: &str) -> (Guest, UnixStream) {
     let files = Files { console: folder.join("console"), stderr: folder.join("stderr") };
     let qmp = Qmp::connect(monitor).await.unwrap();
     let process = Cell::new("true").start().unwrap();
-    let guest = Guest::new(Line::new(line), qmp, process, files.clone(), LONG);
+    let guest = Guest::new(Channel::new(channel), qmp, process, files.clone(), LONG);
     let mut log = std::fs::File::options().create(true).append(true).open(&files.console).unwrap();
     std::io::Write::write_all(&mut log, console.as_bytes()).unwrap();
     (guest, agent)
@@ -100,9 +100,9 @@ async fn a_machine_whose_kernel_is_stuck_has_another_started_in_its_place_once()
         async {
             let (guest, mut agent) = starting(folder.path(), STALL).await;
             if launched.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1 {
-                let place = Place::Initramfs;
+                let stage = AgentStage::Initramfs;
                 let reply =
-                    Reply::Hello { version: VERSION, place, kernel: "6.12".into(), verb: String::new() };
+                    Reply::Hello { version: VERSION, stage, kernel: "6.12".into(), verb: String::new() };
                 let mut bytes = Vec::new();
                 frame::encode(1, &mut bytes, |out| FromGuest { id: 0, reply }.put(out)).unwrap();
                 agent.write_all(&bytes).await.unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use imgfile_agent::protocol::frame::CHUNK;
-use imgfile_agent::protocol::message::{Answer, Command, Ended, Place, Request};
+use imgfile_agent::protocol::message::{AgentStage, Answer, Command, Ended, Request};
 use serde_json::json;
 
 use super::super::inspect::{Facts, RootFs};
@@ -18,10 +18,10 @@ use super::super::{
     MountOptions, Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput,
     TerminalSize, init,
 };
+use super::channel::Chunk;
 use super::console::tail;
 use super::guest::{Guest, odd};
 use super::layout::Layout;
-use super::line::Piece;
 use super::shared::{Host, RunningKernel};
 use super::start;
 use super::table::{self, Growth};
@@ -223,8 +223,8 @@ impl QemuMachine {
         let typing = async move {
             while let Some(input) = input.recv().await {
                 let piece = match input {
-                    TerminalInput::Typed(bytes) => Piece::Bytes(bytes),
-                    TerminalInput::Resized(size) => Piece::Resize(size.rows.into(), size.columns.into()),
+                    TerminalInput::Typed(bytes) => Chunk::Bytes(bytes),
+                    TerminalInput::Resized(size) => Chunk::Resize(size.rows.into(), size.columns.into()),
                 };
                 if sender.send(Ok(piece)).await.is_err() {
                     break;
@@ -256,7 +256,7 @@ impl QemuMachine {
                 let result = tar.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
                 let last = chunk.is_empty() || result.is_err();
                 let empty = chunk.is_empty() && result.is_ok();
-                let chunk = result.map(|_| Piece::Bytes(chunk));
+                let chunk = result.map(|_| Chunk::Bytes(chunk));
                 if empty || sender.blocking_send(chunk).is_err() || last {
                     return;
                 }
@@ -365,7 +365,7 @@ impl QemuMachine {
             beside,
         };
         let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
-        if place != Place::Booted {
+        if place != AgentStage::Booted {
             return Err(odd());
         }
         self.stage = Stage::Booted;
@@ -418,7 +418,7 @@ impl QemuMachine {
         let limit = self.spec.limits.operation;
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
-        if guest.hand_over("shut down", Request::Shutdown, epoch, limit).await? != Place::AfterShutdown {
+        if guest.hand_over("shut down", Request::Shutdown, epoch, limit).await? != AgentStage::AfterShutdown {
             return Err(odd());
         }
         // The root is where it was; what else belongs to it was unmounted by the shutdown.

@@ -1,4 +1,4 @@
-//! The host's end of the line to the agent: one request at a time, everything it says taken as
+//! The host's end of the channel to the agent: one request at a time, everything it says taken as
 //! hostile input.
 
 use std::io;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use imgfile_agent::protocol::VERSION;
 use imgfile_agent::protocol::frame::{self, CHUNK, Decoder};
-use imgfile_agent::protocol::message::{Answer, Body, FromGuest, Place, Reply, Request, ToGuest};
+use imgfile_agent::protocol::message::{AgentStage, Answer, Body, FromGuest, Reply, Request, ToGuest};
 use imgfile_agent::protocol::wire::{Bytes, Wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::Receiver;
 
-/// What can go wrong on the line.
+/// What can go wrong on the channel.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ChannelError {
     /// The emulator closed its end.
     Closed,
     /// The agent could not do it.
@@ -32,23 +32,23 @@ pub(super) enum Trouble {
     Source(io::Error),
 }
 
-/// How much noise between frames is tolerated before the line is given up, in bytes. The hand-over
+/// How much noise between frames is tolerated before the channel is given up, in bytes. The hand-over
 /// between agents may tear a frame or two; anything beyond is someone else writing.
 const NOISE_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What a request streams after itself.
-pub(super) type Upload = Receiver<io::Result<Piece>>;
+pub(super) type Upload = Receiver<io::Result<Chunk>>;
 
 /// A piece of a stream.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum Chunk {
     Bytes(Vec<u8>),
     /// Of a terminal: rows and columns.
     Resize(u32, u32),
 }
 
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Channel {
     reader: Reader,
     writer: OwnedWriteHalf,
     epoch: u32,
@@ -64,33 +64,33 @@ struct Reader {
 
 impl Reader {
     /// The next message of `epoch`.
-    async fn message(&mut self, epoch: u32) -> Result<FromGuest, Trouble> {
+    async fn message(&mut self, epoch: u32) -> Result<FromGuest, ChannelError> {
         self.either(epoch, epoch).await.map(|(_, message)| message)
     }
 
     /// The next message of one of two epochs, and whose it is.
-    async fn either(&mut self, one: u32, other: u32) -> Result<(u32, FromGuest), Trouble> {
+    async fn either(&mut self, one: u32, other: u32) -> Result<(u32, FromGuest), ChannelError> {
         loop {
             while let Some((of, payload)) = self.decoder.next_frame() {
                 if of == one || of == other {
-                    let message =
-                        FromGuest::read(payload).map_err(|error| Trouble::Nonsense(error.to_string()))?;
+                    let message = FromGuest::read(payload)
+                        .map_err(|error| ChannelError::Nonsense(error.to_string()))?;
                     return Ok((of, message));
                 }
             }
             if self.decoder.skipped() > NOISE_LIMIT {
-                return Err(Trouble::Nonsense("a flood of noise on the line to the agent".into()));
+                return Err(ChannelError::Nonsense("a flood of noise on the channel to the agent".into()));
             }
             match self.half.read(&mut self.buffer).await {
-                Ok(0) | Err(_) => return Err(Trouble::Closed),
+                Ok(0) | Err(_) => return Err(ChannelError::Closed),
                 Ok(len) => self.decoder.feed(&self.buffer[..len]),
             }
         }
     }
 }
 
-impl Line {
-    /// A line on which nobody has spoken yet.
+impl Channel {
+    /// A channel on which nobody has spoken yet.
     pub(super) fn new(stream: UnixStream) -> Self {
         let (half, writer) = stream.into_split();
         let reader = Reader { half, decoder: Decoder::default(), buffer: vec![0; 2 * CHUNK] };
@@ -103,17 +103,17 @@ impl Line {
     }
 
     /// Waits for the first word of the agent of `epoch`; answers where it is.
-    pub(super) async fn hello(&mut self, epoch: u32, limit: Duration) -> Result<Place, Trouble> {
+    pub(super) async fn hello(&mut self, epoch: u32, limit: Duration) -> Result<AgentStage, ChannelError> {
         let first = tokio::time::timeout(limit, self.reader.message(epoch));
-        match first.await.map_err(|_| Trouble::Silent(limit))??.reply {
+        match first.await.map_err(|_| ChannelError::Silent(limit))??.reply {
             Reply::Hello { version, .. } if version != VERSION => {
-                Err(Trouble::Nonsense(format!("an agent of protocol version {version}, not {VERSION}")))
+                Err(ChannelError::Nonsense(format!("an agent of protocol version {version}, not {VERSION}")))
             }
-            Reply::Hello { place, .. } => {
+            Reply::Hello { stage, .. } => {
                 self.epoch = epoch;
-                Ok(place)
+                Ok(stage)
             }
-            _ => Err(Trouble::Nonsense("an agent that does not say hello".into())),
+            _ => Err(ChannelError::Nonsense("an agent that does not say hello".into())),
         }
     }
 
@@ -129,31 +129,31 @@ impl Line {
         request: Request,
         epoch: u32,
         limit: Duration,
-    ) -> Result<Place, Trouble> {
+    ) -> Result<AgentStage, ChannelError> {
         let (id, old) = (self.take_id(), self.epoch);
         send(&mut self.writer, old, ToGuest { id, body: Body::Ask { request } }).await?;
         let waiting = async {
             loop {
                 let (of, message) = self.reader.either(old, epoch).await?;
                 match message.reply {
-                    Reply::Hello { version, place, .. } if of == epoch && version == VERSION => {
-                        return Ok(place);
+                    Reply::Hello { version, stage, .. } if of == epoch && version == VERSION => {
+                        return Ok(stage);
                     }
                     Reply::Failed { reason, errno } if of == old => {
-                        return Err(Trouble::Refused { reason, errno });
+                        return Err(ChannelError::Refused { reason, errno });
                     }
                     Reply::Done { .. } if of == old => {}
-                    _ => return Err(Trouble::Nonsense("an agent that does not say hello".into())),
+                    _ => return Err(ChannelError::Nonsense("an agent that does not say hello".into())),
                 }
             }
         };
-        let place = tokio::time::timeout(limit, waiting).await.map_err(|_| Trouble::Silent(limit))??;
+        let stage = tokio::time::timeout(limit, waiting).await.map_err(|_| ChannelError::Silent(limit))??;
         self.epoch = epoch;
-        Ok(place)
+        Ok(stage)
     }
 
     /// Asks and waits for the answer, giving up when nothing has moved for `limit`.
-    pub(super) async fn ask(&mut self, request: Request, limit: Duration) -> Result<Answer, Trouble> {
+    pub(super) async fn ask(&mut self, request: Request, limit: Duration) -> Result<Answer, ChannelError> {
         self.converse(request, None, Patience::Idle(limit), &mut unasked).await
     }
 
@@ -163,8 +163,8 @@ impl Line {
         request: Request,
         upload: Option<Upload>,
         patience: Patience,
-        take: &mut (dyn FnMut(Reply) -> Result<(), Trouble> + Send),
-    ) -> Result<Answer, Trouble> {
+        take: &mut (dyn FnMut(Reply) -> Result<(), ChannelError> + Send),
+    ) -> Result<Answer, ChannelError> {
         let (id, epoch) = (self.take_id(), self.epoch);
         let moved = Mutex::new(Instant::now());
         let touch = || *moved.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
@@ -184,10 +184,10 @@ impl Line {
                 };
                 match chunk {
                     None => break,
-                    Some(Ok(Piece::Resize(rows, columns))) => {
+                    Some(Ok(Chunk::Resize(rows, columns))) => {
                         send(writer, epoch, ToGuest { id, body: Body::Resize { rows, columns } }).await?;
                     }
-                    Some(Ok(Piece::Bytes(chunk))) => {
+                    Some(Ok(Chunk::Bytes(chunk))) => {
                         for piece in chunk.chunks(CHUNK) {
                             let bytes = Bytes(piece.to_vec());
                             send(writer, epoch, ToGuest { id, body: Body::Data { bytes } }).await?;
@@ -195,7 +195,7 @@ impl Line {
                         }
                     }
                     Some(Err(error)) => {
-                        source = Err(Trouble::Source(error));
+                        source = Err(ChannelError::Source(error));
                         break;
                     }
                 }
@@ -216,15 +216,17 @@ impl Line {
             loop {
                 let (of, message) = reader.either(epoch, epoch + 1).await?;
                 touch();
-                if let Some(trouble) = replaced(&message, of == epoch) {
-                    return Err(trouble);
+                if let Some(error) = replaced(&message, of == epoch) {
+                    return Err(error);
                 }
                 if message.id != id {
-                    return Err(Trouble::Nonsense("an answer to another question".into()));
+                    return Err(ChannelError::Nonsense("an answer to another question".into()));
                 }
                 match message.reply {
                     Reply::Done { result } => return Ok(Ok(result)),
-                    Reply::Failed { reason, errno } => return Ok(Err(Trouble::Refused { reason, errno })),
+                    Reply::Failed { reason, errno } => {
+                        return Ok(Err(ChannelError::Refused { reason, errno }));
+                    }
                     other => take(other)?,
                 }
             }
@@ -262,7 +264,7 @@ impl Line {
         };
         tokio::select! {
             result = both => result,
-            limit = watching => Err(Trouble::Silent(limit)),
+            limit = watching => Err(ChannelError::Silent(limit)),
         }
     }
 
@@ -274,29 +276,29 @@ impl Line {
 }
 
 /// What it means that another agent says hello: in the epoch of the one that was asked, or in the next.
-fn replaced(message: &FromGuest, same_epoch: bool) -> Option<Trouble> {
+fn replaced(message: &FromGuest, same_epoch: bool) -> Option<ChannelError> {
     match &message.reply {
-        Reply::Hello { place: Place::AfterShutdown, verb, .. } if !same_epoch => {
-            Some(Trouble::Replaced(Some(verb.clone())))
+        Reply::Hello { stage: AgentStage::AfterShutdown, verb, .. } if !same_epoch => {
+            Some(ChannelError::Replaced(Some(verb.clone())))
         }
-        Reply::Hello { place: Place::Booted, .. } if same_epoch && message.id == 0 => {
-            Some(Trouble::Replaced(None))
+        Reply::Hello { stage: AgentStage::Booted, .. } if same_epoch && message.id == 0 => {
+            Some(ChannelError::Replaced(None))
         }
-        _ if !same_epoch => Some(Trouble::Nonsense("an agent that does not say hello".into())),
+        _ if !same_epoch => Some(ChannelError::Nonsense("an agent that does not say hello".into())),
         _ => None,
     }
 }
 
 /// Replies that none of ours sends to a request like this. Taken silently, they would keep a
 /// conversation alive for ever.
-pub(super) fn unasked(reply: Reply) -> Result<(), Trouble> {
+pub(super) fn unasked(reply: Reply) -> Result<(), ChannelError> {
     let what = match reply {
         Reply::Hello { .. } => "greets in the middle of a conversation",
         Reply::Data { .. } => "sends data that nobody asked for",
         Reply::Output { .. } => "sends output of a command that nobody ran",
         Reply::Done { .. } | Reply::Failed { .. } => "answers twice",
     };
-    Err(Trouble::Nonsense(format!("an agent that {what}")))
+    Err(ChannelError::Nonsense(format!("an agent that {what}")))
 }
 
 /// The data of an answer, never more of it than was asked for.
@@ -312,13 +314,13 @@ impl Collected {
         Self { content: Vec::new(), most }
     }
 
-    pub(super) fn take(&mut self, reply: Reply) -> Result<(), Trouble> {
+    pub(super) fn take(&mut self, reply: Reply) -> Result<(), ChannelError> {
         let Reply::Data { bytes: Bytes(bytes) } = reply else { return unasked(reply) };
         if bytes.is_empty() {
-            return Err(Trouble::Nonsense("an agent that sends pieces of nothing".into()));
+            return Err(ChannelError::Nonsense("an agent that sends pieces of nothing".into()));
         }
         if (self.content.len() + bytes.len()) as u64 > self.most {
-            return Err(Trouble::Nonsense("more data than was asked for".into()));
+            return Err(ChannelError::Nonsense("more data than was asked for".into()));
         }
         self.content.extend_from_slice(&bytes);
         Ok(())
@@ -342,15 +344,15 @@ async fn is_true(value: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = value.wait_for(|&value| value).await;
 }
 
-async fn next(upload: &mut Option<Upload>) -> Option<io::Result<Piece>> {
+async fn next(upload: &mut Option<Upload>) -> Option<io::Result<Chunk>> {
     upload.as_mut()?.recv().await
 }
 
-async fn send(writer: &mut OwnedWriteHalf, epoch: u32, message: ToGuest) -> Result<(), Trouble> {
+async fn send(writer: &mut OwnedWriteHalf, epoch: u32, message: ToGuest) -> Result<(), ChannelError> {
     let mut bytes = Vec::new();
     frame::encode(epoch, &mut bytes, |out| message.put(out))
-        .map_err(|_| Trouble::Source(io::Error::other("a request that is too long for one message")))?;
-    writer.write_all(&bytes).await.map_err(|_| Trouble::Closed)
+        .map_err(|_| ChannelError::Source(io::Error::other("a request that is too long for one message")))?;
+    writer.write_all(&bytes).await.map_err(|_| ChannelError::Closed)
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::text::{SourceId, Span};
 
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct LockText<'a> {
     pub text: &'a str,
     pub source: SourceId,
 }
 
-impl Place<'_> {
+impl LockText<'_> {
     fn offset(&self, offset: usize) -> u32 {
         u32::try_from(offset.min(self.text.len())).unwrap_or(u32::MAX)
     }

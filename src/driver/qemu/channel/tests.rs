@@ -15,11 +15,11 @@ const LONG: Duration = Duration::from_hours(1);
 /// Of the agent that the host talks to.
 const EPOCH: u32 = 7;
 
-fn line() -> (Line, UnixStream) {
+fn channel() -> (Channel, UnixStream) {
     let (host, guest) = UnixStream::pair().unwrap();
-    let mut line = Line::new(host);
-    line.epoch = EPOCH;
-    (line, guest)
+    let mut channel = Channel::new(host);
+    channel.epoch = EPOCH;
+    (channel, guest)
 }
 
 fn frame(epoch: u32, payload: &[u8]) -> Vec<u8> {
@@ -28,7 +28,7 @@ fn frame(epoch: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A reply to the first request of a line.
+/// A reply to the first request of a channel.
 fn reply(reply: Reply) -> Vec<u8> {
     let mut payload = Vec::new();
     FromGuest { id: 1, reply }.put(&mut payload);
@@ -40,35 +40,35 @@ fn done() -> Vec<u8> {
 }
 
 fn hello(version: u32) -> Vec<u8> {
-    reply(Reply::Hello { version, place: Place::Initramfs, kernel: "6.12".into(), verb: String::new() })
+    reply(Reply::Hello { version, stage: AgentStage::Initramfs, kernel: "6.12".into(), verb: String::new() })
 }
 
 fn data(bytes: &[u8]) -> Vec<u8> {
     reply(Reply::Data { bytes: Bytes(bytes.to_vec()) })
 }
 
-fn words(result: Result<Answer, Trouble>) -> String {
+fn words(result: Result<Answer, ChannelError>) -> String {
     match result {
         Ok(answer) => format!("{answer:?}"),
-        Err(Trouble::Nonsense(words)) => words,
+        Err(ChannelError::Nonsense(words)) => words,
         Err(other) => format!("{other:?}"),
     }
 }
 
 /// Asks an agent that says this whatever it is asked, and then listens for ever.
 async fn ask(said: &[u8]) -> String {
-    let (mut line, mut guest) = line();
+    let (mut channel, mut guest) = channel();
     guest.write_all(said).await.unwrap();
-    words(line.ask(Request::Trim, LONG).await)
+    words(channel.ask(Request::Trim, LONG).await)
 }
 
 /// Asks an agent that says this again and again, for as long as anybody listens.
 async fn ask_flood(said: Vec<u8>, patience: Duration) -> (String, usize) {
-    let (mut line, mut guest) = line();
+    let (mut channel, mut guest) = channel();
     let flood = tokio::spawn(async move { while guest.write_all(&said).await.is_ok() {} });
-    let words = words(line.ask(Request::Trim, patience).await);
-    let held = line.reader.decoder.held();
-    drop(line);
+    let words = words(channel.ask(Request::Trim, patience).await);
+    let held = channel.reader.decoder.held();
+    drop(channel);
     flood.await.unwrap();
     (words, held)
 }
@@ -124,23 +124,23 @@ async fn replies_that_do_not_belong_end_the_conversation() {
 
 #[tokio::test]
 async fn another_agent_in_the_middle_of_a_conversation_ends_it_with_what_it_says() {
-    let hello = |epoch: u32, place: Place, verb: &str| {
+    let hello = |epoch: u32, stage: AgentStage, verb: &str| {
         let mut payload = Vec::new();
-        let reply = Reply::Hello { version: VERSION, place, kernel: "6.12".into(), verb: verb.into() };
+        let reply = Reply::Hello { version: VERSION, stage, kernel: "6.12".into(), verb: verb.into() };
         FromGuest { id: 0, reply }.put(&mut payload);
         frame(epoch, &payload)
     };
-    let after = hello(EPOCH + 1, Place::AfterShutdown, "reboot");
+    let after = hello(EPOCH + 1, AgentStage::AfterShutdown, "reboot");
     assert_eq!(ask(&after).await, "Replaced(Some(\"reboot\"))");
-    assert_eq!(ask(&hello(EPOCH, Place::Booted, "")).await, "Replaced(None)");
+    assert_eq!(ask(&hello(EPOCH, AgentStage::Booted, "")).await, "Replaced(None)");
     let odd = "an agent that does not say hello";
-    assert_eq!(ask(&hello(EPOCH + 1, Place::Booted, "")).await, odd);
+    assert_eq!(ask(&hello(EPOCH + 1, AgentStage::Booted, "")).await, odd);
 }
 
 #[tokio::test]
 async fn a_flood_of_noise_is_given_up_and_not_kept() {
     let (words, held) = ask_flood(vec![b'y'; 1 << 16], LONG).await;
-    assert_eq!(words, "a flood of noise on the line to the agent");
+    assert_eq!(words, "a flood of noise on the channel to the agent");
     assert!(held <= BOUND, "{held}");
 }
 
@@ -156,38 +156,41 @@ const BOUND: usize = 2 * (2 * (HEADER + MAX_PAYLOAD) + 2 * CHUNK);
 
 #[tokio::test]
 async fn a_frame_without_an_end_is_silence() {
-    let (mut line, mut guest) = line();
+    let (mut channel, mut guest) = channel();
     guest.write_all(&frame(EPOCH, &[0; 1000])[..500]).await.unwrap();
-    assert_eq!(words(line.ask(Request::Trim, SHORT).await), format!("Silent({SHORT:?})"));
+    assert_eq!(words(channel.ask(Request::Trim, SHORT).await), format!("Silent({SHORT:?})"));
 }
 
 #[tokio::test]
 async fn silence_ends_every_kind_of_waiting() {
     let silent = format!("Silent({SHORT:?})");
-    let (mut line, _guest) = line();
-    assert_eq!(words(line.ask(Request::Trim, SHORT).await), silent);
-    assert!(matches!(line.hello(EPOCH + 1, SHORT).await, Err(Trouble::Silent(SHORT))));
-    assert!(matches!(line.hand_over(Request::Shutdown, EPOCH + 1, SHORT).await, Err(Trouble::Silent(SHORT))));
+    let (mut channel, _guest) = channel();
+    assert_eq!(words(channel.ask(Request::Trim, SHORT).await), silent);
+    assert!(matches!(channel.hello(EPOCH + 1, SHORT).await, Err(ChannelError::Silent(SHORT))));
+    assert!(matches!(
+        channel.hand_over(Request::Shutdown, EPOCH + 1, SHORT).await,
+        Err(ChannelError::Silent(SHORT))
+    ));
     // A command that is told to stop, and whose agent does not.
     let patience = Patience::Command { limit: SHORT, grace: Duration::ZERO };
-    assert_eq!(words(line.converse(Request::Trim, None, patience, &mut unasked).await), silent);
+    assert_eq!(words(channel.converse(Request::Trim, None, patience, &mut unasked).await), silent);
     // An agent that takes nothing of what it is sent.
     let (sender, upload) = tokio::sync::mpsc::channel(1);
     let endless =
-        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+        tokio::spawn(async move { while sender.send(Ok(Chunk::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
     let patience = Patience::Idle(SHORT);
-    assert_eq!(words(line.converse(Request::Put, Some(upload), patience, &mut unasked).await), silent);
+    assert_eq!(words(channel.converse(Request::Put, Some(upload), patience, &mut unasked).await), silent);
     endless.await.unwrap();
 }
 
 #[tokio::test]
 async fn an_agent_that_talks_nonsense_and_does_not_listen_is_not_waited_for() {
-    let (mut line, mut guest) = line();
+    let (mut channel, mut guest) = channel();
     guest.write_all(&frame(EPOCH, b"nonsense")).await.unwrap();
     let (sender, upload) = tokio::sync::mpsc::channel(1);
     let endless =
-        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
-    let answer = line.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
+        tokio::spawn(async move { while sender.send(Ok(Chunk::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+    let answer = channel.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
     assert_eq!(words(answer), "malformed message");
     endless.await.unwrap();
 }
@@ -197,18 +200,18 @@ async fn a_line_that_closes_says_so_wherever_it_was() {
     for said in
         [Vec::new(), frame(EPOCH, &[0; 1000])[..HEADER].to_vec(), MAGIC.to_vec(), data(b"x")[..20].to_vec()]
     {
-        let (mut line, mut guest) = line();
+        let (mut channel, mut guest) = channel();
         guest.write_all(&said).await.unwrap();
         drop(guest);
-        assert_eq!(words(line.ask(Request::Trim, LONG).await), "Closed");
+        assert_eq!(words(channel.ask(Request::Trim, LONG).await), "Closed");
     }
     // In the middle of what is streamed to it.
-    let (mut line, mut guest) = line();
+    let (mut channel, mut guest) = channel();
     let (sender, upload) = tokio::sync::mpsc::channel(1);
     let endless =
-        tokio::spawn(async move { while sender.send(Ok(Piece::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
+        tokio::spawn(async move { while sender.send(Ok(Chunk::Bytes(vec![0; CHUNK]))).await.is_ok() {} });
     let listener = tokio::spawn(async move { guest.read_exact(&mut vec![0; 10 * CHUNK]).await.map(|_| ()) });
-    let answer = line.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
+    let answer = channel.converse(Request::Put, Some(upload), Patience::Idle(LONG), &mut unasked).await;
     assert_eq!(words(answer), "Closed");
     listener.await.unwrap().unwrap();
     endless.await.unwrap();
@@ -221,17 +224,17 @@ async fn only_a_greeting_of_this_version_begins_a_line() {
         (done(), "an agent that does not say hello".to_owned()),
         (frame(EPOCH, b"\xff"), "malformed message".to_owned()),
     ] {
-        let (mut line, mut guest) = line();
+        let (mut channel, mut guest) = channel();
         guest.write_all(&said).await.unwrap();
-        match line.hello(EPOCH, LONG).await {
-            Err(Trouble::Nonsense(words)) => assert_eq!(words, expected),
+        match channel.hello(EPOCH, LONG).await {
+            Err(ChannelError::Nonsense(words)) => assert_eq!(words, expected),
             other => panic!("{other:?}"),
         }
     }
-    // What an agent before it left on the line is passed over.
-    let (mut line, mut guest) = line();
+    // What an agent before it left on the channel is passed over.
+    let (mut channel, mut guest) = channel();
     guest.write_all(&[&frame(EPOCH - 1, b"old")[..], &hello(VERSION)[..]].concat()).await.unwrap();
-    assert_eq!(line.hello(EPOCH, LONG).await.unwrap(), Place::Initramfs);
+    assert_eq!(channel.hello(EPOCH, LONG).await.unwrap(), AgentStage::Initramfs);
 }
 
 #[tokio::test]
@@ -242,10 +245,10 @@ async fn data_is_taken_up_to_what_was_asked_for() {
         (vec![data(b""), done()], "an agent that sends pieces of nothing"),
         (vec![hello(VERSION)], "an agent that greets in the middle of a conversation"),
     ] {
-        let (mut line, mut guest) = line();
+        let (mut channel, mut guest) = channel();
         guest.write_all(&said.concat()).await.unwrap();
         let mut collected = Collected::new(4);
-        let answer = line
+        let answer = channel
             .converse(Request::Trim, None, Patience::Idle(LONG), &mut |reply| collected.take(reply))
             .await;
         assert_eq!(words(answer), expected);
@@ -254,21 +257,21 @@ async fn data_is_taken_up_to_what_was_asked_for() {
 }
 
 proptest! {
-    /// Frames with any content, noise, and halves of frames, in any order; then the line closes.
+    /// Frames with any content, noise, and halves of frames, in any order; then the channel closes.
     #[test]
     fn whatever_is_said_the_conversation_ends(pieces in proptest::collection::vec(piece(), 0..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let said = pieces.concat();
         runtime.block_on(async {
-            let (mut line, mut guest) = line();
+            let (mut channel, mut guest) = channel();
             let speaking = async move {
                 let _ = guest.write_all(&said).await;
             };
             let mut collected = Collected::new(100);
             let mut take = |reply| collected.take(reply);
-            let asking = line.converse(Request::Trim, None, Patience::Idle(LONG), &mut take);
+            let asking = channel.converse(Request::Trim, None, Patience::Idle(LONG), &mut take);
             let ((), _answer) = tokio::join!(speaking, asking);
-            assert!(collected.content.len() <= 100 && line.reader.decoder.held() <= BOUND);
+            assert!(collected.content.len() <= 100 && channel.reader.decoder.held() <= BOUND);
         });
     }
 }
