@@ -3,10 +3,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
+
+use imgfile_agent::protocol::FORMER_RUN_DIR;
 
 use crate::error::{AgentError, At, Result};
 use crate::mounts::{Mounts, pseudo, strip};
@@ -57,15 +59,14 @@ impl Chroot {
             fs::set_permissions(&temporary, fs::Permissions::from_mode(0o1777))?;
         }
         pseudo("tmpfs", &temporary, "mode=1777", none)?;
-        for (folder, mode) in
-            [("run/lock", 0o1777), ("run/imagefile", 0o755), ("run/imagefile/payload", 0o755)]
-        {
+        for (folder, mode) in [("run/lock", 0o1777), ("run/imgfile", 0o755), ("run/imgfile/payload", 0o755)] {
             fs::create_dir_all(root.join(folder))?;
             fs::set_permissions(root.join(folder), fs::Permissions::from_mode(mode))?;
         }
+        symlink(FORMER_RUN_DIR.1, root.join(FORMER_RUN_DIR.0))?;
         if let Some(device) = payload {
             let source = Path::new("/dev").join(device);
-            let target = root.join("run/imagefile/payload");
+            let target = root.join("run/imgfile/payload");
             nix::mount::mount(
                 Some(&source),
                 &target,
@@ -99,7 +100,7 @@ impl Chroot {
     }
 
     fn cover(&mut self, root: &Path, path: &str, content: &str, mode: u32) -> Result<()> {
-        let store = root.join("run/imagefile/veil");
+        let store = root.join("run/imgfile/veil");
         fs::create_dir_all(&store)?;
         let store = store.join(path.rsplit('/').next().unwrap_or(path));
         fs::write(&store, content)?;
@@ -200,7 +201,7 @@ pub fn veil_for_boot(root: &Path, text: &str) -> Result<Option<PathBuf>> {
         fs::write(&path, text).at(path.display())?;
         return Ok(None);
     }
-    let store = root.join("run/imagefile/resolv.conf");
+    let store = root.join("run/imgfile/resolv.conf");
     fs::write(&store, text).at(store.display())?;
     fs::set_permissions(&store, fs::Permissions::from_mode(0o644))?;
     let veil = Veil::draw(&store, root, "etc/resolv.conf")?;

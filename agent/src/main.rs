@@ -31,7 +31,7 @@ fn main() {
     };
     if let Err(error) = serve::run(stage) {
         // As PID 1 this ends in a kernel panic, whose report on the console shows these words.
-        eprintln!("imagefile agent: {error}");
+        eprintln!("imgfile agent: {error}");
         std::process::exit(1);
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use imgfile_agent::protocol::RUN_DIR;
 use imgfile_agent::protocol::message::Answer;
+use imgfile_agent::protocol::{FORMER_RUN_DIR, RUN_DIR};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::Pid;
 
@@ -19,7 +19,7 @@ use crate::mounts::{is_mounted, pseudo, strip};
 pub const OLD_ROOT: &str = "/oldroot";
 
 /// What the next agents need to know: their epochs and the placeholders to remove.
-const STATE: &str = "/run/imagefile/state";
+const STATE: &str = "/run/imgfile/state";
 
 /// The unit that starts the agent; early, so that a service that hangs can be looked at. One that was killed is
 /// started again, and says hello a second time: so the host learns of it at once.
@@ -30,7 +30,7 @@ Before=shutdown.target
 DefaultDependencies=no
 
 [Service]
-ExecStart=/run/imagefile/agent
+ExecStart=/run/imgfile/agent
 Restart=always
 RestartSec=0
 KillMode=mixed
@@ -61,8 +61,9 @@ pub struct Next {
 pub fn root(root: &Path, next: &Next, init: &str, resolver: Option<&str>) -> Result<Answer> {
     let mode = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     pseudo("tmpfs", &root.join("run"), "mode=755,size=50%", mode)?;
-    let run = root.join("run/imagefile");
+    let run = root.join("run/imgfile");
     fs::create_dir_all(&run)?;
+    symlink(FORMER_RUN_DIR.1, root.join(FORMER_RUN_DIR.0))?;
     if next.beside {
         // Such inits mount /run anew so that nothing in it can be executed. systemd leaves it alone, and
         // what it would unmount at its end must not be where the next agent is.
@@ -98,14 +99,14 @@ pub fn root(root: &Path, next: &Next, init: &str, resolver: Option<&str>) -> Res
     std::env::set_current_dir("/")?;
     if next.beside {
         // It gets the line to the host when this process has let go of it; whoever is PID 1 then is its parent.
-        Command::new("/run/imagefile/agent").process_group(0).spawn().at("agent")?;
+        Command::new("/run/imgfile/agent").process_group(0).spawn().at("agent")?;
     }
     let error = Command::new(init)
         .env_clear()
         .env("TERM", "linux")
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .exec();
-    eprintln!("imagefile agent: {init}: {error}");
+    eprintln!("imgfile agent: {init}: {error}");
     std::process::exit(1)
 }
 
@@ -115,8 +116,8 @@ fn arrange_with_systemd(root: &Path, agent: &Path, next: &Next) -> Result<()> {
     let units = root.join("run/systemd/system");
     let wants = units.join("multi-user.target.wants");
     fs::create_dir_all(&wants)?;
-    fs::write(units.join("imagefile-agent.service"), UNIT)?;
-    symlink("../imagefile-agent.service", wants.join("imagefile-agent.service"))?;
+    fs::write(units.join("imgfile-agent.service"), UNIT)?;
+    symlink("../imgfile-agent.service", wants.join("imgfile-agent.service"))?;
     // Above /etc in systemd's order, so units that live there are masked as well.
     let control = root.join("run/systemd/system.control");
     fs::create_dir_all(&control)?;
@@ -126,7 +127,7 @@ fn arrange_with_systemd(root: &Path, agent: &Path, next: &Next) -> Result<()> {
     for (unit, text) in next.drop_ins.iter().filter(|(unit, _)| !unit.contains('/')) {
         let folder = control.join(format!("{unit}.d"));
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("imagefile.conf"), text).at(unit)?;
+        fs::write(folder.join("imgfile.conf"), text).at(unit)?;
     }
     // One of the same name in /run goes before; one that is nothing is none.
     let generators = root.join("run/systemd/system-generators");
@@ -145,13 +146,13 @@ fn keep_network(root: &Path) -> Result<()> {
     let networkd = root.join("run/systemd/network");
     fs::create_dir_all(&networkd)?;
     fs::write(
-        networkd.join("00-imagefile.network"),
+        networkd.join("00-imgfile.network"),
         "[Match]\nType=ether\n\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nDNS=10.0.2.3\n\
          LinkLocalAddressing=no\nKeepConfiguration=yes\n",
     )?;
     let manager = root.join("run/NetworkManager/conf.d");
     fs::create_dir_all(&manager)?;
-    fs::write(manager.join("imagefile.conf"), "[keyfile]\nunmanaged-devices=*\n")?;
+    fs::write(manager.join("imgfile.conf"), "[keyfile]\nunmanaged-devices=*\n")?;
     Ok(())
 }
 

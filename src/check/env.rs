@@ -156,17 +156,13 @@ impl Checker<'_> {
 
     pub(super) fn env_key(&mut self, key: Text) -> Option<Spanned<String>> {
         let key = self.variable_name(key)?;
-        if key.value.starts_with("IMAGEFILE_") {
-            self.report(
-                Diagnostic::new(
-                    codes::BAD_NAME,
-                    format!(
-                        "names that start with `IMAGEFILE_` are set by the build, `{}` too",
-                        short(&key.value)
-                    ),
-                )
-                .label(key.span, "this name is taken"),
-            );
+        // The second is what the first was called.
+        if let Some(prefix) =
+            ["IMGFILE_", "IMAGEFILE_"].into_iter().find(|prefix| key.value.starts_with(prefix))
+        {
+            let name = short(&key.value);
+            let message = format!("names that start with `{prefix}` are set by the build, `{name}` too");
+            self.report(Diagnostic::new(codes::BAD_NAME, message).label(key.span, "this name is taken"));
             return None;
         }
         Some(key)

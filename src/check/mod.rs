@@ -11,6 +11,7 @@ mod contents;
 mod driver;
 mod env;
 mod files;
+mod former_names;
 mod image;
 mod load;
 mod names;

@@ -191,6 +191,7 @@ impl Checker<'_> {
     fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec, given: &Given<'_>) {
         let Some(program) = program(&script.body.interpreter) else { return };
         self.interpreter(text, program, image);
+        self.former_names(text);
         if script.body.path.is_none() {
             let given = |name: &str| given.of_image.contains(name) || given.of_scripts.contains(name);
             self.interpolation_in(text, &given, Within::Script);
@@ -240,7 +241,10 @@ impl Checker<'_> {
         }
         let own = || script.env.iter().map(key).chain(FROM_IMGFILE);
         for shell::Unset { name, start, end, in_heredoc } in &facts.unset {
-            if given.of_image.contains(name.as_str()) || own().any(|known| known == name) {
+            let is_former = name.strip_prefix("IMAGEFILE_").is_some_and(|rest| {
+                FROM_IMGFILE.iter().any(|known| known.strip_prefix("IMGFILE_") == Some(rest))
+            });
+            if is_former || given.of_image.contains(name.as_str()) || own().any(|known| known == name) {
                 continue;
             }
             let diagnostic = Diagnostic::new(
@@ -374,7 +378,7 @@ impl Within {
     fn way_out(self, name: &str) -> String {
         let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
         match (self, name) {
-            (Self::Script, "os.version") => "every script has it as `$IMAGEFILE_OS_VERSION`".to_owned(),
+            (Self::Script, "os.version") => "every script has it as `$IMGFILE_OS_VERSION`".to_owned(),
             (Self::Script, _) => format!("hand the value over: `env {variable} = \"${{{name}}}\"`"),
             (Self::Copy, _) => format!(
                 "a copied text is as it is written: let a script write the file, which gets the value by `env {variable} \
@@ -427,4 +431,4 @@ fn key(var: &EnvVar) -> &str {
 }
 
 /// Variables that every script has.
-const FROM_IMGFILE: [&str; 4] = ["IMAGEFILE_IMAGE", "IMAGEFILE_OS", "IMAGEFILE_OS_VERSION", "IMAGEFILE_ARCH"];
+const FROM_IMGFILE: [&str; 4] = ["IMGFILE_IMAGE", "IMGFILE_OS", "IMGFILE_OS_VERSION", "IMGFILE_ARCH"];

@@ -410,7 +410,7 @@ pub struct Script {
     pub offline: bool,
     /// Whether an offline script reaches what booted ones do.
     pub network: bool,
-    /// Files and folders of the project to lay at `/run/imagefile/project`.
+    /// Files and folders of the project to lay at `/run/imgfile/project`.
     pub with: Vec<Spanned<String>>,
 }
 

@@ -221,7 +221,7 @@ impl Checker<'_> {
             )
             .label(dest.span, format!("a boot lays an empty file system over `{root}`"))
             .help(
-                "give a script what it needs with `with = [\"…\"]`, which is at /run/imagefile/project, \
+                "give a script what it needs with `with = [\"…\"]`, which is at /run/imgfile/project, \
                  or copy to `/usr/local/share` or `/opt`",
             ),
         );

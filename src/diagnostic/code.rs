@@ -235,6 +235,7 @@ registry! {
     VARIABLE_AS_WRITTEN = "W0213": "a variable in a value of `env` is not replaced";
     CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
     OF_BASH_ONLY = "W0215": "a script for `sh` uses what only bash has";
+    FORMER_NAME = "W0216": "a script uses a name that imgfile has changed";
     MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 

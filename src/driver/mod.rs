@@ -82,7 +82,7 @@ pub trait Machine: Debug + Send {
 
     /// Mounts the root file system, the image's other file systems named by its fstab that a
     /// change of the system needs (/boot, /boot/efi, /usr, /var), and the chroot environment
-    /// with the payload at /run/imagefile/payload. Offline only, once until [`unmount`](Self::unmount).
+    /// with the payload at /run/imgfile/payload. Offline only, once until [`unmount`](Self::unmount).
     fn mount(&mut self, options: MountOptions) -> Op<'_, ()>;
 
     /// Undoes [`mount`](Self::mount); file systems are clean afterwards.

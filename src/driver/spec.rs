@@ -16,7 +16,7 @@ pub struct MachineSpec {
     pub start: Start,
     /// In order `/dev/vda`, `/dev/vdb`… in the guest; the first is the image's.
     pub disks: Vec<Disk>,
-    /// Files laid on a read-only disk of their own, at /run/imagefile/payload in the offline stage.
+    /// Files laid on a read-only disk of their own, at /run/imgfile/payload in the offline stage.
     pub payload: Vec<PayloadFile>,
     pub network: Network,
     /// An existing, private folder of this machine alone: overlays, initramfs, `console.log`.
@@ -155,7 +155,7 @@ pub enum Program {
     /// The first is looked up in PATH.
     Argv(Vec<String>),
     /// An executable text with a shebang line. It is written to a tmpfs at
-    /// /run/imagefile/step/NAME, run and removed; NAME shows up in the script's own `$0`
+    /// /run/imgfile/step/NAME, run and removed; NAME shows up in the script's own `$0`
     /// (characters other than letters, digits, `. _ -` become `_`).
     Script { name: String, content: Vec<u8> },
 }

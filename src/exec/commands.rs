@@ -141,7 +141,7 @@ if command -v grubby >/dev/null; then
   grubby --update-kernel=ALL --args="$args"
 elif command -v update-grub >/dev/null; then
   mkdir -p /etc/default/grub.d
-  printf 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$args" > /etc/default/grub.d/60-imagefile.cfg
+  printf 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$args" > /etc/default/grub.d/60-imgfile.cfg
   update-grub
 elif [ -e /etc/update-extlinux.conf ]; then
   sed -i "s|^default_kernel_opts=\"\(.*\)\"|default_kernel_opts=\"\1 $args\"|" /etc/update-extlinux.conf

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// What bash reads first, and where it leaves its word.
-const TRACE: &str = "/run/imagefile/trace";
-const WORD: &str = "/run/imagefile/failed";
+const TRACE: &str = "/run/imgfile/trace";
+const WORD: &str = "/run/imgfile/failed";
 /// The variable by which bash finds the file.
 pub(super) const VARIABLE: &str = "BASH_ENV";
 
@@ -21,7 +21,7 @@ pub(super) const VARIABLE: &str = "BASH_ENV";
 /// script's own trap takes the place of this one, and programs it starts know nothing of it. Inside functions
 /// bash would have to be asked by an option that changes what a script's own traps mean: there it says nothing.
 const TRACER: &str = "unset BASH_ENV
-trap 'printf \"%s %s\\n\" \"$?\" \"$LINENO\" >/run/imagefile/failed 2>/dev/null' ERR
+trap 'printf \"%s %s\\n\" \"$?\" \"$LINENO\" >/run/imgfile/failed 2>/dev/null' ERR
 ";
 
 /// A line of a script, in whatever file it is written.

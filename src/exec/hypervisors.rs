@@ -11,7 +11,7 @@ use crate::{
 const KIND: &str = "drivers-v1";
 
 /// Where the newest kernel's drivers are listed for the host, a name a line.
-pub(super) const LIST: &str = "/run/imagefile/drivers";
+pub(super) const LIST: &str = "/run/imgfile/drivers";
 /// Of the list: more is not read.
 pub(super) const LIST_BYTES: u64 = 4096;
 

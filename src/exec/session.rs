@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// Where the guest finds package files.
-const PAYLOAD: &str = "/run/imagefile/payload";
+const PAYLOAD: &str = "/run/imgfile/payload";
 
 /// Where `with` puts project files, and the working directory of scripts that have some.
-const PROJECT: &str = "/run/imagefile/project";
+const PROJECT: &str = "/run/imgfile/project";
 
 /// Where secrets are shown.
 const SECRETS: &str = "/run/secrets";
@@ -58,6 +58,12 @@ pub(super) struct StepContext<'a> {
     pub secrets: &'a Secrets,
     /// Hides the secrets in what the guest prints.
     pub mask: Mask,
+}
+
+/// A variable, and the same by the name that the build's own variables had before (W0216).
+fn with_former_name((name, value): (String, String)) -> impl Iterator<Item = (String, String)> {
+    let former = name.strip_prefix("IMGFILE_").map(|rest| (format!("IMAGEFILE_{rest}"), value.clone()));
+    former.into_iter().chain([(name, value)])
 }
 
 /// A running machine, and what its steps have to do with.
@@ -298,7 +304,7 @@ impl<'a> Session<'a> {
         exec.timeout = std::time::Duration::from_secs(script.timeout_secs);
         exec.network = script.network;
         exec.cwd = (!script.with.is_empty()).then(|| PROJECT.to_owned());
-        exec.env = script.env.clone().into_iter().collect();
+        exec.env = script.env.clone().into_iter().flat_map(with_former_name).collect();
         if !script.secrets.is_empty() {
             self.lay_secrets(place, script, exec.user.as_deref()).await?;
         }

@@ -26,7 +26,7 @@ const SCRIPT: &[Word] = &[
     ("secrets", "names of `secret`s that appear under /run/secrets while it runs"),
     ("offline", "`true`: in a chroot, as root, without booting the system"),
     ("network", "`true`: an offline script reaches the network, as booted ones do"),
-    ("with", "files and folders of the project to lay at /run/imagefile/project, its working directory"),
+    ("with", "files and folders of the project to lay at /run/imgfile/project, its working directory"),
 ];
 
 /// The options of a statement, but for `app`, whose options the catalogue declares.

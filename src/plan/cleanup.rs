@@ -82,7 +82,7 @@ pub const FUNCTIONS: &str = include_str!("cleanup/functions.sh");
 
 /// Where the executor lists the paths that `copy` and applications wrote, one a line; one that ends in `/` stands for
 /// all below it.
-pub const COPIED: &str = "/run/imagefile/copied";
+pub const COPIED: &str = "/run/imgfile/copied";
 
 /// Begins to look for private keys, at the beginning of a clean-up that clears keys.
 pub const LOOK_FOR_KEYS: &str = include_str!("cleanup/keys-look.sh");
@@ -91,7 +91,7 @@ pub const LOOK_FOR_KEYS: &str = include_str!("cleanup/keys-look.sh");
 pub const LIST_KEYS_LEFT: &str = include_str!("cleanup/keys-left.sh");
 
 /// Where the commands list private keys that they leave in the image, one path a line.
-pub const KEYS_LEFT: &str = "/run/imagefile/keys-left";
+pub const KEYS_LEFT: &str = "/run/imgfile/keys-left";
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the test asks a real shell

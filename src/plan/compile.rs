@@ -557,10 +557,10 @@ fn machine(wish: &check::MachineSize) -> MachinePlan {
 fn environment(spec: &ImageSpec, resolution: &Resolution) -> BTreeMap<String, String> {
     let given = spec.env.iter().map(|env| (env.key.value.clone(), env.value.value.clone()));
     let own = [
-        ("IMAGEFILE_IMAGE", spec.name.value.clone()),
-        ("IMAGEFILE_OS", resolution.os.distro.clone()),
-        ("IMAGEFILE_OS_VERSION", resolution.os.version.to_string()),
-        ("IMAGEFILE_ARCH", resolution.arch.to_string()),
+        ("IMGFILE_IMAGE", spec.name.value.clone()),
+        ("IMGFILE_OS", resolution.os.distro.clone()),
+        ("IMGFILE_OS_VERSION", resolution.os.version.to_string()),
+        ("IMGFILE_ARCH", resolution.arch.to_string()),
     ];
     given.chain(own.map(|(key, value)| (key.to_owned(), value))).collect()
 }

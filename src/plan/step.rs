@@ -188,13 +188,13 @@ pub struct ScriptStep {
     /// The whole script, shebang included.
     pub content: String,
     pub user: RunAs,
-    /// All of it: `IMAGEFILE_*`, the image's `env` statements, the script's own.
+    /// All of it: `IMGFILE_*`, the image's `env` statements, the script's own.
     pub env: BTreeMap<String, String>,
     /// Seconds until the script and all it started are killed.
     pub timeout_secs: u64,
     /// Further tries after a failure.
     pub retries: u32,
-    /// Laid read-only at `/run/imagefile/project`, which is the working directory.
+    /// Laid read-only at `/run/imgfile/project`, which is the working directory.
     pub with: Vec<Tree>,
     /// Whether it reaches the network in the offline stage; in the booted system it does what that does.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -311,7 +311,7 @@ fn a_script_that_ends_its_machine_is_named_at_once() {
         ("systemctl reboot", "E0608", "write the statement `reboot` after the script"),
         ("systemctl poweroff", "E0608", "the machine was powered off while `script end` ran"),
         (
-            "systemctl kill --kill-whom=main --signal=KILL imagefile-agent.service",
+            "systemctl kill --kill-whom=main --signal=KILL imgfile-agent.service",
             "E0609",
             "the build's agent in the machine was stopped",
         ),

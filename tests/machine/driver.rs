@@ -187,7 +187,7 @@ async fn a_machine_goes_through_all_stages_and_leaves_no_trace() {
     assert_eq!(machine_ref.grow_root().await.unwrap(), size, "once is enough");
 
     // The chroot.
-    assert_eq!(out(machine_ref, "root", "cat /run/imagefile/payload/0.txt").await, "from the host");
+    assert_eq!(out(machine_ref, "root", "cat /run/imgfile/payload/0.txt").await, "from the host");
     assert_eq!(
         out(machine_ref, "root", "policy-rc.d; echo $? $USER $HOME $PWD $LANG").await,
         "101 root /root / C.UTF-8\n"

@@ -164,7 +164,7 @@ fn a_chain_is_built_in_order_and_its_parts_are_reused() {
     let greeting = booted(
         &chain.path("out/shop.qcow2"),
         Firmware::Uefi,
-        "test ! -e /run/imagefile/project; systemctl is-active --quiet nginx; cat /etc/greeting",
+        "test ! -e /run/imgfile/project; systemctl is-active --quiet nginx; cat /etc/greeting",
     );
     assert_eq!(greeting.trim(), "good day from the common image");
 }

@@ -70,6 +70,9 @@ fn image_file(url: &str, archive: &[u8]) -> String {
     #!/bin/sh -e
     test "$(sha256sum < /run/secrets/token | cut -d' ' -f1)" = "$TOKEN_SUM"
     test ! -e /run/secrets/key
+    # What both were called before, for a version more.
+    test "$IMGFILE_IMAGE $IMAGEFILE_IMAGE" = "statements statements"
+    test /run/imagefile -ef /run/imgfile
     stat -f -c 'secrets lie on %T' /run/secrets
     cat /run/secrets/token; echo
     cat /run/secrets/token >&2
@@ -96,6 +99,7 @@ fn image_file(url: &str, archive: &[u8]) -> String {
   script <<-SH {{ name = "another boot" }}
     #!/bin/sh -e
     ! cmp -s /proc/sys/kernel/random/boot_id /var/tmp/boot
+    test /run/imagefile -ef /run/imgfile
     echo "it is another boot"
   SH
 

@@ -12,13 +12,17 @@ pub mod wire;
 pub const VERSION: u32 = 4;
 
 /// The name of the virtio-serial port, as /sys/class/virtio-ports/*/name shows it.
-pub const PORT_NAME: &str = "imagefile.agent";
+pub const PORT_NAME: &str = "imgfile.agent";
 
 /// Where the agent lives in a booted guest, and all else that is only there during a build.
-pub const RUN_DIR: &str = "/run/imagefile";
+pub const RUN_DIR: &str = "/run/imgfile";
+
+/// A link, below the root, by which scripts find [`RUN_DIR`] under the name it had before, and what it says. It goes with
+/// the next version.
+pub const FORMER_RUN_DIR: (&str, &str) = ("run/imagefile", "imgfile");
 
 /// There once the boot has finished: what was held back may start from then on.
-pub const SETTLED: &str = "/run/imagefile/settled";
+pub const SETTLED: &str = "/run/imgfile/settled";
 
-/// Kernel parameter with the epoch of the first agent, such as `imagefile.epoch=1`.
-pub const EPOCH_PARAMETER: &str = "imagefile.epoch";
+/// Kernel parameter with the epoch of the first agent, such as `imgfile.epoch=1`.
+pub const EPOCH_PARAMETER: &str = "imgfile.epoch";

@@ -1,3 +1,3 @@
 log() {
-  printf '%s: %s\n' "$IMAGEFILE_IMAGE" "$*"
+  printf '%s: %s\n' "$IMGFILE_IMAGE" "$*"
 }

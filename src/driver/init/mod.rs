@@ -15,7 +15,7 @@ pub trait InitSystem: Debug + Sync {
     /// Whether it leaves the machine to the agent at the end of a shutdown. Any other powers the machine off.
     fn hands_back(&self) -> bool;
 
-    /// What makes it start the agent's program at `/usr/lib/imagefile-agent/agent` when it boots.
+    /// What makes it start the agent's program at `/usr/lib/imgfile-agent/agent` when it boots.
     fn agent_files(&self) -> &'static [InitFile];
 
     /// Ends when the boot has come to its end, well or not.

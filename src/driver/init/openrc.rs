@@ -11,9 +11,9 @@ pub(super) struct OpenRc;
 
 const SERVICE: &str = "#!/sbin/openrc-run
 description=\"Build agent\"
-command=/usr/lib/imagefile-agent/agent
+command=/usr/lib/imgfile-agent/agent
 command_background=yes
-pidfile=/run/imagefile-agent.pid
+pidfile=/run/imgfile-agent.pid
 ";
 
 /// Ends when what belongs to the default runlevel has been started.
@@ -33,10 +33,10 @@ impl InitSystem for OpenRc {
 
     fn agent_files(&self) -> &'static [InitFile] {
         &[
-            InitFile::File { path: "etc/init.d/imagefile-agent", mode: 0o755, content: SERVICE },
+            InitFile::File { path: "etc/init.d/imgfile-agent", mode: 0o755, content: SERVICE },
             InitFile::Link {
-                path: "etc/runlevels/default/imagefile-agent",
-                target: "/etc/init.d/imagefile-agent",
+                path: "etc/runlevels/default/imgfile-agent",
+                target: "/etc/init.d/imgfile-agent",
             },
         ]
     }

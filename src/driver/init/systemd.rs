@@ -18,7 +18,7 @@ Conflicts=shutdown.target
 Before=shutdown.target
 
 [Service]
-ExecStart=/usr/lib/imagefile-agent/agent
+ExecStart=/usr/lib/imgfile-agent/agent
 KillMode=mixed
 Delegate=yes
 OOMScoreAdjust=-900
@@ -31,10 +31,10 @@ impl InitSystem for Systemd {
 
     fn agent_files(&self) -> &'static [InitFile] {
         &[
-            InitFile::File { path: "etc/systemd/system/imagefile-agent.service", mode: 0o644, content: UNIT },
+            InitFile::File { path: "etc/systemd/system/imgfile-agent.service", mode: 0o644, content: UNIT },
             InitFile::Link {
-                path: "etc/systemd/system/multi-user.target.wants/imagefile-agent.service",
-                target: "../imagefile-agent.service",
+                path: "etc/systemd/system/multi-user.target.wants/imgfile-agent.service",
+                target: "../imgfile-agent.service",
             },
         ]
     }

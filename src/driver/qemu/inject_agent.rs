@@ -5,7 +5,7 @@ use super::super::init::{InitFile, InitSystem};
 /// The planted agent's epoch.
 pub(super) const EPOCH: u32 = 7;
 
-const FOLDER: &str = "usr/lib/imagefile-agent";
+const FOLDER: &str = "usr/lib/imgfile-agent";
 
 /// A tar archive of the agent, its state file and what makes `init` start it.
 pub(super) fn archive(agent: &[u8], init: &dyn InitSystem) -> Vec<u8> {

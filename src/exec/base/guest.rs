@@ -41,8 +41,8 @@ const CPUS: u8 = 2;
 const TIMEOUT: Duration = Duration::from_hours(1);
 
 /// Where the package files are in the guest, and the archive that apt takes them for.
-const PAYLOAD: &str = "/run/imagefile/payload";
-const REPOSITORY: &str = "/run/imagefile/repository";
+const PAYLOAD: &str = "/run/imgfile/payload";
+const REPOSITORY: &str = "/run/imgfile/repository";
 
 /// Sets the packages up in the root partition.
 pub(super) async fn set_up(

@@ -1,12 +1,12 @@
 # Whether a statement of the ImageFile put something at this path, or below it.
 copied() {
-	[ -e /run/imagefile/copied ] || return 1
+	[ -e /run/imgfile/copied ] || return 1
 	while IFS= read -r known; do
 		case $known in
 		"$1" | "$1"/*) return 0 ;;
 		*/) case $1/ in "$known"*) return 0 ;; esac ;;
 		esac
-	done </run/imagefile/copied
+	done </run/imgfile/copied
 	return 1
 }
 # Removes files and folders, except what the ImageFile put there.

@@ -6,4 +6,4 @@ while IFS= read -r path; do
 		! grep -qsFx -e "$path" /var/lib/dpkg/info/*.list; then
 		printf '%s\n' "$path"
 	fi
-done </run/imagefile/key-candidates >/run/imagefile/keys-left
+done </run/imgfile/key-candidates >/run/imgfile/keys-left

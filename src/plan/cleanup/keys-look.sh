@@ -3,5 +3,5 @@
 # none.
 find /etc /var/lib /root /home /opt /srv -xdev \
 	\( -path /var/lib/dpkg -o -path /var/lib/docker -o -path /var/lib/containers \) -prune \
-	-o -type f -size -64k -exec grep -lsF -e 'PRIVATE KEY-----' {} + >/run/imagefile/key-candidates 2>/dev/null &
+	-o -type f -size -64k -exec grep -lsF -e 'PRIVATE KEY-----' {} + >/run/imgfile/key-candidates 2>/dev/null &
 looking=$!

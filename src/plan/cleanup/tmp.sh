@@ -5,7 +5,7 @@ holds_something() {
 	done
 	return 1
 }
-bare=/run/imagefile/bare
+bare=/run/imgfile/bare
 mkdir -p "$bare"
 mount --bind / "$bare"
 set --
