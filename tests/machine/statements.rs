@@ -215,7 +215,7 @@ fn every_statement_does_what_it_says_and_no_secret_stays() {
     let why = |step: &str| why_with(step, TOKEN);
     let text = why("another boot");
     for part in
-        ["the next build runs it", "script text", "+ line 3: echo \"it is quite another boot\"", "ImageFile:"]
+        ["the next build runs it", "script text", "+ line 4: echo \"it is quite another boot\"", "ImageFile:"]
     {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
