@@ -190,6 +190,7 @@ impl Cell {
 
     /// Starts the program. An error of kind `NotFound` says that the program is not there.
     pub fn start(self) -> io::Result<Process> {
+        tracing::debug!(program = ?self.program, arguments = ?self.args, "program");
         process::start(self)
     }
 }

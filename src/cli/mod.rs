@@ -44,6 +44,7 @@ pub mod settings;
 mod table;
 mod terminal;
 mod test;
+mod trace;
 mod trust;
 mod watch;
 mod why;
@@ -160,6 +161,10 @@ pub fn main() -> std::process::ExitCode {
     let matches = command().color(console::asked_for(std::env::args())).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     console::choose(cli.color);
+    if let Err(wrong) = trace::begin() {
+        complain(&wrong);
+        return Exit::Usage.into();
+    }
     if let Err(error) = interrupt::listen() {
         complain(&format!("cannot listen for signals: {error}"));
         return Exit::Host.into();

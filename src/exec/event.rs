@@ -177,6 +177,15 @@ impl Reporter {
     }
 
     pub fn report(&self, what: EventKind) {
+        let image = self.image.as_deref().unwrap_or_default();
+        // What a guest prints may hold secrets that are masked further on.
+        match &what {
+            EventKind::Output { step, text, .. } => {
+                tracing::trace!(image, step, bytes = text.len(), "output");
+            }
+            EventKind::Console { .. } | EventKind::Progress { .. } => tracing::trace!(image, ?what, "event"),
+            _ => tracing::info!(image, ?what, "event"),
+        }
         self.observer.event(&Event { at_ms: millis(self.began), image: self.image.clone(), what });
     }
 

@@ -103,6 +103,7 @@ pub fn compile_with(
     set: &Settings,
     shelf: &mut Option<FrontCache>,
 ) -> Project {
+    let _span = tracing::debug_span!("compile", entry).entered();
     let mut kept = shelf.take().unwrap_or_else(|| FrontCache::load(Vec::new(), entry, files));
     let mut sources = kept.sources().clone();
     let mut checked = check(entry, &mut sources, files, set);
@@ -121,6 +122,7 @@ pub fn compile_with(
     let preferences =
         |image: &str| kept.lock().map_or_else(Preferences::default, |lock| lock.preferences(image));
     let resolved = resolve_project(&checked.spec, kept.catalog(), preferences, |_| None);
+    tracing::debug!(images = checked.spec.images.len(), resolved = resolved.images.len(), "checked");
     let resolution = of_resolution(resolved.diagnostics, &diagnostics, &checked.spec, kept.catalog());
     diagnostics.extend(resolution);
     let mut diagnostics = settle(diagnostics, &sources);

@@ -85,6 +85,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         return Err(compiler.diagnostics);
     }
     let spec = inputs.spec;
+    tracing::debug!(image = spec.name.value, steps = compiler.steps.len(), tests = tests.len(), "planned");
     Ok(ImagePlan {
         image: spec.name.value.clone(),
         description: spec.description.as_ref().map(|text| text.value.clone()),

@@ -39,7 +39,13 @@ pub fn resolve_project(
             continue;
         }
         match resolve(&wanted, catalog, &preferences(name)) {
-            Ok(resolution) if whole => _ = project.images.insert(name.clone(), resolution),
+            Ok(resolution) if whole => {
+                let apps = resolution.apps.iter().map(|app| format!("{} {}", app.name, app.version));
+                let apps = tracing::enabled!(tracing::Level::DEBUG).then(|| apps.collect::<Vec<_>>());
+                let base = &resolution.base;
+                tracing::debug!(image = name, base = base.name, version = %base.version, ?apps, "resolved");
+                project.images.insert(name.clone(), resolution);
+            }
             Ok(_) => {}
             Err(diagnostics) => project.diagnostics.extend(diagnostics),
         }

@@ -23,7 +23,7 @@ use crate::packages::{
     Archive, Index, IndexError, IndexSource, Keyring, Moment, ReleaseError, ReleaseFile, Signed,
     SignedRelease, Universe, verify_release,
 };
-use crate::text::Checksum;
+use crate::text::{Checksum, without_credentials};
 
 /// Indexes younger than this are taken as they are; archives change a few times a day.
 pub const FRESH: Duration = Duration::from_hours(24);
@@ -88,6 +88,10 @@ impl Indexes<'_> {
         let room = Arc::new(Room(AtomicU64::new(ROOM)));
         let sources = archives.iter().map(|(archive, keys)| self.archive(arch, archive, keys, &room));
         let sources = try_join_all(sources).await?;
+        for (archive, _) in archives {
+            let (url, suite) = (without_credentials(&archive.url), &archive.suite);
+            tracing::debug!(%url, suite, components = ?archive.components, "index read");
+        }
         Ok(Universe::new(arch, &sources.concat()))
     }
 

@@ -388,8 +388,14 @@ impl Fetcher {
 
     /// The beginning of an answer, which may not be waited for without an end either.
     async fn answer(&self, url: &str, request: reqwest::RequestBuilder) -> Result<Response, FetchError> {
+        tracing::debug!(url = %shown(url), "request");
         match tokio::time::timeout(self.slowest.window, request.send()).await {
-            Ok(answer) => answer.map_err(|error| unreachable(url, &error)),
+            Ok(Ok(answer)) => {
+                let status = answer.status().as_u16();
+                tracing::debug!(url = %shown(url), status, bytes = answer.content_length(), "answer");
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(unreachable(url, &error)),
             Err(_) => Err(FetchError::Slow { url: url.to_owned(), bytes: 0, pace: self.slowest }),
         }
     }

@@ -14,4 +14,5 @@ mod on_failure;
 mod output;
 mod safety;
 mod several;
+mod trace;
 mod trust;

@@ -82,6 +82,7 @@ impl Guest {
         patience: Patience,
         take: &mut (dyn FnMut(Reply) -> Result<(), ChannelError> + Send),
     ) -> Result<Answer, DriverError> {
+        tracing::trace!(doing, "asked of the agent");
         let mut observed = self.qmp.observed();
         let mut channel_observed = self.qmp.observed();
         let result = tokio::select! {

@@ -56,6 +56,7 @@ impl Qmp {
             let mut lines = BufReader::new(half).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+                tracing::trace!(%message, "from QEMU");
                 if let Some(event) = message["event"].as_str() {
                     observe.send_modify(|observed| note(observed, event, &message["data"]));
                 } else if let Some(error) = message.get("error") {
@@ -78,6 +79,7 @@ impl Qmp {
     pub(super) async fn execute(&mut self, command: &str, arguments: Value) -> Result<(), String> {
         let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         let gone = || "QEMU has ended".to_owned();
+        tracing::trace!(line = line.trim_end(), "to QEMU");
         self.writer.write_all(line.as_bytes()).await.map_err(|_| gone())?;
         self.answers.recv().await.ok_or_else(gone)?
     }

@@ -239,6 +239,7 @@ impl<'a> Layers<'a> {
     ///
     /// This waits for no disk: the layer is there as long as the host runs, see [`settle`](Self::settle).
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
+        tracing::debug!(key = key.short(), disk = %disk.display(), "layer kept");
         let temp = self.store.temp_dir("layer")?;
         let ready = temp.path().join("ready");
         own::folder(&ready)?;
@@ -303,6 +304,7 @@ impl<'a> Layers<'a> {
 
     /// Removes a layer unless a build holds it or another layer stands on it; says whether it went.
     pub fn evict(self, key: &Digest) -> Result<bool> {
+        tracing::debug!(key = key.short(), "layer to go");
         self.remove_unless_held(key, || Ok(self.list()?.iter().all(|entry| entry.meta.parent != Some(*key))))
     }
 

@@ -84,7 +84,14 @@ pub fn solve(
     request: &Request,
 ) -> Result<Solution, SolveError> {
     let (universe, current) = overlay(universe, installed);
-    Solve::new(universe, current).run(request)
+    let solution = Solve::new(universe, current).run(request);
+    match &solution {
+        Ok(found) => {
+            tracing::debug!(install = found.install.len(), remove = ?found.remove, "packages chosen")
+        }
+        Err(error) => tracing::debug!(?error, "no packages can be chosen"),
+    }
+    solution
 }
 
 /// What packages that a lock names lack of what they need. Only of systems whose packages the archives have in just
