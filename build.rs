@@ -49,13 +49,11 @@ fn keep_published_schema() {
             .current_dir(env::var_os("CARGO_MANIFEST_DIR")?)
             .output()
             .ok()?;
-        let metadata = String::from_utf8(output.stdout).ok()?;
-        let paths = metadata.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let manifest = paths.map(PathBuf::from).find(|path| {
-            let folder = path.parent().and_then(std::path::Path::file_name);
-            folder.is_some_and(|name| name.to_string_lossy().starts_with("serde-sarif"))
-        })?;
-        std::fs::read_to_string(manifest.with_file_name("src").join("schema.json")).ok()
+        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        let mut packages = metadata["packages"].as_array()?.iter();
+        let manifest =
+            packages.find(|package| package["name"] == "serde-sarif")?["manifest_path"].as_str()?;
+        std::fs::read_to_string(PathBuf::from(manifest).with_file_name("src").join("schema.json")).ok()
     };
     let schema = schema().unwrap_or_default();
     if let Some(out) = env::var_os("OUT_DIR") {

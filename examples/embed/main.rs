@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use imgfile::check::MemoryFiles;
+use imgfile::diagnostic::Diagnostic;
 use imgfile::front::{Pins, compile};
 use imgfile::model::Firmware;
 use imgfile::packages::Solution;
@@ -43,12 +44,15 @@ files:
   - { path: /etc/greeting, content: "{{ word }}\n" }
 "#;
 
-/// What the program has to say; the error is what it has to complain of.
-pub fn run(image_file: &str) -> Result<String, String> {
+/// What the program has to say; the errors are what it has to complain of, for any handler of miette's to draw.
+pub fn run(image_file: &str) -> Result<String, Vec<miette::Report>> {
     let files = MemoryFiles::new().with("ImageFile", image_file).with("catalog/apps/greeting.yaml", GREETING);
     let project = compile("ImageFile", &files, &[]);
+    let complaints = |found: &[Diagnostic]| {
+        found.iter().map(|one| one.clone().with_sources(&project.sources)).map(miette::Report::new).collect()
+    };
     if project.has_errors() {
-        return Err(report::human(&project.diagnostics, &project.sources, false));
+        return Err(complaints(&project.diagnostics));
     }
 
     // Which disk `golden.qcow2` is, its digest and size, is for the embedding program to know.
@@ -67,9 +71,7 @@ pub fn run(image_file: &str) -> Result<String, String> {
         marks: "",
         agent_version: "1",
     };
-    let plan = project
-        .plan("greeter", &files, pins)
-        .map_err(|found| report::human(&found, &project.sources, false))?;
+    let plan = project.plan("greeter", &files, pins).map_err(|found| complaints(&found))?;
 
     let mut said = String::new();
     for app in &project.resolutions["greeter"].apps {
@@ -83,10 +85,12 @@ pub fn run(image_file: &str) -> Result<String, String> {
 
 /// Exit status 1 if the ImageFile is wrong.
 pub fn main() -> ExitCode {
+    // As `imgfile` draws them itself. A program with a handler of its own leaves this out.
+    let _ = miette::set_hook(Box::new(|_| Box::new(report::HumanHandler::new(false))));
     match run(IMAGE_FILE) {
         Ok(said) => print!("{said}"),
-        Err(complaint) => {
-            eprint!("{complaint}");
+        Err(complaints) => {
+            complaints.iter().for_each(|complaint| eprintln!("{complaint:?}"));
             return ExitCode::FAILURE;
         }
     }

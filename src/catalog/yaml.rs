@@ -4,7 +4,7 @@
 //! stands under, as in an ImageFile, so `version: 1.10` is not the number 1.1. Anchors, aliases,
 //! tags, directives and further documents are refused, and depth and size are bounded.
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
+use serde_saphyr::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle};
 
 use super::node::{Key, Kind, Lines, MAX_DEPTH, Node, Scalar, literal_starts};
 use super::plain_yaml;

@@ -1,9 +1,11 @@
 //! One defect, one [`Diagnostic`]: a stable code, a message, labelled spans, a way out.
 //!
-//! Modules build diagnostics; only `report` turns them into text.
+//! Modules build diagnostics; only `report` turns them into text. With its sources one is a
+//! [`miette::Diagnostic`].
 
 mod code;
 mod conflict;
+mod with_sources;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,8 @@ use crate::text::Span;
 
 pub use code::{Cause, Code, codes, codes_with_titles, page};
 pub use conflict::merge_conflicts;
+pub use with_sources::WithSources;
+pub(crate) use with_sources::{BULLET, concerns};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

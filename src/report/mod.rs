@@ -1,6 +1,5 @@
 //! One diagnostic or event, many renderers.
 
-mod adapter;
 mod fix;
 mod graph;
 mod html;
@@ -14,11 +13,10 @@ mod time;
 
 pub use plan::{plan, plan_json};
 
-pub use adapter::{Reported, miette};
 pub use fix::fixed;
 pub use graph::{dot as plan_dot, mermaid as plan_mermaid};
 pub use html::{Beside, build_report};
-pub use human::{human, summary};
+pub use human::{HumanHandler, human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
 pub use sink::{Content, Sink};
 pub use time::{local, utc};

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
+
 use super::{LineCol, LineIndex, SourceId, Span};
 
 /// One text with the name shown to the user.
@@ -19,6 +21,44 @@ impl Source {
     #[must_use]
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))
+    }
+}
+
+impl SourceCode for Source {
+    /// From the span's start, or that of the first line before it that is asked for, to the end of the last line.
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let end = span.offset().checked_add(span.len()).filter(|end| *end <= self.text.len());
+        let end = end.ok_or(MietteError::OutOfBounds)?;
+        let place = |offset: usize| self.lines().line_col(u32::try_from(offset).unwrap_or(u32::MAX));
+        let start_of = |line: usize| {
+            let start = u32::try_from(line).ok().and_then(|line| self.lines().line_start(line));
+            start.map_or(self.text.len(), |start| start as usize)
+        };
+        let (first, last) = (place(span.offset()), place(end.saturating_sub(1).max(span.offset())));
+        let (line, column, from) = if before == 0 {
+            let line_start = self.text.as_bytes().get(start_of(first.line as usize)..span.offset());
+            let column = String::from_utf8_lossy(line_start.unwrap_or_default()).chars().count();
+            (first.line as usize, column, span.offset())
+        } else {
+            let line = (first.line as usize).saturating_sub(before);
+            (line, 0, start_of(line))
+        };
+        let behind = (last.line as usize + 1).saturating_add(after);
+        let to = start_of(behind);
+        let lines = behind.min(self.lines().lines()) - line;
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            &self.text.as_bytes()[from..to],
+            (from, to - from).into(),
+            line,
+            column,
+            lines,
+        )))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use imgfile::diagnostic::Diagnostic;
-use imgfile::report::{Report, SCHEMA, github, json, sarif};
+use imgfile::report::{HumanHandler, Report, SCHEMA, github, human, json, sarif};
 use imgfile::text::Sources;
 
 use crate::common;
@@ -59,24 +59,78 @@ fn github_gets_one_command_a_finding() {
     golden("findings.github", &text);
 }
 
-#[test]
-fn miette_draws_every_label_those_in_other_files_too() {
-    use miette::{Diagnostic as _, GraphicalReportHandler, GraphicalTheme};
-
+/// With a place in another file, a note, several helps, one of several lines.
+fn elaborate() -> (Diagnostic, Sources) {
     let (project, sources) =
         common::checked("image \"web\" {\n  os linux debian 13\n  app nginx { port = http }\n}\n", &[]);
-    let reported: Vec<_> =
-        project.diagnostics.iter().map(|found| imgfile::report::miette(found, &sources)).collect();
-    let [reported] = reported.as_slice() else { panic!("{:?}", project.diagnostics) };
-    assert_eq!(reported.code().unwrap().to_string(), "E0306");
-    assert_eq!(reported.severity(), Some(miette::Severity::Error));
-    assert_eq!(reported.labels().unwrap().count(), 1);
-    assert_eq!(reported.related().unwrap().count(), 1, "the declaration in the catalogue");
+    let [found] = project.diagnostics.as_slice() else { panic!("{:?}", project.diagnostics) };
+    let found = found.clone().note("a note").help("one way\nin two lines").help("another way");
+    (found, sources)
+}
+
+#[test]
+fn every_diagnostic_is_one_of_miettes() {
+    use miette::Diagnostic as _;
+
+    let (found, sources) = elaborate();
+    let found = found.with_sources(&sources);
+    assert_eq!(found.code().unwrap().to_string(), "E0306");
+    assert_eq!(found.severity(), Some(miette::Severity::Error));
+    assert_eq!(found.labels().unwrap().count(), 1);
+    assert_eq!(found.related().unwrap().count(), 2, "the declaration in the catalogue, and the note");
     let mut shown = String::new();
-    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
         .with_links(false)
         .with_width(100)
-        .render_report(&mut shown, reported)
+        .render_report(&mut shown, &found)
         .unwrap();
     golden("findings.miette", &shown);
+    shown.clear();
+    miette::JSONReportHandler::new().render_report(&mut shown, &found).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    golden("findings.miette.json", &(serde_json::to_string_pretty(&json).unwrap() + "\n"));
+}
+
+/// As a program sees it that installs the handler: the one text, for the command and for it.
+#[test]
+fn the_drawing_is_a_handler_of_miettes() {
+    let (found, sources) = elaborate();
+    let human = human(std::slice::from_ref(&found), &sources, false);
+    golden("findings.human", &human);
+    miette::set_hook(Box::new(|_| Box::new(HumanHandler::new(false)))).unwrap();
+    let report = miette::Report::new(found.with_sources(&sources));
+    assert_eq!(format!("{report:?}\n"), human);
+}
+
+/// A diagnostic of the program that embeds this crate.
+#[test]
+fn the_handler_draws_what_others_complain_of() {
+    let shown = |report: miette::Report| Drawn(&report).to_string();
+    let text = "one\ntwo\u{1b}[31m thrëe\r\n".to_owned();
+    let source = || miette::NamedSource::new("notes.txt", text.clone());
+    let odd = miette::miette!(
+        code = "notes::odd",
+        severity = miette::Severity::Warning,
+        help = "leave it out",
+        labels = vec![miette::LabeledSpan::at(13..19, "this word")],
+        "an odd word"
+    );
+    let beyond = miette::miette!(labels = vec![miette::LabeledSpan::at(400..410, "nowhere")], "lost");
+    let cause = miette::IntoDiagnostic::into_diagnostic("x".parse::<u8>()).unwrap_err();
+    golden(
+        "others.human",
+        &[odd.with_source_code(source()), beyond.with_source_code(source()), cause.wrap_err("no number")]
+            .map(shown)
+            .join("\n"),
+    );
+}
+
+/// A report as our handler draws it, whatever hook there is.
+struct Drawn<'a>(&'a miette::Report);
+
+impl std::fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use miette::ReportHandler as _;
+        HumanHandler::new(false).debug(self.0.as_ref(), f)
+    }
 }

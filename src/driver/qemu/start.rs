@@ -70,7 +70,9 @@ pub(super) async fn kernel(
         RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
     };
     let initramfs = spec.run_dir.join("initramfs");
-    fs::write(&initramfs, initramfs::write(agent::PROGRAM, early)).map_err(failed("write the initramfs"))?;
+    initramfs::write(agent::PROGRAM, early)
+        .and_then(|archive| fs::write(&initramfs, archive))
+        .map_err(failed("write the initramfs"))?;
     let line = match kernel {
         RunningKernel::Build => format!("{KERNEL_LINE} {BUILD_KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
         RunningKernel::Image(_) => format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),

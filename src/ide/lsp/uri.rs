@@ -4,6 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+
+/// What is escaped in a path.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// The path of a `file:` URI on this machine.
 pub(super) fn to_path(uri: &str) -> Option<PathBuf> {
     let rest = uri.strip_prefix("file://")?;
@@ -11,34 +16,14 @@ pub(super) fn to_path(uri: &str) -> Option<PathBuf> {
     if !path.starts_with('/') {
         return None;
     }
-    let path = path.split(['?', '#']).next().unwrap_or_default().as_bytes();
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while let Some(&byte) = path.get(at) {
-        if byte == b'%' {
-            let digits = std::str::from_utf8(path.get(at + 1..at + 3)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            at += 3;
-        } else {
-            bytes.push(byte);
-            at += 1;
-        }
-    }
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
     (!bytes.contains(&0)).then(|| PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// The URI of an absolute path.
 pub(super) fn from_path(path: &Path) -> String {
-    use std::fmt::Write as _;
-    let mut uri = "file://".to_owned();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    format!("file://{}", percent_encode(path.as_os_str().as_bytes(), ESCAPED))
 }
 
 /// An absolute path without `..`, as far as its text goes.
@@ -65,9 +50,12 @@ mod tests {
         let path = |uri: &str| to_path(uri).map(|path| path.to_string_lossy().into_owned());
         assert_eq!(path("file:///a%20b/%C3%BC.imagefile"), Some("/a b/ü.imagefile".into()));
         assert_eq!(path("file://localhost/a"), Some("/a".into()));
-        for no in
-            ["untitled:Untitled-1", "file://server/share", "file:///%zz", "file:///%0", "file:///%00", ""]
-        {
+        assert_eq!(
+            path("file:///100%"),
+            Some("/100%".into()),
+            "as URLs are read: what is no escape is itself"
+        );
+        for no in ["untitled:Untitled-1", "file://server/share", "file:///%00", ""] {
             assert_eq!(path(no), None, "{no}");
         }
     }
