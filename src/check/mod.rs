@@ -26,7 +26,6 @@ mod shebang;
 mod shell;
 mod size;
 mod spec;
-mod statements;
 mod steps;
 mod structure;
 mod suggest;
@@ -37,6 +36,7 @@ mod value;
 
 use std::collections::{HashMap, HashSet};
 
+pub use crate::syntax::keywords::statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
@@ -44,10 +44,10 @@ pub(crate) use paths::normalise;
 pub use script::SCRIPT_LIMIT;
 pub use size::{Size, parse_duration};
 pub use spec::*;
-pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 pub use suppress::settle;
 
 use crate::diagnostic::{Code, Diagnostic, codes};
+use crate::syntax::keywords::statements;
 use crate::syntax::{Ast, Item, OperandKind, Statement};
 use crate::text::{SourceId, Sources, Span, Spanned};
 use operands::Operands;

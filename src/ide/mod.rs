@@ -18,11 +18,12 @@ mod outline;
 mod proposal;
 mod tokens;
 mod tree;
-mod words;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
+
+use crate::syntax::keywords::options as words;
 
 pub use crate::front::FrontCache;
 pub use analysis::{Analysis, analyse, analyse_catalog};

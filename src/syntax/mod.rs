@@ -2,6 +2,7 @@
 
 mod ast;
 mod fmt;
+pub(crate) mod keywords;
 mod parse;
 
 pub use ast::{

@@ -1,10 +1,10 @@
 //! Words of the language with what they mean: option keys and fixed values, for completion and hover.
-//! Statements themselves are described by [`crate::check::STATEMENTS`].
+//! Statements themselves are described by [`super::statements::STATEMENTS`].
 
 use crate::model::DiskFormat;
 
 /// A key or value with one line about it.
-pub(super) type Word = (&'static str, &'static str);
+pub(crate) type Word = (&'static str, &'static str);
 
 /// The formats of `output`, each with who takes it.
 const FORMATS: [Word; DiskFormat::ALL.len()] = {
@@ -30,7 +30,7 @@ const SCRIPT: &[Word] = &[
 ];
 
 /// The options of a statement, but for `app`, whose options the catalogue declares.
-pub(super) fn options(keyword: &str) -> &'static [Word] {
+pub(crate) fn options(keyword: &str) -> &'static [Word] {
     match keyword {
         "base" => &[
             ("upgrade", "`true`: bring the base's packages up to date before anything else"),
@@ -96,7 +96,7 @@ pub(super) fn options(keyword: &str) -> &'static [Word] {
 }
 
 /// Whether a statement whose first operand is written so can have this option.
-pub(super) fn can_have(keyword: &str, first: Option<&str>, key: &str) -> bool {
+pub(crate) fn can_have(keyword: &str, first: Option<&str>, key: &str) -> bool {
     match (keyword, key) {
         ("archive", "suites") => first.is_none_or(|of| !of.contains("://")),
         ("archive", "suite" | "key" | "fingerprint" | "priority") => {
@@ -132,7 +132,7 @@ const TOPICS: &[Word] = &[
 ];
 
 /// The values an option takes, where they are few words.
-pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
+pub(crate) fn values(keyword: &str, key: &str) -> &'static [Word] {
     match (keyword, key) {
         ("base", "upgrade")
         | ("account", "sudo")
@@ -164,7 +164,7 @@ pub(super) fn values(keyword: &str, key: &str) -> &'static [Word] {
 }
 
 /// The fixed words of an operand, by its number.
-pub(super) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'static [Word] {
+pub(crate) fn operands(keyword: &str, index: usize, first: Option<&str>) -> &'static [Word] {
     match (keyword, index) {
         ("os", 0) => &[("linux", "")],
         ("archive", 0) => {

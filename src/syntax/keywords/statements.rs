@@ -82,6 +82,6 @@ pub fn statement(keyword: &str) -> Option<&'static StatementInfo> {
 }
 
 /// Whether a statement that starts so stands rightly at the top level.
-pub(super) fn allowed_at_top(keyword: &str) -> bool {
+pub(crate) fn allowed_at_top(keyword: &str) -> bool {
     statement(keyword).is_some_and(|info| info.place == Place::Top)
 }
