@@ -7,6 +7,7 @@ use super::script_text::ScriptText;
 use super::structure::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::keywords::When;
 use crate::text::{DEBIAN_COMPONENTS, Span, Spanned, nearest};
 
 /// A keyring, at most.
@@ -37,7 +38,7 @@ impl Checker<'_> {
             return None;
         }
         if own {
-            let given = self.options(operands, &["components", "suites", "keep"]);
+            let given = self.options_of(operands, When::NoAddress);
             let components = self.texts_option(&given, "components", "a component, such as `contrib`");
             let components: Vec<_> = components
                 .iter()
@@ -66,8 +67,7 @@ impl Checker<'_> {
         }
         let url = self.url(of);
         let before = self.errors();
-        let given = self
-            .required_options(operands, &["suite", "components", "key", "fingerprint", "priority", "keep"])?;
+        let given = self.required_options(operands, When::Address)?;
         let suite = self.names_option_single(&given, "suite", "a suite, such as `stable`");
         let mut components = self.names_option(&given, "components", "a component, such as `main`");
         let key = match given.value("key") {

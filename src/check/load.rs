@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::statements::{self, Place};
 use super::structure::{shape, short};
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Ast, Item, Statement, parse};
+use crate::syntax::keywords::{Form, Place, StatementInfo};
+use crate::syntax::{Ast, Item, Keyword, Statement, parse};
 use crate::text::{SourceId, Span, Spanned, nearest};
 
 /// Largest ImageFile that is looked at, in bytes: a hundred times what anyone writes.
@@ -69,7 +69,7 @@ impl Checker<'_> {
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Statement(statement) if self.slice(statement.keyword) == "include" => {
+                Item::Statement(statement) if self.keyword_of(statement) == Some(Keyword::Include) => {
                     Some(statement.clone())
                 }
                 _ => None,
@@ -107,7 +107,7 @@ impl Checker<'_> {
     fn include_target(&mut self, include: &Statement) -> Option<(Spanned<String>, Vec<Given>)> {
         self.statement_scope(include, |checker, operands| {
             let text = checker.scalar(operands, "a path, such as `\"common.imagefile\"`")?;
-            let options = checker.options(operands, &[]);
+            let options = checker.options(operands);
             let path = checker.project_path(text)?;
             let FileKind::File { .. } = checker.kind_of(&path)? else {
                 checker.misfit(
@@ -232,24 +232,26 @@ impl Checker<'_> {
                 }
                 _ => continue,
             };
-            let may_cause = matches!(self.slice(statement.keyword), "script" | "test" | "copy")
-                || statements::statement(self.slice(statement.keyword)).is_none();
+            let keyword = self.keyword_of(statement);
+            let may_cause = matches!(keyword, None | Some(Keyword::Script | Keyword::Test | Keyword::Copy));
             let before = std::mem::replace(&mut before, may_cause.then_some(statement.span));
             let closed_above =
                 std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
-            let keyword = self.slice(statement.keyword).to_owned();
-            match statements::statement(&keyword) {
+            match keyword.map(Keyword::info) {
                 Some(info) if info.place == here => {
                     misplaced_run = false;
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
-                        if matches!(info.keyword, "image" | "profile") {
+                        if info.form == Form::Block {
                             self.placement(&body.items, false);
                         } else if !self.broken.contains(&statement.span) {
                             self.broken.insert(statement.span);
                             self.report(
-                                Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` has no block"))
-                                    .label(Span { end: body.span.start + 1, ..body.span }, "no `{` here")
-                                    .help(format!("write it like `{}`", info.example)),
+                                Diagnostic::new(
+                                    codes::UNEXPECTED,
+                                    format!("`{}` has no block", info.keyword),
+                                )
+                                .label(Span { end: body.span.start + 1, ..body.span }, "no `{` here")
+                                .help(format!("write it like `{}`", info.example)),
                             );
                         }
                     }
@@ -265,6 +267,7 @@ impl Checker<'_> {
                 }
                 None => {
                     if !misplaced_run {
+                        let keyword = self.slice(statement.keyword).to_owned();
                         self.unknown_statement(statement, before, &keyword, here);
                     }
                     self.broken.insert(statement.span);
@@ -276,13 +279,7 @@ impl Checker<'_> {
         }
     }
 
-    fn misplaced(
-        &mut self,
-        statement: &Statement,
-        info: &statements::StatementInfo,
-        closed: Option<Span>,
-        top: bool,
-    ) {
+    fn misplaced(&mut self, statement: &Statement, info: &StatementInfo, closed: Option<Span>, top: bool) {
         let keyword = info.keyword;
         let diagnostic = if top {
             Diagnostic::new(
@@ -313,28 +310,17 @@ impl Checker<'_> {
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"))
                 .label(statement.keyword, "not known");
-        let names =
-            || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
+        let names = || Keyword::at(here).map(Keyword::as_str);
         if let Some(diagnostic) = Self::with_an_odd_blank(statement, keyword) {
             self.report(diagnostic);
             return;
         }
-        let common = match keyword.to_ascii_lowercase().as_str() {
-            "run" | "shell" | "provisioner" | "exec" => Some("script"),
-            "from" | "source" => Some("base"),
-            "add" | "file" => Some("copy"),
-            "package" | "install" | "apt" => Some("packages"),
-            "application" => Some("app"),
-            "variable" | "var" | "arg" => Some("param"),
-            "import" => Some("include"),
-            "disk" | "disk_size" | "size" => Some("min_storage"),
-            _ => None,
-        }
-        .filter(|name| names().any(|known| known == *name));
-        let meant = common.or_else(|| nearest(keyword, names()));
+        let lower = keyword.to_ascii_lowercase();
+        let common = Keyword::at(here).find(|known| known.info().synonyms.contains(&lower.as_str()));
+        let meant = common.map(Keyword::as_str).or_else(|| nearest(keyword, names()));
         let diagnostic = match meant {
             // What stands behind it is a shell's, and no path.
-            Some("script") if common.is_some() => diagnostic
+            Some(_) if common == Some(Keyword::Script) => diagnostic
                 .help("commands are lines of a script: `script <<-SH`, `#!/bin/sh -e`, the commands, `SH`"),
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                 Applicability::Maybe,
@@ -365,7 +351,7 @@ impl Checker<'_> {
         };
         let odd = keyword.chars().find(|c| is_odd(*c))?;
         let first = keyword.split(is_odd).find(|part| !part.is_empty())?;
-        statements::statement(first)?;
+        Keyword::of(first)?;
         let label = format!("holds U+{:04X}, which looks like a blank or like nothing", u32::from(odd));
         let meant = keyword.split(is_odd).collect::<Vec<_>>().join(" ");
         Some(unknown.label(statement.keyword, label).help("write a blank in its place").fix(

@@ -36,7 +36,6 @@ mod value;
 
 use std::collections::{HashMap, HashSet};
 
-pub use crate::syntax::keywords::statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
@@ -47,8 +46,8 @@ pub use spec::*;
 pub use suppress::settle;
 
 use crate::diagnostic::{Code, Diagnostic, codes};
-use crate::syntax::keywords::statements;
-use crate::syntax::{Ast, Item, OperandKind, Statement};
+use crate::syntax::keywords::Form;
+use crate::syntax::{Ast, Item, Keyword, OperandKind, Statement};
 use crate::text::{SourceId, Sources, Span, Spanned};
 use operands::Operands;
 use profiles::{Flat, Profile, Profiles};
@@ -143,7 +142,7 @@ struct Checker<'a> {
     used_profiles: HashSet<String>,
     /// Names that must be unique in the image being read: by statement and name, with the `use`
     /// that brought them.
-    claimed: HashMap<(&'static str, String), (Span, Option<Span>)>,
+    claimed: HashMap<(Keyword, String), (Span, Option<Span>)>,
     script_sources: HashMap<String, (SourceId, Vec<u8>)>,
     /// Scripts to look into when their image is complete.
     pending: Vec<script::Pending>,
@@ -205,25 +204,25 @@ impl Checker<'_> {
                 _ => None,
             })
         };
-        let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
-            statements().filter(|statement| checker.keyword(statement) == wanted).collect()
+        let of = |checker: &Self, wanted: Keyword| -> Vec<&Statement> {
+            statements().filter(|statement| checker.meant_by(statement) == Some(wanted)).collect()
         };
-        let includes = of(self, "include").iter().map(|include| include.span).collect();
+        let includes = of(self, Keyword::Include).iter().map(|include| include.span).collect();
         self.names_doubtful |= self.failed_in_one_of(includes);
-        let params = of(self, "param");
+        let params = of(self, Keyword::Param);
         self.params(params.into_iter(), set, &project.given);
-        let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), ..Spec::default() };
-        let profile_statements = of(self, "profile");
+        let mut spec = Spec { catalogs: self.catalogs(of(self, Keyword::Catalog)), ..Spec::default() };
+        let profile_statements = of(self, Keyword::Profile);
         let profiles = self.profiles(&profile_statements);
         let mut names: HashMap<String, Span> = HashMap::new();
-        let image_statements = of(self, "image");
+        let image_statements = of(self, Keyword::Image);
         let mut heads_wrong = false;
         self.too_many_images(&image_statements);
         for statement in image_statements.iter().take(MOST_IMAGES) {
             let before = self.errors();
             let name = self.head(statement);
             heads_wrong |= self.errors() > before;
-            let misread = statements::statement(self.slice(statement.keyword)).is_none();
+            let misread = self.keyword_of(statement).is_none();
             let doubtful_name = name.is_none();
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
             if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
@@ -321,12 +320,18 @@ impl Checker<'_> {
     }
 
     /// The keyword of a statement; a misspelt one with a block counts as what it was meant to be.
-    fn keyword(&self, statement: &Statement) -> &str {
-        let written = self.slice(statement.keyword);
-        if statement.body.is_some() && statements::statement(written).is_none() {
-            return crate::text::nearest(written, ["image", "profile"]).unwrap_or("image");
-        }
-        written
+    fn meant_by(&self, statement: &Statement) -> Option<Keyword> {
+        let block = || {
+            let blocks = Keyword::all().filter(|keyword| keyword.info().form == Form::Block);
+            let near = crate::text::nearest(self.slice(statement.keyword), blocks.map(Keyword::as_str));
+            near.and_then(Keyword::of).unwrap_or(Keyword::Image)
+        };
+        self.keyword_of(statement).or_else(|| statement.body.as_ref().map(|_| block()))
+    }
+
+    /// The keyword of a statement, if it is written right.
+    fn keyword_of(&self, statement: &Statement) -> Option<Keyword> {
+        Keyword::of(self.slice(statement.keyword))
     }
 
     fn catalogs(&mut self, statements: Vec<&Statement>) -> Vec<Spanned<String>> {

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::operands::enumerate;
-use super::statements::{Place, STATEMENTS, statement};
 use super::structure::short;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Item, Statement};
+use crate::syntax::keywords::{Place, STATEMENTS};
+use crate::syntax::{Item, Keyword, Statement};
 use crate::text::{Span, nearest};
 
 /// Most statements that profiles may bring into the images of a project together: each use copies them.
@@ -92,16 +92,13 @@ impl Checker<'_> {
                 }
                 Item::Comment(_) | Item::SlashComment(_) => continue,
             };
-            let keyword = self.slice(written.keyword);
-            match statement(keyword) {
-                Some(info) if info.place == Place::Image => {}
-                _ => {
-                    out.doubtful = true;
-                    out.perhaps_base |= perhaps_base(keyword);
-                    continue;
-                }
-            }
-            if keyword == "use" {
+            let keyword = self.keyword_of(written).filter(|keyword| keyword.info().place == Place::Image);
+            let Some(keyword) = keyword else {
+                out.doubtful = true;
+                out.perhaps_base |= perhaps_base(self.slice(written.keyword));
+                continue;
+            };
+            if keyword == Keyword::Use {
                 open.extend(self.flatten_use(written, profiles, out).map(<[Item]>::iter));
             } else {
                 let used = out.through.first().map(|(_, span)| *span);
@@ -146,7 +143,7 @@ impl Checker<'_> {
         self.scope.given = out.given.last().cloned().flatten();
         let (name, given) = self.statement_scope(statement, |checker, operands| {
             let name = checker.scalar(operands, "the name of a profile");
-            let given = checker.options(operands, &[]);
+            let given = checker.options(operands);
             (name, checker.values_of_use(&given))
         });
         let around = self.scope.given.take();
@@ -229,7 +226,7 @@ impl Checker<'_> {
 /// Whether a statement that does not exist may be a `base`, or bring one: misspelt beyond recognition, or
 /// with its first word lost.
 fn perhaps_base(keyword: &str) -> bool {
-    let names = STATEMENTS.iter().map(|info| info.keyword);
+    let names = STATEMENTS.iter().map(|info| info.keyword.as_str());
     let rest_of_base = ["auto", "file", "url", "image", "from", "source"].contains(&keyword);
     rest_of_base || nearest(keyword, names).is_none_or(|near| matches!(near, "base" | "use" | "image"))
 }

@@ -1,7 +1,7 @@
 //! `copy`, `script` and `test`.
 
 use super::contents::Claim;
-use super::operands::{Given, Operands, is_scalar};
+use super::operands::{Given, Known, Operands, is_scalar};
 use super::profiles::Placed;
 use super::script::{Origin, Within};
 use super::script_text::ScriptText;
@@ -10,15 +10,11 @@ use super::{
     Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Operand, OperandKind};
+use crate::syntax::{Keyword, Operand, OperandKind};
 use crate::text::{Span, Spanned, glob_matches};
-
-const SCRIPT_OPTIONS: &[&str] =
-    &["name", "user", "env", "timeout", "retries", "secrets", "offline", "network", "with"];
 
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip", "early"];
         let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
             let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
             let span = heredoc.body;
@@ -45,7 +41,7 @@ impl Checker<'_> {
         if let Some(dest) = &dest {
             self.visible(dest);
         }
-        let given = self.options(operands, known);
+        let given = self.options(operands);
         let owner = self.owner_option(&given, "owner");
         let group = self.owner_option(&given, "group");
         let mode = self.mode_option(&given, "mode");
@@ -196,7 +192,7 @@ impl Checker<'_> {
             let path = self.scalar(operands, "a script's path in quotes, a list of them, or a heredoc")?;
             origins.push((statement.span, self.script_file(path)));
         }
-        let given = self.options(operands, SCRIPT_OPTIONS);
+        let given = self.options(operands);
         let options = self.script_options(&given);
         if let Some(name) = options.name.as_ref().filter(|_| origins.len() > 1) {
             self.option_conflict(
@@ -240,7 +236,7 @@ impl Checker<'_> {
             // If the name was taken for something else, the path is not what it seems.
             if operands.failed { None } else { self.script_file(path) }
         };
-        let given = self.options(operands, SCRIPT_OPTIONS);
+        let given = self.options(operands);
         let mut options = self.script_options(&given);
         options.name.get_or_insert_with(|| name.clone().spanned());
         if name.value.is_empty() || name.value.len() > 255 || name.value.contains(char::is_control) {
@@ -253,7 +249,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        match self.claim("test", &name.value, name.span, placed) {
+        match self.claim(Keyword::Test, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.tests.retain(|known| known.name.value != name.value),
             Claim::Fresh => {}
@@ -330,7 +326,7 @@ impl Checker<'_> {
             }
             return Vec::new();
         };
-        let given = self.given(options, "env", &[]);
+        let given = self.given(options, "env", Known::Any);
         let mut env = Vec::new();
         for (key, entry) in given.entries {
             let key = super::operands::Text { value: key, span: entry.key.span, quoted: false, param: false };

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 
 use super::value::{Piece, decode};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
+use crate::syntax::keywords::{Form, Place};
 use crate::syntax::{
-    Ast, Body, Entry, Heredoc, Item, List, Open, Operand, OperandKind, OptionItem, Options, Statement,
+    Ast, Body, Entry, Heredoc, Item, Keyword, List, Open, Operand, OperandKind, OptionItem, Options,
+    Statement,
 };
 use crate::text::{Source, SourceId, Span};
 
@@ -82,9 +84,10 @@ impl Walk<'_> {
                 Item::SlashComment(span) => self.slash_comment(*span),
                 Item::Statement(statement) => {
                     self.statement(statement);
-                    let keyword = self.slice(statement.keyword);
-                    excused = !super::statements::allowed_at_top(keyword)
-                        || statement.body.is_none() && matches!(keyword, "image" | "profile");
+                    let info = Keyword::of(self.slice(statement.keyword)).map(Keyword::info);
+                    excused = info.is_none_or(|info| {
+                        info.place != Place::Top || statement.body.is_none() && info.form == Form::Block
+                    });
                 }
                 Item::Bad(statement) => self.bad(statement),
                 Item::StrayClose(_) if top && self.unknown_blocks > 0 => self.unknown_blocks -= 1,
@@ -605,7 +608,7 @@ impl Walk<'_> {
     /// Whether a lone unknown word stands where the `}` should: that is said of the word.
     fn ends_in_something_unknown(&self, items: &[Item]) -> bool {
         let Some(Item::Statement(last)) = items.last() else { return false };
-        last.operands.is_empty() && super::statements::statement(self.slice(last.keyword)).is_none()
+        last.operands.is_empty() && Keyword::of(self.slice(last.keyword)).is_none()
     }
 
     fn heredoc(&mut self, statement: &Statement, heredoc: &Heredoc) {

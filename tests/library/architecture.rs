@@ -179,6 +179,7 @@ fn only_its_folder_knows_dpkg() {
         "driver/fake/mod.rs",
         // What to tell people.
         "exec/prepare/errors.rs",
+        // What an option is good for.
         "syntax/keywords/options.rs",
     ];
     let mut outside = files_with("dpkg");
