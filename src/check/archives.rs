@@ -153,7 +153,7 @@ impl Checker<'_> {
             self.misfit(codes::WRONG_KIND, path.span, &path.value, what, "it is no file");
             return None;
         }
-        match self.files.read(&path.value, limit) {
+        match self.input.files.read(&path.value, limit) {
             Ok(content) => Some((path.value, content)),
             Err(error) => {
                 self.no_file(&path, &error);
@@ -204,7 +204,7 @@ impl Checker<'_> {
         let span = operands.statement.span;
         let content = if let Some(heredoc) = Self::accept_heredoc(operands) {
             self.finish(operands);
-            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            let text = ScriptText::of_heredoc(heredoc, self.input.sources.get(heredoc.body.source));
             for (line, at) in wrong_answers(&text.content) {
                 let start = at + line.len() - line.trim_start().len();
                 self.bad_answer(line, text.span(start, at + line.trim_end().len()));

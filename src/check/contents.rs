@@ -53,14 +53,14 @@ impl Checker<'_> {
     /// profile's.
     pub(super) fn claim(&mut self, kind: Keyword, name: &str, span: Span, placed: &Placed<'_>) -> Claim {
         let key = (kind, name.to_owned());
-        let Some(&(first, used)) = self.claimed.get(&key) else {
-            self.claimed.insert(key, (span, placed.used));
+        let Some(&(first, used)) = self.current.claimed.get(&key) else {
+            self.current.claimed.insert(key, (span, placed.used));
             return Claim::Fresh;
         };
         match (used, placed.used) {
             (None, Some(_)) => Claim::Refused,
             (Some(_), None) => {
-                self.claimed.insert(key, (span, None));
+                self.current.claimed.insert(key, (span, None));
                 Claim::Replaces
             }
             (Some(one), Some(two)) if one != two => {

@@ -47,7 +47,7 @@ impl Checker<'_> {
             }
             checker.image_name(name.spanned())
         });
-        if statement.body.is_none() && !self.broken.contains(&statement.span) {
+        if statement.body.is_none() && !self.recovery.broken.contains(&statement.span) {
             let end = statement.operands.last().map_or(statement.keyword, |operand| operand.span).after();
             let keyword = self.slice(statement.keyword).to_owned();
             self.report(
@@ -80,8 +80,8 @@ impl Checker<'_> {
 
     /// Reads an image. `flat` holds its statements.
     pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
-        self.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
-        self.script_count = 0;
+        self.current.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
+        self.current.script_count = 0;
         let statements = self.settle_once(flat.statements);
         let mut image = ImageSpec::new(name);
         let mut doubt = Doubt { any: flat.doubtful, ..Doubt::default() };
@@ -92,13 +92,14 @@ impl Checker<'_> {
                     let wrong = self.read(&mut image, placed);
                     doubt.any |= wrong;
                     doubt.arch |= wrong && keyword == Keyword::Arch;
-                    self.scope.os_doubtful |= wrong && keyword == Keyword::Os;
+                    self.current.scope.os_doubtful |= wrong && keyword == Keyword::Os;
                 }
             }
-            self.scope.os = image.os.as_ref().map(|os| os.span);
-            self.scope.arch = Some(image.arch.value.as_str().to_owned());
-            self.scope.os_doubtful |= flat.doubtful && keyword == Keyword::Os && image.os.is_none();
-            self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
+            self.current.scope.os = image.os.as_ref().map(|os| os.span);
+            self.current.scope.arch = Some(image.arch.value.as_str().to_owned());
+            self.current.scope.os_doubtful |= flat.doubtful && keyword == Keyword::Os && image.os.is_none();
+            self.current.scope.os_version =
+                image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
         let mut given = HashSet::new();
         let mut perhaps_secrets = flat.doubtful;
@@ -123,7 +124,7 @@ impl Checker<'_> {
             && !given.contains(&Keyword::Os)
             && !flat.doubtful
             && !doubt.base
-            && !self.swallowed
+            && !self.recovery.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
             let mut diagnostic = Diagnostic::new(
@@ -138,14 +139,14 @@ impl Checker<'_> {
             self.report(diagnostic);
         }
         self.finish_image(&mut image, &statements, perhaps_secrets);
-        self.scope = Scope::default();
+        self.current.scope = Scope::default();
         image
     }
 
     /// What is known of an `app` that has an error: with broken tokens nothing, else its name and the
     /// options that were understood.
     fn doubt_app(&self, image: &mut ImageSpec, span: Span) {
-        if self.broken.contains(&span) {
+        if self.recovery.broken.contains(&span) {
             image.apps.pop_if(|app| app.span == span);
         }
         // The one that was read last, if it got that far.
@@ -216,7 +217,7 @@ impl Checker<'_> {
 
     /// Reads a statement; says whether there is an error in it.
     fn read(&mut self, image: &mut ImageSpec, placed: &Placed<'_>) -> bool {
-        self.scope.given.clone_from(&placed.given);
+        self.current.scope.given.clone_from(&placed.given);
         let keyword = self.keyword_of(placed.statement);
         let before = self.errors();
         self.statement_scope(placed.statement, |checker, operands| match keyword? {
@@ -257,8 +258,8 @@ impl Checker<'_> {
             | Keyword::Image
             | Keyword::Use => None,
         });
-        self.scope.given = None;
-        self.errors() > before || self.broken.contains(&placed.statement.span)
+        self.current.scope.given = None;
+        self.errors() > before || self.recovery.broken.contains(&placed.statement.span)
     }
 
     fn description(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
@@ -378,7 +379,7 @@ impl Checker<'_> {
 
     /// What is there already, and cannot be a disk. One that is not may come before the build.
     fn may_be_disk(&mut self, path: &Spanned<String>) {
-        let reason = match self.files.kind(&path.value) {
+        let reason = match self.input.files.kind(&path.value) {
             Ok(FileKind::Folder) => "it is a folder",
             Ok(FileKind::File { size, .. }) if size < 1 << 20 => "it is too small for a disk with a system",
             _ => return,

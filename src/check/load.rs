@@ -56,13 +56,13 @@ impl Checker<'_> {
     ) {
         let Some((source, valid)) = self.read_text(path, asked) else { return };
         seen.insert(path.to_owned(), source);
-        self.folders.insert(source, super::paths::folder(path).to_owned());
+        self.input.folders.insert(source, super::paths::folder(path).to_owned());
         if !valid || self.merge_conflicts(source) {
             // What the file declares is not known.
-            self.names_doubtful = true;
+            self.recovery.names_doubtful = true;
             return;
         }
-        let file = self.sources.get(source);
+        let file = self.input.sources.get(source);
         let ast = parse(source, &file.text);
         let shape = shape(&ast, file);
         let includes: Vec<Statement> = ast
@@ -75,8 +75,8 @@ impl Checker<'_> {
                 _ => None,
             })
             .collect();
-        self.broken.extend(shape.broken.iter().copied());
-        self.swallowed |= shape.swallowed;
+        self.recovery.broken.extend(shape.broken.iter().copied());
+        self.recovery.swallowed |= shape.swallowed;
         shape.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
         project.units.push(Unit { ast });
         for include in includes {
@@ -157,7 +157,7 @@ impl Checker<'_> {
 
     /// Reads a text file into the sources; whether it is UTF-8 comes along.
     fn read_text(&mut self, path: &str, asked: Option<Span>) -> Option<(SourceId, bool)> {
-        let bytes = match self.files.read(path, FILE_LIMIT) {
+        let bytes = match self.input.files.read(path, FILE_LIMIT) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.unreadable(path, asked, &error);
@@ -165,13 +165,13 @@ impl Checker<'_> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Some((self.sources.add(path, text), true)),
+            Ok(text) => Some((self.input.sources.add(path, text), true)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let bytes = error.into_bytes();
                 let byte = bytes.get(at).copied().unwrap_or_default();
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let source = self.sources.add(path, text);
+                let source = self.input.sources.add(path, text);
                 let at = u32::try_from(at).unwrap_or(0);
                 let end = at + u32::try_from('\u{FFFD}'.len_utf8()).unwrap_or(3);
                 self.report(
@@ -190,7 +190,7 @@ impl Checker<'_> {
     /// Reports the conflicts that a merge left in a text; whether there are any. Until somebody has
     /// decided there is no one text to read.
     pub(super) fn merge_conflicts(&mut self, source: SourceId) -> bool {
-        let found = crate::diagnostic::merge_conflicts(source, &self.sources.get(source).text);
+        let found = crate::diagnostic::merge_conflicts(source, &self.input.sources.get(source).text);
         let any = !found.is_empty();
         for conflict in found {
             self.report(conflict);
@@ -243,8 +243,8 @@ impl Checker<'_> {
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
                         if info.form == Form::Block {
                             self.placement(&body.items, false);
-                        } else if !self.broken.contains(&statement.span) {
-                            self.broken.insert(statement.span);
+                        } else if !self.recovery.broken.contains(&statement.span) {
+                            self.recovery.broken.insert(statement.span);
                             self.report(
                                 Diagnostic::new(
                                     codes::UNEXPECTED,
@@ -258,19 +258,21 @@ impl Checker<'_> {
                 }
                 Some(info) => {
                     // A run of them at the top level has one cause: a lost `image … {`, or a `}` too many.
-                    if !std::mem::replace(&mut misplaced_run, top) && !self.broken.contains(&statement.span) {
+                    if !std::mem::replace(&mut misplaced_run, top)
+                        && !self.recovery.broken.contains(&statement.span)
+                    {
                         self.misplaced(statement, info, closed_above.filter(|_| top), top);
                     }
                     // An image may well lack what stands outside of it.
-                    self.swallowed |= top;
-                    self.broken.insert(statement.span);
+                    self.recovery.swallowed |= top;
+                    self.recovery.broken.insert(statement.span);
                 }
                 None => {
                     if !misplaced_run {
                         let keyword = self.slice(statement.keyword).to_owned();
                         self.unknown_statement(statement, before, &keyword, here);
                     }
-                    self.broken.insert(statement.span);
+                    self.recovery.broken.insert(statement.span);
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
                         self.placement(&body.items, false);
                     }
@@ -303,7 +305,7 @@ impl Checker<'_> {
     }
 
     fn unknown_statement(&mut self, statement: &Statement, before: Option<Span>, keyword: &str, here: Place) {
-        if self.broken.contains(&statement.span) {
+        if self.recovery.broken.contains(&statement.span) {
             return;
         }
         let shown = short(keyword);
@@ -338,7 +340,7 @@ impl Checker<'_> {
         // Without an idea of what was meant, it may be a consequence of the statement before it.
         match meant {
             Some(_) => self.report(diagnostic),
-            None => self.deferred.push((before, diagnostic)),
+            None => self.recovery.deferred.push((before, diagnostic)),
         }
     }
 

@@ -85,92 +85,116 @@ impl Checked {
 /// Checks the ImageFile at `entry`, a path relative to the project's folder as `files` serves it.
 /// Every text looked at is added to `sources`.
 pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settings) -> Checked {
-    let mut checker = Checker {
-        sources,
-        files,
-        out: Vec::new(),
-        errors: 0,
-        muted: 0,
-        broken: HashSet::new(),
-        swallowed: false,
-        params: params::Params::new(),
-        nearness: suggest::Nearness::default(),
-        brought: 0,
-        put_in: 0,
-        put_in_told: false,
-        scope: params::Scope::default(),
-        folders: HashMap::new(),
-        used_profiles: HashSet::new(),
-        claimed: HashMap::new(),
-        script_sources: HashMap::new(),
-        pending: Vec::new(),
-        script_count: 0,
-        names_doubtful: false,
-        deferred: Vec::new(),
-        declared: HashSet::new(),
-        unknown_names: HashSet::new(),
-    };
+    let mut checker = Checker::new(sources, files);
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
-    let diagnostics = settle(checker.out, checker.sources);
+    let diagnostics = settle(checker.found.out, checker.input.sources);
     Checked { spec, diagnostics, units: project.units.into_iter().map(|unit| unit.ast).collect() }
 }
 
 /// The state of one check.
 struct Checker<'a> {
+    input: Input<'a>,
+    found: Findings,
+    recovery: Recovery,
+    names: Names,
+    growth: Growth,
+    current: CurrentImage,
+}
+
+/// What is read.
+struct Input<'a> {
     sources: &'a mut Sources,
     files: &'a dyn Files,
+    /// The folder of each ImageFile.
+    folders: HashMap<SourceId, String>,
+    script_sources: HashMap<String, (SourceId, Vec<u8>)>,
+}
+
+/// What is wrong.
+#[derive(Default)]
+struct Findings {
     out: Vec<Diagnostic>,
+    /// How many errors there were, kept or not.
     errors: usize,
+}
+
+/// What was not understood, so that nothing is said of what only follows from it.
+#[derive(Default)]
+struct Recovery {
     /// Above 0: what is found now follows from something already reported.
     muted: u32,
     /// Statements about which something was said that makes their meaning doubtful.
     broken: HashSet<Span>,
     /// A heredoc without an end took in the rest of a file.
     swallowed: bool,
+    /// A declaration was not understood: names may be missing for that reason.
+    names_doubtful: bool,
+    /// Unknown statements, each with the statement before it that may be the cause.
+    deferred: Vec<(Option<Span>, Diagnostic)>,
+    /// Names of params and profiles that were asked for and are not there.
+    unknown_names: HashSet<String>,
+}
+
+/// The names that a project makes up.
+#[derive(Default)]
+struct Names {
     params: params::Params,
+    /// Names of all params that are declared anywhere.
+    declared: HashSet<String>,
+    used_profiles: HashSet<String>,
     nearness: suggest::Nearness,
+}
+
+/// What a few lines can make much of, counted against bounds.
+#[derive(Default)]
+struct Growth {
     /// Statements that profiles have brought into images.
     brought: usize,
     /// Bytes that params have put into texts.
     put_in: usize,
     /// It has been said that this is too much.
     put_in_told: bool,
+}
+
+/// The image that is being read.
+#[derive(Default)]
+struct CurrentImage {
     scope: params::Scope,
-    /// The folder of each ImageFile.
-    folders: HashMap<SourceId, String>,
-    used_profiles: HashSet<String>,
-    /// Names that must be unique in the image being read: by statement and name, with the `use`
-    /// that brought them.
+    /// Names that must be unique in it: by statement and name, with the `use` that brought them.
     claimed: HashMap<(Keyword, String), (Span, Option<Span>)>,
-    script_sources: HashMap<String, (SourceId, Vec<u8>)>,
-    /// Scripts to look into when their image is complete.
+    /// Scripts to look into when it is complete.
     pending: Vec<script::Pending>,
-    /// Scripts of the image being read, which number those without a name.
+    /// Its scripts so far, which number those without a name.
     script_count: usize,
-    /// A declaration was not understood: names may be missing for that reason.
-    names_doubtful: bool,
-    /// Unknown statements, each with the statement before it that may be the cause.
-    deferred: Vec<(Option<Span>, Diagnostic)>,
-    /// Names of all params that are declared anywhere.
-    declared: HashSet<String>,
-    /// Names of params and profiles that were asked for and are not there.
-    unknown_names: HashSet<String>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(sources: &'a mut Sources, files: &'a dyn Files) -> Self {
+        Self {
+            input: Input { sources, files, folders: HashMap::new(), script_sources: HashMap::new() },
+            found: Findings::default(),
+            recovery: Recovery::default(),
+            names: Names::default(),
+            growth: Growth::default(),
+            current: CurrentImage::default(),
+        }
+    }
 }
 
 impl Checker<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        if self.muted == 0 {
-            self.errors += usize::from(diagnostic.is_error());
-            if self.out.len() < MOST {
-                self.out.push(diagnostic);
+        if self.recovery.muted == 0 {
+            self.found.errors += usize::from(diagnostic.is_error());
+            if self.found.out.len() < MOST {
+                self.found.out.push(diagnostic);
             }
         }
     }
 
     /// Errors so far, to see whether reading something added any.
     const fn errors(&self) -> usize {
-        self.errors
+        self.found.errors
     }
 
     /// Reads a statement's operands; in silence if its tokens are broken.
@@ -179,11 +203,11 @@ impl Checker<'_> {
         statement: &'s Statement,
         read: impl FnOnce(&mut Self, &mut Operands<'s>) -> T,
     ) -> T {
-        let silent = u32::from(self.broken.contains(&statement.span));
-        self.muted += silent;
+        let silent = u32::from(self.recovery.broken.contains(&statement.span));
+        self.recovery.muted += silent;
         let doubled = self.doubled(statement);
-        let result = read(self, &mut Operands::new(statement, doubled, self.errors));
-        self.muted -= silent;
+        let result = read(self, &mut Operands::new(statement, doubled, self.found.errors));
+        self.recovery.muted -= silent;
         result
     }
 
@@ -191,11 +215,12 @@ impl Checker<'_> {
         for unit in &project.units {
             self.placement(&unit.ast.items, true);
         }
-        self.names_doubtful |= project.units.iter().flat_map(|unit| &unit.ast.items).any(|item| match item {
-            Item::Statement(statement) => self.broken.contains(&statement.span),
-            Item::Bad(_) => true,
-            _ => false,
-        });
+        self.recovery.names_doubtful |=
+            project.units.iter().flat_map(|unit| &unit.ast.items).any(|item| match item {
+                Item::Statement(statement) => self.recovery.broken.contains(&statement.span),
+                Item::Bad(_) => true,
+                _ => false,
+            });
         let statements = || {
             project.units.iter().flat_map(|unit| &unit.ast.items).filter_map(|item| match item {
                 Item::Statement(statement) => Some(statement),
@@ -208,7 +233,7 @@ impl Checker<'_> {
             statements().filter(|statement| checker.meant_by(statement) == Some(wanted)).collect()
         };
         let includes = of(self, Keyword::Include).iter().map(|include| include.span).collect();
-        self.names_doubtful |= self.failed_in_one_of(includes);
+        self.recovery.names_doubtful |= self.failed_in_one_of(includes);
         let params = of(self, Keyword::Param);
         self.params(params.into_iter(), set, &project.given);
         let mut spec = Spec { catalogs: self.catalogs(of(self, Keyword::Catalog)), ..Spec::default() };
@@ -239,7 +264,7 @@ impl Checker<'_> {
                 Some(body) => self.flatten(&body.items, &profiles, &mut flat),
                 None => (flat.doubtful, flat.perhaps_base) = (true, true),
             }
-            self.claimed.clear();
+            self.current.claimed.clear();
             let image = if doubtful_name {
                 // Its name is missing, which has been said; what follows from that is silent.
                 let image = self.image(Spanned::new("image".into(), name.span), flat);
@@ -255,7 +280,11 @@ impl Checker<'_> {
         self.base_images(&spec.images, heads_wrong);
         self.accounts_clash_below(&spec.images);
         self.outputs_collide(&spec.images);
-        if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
+        if image_statements.is_empty()
+            && !project.units.is_empty()
+            && self.errors() == 0
+            && !self.recovery.swallowed
+        {
             self.no_image(project);
         } else {
             self.unused_params();
@@ -283,7 +312,7 @@ impl Checker<'_> {
     /// Whether an error points into one of these places first.
     fn failed_in_one_of(&self, mut spans: Vec<Span>) -> bool {
         spans.sort_unstable();
-        self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).any(|at| {
+        self.found.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).any(|at| {
             let behind = spans.partition_point(|span| (span.source, span.start) <= (at.source, at.start));
             behind > 0 && inside(spans[behind - 1], at)
         })
@@ -293,6 +322,7 @@ impl Checker<'_> {
     /// text of a heredoc whose marker is lost. A misspelt keyword takes nothing that follows with it.
     fn settle_deferred(&mut self) {
         let mut failed: Vec<Span> = self
+            .found
             .out
             .iter()
             .filter(|found| found.is_error() && found.code != codes::UNKNOWN_STATEMENT)
@@ -305,7 +335,7 @@ impl Checker<'_> {
         failed.sort_unstable();
         // Each part may in turn stand before the next.
         let mut parts: HashSet<(SourceId, u32)> = HashSet::new();
-        for (before, diagnostic) in std::mem::take(&mut self.deferred) {
+        for (before, diagnostic) in std::mem::take(&mut self.recovery.deferred) {
             let is_part = before.is_some_and(|before| {
                 let from = failed.partition_point(|at| (at.source, at.start) < (before.source, before.start));
                 failed.get(from).is_some_and(|at| inside(before, *at))
@@ -361,9 +391,9 @@ impl Checker<'_> {
     fn profiles<'s>(&mut self, statements: &[&'s Statement]) -> Profiles<'s> {
         let mut profiles = Profiles::new();
         for &statement in statements {
-            let before = self.errors;
+            let before = self.found.errors;
             let name = self.head(statement);
-            self.names_doubtful |= self.errors > before;
+            self.recovery.names_doubtful |= self.found.errors > before;
             let Some(name) = name else { continue };
             if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
                 self.twice(
@@ -383,12 +413,12 @@ impl Checker<'_> {
         let mut read = Vec::new();
         let mut unused: Vec<(&String, Span, &Statement)> = profiles
             .iter()
-            .filter(|(name, _)| !self.used_profiles.contains(*name))
+            .filter(|(name, _)| !self.names.used_profiles.contains(*name))
             .map(|(name, profile)| (name, profile.name, profile.statement))
             .collect();
         unused.sort_by_key(|(_, span, _)| *span);
         // One that is asked for under another name is one defect, told where it is asked for.
-        let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
+        let asked = self.found.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
         if let (Some(asked), [(name, span, _), ..]) = (asked, &unused[..]) {
             let text = format!("`{}` is declared, and never used", structure::short(name));
             asked.labels.push(crate::diagnostic::Label { span: *span, text });
@@ -397,7 +427,7 @@ impl Checker<'_> {
         for (name, span, statement) in unused {
             let mut flat = Flat { doubtful: true, perhaps_base: true, ..Flat::default() };
             // Each is read with those that it uses, as an image would; of very many, each once.
-            let once = self.brought > profiles::MOST_BROUGHT / 2;
+            let once = self.growth.brought > profiles::MOST_BROUGHT / 2;
             if once {
                 flat.seen = std::mem::take(&mut read_before);
             }
@@ -412,7 +442,7 @@ impl Checker<'_> {
             } else {
                 read_before.extend(seen);
             }
-            self.claimed.clear();
+            self.current.claimed.clear();
             read.push(self.image(Spanned::new("profile".into(), span), flat));
             // A file that several include has what one of them needs.
             if own != Some(span.source) {
@@ -432,7 +462,7 @@ impl Checker<'_> {
 
     fn no_image(&mut self, project: &load::Project) {
         let Some(unit) = project.units.first() else { return };
-        let text = &self.sources.get(unit.ast.source).text;
+        let text = &self.input.sources.get(unit.ast.source).text;
         let (message, end) = if text.trim().is_empty() {
             ("the file is empty", u32::from(!text.is_empty()))
         } else {

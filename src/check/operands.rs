@@ -82,7 +82,7 @@ impl<'s> Operands<'s> {
 
 impl Checker<'_> {
     pub(super) fn slice(&self, span: Span) -> &str {
-        self.sources.slice(span)
+        self.input.sources.slice(span)
     }
 
     /// `expected` reads like "a size, such as `8GiB`"; reports a missing or mismatched operand.

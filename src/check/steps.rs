@@ -16,7 +16,7 @@ use crate::text::{Span, Spanned, glob_matches};
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
-            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            let text = ScriptText::of_heredoc(heredoc, self.input.sources.get(heredoc.body.source));
             let span = heredoc.body;
             let given = |name: &str| {
                 let of = |env: &[super::EnvVar]| env.iter().any(|var| var.key.value == name);
@@ -92,9 +92,10 @@ impl Checker<'_> {
 
     /// Whether a path is a pattern. A file whose name really has a `*` is that file.
     fn is_pattern(&self, path: &super::operands::Text) -> bool {
-        let folder = self.folders.get(&path.span.source).map_or("", String::as_str);
+        let folder = self.input.folders.get(&path.span.source).map_or("", String::as_str);
         path.value.contains(['*', '?', '['])
-            && super::paths::normalise(folder, &path.value).is_none_or(|path| self.files.kind(&path).is_err())
+            && super::paths::normalise(folder, &path.value)
+                .is_none_or(|path| self.input.files.kind(&path).is_err())
     }
 
     /// `conf.d/*.conf`: what matches in one folder.
@@ -111,11 +112,11 @@ impl Checker<'_> {
         let text = super::operands::Text { value: folder.to_owned(), ..path.clone() };
         let folder = self.project_path(text)?;
         let entries = match self.kind_of(&folder)? {
-            FileKind::Folder => self.files.list(&folder.value).unwrap_or_default(),
+            FileKind::Folder => self.input.files.list(&folder.value).unwrap_or_default(),
             _ => Vec::new(),
         };
         if !entries.iter().any(|entry| glob_matches(pattern, &entry.name)) {
-            let near = self.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
+            let near = self.names.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
             let diagnostic =
                 Diagnostic::new(codes::NO_MATCH, format!("`{}` matches nothing", short(&path.value)))
                     .label(path.span, "no file of the project has such a name");
@@ -202,8 +203,8 @@ impl Checker<'_> {
             );
         }
         for (span, origin) in origins {
-            self.script_count += 1;
-            let number = self.script_count;
+            self.current.script_count += 1;
+            let number = self.current.script_count;
             let Some(origin) = origin else { continue };
             let script = self.script(span, origin, &options, &format!("script {number}"), image);
             image.steps.push(StepSpec::Script(script));
@@ -365,7 +366,7 @@ impl Checker<'_> {
             with: options.with.clone(),
         };
         if let Some(text) = &origin.text {
-            self.pending.push(super::script::Pending {
+            self.current.pending.push(super::script::Pending {
                 text: text.clone(),
                 script: script.clone(),
                 image: image.name.span,
