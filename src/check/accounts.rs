@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Account, BaseSource, Checker, Group, ImageSpec};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::syntax::{Keyword, Operand};

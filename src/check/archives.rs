@@ -4,7 +4,7 @@
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
 use super::script_text::ScriptText;
-use super::structure::short;
+use super::shown::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::keywords::When;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::operands::{Given, Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{
     App, AppOption, Checker, ImageSpec, Literal, Package, Secret, SecretSource, Service, ServiceState,
 };

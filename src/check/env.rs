@@ -3,7 +3,7 @@
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, ImageSpec, KeyValue};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::{Keyword, Operand, OperandKind, OptionItem};

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::operands::Operands;
 use super::params::Scope;
 use super::profiles::{Flat, Placed};
-use super::structure::short;
+use super::shown::short;
 use super::{
     Base, BaseSource, Checker, Cleanup, Doubt, FileKind, ImageSpec, MachineSize, Network, Os, OsKind,
     StepSpec,

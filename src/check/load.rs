@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::structure::{shape, short};
+use super::shown::short;
+use super::structure::structure;
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::keywords::{Form, Place, StatementInfo};
@@ -64,7 +65,7 @@ impl Checker<'_> {
         }
         let file = self.input.sources.get(source);
         let ast = parse(source, &file.text);
-        let shape = shape(&ast, file);
+        let structure = structure(&ast, file);
         let includes: Vec<Statement> = ast
             .items
             .iter()
@@ -75,9 +76,9 @@ impl Checker<'_> {
                 _ => None,
             })
             .collect();
-        self.recovery.broken.extend(shape.broken.iter().copied());
-        self.recovery.swallowed |= shape.swallowed;
-        shape.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
+        self.recovery.broken.extend(structure.broken.iter().copied());
+        self.recovery.swallowed |= structure.swallowed;
+        structure.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
         project.units.push(Unit { ast });
         for include in includes {
             let Some((target, given)) = self.include_target(&include) else { continue };

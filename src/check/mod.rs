@@ -1,6 +1,6 @@
 //! `Ast` to `Spec`: what the file means, without a catalogue, a network or a clock.
 //!
-//! `load` reads and parses the files, `shape` reports broken tokens and brackets, `image` and its
+//! `load` reads and parses the files, `structure` reports broken tokens and brackets, `image` and its
 //! neighbours read the statements, `script` looks into user scripts. Each adds diagnostics; none
 //! ever stops the others. A statement whose tokens are broken is still read, so that later
 //! statements find it, but in silence: one defect, one message.
@@ -24,6 +24,7 @@ mod script;
 mod script_text;
 mod shebang;
 mod shell;
+mod shown;
 mod size;
 mod spec;
 mod steps;
@@ -252,7 +253,7 @@ impl Checker<'_> {
             let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
             if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
                 self.twice(
-                    &format!("the image `{}` is declared", structure::short(&name.value)),
+                    &format!("the image `{}` is declared", shown::short(&name.value)),
                     name.span,
                     first,
                 );
@@ -397,7 +398,7 @@ impl Checker<'_> {
             let Some(name) = name else { continue };
             if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
                 self.twice(
-                    &format!("the profile `{}` is declared", structure::short(&name.value)),
+                    &format!("the profile `{}` is declared", shown::short(&name.value)),
                     name.span,
                     first,
                 );
@@ -420,7 +421,7 @@ impl Checker<'_> {
         // One that is asked for under another name is one defect, told where it is asked for.
         let asked = self.found.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
         if let (Some(asked), [(name, span, _), ..]) = (asked, &unused[..]) {
-            let text = format!("`{}` is declared, and never used", structure::short(name));
+            let text = format!("`{}` is declared, and never used", shown::short(name));
             asked.labels.push(crate::diagnostic::Label { span: *span, text });
         }
         let mut read_before = HashMap::new();
@@ -451,10 +452,10 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::new(
                     codes::UNUSED_PROFILE,
-                    format!("no image uses the profile `{}`", structure::short(name)),
+                    format!("no image uses the profile `{}`", shown::short(name)),
                 )
                 .label(span, "never used")
-                .help(format!("write `use {}` in an image, or remove it", structure::short(name))),
+                .help(format!("write `use {}` in an image, or remove it", shown::short(name))),
             );
         }
         read

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Checker;
-use super::structure::short;
+use super::shown::short;
 use super::value::{Piece, decode};
 use crate::diagnostic::{Applicability, Code, Diagnostic, codes};
 use crate::syntax::keywords::{OptionInfo, OptionSet, ValueKind, When};

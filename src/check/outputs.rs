@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::operands::{Operands, enumerate};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, ImageSpec, Output, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::model::{Compression, DiskFormat};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::load::Given;
 use super::operands::{Operands, Text};
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, Settings};
 use crate::diagnostic::{Applicability, Diagnostic, Label, codes};
 use crate::syntax::Statement;

@@ -1,7 +1,7 @@
 //! Paths of the project: relative to its folder, `/` between parts.
 
 use super::operands::Text;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Span, Spanned};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::operands::enumerate;
-use super::structure::short;
+use super::shown::short;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::keywords::{Place, STATEMENTS};
 use crate::syntax::{Item, Keyword, Statement};

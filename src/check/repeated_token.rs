@@ -16,7 +16,7 @@ impl Checker<'_> {
             before = operand.span;
             (same && self.has_no_place(statement, at)).then_some(operand)
         })?;
-        let word = super::structure::short(self.slice(twice.span));
+        let word = super::shown::short(self.slice(twice.span));
         self.report(
             Diagnostic::new(codes::UNEXPECTED, format!("`{word}` is written twice"))
                 .label(twice.span, "once is enough")

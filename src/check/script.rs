@@ -6,7 +6,7 @@ use super::operands::Text;
 use super::outputs::scripts;
 use super::script_text::{ScriptText, is_shell, to_u32};
 use super::shebang::program;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
 use crate::syntax::Heredoc;

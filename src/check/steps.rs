@@ -5,7 +5,7 @@ use super::operands::{Given, Known, Operands, is_scalar};
 use super::profiles::Placed;
 use super::script::{Origin, Within};
 use super::script_text::ScriptText;
-use super::structure::short;
+use super::shown::short;
 use super::{
     Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,
 };

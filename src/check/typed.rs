@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::operands::{Given, Text, enumerate, is_scalar};
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, Size, parse_duration};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::syntax::keywords::ValueKind;
