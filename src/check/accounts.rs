@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Account, BaseSource, Checker, Group, ImageSpec};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::syntax::Operand;
+use crate::syntax::{Keyword, Operand};
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
@@ -46,21 +46,7 @@ impl Checker<'_> {
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
         let name = self.account_name(name);
-        let given = self.options(
-            operands,
-            &[
-                "groups",
-                "sudo",
-                "shell",
-                "uid",
-                "gid",
-                "home",
-                "system",
-                "comment",
-                "ssh_keys",
-                "password_hash",
-            ],
-        );
+        let given = self.options(operands);
         let groups = self.texts_option(&given, "groups", "a group's name");
         let groups = groups.into_iter().filter_map(|group| self.account_name(group)).collect();
         let sudo = self.boolean_option(&given, "sudo").is_some_and(|value| value.value);
@@ -111,7 +97,7 @@ impl Checker<'_> {
                     .help("give it one: `home = \"/var/lib/NAME\"`"),
             );
         }
-        match self.claim("account", &name.value, name.span, placed) {
+        match self.claim(Keyword::Account, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.accounts.retain(|account| account.name.value != name.value),
             Claim::Fresh => {}
@@ -140,11 +126,11 @@ impl Checker<'_> {
     ) -> Option<()> {
         let name = self.scalar(operands, "the name of a group")?;
         let name = self.account_name(name);
-        let given = self.options(operands, &["gid", "system"]);
+        let given = self.options(operands);
         let gid = self.integer_option(&given, "gid", 1..=60_000);
         let system = self.boolean_option(&given, "system").is_some_and(|value| value.value);
         let name = name?;
-        match self.claim("group", &name.value, name.span, placed) {
+        match self.claim(Keyword::Group, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.groups.retain(|group| group.name.value != name.value),
             Claim::Fresh => {}
@@ -310,7 +296,7 @@ impl Checker<'_> {
 
     pub(super) fn user(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
         let name = self.scalar(operands, "the name of an account")?;
-        let given = self.options(operands, &["keep"]);
+        let given = self.options(operands);
         let keep = self.boolean_option(&given, "keep");
         image.user = self.account_name(name);
         image.keep_user = keep.is_none_or(|keep| keep.value);

@@ -4,9 +4,10 @@
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
 use super::script_text::ScriptText;
-use super::structure::short;
+use super::shown::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::keywords::When;
 use crate::text::{DEBIAN_COMPONENTS, Span, Spanned, nearest};
 
 /// A keyring, at most.
@@ -37,7 +38,7 @@ impl Checker<'_> {
             return None;
         }
         if own {
-            let given = self.options(operands, &["components", "suites", "keep"]);
+            let given = self.options_of(operands, When::NoAddress);
             let components = self.texts_option(&given, "components", "a component, such as `contrib`");
             let components: Vec<_> = components
                 .iter()
@@ -66,8 +67,7 @@ impl Checker<'_> {
         }
         let url = self.url(of);
         let before = self.errors();
-        let given = self
-            .required_options(operands, &["suite", "components", "key", "fingerprint", "priority", "keep"])?;
+        let given = self.required_options(operands, When::Address)?;
         let suite = self.names_option_single(&given, "suite", "a suite, such as `stable`");
         let mut components = self.names_option(&given, "components", "a component, such as `main`");
         let key = match given.value("key") {
@@ -153,7 +153,7 @@ impl Checker<'_> {
             self.misfit(codes::WRONG_KIND, path.span, &path.value, what, "it is no file");
             return None;
         }
-        match self.files.read(&path.value, limit) {
+        match self.input.files.read(&path.value, limit) {
             Ok(content) => Some((path.value, content)),
             Err(error) => {
                 self.no_file(&path, &error);
@@ -204,7 +204,7 @@ impl Checker<'_> {
         let span = operands.statement.span;
         let content = if let Some(heredoc) = Self::accept_heredoc(operands) {
             self.finish(operands);
-            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            let text = ScriptText::of_heredoc(heredoc, self.input.sources.get(heredoc.body.source));
             for (line, at) in wrong_answers(&text.content) {
                 let start = at + line.len() - line.trim_start().len();
                 self.bad_answer(line, text.span(start, at + line.trim_end().len()));

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use super::operands::{Given, Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{
     App, AppOption, Checker, ImageSpec, Literal, Package, Secret, SecretSource, Service, ServiceState,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Operand, OperandKind};
+use crate::syntax::keywords::When;
+use crate::syntax::{Keyword, Operand, OperandKind};
 use crate::text::{Span, Spanned};
 
 /// What became of a name that must be unique.
@@ -28,14 +29,14 @@ impl Checker<'_> {
     pub(super) fn required_options<'s>(
         &mut self,
         operands: &mut Operands<'s>,
-        known: &'static [&'static str],
+        form: When,
     ) -> Option<Given<'s>> {
         if !matches!(operands.peek(), Some(Operand { kind: OperandKind::Options(_), .. })) {
             let keyword = self.slice(operands.statement.keyword).to_owned();
             if operands.peek().is_none() && !operands.failed {
                 operands.failed = true;
                 let gap = operands.gap();
-                let example = super::statements::statement(&keyword).map_or("", |info| info.example);
+                let example = Keyword::of(&keyword).map_or("", |keyword| keyword.info().example);
                 self.report(
                     Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs options"))
                         .label(gap, "options belong here")
@@ -45,21 +46,21 @@ impl Checker<'_> {
             self.finish(operands);
             return None;
         }
-        Some(self.options(operands, known))
+        Some(self.options_of(operands, form))
     }
 
     /// Whether a name that must be unique in an image may be taken. The image's own wins over a
     /// profile's.
-    pub(super) fn claim(&mut self, kind: &'static str, name: &str, span: Span, placed: &Placed<'_>) -> Claim {
+    pub(super) fn claim(&mut self, kind: Keyword, name: &str, span: Span, placed: &Placed<'_>) -> Claim {
         let key = (kind, name.to_owned());
-        let Some(&(first, used)) = self.claimed.get(&key) else {
-            self.claimed.insert(key, (span, placed.used));
+        let Some(&(first, used)) = self.current.claimed.get(&key) else {
+            self.current.claimed.insert(key, (span, placed.used));
             return Claim::Fresh;
         };
         match (used, placed.used) {
             (None, Some(_)) => Claim::Refused,
             (Some(_), None) => {
-                self.claimed.insert(key, (span, None));
+                self.current.claimed.insert(key, (span, None));
                 Claim::Replaces
             }
             (Some(one), Some(two)) if one != two => {
@@ -90,7 +91,7 @@ impl Checker<'_> {
         let (list, span) = self.list(operands, "a list of packages, such as `[\"jq\", \"curl\"]`")?;
         let texts: Vec<Text> =
             list.elements().filter_map(|element| self.scalar_value(element, "a package's name")).collect();
-        let given = self.options(operands, &["remove", "recommends", "keep"]);
+        let given = self.options(operands);
         let mut packages: Vec<Package> = texts.into_iter().filter_map(|text| self.package(text)).collect();
         let recommending = self.boolean_option(&given, "recommends");
         let keeping = self.boolean_option(&given, "keep");
@@ -283,13 +284,13 @@ impl Checker<'_> {
             "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
         )?;
         let version = self.requirement(operands, &name.value);
-        let given = self.options(operands, &[]);
+        let given = self.options(operands);
         let mut options = Vec::new();
         for (key, entry) in given.entries {
             let Some(value) = entry.value.as_ref().and_then(|value| self.literal(value)) else { continue };
             options.push(AppOption { key: Spanned::new(key, entry.key.span), value });
         }
-        match self.claim("app", &name.value, name.span, placed) {
+        match self.claim(Keyword::App, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.apps.retain(|app| app.name.value != name.value),
             Claim::Fresh => {}
@@ -338,7 +339,7 @@ impl Checker<'_> {
             return None;
         };
         self.finish(operands);
-        match self.claim("secret", &name.value, name.span, placed) {
+        match self.claim(Keyword::Secret, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.secrets.retain(|known| known.name.value != name.value),
             Claim::Fresh => {}
@@ -362,7 +363,7 @@ impl Checker<'_> {
             None => Diagnostic::new(codes::MISSING_OPERAND, format!("`{keyword}` needs {expected}"))
                 .label(operands.gap(), "missing here"),
         };
-        let example = super::statements::statement(&keyword).map_or("", |info| info.example);
+        let example = Keyword::of(&keyword).map_or("", |keyword| keyword.info().example);
         self.report(diagnostic.help(format!("for example `{example}`")));
     }
 
@@ -397,7 +398,7 @@ impl Checker<'_> {
                 .help(format!("write `{meant}`"))
                 .fix(Applicability::Safe, format!("write `{meant}`"), state.span, meant),
             );
-            let given = self.options(operands, &["active"]);
+            let given = self.options(operands);
             self.boolean_option(&given, "active");
             return None;
         } else {
@@ -408,7 +409,7 @@ impl Checker<'_> {
             ];
             self.choice(&state, "a state of a service", &states)?
         };
-        let given = self.options(operands, &["active"]);
+        let given = self.options(operands);
         let active = self.boolean_option(&given, "active");
         if let Some(active) = active.filter(|active| active.value && state.value != ServiceState::Enabled) {
             self.report(
@@ -423,7 +424,7 @@ impl Checker<'_> {
         let active = active.map_or(state.value == ServiceState::Enabled, |active| active.value);
         // `nginx` and `nginx.service` are one unit.
         let unit = |name: &str| name.strip_suffix(".service").unwrap_or(name).to_owned();
-        match self.claim("service", &unit(&name.value), name.span, placed) {
+        match self.claim(Keyword::Service, &unit(&name.value), name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.services.retain(|known| unit(&known.name.value) != unit(&name.value)),
             Claim::Fresh => {}

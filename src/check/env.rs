@@ -3,10 +3,10 @@
 use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, ImageSpec, KeyValue};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Operand, OperandKind, OptionItem};
+use crate::syntax::{Keyword, Operand, OperandKind, OptionItem};
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
@@ -92,7 +92,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        match self.claim("env", &key.value, key.span, placed) {
+        match self.claim(Keyword::Env, &key.value, key.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.env.retain(|known| known.key.value != key.value),
             Claim::Fresh => {}
@@ -181,7 +181,7 @@ impl Checker<'_> {
             super::names::is_identifier,
             "letters, digits, `.`, `_`, `-` and `+`, a letter or digit first",
         )?;
-        match self.claim("label", &key.value, key.span, placed) {
+        match self.claim(Keyword::Label, &key.value, key.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.labels.retain(|known| known.key.value != key.value),
             Claim::Fresh => {}

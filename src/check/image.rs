@@ -5,21 +5,21 @@ use std::collections::{HashMap, HashSet};
 use super::operands::Operands;
 use super::params::Scope;
 use super::profiles::{Flat, Placed};
-use super::statements::{Times, statement};
-use super::structure::short;
+use super::shown::short;
 use super::{
     Base, BaseSource, Checker, Cleanup, Doubt, FileKind, ImageSpec, MachineSize, Network, Os, OsKind,
     StepSpec,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::model::{Arch, Firmware};
-use crate::syntax::{OperandKind, Statement};
+use crate::syntax::keywords::{Times, When};
+use crate::syntax::{Keyword, OperandKind, Statement};
 use crate::text::{Checksum, Op, Requirement, Span, Spanned, nearest};
 
 impl Checker<'_> {
     /// The name of an `image` or `profile` and whatever is wrong with its head.
     pub(super) fn head(&mut self, statement: &Statement) -> Option<Spanned<String>> {
-        let image = self.slice(statement.keyword) == "image";
+        let image = self.keyword_of(statement) == Some(Keyword::Image);
         let what = if image { "a name in quotes, such as `\"web\"`" } else { "a name, such as `hardened`" };
         let name = self.statement_scope(statement, |checker, operands| {
             let bare = operands
@@ -47,7 +47,7 @@ impl Checker<'_> {
             }
             checker.image_name(name.spanned())
         });
-        if statement.body.is_none() && !self.broken.contains(&statement.span) {
+        if statement.body.is_none() && !self.recovery.broken.contains(&statement.span) {
             let end = statement.operands.last().map_or(statement.keyword, |operand| operand.span).after();
             let keyword = self.slice(statement.keyword).to_owned();
             self.report(
@@ -80,49 +80,51 @@ impl Checker<'_> {
 
     /// Reads an image. `flat` holds its statements.
     pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
-        self.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
-        self.script_count = 0;
+        self.current.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
+        self.current.script_count = 0;
         let statements = self.settle_once(flat.statements);
         let mut image = ImageSpec::new(name);
         let mut doubt = Doubt { any: flat.doubtful, ..Doubt::default() };
         // `${arch}` and `${os.version}` are known in every statement, also in those above.
-        for keyword in ["arch", "os"] {
+        for keyword in [Keyword::Arch, Keyword::Os] {
             for placed in &statements {
-                if self.slice(placed.statement.keyword) == keyword {
+                if self.keyword_of(placed.statement) == Some(keyword) {
                     let wrong = self.read(&mut image, placed);
                     doubt.any |= wrong;
-                    doubt.arch |= wrong && keyword == "arch";
-                    self.scope.os_doubtful |= wrong && keyword == "os";
+                    doubt.arch |= wrong && keyword == Keyword::Arch;
+                    self.current.scope.os_doubtful |= wrong && keyword == Keyword::Os;
                 }
             }
-            self.scope.os = image.os.as_ref().map(|os| os.span);
-            self.scope.arch = Some(image.arch.value.as_str().to_owned());
-            self.scope.os_doubtful |= flat.doubtful && keyword == "os" && image.os.is_none();
-            self.scope.os_version = image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
+            self.current.scope.os = image.os.as_ref().map(|os| os.span);
+            self.current.scope.arch = Some(image.arch.value.as_str().to_owned());
+            self.current.scope.os_doubtful |= flat.doubtful && keyword == Keyword::Os && image.os.is_none();
+            self.current.scope.os_version =
+                image.os.as_ref().and_then(|os| one_version(&os.version.as_ref()?.value));
         }
         let mut given = HashSet::new();
         let mut perhaps_secrets = flat.doubtful;
         for placed in &statements {
-            let keyword = self.slice(placed.statement.keyword).to_owned();
-            if !matches!(keyword.as_str(), "arch" | "os") && self.read(&mut image, placed) {
-                doubt.any |= matches!(keyword.as_str(), "base" | "min_storage" | "packages" | "app");
-                doubt.base |= keyword == "base";
-                perhaps_secrets |= keyword == "secret";
-                if keyword == "app" {
+            let Some(keyword) = self.keyword_of(placed.statement) else { continue };
+            if !matches!(keyword, Keyword::Arch | Keyword::Os) && self.read(&mut image, placed) {
+                doubt.any |=
+                    matches!(keyword, Keyword::Base | Keyword::MinStorage | Keyword::Packages | Keyword::App);
+                doubt.base |= keyword == Keyword::Base;
+                perhaps_secrets |= keyword == Keyword::Secret;
+                if keyword == Keyword::App {
                     self.doubt_app(&mut image, placed.statement.span);
                 }
             }
             given.insert(keyword);
         }
         // A statement that was not understood may have been the base.
-        doubt.base |= flat.perhaps_base && !given.contains("base");
+        doubt.base |= flat.perhaps_base && !given.contains(&Keyword::Base);
         doubt.any |= image.os.is_none() && !matches!(image.base.source, BaseSource::Image { .. });
         image.doubt = doubt;
         if image.os.is_none()
-            && !given.contains("os")
+            && !given.contains(&Keyword::Os)
             && !flat.doubtful
             && !doubt.base
-            && !self.swallowed
+            && !self.recovery.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
             let mut diagnostic = Diagnostic::new(
@@ -131,20 +133,20 @@ impl Checker<'_> {
             )
             .label(image.name.span, "has no `os`")
             .help("add for example `os linux debian 13`; only with `base image \"NAME\"` it is inherited");
-            if given.contains("base") {
+            if given.contains(&Keyword::Base) {
                 diagnostic = diagnostic.label(image.base.span, "this base is no image of the project");
             }
             self.report(diagnostic);
         }
         self.finish_image(&mut image, &statements, perhaps_secrets);
-        self.scope = Scope::default();
+        self.current.scope = Scope::default();
         image
     }
 
     /// What is known of an `app` that has an error: with broken tokens nothing, else its name and the
     /// options that were understood.
     fn doubt_app(&self, image: &mut ImageSpec, span: Span) {
-        if self.broken.contains(&span) {
+        if self.recovery.broken.contains(&span) {
             image.apps.pop_if(|app| app.span == span);
         }
         // The one that was read last, if it got that far.
@@ -156,34 +158,34 @@ impl Checker<'_> {
     /// Of statements allowed once, keeps the image's own; two of the image, or of two profiles, are
     /// reported.
     fn settle_once<'s>(&mut self, statements: Vec<Placed<'s>>) -> Vec<Placed<'s>> {
-        let mut first: HashMap<&'static str, usize> = HashMap::new();
+        let mut first: HashMap<Keyword, usize> = HashMap::new();
         let mut drop: HashSet<usize> = HashSet::new();
-        let once = |placed: &Placed<'_>| {
-            statement(self.slice(placed.statement.keyword)).filter(|info| info.times == Times::Once)
+        let once = |checker: &Self, placed: &Placed<'_>| {
+            checker.keyword_of(placed.statement).filter(|keyword| keyword.info().times == Times::Once)
         };
-        let own = statements.iter().filter(|placed| placed.used.is_none()).filter_map(once);
-        let own: HashSet<&str> = own.map(|info| info.keyword).collect();
+        let own =
+            statements.iter().filter(|placed| placed.used.is_none()).filter_map(|placed| once(self, placed));
+        let own: HashSet<Keyword> = own.collect();
         for (at, placed) in statements.iter().enumerate() {
-            let keyword = self.slice(placed.statement.keyword);
-            let Some(info) = statement(keyword).filter(|info| info.times == Times::Once) else { continue };
-            if placed.used.is_some() && own.contains(info.keyword) {
+            let Some(keyword) = once(self, placed) else { continue };
+            if placed.used.is_some() && own.contains(&keyword) {
                 drop.insert(at);
                 continue;
             }
-            let Some(&earlier) = first.get(info.keyword) else {
-                first.insert(info.keyword, at);
+            let Some(&earlier) = first.get(&keyword) else {
+                first.insert(keyword, at);
                 continue;
             };
             let other = &statements[earlier];
             match (other.used, placed.used) {
                 (Some(one), Some(two)) if one != two => {
                     drop.insert(at);
-                    self.clash(info.keyword, other, placed);
+                    self.clash(keyword.as_str(), other, placed);
                 }
                 _ => {
                     drop.insert(at);
                     self.report(
-                        Diagnostic::new(codes::GIVEN_TWICE, format!("`{}` is given twice", info.keyword))
+                        Diagnostic::new(codes::GIVEN_TWICE, format!("`{keyword}` is given twice"))
                             .label(placed.statement.span, "given again")
                             .label(other.statement.span, "first given here")
                             .help("remove one of them"),
@@ -215,43 +217,49 @@ impl Checker<'_> {
 
     /// Reads a statement; says whether there is an error in it.
     fn read(&mut self, image: &mut ImageSpec, placed: &Placed<'_>) -> bool {
-        self.scope.given.clone_from(&placed.given);
-        let keyword = self.slice(placed.statement.keyword).to_owned();
+        self.current.scope.given.clone_from(&placed.given);
+        let keyword = self.keyword_of(placed.statement);
         let before = self.errors();
-        self.statement_scope(placed.statement, |checker, operands| match keyword.as_str() {
-            "description" => checker.description(image, operands),
-            "os" => checker.os(image, operands),
-            "arch" => checker.arch(image, operands),
-            "base" => checker.base(image, operands),
-            "min_storage" => checker.min_storage(image, operands),
-            "packages" => checker.packages(image, operands),
-            "archive" => checker.archive(image, operands, placed),
-            "preseed" => checker.preseed(image, operands),
-            "app" => checker.app(image, operands, placed),
-            "account" => checker.account(image, operands, placed),
-            "group" => checker.group(image, operands, placed),
-            "user" => checker.user(image, operands),
-            "env" => checker.env(image, operands, placed),
-            "secret" => checker.secret(image, operands, placed),
-            "copy" => checker.copy(image, operands),
-            "script" => checker.scripts(image, operands),
-            "reboot" => {
+        self.statement_scope(placed.statement, |checker, operands| match keyword? {
+            Keyword::Description => checker.description(image, operands),
+            Keyword::Os => checker.os(image, operands),
+            Keyword::Arch => checker.arch(image, operands),
+            Keyword::Base => checker.base(image, operands),
+            Keyword::MinStorage => checker.min_storage(image, operands),
+            Keyword::Packages => checker.packages(image, operands),
+            Keyword::Archive => checker.archive(image, operands, placed),
+            Keyword::Preseed => checker.preseed(image, operands),
+            Keyword::App => checker.app(image, operands, placed),
+            Keyword::Account => checker.account(image, operands, placed),
+            Keyword::Group => checker.group(image, operands, placed),
+            Keyword::User => checker.user(image, operands),
+            Keyword::Env => checker.env(image, operands, placed),
+            Keyword::Secret => checker.secret(image, operands, placed),
+            Keyword::Copy => checker.copy(image, operands),
+            Keyword::Script => checker.scripts(image, operands),
+            Keyword::Reboot => {
                 checker.finish(operands);
                 image.steps.push(StepSpec::Reboot(placed.statement.span));
                 Some(())
             }
-            "service" => checker.service(image, operands, placed),
-            "kernel_args" => checker.kernel_args(image, operands),
-            "network" => checker.network(image, operands),
-            "machine" => checker.machine(image, operands),
-            "cleanup" => checker.cleanup(image, operands),
-            "test" => checker.test(image, operands, placed),
-            "label" => checker.label(image, operands, placed),
-            "output" => checker.output(image, operands),
-            _ => None,
+            Keyword::Service => checker.service(image, operands, placed),
+            Keyword::KernelArgs => checker.kernel_args(image, operands),
+            Keyword::Network => checker.network(image, operands),
+            Keyword::Machine => checker.machine(image, operands),
+            Keyword::Cleanup => checker.cleanup(image, operands),
+            Keyword::Test => checker.test(image, operands, placed),
+            Keyword::Label => checker.label(image, operands, placed),
+            Keyword::Output => checker.output(image, operands),
+            // Read before: those of a file, and profiles where they are used.
+            Keyword::Param
+            | Keyword::Include
+            | Keyword::Catalog
+            | Keyword::Profile
+            | Keyword::Image
+            | Keyword::Use => None,
         });
-        self.scope.given = None;
-        self.errors() > before || self.broken.contains(&placed.statement.span)
+        self.current.scope.given = None;
+        self.errors() > before || self.recovery.broken.contains(&placed.statement.span)
     }
 
     fn description(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
@@ -359,7 +367,7 @@ impl Checker<'_> {
                 BaseSource::Named { name, version }
             }
         };
-        let given = self.options(operands, &["upgrade", "firmware"]);
+        let given = self.options(operands);
         let upgrade = self.boolean_option(&given, "upgrade").is_some_and(|value| value.value);
         let firmware = given.value("firmware").and_then(|operand| {
             let text = self.scalar_value(operand, "`bios` or `uefi`")?;
@@ -371,7 +379,7 @@ impl Checker<'_> {
 
     /// What is there already, and cannot be a disk. One that is not may come before the build.
     fn may_be_disk(&mut self, path: &Spanned<String>) {
-        let reason = match self.files.kind(&path.value) {
+        let reason = match self.input.files.kind(&path.value) {
             Ok(FileKind::Folder) => "it is a folder",
             Ok(FileKind::File { size, .. }) if size < 1 << 20 => "it is too small for a disk with a system",
             _ => return,
@@ -457,7 +465,7 @@ impl Checker<'_> {
     }
 
     fn machine(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let given = self.required_options(operands, &["cpus", "memory"])?;
+        let given = self.required_options(operands, When::Always)?;
         let cpus = self.integer_option(&given, "cpus", 1..=256);
         let mut memory = self.size_option(&given, "memory");
         if let Some(small) = memory.filter(|memory| memory.value.bytes() < 256 << 20) {
@@ -484,7 +492,7 @@ impl Checker<'_> {
             ("none", Preset::None),
         ];
         let preset = self.choice(&text, "a clean-up preset", &choices);
-        let given = self.options(operands, &["keep", "remove"]);
+        let given = self.options(operands);
         let items = |checker: &mut Self, key: &str| -> Vec<Spanned<Item>> {
             let topics = Topic::ALL.map(|topic| (topic.as_str(), topic));
             let texts = checker.texts_option(&given, key, "a topic, such as `logs`, or an absolute path");

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::statements::{self, Place};
-use super::structure::{shape, short};
+use super::shown::short;
+use super::structure::structure;
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Ast, Item, Statement, parse};
+use crate::syntax::keywords::{Form, Place, StatementInfo};
+use crate::syntax::{Ast, Item, Keyword, Statement, parse};
 use crate::text::{SourceId, Span, Spanned, nearest};
 
 /// Largest ImageFile that is looked at, in bytes: a hundred times what anyone writes.
@@ -56,28 +57,28 @@ impl Checker<'_> {
     ) {
         let Some((source, valid)) = self.read_text(path, asked) else { return };
         seen.insert(path.to_owned(), source);
-        self.folders.insert(source, super::paths::folder(path).to_owned());
+        self.input.folders.insert(source, super::paths::folder(path).to_owned());
         if !valid || self.merge_conflicts(source) {
             // What the file declares is not known.
-            self.names_doubtful = true;
+            self.recovery.names_doubtful = true;
             return;
         }
-        let file = self.sources.get(source);
+        let file = self.input.sources.get(source);
         let ast = parse(source, &file.text);
-        let shape = shape(&ast, file);
+        let structure = structure(&ast, file);
         let includes: Vec<Statement> = ast
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Statement(statement) if self.slice(statement.keyword) == "include" => {
+                Item::Statement(statement) if self.keyword_of(statement) == Some(Keyword::Include) => {
                     Some(statement.clone())
                 }
                 _ => None,
             })
             .collect();
-        self.broken.extend(shape.broken.iter().copied());
-        self.swallowed |= shape.swallowed;
-        shape.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
+        self.recovery.broken.extend(structure.broken.iter().copied());
+        self.recovery.swallowed |= structure.swallowed;
+        structure.diagnostics.into_iter().for_each(|diagnostic| self.report(diagnostic));
         project.units.push(Unit { ast });
         for include in includes {
             let Some((target, given)) = self.include_target(&include) else { continue };
@@ -107,7 +108,7 @@ impl Checker<'_> {
     fn include_target(&mut self, include: &Statement) -> Option<(Spanned<String>, Vec<Given>)> {
         self.statement_scope(include, |checker, operands| {
             let text = checker.scalar(operands, "a path, such as `\"common.imagefile\"`")?;
-            let options = checker.options(operands, &[]);
+            let options = checker.options(operands);
             let path = checker.project_path(text)?;
             let FileKind::File { .. } = checker.kind_of(&path)? else {
                 checker.misfit(
@@ -157,7 +158,7 @@ impl Checker<'_> {
 
     /// Reads a text file into the sources; whether it is UTF-8 comes along.
     fn read_text(&mut self, path: &str, asked: Option<Span>) -> Option<(SourceId, bool)> {
-        let bytes = match self.files.read(path, FILE_LIMIT) {
+        let bytes = match self.input.files.read(path, FILE_LIMIT) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.unreadable(path, asked, &error);
@@ -165,13 +166,13 @@ impl Checker<'_> {
             }
         };
         match String::from_utf8(bytes) {
-            Ok(text) => Some((self.sources.add(path, text), true)),
+            Ok(text) => Some((self.input.sources.add(path, text), true)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let bytes = error.into_bytes();
                 let byte = bytes.get(at).copied().unwrap_or_default();
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let source = self.sources.add(path, text);
+                let source = self.input.sources.add(path, text);
                 let at = u32::try_from(at).unwrap_or(0);
                 let end = at + u32::try_from('\u{FFFD}'.len_utf8()).unwrap_or(3);
                 self.report(
@@ -190,7 +191,7 @@ impl Checker<'_> {
     /// Reports the conflicts that a merge left in a text; whether there are any. Until somebody has
     /// decided there is no one text to read.
     pub(super) fn merge_conflicts(&mut self, source: SourceId) -> bool {
-        let found = crate::diagnostic::merge_conflicts(source, &self.sources.get(source).text);
+        let found = crate::diagnostic::merge_conflicts(source, &self.input.sources.get(source).text);
         let any = !found.is_empty();
         for conflict in found {
             self.report(conflict);
@@ -232,42 +233,47 @@ impl Checker<'_> {
                 }
                 _ => continue,
             };
-            let may_cause = matches!(self.slice(statement.keyword), "script" | "test" | "copy")
-                || statements::statement(self.slice(statement.keyword)).is_none();
+            let keyword = self.keyword_of(statement);
+            let may_cause = matches!(keyword, None | Some(Keyword::Script | Keyword::Test | Keyword::Copy));
             let before = std::mem::replace(&mut before, may_cause.then_some(statement.span));
             let closed_above =
                 std::mem::replace(&mut closed, statement.body.as_ref().and_then(|body| body.close));
-            let keyword = self.slice(statement.keyword).to_owned();
-            match statements::statement(&keyword) {
+            match keyword.map(Keyword::info) {
                 Some(info) if info.place == here => {
                     misplaced_run = false;
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
-                        if matches!(info.keyword, "image" | "profile") {
+                        if info.form == Form::Block {
                             self.placement(&body.items, false);
-                        } else if !self.broken.contains(&statement.span) {
-                            self.broken.insert(statement.span);
+                        } else if !self.recovery.broken.contains(&statement.span) {
+                            self.recovery.broken.insert(statement.span);
                             self.report(
-                                Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` has no block"))
-                                    .label(Span { end: body.span.start + 1, ..body.span }, "no `{` here")
-                                    .help(format!("write it like `{}`", info.example)),
+                                Diagnostic::new(
+                                    codes::UNEXPECTED,
+                                    format!("`{}` has no block", info.keyword),
+                                )
+                                .label(Span { end: body.span.start + 1, ..body.span }, "no `{` here")
+                                .help(format!("write it like `{}`", info.example)),
                             );
                         }
                     }
                 }
                 Some(info) => {
                     // A run of them at the top level has one cause: a lost `image … {`, or a `}` too many.
-                    if !std::mem::replace(&mut misplaced_run, top) && !self.broken.contains(&statement.span) {
+                    if !std::mem::replace(&mut misplaced_run, top)
+                        && !self.recovery.broken.contains(&statement.span)
+                    {
                         self.misplaced(statement, info, closed_above.filter(|_| top), top);
                     }
                     // An image may well lack what stands outside of it.
-                    self.swallowed |= top;
-                    self.broken.insert(statement.span);
+                    self.recovery.swallowed |= top;
+                    self.recovery.broken.insert(statement.span);
                 }
                 None => {
                     if !misplaced_run {
+                        let keyword = self.slice(statement.keyword).to_owned();
                         self.unknown_statement(statement, before, &keyword, here);
                     }
-                    self.broken.insert(statement.span);
+                    self.recovery.broken.insert(statement.span);
                     if let Some(body) = statement.body.as_ref().filter(|_| top) {
                         self.placement(&body.items, false);
                     }
@@ -276,13 +282,7 @@ impl Checker<'_> {
         }
     }
 
-    fn misplaced(
-        &mut self,
-        statement: &Statement,
-        info: &statements::StatementInfo,
-        closed: Option<Span>,
-        top: bool,
-    ) {
+    fn misplaced(&mut self, statement: &Statement, info: &StatementInfo, closed: Option<Span>, top: bool) {
         let keyword = info.keyword;
         let diagnostic = if top {
             Diagnostic::new(
@@ -306,35 +306,24 @@ impl Checker<'_> {
     }
 
     fn unknown_statement(&mut self, statement: &Statement, before: Option<Span>, keyword: &str, here: Place) {
-        if self.broken.contains(&statement.span) {
+        if self.recovery.broken.contains(&statement.span) {
             return;
         }
         let shown = short(keyword);
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_STATEMENT, format!("there is no statement `{shown}`"))
                 .label(statement.keyword, "not known");
-        let names =
-            || statements::STATEMENTS.iter().filter(|info| info.place == here).map(|info| info.keyword);
+        let names = || Keyword::at(here).map(Keyword::as_str);
         if let Some(diagnostic) = Self::with_an_odd_blank(statement, keyword) {
             self.report(diagnostic);
             return;
         }
-        let common = match keyword.to_ascii_lowercase().as_str() {
-            "run" | "shell" | "provisioner" | "exec" => Some("script"),
-            "from" | "source" => Some("base"),
-            "add" | "file" => Some("copy"),
-            "package" | "install" | "apt" => Some("packages"),
-            "application" => Some("app"),
-            "variable" | "var" | "arg" => Some("param"),
-            "import" => Some("include"),
-            "disk" | "disk_size" | "size" => Some("min_storage"),
-            _ => None,
-        }
-        .filter(|name| names().any(|known| known == *name));
-        let meant = common.or_else(|| nearest(keyword, names()));
+        let lower = keyword.to_ascii_lowercase();
+        let common = Keyword::at(here).find(|known| known.info().synonyms.contains(&lower.as_str()));
+        let meant = common.map(Keyword::as_str).or_else(|| nearest(keyword, names()));
         let diagnostic = match meant {
             // What stands behind it is a shell's, and no path.
-            Some("script") if common.is_some() => diagnostic
+            Some(_) if common == Some(Keyword::Script) => diagnostic
                 .help("commands are lines of a script: `script <<-SH`, `#!/bin/sh -e`, the commands, `SH`"),
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                 Applicability::Maybe,
@@ -352,7 +341,7 @@ impl Checker<'_> {
         // Without an idea of what was meant, it may be a consequence of the statement before it.
         match meant {
             Some(_) => self.report(diagnostic),
-            None => self.deferred.push((before, diagnostic)),
+            None => self.recovery.deferred.push((before, diagnostic)),
         }
     }
 
@@ -365,7 +354,7 @@ impl Checker<'_> {
         };
         let odd = keyword.chars().find(|c| is_odd(*c))?;
         let first = keyword.split(is_odd).find(|part| !part.is_empty())?;
-        statements::statement(first)?;
+        Keyword::of(first)?;
         let label = format!("holds U+{:04X}, which looks like a blank or like nothing", u32::from(odd));
         let meant = keyword.split(is_odd).collect::<Vec<_>>().join(" ");
         Some(unknown.label(statement.keyword, label).help("write a blank in its place").fix(

@@ -1,12 +1,13 @@
 //! `Ast` to `Spec`: what the file means, without a catalogue, a network or a clock.
 //!
-//! `load` reads and parses the files, `shape` reports broken tokens and brackets, `image` and its
+//! `load` reads and parses the files, `structure` reports broken tokens and brackets, `image` and its
 //! neighbours read the statements, `script` looks into user scripts. Each adds diagnostics; none
 //! ever stops the others. A statement whose tokens are broken is still read, so that later
 //! statements find it, but in silence: one defect, one message.
 
 mod accounts;
 mod archives;
+mod checker;
 mod contents;
 mod driver;
 mod env;
@@ -20,14 +21,15 @@ mod outputs;
 mod params;
 mod paths;
 mod profiles;
+mod project;
 mod repeated_token;
 mod script;
 mod script_text;
 mod shebang;
 mod shell;
+mod shown;
 mod size;
 mod spec;
-mod statements;
 mod steps;
 mod structure;
 mod suggest;
@@ -36,8 +38,6 @@ mod system_paths;
 mod typed;
 mod value;
 
-use std::collections::{HashMap, HashSet};
-
 pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;
@@ -45,21 +45,17 @@ pub(crate) use paths::normalise;
 pub use script::SCRIPT_LIMIT;
 pub use size::{Size, parse_duration};
 pub use spec::*;
-pub use statements::{Place, STATEMENTS, StatementInfo, Times, statement};
 pub use suppress::settle;
 
-use crate::diagnostic::{Code, Diagnostic, codes};
-use crate::syntax::{Ast, Item, OperandKind, Statement};
-use crate::text::{SourceId, Sources, Span, Spanned};
-use operands::Operands;
-use profiles::{Flat, Profile, Profiles};
+use checker::Checker;
+
+use crate::diagnostic::Diagnostic;
+use crate::syntax::{Ast, OperandKind};
+use crate::text::Sources;
 
 /// Most findings that are kept: a file of rubbish of some megabytes would make gigabytes of them. Far more
 /// than are shown ([`settle`]).
 const MOST: usize = 20_000;
-
-/// Most images of a project: each takes some kilobytes, and a line is enough to declare one.
-const MOST_IMAGES: usize = 10_000;
 
 /// `--set NAME=VALUE`, in the order given.
 pub type Settings = [(String, String)];
@@ -87,364 +83,11 @@ impl Checked {
 /// Checks the ImageFile at `entry`, a path relative to the project's folder as `files` serves it.
 /// Every text looked at is added to `sources`.
 pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settings) -> Checked {
-    let mut checker = Checker {
-        sources,
-        files,
-        out: Vec::new(),
-        errors: 0,
-        muted: 0,
-        broken: HashSet::new(),
-        swallowed: false,
-        params: params::Params::new(),
-        nearness: suggest::Nearness::default(),
-        brought: 0,
-        put_in: 0,
-        put_in_told: false,
-        scope: params::Scope::default(),
-        folders: HashMap::new(),
-        used_profiles: HashSet::new(),
-        claimed: HashMap::new(),
-        script_sources: HashMap::new(),
-        pending: Vec::new(),
-        script_count: 0,
-        names_doubtful: false,
-        deferred: Vec::new(),
-        declared: HashSet::new(),
-        unknown_names: HashSet::new(),
-    };
+    let mut checker = Checker::new(sources, files);
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
-    let diagnostics = settle(checker.out, checker.sources);
+    let diagnostics = settle(checker.found.out, checker.input.sources);
     Checked { spec, diagnostics, units: project.units.into_iter().map(|unit| unit.ast).collect() }
-}
-
-/// The state of one check.
-struct Checker<'a> {
-    sources: &'a mut Sources,
-    files: &'a dyn Files,
-    out: Vec<Diagnostic>,
-    errors: usize,
-    /// Above 0: what is found now follows from something already reported.
-    muted: u32,
-    /// Statements about which something was said that makes their meaning doubtful.
-    broken: HashSet<Span>,
-    /// A heredoc without an end took in the rest of a file.
-    swallowed: bool,
-    params: params::Params,
-    nearness: suggest::Nearness,
-    /// Statements that profiles have brought into images.
-    brought: usize,
-    /// Bytes that params have put into texts.
-    put_in: usize,
-    /// It has been said that this is too much.
-    put_in_told: bool,
-    scope: params::Scope,
-    /// The folder of each ImageFile.
-    folders: HashMap<SourceId, String>,
-    used_profiles: HashSet<String>,
-    /// Names that must be unique in the image being read: by statement and name, with the `use`
-    /// that brought them.
-    claimed: HashMap<(&'static str, String), (Span, Option<Span>)>,
-    script_sources: HashMap<String, (SourceId, Vec<u8>)>,
-    /// Scripts to look into when their image is complete.
-    pending: Vec<script::Pending>,
-    /// Scripts of the image being read, which number those without a name.
-    script_count: usize,
-    /// A declaration was not understood: names may be missing for that reason.
-    names_doubtful: bool,
-    /// Unknown statements, each with the statement before it that may be the cause.
-    deferred: Vec<(Option<Span>, Diagnostic)>,
-    /// Names of all params that are declared anywhere.
-    declared: HashSet<String>,
-    /// Names of params and profiles that were asked for and are not there.
-    unknown_names: HashSet<String>,
-}
-
-impl Checker<'_> {
-    fn report(&mut self, diagnostic: Diagnostic) {
-        if self.muted == 0 {
-            self.errors += usize::from(diagnostic.is_error());
-            if self.out.len() < MOST {
-                self.out.push(diagnostic);
-            }
-        }
-    }
-
-    /// Errors so far, to see whether reading something added any.
-    const fn errors(&self) -> usize {
-        self.errors
-    }
-
-    /// Reads a statement's operands; in silence if its tokens are broken.
-    fn statement_scope<'s, T>(
-        &mut self,
-        statement: &'s Statement,
-        read: impl FnOnce(&mut Self, &mut Operands<'s>) -> T,
-    ) -> T {
-        let silent = u32::from(self.broken.contains(&statement.span));
-        self.muted += silent;
-        let doubled = self.doubled(statement);
-        let result = read(self, &mut Operands::new(statement, doubled, self.errors));
-        self.muted -= silent;
-        result
-    }
-
-    fn project(&mut self, project: &load::Project, set: &Settings) -> Spec {
-        for unit in &project.units {
-            self.placement(&unit.ast.items, true);
-        }
-        self.names_doubtful |= project.units.iter().flat_map(|unit| &unit.ast.items).any(|item| match item {
-            Item::Statement(statement) => self.broken.contains(&statement.span),
-            Item::Bad(_) => true,
-            _ => false,
-        });
-        let statements = || {
-            project.units.iter().flat_map(|unit| &unit.ast.items).filter_map(|item| match item {
-                Item::Statement(statement) => Some(statement),
-                // A block whose keyword is lost is still an image.
-                Item::Bad(statement) if statement.body.is_some() => Some(statement),
-                _ => None,
-            })
-        };
-        let of = |checker: &Self, wanted: &str| -> Vec<&Statement> {
-            statements().filter(|statement| checker.keyword(statement) == wanted).collect()
-        };
-        let includes = of(self, "include").iter().map(|include| include.span).collect();
-        self.names_doubtful |= self.failed_in_one_of(includes);
-        let params = of(self, "param");
-        self.params(params.into_iter(), set, &project.given);
-        let mut spec = Spec { catalogs: self.catalogs(of(self, "catalog")), ..Spec::default() };
-        let profile_statements = of(self, "profile");
-        let profiles = self.profiles(&profile_statements);
-        let mut names: HashMap<String, Span> = HashMap::new();
-        let image_statements = of(self, "image");
-        let mut heads_wrong = false;
-        self.too_many_images(&image_statements);
-        for statement in image_statements.iter().take(MOST_IMAGES) {
-            let before = self.errors();
-            let name = self.head(statement);
-            heads_wrong |= self.errors() > before;
-            let misread = statements::statement(self.slice(statement.keyword)).is_none();
-            let doubtful_name = name.is_none();
-            let name = name.unwrap_or_else(|| Spanned::new(String::new(), statement.keyword));
-            if let Some(first) = names.get(&name.value).copied().filter(|_| !doubtful_name) {
-                self.twice(
-                    &format!("the image `{}` is declared", structure::short(&name.value)),
-                    name.span,
-                    first,
-                );
-            }
-            names.entry(name.value.clone()).or_insert(name.span);
-            // What is no image by its keyword may as well be a profile.
-            let mut flat = Flat { doubtful: misread, perhaps_base: misread, ..Flat::default() };
-            match &statement.body {
-                Some(body) => self.flatten(&body.items, &profiles, &mut flat),
-                None => (flat.doubtful, flat.perhaps_base) = (true, true),
-            }
-            self.claimed.clear();
-            let image = if doubtful_name {
-                // Its name is missing, which has been said; what follows from that is silent.
-                let image = self.image(Spanned::new("image".into(), name.span), flat);
-                ImageSpec { doubt: Doubt { any: true, ..image.doubt }, ..image }
-            } else {
-                self.image(name, flat)
-            };
-            spec.images.push(image);
-        }
-        let own = project.units.first().map(|unit| unit.ast.source);
-        spec.unused_profiles = self.unused_profiles(&profiles, own);
-        self.settle_deferred();
-        self.base_images(&spec.images, heads_wrong);
-        self.accounts_clash_below(&spec.images);
-        self.outputs_collide(&spec.images);
-        if image_statements.is_empty() && !project.units.is_empty() && self.errors() == 0 && !self.swallowed {
-            self.no_image(project);
-        } else {
-            self.unused_params();
-        }
-        spec
-    }
-
-    /// Those beyond the bound are not read.
-    fn too_many_images(&mut self, statements: &[&Statement]) {
-        if let Some(more) = statements.get(MOST_IMAGES) {
-            self.report(
-                Diagnostic::new(
-                    codes::PROJECT_GROWS,
-                    format!(
-                        "a project declares at most {MOST_IMAGES} images, this one has {}",
-                        statements.len()
-                    ),
-                )
-                .label(more.keyword, "one too many")
-                .help("make several projects of it, each in a folder of its own"),
-            );
-        }
-    }
-
-    /// Whether an error points into one of these places first.
-    fn failed_in_one_of(&self, mut spans: Vec<Span>) -> bool {
-        spans.sort_unstable();
-        self.out.iter().filter(|found| found.is_error()).filter_map(Diagnostic::span).any(|at| {
-            let behind = spans.partition_point(|span| (span.source, span.start) <= (at.source, at.start));
-            behind > 0 && inside(spans[behind - 1], at)
-        })
-    }
-
-    /// Unknown statements right behind one that has an error are most likely part of it, such as the
-    /// text of a heredoc whose marker is lost. A misspelt keyword takes nothing that follows with it.
-    fn settle_deferred(&mut self) {
-        let mut failed: Vec<Span> = self
-            .out
-            .iter()
-            .filter(|found| found.is_error() && found.code != codes::UNKNOWN_STATEMENT)
-            .filter_map(|found| {
-                let span = found.span()?;
-                // A text that is well quoted, and means something wrong, ends where it ends.
-                (is_of_syntax(found.code) || !self.slice(span).starts_with('"')).then_some(span)
-            })
-            .collect();
-        failed.sort_unstable();
-        // Each part may in turn stand before the next.
-        let mut parts: HashSet<(SourceId, u32)> = HashSet::new();
-        for (before, diagnostic) in std::mem::take(&mut self.deferred) {
-            let is_part = before.is_some_and(|before| {
-                let from = failed.partition_point(|at| (at.source, at.start) < (before.source, before.start));
-                failed.get(from).is_some_and(|at| inside(before, *at))
-                    || parts.contains(&(before.source, before.start))
-            });
-            if is_part {
-                parts.extend(diagnostic.span().map(|at| (at.source, at.start)));
-            } else {
-                self.report(diagnostic);
-            }
-        }
-    }
-
-    /// The keyword of a statement; a misspelt one with a block counts as what it was meant to be.
-    fn keyword(&self, statement: &Statement) -> &str {
-        let written = self.slice(statement.keyword);
-        if statement.body.is_some() && statements::statement(written).is_none() {
-            return crate::text::nearest(written, ["image", "profile"]).unwrap_or("image");
-        }
-        written
-    }
-
-    fn catalogs(&mut self, statements: Vec<&Statement>) -> Vec<Spanned<String>> {
-        let mut folders = Vec::new();
-        for statement in statements {
-            let folder = self.statement_scope(statement, |checker, operands| {
-                let text = checker.scalar(operands, "a folder in quotes")?;
-                checker.finish(operands);
-                let path = checker.project_path(text)?;
-                if !matches!(checker.kind_of(&path)?, FileKind::Folder) {
-                    checker.misfit(
-                        codes::WRONG_KIND,
-                        path.span,
-                        &path.value,
-                        "a folder",
-                        "`catalog` takes a folder of YAML files",
-                    );
-                    return None;
-                }
-                Some(path)
-            });
-            folders.extend(folder);
-        }
-        folders
-    }
-
-    fn profiles<'s>(&mut self, statements: &[&'s Statement]) -> Profiles<'s> {
-        let mut profiles = Profiles::new();
-        for &statement in statements {
-            let before = self.errors;
-            let name = self.head(statement);
-            self.names_doubtful |= self.errors > before;
-            let Some(name) = name else { continue };
-            if let Some(first) = profiles.get(&name.value).map(|profile: &Profile<'_>| profile.name) {
-                self.twice(
-                    &format!("the profile `{}` is declared", structure::short(&name.value)),
-                    name.span,
-                    first,
-                );
-                continue;
-            }
-            profiles.insert(name.value.clone(), Profile { name: name.span, statement });
-        }
-        profiles
-    }
-
-    /// Profiles that no image uses are still checked, as if one did.
-    fn unused_profiles(&mut self, profiles: &Profiles<'_>, own: Option<SourceId>) -> Vec<ImageSpec> {
-        let mut read = Vec::new();
-        let mut unused: Vec<(&String, Span, &Statement)> = profiles
-            .iter()
-            .filter(|(name, _)| !self.used_profiles.contains(*name))
-            .map(|(name, profile)| (name, profile.name, profile.statement))
-            .collect();
-        unused.sort_by_key(|(_, span, _)| *span);
-        // One that is asked for under another name is one defect, told where it is asked for.
-        let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PROFILE);
-        if let (Some(asked), [(name, span, _), ..]) = (asked, &unused[..]) {
-            let text = format!("`{}` is declared, and never used", structure::short(name));
-            asked.labels.push(crate::diagnostic::Label { span: *span, text });
-        }
-        let mut read_before = HashMap::new();
-        for (name, span, statement) in unused {
-            let mut flat = Flat { doubtful: true, perhaps_base: true, ..Flat::default() };
-            // Each is read with those that it uses, as an image would; of very many, each once.
-            let once = self.brought > profiles::MOST_BROUGHT / 2;
-            if once {
-                flat.seen = std::mem::take(&mut read_before);
-            }
-            flat.seen.insert(name.clone(), profiles::Seen { first: span, open: true });
-            if let Some(body) = &statement.body {
-                self.flatten(&body.items, profiles, &mut flat);
-            }
-            let mut seen = std::mem::take(&mut flat.seen);
-            seen.insert(name.clone(), profiles::Seen { first: span, open: false });
-            if once {
-                read_before = seen;
-            } else {
-                read_before.extend(seen);
-            }
-            self.claimed.clear();
-            read.push(self.image(Spanned::new("profile".into(), span), flat));
-            // A file that several include has what one of them needs.
-            if own != Some(span.source) {
-                continue;
-            }
-            self.report(
-                Diagnostic::new(
-                    codes::UNUSED_PROFILE,
-                    format!("no image uses the profile `{}`", structure::short(name)),
-                )
-                .label(span, "never used")
-                .help(format!("write `use {}` in an image, or remove it", structure::short(name))),
-            );
-        }
-        read
-    }
-
-    fn no_image(&mut self, project: &load::Project) {
-        let Some(unit) = project.units.first() else { return };
-        let text = &self.sources.get(unit.ast.source).text;
-        let (message, end) = if text.trim().is_empty() {
-            ("the file is empty", u32::from(!text.is_empty()))
-        } else {
-            ("the file declares no image", text.find('\n').unwrap_or(text.len()).try_into().unwrap_or(0))
-        };
-        self.report(
-            Diagnostic::new(codes::NO_IMAGE, message)
-                .label(Span::new(unit.ast.source, 0, end), "an `image` is missing")
-                .help("write `image \"web\" {`, then `os linux debian 13`, then `}`; `imgfile init` writes a first file"),
-        );
-    }
-}
-
-/// Whether a place lies in `span`, or just behind it.
-fn inside(span: Span, at: Span) -> bool {
-    at.source == span.source && (span.start..=span.end).contains(&at.start)
 }
 
 /// Whether the operand could name something, for callers that look at a tree themselves.
@@ -467,9 +110,4 @@ pub fn shell_mistake(script: &str) -> Option<(String, std::ops::Range<usize>, St
     let facts = shell::look(script, shell != "bash")?;
     let fault = facts.error.as_ref().filter(|fault| fault.sure)?;
     Some((fault.message.clone(), fault.label.start..fault.label.end, fault.label.text.clone()))
-}
-
-/// Whether a code is about the shape of a text: what stands behind such a place may be a part of it.
-fn is_of_syntax(code: Code) -> bool {
-    code.as_str().starts_with("E01")
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::Checker;
-use super::structure::short;
+use super::shown::short;
 use super::value::{Piece, decode};
 use crate::diagnostic::{Applicability, Code, Diagnostic, codes};
-use crate::syntax::{Entry, Heredoc, List, Operand, OperandKind, Options, Statement};
+use crate::syntax::keywords::{OptionInfo, OptionSet, ValueKind, When};
+use crate::syntax::{Entry, Heredoc, Keyword, List, Operand, OperandKind, Options, Statement};
 use crate::text::{Requirement, Span, Spanned, nearest, suite, suites, without_suites};
 
 /// A scalar as the user wrote it, params put in.
@@ -81,7 +82,7 @@ impl<'s> Operands<'s> {
 
 impl Checker<'_> {
     pub(super) fn slice(&self, span: Span) -> &str {
-        self.sources.slice(span)
+        self.input.sources.slice(span)
     }
 
     /// `expected` reads like "a size, such as `8GiB`"; reports a missing or mismatched operand.
@@ -104,7 +105,7 @@ impl Checker<'_> {
                     .label(operand.span, format!("`{keyword}` needs {expected} here"))
             }
         };
-        let diagnostic = match super::statements::statement(&keyword) {
+        let diagnostic = match Keyword::of(&keyword).map(Keyword::info) {
             Some(info) => diagnostic.help(format!("for example `{}`", info.example)),
             None => diagnostic,
         };
@@ -218,7 +219,7 @@ impl Checker<'_> {
             let diagnostic = Diagnostic::new(codes::EQUALS_SIGN, format!("`{keyword}` takes no `=`"))
                 .label(operand.span, "remove this")
                 .fix(Applicability::Safe, "remove `=`", operand.span, if parts { " " } else { "" });
-            let diagnostic = match super::statements::statement(&keyword) {
+            let diagnostic = match Keyword::of(&keyword).map(Keyword::info) {
                 Some(info) => diagnostic.help(format!("write it like `{}`", info.example)),
                 None => diagnostic,
             };
@@ -333,13 +334,25 @@ impl Checker<'_> {
         );
     }
 
-    /// The options in braces, if there are any, and nothing after them.
-    pub(super) fn options<'s>(
-        &mut self,
-        operands: &mut Operands<'s>,
-        known: &'static [&'static str],
-    ) -> Given<'s> {
-        let mut given = Given::default();
+    /// The options in braces, if there are any, and nothing after them: those that the table has for the statement.
+    pub(super) fn options<'s>(&mut self, operands: &mut Operands<'s>) -> Given<'s> {
+        let keyword = Keyword::of(self.slice(operands.statement.keyword));
+        let known = match keyword.map(|keyword| keyword.info().options) {
+            Some(OptionSet::Of(options)) => Known::All(options),
+            Some(OptionSet::OfApp | OptionSet::Params) | None => Known::Any,
+        };
+        self.known_options(operands, known)
+    }
+
+    /// The same of a statement that has other options in each of its forms.
+    pub(super) fn options_of<'s>(&mut self, operands: &mut Operands<'s>, form: When) -> Given<'s> {
+        let keyword = Keyword::of(self.slice(operands.statement.keyword));
+        let options = keyword.map_or(&[][..], |keyword| keyword.info().options());
+        self.known_options(operands, Known::OfForm(options, form))
+    }
+
+    fn known_options<'s>(&mut self, operands: &mut Operands<'s>, known: Known) -> Given<'s> {
+        let mut given = Given { entries: Vec::new(), known };
         if let Some(Operand { kind: OperandKind::Options(options), .. }) = operands.peek() {
             operands.next();
             let keyword = self.slice(operands.statement.keyword).to_owned();
@@ -349,15 +362,9 @@ impl Checker<'_> {
         given
     }
 
-    /// Sorts options by key; unknown and repeated ones are reported. With nothing `known`, any key
-    /// goes.
-    pub(super) fn given<'s>(
-        &mut self,
-        options: &'s Options,
-        owner: &str,
-        known: &'static [&'static str],
-    ) -> Given<'s> {
-        let mut given = Given::default();
+    /// Sorts options by key; unknown and repeated ones are reported.
+    pub(super) fn given<'s>(&mut self, options: &'s Options, owner: &str, known: Known) -> Given<'s> {
+        let mut given = Given { entries: Vec::new(), known };
         let mut seen: HashMap<String, Span> = HashMap::new();
         for entry in options.entries() {
             let key = self.slice(entry.key.span).trim_matches('"').to_owned();
@@ -372,8 +379,8 @@ impl Checker<'_> {
                 );
                 continue;
             }
-            if !known.is_empty() && !known.contains(&key.as_str()) {
-                let near = nearest(&key, known.iter().copied());
+            if !known.has(&key) {
+                let near = nearest(&key, known.names());
                 let diagnostic =
                     Diagnostic::new(codes::UNKNOWN_KEY, format!("`{owner}` has no option `{}`", short(&key)))
                         .label(entry.key.span, "not an option of this statement");
@@ -384,7 +391,7 @@ impl Checker<'_> {
                         entry.key.span,
                         near,
                     ),
-                    None => diagnostic.help(format!("its options are {}", enumerate(known.iter().copied()))),
+                    None => diagnostic.help(format!("its options are {}", enumerate(known.names()))),
                 });
                 continue;
             }
@@ -437,7 +444,7 @@ impl Checker<'_> {
         let diagnostic =
             Diagnostic::new(codes::UNEXPECTED, format!("`{keyword}` takes no more than this, found {found}"))
                 .label(first.span.to(last), "not expected here");
-        let diagnostic = match super::statements::statement(&keyword) {
+        let diagnostic = match Keyword::of(&keyword).map(Keyword::info) {
             Some(info) => diagnostic.help(format!("write it like `{}`", info.example)),
             None => diagnostic,
         };
@@ -489,10 +496,46 @@ impl Checker<'_> {
     }
 }
 
+/// The options that may be given.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Known {
+    /// Names that others choose: of params, variables, options of applications.
+    Any,
+    All(&'static [OptionInfo]),
+    /// Those of one form of the statement.
+    OfForm(&'static [OptionInfo], When),
+}
+
+impl Known {
+    fn options(self) -> impl Iterator<Item = &'static OptionInfo> {
+        let (options, form) = match self {
+            Self::Any => (&[][..], None),
+            Self::All(options) => (options, None),
+            Self::OfForm(options, form) => (options, Some(form)),
+        };
+        options
+            .iter()
+            .filter(move |option| option.when == When::Always || form.is_none_or(|form| option.when == form))
+    }
+
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        self.options().map(|option| option.name)
+    }
+
+    fn has(self, name: &str) -> bool {
+        matches!(self, Self::Any) || self.names().any(|known| known == name)
+    }
+
+    fn kind_of(self, name: &str) -> Option<ValueKind> {
+        self.options().find(|option| option.name == name).map(|option| option.value)
+    }
+}
+
 /// Options by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Given<'s> {
     pub entries: Vec<(String, &'s Entry)>,
+    known: Known,
 }
 
 impl<'s> Given<'s> {
@@ -500,7 +543,14 @@ impl<'s> Given<'s> {
         self.entry(key)?.value.as_ref()
     }
 
+    /// The same, read as what the table says that it is.
+    pub(super) fn value_of_kind(&self, key: &str, kind: ValueKind) -> Option<&'s Operand> {
+        debug_assert_eq!(self.known.kind_of(key), Some(kind), "the table says otherwise of `{key}`");
+        self.value(key)
+    }
+
     pub(super) fn entry(&self, key: &str) -> Option<&'s Entry> {
+        debug_assert!(self.known.has(key), "the table has no option `{key}` for this statement");
         self.entries.iter().find(|(name, _)| name == key).map(|(_, entry)| *entry)
     }
 }

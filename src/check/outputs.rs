@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::operands::{Operands, enumerate};
 use super::profiles::Placed;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, ImageSpec, Output, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::model::{Compression, DiskFormat};
+use crate::syntax::Keyword;
 use crate::text::{Span, Spanned};
 
 impl Checker<'_> {
@@ -18,7 +19,7 @@ impl Checker<'_> {
             "a format of image files",
             &DiskFormat::ALL.map(|format| (format.as_str(), format)),
         );
-        let given = self.options(operands, &["name", "compression", "subformat"]);
+        let given = self.options(operands);
         let name = given.value("name").map(|operand| {
             let text = self.scalar_value(operand, "a name in quotes")?;
             self.output_name(text.spanned())
@@ -121,7 +122,7 @@ impl Checker<'_> {
         statements: &[Placed<'_>],
         perhaps_secrets: bool,
     ) {
-        let said = statements.iter().any(|placed| self.slice(placed.statement.keyword) == "output");
+        let said = statements.iter().any(|placed| self.keyword_of(placed.statement) == Some(Keyword::Output));
         if !said && let Some(name) = self.default_output_name(image, image.name.span) {
             image.outputs.push(Output {
                 span: image.name.span,
@@ -159,7 +160,7 @@ impl Checker<'_> {
                     format!("there is no secret `{}`", short(&wanted.value)),
                 )
                 .label(wanted.span, "not declared in this image");
-                self.report(match self.nearness.nearest(&wanted.value, names()) {
+                self.report(match self.names.nearness.nearest(&wanted.value, names()) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                         Applicability::Maybe,
                         format!("write `{near}`"),
@@ -313,7 +314,7 @@ impl Checker<'_> {
             format!("there is no image `{}` in this project", short(&name.value)),
         )
         .label(name.span, "not declared");
-        self.report(match self.nearness.nearest(&name.value, names()) {
+        self.report(match self.names.nearness.nearest(&name.value, names()) {
             Some(near) => diagnostic.help(format!("did you mean `\"{near}\"`?")).fix(
                 Applicability::Maybe,
                 format!("write `\"{near}\"`"),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::load::Given;
 use super::operands::{Operands, Text};
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, Settings};
 use crate::diagnostic::{Applicability, Diagnostic, Label, codes};
 use crate::syntax::Statement;
@@ -114,16 +114,16 @@ impl Checker<'_> {
     ) {
         let statements: Vec<&Statement> = statements.collect();
         let names = statements.iter().filter_map(|statement| statement.operands.first());
-        self.declared = names.map(|name| self.slice(name.span).to_owned()).collect();
+        self.names.declared = names.map(|name| self.slice(name.span).to_owned()).collect();
         for statement in statements {
             let before = self.errors();
             self.statement_scope(statement, |checker, operands| checker.declare(operands, set, given));
-            self.names_doubtful |= self.errors() > before;
+            self.recovery.names_doubtful |= self.errors() > before;
         }
         self.given_params(given);
         for (name, _) in set {
-            if !self.params.contains_key(name) {
-                let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
+            if !self.names.params.contains_key(name) {
+                let known: Vec<&str> = self.names.params.keys().map(String::as_str).collect();
                 let diagnostic = Diagnostic::new(
                     codes::UNKNOWN_SETTING,
                     format!("`--set {}` names no param of this file", short(name)),
@@ -155,16 +155,17 @@ impl Checker<'_> {
                 }
                 continue;
             }
-            let declared = self.params.get(name).map(|param| param.name.source);
-            let there = declared.is_some_and(|source| self.sources.get(source).name == one.file);
-            if there || self.names_doubtful {
+            let declared = self.names.params.get(name).map(|param| param.name.source);
+            let there = declared.is_some_and(|source| self.input.sources.get(source).name == one.file);
+            if there || self.recovery.names_doubtful {
                 continue;
             }
             let file = &one.file;
             let known: Vec<String> = self
+                .names
                 .params
                 .iter()
-                .filter(|(_, param)| self.sources.get(param.name.source).name == *file)
+                .filter(|(_, param)| self.input.sources.get(param.name.source).name == *file)
                 .map(|(name, _)| name.clone())
                 .collect();
             let diagnostic = Diagnostic::new(
@@ -215,7 +216,7 @@ impl Checker<'_> {
             None => Some(Type::String),
         };
         let failed = operands.failed;
-        let file = self.sources.get(span.source).name.clone();
+        let file = self.input.sources.get(span.source).name.clone();
         let given = given.iter().find(|one| one.name.value == name && one.file == file);
         let written = given.map(|one| one.value.clone()).or(written);
         let value = self.param_value(&name, span, kind, written, failed, set);
@@ -225,11 +226,11 @@ impl Checker<'_> {
                     .label(span, "this name is taken")
                     .help(format!("`${{{name}}}` stands for the image's own; choose another name")),
             );
-        } else if let Some(first) = self.params.get(&name) {
+        } else if let Some(first) = self.names.params.get(&name) {
             let first = first.name;
             self.twice(&format!("the param `{name}` is declared"), span, first);
         } else {
-            self.params.insert(name, Param { name: span, value, kind, used: false });
+            self.names.params.insert(name, Param { name: span, value, kind, used: false });
         }
         Some(())
     }
@@ -290,54 +291,56 @@ impl Checker<'_> {
 
     /// The value of `${name}` at `span`.
     pub(super) fn param(&mut self, name: &str, span: Span) -> Option<String> {
-        if let Some(value) = self.scope.given.as_ref().and_then(|given| given.get(name)).cloned() {
-            if let Some(param) = self.params.get_mut(name) {
+        if let Some(value) = self.current.scope.given.as_ref().and_then(|given| given.get(name)).cloned() {
+            if let Some(param) = self.names.params.get_mut(name) {
                 param.used = true;
             }
             return self.has_room(value.len(), span).then_some(value);
         }
-        if let Some(param) = self.params.get_mut(name) {
+        if let Some(param) = self.names.params.get_mut(name) {
             param.used = true;
             let len = param.value.as_ref()?.len();
-            return if self.has_room(len, span) { self.params[name].value.clone() } else { None };
+            return if self.has_room(len, span) { self.names.params[name].value.clone() } else { None };
         }
         let predefined = match name {
-            "image" => {
-                Some((&self.scope.image, "it is the name of the image, so it is known in images only"))
-            }
-            "arch" => {
-                Some((&self.scope.arch, "it is the architecture of the image, so it is known in images only"))
-            }
-            "os.version" if self.scope.os.is_none() => Some((
-                &self.scope.os_version,
+            "image" => Some((
+                &self.current.scope.image,
+                "it is the name of the image, so it is known in images only",
+            )),
+            "arch" => Some((
+                &self.current.scope.arch,
+                "it is the architecture of the image, so it is known in images only",
+            )),
+            "os.version" if self.current.scope.os.is_none() => Some((
+                &self.current.scope.os_version,
                 "it is the version of the image's system, so it is known in images only",
             )),
             "os.version" => Some((
-                &self.scope.os_version,
+                &self.current.scope.os_version,
                 "it is known where `os` names one version, such as `os linux debian 13`",
             )),
             _ => None,
         };
         if let Some((value, why)) = predefined {
-            if value.is_some() || name == "os.version" && self.scope.os_doubtful {
+            if value.is_some() || name == "os.version" && self.current.scope.os_doubtful {
                 return value.clone();
             }
             let mut diagnostic =
                 Diagnostic::new(codes::UNKNOWN_PARAM, format!("`${{{name}}}` is not known here"))
                     .label(span, "has no value here")
                     .note(why);
-            if let Some(os) = self.scope.os.filter(|_| name == "os.version") {
+            if let Some(os) = self.current.scope.os.filter(|_| name == "os.version") {
                 diagnostic = diagnostic.label(os, "names no single version");
             }
             self.report(diagnostic);
             return None;
         }
-        let known = self.params.keys().map(String::as_str).chain(PREDEFINED);
-        let near = self.nearness.nearest(name, known).map(str::to_owned);
-        if self.names_doubtful || !self.unknown_names.insert(name.to_owned()) {
+        let known = self.names.params.keys().map(String::as_str).chain(PREDEFINED);
+        let near = self.names.nearness.nearest(name, known).map(str::to_owned);
+        if self.recovery.names_doubtful || !self.recovery.unknown_names.insert(name.to_owned()) {
             return None;
         }
-        if self.declared.contains(name) {
+        if self.names.declared.contains(name) {
             self.report(
                 Diagnostic::new(
                     codes::UNKNOWN_PARAM,
@@ -349,7 +352,7 @@ impl Checker<'_> {
             return None;
         }
         // The one that was meant is not unused as well.
-        if let Some(meant) = near.as_ref().and_then(|near| self.params.get_mut(near)) {
+        if let Some(meant) = near.as_ref().and_then(|near| self.names.params.get_mut(near)) {
             meant.used = true;
         }
         let diagnostic =
@@ -383,7 +386,7 @@ impl Checker<'_> {
         }
         let mut values = BTreeMap::new();
         for (name, entry) in &given.entries {
-            let Some(kind) = self.params.get(name).map(|param| param.kind) else {
+            let Some(kind) = self.names.params.get(name).map(|param| param.kind) else {
                 // Reports it, with the nearest name.
                 self.param(name, entry.key.span);
                 continue;
@@ -402,11 +405,11 @@ impl Checker<'_> {
 
     /// Whether so many more bytes may be put into texts; it is said once if not.
     fn has_room(&mut self, len: usize, span: Span) -> bool {
-        self.put_in = self.put_in.saturating_add(len);
-        if self.put_in <= MOST_PUT_IN {
+        self.growth.put_in = self.growth.put_in.saturating_add(len);
+        if self.growth.put_in <= MOST_PUT_IN {
             return true;
         }
-        if self.muted == 0 && !std::mem::replace(&mut self.put_in_told, true) {
+        if self.recovery.muted == 0 && !std::mem::replace(&mut self.growth.put_in_told, true) {
             self.report(
                 Diagnostic::new(
                     codes::PROJECT_GROWS,
@@ -423,13 +426,14 @@ impl Checker<'_> {
     /// Params that nothing reads.
     pub(super) fn unused_params(&mut self) {
         let unused: Vec<(String, Span)> = self
+            .names
             .params
             .iter()
             .filter(|(_, param)| !param.used)
             .map(|(name, param)| (name.clone(), param.name))
             .collect();
         // A param that is asked for under another name is one defect, told where it is asked for.
-        let asked = self.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PARAM);
+        let asked = self.found.out.iter_mut().find(|found| found.code == codes::UNKNOWN_PARAM);
         if let (Some(asked), [(name, span), ..]) = (asked, &unused[..]) {
             asked.labels.push(Label { span: *span, text: format!("`{name}` is declared, and never used") });
             return;

@@ -1,7 +1,7 @@
 //! Paths of the project: relative to its folder, `/` between parts.
 
 use super::operands::Text;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, FileError, FileKind};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Span, Spanned};
@@ -34,7 +34,7 @@ impl Checker<'_> {
     /// A path of the project, written in the file its span is in.
     pub(super) fn project_path(&mut self, text: Text) -> Option<Spanned<String>> {
         let span = text.span;
-        let folder = self.folders.get(&span.source).cloned().unwrap_or_default();
+        let folder = self.input.folders.get(&span.source).cloned().unwrap_or_default();
         if text.value.is_empty() || text.value.contains('\0') {
             self.misfit(
                 codes::BAD_PATH,
@@ -77,7 +77,7 @@ impl Checker<'_> {
         if text.value.starts_with('/') {
             return Some(text.spanned());
         }
-        let folder = self.folders.get(&text.span.source).cloned().unwrap_or_default();
+        let folder = self.input.folders.get(&text.span.source).cloned().unwrap_or_default();
         let path = normalise(&folder, &text.value).unwrap_or_else(|| {
             if folder.is_empty() { text.value.clone() } else { format!("{folder}/{}", text.value) }
         });
@@ -86,7 +86,7 @@ impl Checker<'_> {
 
     /// What is at a path of the project; its absence is reported with the nearest name.
     pub(super) fn kind_of(&mut self, path: &Spanned<String>) -> Option<FileKind> {
-        match self.files.kind(&path.value) {
+        match self.input.files.kind(&path.value) {
             Ok(kind) => Some(kind),
             Err(error) => {
                 self.no_file(path, &error);
@@ -108,8 +108,8 @@ impl Checker<'_> {
             }
             FileError::NotFound => {
                 let (parent, name) = path.value.rsplit_once('/').unwrap_or(("", &path.value));
-                let entries = self.files.list(parent).unwrap_or_default();
-                let near = self.nearness.nearest(name, entries.iter().map(|entry| entry.name.as_str()));
+                let entries = self.input.files.list(parent).unwrap_or_default();
+                let near = self.names.nearness.nearest(name, entries.iter().map(|entry| entry.name.as_str()));
                 let diagnostic =
                     Diagnostic::new(codes::NOT_FOUND, format!("`{}` does not exist", short(&path.value)))
                         .label(path.span, "no such file or folder");

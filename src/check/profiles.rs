@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::operands::enumerate;
-use super::statements::{Place, STATEMENTS, statement};
-use super::structure::short;
+use super::shown::short;
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Item, Statement};
+use crate::syntax::keywords::{Place, STATEMENTS};
+use crate::syntax::{Item, Keyword, Statement};
 use crate::text::{Span, nearest};
 
 /// Most statements that profiles may bring into the images of a project together: each use copies them.
@@ -92,16 +92,13 @@ impl Checker<'_> {
                 }
                 Item::Comment(_) | Item::SlashComment(_) => continue,
             };
-            let keyword = self.slice(written.keyword);
-            match statement(keyword) {
-                Some(info) if info.place == Place::Image => {}
-                _ => {
-                    out.doubtful = true;
-                    out.perhaps_base |= perhaps_base(keyword);
-                    continue;
-                }
-            }
-            if keyword == "use" {
+            let keyword = self.keyword_of(written).filter(|keyword| keyword.info().place == Place::Image);
+            let Some(keyword) = keyword else {
+                out.doubtful = true;
+                out.perhaps_base |= perhaps_base(self.slice(written.keyword));
+                continue;
+            };
+            if keyword == Keyword::Use {
                 open.extend(self.flatten_use(written, profiles, out).map(<[Item]>::iter));
             } else {
                 let used = out.through.first().map(|(_, span)| *span);
@@ -118,8 +115,8 @@ impl Checker<'_> {
 
     /// Whether a profile may bring another statement; it is said once if not.
     fn has_room_for_one(&mut self, used: Span) -> bool {
-        self.brought += 1;
-        if self.brought == MOST_BROUGHT + 1 {
+        self.growth.brought += 1;
+        if self.growth.brought == MOST_BROUGHT + 1 {
             self.report(
                 Diagnostic::new(
                     codes::PROJECT_GROWS,
@@ -131,7 +128,7 @@ impl Checker<'_> {
                 .help("let images that share that much stand on one: `base image \"common\"`"),
             );
         }
-        self.brought <= MOST_BROUGHT
+        self.growth.brought <= MOST_BROUGHT
     }
 
     /// What a profile that is used says, if that is to be read now.
@@ -143,13 +140,13 @@ impl Checker<'_> {
     ) -> Option<&'s [Item]> {
         let before = self.errors();
         // Values may be made of what the profile on the way was given.
-        self.scope.given = out.given.last().cloned().flatten();
+        self.current.scope.given = out.given.last().cloned().flatten();
         let (name, given) = self.statement_scope(statement, |checker, operands| {
             let name = checker.scalar(operands, "the name of a profile");
-            let given = checker.options(operands, &[]);
+            let given = checker.options(operands);
             (name, checker.values_of_use(&given))
         });
-        let around = self.scope.given.take();
+        let around = self.current.scope.given.take();
         let failed = self.errors() > before;
         let Some(name) = name.filter(|_| !failed) else {
             out.doubtful = true;
@@ -174,7 +171,7 @@ impl Checker<'_> {
             self.unknown_profile(&name, span, profiles);
             return None;
         };
-        self.used_profiles.insert(name.clone());
+        self.names.used_profiles.insert(name.clone());
         if let Some(Seen { first, .. }) = out.seen.get(&name) {
             // Twice in one block is a slip; twice by way of others is the same statements once.
             if first.source == span.source && out.through.is_empty() && out.direct.contains(&name) {
@@ -202,12 +199,12 @@ impl Checker<'_> {
     }
 
     fn unknown_profile(&mut self, name: &str, span: Span, profiles: &Profiles<'_>) {
-        if self.names_doubtful || !self.unknown_names.insert(format!("use {name}")) {
+        if self.recovery.names_doubtful || !self.recovery.unknown_names.insert(format!("use {name}")) {
             return;
         }
         let names = || profiles.keys().map(String::as_str);
-        let near = self.nearness.nearest(name, names());
-        self.used_profiles.extend(near.map(str::to_owned));
+        let near = self.names.nearness.nearest(name, names());
+        self.names.used_profiles.extend(near.map(str::to_owned));
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))
                 .label(span, "not declared");
@@ -229,7 +226,7 @@ impl Checker<'_> {
 /// Whether a statement that does not exist may be a `base`, or bring one: misspelt beyond recognition, or
 /// with its first word lost.
 fn perhaps_base(keyword: &str) -> bool {
-    let names = STATEMENTS.iter().map(|info| info.keyword);
+    let names = STATEMENTS.iter().map(|info| info.keyword.as_str());
     let rest_of_base = ["auto", "file", "url", "image", "from", "source"].contains(&keyword);
     rest_of_base || nearest(keyword, names).is_none_or(|near| matches!(near, "base" | "use" | "image"))
 }

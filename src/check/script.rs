@@ -6,7 +6,7 @@ use super::operands::Text;
 use super::outputs::scripts;
 use super::script_text::{ScriptText, is_shell, to_u32};
 use super::shebang::program;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, EnvVar, FileKind, ImageSpec, Script, ScriptBody, shell};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, Fix, codes};
 use crate::syntax::Heredoc;
@@ -36,7 +36,7 @@ pub(super) struct Pending {
 
 impl Checker<'_> {
     pub(super) fn heredoc_script(&mut self, heredoc: &Heredoc) -> Option<Origin> {
-        let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+        let text = ScriptText::of_heredoc(heredoc, self.input.sources.get(heredoc.body.source));
         let interpreter = self.shebang(&text, heredoc.marker)?;
         let body = ScriptBody {
             content: text.content.clone().into_bytes(),
@@ -52,7 +52,7 @@ impl Checker<'_> {
     pub(super) fn script_file(&mut self, path: Text) -> Option<Origin> {
         let written = path.value.clone();
         let path = self.project_path(path)?;
-        let (source, bytes) = match self.script_sources.get(&path.value) {
+        let (source, bytes) = match self.input.script_sources.get(&path.value) {
             Some((source, bytes)) => (*source, bytes.clone()),
             None => {
                 if !matches!(self.kind_of(&path)?, FileKind::File { .. }) {
@@ -65,7 +65,7 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                let bytes = match self.files.read(&path.value, SCRIPT_LIMIT) {
+                let bytes = match self.input.files.read(&path.value, SCRIPT_LIMIT) {
                     Ok(bytes) => bytes,
                     Err(error) => {
                         self.no_file(&path, &error);
@@ -73,12 +73,12 @@ impl Checker<'_> {
                     }
                 };
                 let source =
-                    self.sources.add(path.value.clone(), String::from_utf8_lossy(&bytes).into_owned());
-                self.script_sources.insert(path.value.clone(), (source, bytes.clone()));
+                    self.input.sources.add(path.value.clone(), String::from_utf8_lossy(&bytes).into_owned());
+                self.input.script_sources.insert(path.value.clone(), (source, bytes.clone()));
                 (source, bytes)
             }
         };
-        let file = self.sources.get(source);
+        let file = self.input.sources.get(source);
         let text = ScriptText::of_file(source, &file.text);
         let is_text = std::str::from_utf8(&bytes).is_ok();
         self.encoding(&path, &text)?;
@@ -163,7 +163,7 @@ impl Checker<'_> {
 
     /// The blanks before a place on its line.
     pub(super) fn indentation(&self, place: Span) -> String {
-        let source = self.sources.get(place.source);
+        let source = self.input.sources.get(place.source);
         let line = source.lines().line_col(place.start).line;
         let start = source.lines().line_start(line).unwrap_or(place.start);
         source.text[start as usize..place.start as usize].chars().filter(|c| c.is_whitespace()).collect()
@@ -171,10 +171,10 @@ impl Checker<'_> {
 
     /// Looks into the scripts of a finished image.
     pub(super) fn examine_pending(&mut self, image: &ImageSpec) {
-        let pending = std::mem::take(&mut self.pending);
+        let pending = std::mem::take(&mut self.current.pending);
         let (here, elsewhere): (Vec<Pending>, Vec<Pending>) =
             pending.into_iter().partition(|pending| pending.image == image.name.span);
-        self.pending = elsewhere;
+        self.current.pending = elsewhere;
         if here.is_empty() {
             return;
         }
@@ -253,7 +253,7 @@ impl Checker<'_> {
             )
             .label(text.span(*start, *end), "empty when the script runs");
             let known = image.env.iter().map(key).chain(own());
-            let near = self.nearness.nearest(name, known);
+            let near = self.names.nearness.nearest(name, known);
             if near.is_none() && !only_here {
                 continue;
             }
@@ -339,7 +339,7 @@ impl Checker<'_> {
             };
             let name = &rest[..end];
             // No shell has variables of such a name; of `${image}` and `${arch}` it may.
-            let is_known = name == "os.version" || self.params.contains_key(name);
+            let is_known = name == "os.version" || self.names.params.contains_key(name);
             // A shell leaves `'${name}'` as it is.
             let is_quoted = text.content[..at].ends_with('\'') && rest[end..].starts_with("}'");
             if !rest[end..].starts_with('}') || !is_known || is_quoted || !settled.insert(name) {
@@ -359,7 +359,7 @@ impl Checker<'_> {
                 .help(within.way_out(name)),
             );
             // It was meant to be used, so that it is unused is no second finding.
-            if let Some(param) = self.params.get_mut(name) {
+            if let Some(param) = self.names.params.get_mut(name) {
                 param.used = true;
             }
         }

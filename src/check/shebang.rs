@@ -1,7 +1,7 @@
 //! The first line of a script: the interpreter, and the one argument that the kernel hands to it.
 
 use super::script_text::{ScriptText, is_shell};
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, ImageSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::Span;

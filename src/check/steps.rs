@@ -1,26 +1,22 @@
 //! `copy`, `script` and `test`.
 
 use super::contents::Claim;
-use super::operands::{Given, Operands, is_scalar};
+use super::operands::{Given, Known, Operands, is_scalar};
 use super::profiles::Placed;
 use super::script::{Origin, Within};
 use super::script_text::ScriptText;
-use super::structure::short;
+use super::shown::short;
 use super::{
     Checker, CopySource, CopySpec, DEFAULT_TIMEOUT, FileKind, ImageSpec, KeyValue, Script, StepSpec, Test,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::syntax::{Operand, OperandKind};
+use crate::syntax::{Keyword, Operand, OperandKind};
 use crate::text::{Span, Spanned, glob_matches};
-
-const SCRIPT_OPTIONS: &[&str] =
-    &["name", "user", "env", "timeout", "retries", "secrets", "offline", "network", "with"];
 
 impl Checker<'_> {
     pub(super) fn copy(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let known: &[&str] = &["owner", "group", "mode", "dir_mode", "unpack", "strip", "early"];
         let source = if let Some(heredoc) = Self::accept_heredoc(operands) {
-            let text = ScriptText::of_heredoc(heredoc, self.sources.get(heredoc.body.source));
+            let text = ScriptText::of_heredoc(heredoc, self.input.sources.get(heredoc.body.source));
             let span = heredoc.body;
             let given = |name: &str| {
                 let of = |env: &[super::EnvVar]| env.iter().any(|var| var.key.value == name);
@@ -45,7 +41,7 @@ impl Checker<'_> {
         if let Some(dest) = &dest {
             self.visible(dest);
         }
-        let given = self.options(operands, known);
+        let given = self.options(operands);
         let owner = self.owner_option(&given, "owner");
         let group = self.owner_option(&given, "group");
         let mode = self.mode_option(&given, "mode");
@@ -96,9 +92,10 @@ impl Checker<'_> {
 
     /// Whether a path is a pattern. A file whose name really has a `*` is that file.
     fn is_pattern(&self, path: &super::operands::Text) -> bool {
-        let folder = self.folders.get(&path.span.source).map_or("", String::as_str);
+        let folder = self.input.folders.get(&path.span.source).map_or("", String::as_str);
         path.value.contains(['*', '?', '['])
-            && super::paths::normalise(folder, &path.value).is_none_or(|path| self.files.kind(&path).is_err())
+            && super::paths::normalise(folder, &path.value)
+                .is_none_or(|path| self.input.files.kind(&path).is_err())
     }
 
     /// `conf.d/*.conf`: what matches in one folder.
@@ -115,11 +112,11 @@ impl Checker<'_> {
         let text = super::operands::Text { value: folder.to_owned(), ..path.clone() };
         let folder = self.project_path(text)?;
         let entries = match self.kind_of(&folder)? {
-            FileKind::Folder => self.files.list(&folder.value).unwrap_or_default(),
+            FileKind::Folder => self.input.files.list(&folder.value).unwrap_or_default(),
             _ => Vec::new(),
         };
         if !entries.iter().any(|entry| glob_matches(pattern, &entry.name)) {
-            let near = self.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
+            let near = self.names.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
             let diagnostic =
                 Diagnostic::new(codes::NO_MATCH, format!("`{}` matches nothing", short(&path.value)))
                     .label(path.span, "no file of the project has such a name");
@@ -196,7 +193,7 @@ impl Checker<'_> {
             let path = self.scalar(operands, "a script's path in quotes, a list of them, or a heredoc")?;
             origins.push((statement.span, self.script_file(path)));
         }
-        let given = self.options(operands, SCRIPT_OPTIONS);
+        let given = self.options(operands);
         let options = self.script_options(&given);
         if let Some(name) = options.name.as_ref().filter(|_| origins.len() > 1) {
             self.option_conflict(
@@ -206,8 +203,8 @@ impl Checker<'_> {
             );
         }
         for (span, origin) in origins {
-            self.script_count += 1;
-            let number = self.script_count;
+            self.current.script_count += 1;
+            let number = self.current.script_count;
             let Some(origin) = origin else { continue };
             let script = self.script(span, origin, &options, &format!("script {number}"), image);
             image.steps.push(StepSpec::Script(script));
@@ -240,7 +237,7 @@ impl Checker<'_> {
             // If the name was taken for something else, the path is not what it seems.
             if operands.failed { None } else { self.script_file(path) }
         };
-        let given = self.options(operands, SCRIPT_OPTIONS);
+        let given = self.options(operands);
         let mut options = self.script_options(&given);
         options.name.get_or_insert_with(|| name.clone().spanned());
         if name.value.is_empty() || name.value.len() > 255 || name.value.contains(char::is_control) {
@@ -253,7 +250,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        match self.claim("test", &name.value, name.span, placed) {
+        match self.claim(Keyword::Test, &name.value, name.span, placed) {
             Claim::Refused => return None,
             Claim::Replaces => image.tests.retain(|known| known.name.value != name.value),
             Claim::Fresh => {}
@@ -330,7 +327,7 @@ impl Checker<'_> {
             }
             return Vec::new();
         };
-        let given = self.given(options, "env", &[]);
+        let given = self.given(options, "env", Known::Any);
         let mut env = Vec::new();
         for (key, entry) in given.entries {
             let key = super::operands::Text { value: key, span: entry.key.span, quoted: false, param: false };
@@ -369,7 +366,7 @@ impl Checker<'_> {
             with: options.with.clone(),
         };
         if let Some(text) = &origin.text {
-            self.pending.push(super::script::Pending {
+            self.current.pending.push(super::script::Pending {
                 text: text.clone(),
                 script: script.clone(),
                 image: image.name.span,

@@ -2,7 +2,7 @@
 //! lays other file systems over.
 
 use super::operands::Text;
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, CopySource, CopySpec, ImageSpec, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::text::{Span, Spanned, glob_matches};

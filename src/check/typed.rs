@@ -4,9 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::operands::{Given, Text, enumerate, is_scalar};
-use super::structure::short;
+use super::shown::short;
 use super::{Checker, Size, parse_duration};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::syntax::keywords::ValueKind;
 use crate::syntax::{Operand, OperandKind};
 use crate::text::{Checksum, Digest, Span, Spanned, nearest};
 
@@ -53,7 +54,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn boolean_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<bool>> {
-        let text = self.scalar_value(given.value(key)?, "`true` or `false`")?;
+        let text = self.scalar_value(given.value_of_kind(key, ValueKind::Boolean)?, "`true` or `false`")?;
         self.boolean(&text)
     }
 
@@ -126,7 +127,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn size_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<Size>> {
-        let text = self.scalar_value(given.value(key)?, "a size, such as `2GiB`")?;
+        let text = self.scalar_value(given.value_of_kind(key, ValueKind::Size)?, "a size, such as `2GiB`")?;
         self.size(&text)
     }
 
@@ -157,13 +158,14 @@ impl Checker<'_> {
     }
 
     pub(super) fn duration_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<Duration>> {
-        let text = self.scalar_value(given.value(key)?, "a duration, such as `10m`")?;
+        let text =
+            self.scalar_value(given.value_of_kind(key, ValueKind::Duration)?, "a duration, such as `10m`")?;
         self.duration(&text)
     }
 
     /// An octal mode with its leading 0, up to `07777`.
     pub(super) fn mode_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<u32>> {
-        let text = self.scalar_value(given.value(key)?, "a mode, such as `0644`")?;
+        let text = self.scalar_value(given.value_of_kind(key, ValueKind::Mode)?, "a mode, such as `0644`")?;
         let octal = |digits: &str| {
             let fine = (3..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
             fine.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
@@ -194,7 +196,7 @@ impl Checker<'_> {
         key: &str,
         range: RangeInclusive<u32>,
     ) -> Option<Spanned<u32>> {
-        let text = self.scalar_value(given.value(key)?, "a whole number")?;
+        let text = self.scalar_value(given.value_of_kind(key, ValueKind::Integer)?, "a whole number")?;
         self.integer(&text, range)
     }
 

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::project::OpenError;
 use crate::{
-    check::STATEMENTS,
-    syntax::{self, Item},
+    syntax::{self, Item, Keyword},
     text::SourceId,
 };
 
@@ -48,7 +47,7 @@ pub(super) fn foreign(file: &Path, text: &str) -> Result<(), String> {
     let is_known = |item: &Item| match item {
         Item::Statement(one) => {
             let keyword = &text[one.keyword.start as usize..one.keyword.end as usize];
-            STATEMENTS.iter().any(|info| info.keyword == keyword)
+            Keyword::of(keyword).is_some()
         }
         Item::Comment(_) => true,
         _ => false,

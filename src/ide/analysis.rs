@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::check::{Files, Spec};
 use crate::driver::DriverEntry;
 use crate::front::{self, FrontCache, Project};
-use crate::syntax::{Ast, Item, OperandKind, Statement};
+use crate::syntax::keywords::{OperandInfo, OptionInfo};
+use crate::syntax::{Ast, Item, Keyword, OperandKind, Statement};
 use crate::text::{SourceId, Sources};
 
 /// What is known of a project.
@@ -99,7 +100,18 @@ impl Analysis {
             .flat_map(|body| body.items.iter().filter_map(as_statement))
     }
 
-    pub(super) fn keyword(&self, statement: &Statement) -> &str {
-        self.sources.slice(statement.keyword)
+    pub(super) fn keyword(&self, statement: &Statement) -> Option<Keyword> {
+        Keyword::of(self.sources.slice(statement.keyword))
+    }
+
+    /// What the table says of an operand of a statement.
+    pub(super) fn operand_info(&self, statement: &Statement, index: usize) -> Option<&'static OperandInfo> {
+        let nth = |at: usize| Some(self.sources.slice(statement.operands.get(at)?.span));
+        self.keyword(statement)?.info().operand(index, nth)
+    }
+
+    /// What the table says of an option of a statement.
+    pub(super) fn option_info(&self, statement: &Statement, name: &str) -> Option<&'static OptionInfo> {
+        self.keyword(statement)?.info().option(name)
     }
 }

@@ -5,10 +5,10 @@ use super::analysis::{as_statement, join, unquote};
 use super::names::{PREDEFINED, params, profiles};
 use super::proposal::{Completion, CompletionKind};
 use super::tree::{Place, place, token_at};
-use super::words::{self, Word};
 use crate::catalog::{AppDef, OptionDef, OptionKind};
-use crate::check::{self, FileKind, Files, Times};
-use crate::syntax::{Operand, OperandKind, Options, Statement};
+use crate::check::{FileKind, Files};
+use crate::syntax::keywords::{self, OptionSet, PathKind, Role, STATEMENTS, Times, ValueKind, Word};
+use crate::syntax::{Keyword, Operand, OperandKind, Options, Statement};
 use crate::text::{SourceId, Span};
 
 /// Most entries of a folder that are offered.
@@ -135,7 +135,7 @@ impl List<'_> {
     }
 
     fn statements(&mut self, block: Option<&Statement>) {
-        let wanted = if block.is_some() { check::Place::Image } else { check::Place::Top };
+        let wanted = if block.is_some() { keywords::Place::Image } else { keywords::Place::Top };
         let siblings = block.and_then(|block| block.body.as_ref()).map_or(&[][..], |body| &body.items);
         // The word being written is no token of `texts`: it is the keyword of a statement.
         let items =
@@ -146,37 +146,36 @@ impl List<'_> {
             .map(|statement| statement.keyword)
             .find(|keyword| keyword.touches(self.offset) && !keyword.is_empty());
         let replace = current.unwrap_or(self.here());
-        for info in check::STATEMENTS.iter().filter(|info| info.place == wanted) {
+        for info in STATEMENTS.iter().filter(|info| info.place == wanted) {
             let given = siblings.iter().filter_map(as_statement).any(|statement| {
-                Some(statement.keyword) != current && self.analysis.keyword(statement) == info.keyword
+                Some(statement.keyword) != current && self.analysis.keyword(statement) == Some(info.keyword)
             });
             if info.times == Times::Once && given {
                 continue;
             }
-            let entry = self.add(CompletionKind::Statement, info.keyword, info.summary);
+            let entry = self.add(CompletionKind::Statement, info.keyword.as_str(), info.summary);
             entry.replace = replace;
             entry.documentation = format!("```imagefile\n{}\n```", info.example);
         }
     }
 
     fn operand(&mut self, block: Option<&Statement>, statement: &Statement, index: usize) {
-        let keyword = self.analysis.keyword(statement);
+        let Some(info) = self.analysis.operand_info(statement, index) else { return };
         let nth =
             |n: usize| statement.operands.get(n).map(|operand| self.analysis.sources.slice(operand.span));
-        let first = nth(0).filter(|_| index > 0);
+        let first = nth(0);
         // Words of the language are never in quotes.
         if self.token.is_none_or(|token| token.kind != OperandKind::String) {
-            self.words(words::operands(keyword, index, first));
+            self.words(info.words);
         }
-        match (keyword, index) {
-            ("app", 0) => self.apps(block),
-            ("app", 1) => self.versions_of(first),
-            ("os", 1) => self.distributions(),
-            ("os", 2) => self.systems(nth(1)),
-            ("base", 0) => self.bases(),
-            ("base", 1) if first == Some("image") => self.images(block),
-            ("base", 1) if first == Some("file") => self.paths(|_| true),
-            ("base", 1) => {
+        match info.role {
+            Role::App => self.apps(block),
+            Role::AppVersion => self.versions_of(first),
+            Role::Distribution => self.distributions(),
+            Role::OsVersion => self.systems(nth(1)),
+            Role::Base => self.bases(),
+            Role::Image => self.images(block),
+            Role::BaseVersion => {
                 let named = |base: &&crate::catalog::BaseDef| Some(base.name.value.as_str()) == first;
                 let versions: Vec<_> = self
                     .analysis
@@ -189,18 +188,24 @@ impl List<'_> {
                     self.add(CompletionKind::Version, &version, "");
                 }
             }
-            ("use", 0) => self.profiles(),
-            ("script" | "copy", 0) | ("test", 1) => self.paths(|_| true),
-            ("secret", 3) if nth(2) == Some("file") => self.paths(|_| true),
-            ("include", 0) => self.paths(|name| name.ends_with(".imagefile")),
-            ("catalog", 0) => self.paths(|_| false),
-            ("user", 0) => self.named_in(block, "account"),
-            _ => {}
+            Role::Profile => self.profiles(),
+            Role::Path(PathKind::Source | PathKind::Machine) => self.paths(|_| true),
+            Role::Path(PathKind::ImageFile) => self.paths(|name| name.ends_with(".imagefile")),
+            Role::Path(PathKind::Folder) => self.paths(|_| false),
+            Role::Account => self.named_in(block, Keyword::Account),
+            Role::Path(PathKind::Answers)
+            | Role::Value
+            | Role::Size
+            | Role::OsType
+            | Role::ParamName
+            | Role::ProfileName
+            | Role::Name
+            | Role::Url => {}
         }
     }
 
     fn keys(&mut self, statement: &Statement, options: &Options) {
-        let keyword = self.analysis.keyword(statement);
+        let Some(keyword) = self.analysis.keyword(statement) else { return };
         let slice = |span| self.analysis.sources.slice(span);
         let given: Vec<&str> = options
             .entries()
@@ -210,53 +215,57 @@ impl List<'_> {
         let equals =
             options.entries().any(|entry| entry.key.span.touches(self.offset) && !entry.eq.is_empty());
         let suffix = if equals { "" } else { " = " };
-        if keyword == "app" {
-            let Some(app) = statement
-                .operands
-                .first()
-                .and_then(|name| self.analysis.catalog.app(unquote(slice(name.span))))
-            else {
-                return;
-            };
-            for option in app.options.iter().filter(|option| !given.contains(&option.name.value.as_str())) {
-                let entry = self.add(CompletionKind::Option, &option.name.value, about_option(option));
-                entry.insert = format!("{}{suffix}", option.name.value);
-                entry.documentation = option.summary.clone().unwrap_or_default();
-            }
-            return;
+        let own = match keyword.info().options {
+            OptionSet::Of(options) => options,
+            OptionSet::OfApp => return self.keys_of_app(statement, &given, suffix),
+            OptionSet::Params => return self.keys_of_params(keyword, &given, suffix),
+        };
+        let nth = |at: usize| Some(slice(statement.operands.get(at)?.span));
+        for option in own.iter().filter(|option| !given.contains(&option.name) && option.fits(nth)) {
+            let entry = self.add(CompletionKind::Option, option.name, option.about);
+            entry.insert = format!("{}{suffix}", option.name);
         }
-        if matches!(keyword, "use" | "include") {
-            // Values for the params of what is brought in.
-            let others = params(self.analysis).filter(|(name, param)| {
-                !given.contains(name) && (keyword == "use" || param.span.source != self.source)
-            });
-            let names: Vec<String> = others.map(|(name, _)| name.to_owned()).collect();
-            for name in names {
-                let entry = self.add(CompletionKind::Option, &name, "param");
-                entry.insert = format!("{name}{suffix}");
-            }
+    }
+
+    fn keys_of_app(&mut self, statement: &Statement, given: &[&str], suffix: &str) {
+        let Some(app) = statement
+            .operands
+            .first()
+            .and_then(|name| self.analysis.catalog.app(unquote(self.analysis.sources.slice(name.span))))
+        else {
             return;
+        };
+        for option in app.options.iter().filter(|option| !given.contains(&option.name.value.as_str())) {
+            let entry = self.add(CompletionKind::Option, &option.name.value, about_option(option));
+            entry.insert = format!("{}{suffix}", option.name.value);
+            entry.documentation = option.summary.clone().unwrap_or_default();
         }
-        let first = statement.operands.first().map(|operand| slice(operand.span));
-        let known = words::options(keyword).iter();
-        for (key, about) in
-            known.filter(|(key, _)| !given.contains(key) && words::can_have(keyword, first, key))
-        {
-            let entry = self.add(CompletionKind::Option, key, *about);
-            entry.insert = format!("{key}{suffix}");
+    }
+
+    /// Values for the params of what is brought in.
+    fn keys_of_params(&mut self, keyword: Keyword, given: &[&str], suffix: &str) {
+        let others = params(self.analysis).filter(|(name, param)| {
+            !given.contains(name) && (keyword == Keyword::Use || param.span.source != self.source)
+        });
+        let names: Vec<String> = others.map(|(name, _)| name.to_owned()).collect();
+        for name in names {
+            let entry = self.add(CompletionKind::Option, &name, "param");
+            entry.insert = format!("{name}{suffix}");
         }
     }
 
     fn value(&mut self, block: Option<&Statement>, statement: &Statement, key: &str) {
-        let keyword = self.analysis.keyword(statement);
-        self.words(words::values(keyword, key));
-        match (keyword, key) {
-            ("app", _) => self.option_values(statement, key),
-            ("script" | "test", "secrets") => self.named_in(block, "secret"),
-            ("script" | "test", "with") => self.paths(|_| true),
-            ("script" | "test", "user") | ("copy", "owner" | "group") => {
+        if self.analysis.keyword(statement) == Some(Keyword::App) {
+            return self.option_values(statement, key);
+        }
+        let Some(option) = self.analysis.option_info(statement, key) else { return };
+        self.words(option.words);
+        match option.value {
+            ValueKind::Secrets => self.named_in(block, Keyword::Secret),
+            ValueKind::Sources => self.paths(|_| true),
+            ValueKind::Account => {
                 self.add(CompletionKind::Name, "root", "");
-                self.named_in(block, "account");
+                self.named_in(block, Keyword::Account);
             }
             _ => {}
         }
@@ -286,7 +295,7 @@ impl List<'_> {
 
     fn apps(&mut self, block: Option<&Statement>) {
         let taken = |app: &AppDef| {
-            let mut names = self.names_in(block, "app");
+            let mut names = self.names_in(block, Keyword::App);
             names.any(|(name, span)| name == app.name.value && !span.touches(self.offset))
         };
         let apps: Vec<&AppDef> = self.analysis.catalog.apps().filter(|app| !taken(app)).collect();
@@ -361,21 +370,21 @@ impl List<'_> {
     fn names_in<'b>(
         &'b self,
         block: Option<&'b Statement>,
-        keyword: &'b str,
+        keyword: Keyword,
     ) -> impl Iterator<Item = (&'b str, Span)> {
         block
             .and_then(|block| block.body.as_ref())
             .into_iter()
             .flat_map(|body| body.items.iter().filter_map(as_statement))
-            .filter(move |statement| self.analysis.keyword(statement) == keyword)
+            .filter(move |statement| self.analysis.keyword(statement) == Some(keyword))
             .filter_map(|statement| statement.operands.first())
             .map(|operand| (unquote(self.analysis.sources.slice(operand.span)), operand.span))
     }
 
-    fn named_in(&mut self, block: Option<&Statement>, keyword: &str) {
+    fn named_in(&mut self, block: Option<&Statement>, keyword: Keyword) {
         let names: Vec<String> = self.names_in(block, keyword).map(|(name, _)| name.to_owned()).collect();
         for name in names {
-            self.add(CompletionKind::Name, &name, keyword);
+            self.add(CompletionKind::Name, &name, keyword.as_str());
         }
     }
 

@@ -4,7 +4,8 @@ use super::analysis::{include_path, join, unquote};
 use super::names::{bare, declaration, symbol_at};
 use super::tree::{Place, place};
 use super::{Analysis, Symbol};
-use crate::syntax::{Operand, OperandKind, Statement};
+use crate::syntax::keywords::{PathKind, Role, ValueKind};
+use crate::syntax::{Keyword, Operand, OperandKind, Statement};
 use crate::text::{SourceId, Span};
 
 /// What a name leads to.
@@ -30,7 +31,9 @@ pub fn definition(analysis: &Analysis, source: SourceId, offset: u32) -> Option<
             let target = of_operand(analysis, statement, operand, index, &file.name)?;
             Some((bare(analysis, operand), target))
         }
-        Place::Key { statement, outer: None, options, .. } if analysis.keyword(statement) == "app" => {
+        Place::Key { statement, outer: None, options, .. }
+            if analysis.keyword(statement) == Some(Keyword::App) =>
+        {
             let entry = options.entries().find(|entry| entry.key.span.touches(offset))?;
             let app =
                 analysis.catalog.app(unquote(analysis.sources.slice(statement.operands.first()?.span)))?;
@@ -44,9 +47,9 @@ pub fn definition(analysis: &Analysis, source: SourceId, offset: u32) -> Option<
             let key = analysis.sources.slice(entry.key.span);
             let value = leaf(entry.value.as_ref()?, offset)?;
             let text = unquote(analysis.sources.slice(value.span));
-            let target = match (analysis.keyword(statement), key) {
-                ("script" | "test", "with") => path_target(analysis, &file.name, text)?,
-                ("script" | "test", "secrets") => Target::Place(named(analysis, "secret", text)?),
+            let target = match analysis.option_info(statement, key)?.value {
+                ValueKind::Sources => path_target(analysis, &file.name, text)?,
+                ValueKind::Secrets => Target::Place(named(analysis, Keyword::Secret, text)?),
                 _ => return None,
             };
             Some((bare(analysis, value), target))
@@ -63,21 +66,23 @@ fn of_operand(
     file: &str,
 ) -> Option<Target> {
     let text = unquote(analysis.sources.slice(operand.span));
-    let first = || statement.operands.first().map(|operand| analysis.sources.slice(operand.span));
-    match (analysis.keyword(statement), index) {
-        ("include", 0) => {
+    let info = analysis.operand_info(statement, index)?;
+    match info.role {
+        Role::Path(PathKind::ImageFile) => {
             let path = include_path(statement, file, &analysis.sources)?;
             path_target(analysis, "", &path)
         }
-        ("use", 0) => Some(Target::Place(declaration(analysis, &Symbol::Profile(text.to_owned()))?)),
-        ("app", 0) => Some(Target::Place(analysis.catalog.app(text)?.name.span)),
-        ("base", 0) if operand.kind == OperandKind::Word => {
+        Role::Profile => Some(Target::Place(declaration(analysis, &Symbol::Profile(text.to_owned()))?)),
+        Role::App => Some(Target::Place(analysis.catalog.app(text)?.name.span)),
+        Role::Base if operand.kind == OperandKind::Word => {
             Some(Target::Place(analysis.catalog.bases().find(|base| base.name.value == text)?.name.span))
         }
-        ("base", 1) if first() == Some("image") => Some(Target::Place(analysis.spec.image(text)?.name.span)),
-        ("script", 0) | ("test", 1) => path_target(analysis, file, text),
-        ("copy", 0) if operand.kind == OperandKind::String => path_target(analysis, file, text),
-        ("user", 0) => Some(Target::Place(named(analysis, "account", text)?)),
+        Role::Image => Some(Target::Place(analysis.spec.image(text)?.name.span)),
+        // A word in its place may be another form of the statement, such as `copy url`.
+        Role::Path(PathKind::Source) if operand.kind == OperandKind::String || info.words.is_empty() => {
+            path_target(analysis, file, text)
+        }
+        Role::Account => Some(Target::Place(named(analysis, Keyword::Account, text)?)),
         _ => None,
     }
 }
@@ -92,10 +97,10 @@ fn path_target(analysis: &Analysis, file: &str, text: &str) -> Option<Target> {
 }
 
 /// The name in the statement `keyword NAME …` of any image or profile.
-fn named(analysis: &Analysis, keyword: &str, name: &str) -> Option<Span> {
+fn named(analysis: &Analysis, keyword: Keyword, name: &str) -> Option<Span> {
     analysis
         .inner_statements()
-        .filter(|statement| analysis.keyword(statement) == keyword)
+        .filter(|statement| analysis.keyword(statement) == Some(keyword))
         .filter_map(|statement| statement.operands.first())
         .map(|operand| bare(analysis, operand))
         .find(|span| analysis.sources.slice(*span) == name)

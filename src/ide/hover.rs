@@ -7,10 +7,10 @@ use super::analysis::unquote;
 use super::completion::about_option;
 use super::names::{PREDEFINED, Symbol, params, profiles, symbol_at};
 use super::tree::{Place, place, token_at};
-use super::words;
 use crate::catalog::{AppDef, BaseDef};
-use crate::check::{self, Size};
-use crate::syntax::Statement;
+use crate::check::Size;
+use crate::syntax::keywords::Role;
+use crate::syntax::{Keyword, Statement};
 use crate::text::{SourceId, Span};
 
 /// Longest text of the project that a hover repeats, in bytes.
@@ -41,7 +41,7 @@ pub fn hover(analysis: &Analysis, source: SourceId, offset: u32) -> Option<Hover
                 .iter()
                 .filter_map(super::analysis::as_statement)
                 .find(|statement| statement.keyword.touches(offset))?;
-            let info = check::statement(slice(statement.keyword))?;
+            let info = analysis.keyword(statement)?.info();
             let markdown =
                 format!("**{}**: {}\n\n```imagefile\n{}\n```", info.keyword, info.summary, info.example);
             Some(Hover { span: statement.keyword, markdown })
@@ -55,22 +55,21 @@ pub fn hover(analysis: &Analysis, source: SourceId, offset: u32) -> Option<Hover
         Place::Key { statement, outer: None, options, .. } => {
             let entry = options.entries().find(|entry| entry.key.span.touches(offset))?;
             let key = slice(entry.key.span);
-            let keyword = analysis.keyword(statement);
-            let markdown = if keyword == "app" {
+            let markdown = if analysis.keyword(statement) == Some(Keyword::App) {
                 let app = analysis.catalog.app(unquote(slice(statement.operands.first()?.span)))?;
                 let option = app.options.iter().find(|option| option.name.value == key)?;
                 let summary = option.summary.as_deref().unwrap_or_default();
                 format!("**{key}**: {}\n\n{summary}", about_option(option))
             } else {
-                let (_, about) = words::options(keyword).iter().find(|(known, _)| *known == key)?;
-                format!("**{key}**: {about}")
+                format!("**{key}**: {}", analysis.option_info(statement, key)?.about)
             };
             Some(Hover { span: entry.key.span, markdown: markdown.trim_end().to_owned() })
         }
         Place::Value { statement, entry, .. } => {
             let span = token_at(unit, offset)?.span;
             let text = unquote(slice(span));
-            let known = words::values(analysis.keyword(statement), slice(entry.key.span));
+            let option = analysis.option_info(statement, slice(entry.key.span));
+            let known = option.map_or(&[][..], |option| option.words);
             let about = known.iter().find(|(word, about)| *word == text && !about.is_empty());
             let markdown =
                 about.map(|(word, about)| format!("**{word}**: {about}")).or_else(|| bytes(text))?;
@@ -81,20 +80,18 @@ pub fn hover(analysis: &Analysis, source: SourceId, offset: u32) -> Option<Hover
 }
 
 fn about_operand(analysis: &Analysis, statement: &Statement, index: usize, text: &str) -> Option<String> {
-    let keyword = analysis.keyword(statement);
-    let first = statement.operands.first().map(|operand| analysis.sources.slice(operand.span));
-    match (keyword, index) {
-        ("app", 0) => return analysis.catalog.app(text).map(about_app),
-        ("base", 0) => {
+    let info = analysis.operand_info(statement, index)?;
+    match info.role {
+        Role::App => return analysis.catalog.app(text).map(about_app),
+        Role::Base => {
             if let Some(base) = analysis.catalog.bases().find(|base| base.name.value == text) {
                 return Some(about_base(base));
             }
         }
-        ("min_storage", 0) => return bytes(text),
+        Role::Size => return bytes(text),
         _ => {}
     }
-    let words = words::operands(keyword, index, first.filter(|_| index > 0));
-    let (word, about) = words.iter().find(|(word, about)| *word == text && !about.is_empty())?;
+    let (word, about) = info.words.iter().find(|(word, about)| *word == text && !about.is_empty())?;
     Some(format!("**{word}**: {about}"))
 }
 

@@ -4,6 +4,7 @@ use super::Analysis;
 use super::analysis::{as_statement, unquote};
 use super::names::bare;
 use crate::check::{Files, normalise};
+use crate::syntax::keywords::{Role, ValueKind};
 use crate::syntax::{Operand, OperandKind, Statement};
 use crate::text::{SourceId, Span};
 
@@ -50,29 +51,17 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn statement(&mut self, statement: &Statement) {
-        let word = |index: usize| {
-            let operand = statement.operands.get(index).filter(|operand| operand.kind == OperandKind::Word);
-            operand.map(|operand| self.analysis.sources.slice(operand.span))
-        };
-        let first = word(0);
-        let (path, url) = match self.analysis.keyword(statement) {
-            "copy" if first == Some("url") => (None, Some(1)),
-            "include" | "catalog" | "script" | "preseed" | "copy" => (Some(0), None),
-            "test" => (Some(1), None),
-            "base" if first == Some("file") => (Some(1), None),
-            "base" if first == Some("url") => (None, Some(1)),
-            "archive" => (None, Some(0)),
-            "secret" if word(2) == Some("file") => (Some(3), None),
-            _ => (None, None),
-        };
-        let operands = &statement.operands;
-        path.and_then(|index| operands.get(index)).into_iter().for_each(|operand| self.paths(operand));
-        url.and_then(|index| operands.get(index)).into_iter().for_each(|operand| self.url(operand));
-        for operand in operands {
+        for (index, operand) in statement.operands.iter().enumerate() {
+            match self.analysis.operand_info(statement, index).map(|info| info.role) {
+                Some(Role::Path(_)) => self.paths(operand),
+                Some(Role::Url) => self.url(operand),
+                _ => {}
+            }
             let OperandKind::Options(options) = &operand.kind else { continue };
             for entry in options.entries() {
-                let key = (self.analysis.keyword(statement), self.analysis.sources.slice(entry.key.span));
-                if matches!(key, ("script" | "test", "with") | ("archive", "key")) {
+                let key = self.analysis.sources.slice(entry.key.span);
+                let value = self.analysis.option_info(statement, key).map(|option| option.value);
+                if matches!(value, Some(ValueKind::Sources | ValueKind::FileOrText)) {
                     entry.value.iter().for_each(|value| self.paths(value));
                 }
             }

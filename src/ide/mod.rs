@@ -18,13 +18,13 @@ mod outline;
 mod proposal;
 mod tokens;
 mod tree;
-mod words;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::front::FrontCache;
+pub use crate::syntax::keywords::OutlineKind;
 pub use analysis::{Analysis, analyse, analyse_catalog};
 pub use completion::complete;
 pub use definition::{Target, definition};
@@ -33,6 +33,6 @@ pub use hints::{Hint, hints};
 pub use hover::{Hover, hover};
 pub use links::{Link, LinkTarget, links};
 pub use names::{RenameError, Symbol, references, rename, symbol_at};
-pub use outline::{Fold, FoldKind, Outline, OutlineKind, folds, outline};
+pub use outline::{Fold, FoldKind, Outline, folds, outline};
 pub use proposal::{Completion, CompletionKind};
 pub use tokens::{Token, TokenKind, tokens};

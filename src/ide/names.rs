@@ -4,7 +4,7 @@ use super::Analysis;
 use super::analysis::{as_statement, unquote};
 use super::tree;
 use crate::diagnostic::Edit;
-use crate::syntax::{Operand, OperandKind, OptionItem, Statement};
+use crate::syntax::{Keyword, Operand, OperandKind, OptionItem, Statement};
 use crate::text::{SourceId, Span, Spanned};
 
 /// A name that the user chose and that has uses elsewhere.
@@ -103,22 +103,24 @@ pub fn rename(analysis: &Analysis, symbol: &Symbol, name: &str) -> Result<Vec<Ed
 
 /// The declared params with the spans of name and value.
 pub(super) fn params(analysis: &Analysis) -> impl Iterator<Item = (&str, &Statement)> {
-    analysis.top_statements().filter(|statement| analysis.keyword(statement) == "param").filter_map(
-        |statement| {
+    analysis
+        .top_statements()
+        .filter(|statement| analysis.keyword(statement) == Some(Keyword::Param))
+        .filter_map(|statement| {
             let name = statement.operands.first().filter(|operand| is_name(operand))?;
             Some((unquote(analysis.sources.slice(name.span)), statement))
-        },
-    )
+        })
 }
 
 /// The profiles of the project with their names.
 pub(super) fn profiles(analysis: &Analysis) -> impl Iterator<Item = (&str, &Statement)> {
-    analysis.top_statements().filter(|statement| analysis.keyword(statement) == "profile").filter_map(
-        |statement| {
+    analysis
+        .top_statements()
+        .filter(|statement| analysis.keyword(statement) == Some(Keyword::Profile))
+        .filter_map(|statement| {
             let name = statement.operands.first().filter(|operand| is_name(operand))?;
             Some((unquote(analysis.sources.slice(name.span)), statement))
-        },
-    )
+        })
 }
 
 struct Occurrence<'a> {
@@ -153,16 +155,16 @@ fn occurrences<'a>(analysis: &'a Analysis, visit: &mut dyn FnMut(Occurrence<'a>)
                 Some((analysis.sources.slice(span), span))
             };
             let keyword = analysis.keyword(statement);
-            if matches!(keyword, "param" | "profile")
+            if matches!(keyword, Some(Keyword::Param | Keyword::Profile))
                 && let Some((name, span)) = name(statement)
             {
-                visit(Occurrence { name, param: keyword == "param", declares: true, span });
+                visit(Occurrence { name, param: keyword == Some(Keyword::Param), declares: true, span });
             }
-            if keyword == "include" {
+            if keyword == Some(Keyword::Include) {
                 given_params(analysis, statement, visit);
             }
             let inner = statement.body.iter().flat_map(|body| body.items.iter().filter_map(as_statement));
-            for used in inner.filter(|inner| analysis.keyword(inner) == "use") {
+            for used in inner.filter(|inner| analysis.keyword(inner) == Some(Keyword::Use)) {
                 if let Some((name, span)) = name(used) {
                     visit(Occurrence { name, param: false, declares: false, span });
                 }

@@ -1,24 +1,12 @@
 //! The shape of a file: what it declares, and what can be folded away.
 
 use super::analysis::{as_statement, unquote};
-use crate::syntax::{Ast, Item, Operand, OperandKind, Statement};
+use crate::syntax::keywords::{NamedBy, OutlineKind};
+use crate::syntax::{Ast, Item, Keyword, Operand, OperandKind, Statement};
 use crate::text::{Source, Span};
 
 /// Longest name shown, in characters.
 const MAX_NAME: usize = 80;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutlineKind {
-    Image,
-    Profile,
-    Param,
-    File,
-    App,
-    Step,
-    Test,
-    Account,
-    Other,
-}
 
 /// One declared thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,23 +34,17 @@ fn entries(items: &[Item], text: &str) -> Vec<Outline> {
 fn entry(statement: &Statement, text: &str) -> Option<Outline> {
     let slice = |span: Span| text.get(span.start as usize..span.end as usize).unwrap_or_default();
     let keyword = slice(statement.keyword);
-    let kind = match keyword {
-        "image" => OutlineKind::Image,
-        "profile" => OutlineKind::Profile,
-        "param" => OutlineKind::Param,
-        "include" | "catalog" => OutlineKind::File,
-        "app" => OutlineKind::App,
-        "script" | "copy" | "reboot" => OutlineKind::Step,
-        "test" => OutlineKind::Test,
-        "account" | "group" => OutlineKind::Account,
-        "base" | "os" | "packages" | "output" | "service" | "secret" | "use" | "env" => OutlineKind::Other,
-        _ => return None,
-    };
+    let outlined = Keyword::of(keyword)?.info().outline?;
     let first = statement.operands.first().filter(|operand| is_text(operand));
     // A heredoc script is known by its `name`, a copy of text by its destination.
-    let named = option(statement, "name", text)
-        .or_else(|| statement.operands.iter().rev().find(|operand| operand.kind == OperandKind::String));
-    let shown = if matches!(keyword, "script" | "copy" | "output") { named.or(first) } else { first };
+    let named = || {
+        let last = || statement.operands.iter().rev().find(|operand| operand.kind == OperandKind::String);
+        option(statement, "name", text).or_else(last)
+    };
+    let shown = match outlined.named_by {
+        NamedBy::First => first,
+        NamedBy::Last => named().or(first),
+    };
     let (name, name_span) = match shown {
         Some(operand) if !slice(operand.span).trim_matches('"').trim().is_empty() => {
             (unquote(slice(operand.span)).chars().take(MAX_NAME).collect(), operand.span)
@@ -70,6 +52,7 @@ fn entry(statement: &Statement, text: &str) -> Option<Outline> {
         _ => (keyword.to_owned(), statement.keyword),
     };
     let children = statement.body.as_ref().map_or(Vec::new(), |body| entries(&body.items, text));
+    let kind = outlined.kind;
     Some(Outline { name, detail: keyword.to_owned(), kind, span: statement.span, name_span, children })
 }
 

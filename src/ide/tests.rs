@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::check::MemoryFiles;
+use crate::syntax::Keyword;
 use crate::text::SourceId;
 
 /// A project whose ImageFile has a cursor, analysed.
@@ -204,7 +205,8 @@ fn the_keys_of_each_statement_are_those_that_check_takes() {
             .find(|help| help.contains("options are"));
         let help = help.unwrap_or_else(|| panic!("{keyword}: {:?}", editor.analysis.diagnostics));
         let known: Vec<&str> = help.split('`').skip(1).step_by(2).collect();
-        let ours: Vec<&str> = super::words::options(keyword).iter().map(|(key, _)| *key).collect();
+        let ours: Vec<&str> =
+            Keyword::of(keyword).unwrap().info().options().iter().map(|one| one.name).collect();
         assert_eq!(ours, known, "{keyword}");
     }
 }

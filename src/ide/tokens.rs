@@ -2,7 +2,8 @@
 
 use super::analysis::as_statement;
 use super::names::params_in;
-use crate::syntax::{Ast, Item, Operand, OperandKind, OptionItem, Options, Statement};
+use crate::syntax::keywords::{Role, StatementInfo};
+use crate::syntax::{Ast, Item, Keyword, Operand, OperandKind, OptionItem, Options, Statement};
 use crate::text::{Source, Span};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,25 +71,27 @@ impl Walk<'_> {
     }
 
     fn statement(&mut self, statement: &Statement) {
-        let keyword = self.slice(statement.keyword).to_owned();
-        if crate::check::statement(&keyword).is_some() {
+        let info = Keyword::of(self.slice(statement.keyword)).map(Keyword::info);
+        if info.is_some() {
             self.push(statement.keyword, TokenKind::Keyword);
         }
         for (index, operand) in statement.operands.iter().enumerate() {
-            let kind = match (keyword.as_str(), index) {
-                ("app" | "base", 0) | ("os", 0 | 1) => TokenKind::Class,
-                ("profile" | "use", 0) => TokenKind::Profile,
-                ("param", 0) => TokenKind::Param,
-                ("env" | "label" | "account" | "group" | "secret" | "user" | "service", 0) => {
-                    TokenKind::Variable
-                }
-                _ => TokenKind::Word,
-            };
-            self.operand(operand, kind);
+            let kind = info.and_then(|info| self.kind_of_operand(info, statement, index));
+            self.operand(operand, kind.unwrap_or(TokenKind::Word));
         }
         if let Some(body) = &statement.body {
             self.items(&body.items);
         }
+    }
+
+    fn kind_of_operand(
+        &self,
+        info: &StatementInfo,
+        statement: &Statement,
+        index: usize,
+    ) -> Option<TokenKind> {
+        let nth = |at: usize| Some(self.slice(statement.operands.get(at)?.span));
+        Some(kind_of(info.operand(index, nth)?.role))
     }
 
     fn operand(&mut self, operand: &Operand, kind: TokenKind) {
@@ -144,6 +147,24 @@ impl Walk<'_> {
             at = name.end;
         }
         self.push(Span { start: at, ..operand.span }, TokenKind::String);
+    }
+}
+
+/// The colour of a word by what it names.
+const fn kind_of(role: Role) -> TokenKind {
+    match role {
+        Role::App | Role::Base | Role::OsType | Role::Distribution => TokenKind::Class,
+        Role::Profile | Role::ProfileName => TokenKind::Profile,
+        Role::ParamName => TokenKind::Param,
+        Role::Name | Role::Account => TokenKind::Variable,
+        Role::Value
+        | Role::Size
+        | Role::OsVersion
+        | Role::AppVersion
+        | Role::BaseVersion
+        | Role::Image
+        | Role::Path(_)
+        | Role::Url => TokenKind::Word,
     }
 }
 

@@ -4,10 +4,13 @@
 //! where they are, options and lists stay on one line or on many as they were written, heredocs
 //! with `-` move with their statement. What is broken is left exactly as it is.
 
+use std::borrow::Cow;
+
 use super::ast::{
     Ast, Body, Entry, Heredoc, Item, List, Open, Operand, OperandKind, OptionItem, Options, Statement,
 };
-use super::parse;
+use super::keywords::{Form, Quoting};
+use super::{Keyword, parse};
 use crate::text::Span;
 
 const INDENT: &str = "  ";
@@ -116,8 +119,9 @@ impl<'a> Printer<'a> {
 
     fn statement(&mut self, statement: &Statement, level: usize) {
         self.indent(level);
-        let keyword = self.slice(statement.keyword);
-        self.out.push_str(keyword);
+        let written = self.slice(statement.keyword);
+        self.out.push_str(written);
+        let keyword = Keyword::of(written);
         let mut last = statement.keyword;
         let mut heredoc = None;
         for (at, operand) in statement.operands.iter().enumerate() {
@@ -132,8 +136,10 @@ impl<'a> Printer<'a> {
                 OperandKind::List(list) => self.list(list, operand.span, level),
                 OperandKind::Options(options) => self.options(options, operand.span, level),
                 _ => {
-                    let settled = settle_quotes(keyword, at, operand, self.slice(operand.span));
-                    self.out.push_str(&settled);
+                    let word = self.slice(operand.span);
+                    // `copy copy "site/"`: the word is one too many, and no path.
+                    let quoting = if word == written { Quoting::Kept } else { quoting(keyword, at, word) };
+                    self.out.push_str(&with_quotes(quoting, operand, word));
                 }
             }
             last = operand.span;
@@ -147,11 +153,11 @@ impl<'a> Printer<'a> {
     }
 
     /// Whether a blank belongs before `operand` although none is written.
-    fn spaced(&self, keyword: &str, operand: &Operand, last: Span) -> bool {
+    fn spaced(&self, keyword: Option<Keyword>, operand: &Operand, last: Span) -> bool {
         let block =
             matches!(operand.kind, OperandKind::List(_) | OperandKind::Options(_) | OperandKind::Heredoc(_));
-        let named = matches!(keyword, "param" | "env" | "label");
-        let around_eq = named && (operand.kind == OperandKind::Eq || self.slice(last) == "=");
+        let pair = keyword.is_some_and(|keyword| keyword.info().form == Form::Pair);
+        let around_eq = pair && (operand.kind == OperandKind::Eq || self.slice(last) == "=");
         // Quotes may come off a string or onto a word, so it never touches what is beside it.
         let string = operand.kind == OperandKind::String && self.slice(last) != "=";
         let closed = |text: &str| text.ends_with([']', '}', '"']);
@@ -355,44 +361,27 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// Quotes off identifiers and onto paths and texts, where a statement's operands say which it is.
-fn settle_quotes(keyword: &str, at: usize, operand: &Operand, written: &str) -> String {
-    let name = at == 0
-        && matches!(
-            keyword,
-            "account"
-                | "group"
-                | "app"
-                | "arch"
-                | "cleanup"
-                | "env"
-                | "label"
-                | "network"
-                | "os"
-                | "output"
-                | "param"
-                | "profile"
-                | "secret"
-                | "service"
-                | "use"
-                | "user"
-        );
-    // `copy copy "site/"`: the word is one too many, and no path.
-    if written == keyword {
-        return written.to_owned();
+/// What the table says of the quotes of an operand. A fixed word of the language is never quoted.
+fn quoting(keyword: Option<Keyword>, at: usize, word: &str) -> Quoting {
+    let operands = keyword.map_or(&[][..], |keyword| keyword.info().operands);
+    let operand = operands.iter().find(|operand| operand.at == at && operand.quoting != Quoting::Kept);
+    match operand {
+        Some(operand) if operand.quoting == Quoting::Bare => Quoting::Bare,
+        Some(operand) if operand.words.iter().all(|(fixed, _)| *fixed != word) => Quoting::Quoted,
+        _ => Quoting::Kept,
     }
+}
+
+/// Quotes off identifiers and onto paths and texts.
+fn with_quotes<'t>(quoting: Quoting, operand: &Operand, written: &'t str) -> Cow<'t, str> {
     let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if let (true, OperandKind::String, Some(inner)) = (name, &operand.kind, inner)
-        && is_word(inner)
-    {
-        return inner.to_owned();
+    match (quoting, &operand.kind, inner) {
+        (Quoting::Bare, OperandKind::String, Some(inner)) if is_word(inner) => inner.into(),
+        (Quoting::Quoted, OperandKind::Word, _) if is_word(&written.replace('/', "")) => {
+            format!("\"{written}\"").into()
+        }
+        _ => written.into(),
     }
-    let text = at == 0 && matches!(keyword, "catalog" | "include" | "script" | "description")
-        || at == 0 && keyword == "copy" && written != "url";
-    if text && operand.kind == OperandKind::Word && is_word(&written.replace('/', "")) {
-        return format!("\"{written}\"");
-    }
-    written.to_owned()
 }
 
 fn is_word(text: &str) -> bool {

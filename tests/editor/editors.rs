@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use imgfile::check::{MemoryFiles, STATEMENTS};
+use imgfile::check::MemoryFiles;
 use imgfile::ide::analyse;
+use imgfile::syntax::Keyword;
 use serde_json::Value;
 
 use crate::common::needed;
@@ -49,7 +50,7 @@ fn the_grammar_knows_every_statement_and_no_other() {
         .collect();
     words.sort_unstable();
     words.dedup();
-    let mut statements: Vec<&str> = STATEMENTS.iter().map(|info| info.keyword).collect();
+    let mut statements: Vec<&str> = Keyword::all().map(Keyword::as_str).collect();
     statements.sort_unstable();
     assert_eq!(words, statements);
 }

@@ -7,6 +7,7 @@ mod common;
 mod arbitrary;
 mod corpus;
 mod explain;
+mod keywords;
 mod mutation;
 mod report;
 mod schemas;

@@ -9,7 +9,7 @@ use crate::architecture::{code, rust_files, source};
 /// The path of a module, without `crate`.
 type Module = Vec<String>;
 
-/// Circles that are left: files that are two halves of one thing.
+/// Circles that are left: files that are parts of one thing.
 const LEFT: &[&[&str]] = &[
     // What a process sees of a host, and how it is started: each asks the others what the host has.
     &[
@@ -21,10 +21,6 @@ const LEFT: &[&[&str]] = &[
         "cell::tree",
         "cell::walls",
     ],
-    // The open files of an editor, and where they lie.
-    &["ide::lsp::projects", "ide::lsp::workspace"],
-    // The loop, and its table of what is asked.
-    &["ide::lsp::features", "ide::lsp::server"],
 ];
 
 fn modules() -> BTreeMap<Module, String> {

@@ -6,7 +6,6 @@
 )]
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -17,9 +16,10 @@ use serde_json::{Value, json};
 
 use super::convert::{self, Places};
 use super::documents::Documents;
+use super::method::Feature;
 use super::position::{Encoding, small};
 use super::projects::{Project, Projects};
-use super::server::Server;
+use super::session::Session;
 use super::{uri, workspace};
 use crate::diagnostic::{Applicability, Diagnostic, Edit};
 use crate::ide::{self, Analysis, LinkTarget, Target};
@@ -89,64 +89,65 @@ pub(super) fn capabilities(encoding: Encoding, commands: &[String]) -> lsp::Serv
 }
 
 /// The answer to a request of a running session.
-pub(super) fn answer<W: Write>(server: &Server<W>, method: &str, params: Value) -> Answer {
-    match method {
-        "textDocument/completion" => with(params, |p: lsp::CompletionParams| {
-            at(server, &p.text_document_position_params, |text, offset| text.completion(offset))
+pub(super) fn answer(session: &Session, method: &str, params: Value) -> Answer {
+    let Some(feature) = Feature::of(method) else {
+        let message = format!("there is no `{method}` here");
+        return Err(Refusal { code: ErrorCode::MethodNotFound, message });
+    };
+    match feature {
+        Feature::Completion => with(params, |p: lsp::CompletionParams| {
+            at(session, &p.text_document_position_params, |text, offset| text.completion(offset))
         }),
-        "textDocument/hover" => with(params, |p: lsp::HoverParams| {
-            at(server, &p.text_document_position_params, |text, offset| text.hover(offset))
+        Feature::Hover => with(params, |p: lsp::HoverParams| {
+            at(session, &p.text_document_position_params, |text, offset| text.hover(offset))
         }),
-        "textDocument/definition" => with(params, |p: lsp::DefinitionParams| {
-            at(server, &p.text_document_position_params, |text, offset| text.definition(offset))
+        Feature::Definition => with(params, |p: lsp::DefinitionParams| {
+            at(session, &p.text_document_position_params, |text, offset| text.definition(offset))
         }),
-        "textDocument/references" => with(params, |p: lsp::ReferenceParams| {
-            at(server, &p.text_document_position_params, |text, offset| {
+        Feature::References => with(params, |p: lsp::ReferenceParams| {
+            at(session, &p.text_document_position_params, |text, offset| {
                 text.references(offset, p.context.include_declaration)
             })
         }),
-        "textDocument/prepareRename" => with(params, |p: lsp::PrepareRenameParams| {
-            at(server, &p.text_document_position_params, |text, offset| text.prepare_rename(offset))
+        Feature::PrepareRename => with(params, |p: lsp::PrepareRenameParams| {
+            at(session, &p.text_document_position_params, |text, offset| text.prepare_rename(offset))
         }),
-        "textDocument/rename" => with(params, |p: lsp::RenameParams| {
-            let Some(text) = Text::of(server, &p.text_document_position_params.text_document.uri.0) else {
+        Feature::Rename => with(params, |p: lsp::RenameParams| {
+            let Some(text) = Text::of(session, &p.text_document_position_params.text_document.uri.0) else {
                 return Err(not_a_symbol());
             };
             let offset = text.offset(p.text_document_position_params.position);
             text.rename(offset, &p.new_name)
         }),
-        "textDocument/documentSymbol" => with(params, |p: lsp::DocumentSymbolParams| {
-            whole(server, &p.text_document.uri.0, |text| text.symbols())
+        Feature::DocumentSymbol => with(params, |p: lsp::DocumentSymbolParams| {
+            whole(session, &p.text_document.uri.0, |text| text.symbols())
         }),
-        "textDocument/foldingRange" => with(params, |p: lsp::FoldingRangeParams| {
-            whole(server, &p.text_document.uri.0, |text| text.folds())
+        Feature::FoldingRange => with(params, |p: lsp::FoldingRangeParams| {
+            whole(session, &p.text_document.uri.0, |text| text.folds())
         }),
-        "textDocument/semanticTokens/full" => with(params, |p: lsp::SemanticTokensParams| {
-            whole(server, &p.text_document.uri.0, |text| text.tokens())
+        Feature::SemanticTokens => with(params, |p: lsp::SemanticTokensParams| {
+            whole(session, &p.text_document.uri.0, |text| text.tokens())
         }),
-        "textDocument/inlayHint" => with(params, |p: lsp::InlayHintParams| {
-            whole(server, &p.text_document.uri.0, |text| text.hints(p.range))
+        Feature::InlayHint => with(params, |p: lsp::InlayHintParams| {
+            whole(session, &p.text_document.uri.0, |text| text.hints(p.range))
         }),
-        "textDocument/documentLink" => with(params, |p: lsp::DocumentLinkParams| {
-            whole(server, &p.text_document.uri.0, |text| text.links())
+        Feature::DocumentLink => with(params, |p: lsp::DocumentLinkParams| {
+            whole(session, &p.text_document.uri.0, |text| text.links())
         }),
-        "textDocument/codeLens" => with(params, |p: lsp::CodeLensParams| {
-            whole(server, &p.text_document.uri.0, |text| text.lenses(&server.commands))
+        Feature::CodeLens => with(params, |p: lsp::CodeLensParams| {
+            whole(session, &p.text_document.uri.0, |text| text.lenses(&session.commands))
         }),
-        "workspace/symbol" => with(params, |p: lsp::WorkspaceSymbolParams| {
-            Ok(json!(workspace::symbols(&server.projects, &server.documents, server.encoding, &p.query)))
+        Feature::WorkspaceSymbol => with(params, |p: lsp::WorkspaceSymbolParams| {
+            Ok(json!(workspace::symbols(&session.projects, &session.documents, session.encoding, &p.query)))
         }),
-        "textDocument/formatting" => with(params, |p: lsp::DocumentFormattingParams| {
-            whole(server, &p.text_document.uri.0, |text| text.format())
+        Feature::Formatting => with(params, |p: lsp::DocumentFormattingParams| {
+            whole(session, &p.text_document.uri.0, |text| text.format())
         }),
-        "textDocument/codeAction" => with(params, |p: lsp::CodeActionParams| {
-            whole(server, &p.text_document.uri.0, |text| {
+        Feature::CodeAction => with(params, |p: lsp::CodeActionParams| {
+            whole(session, &p.text_document.uri.0, |text| {
                 text.actions(p.range, p.context.only.as_deref(), &p.context.diagnostics)
             })
         }),
-        _ => {
-            Err(Refusal { code: ErrorCode::MethodNotFound, message: format!("there is no `{method}` here") })
-        }
     }
 }
 
@@ -159,16 +160,16 @@ fn with<P: DeserializeOwned>(params: Value, run: impl FnOnce(P) -> Answer) -> An
 
 /// Runs a feature on a text; one that is not ours has no answers.
 #[allow(clippy::unnecessary_wraps, reason = "an answer like those that may refuse")]
-fn whole<W: Write>(server: &Server<W>, uri: &str, run: impl FnOnce(&Text<'_>) -> Value) -> Answer {
-    Ok(Text::of(server, uri).map_or(Value::Null, |text| run(&text)))
+fn whole(session: &Session, uri: &str, run: impl FnOnce(&Text<'_>) -> Value) -> Answer {
+    Ok(Text::of(session, uri).map_or(Value::Null, |text| run(&text)))
 }
 
-fn at<W: Write>(
-    server: &Server<W>,
+fn at(
+    session: &Session,
     place: &lsp::TextDocumentPositionParams,
     run: impl FnOnce(&Text<'_>, u32) -> Value,
 ) -> Answer {
-    whole(server, &place.text_document.uri.0, |text| run(text, text.offset(place.position)))
+    whole(session, &place.text_document.uri.0, |text| run(text, text.offset(place.position)))
 }
 
 /// The commands that a lens above an image offers, of those that the client has: name, title, whether it is about
@@ -200,16 +201,16 @@ struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    fn of<W: Write>(server: &'a Server<W>, uri: &str) -> Option<Self> {
-        let (project, analysis, source): (&Project, _, _) = server.projects.of(uri)?;
+    fn of(session: &'a Session, uri: &str) -> Option<Self> {
+        let (project, analysis, source): (&Project, _, _) = session.projects.of(uri)?;
         Some(Self {
-            projects: &server.projects,
-            shown: server.shown.as_deref(),
+            projects: &session.projects,
+            shown: session.shown.as_deref(),
             project,
-            documents: &server.documents,
+            documents: &session.documents,
             uri: uri.to_owned(),
             analysis,
-            encoding: server.encoding,
+            encoding: session.encoding,
             source,
         })
     }

@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use super::documents::Documents;
-use super::{uri, workspace};
+use super::image_files::{image_files, is_image_file};
+use super::uri;
 use crate::check::{FileEntry, FileError, FileKind, Files};
 use crate::ide::{Analysis, FrontCache, analyse, analyse_catalog};
 use crate::store::ProjectFolder;
@@ -390,7 +391,7 @@ impl Projects {
         let Some(top) = top.or_else(|| path.parent()) else { return Vec::new() };
         let mut left = MAX_ENTRIES;
         let own = but.image_file();
-        let files = workspace::image_files(top, &mut left);
+        let files = image_files(top, &mut left);
         let others = files.into_iter().filter(|file| file != path && Some(file) != own.as_ref());
         let project = |file: PathBuf| {
             let folder = ProjectFolder::open(file.parent()?).ok()?;
@@ -524,7 +525,7 @@ fn includers_below(path: &Path) -> Vec<PathBuf> {
     let Some((folder, name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
         return Vec::new();
     };
-    let files = workspace::image_files(folder, &mut left).into_iter();
+    let files = image_files(folder, &mut left).into_iter();
     let below = files.filter(|file| file.parent() != Some(folder));
     let includes = |file: &PathBuf| {
         std::fs::read_to_string(file).is_ok_and(|text| text.contains("include") && text.contains(name))
@@ -534,9 +535,4 @@ fn includers_below(path: &Path) -> Vec<PathBuf> {
 
 fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
-}
-
-pub(super) fn is_image_file(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "ImageFile")
-        || path.extension().is_some_and(|extension| extension == "imagefile")
 }

@@ -12,10 +12,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::convert::{self, Places};
-use super::documents::Documents;
 use super::features;
+use super::method::{Lifecycle, Notice, ToClient};
 use super::position::Encoding;
-use super::projects::{Key, Projects};
+use super::projects::Key;
+use super::session::Session;
 use super::transport::{self, Envelope, Incoming, failure};
 use super::uri;
 use crate::text::Span;
@@ -47,14 +48,10 @@ pub fn serve(mut input: impl BufRead + Send + 'static, output: impl Write, shown
     let mut server = Server {
         output,
         state: State::Fresh,
-        encoding: Encoding::Utf16,
         watches: false,
-        commands: Vec::new(),
-        documents: Documents::default(),
-        projects: Projects::default(),
+        session: Session::new(shown),
         reports: BTreeMap::new(),
         published: BTreeMap::new(),
-        shown,
     };
     // Writing fails when the client is gone; there is nobody left to tell.
     server.run(&receiver).unwrap_or(Ended::Abruptly)
@@ -72,20 +69,15 @@ enum State {
 /// What was last said about a file: the version of its text, and the diagnostics.
 type Published = (Option<i32>, Vec<lsp::Diagnostic>);
 
-pub(super) struct Server<W> {
+struct Server<W> {
     output: W,
     state: State,
-    pub encoding: Encoding,
     /// The client can tell of changes on the disk.
     watches: bool,
-    /// Those of our commands that the client can run, as it says in its initialization options.
-    pub commands: Vec<String>,
-    pub documents: Documents,
-    pub projects: Projects,
+    session: Session,
     /// What each project has to say about each file, by its URI.
     reports: BTreeMap<Key, BTreeMap<String, Vec<lsp::Diagnostic>>>,
     published: BTreeMap<String, Published>,
-    pub shown: Option<PathBuf>,
 }
 
 impl<W: Write> Server<W> {
@@ -120,13 +112,13 @@ impl<W: Write> Server<W> {
             }
             Incoming::Message(Message::Response(_)) => {}
             Incoming::Message(Message::Request(request)) => self.request(request)?,
-            Incoming::Message(Message::Notification(note)) => match note.method.as_str() {
-                "exit" => {
+            Incoming::Message(Message::Notification(note)) => match Notice::of(&note.method) {
+                Some(Notice::Exit) => {
                     let properly = self.state == State::Stopped;
                     return Ok(Some(if properly { Ended::Properly } else { Ended::Abruptly }));
                 }
-                "$/cancelRequest" => self.cancel(&note, waiting)?,
-                _ if self.state == State::Running => self.notification(note)?,
+                Some(Notice::CancelRequest) => self.cancel(&note, waiting)?,
+                Some(notice) if self.state == State::Running => self.notification(notice, note.params)?,
                 _ => {}
             },
         }
@@ -155,27 +147,27 @@ impl<W: Write> Server<W> {
 
     fn request(&mut self, request: Request) -> io::Result<()> {
         let Request { id, method, params } = request;
-        match (self.state, method.as_str()) {
-            (State::Fresh, "initialize") => {
+        match (self.state, Lifecycle::of(&method)) {
+            (State::Fresh, Some(Lifecycle::Initialize)) => {
                 let result = self.initialize(&params);
                 self.state = State::Running;
                 self.send(Response::new_ok(id, result))
             }
             (State::Fresh, _) => self.fail(id, ErrorCode::ServerNotInitialized, "`initialize` comes first"),
-            (State::Running, "initialize") => {
+            (State::Running, Some(Lifecycle::Initialize)) => {
                 self.fail(id, ErrorCode::InvalidRequest, "the session has begun already")
             }
-            (State::Running, "shutdown") => {
+            (State::Running, Some(Lifecycle::Shutdown)) => {
                 self.state = State::Stopped;
                 self.send(Response::new_ok(id, Value::Null))
             }
             (State::Stopped, _) => self.fail(id, ErrorCode::InvalidRequest, "the session was shut down"),
-            (State::Running, _) => {
+            (State::Running, None) => {
                 let answer = self.guarded(|server| {
                     // Answers are about the text as it is now, not as it was when last published.
-                    let touched = server.projects.refresh(&server.documents);
+                    let touched = server.session.projects.refresh(&server.session.documents);
                     server.report(&touched);
-                    features::answer(server, &method, params)
+                    features::answer(&server.session, &method, params)
                 });
                 match answer {
                     Some(Ok(result)) => self.send(Response::new_ok(id, result)),
@@ -198,17 +190,18 @@ impl<W: Write> Server<W> {
     fn initialize(&mut self, params: &Value) -> Value {
         let offered: Option<Vec<lsp::PositionEncodingKind>> =
             parse(params.pointer("/capabilities/general/positionEncodings").cloned().unwrap_or_default());
-        self.encoding = Encoding::negotiate(offered.as_deref());
+        self.session.encoding = Encoding::negotiate(offered.as_deref());
         self.watches = params
             .pointer("/capabilities/workspace/didChangeWatchedFiles/dynamicRegistration")
             .is_some_and(|value| *value == true);
-        self.commands = parse(params["initializationOptions"]["commands"].clone()).unwrap_or_default();
+        self.session.commands =
+            parse(params["initializationOptions"]["commands"].clone()).unwrap_or_default();
         let folders =
             params["workspaceFolders"].as_array().into_iter().flatten().map(|folder| &folder["uri"]);
         let folders = folders.chain([&params["rootUri"]]).filter_map(Value::as_str).filter_map(uri::to_path);
-        self.projects.set_workspace(folders);
+        self.session.projects.set_workspace(folders);
         let result = lsp::InitializeResult {
-            capabilities: features::capabilities(self.encoding, &self.commands),
+            capabilities: features::capabilities(self.session.encoding, &self.session.commands),
             server_info: Some(lsp::ServerInfo {
                 name: "imgfile".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -217,48 +210,53 @@ impl<W: Write> Server<W> {
         json!(result)
     }
 
-    fn notification(&mut self, note: Notification) -> io::Result<()> {
-        match note.method.as_str() {
-            "initialized" if self.watches => {
+    fn notification(&mut self, notice: Notice, params: Value) -> io::Result<()> {
+        match notice {
+            Notice::Initialized if self.watches => {
                 let watchers = json!([{ "globPattern": "**/*" }]);
                 let registration = json!({
                     "id": "files",
-                    "method": "workspace/didChangeWatchedFiles",
+                    "method": Notice::DidChangeWatchedFiles.as_str(),
                     "registerOptions": { "watchers": watchers },
                 });
                 let params = json!({ "registrations": [registration] });
                 let id = RequestId::from("watch-files".to_owned());
-                self.send(Request { id, method: "client/registerCapability".to_owned(), params })?;
+                self.send(Request { id, method: ToClient::RegisterCapability.as_str().to_owned(), params })?;
             }
-            "textDocument/didOpen" => {
-                if let Some(params) = parse::<lsp::DidOpenTextDocumentParams>(note.params) {
+            Notice::DidOpen => {
+                if let Some(params) = parse::<lsp::DidOpenTextDocumentParams>(params) {
                     let document = params.text_document;
                     let uri = document.uri.0;
-                    self.documents.open(uri.clone(), document.version, document.text);
-                    self.guarded(|server| server.projects.opened(&uri, &server.documents));
+                    self.session.documents.open(uri.clone(), document.version, document.text);
+                    self.guarded(|server| server.session.projects.opened(&uri, &server.session.documents));
                     self.published.remove(&uri);
                 }
             }
-            "textDocument/didChange" => {
-                if let Some(params) = parse::<lsp::DidChangeTextDocumentParams>(note.params) {
+            Notice::DidChange => {
+                if let Some(params) = parse::<lsp::DidChangeTextDocumentParams>(params) {
                     let uri = params.text_document.text_document_identifier.uri.0;
                     let version = params.text_document.version;
-                    if self.documents.change(&uri, version, &params.content_changes, self.encoding) {
-                        self.projects.touch(&uri);
+                    if self.session.documents.change(
+                        &uri,
+                        version,
+                        &params.content_changes,
+                        self.session.encoding,
+                    ) {
+                        self.session.projects.touch(&uri);
                     }
                 }
             }
-            "textDocument/didClose" => {
-                if let Some(params) = parse::<lsp::DidCloseTextDocumentParams>(note.params) {
+            Notice::DidClose => {
+                if let Some(params) = parse::<lsp::DidCloseTextDocumentParams>(params) {
                     let uri = params.text_document.uri.0;
-                    self.projects.closed(&uri);
-                    self.documents.close(&uri);
+                    self.session.projects.closed(&uri);
+                    self.session.documents.close(&uri);
                 }
             }
-            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {
-                self.guarded(|server| server.projects.touch_all(&server.documents));
+            Notice::DidSave | Notice::DidChangeWatchedFiles => {
+                self.guarded(|server| server.session.projects.touch_all(&server.session.documents));
             }
-            _ => {}
+            Notice::Initialized | Notice::Exit | Notice::CancelRequest => {}
         }
         Ok(())
     }
@@ -266,9 +264,9 @@ impl<W: Write> Server<W> {
     /// Takes note of what projects have to say after an analysis.
     fn report(&mut self, touched: &[Key]) {
         for key in touched {
-            let Some((project, analysis)) = self.projects.get(key) else { continue };
-            let places = Places::new(&analysis.sources, self.encoding);
-            let uri = |source| self.projects.uri(key, project, &analysis, source);
+            let Some((project, analysis)) = self.session.projects.get(key) else { continue };
+            let places = Places::new(&analysis.sources, self.session.encoding);
+            let uri = |source| self.session.projects.uri(key, project, &analysis, source);
             let mut by_uri: BTreeMap<String, Vec<lsp::Diagnostic>> = BTreeMap::new();
             for diagnostic in &analysis.diagnostics {
                 // What has no place in a file of the project is shown at the start of its ImageFile.
@@ -280,18 +278,18 @@ impl<W: Write> Server<W> {
             }
             self.reports.insert(key.clone(), by_uri);
         }
-        let live: Vec<&Key> = self.projects.keys().collect();
+        let live: Vec<&Key> = self.session.projects.keys().collect();
         self.reports.retain(|key, _| live.contains(&key));
     }
 
     /// Analyses what changed and tells the client what is new.
     fn publish(&mut self) -> io::Result<()> {
         self.guarded(|server| {
-            let touched = server.projects.refresh(&server.documents);
+            let touched = server.session.projects.refresh(&server.session.documents);
             server.report(&touched);
         });
         let mut now: BTreeMap<String, Published> = BTreeMap::new();
-        for (uri, document) in self.documents.iter() {
+        for (uri, document) in self.session.documents.iter() {
             now.insert(uri.to_owned(), (Some(document.version), Vec::new()));
         }
         for (uri, diagnostics) in self.reports.values().flatten() {
@@ -321,11 +319,11 @@ impl<W: Write> Server<W> {
             version: *version,
             diagnostics: diagnostics.clone(),
         };
-        self.send(Notification::new("textDocument/publishDiagnostics".to_owned(), params))
+        self.send(Notification::new(ToClient::PublishDiagnostics.as_str().to_owned(), params))
     }
 }
 
 /// Reads parameters; what does not fit is as if it had not been said.
-pub(super) fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
+fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
     serde_json::from_value(params).ok()
 }

@@ -6,8 +6,9 @@ use gen_lsp_types as lsp;
 
 use super::convert;
 use super::documents::Documents;
+use super::image_files::image_files;
 use super::position::{Encoding, Lines};
-use super::projects::{Projects, is_image_file};
+use super::projects::Projects;
 use crate::check::{FILE_LIMIT, Files as _};
 use crate::ide::{Outline, OutlineKind, outline};
 use crate::store::ProjectFolder;
@@ -82,24 +83,6 @@ pub(super) fn symbols(
     }
     found.truncate(MAX_SYMBOLS);
     found
-}
-
-/// The ImageFiles below a folder as `imgfile check` finds them: hidden folders and what git ignores left out, links
-/// not followed.
-pub(super) fn image_files(root: &Path, left: &mut usize) -> Vec<PathBuf> {
-    let walk = ignore::WalkBuilder::new(root)
-        .require_git(false)
-        .follow_links(false)
-        .sort_by_file_name(Ord::cmp)
-        .build();
-    walk.take_while(|_| {
-        *left = left.saturating_sub(1);
-        *left > 0
-    })
-    .filter_map(Result::ok)
-    .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()) && is_image_file(entry.path()))
-    .map(ignore::DirEntry::into_path)
-    .collect()
 }
 
 fn read(folder: &ProjectFolder, path: &Path) -> Option<String> {

@@ -1,0 +1,161 @@
+//! The options of statements, and the fixed words of their values.
+
+use super::ValueKind::{
+    self, Account, Boolean, Choice, Duration, FileOrText, Integer, Mode, Pairs, Secrets, Size, Sources, Text,
+    Texts,
+};
+use super::{OptionInfo, When, Word};
+
+const BOOLEAN: &[Word] = &[("true", ""), ("false", "")];
+
+/// An option; a truth value has the words for it.
+const fn option(name: &'static str, value: ValueKind, about: &'static str) -> OptionInfo {
+    let words = if matches!(value, ValueKind::Boolean) { BOOLEAN } else { &[] };
+    OptionInfo { name, about, value, words, when: When::Always }
+}
+
+impl OptionInfo {
+    const fn words(self, words: &'static [Word]) -> Self {
+        Self { words, ..self }
+    }
+
+    const fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+}
+
+pub(super) const BASE: &[OptionInfo] = &[
+    option("upgrade", Boolean, "`true`: bring the base's packages up to date before anything else"),
+    option("firmware", Choice, "only bases that boot under it: `bios` or `uefi`")
+        .words(&[("bios", ""), ("uefi", "")]),
+];
+
+pub(super) const PACKAGES: &[OptionInfo] = &[
+    option("remove", Texts, "packages to remove").words(BOOLEAN),
+    option("recommends", Boolean, "`true`: take the packages that they recommend along"),
+    option("keep", Boolean, "`false`: there for the scripts, gone before clean-up"),
+];
+
+pub(super) const ARCHIVE: &[OptionInfo] = &[
+    option("components", Texts, "components of the archive, such as `contrib`").words(&[
+        ("contrib", ""),
+        ("non-free", ""),
+        ("non-free-firmware", ""),
+    ]),
+    option("suites", Texts, "further suites of the distribution, such as `backports`")
+        .words(&[
+            ("backports", "newer packages, chosen only where asked for"),
+            ("proposed-updates", "what the next point release brings"),
+            ("updates", "what cannot wait for it, there unless the base has another choice"),
+        ])
+        .when(When::NoAddress),
+    option("suite", Text, "the suite of another archive").when(When::Address),
+    option("key", FileOrText, "the key that signs it: a file of the project, or its text")
+        .when(When::Address),
+    option("fingerprint", Text, "fingerprint that the key must have").when(When::Address),
+    option("priority", Integer, "apt's pin, 1 to 1000").when(When::Address),
+    option("keep", Boolean, "`false`: it does not stay among the image's sources"),
+];
+
+pub(super) const ACCOUNT: &[OptionInfo] = &[
+    option("groups", Texts, "supplementary groups"),
+    option("sudo", Boolean, "`true`: may use sudo without a password"),
+    option("shell", Text, "login shell, such as `/bin/bash`"),
+    option("uid", Integer, "user number"),
+    option("gid", Integer, "number of its own group"),
+    option("home", Text, "home folder; the default is below /home, and none for a system account"),
+    option(
+        "system",
+        Boolean,
+        "`true`: for a service, with a low number, no shell and no home unless they are named",
+    ),
+    option("comment", Text, "what it is for, in a few words"),
+    option("ssh_keys", Texts, "lines for authorized_keys"),
+    option("password_hash", Text, "a crypt(3) hash, such as `$y$…`"),
+];
+
+pub(super) const GROUP: &[OptionInfo] = &[
+    option("gid", Integer, "group number"),
+    option("system", Boolean, "`true`: a number below those of people"),
+];
+
+pub(super) const USER: &[OptionInfo] =
+    &[option("keep", Boolean, "`false`: the account is taken away at the end of the build")];
+
+pub(super) const COPY: &[OptionInfo] = &[
+    option("owner", Account, "account name or number; the default is `root`"),
+    option("group", Account, "group name or number; the default is `root`"),
+    option("mode", Mode, "octal mode of files, such as `0644`; folders get x where it has r"),
+    option("dir_mode", Mode, "octal mode of folders, such as `0750`").when(When::NoHeredoc),
+    option("unpack", Boolean, "`true`: unpack the downloaded archive into the destination")
+        .when(When::OneOf(0, &["url"])),
+    option("strip", Integer, "leading path components to drop when unpacking").when(When::OneOf(0, &["url"])),
+    option("early", Boolean, "`true`: before packages are installed, such as settings of dpkg"),
+];
+
+pub(super) const SCRIPT: &[OptionInfo] = &[
+    option("name", Text, "what the step is called in reports; the default is its path"),
+    option(
+        "user",
+        Account,
+        "who runs it; the default is the image's default user, `root` is the other likely one",
+    ),
+    option("env", Pairs, "variables on top of the image's: `{ KEY = \"value\" }`"),
+    option("timeout", Duration, "how long it may run, such as `10m`; the default is `1h`"),
+    option("retries", Integer, "how often to try again after a failure, 0 to 20"),
+    option("secrets", Secrets, "names of `secret`s that appear under /run/secrets while it runs"),
+    option("offline", Boolean, "`true`: in a chroot, as root, without booting the system"),
+    option("network", Boolean, "`true`: an offline script reaches the network, as booted ones do"),
+    option(
+        "with",
+        Sources,
+        "files and folders of the project to lay at /run/imgfile/project, its working directory",
+    ),
+];
+
+pub(super) const SERVICE: &[OptionInfo] =
+    &[option("active", Boolean, "`false`: the test boot does not require the unit to be active")];
+
+pub(super) const MACHINE: &[OptionInfo] = &[
+    option("cpus", Integer, "virtual processors of the machine that builds"),
+    option("memory", Size, "memory of the machine that builds, such as `2GiB`"),
+];
+
+const TOPICS: &[Word] = &[
+    ("machine-id", "the machine's identity, made again at first boot"),
+    ("ssh-host-keys", "made again at first boot"),
+    ("random-seed", "the saved seed of the random generator"),
+    ("service-identities", "keys and names that packages made, made again at first boot"),
+    ("registrations", "with domains and management systems"),
+    ("cloud-init", "state of cloud-init, so that it runs as on a new machine"),
+    ("network-state", "names of network cards, hardware addresses, seen networks"),
+    ("dhcp-leases", "addresses that the build machine was given"),
+    ("logs", "below /var/log"),
+    ("crash-dumps", "core dumps and reports of crashes"),
+    ("mail", "mailboxes below /var/mail"),
+    ("histories", "of shells"),
+    ("user-ssh-keys", "key pairs and known hosts of accounts"),
+    ("account-backups", "/etc/passwd- and its like"),
+    ("package-caches", "downloaded packages and indexes"),
+    ("tmp", "temporary files"),
+];
+
+pub(super) const CLEANUP: &[OptionInfo] = &[
+    option("keep", Texts, "what the preset would clear and this image keeps").words(TOPICS),
+    option("remove", Texts, "topics or absolute paths to clear besides").words(TOPICS),
+];
+
+pub(super) const OUTPUT: &[OptionInfo] = &[
+    option("name", Text, "the image's name where it is used, 1 to 255 printable ASCII characters"),
+    option("compression", Choice, "`zstd`, `zlib`, `fast` or `none`")
+        .words(&[
+            ("zstd", "fast, for qcow2"),
+            ("zlib", "slower, for formats and programs that lack zstd"),
+            ("fast", "zstd at its quickest, for qcow2"),
+            ("none", "as large as its contents"),
+        ])
+        .when(When::OneOf(0, &["qcow2", "vmdk"])),
+    option("subformat", Choice, "of a `vhd`: `fixed`, what Azure takes, or `dynamic`")
+        .words(&[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")])
+        .when(When::OneOf(0, &["vhd"])),
+];
