@@ -21,6 +21,7 @@ mod findings;
 mod fmt;
 mod gc;
 mod image;
+#[path = "../ops/image_files.rs"]
 mod image_files;
 pub mod images;
 mod init;
@@ -33,13 +34,17 @@ mod markdown;
 mod offered;
 pub mod outdated;
 mod plan;
+#[path = "../ops/project.rs"]
 mod project;
 mod recorded;
+#[path = "../ops/resolved.rs"]
 mod resolving;
+#[path = "../ops/rewrite.rs"]
 mod rewrite;
 pub mod schema;
 mod screen;
 mod setting_args;
+#[path = "../ops/settings/mod.rs"]
 pub mod settings;
 mod table;
 mod terminal;
@@ -48,6 +53,7 @@ mod trust;
 mod watch;
 mod why;
 mod why_step;
+#[path = "../ops/workspace/mod.rs"]
 mod workspace;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
