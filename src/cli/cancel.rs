@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Exit,
-    recorded::{self, Outcome, refused},
+    Exit, Outcome,
+    recorded::{self, refused},
 };
 use crate::store::{ProcessName, Signal, Store};
 

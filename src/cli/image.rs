@@ -11,13 +11,13 @@ use std::{
 use clap::{ValueEnum, builder::PossibleValue};
 
 use super::{
-    Exit,
-    images::{FileState, Listed},
-    recorded::{self, Format, Outcome, refused},
+    Exit, Outcome,
+    recorded::{self, Format, refused},
 };
 use crate::{
     driver::{DiskError, DiskFile, DiskForm, Disks, DriverEntry},
     model::{Compression, DiskFormat},
+    ops::{FileState, ListedImage, records::here},
     report::{local, progress},
     store::{Folder, Records, Store, digest_of, records::ArtifactRecord, umask},
 };
@@ -141,7 +141,7 @@ fn host<T>(action: &str, path: &Path, error: &impl std::fmt::Display) -> Outcome
 
 /// Those that the project here built.
 fn ours<'a>(artifacts: &[&'a ArtifactRecord]) -> Vec<&'a ArtifactRecord> {
-    let here = recorded::here();
+    let here = here();
     artifacts.iter().filter(|artifact| here.as_ref() == Some(&artifact.project)).copied().collect()
 }
 
@@ -174,7 +174,7 @@ fn find(records: &Records, word: &str) -> Outcome<ArtifactRecord> {
 }
 
 fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool) -> Outcome<()> {
-    let listed = Listed::from(artifact);
+    let listed = ListedImage::from(artifact);
     let artifact = &listed.artifact;
     match format {
         Format::Json => recorded::print_json(&listed),
