@@ -50,7 +50,7 @@ impl Finding {
     }
 }
 
-/// What this host has and lacks, and the settings that hold.
+/// The report, as `--format json` prints it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Report")]
 pub struct HostReport {
