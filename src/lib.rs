@@ -50,4 +50,6 @@ pub mod report;
 
 pub mod ide;
 
+pub mod ops;
+
 pub mod cli;

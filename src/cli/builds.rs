@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit,
-    recorded::{self, Format, Outcome, refused},
+    Exit, Outcome,
+    recorded::{self, Format, refused},
 };
 use crate::{
     exec::{PlanSummary, change, change::Change},
+    ops::records,
     report::{Beside, build_report, local, progress},
     store::{
         Folder,
@@ -82,12 +83,12 @@ fn list(args: &Args) -> Outcome<()> {
     let (_store, records) = recorded::records()?;
     let project = match &args.project {
         // A folder that is gone has builds all the same.
-        Some(folder) => Some(recorded::project_at(folder).unwrap_or_else(|| {
+        Some(folder) => Some(records::project_at(folder).unwrap_or_else(|| {
             let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
             folder.to_string_lossy().into_owned()
         })),
         None if args.all => None,
-        None => recorded::here(),
+        None => records::here(),
     };
     let builds = records.builds(project.as_deref(), args.limit).map_err(refused)?;
     match args.format {
@@ -134,7 +135,7 @@ fn listed(builds: &[BuildSummary], of_all: bool) -> String {
 /// The record of a build of this project; another project's only with `--all`, or where there is no project.
 fn found(build: Option<i64>, all: bool) -> Outcome<BuildRecord> {
     let (_store, records) = recorded::records()?;
-    let here = if all { None } else { recorded::here() };
+    let here = if all { None } else { records::here() };
     let id = match (build, all) {
         (Some(id), _) => id,
         (None, true) => records.builds(None, 1).map_err(refused)?.first().map_or(0, |newest| newest.id),

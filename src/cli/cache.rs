@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    Exit, gc,
-    recorded::{self, Format, Outcome, refused},
+    Exit, Outcome, gc,
+    recorded::{self, Format, refused},
 };
 use crate::{
     check::Size,

@@ -7,13 +7,9 @@ use std::path::Path;
 
 use clap_complete::CompletionCandidate;
 
-use super::settings::{Flags, Settings, Surroundings};
-use super::{project, recorded};
-use crate::catalog::{Catalog, builtin};
-use crate::check::check;
 use crate::diagnostic::codes_with_titles;
-use crate::store::{ProjectFolder, Records, Store, records::State};
-use crate::text::Sources;
+use crate::ops::{self, Silent, project, records::here, resolved::built_in, settings::Flags};
+use crate::store::{Records, records::State};
 
 fn beginning<S: Into<String>>(
     current: &OsStr,
@@ -29,27 +25,14 @@ fn beginning<S: Into<String>>(
 
 /// The records of the store, by the settings that hold here.
 fn records() -> Option<Records> {
-    let around = Surroundings { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
-    let settings = Settings::load(&Flags::default(), &around, &mut Sources::default()).ok()?;
-    Store::open(settings.store.value).ok()?.records().ok()
+    Some(ops::records::open(&Flags::default(), &Silent).ok()?.1)
 }
 
 /// Images of the ImageFile here.
 pub(super) fn images(current: &OsStr) -> Vec<CompletionCandidate> {
-    let found = || {
-        let file = project::find(Path::new(".")).ok()?;
-        let files = ProjectFolder::open(Path::new(".")).ok()?;
-        let checked = check(file.to_str()?, &mut Sources::default(), &files, &[]);
-        Some(
-            checked
-                .spec
-                .images
-                .iter()
-                .map(|image| (image.name.value.clone(), String::new()))
-                .collect::<Vec<_>>(),
-        )
-    };
-    beginning(current, found().unwrap_or_default())
+    let project = project::find(Path::new(".")).and_then(|file| project::open(&file, &[]));
+    let images = project.map(|project| project.checked.spec.images).unwrap_or_default();
+    beginning(current, images.into_iter().map(|image| (image.name.value, String::new())))
 }
 
 /// Artifacts that were built here.
@@ -68,7 +51,7 @@ pub(super) fn artifacts(current: &OsStr) -> Vec<CompletionCandidate> {
 pub(super) fn builds(current: &OsStr) -> Vec<CompletionCandidate> {
     let found = || {
         let records = records()?;
-        let builds = records.builds(recorded::here().as_deref(), 20).ok()?.into_iter();
+        let builds = records.builds(here().as_deref(), 20).ok()?.into_iter();
         let about = |images: &[String], state: State| format!("{state}: {}", images.join(", "));
         Some(
             builds.map(|build| (build.id.to_string(), about(&build.images, build.state))).collect::<Vec<_>>(),
@@ -81,7 +64,7 @@ pub(super) fn builds(current: &OsStr) -> Vec<CompletionCandidate> {
 pub(super) fn whys(current: &OsStr) -> Vec<CompletionCandidate> {
     let steps = || {
         let records = records()?;
-        let newest = records.builds(recorded::here().as_deref(), 1).ok()?.first()?.id;
+        let newest = records.builds(here().as_deref(), 1).ok()?.first()?.id;
         let record = records.build(newest).ok()??;
         // What a build does beside its steps, such as to start a machine, has no reasons of its own.
         let plans = record.details.into_iter().filter_map(|image| image.plan);
@@ -104,8 +87,6 @@ pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Applications of the built-in catalogue.
 pub(super) fn apps(current: &OsStr) -> Vec<CompletionCandidate> {
-    let mut sources = Sources::default();
-    let layer = builtin(&mut sources);
-    let (catalog, _) = Catalog::load(&[layer], &sources);
+    let catalog = built_in();
     beginning(current, catalog.apps().map(|app| (app.name.value.clone(), app.summary.clone())))
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::exec::{Consent, Outside};
+use super::setting_args::given;
+use crate::{exec::Outside, ops::WorkspaceOptions};
 
 /// Which ImageFile, and with which params.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -22,14 +23,16 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// What the flags allow, beside what the user allows otherwise.
-    pub(super) fn consent(&self, mut consent: Consent) -> Consent {
-        let here = std::env::current_dir().unwrap_or_default();
-        let secrets = self.secrets.iter().map(|(name, source)| (name.clone(), source.clone().located(&here)));
-        consent.secrets.extend(secrets);
-        let files = self.allow_file.iter().map(|path| Outside::File(path.clone()).located(&here));
-        consent.sources.extend(files);
-        consent
+    /// What a verb is to open, with the settings of the command line.
+    pub(super) fn options(self) -> WorkspaceOptions {
+        WorkspaceOptions {
+            path: self.path,
+            set: self.set,
+            secrets: self.secrets,
+            allow_files: self.allow_file,
+            flags: given(),
+            ..WorkspaceOptions::default()
+        }
     }
 }
 

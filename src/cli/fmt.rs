@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use super::image_files::{foreign, image_files};
-use super::{Exit, project, rewrite::rewrite};
+use super::Exit;
 use crate::check::{FILE_LIMIT, FileError, Files as _};
 use crate::diagnostic::codes;
+use crate::ops::{
+    image_files::{foreign, image_files},
+    project, rewrite,
+};
 use crate::syntax;
 use crate::text::{SourceId, conflicts};
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Exit,
-    recorded::{self, Outcome, refused},
+    Exit, Outcome,
+    recorded::{self, refused},
 };
 use crate::{
     check::Size,
+    ops::records::set_aside,
     report::progress::size,
     store::{Store, WouldGo, records::State},
 };
@@ -87,7 +88,7 @@ fn clear(args: &Args) -> Outcome<()> {
     let store = recorded::store(&settings)?;
     let (records, damaged) = store.records_or_new(true).map_err(refused)?;
     if let Some(path) = damaged {
-        super::screen::say!("note: {}", recorded::set_aside(&path));
+        super::screen::say!("note: {}", set_aside(&path));
     }
     let forgotten = records.forget_old(args.keep_builds).map_err(refused)?;
     if !forgotten.is_empty() {

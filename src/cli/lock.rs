@@ -1,12 +1,9 @@
 //! `imgfile lock`: pin everything an image is made of, without a virtual machine.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::file_args::FileArgs;
-use super::{
-    Exit,
-    workspace::{Workspace, WorkspaceOptions},
-};
+use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
+use crate::ops::{Workspace, WorkspaceOptions, shown};
 
 /// Resolve and pin bases, applications and packages into `ImageFile.lock`.
 #[derive(Debug, clap::Args)]
@@ -31,39 +28,22 @@ pub(super) fn run(args: Args) -> Exit {
         ));
         return Exit::Usage;
     }
-    let choices = WorkspaceOptions {
-        file: args.file,
+    super::block_on(async { lock(args).await.err().unwrap_or(Exit::Done) })
+}
+
+async fn lock(args: Args) -> Outcome<()> {
+    let options = WorkspaceOptions {
         offline: args.offline,
         locked: args.locked,
         update: args.update,
-        ..WorkspaceOptions::default()
+        ..args.file.options()
     };
-    super::block_on(async {
-        let workspace = match Workspace::open(&choices).await {
-            Ok(workspace) => workspace,
-            Err(exit) => return exit,
-        };
-        let prepared = match workspace.prepare_all(&choices).await {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        };
-        // Without a network nobody can be asked; a build asks again.
-        if !choices.offline
-            && let Err(exit) = workspace.vouch(&prepared, false).await
-        {
-            return exit;
-        }
-        if !choices.offline
-            && let Err(exit) = workspace.whole(&prepared).await
-        {
-            return exit;
-        }
-        let path = workspace.lock_path();
-        match workspace.write_lock(&workspace.lock_with(&prepared), &choices) {
-            Ok(true) => super::screen::say!("wrote {}", super::shown(&path)),
-            Ok(false) => super::screen::say!("{} is up to date", super::shown(&path)),
-            Err(exit) => return exit,
-        }
-        Exit::Done
-    })
+    let workspace = Workspace::open(options, Arc::new(OnScreen::default())).await.map_err(failed)?;
+    let path = shown(&workspace.lock_path());
+    if workspace.write_lock().await.map_err(failed)? {
+        super::screen::say!("wrote {path}");
+    } else {
+        super::screen::say!("{path} is up to date");
+    }
+    Ok(())
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Exit,
-    recorded::{self, Outcome, refused},
+    Exit, Outcome,
+    recorded::{self, refused},
 };
 use crate::store::{Records, records::State};
 

@@ -1,7 +1,10 @@
 //! `imgfile lsp`: the language server on stdin and stdout.
 
 use super::Exit;
-use crate::ide::lsp::{Ended, serve};
+use crate::{
+    ide::lsp::{Ended, serve},
+    ops::settings::cache_folder,
+};
 
 /// Serve an editor over stdin and stdout.
 ///
@@ -19,7 +22,7 @@ pub struct Args {
 #[must_use]
 pub fn run(args: &Args) -> Exit {
     let Args { stdio: _ } = args;
-    let shown = super::settings::cache_folder().map(|cache| cache.join("catalogue"));
+    let shown = cache_folder().map(|cache| cache.join("catalogue"));
     match serve(std::io::BufReader::new(std::io::stdin()), super::screen::exact(), shown) {
         Ended::Properly => Exit::Done,
         // The protocol asks for 1 after an `exit` without `shutdown`.

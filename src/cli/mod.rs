@@ -2,7 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
-pub mod apps;
+mod apps;
 mod bases;
 mod build;
 pub mod builds;
@@ -15,47 +15,43 @@ mod console;
 mod doctor;
 pub mod examples;
 mod explain;
-mod failed;
+mod failed_machine;
 mod file_args;
 mod findings;
 mod fmt;
 mod gc;
 mod image;
-mod image_files;
-pub mod images;
+mod images;
 mod init;
 mod interrupt;
+mod listener;
 mod lock;
 mod logs;
 mod lsp;
 mod man;
 mod markdown;
 mod offered;
-pub mod outdated;
+mod outdated;
 mod plan;
-mod project;
 mod recorded;
-mod resolving;
-mod rewrite;
 pub mod schema;
 mod screen;
 mod setting_args;
-pub mod settings;
 mod table;
 mod terminal;
 mod test;
 mod trace;
 mod trust;
 mod watch;
+mod way_on;
 mod why;
-mod why_step;
-mod workspace;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
-    diagnostic::{Cause, Diagnostic},
-    text::Sources,
+    diagnostic::Diagnostic,
+    ops::{Class, Error, Reason},
+    report,
 };
 use setting_args::{All, OfStore, With};
 
@@ -96,6 +92,36 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         (exit as u8).into()
     }
+}
+
+/// The one place where what went wrong becomes an exit status.
+impl From<Class> for Exit {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Files => Self::Files,
+            Class::Usage => Self::Usage,
+            Class::Failed => Self::Failed,
+            Class::Host => Self::Host,
+        }
+    }
+}
+
+/// A command that cannot go on has said why; what is left is its exit status.
+type Outcome<T> = Result<T, Exit>;
+
+/// Shows why a verb failed; the exit status that goes with it.
+fn failed(error: Error) -> Exit {
+    match &error.reason {
+        Reason::Message(text) => complain(text),
+        Reason::Diagnosed { diagnostics, sources, is_complete } => {
+            findings::show(diagnostics, sources);
+            let counted = *is_complete && diagnostics.iter().any(Diagnostic::is_error);
+            if let Some(summary) = counted.then(|| report::summary(diagnostics)).flatten() {
+                screen::say!("{summary}");
+            }
+        }
+    }
+    error.class.into()
 }
 
 /// Builds machine images from a checked-in ImageFile: validated, locked, tested.
@@ -191,13 +217,10 @@ pub fn main() -> std::process::ExitCode {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args, command()),
         Command::Trust(args) => trust::run(&args),
-        Command::Apps(args) => apps::run(&args),
-        Command::Bases(args) => bases::run(&args),
-        Command::Why(args) => why::run(&args.apart()),
-        Command::Doctor(args) => {
-            let args = args.apart();
-            explained(|sources| doctor::run(&args, sources))
-        }
+        Command::Apps(args) => apps::run(args),
+        Command::Bases(args) => bases::run(args),
+        Command::Why(args) => why::run(args.apart()),
+        Command::Doctor(args) => doctor::run(&args.apart()),
     };
     // Whoever redirects findings to a full disk is not to believe that there are none.
     let exit = if exit == Exit::Done && !screen::is_complete() { Exit::Host } else { exit };
@@ -239,13 +262,6 @@ fn until_stopped<T>(part: impl Future<Output = Result<T, Exit>>) -> Result<T, Ex
     ended
 }
 
-/// A path for people: relative to the working directory where it is below.
-fn shown(path: &std::path::Path) -> String {
-    let here = std::env::current_dir().ok();
-    let path = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-    path.display().to_string()
-}
-
 /// Says what went wrong, on stderr.
 fn complain(message: &str) {
     screen::say!("error: {message}");
@@ -261,19 +277,4 @@ fn print(text: &str) {
 fn print_json(text: &str) {
     use std::io::Write;
     let _ = screen::json().write_all(text.as_bytes());
-}
-
-/// Runs a command that may end in diagnostics; those are for stderr.
-fn explained(command: impl FnOnce(&mut Sources) -> Result<Exit, Vec<Diagnostic>>) -> Exit {
-    let mut sources = Sources::default();
-    command(&mut sources).unwrap_or_else(|diagnostics| {
-        findings::show(&diagnostics, &sources);
-        wrong_settings(&diagnostics)
-    })
-}
-
-/// How a command ends that cannot use its settings: unless some file is wrong, the host lacks something.
-fn wrong_settings(diagnostics: &[Diagnostic]) -> Exit {
-    let mut errors = diagnostics.iter().filter(|one| one.is_error());
-    if errors.all(|one| one.code.cause() == Cause::Host) { Exit::Host } else { Exit::Files }
 }

@@ -1,14 +1,17 @@
 //! `imgfile outdated`: what is newer than the lock.
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use super::file_args::FileArgs;
 use super::{
-    Exit,
+    Exit, Outcome, failed,
+    file_args::FileArgs,
+    listener::OnScreen,
     recorded::{self, Format},
-    workspace::{Outcome, Workspace, WorkspaceOptions},
 };
-use crate::lock::{Kind, Newer};
+use crate::{
+    lock::{Kind, Newer},
+    ops::{Outdated, Workspace, WorkspaceOptions},
+};
 
 /// List what is newer than the lock: packages, security updates among them, applications and bases.
 ///
@@ -28,45 +31,15 @@ pub struct Args {
     pub format: Format,
 }
 
-/// What is newer in one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Outdated {
-    pub image: String,
-    pub newer: Vec<Newer>,
-}
-
 pub(super) fn run(args: Args) -> Exit {
-    let choices = WorkspaceOptions {
-        file: args.file.clone(),
-        image: args.image.clone(),
-        offline: args.offline,
-        // As if every image were locked anew; nothing is written.
-        update: Some(String::new()),
-        compares: true,
-        ..WorkspaceOptions::default()
-    };
-    super::block_on(async { look(&args, &choices).await.err().unwrap_or(Exit::Done) })
+    super::block_on(async { look(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn look(args: &Args, choices: &WorkspaceOptions) -> Outcome<()> {
-    let workspace = Workspace::open(choices).await?;
-    let images = workspace.images(choices)?;
-    if let Some(image) = images.iter().find(|image| !workspace.lock.images.contains_key(&image.name.value)) {
-        super::complain(&format!(
-            "the lock has nothing about the image `{}`; `imgfile lock` pins it",
-            image.name.value
-        ));
-        return Err(Exit::Files);
-    }
-    let prepared = workspace.prepare_all(choices).await?;
-    let found: Vec<Outdated> = prepared
-        .iter()
-        .filter_map(|now| {
-            let image = now.plan.image.clone();
-            let newer = workspace.lock.images.get(&image)?.newer(&now.locked);
-            Some(Outdated { image, newer })
-        })
-        .collect();
+async fn look(args: Args) -> Outcome<()> {
+    let options =
+        WorkspaceOptions { image: args.image, offline: args.offline, ..args.file.options() }.comparing();
+    let workspace = Workspace::open(options, Arc::new(OnScreen::default())).await.map_err(failed)?;
+    let found = workspace.outdated().await.map_err(failed)?;
     match args.format {
         Format::Json => recorded::print_json(&found),
         Format::Human => show(&found),

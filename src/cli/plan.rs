@@ -1,14 +1,12 @@
 //! `imgfile plan`: what `build` would do.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 
-use super::file_args::FileArgs;
-use super::{
-    Exit,
-    workspace::{Workspace, WorkspaceOptions},
-};
+use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
 use crate::{
-    plan::{PLAN_FORMAT, Plan},
+    ops::{Workspace, WorkspaceOptions},
     report,
 };
 
@@ -54,30 +52,24 @@ pub enum Format {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = WorkspaceOptions {
-        file: args.file,
+    super::block_on(async { plan(args).await.err().unwrap_or(Exit::Done) })
+}
+
+async fn plan(args: Args) -> Outcome<()> {
+    let options = WorkspaceOptions {
         image: args.image,
         base: args.base,
         offline: args.offline,
         locked: args.locked,
-        ..WorkspaceOptions::default()
+        ..args.file.options()
     };
-    super::block_on(async {
-        let workspace = match Workspace::open(&choices).await {
-            Ok(workspace) => workspace,
-            Err(exit) => return exit,
-        };
-        let prepared = match workspace.prepare_all(&choices).await {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        };
-        let plan = Plan { format: PLAN_FORMAT, images: prepared.into_iter().map(|one| one.plan).collect() };
-        match (args.graph, args.format) {
-            (Some(Graph::Dot), _) => super::print(&report::plan_dot(&plan)),
-            (Some(Graph::Mermaid), _) => super::print(&report::plan_mermaid(&plan)),
-            (None, Format::Human) => super::print(&report::plan(&plan)),
-            (None, Format::Json) => super::print_json(&report::plan_json(&plan)),
-        }
-        Exit::Done
-    })
+    let workspace = Workspace::open(options, Arc::new(OnScreen::default())).await.map_err(failed)?;
+    let plan = workspace.plan().await.map_err(failed)?;
+    match (args.graph, args.format) {
+        (Some(Graph::Dot), _) => super::print(&report::plan_dot(&plan)),
+        (Some(Graph::Mermaid), _) => super::print(&report::plan_mermaid(&plan)),
+        (None, Format::Human) => super::print(&report::plan(&plan)),
+        (None, Format::Json) => super::print_json(&report::plan_json(&plan)),
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use super::Exit;
 use crate::text::nearest;
-use crate::{catalog, exec, lock, plan, report, store};
+use crate::{catalog, exec, lock, ops, plan, report, store};
 
 /// Print the JSON schema of a file or an output.
 #[derive(Debug, clap::Args)]
@@ -26,13 +26,13 @@ pub const SCHEMAS: [Entry; 15] = [
     ("event", "one line of build --progress json", || schema_for!(exec::Event)),
     ("builds", "builds --format json", || schema_for!(Vec<store::records::BuildSummary>)),
     ("build", "the record of a build", || schema_for!(store::records::BuildRecord)),
-    ("images", "images --format json", || schema_for!(Vec<super::images::Listed>)),
-    ("image", "image inspect --format json", || schema_for!(super::images::Listed)),
-    ("apps", "apps --format json", || schema_for!(Vec<super::apps::App>)),
-    ("bases", "bases --format json", || schema_for!(Vec<super::bases::Row>)),
-    ("outdated", "outdated --format json", || schema_for!(Vec<super::outdated::Outdated>)),
+    ("images", "images --format json", || schema_for!(Vec<ops::ListedImage>)),
+    ("image", "image inspect --format json", || schema_for!(ops::ListedImage)),
+    ("apps", "apps --format json", || schema_for!(Vec<ops::App>)),
+    ("bases", "bases --format json", || schema_for!(Vec<ops::ListedBase>)),
+    ("outdated", "outdated --format json", || schema_for!(Vec<ops::Outdated>)),
     ("layers", "cache ls --format json", || schema_for!(Vec<super::cache::Listed>)),
-    ("doctor", "doctor --format json", || schema_for!(super::doctor::Report)),
+    ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 
 /// A schema as it is printed and kept.

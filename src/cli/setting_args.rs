@@ -4,8 +4,10 @@ use std::sync::OnceLock;
 
 use clap::{Arg, ArgMatches, Command, builder::PossibleValuesParser};
 
-use super::settings::{Flags, Key};
-use crate::driver::{AcceleratorChoice, DRIVERS, DriverEntry};
+use crate::{
+    driver::{AcceleratorChoice, DRIVERS, DriverEntry},
+    ops::settings::{Flags, Key},
+};
 
 /// What the command line says of settings. Set once, before the command runs.
 static GIVEN: OnceLock<Flags> = OnceLock::new();

@@ -1,15 +1,9 @@
 //! `imgfile test`: the tests of what was built, again.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use super::file_args::FileArgs;
-use super::{
-    Exit,
-    watch::{Progress, Watch},
-    workspace::{WayOn, Workspace, WorkspaceOptions},
-};
-use crate::exec::{self, Budget, BuildError, Executor, ParentDisks};
-use crate::store::records::Kind;
+use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen, watch::Progress, way_on::WayOn};
+use crate::ops::{Workspace, WorkspaceOptions};
 
 /// Run the tests of artifacts that are in the output folder.
 ///
@@ -33,53 +27,18 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    let choices = WorkspaceOptions {
-        file: args.file.clone(),
-        image: args.image.clone(),
+    super::block_on(async { test(args).await.err().unwrap_or(Exit::Done) })
+}
+
+async fn test(args: Args) -> Outcome<()> {
+    let options = WorkspaceOptions {
+        image: args.image,
         offline: args.offline,
         runs_steps: true,
-        ..WorkspaceOptions::default()
+        ..args.file.options()
     };
-    super::block_on(async {
-        let workspace = match Workspace::open(&choices).await {
-            Ok(workspace) => workspace,
-            Err(exit) => return exit,
-        };
-        let mut prepared = match workspace.prepare_all(&choices).await {
-            Ok(prepared) => prepared,
-            Err(exit) => return exit,
-        };
-        let secrets = match workspace.with_secrets(&mut prepared) {
-            Ok(secrets) => secrets,
-            Err(failure) => return workspace.failed(failure),
-        };
-        let out = args.out.clone().unwrap_or_else(|| workspace.out());
-        let folder = workspace.project.files.root();
-        let watch = Watch::begin(Kind::Test, args.progress, &workspace.store, folder, workspace.lock_path());
-        let tested = async {
-            let driver = workspace.driver(watch.reporter()).await?;
-            let executor = Executor {
-                standing: &ParentDisks::default(),
-                store: &workspace.store,
-                driver: driver.as_ref(),
-                project: &workspace.project.files,
-                reporter: watch.reporter(),
-                budget: &Budget::new(u64::MAX, u32::MAX),
-                failed_machines: None,
-            };
-            // Those it is based on have tests of their own.
-            let chosen = |name: &str| choices.image.as_ref().is_none_or(|image| image == name);
-            for (one, secrets) in prepared.iter().zip(&secrets).filter(|(one, _)| chosen(&one.plan.image)) {
-                executor.test(&one.plan, secrets, &out).await?;
-            }
-            Ok::<(), BuildError>(())
-        };
-        match tested.await {
-            Ok(()) => {
-                watch.end(exec::Outcome::Done, None);
-                Exit::Done
-            }
-            Err(failure) => workspace.end_failed(watch, vec![failure], WayOn { shell: false }),
-        }
-    })
+    let listener = OnScreen { progress: args.progress };
+    let workspace = Workspace::open(options, Arc::new(listener)).await.map_err(failed)?;
+    let tested = workspace.test(args.out.as_deref()).await;
+    tested.map_err(|error| WayOn { shell: false }.after(&workspace, error))
 }

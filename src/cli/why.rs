@@ -1,16 +1,17 @@
 //! `imgfile why`: what was chosen, because of what, and why nothing else.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use super::Exit;
-use super::file_args::FileArgs;
-use super::resolving::{self, Resolved};
-use crate::catalog::Catalog;
-use crate::check::ImageSpec;
-use crate::resolve::{
-    PassedOver, Preferences, Reason, Resolution, ResolvedApp, passed_over, version_choices,
+use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
+use crate::{
+    exec::change::Change,
+    ops::{self, StepFate, Why, WorkspaceOptions, resolved::Resolved},
+    plan::Step,
+    report::local,
+    resolve::{PassedOver, Reason, Resolution, VersionChoice},
+    text::Sources,
 };
-use crate::text::{Sources, nearest};
 
 /// Explain why the base or an application was chosen, or why a step runs again.
 #[derive(Debug, clap::Args)]
@@ -25,50 +26,21 @@ pub struct Args {
     pub image: Option<String>,
 }
 
-/// Runs the command.
-#[must_use]
-pub fn run(args: &Args) -> Exit {
-    match explain(args) {
-        Ok(text) => {
-            super::print(&text);
-            Exit::Done
+pub(super) fn run(args: Args) -> Exit {
+    super::block_on(async { explain(args).await.err().unwrap_or(Exit::Done) })
+}
+
+async fn explain(args: Args) -> Outcome<()> {
+    let options = WorkspaceOptions { image: args.image, ..args.file.options() };
+    let why = ops::why(options, &args.what, Arc::new(OnScreen::default())).await.map_err(failed)?;
+    super::print(&match &why {
+        Why::Base { resolved, image, others } => {
+            base(&resolved.images.images[image], others, &resolved.project.sources)
         }
-        Err(exit) => exit,
-    }
-}
-
-fn explain(args: &Args) -> Result<String, Exit> {
-    let resolved = resolving::open(&args.file)?;
-    let image = resolved.image(args.image.as_deref())?;
-    let Some(resolution) = resolved.images.images.get(&image.name.value) else { return Err(Exit::Files) };
-    let preferences = resolved.preferences(&image.name.value, None);
-    if args.what == "base" {
-        let wanted = resolved.wanted(image);
-        let others = passed_over(&wanted, &resolved.catalog, &preferences, resolution);
-        return Ok(base(resolution, &others, &resolved.project.sources));
-    }
-    let Some(app) = resolution.apps.iter().find(|app| app.name == args.what) else {
-        let absent = || absent(&args.what, image, resolution, &resolved.catalog);
-        return super::why_step::explain((&args.file, &args.what), &image.name.value, absent);
-    };
-    Ok(application(app, image, resolution, &resolved, &preferences))
-}
-
-fn absent(name: &str, image: &ImageSpec, resolution: &Resolution, catalog: &Catalog) -> String {
-    let chosen = resolution.apps.iter().map(|app| app.name.as_str());
-    let mut text = format!("`{name}` is not in the image `{}`", image.name.value);
-    if image.packages.iter().any(|package| package.name == name) {
-        return format!(
-            "`{name}` is a package that the image `{}` asks for, not an application; `imgfile plan` shows its version",
-            image.name.value
-        );
-    }
-    if catalog.app(name).is_some() {
-        text.push_str(", nor is it required by what is");
-    } else if let Some(near) = nearest(name, chosen.chain(["base"])) {
-        let _ = write!(text, "; did you mean `{near}`?");
-    }
-    text
+        Why::App { resolved, image, name, versions } => application(resolved, image, name, versions),
+        Why::Step(fate) => step(fate),
+    });
+    Ok(())
 }
 
 fn base(resolution: &Resolution, others: &[PassedOver], sources: &Sources) -> String {
@@ -94,13 +66,13 @@ fn told(reason: &Reason, sources: &Sources) -> String {
     }
 }
 
-fn application(
-    app: &ResolvedApp,
-    image: &ImageSpec,
-    resolution: &Resolution,
-    resolved: &Resolved,
-    preferences: &Preferences,
-) -> String {
+fn application(resolved: &Resolved, image: &str, name: &str, versions: &[VersionChoice]) -> String {
+    let resolution = &resolved.images.images[image];
+    let (Some(app), Some(image)) =
+        (resolution.apps.iter().find(|app| app.name == name), resolved.project.checked.spec.image(image))
+    else {
+        return String::new();
+    };
     let mut out = format!("{} {}\n", app.name, app.version);
     let sources = &resolved.project.sources;
     if let Some(span) = app.span {
@@ -134,10 +106,77 @@ fn application(
         let _ = writeln!(out, "  {name} = {value}{}", origin(given));
     }
     let _ = writeln!(out, "\nversions");
-    let wanted = resolved.wanted(image);
-    for choice in version_choices(&wanted, &resolved.catalog, preferences, resolution, &app.name) {
+    for choice in versions {
         let mark = if choice.chosen { "*" } else { " " };
         let _ = writeln!(out, "{mark} {}: {}", choice.version, choice.reason);
     }
     out
+}
+
+/// A step, in sentences.
+fn step(fate: &StepFate) -> String {
+    let (plan, target) = (&fate.plan, fate.step);
+    let step = &plan.steps[target];
+    let mut out = format!("{}{}\n", step.name, place(fate, step));
+    match fate.kept {
+        Some(at) if at == target => out.push_str("  its result is kept: the next build reuses it\n"),
+        Some(at) => {
+            let _ = writeln!(
+                out,
+                "  the state after `{}` is kept: the next build starts there and does not come to this step",
+                plan.steps[at].name
+            );
+        }
+        None => out.push_str("  the next build runs it\n"),
+    }
+    let Some(since) = &fate.since else {
+        out.push_str("  no earlier build of this image is recorded\n");
+        return out;
+    };
+    let ago = format!("build {} ({})", since.build, local(since.began_ms));
+    match &since.change {
+        Change::None if fate.kept.is_some() => {
+            let _ = writeln!(out, "  nothing it depends on has changed since {ago}");
+        }
+        Change::None => {
+            let _ = writeln!(
+                out,
+                "  nothing it depends on has changed since {ago}, but no state after it is kept: it failed, was \
+                 run with `--no-cache`, or made room for others"
+            );
+        }
+        Change::Base => {
+            let _ = writeln!(out, "  since {ago} the base is another one, or has other packages");
+        }
+        Change::New { at } => {
+            let _ = writeln!(out, "  since {ago} {} is new at its place", named(fate, *at));
+        }
+        Change::Gone { name, .. } => {
+            let _ = writeln!(out, "  since {ago} the step `{name}` before it is gone");
+        }
+        Change::Step { at, parts } => {
+            let _ = writeln!(out, "  since {ago} {} changed:", named(fate, *at));
+            for part in parts {
+                let _ = writeln!(out, "    {}", part.name);
+                for detail in &part.details {
+                    let _ = writeln!(out, "      {detail}");
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The step itself, or one before it with its place.
+fn named(fate: &StepFate, at: usize) -> String {
+    let step = &fate.plan.steps[at];
+    if at == fate.step { "it".to_owned() } else { format!("`{}`{}", step.name, place(fate, step)) }
+}
+
+/// Where a step's statement is, in parentheses; nothing for steps of no statement.
+fn place(fate: &StepFate, step: &Step) -> String {
+    let sources = &fate.sources;
+    step.span.map_or_else(String::new, |span| {
+        format!(" ({}:{})", sources.get(span.source).name, sources.line_col(span).line + 1)
+    })
 }

@@ -146,6 +146,52 @@ fn files_with(word: &str) -> Vec<String> {
     names
 }
 
+/// A program that embeds the verbs decides itself where text goes, which arguments there are and when it ends.
+#[test]
+fn verbs_print_nothing_and_end_no_process() {
+    let mut files = Vec::new();
+    rust_files(&source("ops"), &mut files);
+    assert!(files.len() > 20, "{files:?}");
+    let foreign =
+        ["clap", "console::", "env::args", "process::exit", "ExitCode", "print!", "println!", "cli::"];
+    let wrong: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            let code = code(file);
+            let found = foreign.iter().filter(|word| code.contains(*word));
+            found.map(|word| format!("{}: {word}", file.display())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What went wrong becomes an exit status in one place, by its class.
+#[test]
+fn only_the_command_lines_root_asks_for_a_class() {
+    let mut files = Vec::new();
+    rust_files(&source("cli"), &mut files);
+    files.retain(|file| code(file).contains("Class::"));
+    let names: Vec<_> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    let mut names: Vec<_> = names.into_iter().filter(|name| *name != "mod.rs").collect();
+    names.sort_unstable();
+    // Findings that are data, and the advice to look around where a step failed.
+    assert_eq!(names, ["check.rs", "doctor.rs", "way_on.rs"]);
+}
+
+/// How a full disk is told is asked of one file: by the number of the error, or by the words of a tool that has none.
+#[test]
+fn only_one_file_knows_how_a_full_disk_looks() {
+    let mut files = Vec::new();
+    rust_files(&source(""), &mut files);
+    files.retain(|file| {
+        let code = code(file);
+        ["No space left", "QuotaExceeded", "quota exceeded", "ENOSPC", "EDQUOT"]
+            .iter()
+            .any(|word| code.contains(word))
+    });
+    assert_eq!(files, [source("store/room.rs")]);
+}
+
 /// Another driver is a folder and a line in the registry, since nobody else knows that there is this one.
 #[test]
 fn only_the_driver_knows_qemu() {

@@ -3,10 +3,8 @@
 use std::{ffi::OsString, fmt, path::Path};
 
 use super::{Entry, Key, PROJECT_FILE, Surroundings, Trust, user_file};
-use crate::{
-    cli::shown,
-    diagnostic::{Diagnostic, codes},
-};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::ops::paths::shown;
 
 /// The lines that do not count.
 pub struct Ignored {

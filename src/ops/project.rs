@@ -1,7 +1,8 @@
-//! From a path on the command line to a checked project.
+//! From a path to a checked project.
 
 use std::path::{Path, PathBuf};
 
+use super::error::{Class, Error};
 use crate::check::{Checked, Settings, check};
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
@@ -17,11 +18,13 @@ pub struct Project {
     pub path: PathBuf,
     /// Every file looked at; names are as the user would write them.
     pub sources: Sources,
+    /// What it means, and what is wrong with it.
     pub checked: Checked,
 }
 
 impl Project {
     /// The ImageFile's name in its folder.
+    #[must_use]
     pub fn name(&self) -> String {
         // One that is not UTF-8 was not opened.
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -58,6 +61,12 @@ pub enum OpenError {
     Io { path: PathBuf, error: std::io::Error },
 }
 
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::message(Class::Files, error.to_string())
+    }
+}
+
 /// The ImageFile that `path` means: itself if it is a file, else the one in the folder.
 pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
@@ -86,6 +95,7 @@ pub fn find(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// Whether the working folder has no project, and nobody named another.
+#[must_use]
 pub fn is_nowhere(path: &Path) -> bool {
     path == Path::new(".") && matches!(find(path), Err(OpenError::NoImageFile(_)))
 }

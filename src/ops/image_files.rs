@@ -10,7 +10,7 @@ use crate::{
 
 /// The file itself, or every ImageFile below a folder: `ImageFile` and `NAME.imagefile`, hidden
 /// folders and what git ignores left out.
-pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
+pub fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => OpenError::NotFound(path.to_owned()),
         _ => OpenError::Io { path: path.to_owned(), error },
@@ -33,13 +33,14 @@ pub(super) fn image_files(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
 }
 
 /// Whether a file is called as ImageFiles are.
-pub(super) fn is_image_file(file: &Path) -> bool {
+#[must_use]
+pub fn is_image_file(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name == "ImageFile")
         || file.extension().is_some_and(|extension| extension == "imagefile")
 }
 
 /// Refuses a file that is called otherwise than an ImageFile and is none: a pattern such as `ImageFile*` names more.
-pub(super) fn foreign(file: &Path, text: &str) -> Result<(), String> {
+pub fn foreign(file: &Path, text: &str) -> Result<(), String> {
     if is_image_file(file) {
         return Ok(());
     }

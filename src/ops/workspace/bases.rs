@@ -1,8 +1,8 @@
 //! What an image starts from: a disk that the ImageFile names, or one that the catalogue lists.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Workspace, WorkspaceOptions};
+use super::Workspace;
 use crate::{
     catalog,
     check::BaseSource,
@@ -15,24 +15,23 @@ use crate::{
             listed,
         },
     },
-    report::progress::Plain,
     text::{Checksum, Digest, Spanned},
 };
 
 impl Workspace {
     /// Complaints about bases that nobody has proven.
-    pub(super) fn unproven(&self, choices: &WorkspaceOptions) -> Vec<Diagnostic> {
-        let images = self.images(choices).unwrap_or_default().into_iter();
+    pub(super) fn unproven(&self) -> Vec<Diagnostic> {
+        let images = self.images().unwrap_or_default().into_iter();
         images.filter_map(|spec| listed::unproven(spec, self.resolutions.get(&spec.name.value)?)).collect()
     }
 
     /// Takes in the disks of bases that the catalogue lists by URL or file, and lets the resolutions say
     /// what was found in them.
-    pub(super) async fn have_listed_bases(&mut self, choices: &WorkspaceOptions) -> Result<(), BuildError> {
-        let reporter = Reporter::new(Arc::new(Plain::new(crate::cli::screen::err())));
+    pub(super) async fn have_listed_bases(&mut self) -> Result<(), BuildError> {
+        let reporter = Reporter::new(self.listener.preparing());
         let mut driver: Option<Box<dyn Driver>> = None;
         let mut found = BTreeMap::new();
-        for spec in self.images(choices).unwrap_or_default() {
+        for spec in self.images().unwrap_or_default() {
             let name = &spec.name.value;
             let Some((resolution, source)) = self.resolutions.get(name).and_then(listed::source) else {
                 continue;
@@ -43,7 +42,7 @@ impl Workspace {
             {
                 return Err(BuildError::Diagnosed(vec![refused]));
             }
-            let locked = self.lock.images.get(name).filter(|_| !choices.updates(name));
+            let locked = self.lock.images.get(name).filter(|_| !self.options.updates(name));
             let files = listed::Files {
                 store: &self.store,
                 fetcher: &self.fetcher,
@@ -72,15 +71,12 @@ impl Workspace {
 
     /// Takes in the disks that `base file` and `base url` name, and looks into those that nobody has
     /// looked into yet. Every disk that cannot be used is told, not only the first.
-    pub(super) async fn look_into_bases(
-        &self,
-        choices: &WorkspaceOptions,
-    ) -> Result<BTreeMap<String, Given>, BuildError> {
+    pub(super) async fn look_into_bases(&self) -> Result<BTreeMap<String, Given>, BuildError> {
         let mut all = BTreeMap::new();
         let mut found = Vec::new();
         let mut driver: Option<Box<dyn Driver>> = None;
-        let reporter = Reporter::new(Arc::new(Plain::new(crate::cli::screen::err())));
-        for spec in self.images(choices).unwrap_or_default() {
+        let reporter = Reporter::new(self.listener.preparing());
+        for spec in self.images().unwrap_or_default() {
             let (BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. }) = &spec.base.source
             else {
                 continue;

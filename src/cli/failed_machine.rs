@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 
-use super::{shown, terminal::Terminal};
-use crate::{driver::DriverEntry, exec::FailedMachine};
+use super::terminal::Terminal;
+use crate::{driver::DriverEntry, exec::FailedMachine, ops::shown};
 
 /// What becomes of the machine in which a step or test failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

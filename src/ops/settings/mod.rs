@@ -23,7 +23,7 @@ use crate::{
     text::Sources,
 };
 
-pub(super) use file::of_project;
+pub use file::of_project;
 use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
@@ -448,7 +448,8 @@ fn cpus(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<u32, &'static
 }
 
 /// Bytes that machines may have together unless a setting says otherwise: three quarters of what is free now.
-pub(super) fn host_memory() -> u64 {
+#[must_use]
+pub fn host_memory() -> u64 {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
@@ -456,7 +457,8 @@ pub(super) fn host_memory() -> u64 {
 }
 
 /// Every processor of the host.
-pub(super) fn host_cpus() -> u32 {
+#[must_use]
+pub fn host_cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
 }
 
@@ -475,7 +477,8 @@ fn driver(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<&'static Dr
 
 /// The user's own cache folder, whatever settings say of the store: `$XDG_CACHE_HOME/imgfile`. None if
 /// the user has no home.
-pub(super) fn cache_folder() -> Option<PathBuf> {
+#[must_use]
+pub fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     cache.map(|cache| cache.join("imgfile"))

@@ -7,9 +7,9 @@ use super::{
     Key, PROJECT_FILE,
     projects::{self, ProjectEntry},
 };
+use crate::ops::paths::shown;
 use crate::{
     check::{FileError, Files as _, Size},
-    cli::shown,
     diagnostic::{Diagnostic, codes},
     store::{ProjectFolder, read_regular},
     text::{Sources, Span, nearest},

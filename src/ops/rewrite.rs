@@ -7,7 +7,7 @@ use crate::store::ProjectFolder;
 ///
 /// # Errors
 /// What is in the way, in words without the name of a file that nobody knows.
-pub(super) fn rewrite(files: &ProjectFolder, path: &str, text: &str) -> Result<(), String> {
+pub fn rewrite(files: &ProjectFolder, path: &str, text: &str) -> Result<(), String> {
     let (folder, name) = files.place_of(path).map_err(|error| error.to_string())?;
     folder.write(name, text.as_bytes()).map_err(|error| error.kind().to_string())
 }

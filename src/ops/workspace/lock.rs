@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Outcome, Workspace, WorkspaceOptions};
+use super::{
+    super::{
+        error::{Class, Error},
+        paths::shown,
+        project::Project,
+    },
+    Workspace, WorkspaceOptions,
+};
 use crate::{
     check::ImageSpec,
-    cli::{Exit, complain, project::Project, shown},
     diagnostic::{Diagnostic, codes},
     exec::prepare::Prepared,
     lock::{self, FORMAT, Lock, LockedImage},
@@ -14,11 +20,11 @@ use crate::{
 /// The lock beside the ImageFile; empty if there is none, or none that can be read, of which `found` tells.
 pub(super) fn read_lock(
     project: &mut Project,
-    choices: &WorkspaceOptions,
+    options: &WorkspaceOptions,
     found: &mut Vec<Diagnostic>,
 ) -> Lock {
     // What is written anew as a whole need not be readable.
-    let all_anew = choices.update.as_ref().is_some_and(String::is_empty) && !choices.compares;
+    let all_anew = options.update.as_ref().is_some_and(String::is_empty) && !options.compares;
     let lock = if all_anew { Ok(None) } else { project.lock() };
     let lock = lock.unwrap_or_else(|wrong| {
         found.extend(wrong);
@@ -58,12 +64,13 @@ impl Workspace {
     }
 
     /// Where the lock is or will be.
-    pub(in crate::cli) fn lock_path(&self) -> PathBuf {
+    #[must_use]
+    pub fn lock_path(&self) -> PathBuf {
         self.project.files.root().join(self.lock_name())
     }
 
     /// The lock with these images' entries in place; entries of images that are gone go.
-    pub(in crate::cli) fn lock_with(&self, prepared: &[Prepared]) -> Lock {
+    pub(in crate::ops) fn lock_with(&self, prepared: &[Prepared]) -> Lock {
         let mut images: BTreeMap<String, LockedImage> = self.lock.images.clone();
         images.retain(|name, _| self.project.checked.spec.image(name).is_some());
         for one in prepared {
@@ -74,19 +81,19 @@ impl Workspace {
 
     /// Writes the lock if it changes; says whether it did. One in an older format is not changed only for that, and
     /// one that may not change not only to be laid out as imgfile does.
-    pub(in crate::cli) fn write_lock(&self, lock: &Lock, choices: &WorkspaceOptions) -> Outcome<bool> {
+    pub(in crate::ops) fn save_lock(&self, lock: &Lock) -> Result<bool, Error> {
         let path = self.lock_path();
-        if (self.lock.version < FORMAT || choices.locked) && self.lock.images == lock.images {
+        if (self.lock.version < FORMAT || self.options.locked) && self.lock.images == lock.images {
             return Ok(false);
         }
-        if choices.locked {
+        if self.options.locked {
             let gone = self.lock.images.keys().filter(|name| !lock.images.contains_key(*name));
             let gone = gone.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            complain(&format!(
+            let text = format!(
                 "`{}` has images that the ImageFile does not ({gone}), and `--locked` forbids to change it",
                 shown(&path)
-            ));
-            return Err(Exit::Files);
+            );
+            return Err(Error::message(Class::Files, text));
         }
         let text = lock.to_yaml();
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
@@ -98,8 +105,8 @@ impl Workspace {
             Ok(()) => Ok(true),
             Err(error) => {
                 // Only its kind: the text has the name of a file that nobody knows.
-                complain(&format!("cannot write `{}`: {}", path.display(), error.kind()));
-                Err(Exit::Host)
+                let text = format!("cannot write `{}`: {}", path.display(), error.kind());
+                Err(Error::message(Class::Host, text))
             }
         }
     }

@@ -1,0 +1,50 @@
+//! The product's verbs as a library: what the command line does, for programs that do it without one.
+//!
+//! [`Workspace::open`] reads, checks and resolves a project and opens its store; the other verbs are methods of it. A
+//! verb returns its result as data, or an [`Error`] that has what went wrong as data and a [`Class`]. What there is to
+//! say besides goes to a [`Listener`]. Nothing here prints, ends the process or reads its arguments; the environment is
+//! read where settings are looked up.
+
+mod apps;
+mod bases;
+mod build;
+mod cancel;
+mod check;
+pub mod doctor;
+mod error;
+pub mod image;
+pub mod image_files;
+mod images;
+mod listener;
+mod lock;
+mod outdated;
+mod paths;
+mod plan;
+pub mod project;
+mod recording;
+pub mod records;
+pub mod resolved;
+mod rewrite;
+pub mod settings;
+mod test;
+mod trust;
+mod why;
+mod why_step;
+mod workspace;
+
+pub use apps::{App, AppOption, Conflict, Version, apps};
+pub use bases::{ListedBase, bases};
+pub use build::BuildOptions;
+pub use cancel::cancel;
+pub use check::{Checked, check};
+pub use doctor::{HostReport, doctor};
+pub use error::{Begun, Class, Error, Reason};
+pub use images::{FileState, ListedImage, images};
+pub use listener::{Listener, Silent, Waiting};
+pub use outdated::Outdated;
+pub use paths::shown;
+pub use rewrite::rewrite;
+pub use trust::{Listing, Revoked, TrustedNow, revoke, trust, trusted};
+pub use why::{Why, why};
+pub use why_step::{Since, StepFate};
+pub use workspace::{Workspace, WorkspaceOptions, mirrors};

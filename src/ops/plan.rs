@@ -1,0 +1,15 @@
+//! What a build would do.
+
+use super::{error::Error, workspace::Workspace};
+use crate::plan::{PLAN_FORMAT, Plan};
+
+impl Workspace {
+    /// The steps that a build would take, without a machine and without a change to the lock.
+    ///
+    /// # Errors
+    /// As those of [`prepare_all`](Self::prepare_all).
+    pub async fn plan(&self) -> Result<Plan, Error> {
+        let images = self.prepare_all().await?.into_iter().map(|one| one.plan).collect();
+        Ok(Plan { format: PLAN_FORMAT, images })
+    }
+}
