@@ -2,10 +2,45 @@
 
 use super::options;
 use super::{
-    Form, Keyword, NamedBy, OperandInfo, OptionSet, OutlineKind, Outlined, PathKind, Place, Quoting, Role,
+    Form, NamedBy, OperandInfo, OptionSet, OutlineKind, Outlined, PathKind, Place, Quoting, Role,
     StatementInfo, Times, When, Word,
 };
 use crate::model::DiskFormat;
+
+// In the order of the table.
+keywords! {
+    Param = "param",
+    Include = "include",
+    Catalog = "catalog",
+    Profile = "profile",
+    Image = "image",
+    Description = "description",
+    Os = "os",
+    Arch = "arch",
+    Base = "base",
+    MinStorage = "min_storage",
+    Use = "use",
+    Packages = "packages",
+    Archive = "archive",
+    Preseed = "preseed",
+    App = "app",
+    Account = "account",
+    Group = "group",
+    User = "user",
+    Env = "env",
+    Secret = "secret",
+    Copy = "copy",
+    Script = "script",
+    Reboot = "reboot",
+    Service = "service",
+    KernelArgs = "kernel_args",
+    Network = "network",
+    Machine = "machine",
+    Cleanup = "cleanup",
+    Test = "test",
+    Label = "label",
+    Output = "output",
+}
 
 /// A statement of images and profiles that takes nothing, as often as somebody likes.
 const fn statement(keyword: Keyword) -> StatementInfo {
