@@ -10,7 +10,7 @@ use std::process::Command;
 use imgfile::check::MemoryFiles;
 use imgfile::ide::analyse;
 use imgfile::syntax::Keyword;
-use imgfile::syntax::keywords::STATEMENTS;
+use imgfile::syntax::keywords::{STATEMENTS, StatementInfo};
 use serde_json::Value;
 
 use crate::common::needed;
@@ -62,7 +62,7 @@ fn the_words_of_fuzzing_are_those_of_the_language() {
     let dictionary = read("fuzz/imagefile.dict");
     let known: Vec<&str> =
         dictionary.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"')).collect();
-    let options = || STATEMENTS.iter().flat_map(|info| info.options()).map(|option| option.name);
+    let options = || STATEMENTS.iter().flat_map(StatementInfo::options).map(|option| option.name);
     let missing: Vec<&str> =
         Keyword::all().map(Keyword::as_str).chain(options()).filter(|word| !known.contains(word)).collect();
     assert!(missing.is_empty(), "{missing:?}");
