@@ -10,6 +10,7 @@ use std::process::Command;
 use imgfile::check::MemoryFiles;
 use imgfile::ide::analyse;
 use imgfile::syntax::Keyword;
+use imgfile::syntax::keywords::{STATEMENTS, StatementInfo};
 use serde_json::Value;
 
 use crate::common::needed;
@@ -53,6 +54,18 @@ fn the_grammar_knows_every_statement_and_no_other() {
     let mut statements: Vec<&str> = Keyword::all().map(Keyword::as_str).collect();
     statements.sort_unstable();
     assert_eq!(words, statements);
+}
+
+/// Fuzzing is told every keyword and every option.
+#[test]
+fn the_words_of_fuzzing_are_those_of_the_language() {
+    let dictionary = read("fuzz/imagefile.dict");
+    let known: Vec<&str> =
+        dictionary.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"')).collect();
+    let options = || STATEMENTS.iter().flat_map(StatementInfo::options).map(|option| option.name);
+    let missing: Vec<&str> =
+        Keyword::all().map(Keyword::as_str).chain(options()).filter(|word| !known.contains(word)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// The text that a snippet leaves behind when every default is taken.

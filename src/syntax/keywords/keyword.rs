@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Place, STATEMENTS, StatementInfo};
+use super::{Keyword, Place, STATEMENTS, StatementInfo};
 
 macro_rules! keywords {
     ($($name:ident = $word:literal,)*) => {
@@ -31,41 +31,6 @@ macro_rules! keywords {
             }
         }
     };
-}
-
-// In the order of the table.
-keywords! {
-    Param = "param",
-    Include = "include",
-    Catalog = "catalog",
-    Profile = "profile",
-    Image = "image",
-    Description = "description",
-    Os = "os",
-    Arch = "arch",
-    Base = "base",
-    MinStorage = "min_storage",
-    Use = "use",
-    Packages = "packages",
-    Archive = "archive",
-    Preseed = "preseed",
-    App = "app",
-    Account = "account",
-    Group = "group",
-    User = "user",
-    Env = "env",
-    Secret = "secret",
-    Copy = "copy",
-    Script = "script",
-    Reboot = "reboot",
-    Service = "service",
-    KernelArgs = "kernel_args",
-    Network = "network",
-    Machine = "machine",
-    Cleanup = "cleanup",
-    Test = "test",
-    Label = "label",
-    Output = "output",
 }
 
 impl Keyword {

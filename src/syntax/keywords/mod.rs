@@ -3,14 +3,14 @@
 //!
 //! The grammar has the keywords as well, since pest reads text only; `tests` holds it to the table.
 
+#[macro_use]
 mod keyword;
 mod options;
 mod statements;
 #[cfg(test)]
 mod tests;
 
-pub use keyword::Keyword;
-pub use statements::STATEMENTS;
+pub use statements::{Keyword, STATEMENTS};
 
 /// Where a statement may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,45 @@
 
 use super::options;
 use super::{
-    Form, Keyword, NamedBy, OperandInfo, OptionSet, OutlineKind, Outlined, PathKind, Place, Quoting, Role,
+    Form, NamedBy, OperandInfo, OptionSet, OutlineKind, Outlined, PathKind, Place, Quoting, Role,
     StatementInfo, Times, When, Word,
 };
 use crate::model::DiskFormat;
+
+// In the order of the table.
+keywords! {
+    Param = "param",
+    Include = "include",
+    Catalog = "catalog",
+    Profile = "profile",
+    Image = "image",
+    Description = "description",
+    Os = "os",
+    Arch = "arch",
+    Base = "base",
+    MinStorage = "min_storage",
+    Use = "use",
+    Packages = "packages",
+    Archive = "archive",
+    Preseed = "preseed",
+    App = "app",
+    Account = "account",
+    Group = "group",
+    User = "user",
+    Env = "env",
+    Secret = "secret",
+    Copy = "copy",
+    Script = "script",
+    Reboot = "reboot",
+    Service = "service",
+    KernelArgs = "kernel_args",
+    Network = "network",
+    Machine = "machine",
+    Cleanup = "cleanup",
+    Test = "test",
+    Label = "label",
+    Output = "output",
+}
 
 /// A statement of images and profiles that takes nothing, as often as somebody likes.
 const fn statement(keyword: Keyword) -> StatementInfo {
@@ -53,12 +88,12 @@ impl OperandInfo {
     }
 }
 
-const fn outlined(kind: OutlineKind) -> Option<Outlined> {
-    Some(Outlined { kind, named_by: NamedBy::First })
+const fn outlined(kind: OutlineKind) -> Outlined {
+    Outlined { kind, named_by: NamedBy::First }
 }
 
-const fn outlined_by_last(kind: OutlineKind) -> Option<Outlined> {
-    Some(Outlined { kind, named_by: NamedBy::Last })
+const fn outlined_by_last(kind: OutlineKind) -> Outlined {
+    Outlined { kind, named_by: NamedBy::Last }
 }
 
 /// The formats of `output`, each with who takes it.
@@ -96,7 +131,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
                 ("version", "such as `1.26`"),
             ]),
         ],
-        outline: outlined(OutlineKind::Param),
+        outline: Some(outlined(OutlineKind::Param)),
         ..top(Keyword::Param)
     },
     StatementInfo {
@@ -105,14 +140,14 @@ pub const STATEMENTS: &[StatementInfo] = &[
         synonyms: &["import"],
         operands: &[operand(0, Role::Path(PathKind::ImageFile)).quoted()],
         options: OptionSet::Params,
-        outline: outlined(OutlineKind::File),
+        outline: Some(outlined(OutlineKind::File)),
         ..top(Keyword::Include)
     },
     StatementInfo {
         example: "catalog \"catalog/\"",
         summary: "a folder of further applications and bases",
         operands: &[operand(0, Role::Path(PathKind::Folder)).quoted()],
-        outline: outlined(OutlineKind::File),
+        outline: Some(outlined(OutlineKind::File)),
         ..top(Keyword::Catalog)
     },
     StatementInfo {
@@ -120,14 +155,14 @@ pub const STATEMENTS: &[StatementInfo] = &[
         example: "profile hardened { … }",
         summary: "statements that images take over with `use`",
         operands: &[operand(0, Role::ProfileName).bare()],
-        outline: outlined(OutlineKind::Profile),
+        outline: Some(outlined(OutlineKind::Profile)),
         ..top(Keyword::Profile)
     },
     StatementInfo {
         form: Form::Block,
         example: "image \"web\" { … }",
         summary: "an image to build",
-        outline: outlined(OutlineKind::Image),
+        outline: Some(outlined(OutlineKind::Image)),
         ..top(Keyword::Image)
     },
     StatementInfo {
@@ -144,7 +179,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
             operand(1, Role::Distribution),
             operand(2, Role::OsVersion),
         ],
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..once(Keyword::Os)
     },
     StatementInfo {
@@ -179,7 +214,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
             ]),
         ],
         options: OptionSet::Of(options::BASE),
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..once(Keyword::Base)
     },
     StatementInfo {
@@ -194,7 +229,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "the statements of a profile",
         operands: &[operand(0, Role::Profile).bare()],
         options: OptionSet::Params,
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..statement(Keyword::Use)
     },
     StatementInfo {
@@ -202,7 +237,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "packages of the distribution",
         synonyms: &["package", "install", "apt"],
         options: OptionSet::Of(options::PACKAGES),
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..statement(Keyword::Packages)
     },
     StatementInfo {
@@ -225,7 +260,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         synonyms: &["application"],
         operands: &[operand(0, Role::App).bare(), operand(1, Role::AppVersion)],
         options: OptionSet::OfApp,
-        outline: outlined(OutlineKind::App),
+        outline: Some(outlined(OutlineKind::App)),
         ..statement(Keyword::App)
     },
     StatementInfo {
@@ -233,7 +268,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "an account in the image",
         operands: &[operand(0, Role::Name).bare()],
         options: OptionSet::Of(options::ACCOUNT),
-        outline: outlined(OutlineKind::Account),
+        outline: Some(outlined(OutlineKind::Account)),
         ..statement(Keyword::Account)
     },
     StatementInfo {
@@ -241,7 +276,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "a group in the image",
         operands: &[operand(0, Role::Name).bare()],
         options: OptionSet::Of(options::GROUP),
-        outline: outlined(OutlineKind::Account),
+        outline: Some(outlined(OutlineKind::Account)),
         ..statement(Keyword::Group)
     },
     StatementInfo {
@@ -256,7 +291,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         example: "env RELEASE = \"2026.11\"",
         summary: "environment of scripts and tests",
         operands: &[operand(0, Role::Name).bare()],
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..statement(Keyword::Env)
     },
     StatementInfo {
@@ -274,7 +309,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
             ]),
             operand(3, Role::Path(PathKind::Machine)).when(When::OneOf(2, &["file"])),
         ],
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..statement(Keyword::Secret)
     },
     StatementInfo {
@@ -294,7 +329,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
             operand(4, Role::Value).when(URL).words(TO),
         ],
         options: OptionSet::Of(options::COPY),
-        outline: outlined_by_last(OutlineKind::Step),
+        outline: Some(outlined_by_last(OutlineKind::Step)),
         ..statement(Keyword::Copy)
     },
     StatementInfo {
@@ -303,13 +338,13 @@ pub const STATEMENTS: &[StatementInfo] = &[
         synonyms: &["run", "shell", "provisioner", "exec"],
         operands: &[operand(0, Role::Path(PathKind::Source)).quoted()],
         options: OptionSet::Of(options::SCRIPT),
-        outline: outlined_by_last(OutlineKind::Step),
+        outline: Some(outlined_by_last(OutlineKind::Step)),
         ..statement(Keyword::Script)
     },
     StatementInfo {
         example: "reboot",
         summary: "boot again before the next script",
-        outline: outlined(OutlineKind::Step),
+        outline: Some(outlined(OutlineKind::Step)),
         ..statement(Keyword::Reboot)
     },
     StatementInfo {
@@ -324,7 +359,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
             ]),
         ],
         options: OptionSet::Of(options::SERVICE),
-        outline: outlined(OutlineKind::Other),
+        outline: Some(outlined(OutlineKind::Other)),
         ..statement(Keyword::Service)
     },
     StatementInfo {
@@ -365,7 +400,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "a script that the finished image must pass",
         operands: &[operand(1, Role::Path(PathKind::Source))],
         options: OptionSet::Of(options::SCRIPT),
-        outline: outlined(OutlineKind::Test),
+        outline: Some(outlined(OutlineKind::Test)),
         ..statement(Keyword::Test)
     },
     StatementInfo {
@@ -380,7 +415,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
         summary: "a file to write",
         operands: &[operand(0, Role::Value).words(&FORMATS).bare()],
         options: OptionSet::Of(options::OUTPUT),
-        outline: outlined_by_last(OutlineKind::Other),
+        outline: Some(outlined_by_last(OutlineKind::Other)),
         ..statement(Keyword::Output)
     },
 ];

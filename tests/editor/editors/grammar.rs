@@ -1,12 +1,13 @@
 //! The tree-sitter grammar against the project's own parser, and in a real Neovim.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use imgfile::check::MemoryFiles;
 use imgfile::ide::analyse;
+use imgfile::syntax::keywords::{Place, Role, STATEMENTS};
 use imgfile::syntax::{self, Item, Operand, OperandKind, Statement};
 use imgfile::text::{Sources, Span};
 use tree_sitter::{Node, Parser, Query, Tree};
@@ -271,5 +272,47 @@ fn neovim_takes_the_grammar_as_the_docs_install_it() {
         "fold block",
     ] {
         assert!(said.lines().any(|one| one.trim() == line), "{line}: {said}");
+    }
+}
+
+/// The statements that a file of queries colours something of, by the name of the capture.
+fn coloured(queries: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let rules = queries.split("((statement keyword: (keyword) @").skip(1);
+    for rule in rules.filter(|rule| rule.contains("@_statement") || rule.contains("import")) {
+        let (pattern, rest) = rule.split_once("(#").unwrap();
+        let words = rest.split_once("))").unwrap().0.split('"').skip(1).step_by(2).map(str::to_owned);
+        let capture =
+            format!("@{pattern}").rsplit('@').next().unwrap().trim_end_matches([' ', ')', '\n']).to_owned();
+        found.entry(capture).or_default().extend(words);
+    }
+    found
+}
+
+/// What a name is, by the name of the capture.
+fn expected(imports: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for info in STATEMENTS {
+        let Some(first) = info.operand(0, |_| None) else { continue };
+        let capture = match first.role {
+            Role::App | Role::Base | Role::OsType => "type",
+            Role::Profile | Role::ProfileName => "function",
+            Role::ParamName => "variable.parameter",
+            Role::Name | Role::Account => "variable",
+            Role::Path(_) if info.place == Place::Top => imports,
+            _ => continue,
+        };
+        expected.entry(capture.to_owned()).or_default().insert(info.keyword.to_string());
+    }
+    expected
+}
+
+#[test]
+fn names_are_coloured_by_what_the_table_says_that_they_are() {
+    for (path, imports) in [
+        ("editors/tree-sitter/queries/highlights.scm", "keyword.import"),
+        ("editors/tree-sitter/queries/helix/highlights.scm", "keyword.control.import"),
+    ] {
+        assert_eq!(coloured(&read(path)), expected(imports), "{path}");
     }
 }
