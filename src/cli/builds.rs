@@ -4,16 +4,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit, Outcome,
+    Exit, Outcome, failed,
     recorded::{self, Format, refused},
 };
 use crate::{
-    exec::{PlanSummary, change, change::Change},
-    ops::records,
-    report::{Beside, build_report, local, progress},
+    ops::{builds, records},
+    report::{build_report, local, progress},
     store::{
         Folder,
-        records::{BuildRecord, BuildSummary, ImageRecord, State, StepRecord},
+        records::{BuildRecord, BuildSummary, State, StepRecord},
     },
 };
 
@@ -64,11 +63,6 @@ enum Action {
         output: Option<PathBuf>,
     },
 }
-
-/// Bytes of a log that a report takes in.
-const LONGEST_LOG: usize = 16 << 20;
-/// Builds that are looked at for an earlier plan of an image.
-const LOOKED_AT: usize = 50;
 
 pub(super) fn run(args: &Args) -> Exit {
     let result = match &args.action {
@@ -132,29 +126,9 @@ fn listed(builds: &[BuildSummary], of_all: bool) -> String {
     recorded::table(std::array::from_fn(|_| headings.next().unwrap_or_default()), &rows)
 }
 
-/// The record of a build of this project; another project's only with `--all`, or where there is no project.
-fn found(build: Option<i64>, all: bool) -> Outcome<BuildRecord> {
-    let (_store, records) = recorded::records()?;
-    let here = if all { None } else { records::here() };
-    let id = match (build, all) {
-        (Some(id), _) => id,
-        (None, true) => records.builds(None, 1).map_err(refused)?.first().map_or(0, |newest| newest.id),
-        (None, false) => recorded::build(&records, None)?.0,
-    };
-    recorded::build(&records, Some(id))?;
-    let record = records.build(id).map_err(refused)?.ok_or(Exit::Usage)?;
-    if here.as_ref().is_some_and(|here| *here != record.summary.project) {
-        super::complain(&format!(
-            "build {id} is of another project, {}; `--all` shows it all the same",
-            record.summary.project
-        ));
-        return Err(Exit::Usage);
-    }
-    Ok(record)
-}
-
 fn show(build: Option<i64>, all: bool, format: Format) -> Outcome<()> {
-    let record = found(build, all)?;
+    let (_store, records) = recorded::records()?;
+    let record = builds::record(&records, build, all).map_err(failed)?;
     match format {
         Format::Json => recorded::print_json(&record),
         Format::Human => super::print(&shown(&record)),
@@ -214,79 +188,11 @@ fn elapsed(ms: Option<i64>) -> String {
     ms.map_or_else(|| "-".to_owned(), |ms| progress::duration(u64::try_from(ms).unwrap_or(0)))
 }
 
-/// What a report shows beside the record: the log, and why steps ran.
-fn beside(record: &BuildRecord) -> Outcome<Beside> {
-    let (store, records) = recorded::records()?;
-    let mut beside = Beside { log: log_of(&records.log(record.summary.id)), ..Beside::default() };
-    let plan = |image: &ImageRecord| {
-        let plan = serde_json::from_value::<PlanSummary>(image.plan.clone()?).ok()?;
-        plan.base_key.is_some().then_some(plan)
-    };
-    let older: Vec<BuildSummary> = records
-        .builds(Some(&record.summary.project), u32::MAX)
-        .map_err(refused)?
-        .into_iter()
-        .filter(|build| build.id < record.summary.id)
-        .take(LOOKED_AT)
-        .collect();
-    for image in &record.details {
-        let Some(now) = plan(image) else { continue };
-        let mut before = None;
-        for build in &older {
-            let earlier = records.build(build.id).map_err(refused)?;
-            let same = earlier
-                .and_then(|earlier| earlier.details.iter().find(|one| one.name == image.name).and_then(plan));
-            if let Some(same) = same {
-                before = Some((build.id, same));
-                break;
-            }
-        }
-        for (at, step) in now.steps.iter().enumerate() {
-            let reason = match &before {
-                None => "no earlier build of this image is recorded".to_owned(),
-                Some((build, before)) => {
-                    let change = change::since(before, &now, at, store.facts());
-                    format!("{} (since build {build})", in_words(&change, &now, at))
-                }
-            };
-            beside.reasons.insert((image.name.clone(), step.name.clone()), reason);
-        }
-    }
-    Ok(beside)
-}
-
-fn in_words(change: &Change, now: &PlanSummary, target: usize) -> String {
-    let named = |at: usize| match now.steps.get(at) {
-        Some(step) if at != target => format!("`{}` before it", step.name),
-        _ => "it".to_owned(),
-    };
-    match change {
-        Change::None => "nothing changed, but no state after it was kept".to_owned(),
-        Change::Base => "the base is another one, or has other packages".to_owned(),
-        Change::New { at } => format!("{} is new at its place", named(*at)),
-        Change::Gone { name, .. } => format!("the step `{name}` before it is gone"),
-        Change::Step { at, parts } => {
-            let parts: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-            format!("{} changed: {}", named(*at), parts.join(", "))
-        }
-    }
-}
-
-/// All of a log; of one that is very long its end, as that is where a failure is.
-fn log_of(path: &std::path::Path) -> Option<String> {
-    let bytes = std::fs::read(path).ok()?;
-    let cut = bytes.len().saturating_sub(LONGEST_LOG);
-    let text = String::from_utf8_lossy(&bytes[cut..]).into_owned();
-    Some(if cut == 0 {
-        text
-    } else {
-        format!("(the first {} are left out)\n{text}", progress::size(cut as u64))
-    })
-}
-
 fn report(build: Option<i64>, all: bool, output: Option<&PathBuf>) -> Outcome<()> {
-    let record = found(build, all)?;
-    let html = build_report(&record, &beside(&record)?).map_err(|error| {
+    let (store, records) = recorded::records()?;
+    let record = builds::record(&records, build, all).map_err(failed)?;
+    let beside = builds::beside(&store, &records, &record).map_err(failed)?;
+    let html = build_report(&record, &beside).map_err(|error| {
         super::complain(&format!("the report cannot be written: {error}"));
         Exit::Host
     })?;

@@ -1,18 +1,10 @@
 //! `imgfile cache`: the states of build disks that are kept for reuse.
 
-use serde::Serialize;
-
 use super::{
-    Exit, Outcome, gc,
+    Exit, Outcome, failed, gc,
     recorded::{self, Format, refused},
 };
-use crate::{
-    check::Size,
-    driver::{DiskError, DiskFile, DiskFormat, DriverEntry},
-    report,
-    store::Store,
-    text::Digest,
-};
+use crate::{check::Size, ops::cache, report, store::Store};
 
 /// Look at the layers that builds reuse, and thin them out.
 #[derive(Debug, clap::Args)]
@@ -42,22 +34,6 @@ enum Action {
     Verify,
 }
 
-/// A layer as `cache ls --format json` prints it.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Listed {
-    /// Key of the step it is the state after.
-    pub key: Digest,
-    pub step: String,
-    /// The image it was first made for.
-    pub image: String,
-    /// Key of the layer it stands on.
-    pub parent: Option<Digest>,
-    /// Bytes on disk.
-    pub size: u64,
-    /// Milliseconds since 1970.
-    pub used_ms: i64,
-}
-
 pub(super) fn run(args: &Args) -> Exit {
     let result = recorded::settings().and_then(|settings| recorded::store(&settings)).and_then(|store| {
         match &args.action {
@@ -77,24 +53,8 @@ pub(super) fn run(args: &Args) -> Exit {
     result.err().unwrap_or(Exit::Done)
 }
 
-fn listed(store: &Store) -> Outcome<Vec<Listed>> {
-    let entries = store.layers().list().map_err(refused)?;
-    let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(entries
-        .into_iter()
-        .map(|entry| Listed {
-            key: entry.key,
-            step: entry.meta.step,
-            image: entry.meta.image,
-            parent: entry.meta.parent,
-            size: entry.size,
-            used_ms: i64::try_from(since(entry.used).as_millis()).unwrap_or(i64::MAX),
-        })
-        .collect())
-}
-
 fn list(store: &Store, format: Format) -> Outcome<()> {
-    let layers = listed(store)?;
+    let layers = cache::layers(store).map_err(failed)?;
     match format {
         Format::Json => recorded::print_json(&layers),
         Format::Human if layers.is_empty() => super::screen::say!("no layer is kept"),
@@ -119,59 +79,16 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
     Ok(())
 }
 
-/// What is said of a layer or base that is another than it was.
-const CHANGED: &str = "it is not as it was kept; the next build that needs it makes it anew";
-
 /// Reads everything that is kept, and has the tables of every layer gone through.
 fn verify(store: &Store) -> Outcome<()> {
-    let layers = listed(store)?;
-    let mut damaged = super::until_stopped(wrong_layers(store, &layers))?;
-    let mut wrong = |what: String, reason: &str| {
+    let mut damaged = 0;
+    let mut wrong = |what: &str, reason: &str| {
         damaged += 1;
         super::complain(&format!("{what}: {reason}"));
     };
-    let bases = store.bases().list().map_err(refused)?;
-    for key in &bases {
-        let Some(held) = store.bases().hold(key) else { continue };
-        if !store.bases().is_as_kept(&held) {
-            wrong(format!("base {key}"), CHANGED);
-        }
-    }
-    let blobs = store.blobs().list();
-    for digest in &blobs {
-        if !store.blobs().is_as_kept(digest) {
-            let reason = "it is not as it was kept; the next build that needs it fetches it anew";
-            wrong(format!("file {digest}"), reason);
-        }
-    }
-    let (layers, bases, blobs) = (layers.len(), bases.len(), blobs.len());
-    super::screen::say!("{layers} layers, {bases} bases and {blobs} files checked, {damaged} damaged");
+    let layers = async { cache::verify_layers(store, &mut wrong).await.map_err(failed) };
+    let layers = super::until_stopped(layers)?;
+    let cache::Verified { bases, files } = cache::verify_files(store, &mut wrong).map_err(failed)?;
+    super::screen::say!("{layers} layers, {bases} bases and {files} files checked, {damaged} damaged");
     if damaged == 0 { Ok(()) } else { Err(Exit::Failed) }
-}
-
-/// Says which layers are damaged, and answers how many.
-async fn wrong_layers(store: &Store, layers: &[Listed]) -> Outcome<usize> {
-    let disks = (DriverEntry::usual().disks)();
-    let mut damaged = 0;
-    let mut wrong = |layer: &Listed, reason: &str| {
-        damaged += 1;
-        super::complain(&format!("layer {} ({}): {reason}", layer.key, layer.step));
-    };
-    for layer in layers {
-        // Held, so that nobody evicts it meanwhile; one that went before is no defect.
-        let Some(held) = store.layers().hold(&layer.key) else { continue };
-        if !store.layers().is_as_kept(&held) {
-            wrong(layer, CHANGED);
-            continue;
-        }
-        match disks.check(DiskFile { path: &held.disk, format: DiskFormat::Qcow2 }).await {
-            Ok(()) => {}
-            Err(DiskError::Tool { detail, .. }) => wrong(layer, &detail),
-            Err(error) => {
-                super::complain(&error.to_string());
-                return Err(Exit::Host);
-            }
-        }
-    }
-    Ok(damaged)
 }

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use super::{
-    Exit, Outcome,
-    recorded::{self, refused},
-};
+use super::{Exit, Outcome, failed, listener::OnScreen, recorded};
 use crate::{
     check::Size,
-    ops::records::set_aside,
+    ops::gc::{self, Cleared, GcOptions},
     report::progress::size,
-    store::{Store, WouldGo, records::State},
+    store::WouldGo,
 };
 
 /// Clear what crashed and failed builds left behind, old records, what no build uses any more, and what is
@@ -54,28 +51,22 @@ pub(super) fn would_go(all: &[WouldGo]) {
     );
 }
 
-fn age(args: &Args) -> Duration {
-    Duration::from_hours(24).saturating_mul(u32::try_from(args.unused_days).unwrap_or(u32::MAX))
+fn options(args: &Args) -> GcOptions {
+    let days = u32::try_from(args.unused_days).unwrap_or(u32::MAX);
+    GcOptions {
+        size: args.size,
+        unused: Duration::from_hours(24).saturating_mul(days),
+        keep_builds: args.keep_builds,
+    }
 }
 
 /// Looks only.
 fn look(args: &Args) -> Outcome<()> {
-    let settings = recorded::settings()?;
-    let store = Store::open(&settings.store.value).map_err(refused)?;
-    let records = store.records().map_err(refused)?;
-    let old = records.builds(None, u32::MAX).map_err(refused)?.into_iter();
-    let old = old.skip(args.keep_builds as usize).filter(|build| build.state != State::Running).count();
-    if old > 0 {
-        super::screen::say!("{old} old builds would be forgotten");
+    let would = gc::would_clear(&recorded::settings()?, &options(args)).map_err(failed)?;
+    if would.old_builds > 0 {
+        super::screen::say!("{} old builds would be forgotten", would.old_builds);
     }
-    let mut all = store.would_remove_kept_builds().map_err(refused)?;
-    all.extend(store.would_forget_unused(age(args)).map_err(refused)?);
-    let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
-    if let Some(limit) = limit {
-        let beyond = store.would_shrink(limit.bytes()).map_err(refused)?;
-        all.extend(beyond.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
-    }
-    would_go(&all);
+    would_go(&would.all);
     Ok(())
 }
 
@@ -84,32 +75,15 @@ fn clear(args: &Args) -> Outcome<()> {
         return look(args);
     }
     let settings = recorded::settings()?;
-    // Opening the store clears what crashed builds left.
-    let store = recorded::store(&settings)?;
-    let (records, damaged) = store.records_or_new(true).map_err(refused)?;
-    if let Some(path) = damaged {
-        super::screen::say!("note: {}", set_aside(&path));
-    }
-    let forgotten = records.forget_old(args.keep_builds).map_err(refused)?;
-    if !forgotten.is_empty() {
-        super::screen::say!("forgot {} old builds", forgotten.len());
-    }
-    let kept = store.remove_kept_builds().map_err(refused)?;
-    if !kept.is_empty() {
-        super::screen::say!("removed the disks of {} failed builds", kept.len());
-    }
-    store.layers().settle().map_err(refused)?;
-    store.layers().sweep_claims().map_err(refused)?;
-    let freed = store.forget_unused(age(args)).map_err(refused)?;
-    if freed > 0 {
-        super::screen::say!("freed {} that no build has used for {} days", size(freed), args.unused_days);
-    }
-    let limit = args.size.or_else(|| settings.store_size.as_ref().map(|setting| setting.value));
-    if let Some(limit) = limit {
-        let freed = store.shrink(limit.bytes()).map_err(refused)?;
-        super::screen::say!("freed {}", size(freed));
-    }
-    let usage = store.usage().map_err(refused)?;
+    let mut cleared = |what| match what {
+        Cleared::Builds(builds) => super::screen::say!("forgot {builds} old builds"),
+        Cleared::KeptDisks(builds) => super::screen::say!("removed the disks of {builds} failed builds"),
+        Cleared::Unused(freed) => {
+            super::screen::say!("freed {} that no build has used for {} days", size(freed), args.unused_days);
+        }
+        Cleared::Beyond(freed) => super::screen::say!("freed {}", size(freed)),
+    };
+    let usage = gc::clear(&settings, &options(args), &OnScreen::default(), &mut cleared).map_err(failed)?;
     super::screen::say!(
         "the store takes {}: layers {}, bases {}, packages and downloads {}, indexes {}, memory of machines {}",
         size(usage.total()),

@@ -5,8 +5,8 @@
 mod apps;
 mod bases;
 mod build;
-pub mod builds;
-pub mod cache;
+mod builds;
+mod cache;
 mod cancel;
 mod candidates;
 mod check;

@@ -31,7 +31,7 @@ pub const SCHEMAS: [Entry; 15] = [
     ("apps", "apps --format json", || schema_for!(Vec<ops::App>)),
     ("bases", "bases --format json", || schema_for!(Vec<ops::ListedBase>)),
     ("outdated", "outdated --format json", || schema_for!(Vec<ops::Outdated>)),
-    ("layers", "cache ls --format json", || schema_for!(Vec<super::cache::Listed>)),
+    ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),
     ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 

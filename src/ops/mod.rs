@@ -8,10 +8,13 @@
 mod apps;
 mod bases;
 mod build;
+pub mod builds;
+pub mod cache;
 mod cancel;
 mod check;
 pub mod doctor;
 mod error;
+pub mod gc;
 pub mod image;
 pub mod image_files;
 mod images;

@@ -1,4 +1,4 @@
-//! `examples/embed` does what it says.
+//! `examples/embed/main.rs` does what it says; `tests/machine/embed.rs` is about the one beside it.
 
 #[path = "../../examples/embed/main.rs"]
 mod example;

@@ -7,6 +7,7 @@ mod common;
 mod accounts;
 mod artifacts;
 mod driver;
+mod embed;
 mod examples;
 mod faults;
 mod given_bases;

@@ -71,7 +71,7 @@ pub struct WorkspaceOptions {
     pub compares: bool,
     /// A base that is only listed is an error.
     pub proven_only: bool,
-    /// Steps that get secrets may run.
+    /// Steps may run: a secret that the user does not allow is told of at once, not when a step needs it.
     pub runs_steps: bool,
 }
 

@@ -31,7 +31,7 @@ pub(super) const BASE: &[OptionInfo] = &[
 ];
 
 pub(super) const PACKAGES: &[OptionInfo] = &[
-    option("remove", Texts, "packages to remove").words(BOOLEAN),
+    option("remove", Texts, "packages to remove"),
     option("recommends", Boolean, "`true`: take the packages that they recommend along"),
     option("keep", Boolean, "`false`: there for the scripts, gone before clean-up"),
 ];
