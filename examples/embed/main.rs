@@ -90,7 +90,9 @@ pub fn main() -> ExitCode {
     match run(IMAGE_FILE) {
         Ok(said) => print!("{said}"),
         Err(complaints) => {
-            complaints.iter().for_each(|complaint| eprintln!("{complaint:?}"));
+            for complaint in complaints {
+                eprintln!("{complaint:?}");
+            }
             return ExitCode::FAILURE;
         }
     }
