@@ -63,7 +63,7 @@ pub struct AppDef {
     pub storage: Option<Spanned<u64>>,
     /// Archives outside the distribution that its packages come from.
     pub repositories: Vec<Repository>,
-    /// What every version asks for that does not say so itself.
+    /// For the versions that have no packages of their own.
     pub packages: Packages,
     /// Written after the packages are installed, before `install` runs.
     pub files: Vec<FileDef>,

@@ -206,9 +206,9 @@ pub struct FileEntry {
     pub path: String,
     /// Rendered with the options.
     pub content: String,
-    /// An account's name; `root` if it is not said.
+    /// An account's name; `root` by default.
     pub owner: Option<String>,
-    /// A group's name; `root` if it is not said.
+    /// A group's name; `root` by default.
     pub group: Option<String>,
     /// Octal with its leading 0; `0644` if it is not said.
     pub mode: Option<Text>,

@@ -293,7 +293,7 @@ pub struct App {
     pub name: Spanned<String>,
     /// `^1.26`; absent: the newest that suits.
     pub version: Option<Spanned<Requirement>>,
-    /// In the order written; keys are unique.
+    /// In the order written.
     pub options: Vec<AppOption>,
     /// Something in its options was not understood: more may be given than is known.
     pub doubtful: bool,
@@ -335,7 +335,7 @@ pub type EnvVar = KeyValue;
 /// `KEY = VALUE` of `env` and `label`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyValue {
-    /// The word before the `=`, unique in its list.
+    /// The word before the `=`, such as `RELEASE`.
     pub key: Spanned<String>,
     /// A text; params are already put in.
     pub value: Spanned<String>,

@@ -31,7 +31,7 @@ pub enum Severity {
 pub struct Label {
     /// What is at fault or, behind the first label, the cause.
     pub span: Span,
-    /// Such as "first used here"; empty where the message says it all.
+    /// Such as "first used here".
     pub text: String,
 }
 
@@ -81,7 +81,7 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to write or run instead.
     pub helps: Vec<String>,
-    /// Each is enough alone; the first is the most likely.
+    /// Ways to resolve it; one of them is enough.
     pub fixes: Vec<Fix>,
 }
 

@@ -153,7 +153,7 @@ pub enum Source {
     },
     /// A disk on this machine, named as in the ImageFile.
     File {
-        /// As the ImageFile writes it: absolute, or relative to the project's folder.
+        /// Absolute, or relative to the project's folder.
         path: String,
         /// Of the whole file, lower-case hexadecimal.
         sha256: String,

@@ -85,7 +85,7 @@ pub enum Point {
         name: String,
         /// Such as `port`.
         option: String,
-        /// As the ImageFile would write it; `None` if the lock does not have the option.
+        /// As messages show it: `8080`, a text in backticks; `None` if the lock does not have the option.
         locked: Option<String>,
         /// In the form of `locked`; `None` if the application no longer has the option.
         wanted: Option<String>,

@@ -59,16 +59,16 @@ pub enum SignatureError {
     /// No key of the keyring has made a signature of the file.
     #[error("no signature of a known key (signed by {})", if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") })]
     UnknownSigner {
-        /// Key ids or fingerprints that the signatures name; empty if they name none.
+        /// Key ids or fingerprints that the signatures name; empty if there are none.
         signers: Vec<String>,
     },
-    /// A known key's signature is of another content; the signer's fingerprint.
+    /// A known key's signature is of another content; the fingerprint or key id that it names.
     #[error("a signature by {0} does not fit the file")]
     Bad(String),
     /// A known key's signature fits, but does not count.
     #[error("the signature by {signer} is not taken: {flaw}")]
     Flawed {
-        /// The signer's fingerprint.
+        /// The fingerprint or key id that the signature names, upper-case hexadecimal.
         signer: String,
         /// Why it does not count.
         flaw: Flaw,

@@ -53,7 +53,7 @@ pub enum Action {
     App(AppStep),
     /// Sees to it that the account that runs scripts exists, with a home and sudo without password.
     DefaultUser {
-        /// Such as `debian`; with the base's own account there is nothing left to do.
+        /// The base's default account, such as `debian`, or the one that `user` names.
         name: String,
     },
     /// `account NAME { … }`
@@ -233,7 +233,7 @@ pub enum CopyFrom {
 pub struct ScriptStep {
     /// The whole script, shebang included.
     pub content: String,
-    /// Whose processes it and its children are.
+    /// Who runs it.
     pub user: RunAs,
     /// All of it: `IMGFILE_*`, the image's `env` statements, the script's own.
     pub env: BTreeMap<String, String>,
@@ -276,7 +276,7 @@ pub enum SecretSource {
     },
     /// Absolute, or relative to the project's folder.
     File {
-        /// As the ImageFile writes it.
+        /// `/` between parts, such as `secrets/token`.
         path: String,
     },
     /// Where the user says, by `--secret` or in the user's configuration.
@@ -327,7 +327,7 @@ pub struct Test {
     pub stage: Stage,
     /// What has to hold.
     pub check: TestCheck,
-    /// The test's name; for an application's own its `app` statement, `None` if none asks for it.
+    /// The test's name; of an application's own its `app` statement, of units the first `service` statement.
     #[serde(skip)]
     pub span: Option<Span>,
 }

@@ -30,7 +30,7 @@ pub struct TreeEntry {
 pub enum EntryKind {
     /// Its contents are entries of their own.
     Folder,
-    /// Bytes, read through no link.
+    /// A plain file.
     File {
         /// Of its content.
         sha256: Digest,

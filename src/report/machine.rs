@@ -34,7 +34,7 @@ pub struct Finding {
     pub notes: Vec<String>,
     /// What to write or run instead, one line each.
     pub helps: Vec<String>,
-    /// Edits that a program can make; each is enough alone.
+    /// Ways to resolve it that a program can apply; one of them is enough.
     pub fixes: Vec<Repair>,
 }
 
@@ -47,7 +47,7 @@ pub struct Place {
     pub start: Position,
     /// Just behind the last character.
     pub end: Position,
-    /// What is there, such as "first used here"; may be empty.
+    /// What is there, such as "first used here".
     pub text: String,
 }
 

@@ -35,7 +35,7 @@ const RELATIONS: &[(&str, Option<char>)] = &[
 /// Why a text is no index.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
-    /// The stanza of this number, from 0, lacks this field, which every package has, or has it empty or with blanks.
+    /// The stanza of this number, from 0, lacks this field, or has it empty, with blanks or with a part `..`.
     #[error("stanza {0} has no `{1}` field")]
     Incomplete(usize, &'static str),
     /// This field of the stanza has another form than it must have, such as a size that is no number.

@@ -183,7 +183,7 @@ impl When {
 /// Which options a statement has.
 #[derive(Debug, Clone, Copy)]
 pub enum OptionSet {
-    /// These, in the order in which completion offers them.
+    /// These, such as `owner` and `mode` of `copy`.
     Of(&'static [OptionInfo]),
     /// Those that the application declares in the catalogue.
     OfApp,
