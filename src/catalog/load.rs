@@ -14,6 +14,7 @@ use crate::text::{Digest, Source, SourceId, Sources, Span, nearest};
 pub struct Layer {
     /// As users know it: `built-in`, `catalog`, or the folder of `catalog "DIR"`.
     pub name: String,
+    /// Its `apps/*.yaml` and `bases/*.yaml`, in the order in which they are read.
     pub files: Vec<SourceId>,
 }
 

@@ -39,14 +39,17 @@ impl fmt::Display for Tier {
 /// An application: `schema: imgfile/app/v1`.
 #[derive(Debug, Clone)]
 pub struct AppDef {
+    /// What `app` names, such as `nginx`; unique in its layer.
     pub name: Spanned<String>,
     /// Which layer of the catalogue it is from, an index into [`Catalog::layers`](super::Catalog::layers).
     pub layer: usize,
+    /// One line for `imgfile apps`, such as "containers by a daemon".
     pub summary: String,
     /// Oldest first; at least one.
     pub versions: Vec<AppVersion>,
     /// For every version; a version can ask for more.
     pub requires: Vec<Require>,
+    /// Applications that no image can have beside it.
     pub conflicts: Vec<Conflict>,
     /// Exclusive names, such as `tcp/{{ port }}`: two applications with one claim conflict.
     pub claims: Vec<Template>,
@@ -54,11 +57,15 @@ pub struct AppDef {
     pub provides: Vec<Spanned<String>>,
     /// Names that people look for it by, such as `postgres`: only for suggestions.
     pub also_called: Vec<Spanned<String>>,
+    /// In the order of the file; names are unique.
     pub options: Vec<OptionDef>,
     /// Bytes that the application needs beyond its packages.
     pub storage: Option<Spanned<u64>>,
+    /// Archives outside the distribution that its packages come from.
     pub repositories: Vec<Repository>,
+    /// For the versions that have no packages of their own.
     pub packages: Packages,
+    /// Written after the packages are installed, before `install` runs.
     pub files: Vec<FileDef>,
     /// Shell, run as root in the offline image after the packages are there.
     pub install: Option<Template>,
@@ -71,6 +78,7 @@ pub struct AppDef {
 /// One version of an application, and where it runs.
 #[derive(Debug, Clone)]
 pub struct AppVersion {
+    /// One to four numbers, such as `1.26`; unique in its application.
     pub version: Spanned<Version>,
     /// Systems it runs on; none written means every system.
     pub os: Vec<OsSupport>,
@@ -78,6 +86,7 @@ pub struct AppVersion {
     pub arch: Vec<Spanned<Arch>>,
     /// Firmware of which the base must have one; none written means any.
     pub firmware: Vec<Spanned<Firmware>>,
+    /// On top of what the application requires for every version.
     pub requires: Vec<Require>,
     /// In place of the application's packages, if written.
     pub packages: Option<Packages>,
@@ -97,34 +106,46 @@ pub struct Packages {
 /// `debian 13`, or `debian` for each of its versions.
 #[derive(Debug, Clone)]
 pub struct OsSupport {
+    /// In lower case, such as `debian`.
     pub distro: String,
+    /// Holds for every version if only the name is written.
     pub requirement: Requirement,
+    /// The element of `os`.
     pub span: Span,
 }
 
 /// An application, or something provided, that must be in the image too.
 #[derive(Debug, Clone)]
 pub struct Require {
+    /// Of an application, or one that applications provide: `container-engine`.
     pub name: String,
+    /// On the application's version; holds for every one if only the name is written.
     pub requirement: Requirement,
+    /// The element of `requires`.
     pub span: Span,
 }
 
 /// An application, or something provided, that must not be in the image too.
 #[derive(Debug, Clone)]
 pub struct Conflict {
+    /// Of an application, or one that applications provide: `container-engine`.
     pub name: String,
+    /// On the other's version; holds for every one if only the name is written.
     pub requirement: Requirement,
     /// Why, in the catalogue author's words.
     pub because: Option<String>,
+    /// The element of `conflicts`.
     pub span: Span,
 }
 
 /// A package archive outside the distribution.
 #[derive(Debug, Clone)]
 pub struct Repository {
+    /// Rendered, the folder above `dists/`: `https://nginx.org/packages/debian`.
     pub url: Template,
+    /// Rendered, such as `trixie`; for a flat archive a path that ends in `/`.
     pub suite: Template,
+    /// Such as `main`; none for a flat archive.
     pub components: Vec<String>,
     /// The armored OpenPGP key that signs the archive.
     pub key: Spanned<String>,
@@ -137,17 +158,24 @@ pub struct Repository {
 pub struct FileDef {
     /// Absolute, without `.` and `..`, once rendered.
     pub path: Template,
+    /// The whole file once rendered.
     pub content: Template,
+    /// An account's name; `root` unless the file says.
     pub owner: String,
+    /// A group's name; `root` unless the file says.
     pub group: String,
+    /// Permission bits; `0o644` unless the file says.
     pub mode: u32,
 }
 
 /// A declared option of an application.
 #[derive(Debug, Clone)]
 pub struct OptionDef {
+    /// The key in the braces of `app`, such as `port`; unique in its application.
     pub name: Spanned<String>,
+    /// What its values are checked against.
     pub kind: OptionKind,
+    /// One line for completion, hover and `imgfile apps NAME`.
     pub summary: Option<String>,
     /// None: the ImageFile must give a value.
     pub default: Option<OptionValue>,
@@ -162,11 +190,14 @@ pub enum OptionKind {
     Word,
     /// A whole number within the limits, both included.
     Integer {
+        /// The smallest that is taken; `i64::MIN` unless the file says.
         min: i64,
+        /// The largest that is taken; `i64::MAX` unless the file says.
         max: i64,
     },
     /// A TCP or UDP port, 1 to 65535.
     Port,
+    /// `true` or `false`.
     Boolean,
     /// Bytes, written `512MiB`.
     Size,
@@ -182,10 +213,13 @@ pub enum OptionKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum OptionValue {
+    /// `true` or `false`.
     Boolean(bool),
     /// Also ports, sizes in bytes and durations in seconds.
     Integer(i64),
+    /// A string, a word, or one of an enum's.
     Text(String),
+    /// In the order written.
     List(Vec<String>),
 }
 
@@ -214,17 +248,23 @@ impl fmt::Display for OptionValue {
 /// A base: `schema: imgfile/base/v1`.
 #[derive(Debug, Clone)]
 pub struct BaseDef {
+    /// What `base` names, such as `debian-13`.
     pub name: Spanned<String>,
     /// Of the definition, not of the system in it.
     pub version: Spanned<Version>,
     /// An index into [`Catalog::layers`](super::Catalog::layers).
     pub layer: usize,
+    /// One line for `imgfile bases`.
     pub summary: String,
+    /// How much is known of it: whether the resolver takes it unasked.
     pub tier: Tier,
+    /// The system in it.
     pub os: Os,
+    /// What its system is built for.
     pub arch: Spanned<Arch>,
     /// What it can boot with; at least one.
     pub firmware: Vec<Firmware>,
+    /// Where its disk comes from.
     pub source: BaseSource,
     /// Bytes of the disk as it comes. A bootstrapped base takes any size that its contents fit.
     pub virtual_size: Spanned<u64>,
@@ -257,6 +297,7 @@ pub enum BaseSource {
     Bootstrap(Bootstrap),
     /// A download; the lock pins the digest that the publisher's checksum file gives for it.
     Url {
+        /// Of the disk; the publisher may replace what is there.
         url: String,
         /// The publisher's file of checksums.
         checksums: String,
@@ -264,7 +305,12 @@ pub enum BaseSource {
         signed: Option<ChecksumSignature>,
     },
     /// A disk on this machine, with its digest.
-    File { path: String, sha256: Option<String> },
+    File {
+        /// Absolute, or relative to the project's folder.
+        path: String,
+        /// Lower-case hexadecimal; `None` if the definition gives none.
+        sha256: Option<String>,
+    },
 }
 
 /// The signature of a file of checksums.

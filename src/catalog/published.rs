@@ -5,12 +5,21 @@ use crate::text::Checksum;
 /// Why a file of checksums says nothing about a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPublished {
+    /// It names files, but by weaker sums, or it is something else altogether.
     #[error("it holds no SHA-256 or SHA-512 checksum")]
     NoChecksums,
+    /// It has checksums, of other files only.
     #[error("it does not name `{name}`")]
-    NotNamed { name: String },
+    NotNamed {
+        /// The last part of the file's URL.
+        name: String,
+    },
+    /// Which of the two is meant cannot be known.
     #[error("it gives two checksums for `{name}`")]
-    Contradiction { name: String },
+    Contradiction {
+        /// The last part of the file's URL.
+        name: String,
+    },
 }
 
 /// Finds what the text of a file of checksums at `checksums` says about the file at `url`.

@@ -47,6 +47,7 @@ pub struct AppFile {
     /// Archives outside the distribution that it needs.
     #[serde(default)]
     pub repositories: Vec<RepositoryEntry>,
+    /// What it asks of the package manager; a version's own stand in their place.
     pub packages: Option<PackagesEntry>,
     /// Written after the packages are installed, before `install` runs.
     #[serde(default)]
@@ -57,8 +58,10 @@ pub struct AppFile {
     pub verify: Option<String>,
 }
 
+/// The format of an application's file.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub enum AppFormat {
+    /// The only one so far.
     #[serde(rename = "imgfile/app/v1")]
     V1,
 }
@@ -89,20 +92,27 @@ pub struct AppFileVersion {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Text {
+    /// In quotes, or a word: `"26.1"`, `0644` as the file writes it.
     Text(String),
+    /// Without quotes: `26.1`.
     Number(f64),
+    /// Without quotes: `true`.
     Boolean(bool),
+    /// `[a, b]`, for options of the type `list`.
     List(Vec<Text>),
 }
 
+/// One of `conflicts`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ConflictEntry {
     /// `NAME` or `NAME REQ`
     Name(String),
+    /// With the reason.
     Because(ConflictBecause),
 }
 
+/// A conflict and its reason.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConflictBecause {
@@ -116,9 +126,12 @@ pub struct ConflictBecause {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptionEntry {
+    /// What its values are checked against.
     #[serde(rename = "type")]
     pub kind: OptionType,
+    /// Its value where the image gives none; in place of `required`.
     pub default: Option<Text>,
+    /// `true`: every image that has the application must give a value.
     pub required: Option<bool>,
     /// Of an `integer`.
     pub min: Option<i64>,
@@ -126,29 +139,43 @@ pub struct OptionEntry {
     pub max: Option<i64>,
     /// Of an `enum`.
     pub values: Option<Vec<String>>,
+    /// One line about it.
     pub summary: Option<String>,
 }
 
+/// The type of an option.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptionType {
+    /// Any text on one or more lines.
     String,
     /// A text that the shell needs no quotes for.
     Word,
+    /// A whole number, within `min` and `max` where they are given.
     Integer,
+    /// A TCP or UDP port, 1 to 65535.
     Port,
+    /// `true` or `false`.
     Boolean,
+    /// Such as `512MiB`; templates see bytes.
     Size,
+    /// Such as `90s`; templates see seconds.
     Duration,
+    /// One of `values`.
     Enum,
+    /// A list of texts.
     List,
 }
 
+/// A package archive outside the distribution.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryEntry {
+    /// The folder above `dists/`, such as `https://nginx.org/packages/debian`; may hold options.
     pub url: String,
+    /// Such as `trixie`, or for a flat archive a path that ends in `/`; may hold options.
     pub suite: String,
+    /// Such as `main`; none for a flat archive.
     #[serde(default)]
     pub components: Vec<String>,
     /// The armoured public key.
@@ -157,6 +184,7 @@ pub struct RepositoryEntry {
     pub fingerprint: String,
 }
 
+/// What is asked of the package manager.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PackagesEntry {
@@ -170,6 +198,7 @@ pub struct PackagesEntry {
     pub version_of: Option<String>,
 }
 
+/// A file that is written into the image.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
@@ -177,7 +206,9 @@ pub struct FileEntry {
     pub path: String,
     /// Rendered with the options.
     pub content: String,
+    /// An account's name; `root` by default.
     pub owner: Option<String>,
+    /// A group's name; `root` by default.
     pub group: Option<String>,
     /// Octal with its leading 0; `0644` if it is not said.
     pub mode: Option<Text>,
@@ -202,9 +233,12 @@ pub struct BaseFile {
     pub os: String,
     /// What its archive calls the version, such as `trixie`.
     pub codename: Option<String>,
+    /// `x86_64` or `aarch64`.
     pub arch: Arch,
+    /// `bios`, `uefi`: what its disk boots with.
     #[schemars(length(min = 1))]
     pub firmware: Vec<Firmware>,
+    /// Where its disk comes from.
     pub source: SourceEntry,
     /// Of its disk, such as `4GiB`.
     pub virtual_size: String,
@@ -214,12 +248,15 @@ pub struct BaseFile {
     pub user: String,
 }
 
+/// The format of a base's file.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub enum BaseFormat {
+    /// The only one so far.
     #[serde(rename = "imgfile/base/v1")]
     V1,
 }
 
+/// How much is known of a base.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BaseTier {
@@ -233,7 +270,9 @@ pub enum BaseTier {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceEntry {
+    /// Made here from a distribution's archive.
     pub bootstrap: Option<BootstrapEntry>,
+    /// The address of a qcow2 or raw disk, pinned by `checksums`.
     pub url: Option<String>,
     /// URL of the file with the checksum of `url`.
     pub checksums: Option<String>,
@@ -243,6 +282,7 @@ pub struct SourceEntry {
     pub key: Option<String>,
     /// Fingerprint of that key.
     pub fingerprint: Option<String>,
+    /// The path of a qcow2 or raw disk on this machine.
     pub file: Option<String>,
     /// Of `file`: 64 hexadecimal digits.
     pub sha256: Option<String>,
@@ -252,6 +292,7 @@ pub struct SourceEntry {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BootstrapEntry {
+    /// Of the release, such as `trixie`.
     pub suite: String,
     /// Further suites, such as `trixie-updates`.
     #[serde(default)]
@@ -259,6 +300,7 @@ pub struct BootstrapEntry {
     /// `main` if there are none.
     #[serde(default)]
     pub components: Vec<String>,
+    /// Beyond those that every system of the release has, such as `openssh-server`.
     #[serde(default)]
     pub packages: Vec<String>,
     /// Texts by absolute path.

@@ -24,34 +24,44 @@ pub trait Files {
     fn list(&self, path: &str) -> Result<Vec<FileEntry>, FileError>;
 }
 
+/// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
+    /// The last part of its path, such as `ImageFile`.
     pub name: String,
+    /// What it is; a link is not followed.
     pub kind: FileKind,
 }
 
+/// What a path of the project leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileKind {
+    /// A plain file.
     File {
         /// In bytes.
         size: u64,
         /// Whether its owner may execute it.
         executable: bool,
     },
+    /// A folder, whatever it holds.
     Folder,
     /// Only from [`Files::list`].
     Symlink {
+        /// As the link has it, relative or absolute; it need not exist.
         target: String,
     },
     /// A device, socket or pipe.
     Other,
 }
 
+/// Why a file of the project cannot be read; `Display` words it to follow the file's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileError {
+    /// Nothing has that path.
     NotFound,
     /// It, or a link on the way, leaves the project's folder.
     Outside,
+    /// It has more bytes than the reader takes.
     TooLarge,
     /// A name that is not UTF-8, a folder where a file was meant, or the system's own words.
     Unreadable(String),
@@ -76,6 +86,7 @@ pub struct MemoryFiles {
 }
 
 impl MemoryFiles {
+    /// A project without any file.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

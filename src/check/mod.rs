@@ -64,6 +64,7 @@ pub type Settings = [(String, String)];
 /// the spec is the best reading of the rest.
 #[derive(Debug, Clone, Default)]
 pub struct Checked {
+    /// The meaning, as far as it was understood.
     pub spec: Spec,
     /// Sorted by place.
     pub diagnostics: Vec<Diagnostic>,

@@ -33,15 +33,19 @@ impl Spec {
 /// One `image "NAME" { … }` with its profiles merged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSpec {
+    /// As written behind `image`: 1 to 255 bytes, unique among the project's images.
     pub name: Spanned<String>,
     /// What of the things that the resolver looks at was not understood.
     pub doubt: Doubt,
+    /// `description "…"`: for people; no part of any key.
     pub description: Option<Spanned<String>>,
     /// Absent only with `base image`, which inherits it (or in an image that has errors).
     pub os: Option<Os>,
     /// Its span is the image's name if the file does not say.
     pub arch: Spanned<Arch>,
+    /// What it starts from; `base auto` if the file does not say.
     pub base: Base,
+    /// `min_storage 8GiB`: the smallest disk an instance may have; absent: as large as the base.
     pub min_storage: Option<Spanned<Size>>,
     /// Packages to install, `packages` statements joined in the order written.
     pub packages: Vec<Package>,
@@ -51,11 +55,15 @@ pub struct ImageSpec {
     pub archives: Vec<ArchiveSpec>,
     /// Answers for package configuration, as `debconf-set-selections` takes them.
     pub preseeds: Vec<Spanned<String>>,
+    /// `app` statements in the order written; names are unique.
     pub apps: Vec<App>,
     /// Environment of every script and test; never left in the image.
     pub env: Vec<EnvVar>,
+    /// `secret` statements in the order written.
     pub secrets: Vec<Secret>,
+    /// `account` statements in the order written; made after the groups.
     pub accounts: Vec<Account>,
+    /// `group` statements in the order written.
     pub groups: Vec<Group>,
     /// Who runs scripts; absent: the base's default account.
     pub user: Option<Spanned<String>>,
@@ -63,14 +71,21 @@ pub struct ImageSpec {
     pub keep_user: bool,
     /// Copies, scripts and reboots in the order written.
     pub steps: Vec<StepSpec>,
+    /// `service` statements in the order written.
     pub services: Vec<Service>,
+    /// What `kernel_args` appends to the kernel's line, such as `quiet`.
     pub kernel_args: Vec<Spanned<String>>,
+    /// The machine that builds; no part of any key.
     pub machine: MachineSize,
+    /// `cleanup cloud` if the file does not say.
     pub cleanup: Cleanup,
+    /// `test` statements in the order written.
     pub tests: Vec<Test>,
+    /// `label KEY = VALUE`, in the order written.
     pub labels: Vec<KeyValue>,
     /// Never empty: `qcow2` if the file does not say.
     pub outputs: Vec<Output>,
+    /// `network full` if the file does not say.
     pub network: Network,
 }
 
@@ -128,29 +143,38 @@ pub struct Doubt {
 pub struct ArchiveSpec {
     /// The whole statement.
     pub span: Span,
+    /// Which archive it is.
     pub source: ArchiveSource,
     /// It stays among the image's own sources.
     pub keep: bool,
 }
 
+/// Which archive an `archive` statement adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArchiveSource {
     /// More of the distribution's own.
     Own {
+        /// Such as `contrib` and `non-free-firmware`.
         components: Vec<Spanned<String>>,
         /// `backports`, or a suite's whole name.
         suites: Vec<Spanned<String>>,
     },
+    /// `archive "URL" { … }`
     Other(Box<OtherArchive>),
 }
 
 /// An archive outside the distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtherArchive {
+    /// `http` or `https`, as written.
     pub url: Spanned<String>,
+    /// Such as `stable`; for a flat archive a path that ends in `/`.
     pub suite: Spanned<String>,
+    /// `main` if the file does not say; none for a flat archive.
     pub components: Vec<Spanned<String>>,
+    /// What must have signed its indexes.
     pub key: ArchiveKey,
+    /// Hexadecimal digits of the key's fingerprint; absent: whatever key is given.
     pub fingerprint: Option<Spanned<String>>,
     /// apt's pin.
     pub priority: Option<Spanned<u32>>,
@@ -167,6 +191,7 @@ impl OtherArchive {
 /// The key that signs an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveKey {
+    /// The path as written, or the key's text.
     pub span: Span,
     /// Armoured or binary.
     pub content: Vec<u8>,
@@ -179,16 +204,21 @@ pub struct ArchiveKey {
 pub struct Os {
     /// The whole statement.
     pub span: Span,
+    /// `linux`
     pub kind: Spanned<OsKind>,
     /// `debian`, in lower case.
     pub distribution: Spanned<String>,
+    /// `13`, or from a release's name: `trixie`; absent: the resolver chooses.
     pub version: Option<Spanned<Requirement>>,
 }
 
+/// The type of an operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OsKind {
+    /// `linux`
     Linux,
+    /// `windows`: understood, so that the message can say that nothing builds it.
     Windows,
 }
 
@@ -197,6 +227,7 @@ pub enum OsKind {
 pub struct Base {
     /// The whole statement, or the image's name if there is none.
     pub span: Span,
+    /// Which disk it is.
     pub source: BaseSource,
     /// Bring the base's packages up to date before anything else.
     pub upgrade: bool,
@@ -204,19 +235,38 @@ pub struct Base {
     pub firmware: Option<Spanned<Firmware>>,
 }
 
+/// The disk that a `base` statement names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseSource {
     /// The resolver chooses.
     Auto,
     /// A base of the catalogue by name.
-    Named { name: Spanned<String>, version: Option<Spanned<Requirement>> },
+    Named {
+        /// Such as `debian-13`.
+        name: Spanned<String>,
+        /// On the version of the catalogue entry, not of the system; absent: the newest.
+        version: Option<Spanned<Requirement>>,
+    },
     /// A disk on this machine: absolute as written, or relative to the project's folder (it may
     /// then start with `../`). `check` does not open it.
-    File { path: Spanned<String>, sha256: Option<Spanned<Digest>> },
+    File {
+        /// In quotes, such as `"disks/web.qcow2"`.
+        path: Spanned<String>,
+        /// Of the whole file; absent: the lock pins what is found.
+        sha256: Option<Spanned<Digest>>,
+    },
     /// A download.
-    Url { url: Spanned<String>, checksum: Spanned<Checksum> },
+    Url {
+        /// `https` or `http`, of a qcow2 or raw disk.
+        url: Spanned<String>,
+        /// What the download must have.
+        checksum: Spanned<Checksum>,
+    },
     /// Another image of this project; it exists and there is no cycle.
-    Image { name: Spanned<String> },
+    Image {
+        /// In quotes, another `image` statement's.
+        name: Spanned<String>,
+    },
 }
 
 /// `jq`, `kubelet=1.36.1-1.1`, `docker-ce=5:27.*` or `postgresql-17 >= 17.2`
@@ -224,6 +274,7 @@ pub enum BaseSource {
 pub struct Package {
     /// The list element.
     pub span: Span,
+    /// As the distribution calls it, such as `jq`.
     pub name: String,
     /// The distribution's own version string, a pattern of it, or comparisons with it.
     pub version: Option<String>,
@@ -238,16 +289,22 @@ pub struct Package {
 pub struct App {
     /// The whole statement.
     pub span: Span,
+    /// Of the catalogue, such as `nginx`.
     pub name: Spanned<String>,
+    /// `^1.26`; absent: the newest that suits.
     pub version: Option<Spanned<Requirement>>,
+    /// In the order written.
     pub options: Vec<AppOption>,
     /// Something in its options was not understood: more may be given than is known.
     pub doubtful: bool,
 }
 
+/// `key = value` in the braces of `app`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppOption {
+    /// Such as `port`.
     pub key: Spanned<String>,
+    /// Its type is the declaration's business.
     pub value: Spanned<Literal>,
 }
 
@@ -257,6 +314,7 @@ pub struct AppOption {
 pub enum Literal {
     /// The text, quoted or not.
     Text(String),
+    /// `["a", "b"]`
     List(Vec<Spanned<Literal>>),
 }
 
@@ -274,19 +332,25 @@ impl Literal {
 /// `env KEY = VALUE`, or an entry of a script's `env`.
 pub type EnvVar = KeyValue;
 
+/// `KEY = VALUE` of `env` and `label`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyValue {
+    /// The word before the `=`, such as `RELEASE`.
     pub key: Spanned<String>,
+    /// A text; params are already put in.
     pub value: Spanned<String>,
 }
 
 /// `secret NAME [from …]`: a file `/run/secrets/NAME` for the steps that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
+    /// The file's name under `/run/secrets`.
     pub name: Spanned<String>,
+    /// Where the value is, on the machine that builds.
     pub source: SecretSource,
 }
 
+/// What stands behind `from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable of the imgfile process.
@@ -300,15 +364,19 @@ pub enum SecretSource {
 /// `account NAME { … }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
+    /// Such as `operator`; unique in its image.
     pub name: Spanned<String>,
     /// Supplementary groups.
     pub groups: Vec<Spanned<String>>,
     /// May use sudo without a password.
     pub sudo: bool,
+    /// Absolute path, such as `/bin/bash`; absent: the system chooses.
     pub shell: Option<Spanned<String>>,
+    /// Absent: the system chooses.
     pub uid: Option<Spanned<u32>>,
     /// Number of its own group.
     pub gid: Option<Spanned<u32>>,
+    /// Absolute path; absent: the system chooses, mostly `/home/NAME`.
     pub home: Option<Spanned<String>>,
     /// For a service: a number below those of people, no home and no shell unless they are named.
     pub system: bool,
@@ -323,7 +391,9 @@ pub struct Account {
 /// `group NAME { … }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
+    /// Such as `www`; unique in its image.
     pub name: Spanned<String>,
+    /// Absent: the system chooses.
     pub gid: Option<Spanned<u32>>,
     /// A number below those of people.
     pub system: bool,
@@ -332,7 +402,9 @@ pub struct Group {
 /// What happens in the order written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepSpec {
+    /// `copy "SRC" to "DEST"`
     Copy(CopySpec),
+    /// `script "setup.sh"`; of a list of paths each is one.
     Script(Script),
     /// The statement's span.
     Reboot(Span),
@@ -350,15 +422,18 @@ impl StepSpec {
     }
 }
 
+/// `copy SOURCE to "DEST" { … }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopySpec {
     /// The whole statement.
     pub span: Span,
+    /// What is copied.
     pub source: CopySource,
     /// Absolute path in the image. Ending in `/`: a folder to put the source into.
     pub dest: Spanned<String>,
     /// Account name or number; `root` if absent.
     pub owner: Option<Spanned<String>>,
+    /// Group name or number; the owner's name if absent.
     pub group: Option<Spanned<String>>,
     /// For files; absent: 0644, 0755 where the source is executable.
     pub mode: Option<Spanned<u32>>,
@@ -368,19 +443,36 @@ pub struct CopySpec {
     pub early: bool,
 }
 
+/// What a `copy` statement puts into the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopySource {
     /// A file of the project.
-    File { path: Spanned<String> },
+    File {
+        /// Relative to the project's folder.
+        path: Spanned<String>,
+    },
     /// The contents of a folder of the project.
-    Folder { path: Spanned<String> },
+    Folder {
+        /// Relative to the project's folder, without a slash at its end.
+        path: Spanned<String>,
+    },
     /// What matches a pattern in a folder of the project: `conf.d/*.conf`.
-    Glob { folder: Spanned<String>, pattern: String },
+    Glob {
+        /// Relative to the project's folder; `conf.d` of the example.
+        folder: Spanned<String>,
+        /// For names in that folder: `*.conf`, with `*`, `?` and `[a-z]`.
+        pattern: String,
+    },
     /// A heredoc's text.
-    Inline { text: Spanned<String> },
+    Inline {
+        /// As taken from between the tags; its span is the heredoc's.
+        text: Spanned<String>,
+    },
     /// A pinned download, perhaps an archive.
     Url {
+        /// `https` or `http`, as written.
         url: Spanned<String>,
+        /// What the download must have.
         checksum: Spanned<Checksum>,
         /// Unpack the archive into the destination folder.
         unpack: bool,
@@ -396,11 +488,13 @@ pub struct Script {
     pub span: Span,
     /// `name`, else the path as written, else `script 2` by its number among the image's scripts.
     pub name: String,
+    /// What is run.
     pub body: ScriptBody,
     /// Absent: the image's default user.
     pub user: Option<Spanned<String>>,
     /// On top of the image's `env`.
     pub env: Vec<EnvVar>,
+    /// From its start; then it is killed and the build fails.
     pub timeout: Duration,
     /// How often to try again after a failure.
     pub retries: u32,
@@ -417,6 +511,7 @@ pub struct Script {
 /// The default `timeout` of a script or test.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 
+/// The text of a script and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptBody {
     /// The bytes to run, line ends normalised if it is a heredoc.
@@ -428,38 +523,48 @@ pub struct ScriptBody {
     /// Where the first line of the content stands: a source and the byte offset of its first byte.
     /// Line `n` of the script (from 0) is line `line_of(start) + n` of that source.
     pub source: SourceId,
+    /// Byte offset in `source`.
     pub start: u32,
 }
 
 /// `service NAME STATE { active }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
+    /// The whole statement.
     pub span: Span,
     /// A unit name; without a suffix it is a `.service`.
     pub name: Spanned<String>,
+    /// From the next boot on.
     pub state: Spanned<ServiceState>,
     /// The test boot requires an enabled unit to be active.
     pub active: bool,
 }
 
+/// What becomes of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceState {
+    /// `service nginx enabled`: starts at boot.
     Enabled,
+    /// `service nginx disabled`: does not start by itself.
     Disabled,
+    /// `service nginx masked`: cannot be started at all.
     Masked,
 }
 
 /// `machine { cpus, memory }`: absent values are the driver's to choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MachineSize {
+    /// Virtual processors, 1 to 256.
     pub cpus: Option<Spanned<u32>>,
+    /// `2GiB`
     pub memory: Option<Spanned<Size>>,
 }
 
 /// What is cleared before sealing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cleanup {
+    /// `cloud` if the file does not say.
     pub preset: CleanupPreset,
     /// Exceptions from the preset.
     pub keep: Vec<Spanned<CleanupItem>>,
@@ -483,6 +588,7 @@ impl Cleanup {
     }
 }
 
+/// How much is cleared; the topics of each are in `docs/cleanup.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CleanupPreset {
@@ -524,31 +630,50 @@ impl CleanupPreset {
     }
 }
 
+/// An element of `keep` or `remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CleanupItem {
+    /// One of the words, such as `logs`.
     Topic(CleanupTopic),
     /// An absolute path in the image.
     Path(String),
 }
 
+/// One kind of traces; `docs/cleanup.md` says what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CleanupTopic {
+    /// `machine-id`: `/etc/machine-id`, `/etc/hostid`.
     MachineId,
+    /// `ssh-host-keys`: of OpenSSH, Dropbear and TinySSH.
     SshHostKeys,
+    /// `random-seed`: what random numbers start from, and systemd's `credential.secret`.
     RandomSeed,
+    /// `service-identities`: keys and names that packages and services make for themselves.
     ServiceIdentities,
+    /// `registrations`: with directories, management servers and clouds, such as `/etc/krb5.keytab`.
     Registrations,
+    /// `cloud-init`: its state; `/var/lib/cloud/seed` stays.
     CloudInit,
+    /// `network-state`: persistent names of network cards, hardware addresses, seen networks.
     NetworkState,
+    /// `dhcp-leases`: of clients and servers.
     DhcpLeases,
+    /// `logs`: files in `/var/log` are emptied, the journal goes.
     Logs,
+    /// `crash-dumps`: `/var/crash` and core dumps.
     CrashDumps,
+    /// `mail`: mailboxes in `/var/mail` and `/var/spool/mail`.
     Mail,
+    /// `histories`: of shells and programs, in `/root` and `/home`.
     Histories,
+    /// `user-ssh-keys`: `known_hosts` and key pairs in `~/.ssh`; `authorized_keys` stays.
     UserSshKeys,
+    /// `account-backups`: `/etc/passwd-` and its like.
     AccountBackups,
+    /// `package-caches`: of apt, dnf, zypper, apk and pip.
     PackageCaches,
+    /// `tmp`: all in `/tmp`, `/var/tmp` and `/run` of the disk.
     Tmp,
 }
 
@@ -600,7 +725,9 @@ impl CleanupTopic {
 /// `test "NAME" …`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Test {
+    /// In quotes, such as `"the front page answers"`.
     pub name: Spanned<String>,
+    /// Must exit with 0.
     pub script: Script,
 }
 
@@ -609,9 +736,11 @@ pub struct Test {
 pub struct Output {
     /// The whole statement, or the image's name if there is none.
     pub span: Span,
+    /// `qcow2` of `output qcow2`.
     pub format: DiskFormat,
     /// The image's name where it is used: 1 to 255 printable ASCII characters.
     pub name: Spanned<String>,
+    /// Absent: the format's usual one.
     pub compression: Option<Spanned<Compression>>,
     /// A `vhd` that grows with its content; left out, it is as large as its disk.
     pub dynamic: bool,
@@ -629,7 +758,9 @@ impl Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
+    /// `network full`: the outside world, never the host itself.
     #[default]
     Full,
+    /// `network none`: nothing.
     None,
 }

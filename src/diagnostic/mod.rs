@@ -16,17 +16,22 @@ pub use conflict::merge_conflicts;
 pub use with_sources::WithSources;
 pub(crate) use with_sources::{BULLET, concerns};
 
+/// How bad a diagnostic is; its code decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Codes `E…`: nothing is built.
     Error,
+    /// Codes `W…`: the build goes on, and a comment with the code silences it.
     Warning,
 }
 
 /// A span with words that make sense alone in an editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
+    /// What is at fault or, behind the first label, the cause.
     pub span: Span,
+    /// Such as "first used here".
     pub text: String,
 }
 
@@ -40,9 +45,12 @@ pub enum Applicability {
     Maybe,
 }
 
+/// One replacement of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
+    /// What goes; empty where something is only inserted.
     pub span: Span,
+    /// What stands there instead; empty where something is only removed.
     pub text: String,
 }
 
@@ -51,23 +59,29 @@ pub struct Edit {
 pub struct Fix {
     /// What the editor's menu shows, such as "write `8GiB`".
     pub title: String,
+    /// Applied all or none; they do not overlap.
     pub edits: Vec<Edit>,
+    /// Whether `check --fix` applies it.
     pub applicability: Applicability,
 }
 
 /// A defect, or something that looks like one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Such as `E0312`, the page that `imgfile explain` shows.
     pub code: Code,
+    /// The one of its code.
     pub severity: Severity,
     /// The problem in plain words: lower case, no full stop, standing alone.
     pub message: String,
     /// The smallest span at fault comes first; causes follow, in any file. Empty only for defects
     /// of the host, which have no place in a file.
     pub labels: Vec<Label>,
+    /// Facts that help to understand it, each a line of its own.
     pub notes: Vec<String>,
     /// What to write or run instead.
     pub helps: Vec<String>,
+    /// Ways to resolve it; one of them is enough.
     pub fixes: Vec<Fix>,
 }
 
@@ -92,12 +106,14 @@ impl Diagnostic {
         self
     }
 
+    /// Adds a fact that helps to understand it.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.notes.push(text.into());
         self
     }
 
+    /// Adds what to write or run instead.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.helps.push(text.into());
@@ -140,6 +156,7 @@ impl Diagnostic {
         self.labels.first().map(|label| label.span)
     }
 
+    /// Whether it keeps the project from being built.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

@@ -54,6 +54,7 @@ impl FrontCache {
         &self.sources
     }
 
+    /// Its applications and bases, all folders merged.
     #[must_use]
     pub const fn catalog(&self) -> &Catalog {
         &self.catalog

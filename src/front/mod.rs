@@ -50,7 +50,9 @@ pub struct Project {
     pub sources: Sources,
     /// The ImageFile and what it includes, the ImageFile first; empty if it cannot be read.
     pub units: Vec<Ast>,
+    /// What the ImageFile and its includes mean; images with errors have what was understood.
     pub spec: Spec,
+    /// The built-in catalogue and the project's own folders over it.
     pub catalog: Catalog,
     /// By image name; images that are wrong, or whose base image is, are missing.
     pub resolutions: BTreeMap<String, Resolution>,

@@ -10,7 +10,9 @@ use crate::plan::{self, BasePlan, ImagePlan};
 /// exactly go onto it. The lock of a project holds both; [`crate::packages::solve`] chooses packages.
 #[derive(Debug, Clone, Copy)]
 pub struct Pins<'a> {
+    /// The disk, with the digest or key that names it.
     pub base: &'a BasePlan,
+    /// Packages to install and remove on top of the base; empty without any.
     pub packages: &'a Solution,
     /// Bytes that they take unpacked, beyond what they replace.
     pub packages_grow: u64,

@@ -134,6 +134,7 @@ pub struct Base {
     pub name: Option<String>,
     /// Version of the catalogue entry, or of the system found in it.
     pub version: String,
+    /// Digests and packages that pin it.
     pub source: Source,
 }
 
@@ -152,21 +153,28 @@ pub enum Source {
     },
     /// A disk on this machine, named as in the ImageFile.
     File {
+        /// Absolute, or relative to the project's folder.
         path: String,
+        /// Of the whole file, lower-case hexadecimal.
         sha256: String,
         /// In bytes.
         size: u64,
     },
     /// A download.
     Url {
+        /// As the ImageFile or the catalogue writes it.
         url: String,
+        /// Of the downloaded file, lower-case hexadecimal.
         sha256: String,
         /// In bytes, when known.
         #[serde(default)]
         size: Option<u64>,
     },
     /// Another image of the project, by the key of its plan.
-    Image { plan: String },
+    Image {
+        /// The key of its last step, lower-case hexadecimal.
+        plan: String,
+    },
 }
 
 /// The packages of a file, by the manager whose they are.
@@ -182,9 +190,12 @@ pub struct Packages {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
+    /// As the control file has it, such as `jq`.
     #[schemars(with = "String")]
     pub name: Spanned<String>,
+    /// The whole of it, epoch and revision included: `1.7.1-6`.
     pub version: Version,
+    /// As dpkg calls it: `amd64`, or `all`.
     pub arch: String,
     /// Of the .deb.
     pub sha256: Digest,

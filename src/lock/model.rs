@@ -42,6 +42,7 @@ pub struct LockedImage {
     pub os_version: String,
     /// Architecture as the ImageFile names it, such as `x86_64`.
     pub arch: Arch,
+    /// What the image starts from.
     pub base: LockedBase,
     /// By application name. The order of installation follows from the catalogue, not from here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -87,6 +88,7 @@ pub struct LockedBase {
     pub name: String,
     /// Version of the catalogue entry, or of the system found in it.
     pub version: String,
+    /// Digests and packages that pin it.
     pub source: LockedSource,
 }
 
@@ -109,31 +111,40 @@ pub enum LockedSource {
     Bootstrap {
         /// Digest of everything but the packages that decides how the disk is made.
         recipe: String,
+        /// All that the recipe installs, by name.
         packages: Arc<[Selected]>,
     },
     /// A disk on this machine, named as in the ImageFile.
     File {
+        /// Absolute, or relative to the project's folder.
         path: String,
+        /// Of the whole file, lower-case hexadecimal.
         sha256: String,
         /// In bytes.
         size: u64,
     },
     /// A download.
     Url {
+        /// As the ImageFile or the catalogue writes it.
         url: String,
+        /// Of the downloaded file, lower-case hexadecimal.
         sha256: String,
         /// In bytes, when known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u64>,
     },
     /// Another image of the project, by the key of its plan.
-    Image { plan: String },
+    Image {
+        /// The key of its last step, lower-case hexadecimal.
+        plan: String,
+    },
 }
 
 /// One application as chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LockedApp {
+    /// One of the catalogue entry's versions, such as `1.26`.
     pub version: String,
     /// Digest (lower-case hexadecimal SHA-256) of the catalogue entry.
     pub definition: String,
@@ -146,9 +157,13 @@ pub struct LockedApp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OptionValue {
+    /// `true`, `false`
     Bool(bool),
+    /// `8080`; also sizes in bytes and durations in seconds.
     Integer(i64),
+    /// `"shop.example"`
     Text(String),
+    /// `["a", "b"]`
     List(Vec<OptionValue>),
 }
 
@@ -156,8 +171,12 @@ pub enum OptionValue {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LockedRepository {
+    /// Such as `https://nginx.org/packages/debian`; `debian` stands for more of the distribution's own archive.
     pub url: String,
+    /// Such as `trixie`, or for a flat archive a path that ends in `/`. Of the distribution's own archive several may
+    /// stand here, with blanks between them, or none.
     pub suite: String,
+    /// Such as `main`; none for a flat archive.
     #[serde(default)]
     pub components: Vec<String>,
     /// Fingerprint of the pinned key, upper-case hexadecimal.

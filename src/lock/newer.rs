@@ -11,10 +11,13 @@ use crate::packages::{DEBIAN_SECURITY, Selected};
 /// One thing of a locked image that would be another if it were locked now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Newer {
+    /// Which part of the image it is.
     pub kind: Kind,
     /// Of the package, application or base.
     pub name: String,
+    /// What the lock has: a version, of a base with its name or the start of its digest.
     pub locked: String,
+    /// What a lock made now has.
     pub now: String,
     /// Whether what there is now comes from an archive of security updates.
     pub security: bool,

@@ -8,7 +8,9 @@ use super::{LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue
 /// One point in which the lock and the ImageFile part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
+    /// Who may put it right.
     pub class: Class,
+    /// The difference itself; `Display` words it for people.
     pub point: Point,
 }
 
@@ -27,66 +29,105 @@ pub enum Class {
 /// What is different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Point {
+    /// The `os` statement resolves to another system.
     System {
+        /// Such as `debian 12`.
         locked: String,
+        /// Such as `debian 13`.
         wanted: String,
     },
+    /// The `arch` statement has changed.
     Arch {
+        /// Such as `x86_64`.
         locked: String,
+        /// Such as `aarch64`.
         wanted: String,
     },
+    /// The base is another one.
     Base {
+        /// Such as `debian-13 1`, `the file disk.qcow2`, `the image "base"`.
         locked: String,
+        /// In the form of `locked`.
         wanted: String,
     },
     /// The same base, of another content.
     BaseContent {
+        /// In the form of [`Point::Base`]'s `locked`.
         name: String,
     },
+    /// An `app` statement that the lock has no entry for.
     AppAdded {
+        /// Such as `nginx`.
         name: String,
     },
+    /// An entry of the lock that no `app` statement asks for.
     AppRemoved {
+        /// Such as `nginx`.
         name: String,
     },
+    /// The resolver chooses another version.
     AppVersion {
+        /// Such as `nginx`.
         name: String,
+        /// Such as `1.26`.
         locked: String,
+        /// Such as `1.28`.
         wanted: String,
     },
     /// The catalogue's entry changed.
     AppDefinition {
+        /// Such as `nginx`.
         name: String,
     },
+    /// An option has another value, or only one of the two has it.
     AppOption {
+        /// Such as `nginx`.
         name: String,
+        /// Such as `port`.
         option: String,
+        /// As messages show it: `8080`, a text in backticks; `None` if the lock does not have the option.
         locked: Option<String>,
+        /// In the form of `locked`; `None` if the application no longer has the option.
         wanted: Option<String>,
     },
     /// A script, file or tree: what its statement reads.
     InputAdded {
+        /// Such as `script provision.sh`.
         name: String,
     },
+    /// A script, file or tree that no statement reads any more.
     InputRemoved {
+        /// Such as `copy site/`.
         name: String,
     },
+    /// The digest of a script, file or tree is another.
     InputChanged {
+        /// Such as `copy site/`.
         name: String,
     },
+    /// A package archive that the lock does not have, in this form.
     RepositoryAdded {
+        /// URL, suite, components, and in parentheses the key's fingerprint.
         url: String,
     },
+    /// A package archive of the lock that the image does not have, in this form.
     RepositoryRemoved {
+        /// In the form of [`Point::RepositoryAdded`].
         url: String,
     },
+    /// A package is asked for, or its removal, that the lock does not list.
     RequestAdded {
+        /// As in [`LockedImage::requested`]: `jq`, `nano-`.
         request: String,
     },
+    /// A package of the lock, or its removal, that nothing asks for any more.
     RequestRemoved {
+        /// As in [`LockedImage::requested`].
         request: String,
     },
+    /// `base { upgrade }` has changed.
     Upgrade {
+        /// What the ImageFile says; the lock says the opposite.
         wanted: bool,
     },
 }

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Arch {
+    /// `x86_64`, Debian's `amd64`.
     #[default]
     #[serde(rename = "x86_64")]
     X86_64,
+    /// `aarch64`, Debian's `arm64`.
     #[serde(rename = "aarch64")]
     Aarch64,
 }
@@ -24,6 +26,7 @@ pub enum Arch {
 pub struct UnknownArch(pub String);
 
 impl Arch {
+    /// Every one that an ImageFile can name.
     pub const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
 
     /// As the ImageFile, `uname -m` and QEMU call it.

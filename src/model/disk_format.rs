@@ -10,12 +10,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DiskFormat {
+    /// `qcow2`: QEMU and OpenStack.
     #[default]
     Qcow2,
+    /// `raw`: the disk byte by byte, holes kept.
     Raw,
+    /// `vmdk`: VMware.
     Vmdk,
+    /// `vhd`, which QEMU calls `vpc`: Azure, and Hyper-V's first generation.
     Vhd,
+    /// `vhdx`: Hyper-V.
     Vhdx,
+    /// `vdi`: VirtualBox.
     Vdi,
 }
 
@@ -23,14 +29,18 @@ pub enum DiskFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
+    /// `none`: not packed.
     None,
+    /// `zlib`: for readers older than QEMU 5.1; of `vmdk` the stream-optimised form.
     Zlib,
+    /// `zstd`: Zstandard, what `qcow2` uses by default.
     Zstd,
     /// Zstandard at its quickest.
     Fast,
 }
 
 impl DiskFormat {
+    /// Every format that an `output` statement can name.
     pub const ALL: [Self; 6] = [Self::Qcow2, Self::Raw, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Vdi];
 
     /// The format's name, which is the extension of its files too.

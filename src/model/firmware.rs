@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Firmware {
+    /// `bios`: a boot sector at the disk's start.
     Bios,
+    /// `uefi`: a loader on an EFI system partition.
     Uefi,
 }
 
 impl Firmware {
+    /// Every one that an ImageFile can name.
     pub const ALL: [Self; 2] = [Self::Bios, Self::Uefi];
 
     /// As the ImageFile and the catalogue write it.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Init {
+    /// The default of Debian, Ubuntu and most others.
     Systemd,
+    /// Alpine's, with init scripts in `/etc/init.d`.
     OpenRc,
+    /// Neither of the two was found: driven as systemd where it has to be driven at all.
     Other,
 }

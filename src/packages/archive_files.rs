@@ -7,11 +7,13 @@ pub struct KeptArchive<'a> {
     pub name: &'a str,
     /// Without a slash at its end.
     pub url: &'a str,
+    /// Such as `stable`, or for a flat archive a path that ends in `/`.
     pub suite: &'a str,
     /// None for an archive whose suite is a path.
     pub components: &'a [&'a str],
     /// Whether its key is text, and no binary form.
     pub key_is_text: bool,
+    /// apt's pin for all that comes from its host; `None` leaves apt's own.
     pub priority: Option<u32>,
 }
 
@@ -31,7 +33,9 @@ pub struct MoreOfOwn<'a> {
 /// A text file of a system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemFile {
+    /// Absolute path in the image.
     pub path: String,
+    /// The whole content.
     pub text: String,
 }
 
@@ -40,5 +44,6 @@ pub struct SystemFile {
 pub struct ArchiveFiles {
     /// Where its key lies, which the caller has.
     pub key_path: String,
+    /// The list of sources and, with a pin, the preferences.
     pub others: Vec<SystemFile>,
 }

@@ -37,42 +37,69 @@ impl fmt::Debug for Keyring {
 /// Why a key is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
+    /// The bytes are no key, or none of a supported kind; with the reason.
     #[error("not an OpenPGP public key: {0}")]
     Unreadable(String),
+    /// It is another key than the pinned one.
     #[error("the key has the fingerprint {found}, not {pinned}")]
-    Fingerprint { pinned: String, found: String },
+    Fingerprint {
+        /// Upper-case hexadecimal, as pinned.
+        pinned: String,
+        /// Upper-case hexadecimal, of the keys that there are, joined by commas.
+        found: String,
+    },
 }
 
 /// Why a file's signatures do not make it trustworthy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
+    /// The bytes have not the form of a signed file; with the reason.
     #[error("not a signed file: {0}")]
     NotSigned(String),
+    /// No key of the keyring has made a signature of the file.
     #[error("no signature of a known key (signed by {})", if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") })]
-    UnknownSigner { signers: Vec<String> },
+    UnknownSigner {
+        /// Key ids or fingerprints that the signatures name; empty if there are none.
+        signers: Vec<String>,
+    },
+    /// A known key's signature is of another content; the fingerprint or key id that it names.
     #[error("a signature by {0} does not fit the file")]
     Bad(String),
+    /// A known key's signature fits, but does not count.
     #[error("the signature by {signer} is not taken: {flaw}")]
-    Flawed { signer: String, flaw: Flaw },
+    Flawed {
+        /// The fingerprint or key id that the signature names, upper-case hexadecimal.
+        signer: String,
+        /// Why it does not count.
+        flaw: Flaw,
+    },
 }
 
 /// What is wrong with a signature of a known key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
+    /// At the time at which the signature has to hold.
     #[error("the key is expired")]
     KeyExpired,
+    /// By itself, or by the key that it is a subkey of.
     #[error("the key is revoked")]
     KeyRevoked,
+    /// The algorithm and its size, such as `RSA of 1024 bits`.
     #[error("the key is weak ({0})")]
     WeakKey(String),
+    /// The self-signature is missing or does not hold; with the reason.
     #[error("the key does not certify itself soundly: {0}")]
     Uncertified(&'static str),
+    /// At the time at which it has to hold.
     #[error("the signature is expired")]
     SignatureExpired,
+    /// Its time of making is missing, later than now, or earlier than the key's.
     #[error("the signature is from the future, or from before its key")]
     WrongTime,
+    /// The digest's name, such as `SHA1`.
     #[error("it is made with {0}, which is broken")]
     WeakDigest(String),
+    /// Its type is not that of a signed document, or its key may not sign.
     #[error("it is not of a kind that vouches for a file")]
     WrongKind,
 }
@@ -93,7 +120,12 @@ pub enum Signed {
     /// `InRelease`.
     Inline(Vec<u8>),
     /// `Release` and `Release.gpg`.
-    Detached { content: Vec<u8>, signature: Vec<u8> },
+    Detached {
+        /// The file that is signed.
+        content: Vec<u8>,
+        /// Armoured or binary.
+        signature: Vec<u8>,
+    },
 }
 
 /// A signed file, taken apart.

@@ -9,9 +9,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// One file, of at most so many bytes.
-    File { path: String, limit: u64 },
+    File {
+        /// Absolute path in the system.
+        path: String,
+        /// In bytes.
+        limit: u64,
+    },
     /// The files of a folder whose names have one of these ends.
-    Folder { path: &'static str, ends: &'static [&'static str], limit: u64 },
+    Folder {
+        /// Absolute path in the system.
+        path: &'static str,
+        /// Such as `.list`; of file names, not of paths.
+        ends: &'static [&'static str],
+        /// Of each file, in bytes.
+        limit: u64,
+    },
 }
 
 /// Files of a system, by path. Those that it does not have are not among them.
@@ -22,10 +34,12 @@ pub struct SystemFiles(BTreeMap<String, Content>);
 struct Content(Vec<u8>);
 
 impl SystemFiles {
+    /// Adds a file, or puts other content in its place.
     pub fn insert(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) {
         self.0.insert(path.into(), Content(content.into()));
     }
 
+    /// Whether the system has a file of this path.
     #[must_use]
     pub fn contains(&self, path: &str) -> bool {
         self.0.contains_key(path)

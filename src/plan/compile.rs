@@ -31,7 +31,9 @@ const VERIFY_TIMEOUT: u64 = 600;
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "`Files` is a door, not data")]
 pub struct Inputs<'a> {
+    /// What the ImageFile says of the image.
     pub spec: &'a ImageSpec,
+    /// What the resolver chose for it.
     pub resolution: &'a Resolution,
     /// The pinned base.
     pub base: &'a BasePlan,
@@ -49,6 +51,7 @@ pub struct Inputs<'a> {
     pub temporary: (&'a [String], &'a Arc<str>),
     /// Where the image gets more of its distribution's archive, if anybody knows.
     pub mirror: Option<&'a str>,
+    /// Where copied files, and those of scripts, are read.
     pub files: &'a dyn Files,
     /// Part of every key: another agent may do the same step differently.
     pub agent_version: &'a str,

@@ -67,11 +67,13 @@ impl Graph {
         self.names.len()
     }
 
+    /// Whether there are no images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
+    /// What the image is called; `None` if there is none of that number.
     #[must_use]
     pub fn name(&self, image: usize) -> Option<&str> {
         self.names.get(image).map(String::as_str)

@@ -26,6 +26,7 @@ impl std::fmt::Display for Key {
 pub struct KeyPart {
     /// In the user's words: `script text`, `env`, `copied files of site/`.
     pub name: String,
+    /// Of `value`.
     pub digest: Digest,
     /// What the digest is of, as JSON: records keep it, so that `why` can show the difference.
     #[serde(skip)]

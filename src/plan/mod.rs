@@ -37,6 +37,7 @@ pub const PLAN_FORMAT: u32 = 1;
 /// What building a project does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
+    /// [`PLAN_FORMAT`] of the program that made it.
     pub format: u32,
     /// In an order in which each image's base comes before it.
     pub images: Vec<ImagePlan>,
@@ -45,14 +46,21 @@ pub struct Plan {
 /// What building one image does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImagePlan {
+    /// Its name in the ImageFile, such as `web`.
     pub image: String,
+    /// `description`; `None` if the ImageFile has none.
     pub description: Option<String>,
+    /// `label KEY = VALUE`, by key.
     pub labels: BTreeMap<String, String>,
+    /// The system that it holds at its end.
     pub os: OsPlan,
+    /// What its system is built for; the host's does not matter.
     pub arch: Arch,
+    /// The disk that its first step stands on.
     pub base: BasePlan,
     /// Virtual size of the build disk and of the artifact, in bytes.
     pub disk_size: u64,
+    /// What the steps run in.
     pub machine: MachinePlan,
     /// Whether booted steps and offline scripts may reach the network.
     pub network: bool,
@@ -62,13 +70,18 @@ pub struct ImagePlan {
     pub secrets: Vec<SecretPlan>,
     /// In the order in which they run.
     pub steps: Vec<Step>,
+    /// What the finished artifact must pass, in the order in which they run.
     pub tests: Vec<Test>,
+    /// Files to write; at least one.
     pub outputs: Vec<OutputPlan>,
 }
 
+/// The system of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OsPlan {
+    /// In lower case, such as `debian`.
     pub distro: String,
+    /// `VERSION_ID` of its os-release, such as `13`.
     pub version: String,
 }
 
@@ -118,7 +131,9 @@ impl ImagePlan {
 /// The pinned base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BasePlan {
+    /// Catalogue name; for files, downloads and other images the path, URL or name as written.
     pub name: String,
+    /// What its disk is made of, by digests.
     pub source: BaseSource,
     /// In bytes.
     pub virtual_size: u64,
@@ -126,31 +141,59 @@ pub struct BasePlan {
     pub firmware: Vec<Firmware>,
 }
 
+/// What exactly a base is, by where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum BaseSource {
     /// Made on this machine from these packages; named by recipe and exact package set.
-    Bootstrap { suite: String, recipe: Digest, packages: Arc<[PlannedPackage]> },
+    Bootstrap {
+        /// Such as `trixie`.
+        suite: String,
+        /// Of everything but the packages that decides how the disk is made.
+        recipe: Digest,
+        /// All that are installed, by name.
+        packages: Arc<[PlannedPackage]>,
+    },
     /// A disk of this machine.
-    File { path: String, sha256: Digest },
+    File {
+        /// Absolute, or relative to the project's folder.
+        path: String,
+        /// Of the whole file.
+        sha256: Digest,
+    },
     /// A pinned download.
-    Url { url: String, sha256: Digest },
+    Url {
+        /// As the ImageFile or the catalogue writes it.
+        url: String,
+        /// Of the downloaded file.
+        sha256: Digest,
+    },
     /// Another image of the plan: the disk its artifacts are made of, under the key it has there.
-    Image { image: String, key: Key },
+    Image {
+        /// Its name in the ImageFile.
+        image: String,
+        /// Of its last step.
+        key: Key,
+    },
 }
 
 /// The build machine; never part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachinePlan {
+    /// Virtual processors; 2 unless `machine` says.
     pub cpus: u32,
+    /// In MiB; 2048 unless `machine` says.
     pub memory_mib: u64,
 }
 
+/// One file that is made of the finished disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputPlan {
     /// File name in the output folder.
     pub file: String,
+    /// What the file's extension says too.
     pub format: DiskFormat,
+    /// The format's usual one unless `output` says.
     pub compression: Compression,
     /// A VHD that grows with its content.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -160,10 +203,13 @@ pub struct OutputPlan {
 /// What is cleared before sealing, item by item; the plan shows each item's commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cleanup {
+    /// As the ImageFile writes it: `cloud`, `identity`, `minimal` or `none`.
     pub preset: String,
+    /// In the order in which they are cleared.
     pub items: Vec<CleanupItem>,
 }
 
+/// One item of a clean-up, with its commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CleanupItem {
     /// The name `keep` and `remove` of the `cleanup` statement use, such as `machine-id`.

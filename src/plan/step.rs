@@ -24,7 +24,9 @@ pub enum Stage {
 pub struct Step {
     /// Unique within the image, such as `app nginx` or `script announce`.
     pub name: String,
+    /// Where it runs; a step that needs another than the one before it takes a boot or a shutdown.
     pub stage: Stage,
+    /// What the agent does.
     pub action: Action,
     /// Names everything that decides the state of the disk after this step.
     pub key: Key,
@@ -45,25 +47,36 @@ pub enum Action {
         /// Virtual size of the disk in bytes.
         disk_size: u64,
     },
+    /// Installs, upgrades and removes packages.
     Packages(PackageChange),
     /// Writes an application's files and runs its install script as root in a chroot.
     App(AppStep),
     /// Sees to it that the account that runs scripts exists, with a home and sudo without password.
     DefaultUser {
+        /// The base's default account, such as `debian`, or the one that `user` names.
         name: String,
     },
+    /// `account NAME { … }`
     Account(AccountStep),
+    /// `group NAME { … }`
     Group(GroupStep),
+    /// `copy "SRC" to "DEST"`
     Copy(CopyStep),
+    /// `script "setup.sh"`
     Script(ScriptStep),
     /// Shuts the booted system down in order and boots it again.
     Reboot,
+    /// All `service` statements at once.
     Services {
+        /// In the order written.
         units: Vec<UnitState>,
     },
+    /// All `kernel_args` statements at once.
     KernelArgs {
+        /// Appended to the kernel's line in this order, such as `quiet`.
         args: Vec<String>,
     },
+    /// Clears what instances must not share, as the last step.
     Cleanup(super::Cleanup),
 }
 
@@ -84,9 +97,13 @@ pub struct PackageChange {
 /// One package file, pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedPackage {
+    /// As its control file has it, such as `jq`.
     pub name: String,
+    /// The whole of it, epoch and revision included: `1.7.1-6`.
     pub version: String,
+    /// As the package manager calls it: `amd64`, or `all`.
     pub arch: String,
+    /// Of the package file.
     pub sha256: Digest,
     /// Size of the package file in bytes.
     pub size: u64,
@@ -98,9 +115,12 @@ pub struct PlannedPackage {
     pub auto: bool,
 }
 
+/// What an application adds beyond its packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppStep {
+    /// Its name in the catalogue, such as `nginx`.
     pub app: String,
+    /// The chosen one, such as `1.26`.
     pub version: String,
     /// Rendered at plan time, in the order of the catalogue entry.
     pub files: Vec<InlineFile>,
@@ -113,39 +133,53 @@ pub struct AppStep {
 pub struct InlineFile {
     /// Absolute path in the image.
     pub path: String,
+    /// The whole of it.
     pub content: String,
     /// Permission bits, such as `0o644`.
     pub mode: u32,
+    /// An account's name, such as `root`.
     pub owner: String,
+    /// A group's name, such as `root`.
     pub group: String,
 }
 
+/// `account NAME { … }`: an account that is made, or changed where it is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountStep {
+    /// Such as `operator`.
     pub name: String,
+    /// Its number; `None` leaves the choice to the system.
     pub uid: Option<u32>,
+    /// Supplementary groups by name; made where they are missing.
     pub groups: Vec<String>,
     /// May become root without a password.
     pub sudo: bool,
+    /// Absolute path, such as `/bin/bash`; `None` leaves the choice to the system.
     pub shell: Option<String>,
     /// Number of its own group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
+    /// Absolute path; `None` leaves the choice to the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<String>,
     /// For a service: no home and no shell unless they are named.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub system: bool,
+    /// What it is for, in a few words (GECOS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// Lines of its `authorized_keys`.
     pub ssh_keys: Vec<String>,
+    /// A crypt(3) hash, such as `$y$…`; without it no password lets anybody in.
     pub password_hash: Option<String>,
 }
 
 /// A group that is made, or given its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupStep {
+    /// Such as `www`.
     pub name: String,
+    /// Its number; `None` leaves the choice to the system.
     pub gid: Option<u32>,
     /// A number below those of people.
     pub system: bool,
@@ -154,10 +188,13 @@ pub struct GroupStep {
 /// Files of the project, or a text of the ImageFile, put into the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CopyStep {
+    /// What is put there.
     pub from: CopyFrom,
     /// Absolute path in the image; for a folder its contents go into it.
     pub to: String,
+    /// An account's name or number; `root` unless the statement says.
     pub owner: String,
+    /// A group's name or number; the owner's name unless the statement says.
     pub group: String,
     /// Permission bits of files; without it 0644, 0755 where the source is executable.
     pub mode: Option<u32>,
@@ -165,19 +202,28 @@ pub struct CopyStep {
     pub dir_mode: Option<u32>,
 }
 
+/// What a copy puts into the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum CopyFrom {
     /// A file or the contents of a folder of the project.
     Tree(Tree),
     /// A text written in the ImageFile.
-    Text { content: String },
+    Text {
+        /// UTF-8, line ends as `
+        /// `.
+        content: String,
+    },
     /// A pinned download.
     Download {
+        /// As the ImageFile writes it.
         url: String,
+        /// What the downloaded file must have.
         #[serde(flatten)]
         checksum: Checksum,
+        /// Whether it is a tar archive whose contents are copied in its place.
         unpack: bool,
+        /// Leading path components to drop when unpacking.
         strip: u32,
     },
 }
@@ -187,6 +233,7 @@ pub enum CopyFrom {
 pub struct ScriptStep {
     /// The whole script, shebang included.
     pub content: String,
+    /// Who runs it.
     pub user: RunAs,
     /// All of it: `IMGFILE_*`, the image's `env` statements, the script's own.
     pub env: BTreeMap<String, String>,
@@ -211,7 +258,9 @@ pub struct ScriptStep {
 pub struct SecretPlan {
     /// The file's name under `/run/secrets`.
     pub name: String,
+    /// Where its value is looked for.
     pub source: SecretSource,
+    /// Its name in the `secret` statement.
     #[serde(skip)]
     pub span: Option<Span>,
 }
@@ -220,11 +269,14 @@ pub struct SecretPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum SecretSource {
+    /// `secret NAME from env VAR`
     Env {
+        /// Of the environment of `imgfile`, such as `NPM_TOKEN`.
         variable: String,
     },
     /// Absolute, or relative to the project's folder.
     File {
+        /// `/` between parts, such as `secrets/token`.
         path: String,
     },
     /// Where the user says, by `--secret` or in the user's configuration.
@@ -237,23 +289,32 @@ pub enum SecretSource {
 pub enum RunAs {
     /// The image's default user, who can sudo.
     Default,
+    /// `user = root`, and offline scripts that name nobody.
     Root,
+    /// Any other account of the image.
     Named(String),
 }
 
+/// What is to become of one unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitState {
+    /// With its suffix: `nginx.service`.
     pub unit: String,
+    /// What the `service` statement says.
     pub state: WantedUnit,
     /// Whether the test boot requires the unit to be active.
     pub must_be_active: bool,
 }
 
+/// The state of a unit from the next boot on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WantedUnit {
+    /// `service nginx enabled`: starts at boot.
     Enabled,
+    /// `service nginx disabled`: does not start by itself.
     Disabled,
+    /// `service nginx masked`: cannot be started at all.
     Masked,
 }
 
@@ -262,18 +323,24 @@ pub enum WantedUnit {
 pub struct Test {
     /// As written, or `verify nginx` for an application's own.
     pub name: String,
+    /// The sealed disk, or a boot of it.
     pub stage: Stage,
+    /// What has to hold.
     pub check: TestCheck,
+    /// The test's name; of an application's own its `app` statement, of units the first `service` statement.
     #[serde(skip)]
     pub span: Option<Span>,
 }
 
+/// What a test looks at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "check", rename_all = "kebab-case")]
 pub enum TestCheck {
+    /// Must exit with 0.
     Script(ScriptStep),
     /// These units must be active once the boot has settled.
     UnitsActive {
+        /// With their suffix: `nginx.service`.
         units: Vec<String>,
     },
 }

@@ -14,25 +14,34 @@ pub struct Tree {
     pub entries: Vec<TreeEntry>,
 }
 
+/// One file, folder or link of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TreeEntry {
     /// Relative to the tree's path, `/` between parts.
     pub path: String,
+    /// What it is and what is in it.
     #[serde(flatten)]
     pub kind: EntryKind,
 }
 
+/// What an entry of a tree is, without time and owner: these are no part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EntryKind {
+    /// Its contents are entries of their own.
     Folder,
+    /// A plain file.
     File {
+        /// Of its content.
         sha256: Digest,
         /// In bytes.
         size: u64,
+        /// Whether its owner may execute it.
         executable: bool,
     },
+    /// A symbolic link, kept as one.
     Symlink {
+        /// As the link has it, relative or absolute; it need not exist.
         target: String,
     },
 }

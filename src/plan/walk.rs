@@ -20,7 +20,9 @@ const FILE_LIMIT: u64 = 64 << 30;
 /// Why a tree could not be taken in: the path at fault and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalkError {
+    /// Relative to the project's folder, `/` between parts.
     pub path: String,
+    /// What is wrong with it.
     pub error: FileError,
 }
 

@@ -33,6 +33,7 @@ pub fn human(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) -> Str
 pub struct HumanHandler(Paint);
 
 impl HumanHandler {
+    /// With ANSI colours if `colour`.
     #[must_use]
     pub fn new(colour: bool) -> Self {
         Self(Paint(colour))

@@ -15,6 +15,7 @@ use crate::text::{Sources, Span};
 pub struct Report {
     /// `imgfile/diagnostics/v1`
     pub schema: String,
+    /// In the order of the files; empty if nothing is wrong.
     pub diagnostics: Vec<Finding>,
 }
 
@@ -25,43 +26,61 @@ pub struct Finding {
     pub code: String,
     /// `error` or `warning`.
     pub severity: String,
+    /// One line: lower case, no full stop.
     pub message: String,
     /// The first is the place at fault, the others are causes.
     pub labels: Vec<Place>,
+    /// Facts that help to understand it, one line each.
     pub notes: Vec<String>,
+    /// What to write or run instead, one line each.
     pub helps: Vec<String>,
+    /// Ways to resolve it that a program can apply; one of them is enough.
     pub fixes: Vec<Repair>,
 }
 
+/// A range of a file with words about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
+    /// Relative to the project's folder, `/` between parts.
     pub file: String,
+    /// Of the first character.
     pub start: Position,
+    /// Just behind the last character.
     pub end: Position,
+    /// What is there, such as "first used here".
     pub text: String,
 }
 
 /// Lines and columns count from 1, columns in characters; `offset` counts bytes from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
+    /// From 1.
     pub line: u32,
+    /// From 1, in characters (not bytes, not UTF-16 units).
     pub column: u32,
+    /// From the start of the file, in bytes from 0.
     pub offset: u32,
 }
 
 /// Edits that together resolve the finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Repair {
+    /// What an editor's menu shows, such as "write `8GiB`".
     pub title: String,
     /// `safe`: keeps the meaning, `check --fix` applies it; `maybe`: a person decides.
     pub applicability: String,
+    /// To make together; they do not overlap.
     pub edits: Vec<Change>,
 }
 
+/// One replacement of text in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
+    /// Relative to the project's folder, `/` between parts.
     pub file: String,
+    /// Of the first character that goes.
     pub start: Position,
+    /// Just behind the last character that goes; the start itself where text is only inserted.
     pub end: Position,
     /// Replaces what is between start and end.
     pub text: String,

@@ -69,11 +69,13 @@ impl Recorder {
         Ok(Self { records, build, log, lock, room: ROOM, state: Mutex::default() })
     }
 
+    /// The build's number in the store.
     #[must_use]
     pub fn build(&self) -> i64 {
         self.build
     }
 
+    /// The store's records that it writes to.
     #[must_use]
     pub fn records(&self) -> &Records {
         &self.records

@@ -18,7 +18,10 @@ const LONGEST: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Text for people; with the colours that imgfile itself uses, or without any.
-    Text { colour: bool },
+    Text {
+        /// Whether imgfile's own ANSI colours stay.
+        colour: bool,
+    },
     /// Text in which a line may be an order of ours to the CI system.
     Orders,
     /// JSON: what must not be shown is escaped, so that its meaning stays.
@@ -40,6 +43,7 @@ pub struct Sink<W: Write> {
 }
 
 impl<W: Write> Sink<W> {
+    /// Writes to `out`. With `ci`, lines that a CI system would obey are made harmless.
     pub const fn new(out: W, content: Content, ci: bool) -> Self {
         Self { out, content, ci, line: Vec::new(), ready: Vec::new(), at_start: true }
     }

@@ -10,8 +10,11 @@ use crate::text::Version;
 /// A catalogue base as seen by one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseChoice {
+    /// The name of its catalogue entry, such as `debian-13`.
     pub name: String,
+    /// Of the catalogue entry, not of the system in it.
     pub version: Version,
+    /// Whether the image could be built on it.
     pub possible: bool,
     /// Why not; empty if it is possible.
     pub reasons: Vec<Reason>,

@@ -13,6 +13,7 @@ use crate::text::Spanned;
 pub struct ResolvedProject {
     /// By image name; images that are wrong, or whose base image is, are missing.
     pub images: BTreeMap<String, Resolution>,
+    /// What stands in the way of the images that are missing, and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }
 

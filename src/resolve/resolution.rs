@@ -11,9 +11,11 @@ use crate::text::{Digest, Span, Version};
 /// One image's base and applications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
+    /// The system of its base.
     pub os: Os,
     /// Such as `x86_64`.
     pub arch: Arch,
+    /// What it starts from.
     pub base: ResolvedBase,
     /// Dependencies before what needs them, otherwise in the order of the ImageFile.
     pub apps: Vec<ResolvedApp>,
@@ -33,6 +35,7 @@ pub struct ResolvedBase {
     pub name: String,
     /// Of the catalogue entry; of the system for bases from outside the catalogue.
     pub version: Version,
+    /// Who says that it is this one.
     pub origin: BaseOrigin,
     /// What it can boot with, narrowed by the image's own `firmware`. Empty if unknown as yet.
     pub firmware: Vec<Firmware>,
@@ -50,7 +53,16 @@ pub struct ResolvedBase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseOrigin {
     /// The catalogue; the digest is of its definition. `built_in`: not a project's own.
-    Catalog { tier: Tier, source: BaseSource, definition: Digest, built_in: bool },
+    Catalog {
+        /// How far the base is trusted.
+        tier: Tier,
+        /// Where its disk comes from.
+        source: BaseSource,
+        /// Of its catalogue file.
+        definition: Digest,
+        /// Whether it is one of imgfile's own.
+        built_in: bool,
+    },
     /// `base file`, `base url` or `base image`: the ImageFile says which.
     Given,
 }
@@ -58,7 +70,9 @@ pub enum BaseOrigin {
 /// One application as chosen, with everything rendered that will run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedApp {
+    /// Such as `nginx`.
     pub name: String,
+    /// One of its catalogue entry's, such as `1.26`.
     pub version: Version,
     /// The statement that asked for it; none if only other applications need it.
     pub span: Option<Span>,
@@ -70,11 +84,13 @@ pub struct ResolvedApp {
     pub options: BTreeMap<String, OptionValue>,
     /// Names of the chosen applications that it needs itself.
     pub requires: Vec<String>,
+    /// What is installed for it, in the catalogue's order.
     pub packages: Vec<AptPackage>,
     /// Packages of the base that go where they are there.
     pub replaces: Vec<String>,
     /// The package whose version must satisfy `version`, if one carries it.
     pub version_of: Option<String>,
+    /// Archives outside the distribution that its packages come from.
     pub repositories: Vec<AptRepository>,
     /// In the order of the catalogue.
     pub files: Vec<RenderedFile>,
@@ -95,6 +111,7 @@ pub struct ResolvedApp {
 /// A package as `apt-get install` takes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AptPackage {
+    /// Such as `kubelet`.
     pub name: String,
     /// The distribution's own version string, if one was asked for.
     pub version: Option<String>,
@@ -103,8 +120,11 @@ pub struct AptPackage {
 /// A package archive outside the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AptRepository {
+    /// The folder above `dists/`, such as `https://nginx.org/packages/debian`.
     pub url: String,
+    /// Such as `trixie`, or for a flat archive a path that ends in `/`.
     pub suite: String,
+    /// Such as `main`; none for a flat archive.
     pub components: Vec<String>,
     /// The armored OpenPGP key that signs the archive.
     pub key: String,
@@ -117,17 +137,24 @@ pub struct AptRepository {
 pub struct RenderedFile {
     /// Absolute, without `.` and `..`.
     pub path: String,
+    /// The whole file.
     pub content: String,
+    /// An account's name, such as `root`.
     pub owner: String,
+    /// A group's name, such as `root`.
     pub group: String,
+    /// Permission bits, such as `0o644`.
     pub mode: u32,
 }
 
 /// A base that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassedOver {
+    /// The name of its catalogue entry, such as `debian-12`.
     pub name: String,
+    /// Of the catalogue entry, not of the system in it.
     pub version: Version,
+    /// How far it is trusted.
     pub tier: Tier,
     /// Whether it could be chosen by name (`--base NAME`).
     pub possible: bool,
@@ -138,6 +165,8 @@ pub struct PassedOver {
 /// Why a base was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
+    /// One line, such as "it holds debian 12, the image is debian 13".
     pub text: String,
+    /// The statement that asks for something else; `None` if it is no one statement.
     pub span: Option<Span>,
 }

@@ -15,6 +15,7 @@ pub struct Wanted {
     pub os: Option<WantedOs>,
     /// With the span of `arch`, or of the image's name if it is the default.
     pub arch: Spanned<Arch>,
+    /// What it says about its base.
     pub base: WantedBase,
     /// The firmware the image must boot with, if it says so.
     pub firmware: Option<Spanned<Firmware>>,
@@ -29,7 +30,9 @@ pub struct Wanted {
 pub struct WantedOs {
     /// The whole statement.
     pub span: Span,
+    /// In lower case, such as `debian`.
     pub distro: Spanned<String>,
+    /// On the system's version; `None`: the resolver chooses.
     pub requirement: Option<Spanned<Requirement>>,
 }
 
@@ -41,7 +44,12 @@ pub enum WantedBase {
     /// What is written was not understood: any base may be meant, so none is held against the image.
     Unknown,
     /// `base debian-13 ^1`
-    Named { name: Spanned<String>, requirement: Option<Spanned<Requirement>> },
+    Named {
+        /// Of a catalogue entry, such as `debian-13`.
+        name: Spanned<String>,
+        /// On the version of that entry; `None`: the newest that suits.
+        requirement: Option<Spanned<Requirement>>,
+    },
     /// `base file`, `base url`, `base image`: outside the catalogue.
     Given {
         /// The path, URL or image name as written, at its place.
@@ -54,6 +62,7 @@ pub enum WantedBase {
 /// What a look into a base outside the catalogue found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseFacts {
+    /// The system that it holds.
     pub os: Os,
     /// A disk may hold what nothing here builds: `i386`.
     pub arch: String,
@@ -63,6 +72,7 @@ pub struct BaseFacts {
     pub virtual_size: Option<u64>,
     /// Bytes its files take.
     pub used: Option<u64>,
+    /// The account that scripts run as unless the ImageFile names one, if it has one.
     pub user: Option<String>,
 }
 
@@ -71,8 +81,11 @@ pub struct BaseFacts {
 pub struct WantedApp {
     /// The whole statement.
     pub span: Span,
+    /// Such as `nginx`.
     pub name: Spanned<String>,
+    /// On its version; `None`: the newest that suits.
     pub requirement: Option<Spanned<Requirement>>,
+    /// In the order written; names are unique.
     pub options: Vec<WantedOption>,
     /// The values of all its options, for one that `base image` brings: it is there already, set up
     /// with these. The spans are those of the `base` statement.
@@ -85,7 +98,9 @@ pub struct WantedApp {
 /// `port = 8080`
 #[derive(Debug, Clone)]
 pub struct WantedOption {
+    /// Such as `port`.
     pub name: Spanned<String>,
+    /// As written.
     pub value: Spanned<OptionInput>,
 }
 
@@ -94,6 +109,7 @@ pub struct WantedOption {
 pub enum OptionInput {
     /// A word, number, size, duration or string: the text without quotes.
     Scalar(String),
+    /// `["a", "b"]`, each element without quotes.
     List(Vec<Spanned<String>>),
 }
 

@@ -7,7 +7,9 @@ use crate::text::Spanned;
 /// A version of an application as seen by one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionChoice {
+    /// One of the catalogue entry's.
     pub version: Version,
+    /// Whether the resolution has this one.
     pub chosen: bool,
     /// In words: why it was chosen, or what stands in the way.
     pub reason: String,

@@ -8,16 +8,20 @@ use crate::text::{SourceId, Span};
 /// One parsed file. Parsing never fails: what cannot be understood is in the tree as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ast {
+    /// The text that all spans are in.
     pub source: SourceId,
     /// A byte-order mark at the very start.
     pub bom: Option<Span>,
+    /// In the order written, comments included.
     pub items: Vec<Item>,
 }
 
 /// What stands on a line of its own, or behind a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
+    /// `KEYWORD operand…`, and its block if it has one.
     Statement(Statement),
+    /// `# …` to the end of the line, without the newline.
     Comment(Span),
     /// `//` or `/* */`.
     SlashComment(Span),
@@ -28,6 +32,7 @@ pub enum Item {
 }
 
 impl Item {
+    /// All of it; for a statement that opens a block up to the closing brace.
     #[must_use]
     pub const fn span(&self) -> Span {
         match self {
@@ -44,6 +49,7 @@ pub struct Statement {
     pub span: Span,
     /// Empty, at the start of the span, for [`Item::Bad`].
     pub keyword: Span,
+    /// What stands behind the keyword, mistakes included, in the order written.
     pub operands: Vec<Operand>,
     /// The statements in braces, of `image` and `profile`.
     pub body: Option<Body>,
@@ -60,13 +66,18 @@ impl Statement {
     }
 }
 
+/// `{ statements }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
+    /// From the `{` to the `}`; without a `}` to the last thing in it.
     pub span: Span,
+    /// Where the `{` stands.
     pub open: Open,
     /// Further `{` directly behind the first.
     pub extra_open: Vec<Span>,
+    /// In the order written, comments included.
     pub items: Vec<Item>,
+    /// The `}`; `None` if it is missing.
     pub close: Option<Span>,
 }
 
@@ -81,12 +92,16 @@ pub enum Open {
     Lost,
 }
 
+/// One thing behind a keyword, or in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operand {
+    /// All of it, quotes and brackets included.
     pub span: Span,
+    /// What it looks like; what it means depends on the place.
     pub kind: OperandKind,
 }
 
+/// What an operand looks like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperandKind {
     /// Name, number, size, version, … : what it must be depends on the place.
@@ -97,15 +112,21 @@ pub enum OperandKind {
     Single,
     /// `${name}`, the `}` perhaps missing.
     Param,
+    /// `=`, where no pair is.
     Eq,
+    /// `,`, in a list or where none belongs.
     Comma,
     /// Characters that no token starts with.
     Junk,
+    /// `//` or `/* */`.
     SlashComment,
     /// Only inside lists.
     Comment,
+    /// `[a, b]`
     List(List),
+    /// `{ key = value }`
     Options(Options),
+    /// `<<TAG`
     Heredoc(Box<Heredoc>),
 }
 
@@ -114,6 +135,7 @@ pub enum OperandKind {
 pub struct List {
     /// Elements, commas and comments in order.
     pub items: Vec<Operand>,
+    /// The `]`; `None` if it is missing.
     pub close: Option<Span>,
 }
 
@@ -131,11 +153,14 @@ pub struct Options {
     pub lost_open: bool,
     /// Further `{` directly behind the first.
     pub extra_open: Vec<Span>,
+    /// In the order written, commas and comments included.
     pub items: Vec<OptionItem>,
+    /// The `}`; `None` if it is missing.
     pub close: Option<Span>,
 }
 
 impl Options {
+    /// The pairs alone, in the order written.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.items.iter().filter_map(|item| match item {
             OptionItem::Entry(entry) => Some(entry),
@@ -144,16 +169,21 @@ impl Options {
     }
 }
 
+/// What stands in the braces of options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionItem {
+    /// `key = value`
     Entry(Entry),
+    /// `,` between two pairs.
     Comma(Span),
+    /// `# …` to the end of the line.
     Comment(Span),
     /// Something that is no pair.
     Stray(Span),
 }
 
 impl OptionItem {
+    /// All of it; for a pair from its key to its value.
     #[must_use]
     pub const fn span(&self) -> Span {
         match self {
@@ -166,10 +196,13 @@ impl OptionItem {
 /// `key = value`, of which all but the key may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// From the key to the last token of the pair.
     pub span: Span,
+    /// What stands before the `=`: a word, or by mistake a string.
     pub key: Operand,
     /// One `=`, or none, or too many.
     pub eq: Vec<Span>,
+    /// `None` if nothing follows on the line.
     pub value: Option<Operand>,
 }
 
@@ -178,6 +211,7 @@ pub struct Entry {
 pub struct Heredoc {
     /// `<<-TAG`
     pub marker: Span,
+    /// `TAG` behind the marker, without quotes and flavour.
     pub tag: Span,
     /// `-`, or the mistaken `~`.
     pub flavour: Option<char>,

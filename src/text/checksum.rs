@@ -10,7 +10,9 @@ use super::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
+    /// `sha256 "…"`, 32 bytes.
     Sha256(Digest),
+    /// `sha512 "…"`, for publishers who give that one only.
     Sha512(
         #[serde(with = "hex::serde")]
         #[schemars(with = "String")]

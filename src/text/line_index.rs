@@ -3,6 +3,8 @@
 /// A place as people and editors count it; both numbers start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineCol {
+    /// Lines end at `
+    /// `; a `\r` before it belongs to the line.
     pub line: u32,
     /// In bytes of UTF-8 from the start of the line.
     pub col: u32,

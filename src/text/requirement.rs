@@ -18,7 +18,9 @@ pub struct Requirement {
 /// One comparison of a [`Requirement`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Comparator {
+    /// `^` of `^1.2`; [`Op::Prefix`] where no operator is written.
     pub op: Op,
+    /// `1.2` of `^1.2`.
     pub version: Version,
 }
 
@@ -60,8 +62,10 @@ const OPERATORS: [(&str, Op); 8] = [
 /// Why a text is not a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequirementError {
+    /// Nothing but blanks is written.
     #[error("a requirement is missing, such as `^1.26` or `>=1.2, <3`")]
     Empty,
+    /// What stands behind an operator, or alone, is no version: `>=x`, `1.2,`.
     #[error(transparent)]
     Version(#[from] VersionError),
 }

@@ -12,12 +12,14 @@ pub struct Source {
     /// Path as the user would write it, relative to the project; never absolute to this machine
     /// unless the user wrote it so.
     pub name: String,
+    /// The whole content.
     pub text: String,
     /// Made when somebody asks: of most files of a catalogue nobody does.
     lines: OnceLock<LineIndex>,
 }
 
 impl Source {
+    /// Where the lines start; counted at the first call.
     #[must_use]
     pub fn lines(&self) -> &LineIndex {
         self.lines.get_or_init(|| LineIndex::new(&self.text))

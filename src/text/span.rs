@@ -9,6 +9,7 @@ pub struct SourceId(pub u32);
 /// A half-open range of byte offsets in one source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Span {
+    /// The file that the offsets are in.
     pub source: SourceId,
     /// Byte offset of the first byte.
     pub start: u32,
@@ -48,6 +49,7 @@ impl Span {
         self.end - self.start
     }
 
+    /// Whether it holds no byte: a place between two, such as that of a missing word.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.start == self.end
@@ -63,11 +65,14 @@ impl Span {
 /// A value and where it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Spanned<T> {
+    /// What is written there, parsed.
     pub value: T,
+    /// The bytes it was read from.
     pub span: Span,
 }
 
 impl<T> Spanned<T> {
+    /// Joins `value` and the place it was read from.
     pub const fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }
@@ -77,6 +82,7 @@ impl<T> Spanned<T> {
         Spanned { value: f(self.value), span: self.span }
     }
 
+    /// Borrows the value; the place is copied.
     pub const fn as_ref(&self) -> Spanned<&T> {
         Spanned { value: &self.value, span: self.span }
     }

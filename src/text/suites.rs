@@ -3,6 +3,7 @@
 /// What a release's name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Suite {
+    /// As the distribution numbers the release: `13`, `24.04`.
     pub version: &'static str,
     /// The next release takes the name over: `stable`.
     pub moves: bool,

@@ -26,14 +26,19 @@ pub struct Version {
 /// Why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
+    /// No number at all: an empty text, or one that begins with its suffix.
     #[error("a version has one to four numbers, such as `1.26.3`")]
     Empty,
+    /// This part is none: the `x` of `1.x`.
     #[error("`{0}` is not a number; a version has one to four numbers, such as `1.26.3`")]
     NotANumber(String),
+    /// So many numbers; [`Version::PARTS`] is the most.
     #[error("a version has at most four numbers, this one has {0}")]
     TooManyParts(usize),
+    /// This number has too many digits.
     #[error("the number `{0}` is too large for a version")]
     TooLarge(String),
+    /// What follows the numbers: the `rc_1` of `1.2-rc_1`.
     #[error("the suffix `{0}` may only hold letters, digits, dots, `+` and `-`, and not be empty")]
     BadSuffix(String),
 }

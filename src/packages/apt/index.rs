@@ -35,16 +35,22 @@ const RELATIONS: &[(&str, Option<char>)] = &[
 /// Why a text is no index.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
+    /// The stanza of this number, from 0, lacks this field, or has it empty, with blanks or with a part `..`.
     #[error("stanza {0} has no `{1}` field")]
     Incomplete(usize, &'static str),
+    /// This field of the stanza has another form than it must have, such as a size that is no number.
     #[error("stanza {0} has a malformed `{1}` field")]
     Malformed(usize, &'static str),
+    /// The stanza of this number, from 0, does not end within the limit.
     #[error("stanza {0} has more than {STANZA_LIMIT} bytes")]
     Endless(usize),
+    /// A stanza has other bytes than UTF-8.
     #[error("not UTF-8 text")]
     NotUtf8,
+    /// The compression is damaged or its end is missing; the decoder's words.
     #[error("cannot be unpacked: {0}")]
     Unpack(String),
+    /// The text is of another format of the cache, or no cached index.
     #[error("not a cached index of this version")]
     Stale,
 }

@@ -27,8 +27,11 @@ pub struct Origin {
 /// about other packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledPackage {
+    /// Such as `libc6`.
     pub name: String,
+    /// The one that is unpacked.
     pub version: Version,
+    /// What it is built for; `all` where that does not matter.
     pub arch: Arch,
     /// Pulled in by another package, as apt's `extended_states` remembers.
     pub auto: bool,
@@ -70,14 +73,18 @@ pub struct Request {
     pub remove: Vec<String>,
     /// Wanted packages whose recommendations come along, and those of what comes with them.
     pub recommending: Vec<String>,
+    /// Which packages of the base go to a newer version.
     pub upgrade: Upgrade,
 }
 
 /// One package to install or upgrade, exactly; one line of the lock.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Selected {
+    /// Such as `jq`.
     pub name: String,
+    /// The whole of it, epoch and revision included: `1.7.1-6`.
     pub version: Version,
+    /// As dpkg calls it: `amd64`, or `all`.
     pub arch: Arch,
     /// Of the .deb.
     pub sha256: Digest,
@@ -85,6 +92,7 @@ pub struct Selected {
     pub size: u64,
     /// What it takes unpacked, in KiB, as the control file says.
     pub installed_size: u64,
+    /// Where its file is fetched.
     #[serde(flatten)]
     pub origin: Origin,
     /// Which call of dpkg installs it: 0 is the first. A package whose `Pre-Depends` are met by

@@ -9,27 +9,45 @@ use crate::text::Checksum;
 /// Why a suite's table of contents is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
+    /// The keyring itself cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// No key of the keyring vouches for it.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// Nothing weaker than SHA-256 counts.
     #[error("the file lists no SHA-256 or SHA-512 digests")]
     NoDigests,
+    /// `Date` is missing or no date, or `Valid-Until` is none.
     #[error("its `{field}` is no date: `{text}`")]
-    NoDate { field: &'static str, text: String },
+    NoDate {
+        /// `Date` or `Valid-Until`.
+        field: &'static str,
+        /// As the file has it.
+        text: String,
+    },
     /// A clock is wrong, or somebody keeps a file for later.
     #[error("its `Date` is in the future: `{text}`")]
-    FromTheFuture { text: String },
+    FromTheFuture {
+        /// Its `Date` as the file has it.
+        text: String,
+    },
     /// What a man in the middle answers with who has nothing signed for the suite that was asked for.
     #[error("it is of another suite: it calls itself {}", names.join(" and "))]
-    OtherSuite { names: Vec<String> },
+    OtherSuite {
+        /// Its `Suite` and `Codename`, as far as it has them.
+        names: Vec<String>,
+    },
 }
 
 /// What a suite says about itself, and the digests of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReleaseFile {
+    /// `Suite`, such as `stable`; empty if the file has none.
     pub suite: String,
+    /// `Codename`, such as `trixie`; empty if the file has none.
     pub codename: String,
+    /// `Components`, such as `main`; empty if the file has none.
     pub components: Vec<String>,
     /// `Date`, in seconds since 1970.
     pub date: u64,

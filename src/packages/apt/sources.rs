@@ -6,8 +6,11 @@ use crate::text::DEBIAN_COMPONENTS;
 /// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceEntry {
+    /// Addresses of archives, as written: `http://deb.debian.org/debian`, also `mirror+file:/…`.
     pub uris: Vec<String>,
+    /// Such as `trixie`, or for a flat archive a path that ends in `/`.
     pub suites: Vec<String>,
+    /// Such as `main`; empty for a flat archive.
     pub components: Vec<String>,
     /// The key, or the file with the keys, that its signatures are checked by.
     pub signed_by: Option<String>,
@@ -18,6 +21,7 @@ pub struct SourceEntry {
 pub enum OfDebian {
     /// It has other components, or other keys.
     No,
+    /// Nothing speaks for it or against it.
     Perhaps,
     /// Its address says so.
     Likely,
@@ -96,7 +100,9 @@ pub struct Archive {
     pub name: String,
     /// Root of the archive, without a slash at its end.
     pub url: String,
+    /// Such as `trixie`, or for a flat archive a path that ends in `/`.
     pub suite: String,
+    /// Such as `main`; empty for a flat archive.
     pub components: Vec<String>,
     /// apt's pin, if it is not what the archive says of itself.
     pub priority: Option<u16>,
@@ -105,7 +111,9 @@ pub struct Archive {
 /// Where Debian's two archives are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirrors {
+    /// Root of the main archive, without a slash at its end: `http://deb.debian.org/debian`.
     pub debian: String,
+    /// Root of the security archive, without a slash at its end: `http://security.debian.org/debian-security`.
     pub security: String,
 }
 

@@ -31,18 +31,21 @@ pub struct IndexSource {
     pub priority: u16,
     /// The signed file that vouches for the index, if it is one that was verified.
     pub release: Option<Arc<SignedRelease>>,
+    /// The packages that it offers.
     pub index: Index,
 }
 
 /// A suite's signed table of contents, whole: what vouches for packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRelease {
+    /// Of `bytes`: what a package's record names it by.
     pub digest: Digest,
     /// As [`Signed::encode`](super::Signed::encode) gives it.
     pub bytes: Vec<u8>,
 }
 
 impl SignedRelease {
+    /// Takes the digest of `bytes`.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self { digest: Digest::of(&bytes), bytes }
@@ -198,6 +201,7 @@ impl Universe {
         self.versions.len()
     }
 
+    /// Whether there is no package version at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.versions.is_empty()

@@ -16,15 +16,19 @@ pub struct Version(Box<str>);
 /// Why a text is no package version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
+    /// There is no text, or none behind the epoch.
     #[error("a package version is not empty")]
     Empty,
+    /// What stands before the first `:` is no number of at most nine digits.
     #[error("the epoch before `:` is a number")]
     Epoch,
+    /// Neither a letter, a digit nor one of `.+-:~`.
     #[error("`{0}` cannot stand in a package version")]
     Character(char),
 }
 
 impl Version {
+    /// As written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

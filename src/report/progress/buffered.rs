@@ -59,6 +59,7 @@ impl<W: Write + Send + 'static> Buffered<W> {
     /// Bytes kept before they are written in any case.
     const CAPACITY: usize = 64 * 1024;
 
+    /// Starts the thread that flushes `out`.
     pub fn new(out: W) -> Self {
         let out = BufWriter::with_capacity(Self::CAPACITY, out);
         let state = State { out, dirty: false, ended: false };

@@ -41,6 +41,7 @@ struct Image {
 }
 
 impl<W: Write + Send> Grouped<W> {
+    /// Writes to `out`, with the marks by which `ci` folds lines.
     pub fn new(out: W, ci: Ci) -> Self {
         let state = State { out, ci, lines: Lines::default(), images: Vec::new(), live: 0, groups: 0 };
         Self { state: Mutex::new(state) }

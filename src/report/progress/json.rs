@@ -11,6 +11,7 @@ pub struct JsonLines<W> {
 }
 
 impl<W: Write + Send> JsonLines<W> {
+    /// Writes to `out`, an event a line.
     pub fn new(out: W) -> Self {
         Self { out: Mutex::new((out, Vec::new())) }
     }

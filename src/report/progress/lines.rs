@@ -116,6 +116,7 @@ impl Tail {
     /// Bytes kept of a line.
     const WIDTH: usize = 400;
 
+    /// Adds a line without its newline; the oldest goes where there are more than are kept.
     pub fn push(&mut self, line: &str) {
         // The oldest line's memory becomes the newest's: a flood allocates nothing.
         let mut kept =
@@ -125,6 +126,8 @@ impl Tail {
         self.lines.push_back(kept);
     }
 
+    /// The kept lines, oldest first, joined by `
+    /// `.
     #[must_use]
     pub fn text(&self) -> String {
         self.lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")

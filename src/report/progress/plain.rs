@@ -26,6 +26,7 @@ struct State<W> {
 }
 
 impl<W: Write + Send> Plain<W> {
+    /// Writes to `out`; nothing is coloured.
     pub fn new(out: W) -> Self {
         let state = State { out, lines: Lines::default(), transfers: HashMap::new(), prefix: String::new() };
         Self { state: Mutex::new(state) }

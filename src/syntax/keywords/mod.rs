@@ -24,7 +24,9 @@ pub enum Place {
 /// How often a statement may stand in one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {
+    /// At most once, such as `arch`.
     Once,
+    /// As often as wanted, such as `copy`.
     Any,
 }
 
@@ -45,9 +47,13 @@ pub type Word = (&'static str, &'static str);
 /// What is known of a statement without reading its operands.
 #[derive(Debug, Clone, Copy)]
 pub struct StatementInfo {
+    /// Which statement it is about.
     pub keyword: Keyword,
+    /// Where it may stand.
     pub place: Place,
+    /// How often it may stand in one image.
     pub times: Times,
+    /// What stands behind its name.
     pub form: Form,
     /// A valid example.
     pub example: &'static str,
@@ -57,6 +63,7 @@ pub struct StatementInfo {
     pub synonyms: &'static [&'static str],
     /// Operands of which something is known. Of several at one place, the first that fits.
     pub operands: &'static [OperandInfo],
+    /// What may stand in its braces.
     pub options: OptionSet,
     /// How it is listed in the outline of a file.
     pub outline: Option<Outlined>,
@@ -67,8 +74,11 @@ pub struct StatementInfo {
 pub struct OperandInfo {
     /// Its number, counted from 0 behind the keyword.
     pub at: usize,
+    /// What other operands it depends on.
     pub when: When,
+    /// What it names.
     pub role: Role,
+    /// How `fmt` writes it.
     pub quoting: Quoting,
     /// Fixed words that may stand there.
     pub words: &'static [Word],
@@ -79,15 +89,19 @@ pub struct OperandInfo {
 pub enum Role {
     /// A value, or one of the fixed words.
     Value,
+    /// `8GiB`
     Size,
     /// The type of an operating system.
     OsType,
+    /// `debian`
     Distribution,
     /// The version of the distribution before it.
     OsVersion,
+    /// An application of the catalogue: `nginx`.
     App,
     /// A requirement for the version of the application before it.
     AppVersion,
+    /// A base of the catalogue, or `auto`.
     Base,
     /// The version of the base before it.
     BaseVersion,
@@ -103,7 +117,9 @@ pub enum Role {
     ProfileName,
     /// Another name of the user's own.
     Name,
+    /// A path in quotes: `"site/"`.
     Path(PathKind),
+    /// `"https://…"`
     Url,
 }
 
@@ -136,6 +152,7 @@ pub enum Quoting {
 /// On what other operand it depends whether an operand or option may stand there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
+    /// It depends on none.
     Always,
     /// The operand of this number is one of these words.
     OneOf(usize, &'static [&'static str]),
@@ -166,6 +183,7 @@ impl When {
 /// Which options a statement has.
 #[derive(Debug, Clone, Copy)]
 pub enum OptionSet {
+    /// These, such as `owner` and `mode` of `copy`.
     Of(&'static [OptionInfo]),
     /// Those that the application declares in the catalogue.
     OfApp,
@@ -176,30 +194,40 @@ pub enum OptionSet {
 /// One option of a statement.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionInfo {
+    /// As it is written before the `=`: `timeout`.
     pub name: &'static str,
     /// One line, for completion and hover.
     pub about: &'static str,
+    /// What stands behind the `=`.
     pub value: ValueKind,
     /// Fixed words that the value may be.
     pub words: &'static [Word],
+    /// With which operands it may be given.
     pub when: When,
 }
 
 /// What the value of an option is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
+    /// `true` or `false`.
     Boolean,
+    /// `3`
     Integer,
+    /// `8GiB`
     Size,
+    /// `10m`
     Duration,
+    /// `0644`
     Mode,
     /// One of the option's words.
     Choice,
+    /// A text in quotes, or a bare word.
     Text,
     /// A list of texts, or one.
     Texts,
     /// Pairs in braces.
     Pairs,
+    /// An account of the image, by name.
     Account,
     /// A list of secrets of the image.
     Secrets,
@@ -212,21 +240,32 @@ pub enum ValueKind {
 /// How a statement is listed in the outline of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outlined {
+    /// What editors show it as.
     pub kind: OutlineKind,
+    /// What it is called by.
     pub named_by: NamedBy,
 }
 
 /// What a symbol of the outline is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutlineKind {
+    /// `image`
     Image,
+    /// `profile`
     Profile,
+    /// `param`
     Param,
+    /// `include`, `copy` and others that name a file.
     File,
+    /// `app`
     App,
+    /// `script`, `reboot`
     Step,
+    /// `test`
     Test,
+    /// `account`, `group`
     Account,
+    /// All the rest.
     Other,
 }
 

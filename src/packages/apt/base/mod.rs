@@ -8,6 +8,7 @@ use crate::text::{Digest, quoted};
 /// the first. `tidy` leaves out what belongs to the making; `export` lays out, in `/tmp/out`, what the maker of the disk
 /// has to see.
 pub const TIDY: &str = include_str!("tidy.sh");
+/// Run after [`TIDY`] in the same way; the comment at its top says what it lays out.
 pub const EXPORT: &str = include_str!("export.sh");
 
 /// Run by mmdebstrap at its end, with the new system's root as its argument; assignments of `here`, `root_uuid`,
@@ -74,6 +75,7 @@ pub const SOURCES: &str = "sources.list";
 pub struct FlatArchive<'a> {
     /// The name that it goes by.
     pub suite: &'a str,
+    /// All that it offers, one version of each.
     pub packages: Vec<Offered>,
 }
 
@@ -84,7 +86,9 @@ pub struct Offered {
     pub control: String,
     /// Of its file, beside the index.
     pub name: String,
+    /// Of the package file, in bytes.
     pub size: u64,
+    /// Of the package file.
     pub sha256: Digest,
 }
 

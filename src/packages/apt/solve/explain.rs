@@ -15,6 +15,7 @@ pub struct Unmet {
     pub wanted: String,
     /// The package whose relation it is; `wanted` itself or one it needs.
     pub package: String,
+    /// The version of `package` that was tried.
     pub version: Version,
     /// Such as `Depends: libfoo (>= 2) | libbar`.
     pub relation: String,

@@ -30,24 +30,46 @@ pub use self::explain::Unmet;
 pub enum SolveError {
     /// No archive has a package of that name.
     Unknown {
+        /// As the request has it.
         name: String,
         /// A real name close to it.
         nearest: Option<String>,
     },
     /// Only other packages provide the name, and there is more than one of them.
-    Virtual { name: String, providers: Vec<String> },
+    Virtual {
+        /// As the request has it.
+        name: String,
+        /// Real packages that provide it, by name.
+        providers: Vec<String>,
+    },
     /// The archives have the package, but not in that version; newest first.
-    NoVersion { name: String, wanted: VersionWanted, available: Vec<Version> },
+    NoVersion {
+        /// As the request has it.
+        name: String,
+        /// What the request says of the version.
+        wanted: VersionWanted,
+        /// Every version that there is, newest first.
+        available: Vec<Version>,
+    },
     /// A package to remove is not there, or the distribution does not work without it.
-    CannotRemove { name: String, because: NotRemovable },
+    CannotRemove {
+        /// As the request has it.
+        name: String,
+        /// Which of the two it is.
+        because: NotRemovable,
+    },
     /// Packages of the base would have to go, and nobody asked for that.
     WouldRemove {
+        /// Packages of the base, by name.
         names: Vec<String>,
         /// The wanted packages, each of which alone leads to it; none if only several together do.
         because: Vec<String>,
     },
     /// Something asked for cannot be installed with the rest.
-    Unsatisfiable { unmet: Vec<Unmet> },
+    Unsatisfiable {
+        /// The relations that cannot hold.
+        unmet: Vec<Unmet>,
+    },
     /// More than one of the others.
     Several(Vec<SolveError>),
 }
@@ -70,9 +92,12 @@ impl SolveError {
     }
 }
 
+/// Why a package cannot be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotRemovable {
+    /// The distribution marks it as one that no system works without (`Essential: yes`).
     Essential,
+    /// The base does not have it.
     NotInstalled,
 }
 

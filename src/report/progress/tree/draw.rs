@@ -11,6 +11,7 @@ use crate::{
 /// What the terminal is like.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
+    /// Whether it takes ANSI colours.
     pub colour: bool,
     /// Whether it shows more than ASCII.
     pub unicode: bool,
