@@ -47,6 +47,7 @@ enum Action {
 pub struct Listed {
     /// Key of the step it is the state after.
     pub key: Digest,
+    /// Name of that step, such as `script announce`.
     pub step: String,
     /// The image it was first made for.
     pub image: String,
