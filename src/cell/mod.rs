@@ -32,7 +32,9 @@ pub use walls::{Missing, Wall, WallMissing, Walls, allow_weaker, is_weaker_allow
 /// What a program may do with a path that is shown to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// Read, never written; devices in it are inert.
     Read,
+    /// Read and written, and in a folder also created and removed; devices in it are inert.
     Write,
     /// A device: read and written, and opened as the device that it is.
     Device,
@@ -53,6 +55,7 @@ pub enum Ids {
 /// What a program reaches over the network.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Network {
+    /// Nothing but a loopback device of its own. Where Landlock alone holds it, it keeps the network of the host.
     #[default]
     None,
     /// The outside world, but nothing of this host and none of the ranges that [`Outside`] excludes.
@@ -110,11 +113,13 @@ impl Cell {
         }
     }
 
+    /// Appends one argument.
     pub fn arg(&mut self, arg: impl Into<OsString>) -> &mut Self {
         self.args.push(arg.into());
         self
     }
 
+    /// Appends arguments, in order.
     pub fn args<S: Into<OsString>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
@@ -134,19 +139,23 @@ impl Cell {
         self
     }
 
+    /// Shows a file or folder to be read: [`show`](Self::show) with [`Access::Read`].
     pub fn read(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.show(path, Access::Read)
     }
 
+    /// Shows a file or folder to be written: [`show`](Self::show) with [`Access::Write`].
     pub fn write(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.show(path, Access::Write)
     }
 
+    /// What it reaches over the network; [`Network::None`] unless this is called.
     pub fn network(&mut self, network: Network) -> &mut Self {
         self.network = network;
         self
     }
 
+    /// Who it is inside; [`Ids::One`] unless this is called.
     pub fn ids(&mut self, ids: Ids) -> &mut Self {
         self.ids = ids;
         self
@@ -172,11 +181,13 @@ impl Cell {
         self
     }
 
+    /// Where its output goes; nowhere unless this is called.
     pub fn stdout(&mut self, to: impl Into<OwnedFd>) -> &mut Self {
         self.stdout = Some(to.into());
         self
     }
 
+    /// Where its error stream goes; nowhere unless this is called.
     pub fn stderr(&mut self, to: impl Into<OwnedFd>) -> &mut Self {
         self.stderr = Some(to.into());
         self

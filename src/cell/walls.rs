@@ -11,10 +11,13 @@ use super::{child, ids, limits, network};
 /// One wall, and why it does not stand where it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wall {
+    /// One word for lists and messages: `files`, `user`, `network` or `limits`.
     pub name: &'static str,
     /// What holds where it stands, and what does not where it is missing.
     pub what: &'static str,
+    /// What somebody may do to this host while it is missing, as a sentence without a full stop.
     pub lacking: &'static str,
+    /// Why it does not stand here; none where it stands.
     pub missing: Option<Missing>,
     /// Many hosts lack it, and nothing is refused there for that.
     pub is_optional: bool,
@@ -23,7 +26,9 @@ pub struct Wall {
 /// Why a wall does not stand, and what would raise it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
+    /// A sentence without a full stop, such as "`pasta` is not installed, which connects a guest".
     pub reason: String,
+    /// A command that raises it, such as `sudo modprobe tun`; none where only a package does, or nothing.
     pub help: Option<String>,
     /// The package that would bring it.
     pub package: Option<&'static str>,
@@ -49,6 +54,7 @@ pub struct Walls {
 }
 
 impl Walls {
+    /// The four of them, in the order in which `doctor` lists them.
     #[must_use]
     pub fn all(&self) -> [&Wall; 4] {
         [&self.files, &self.user, &self.network, &self.limits]
@@ -84,7 +90,9 @@ pub fn is_weaker_allowed() -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}", wall.lacking, missing.reason)]
 pub struct WallMissing {
+    /// The wall that is missing.
     pub wall: Wall,
+    /// Why it is, and what raises it; the same as `wall.missing`.
     pub missing: Missing,
 }
 

@@ -58,10 +58,15 @@ use setting_args::{All, OfStore, With};
 /// How a command ended, as the process's exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// What was asked for is done.
     Done = 0,
+    /// The ImageFile, or another file of the user, is wrong.
     Files = 1,
+    /// The command line is wrong; clap ends with the same number.
     Usage = 2,
+    /// A step or a test failed, or something kept is damaged.
     Failed = 3,
+    /// This host, or what it reaches, lacks something.
     Host = 4,
     /// As a shell says of what Ctrl-C ended: 128 and the number of the signal.
     Cancelled = 130,

@@ -48,13 +48,16 @@ pub trait Disks: Debug + Send + Sync {
 /// A disk file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskFile<'a> {
+    /// Where it is; absolute, or as an overlay is to name it.
     pub path: &'a Path,
+    /// What it is opened as; a file is never probed for that.
     pub format: DiskFormat,
 }
 
 /// What a disk is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskForm {
+    /// Container the disk is put into, such as `DiskFormat::Qcow2`.
     pub format: DiskFormat,
     /// One that the format [holds](DiskFormat::holds).
     pub compression: Compression,
@@ -73,6 +76,7 @@ impl DiskForm {
 /// What a file was found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundFormat {
+    /// One that imgfile has a name for.
     Known(DiskFormat),
     /// Such as `luks`.
     Other(&'static str),
@@ -85,6 +89,7 @@ pub struct DiskFacts {
     pub size: u64,
     /// It names another file: one it stands on, or one that has its content.
     pub is_part: bool,
+    /// Its content is encrypted, so that nothing in it can be read.
     pub encrypted: bool,
 }
 
@@ -96,11 +101,28 @@ pub enum DiskError {
     Driver(#[from] DriverError),
     /// `action` reads as in "cannot {action} `PATH`".
     #[error("cannot {action} `{}`: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// What was tried, such as `open`.
+        action: &'static str,
+        /// The file it was tried on.
+        path: PathBuf,
+        /// What the operating system answers.
+        source: io::Error,
+    },
     /// A file is not what it has to be.
     #[error("`{}` is damaged: {reason}", path.display())]
-    Damaged { path: PathBuf, reason: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, such as a table that points past its end.
+        reason: String,
+    },
     /// A program of the host did not do its work.
     #[error("`{program}` failed: {detail}")]
-    Tool { program: &'static str, detail: String },
+    Tool {
+        /// Its name, such as `qemu-img`.
+        program: &'static str,
+        /// What it printed, or how it ended.
+        detail: String,
+    },
 }

@@ -25,13 +25,16 @@ pub enum DriverError {
     Host {
         /// Such as "start `qemu-system-x86_64`".
         doing: String,
+        /// What the operating system answers.
         #[source]
         source: std::io::Error,
     },
     /// This host does not keep a machine from what is not its own.
     #[error("{lacking}")]
     WallMissing {
+        /// What somebody may do to the host, as [`Wall::lacking`](cell::Wall::lacking) puts it.
         lacking: String,
+        /// Why the wall does not stand, as a sentence without a full stop.
         reason: String,
         /// What to do about it.
         raise: String,
@@ -41,22 +44,52 @@ pub enum DriverError {
     HostFull,
     /// The machine ended in the middle of an operation.
     #[error("the machine {end} while it was to {doing}")]
-    MachineEnded { end: End, doing: String, console: String },
+    MachineEnded {
+        /// How it ended.
+        end: End,
+        /// Such as `set up the chroot`.
+        doing: String,
+        /// The end of its console, control characters removed; empty if it printed nothing.
+        console: String,
+    },
     /// The agent in the machine was stopped in the middle of an operation.
     #[error("the build's agent in the machine was stopped while it was to {doing}")]
-    AgentLost { doing: String, console: String },
+    AgentLost {
+        /// Such as `set up the chroot`.
+        doing: String,
+        /// The end of its console, control characters removed; empty if it printed nothing.
+        console: String,
+    },
     /// An operation took longer than it may.
     #[error("the machine did not {doing} within {} s", after.as_secs())]
-    Hang { doing: String, after: Duration, console: String },
+    Hang {
+        /// Such as `set up the chroot`.
+        doing: String,
+        /// The time limit, see [`Limits`](super::Limits).
+        after: Duration,
+        /// The end of its console, control characters removed; empty if it printed nothing.
+        console: String,
+    },
     /// The agent could not do it; the machine is still usable.
     #[error("cannot {doing} in the image: {reason}")]
-    Refused { doing: String, reason: String },
+    Refused {
+        /// Such as `set up the chroot`.
+        doing: String,
+        /// What the agent answers; text of the guest.
+        reason: String,
+    },
     /// The image is built in a way this driver does not handle, such as a root on LVM.
     #[error("{what}")]
-    Unsupported { what: String },
+    Unsupported {
+        /// A sentence without a full stop that names what it is.
+        what: String,
+    },
     /// The guest sent what no agent sends.
     #[error("the guest sent nonsense: {detail}")]
-    Protocol { detail: String },
+    Protocol {
+        /// What of it does not follow the protocol (`agent/src/protocol`).
+        detail: String,
+    },
 }
 
 impl From<cell::WallMissing> for DriverError {
@@ -80,7 +113,12 @@ pub enum End {
     /// The guest reset itself.
     Rebooted,
     /// The emulator ended by itself; its last words.
-    EmulatorDied { status: String, stderr: String },
+    EmulatorDied {
+        /// Exit status or signal, in words, such as `signal: 9 (SIGKILL)`.
+        status: String,
+        /// The end of its error stream; may be empty.
+        stderr: String,
+    },
 }
 
 impl std::fmt::Display for End {

@@ -14,9 +14,11 @@ pub struct Facts {
     pub os_release: BTreeMap<String, String>,
     /// Of the system's own programs, in the language's spelling: `x86_64`, `aarch64`, `i386`…
     pub arch: String,
+    /// The root file system, and where it is.
     pub root: RootFs,
     /// The one that its boot loader would start, then the others, newest first.
     pub kernels: Vec<Kernel>,
+    /// Which init system it boots with.
     pub init: Init,
     /// `system_info.default_user.name` of cloud-init, if it names one.
     pub default_user: Option<DefaultUser>,
@@ -55,6 +57,7 @@ pub struct Kernel {
 /// The account scripts run as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefaultUser {
+    /// Such as `debian`.
     pub name: String,
     /// Whether /etc/passwd has it already (cloud images make it on first boot only).
     pub exists: bool,

@@ -13,16 +13,22 @@ pub struct HostNeed {
     pub name: &'static str,
     /// What it is for, as in "it {purpose}".
     pub purpose: &'static str,
+    /// Whether it is a program or a file, and where it is looked for.
     pub kind: NeedKind,
     /// The package that brings it on Debian and Ubuntu, and on Fedora.
     pub debian: &'static str,
+    /// The package that brings it on Fedora, such as `qemu-system-x86-core`.
     pub fedora: &'static str,
 }
 
+/// What a need is, and so how it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NeedKind {
     /// A program; some tell their version when they are asked by `--version`.
-    Program { tells_version: bool },
+    Program {
+        /// Whether `--version` makes it print its version, which `doctor` shows then.
+        tells_version: bool,
+    },
     /// Any of these files will do: distributions put it into different places.
     Files(&'static [&'static str]),
 }

@@ -12,6 +12,7 @@ use crate::model::Capabilities;
 /// A driver that can be chosen by its name, and what is known of it before anything is started.
 #[derive(Debug, Clone, Copy)]
 pub struct DriverEntry {
+    /// What its machines and disks can do, its own name included.
     pub capabilities: &'static Capabilities,
     /// The files of the disks that its machines take.
     pub disks: fn() -> Arc<dyn Disks>,
@@ -22,6 +23,7 @@ pub struct DriverEntry {
     pub accelerator: fn(machines: &Path) -> AcceleratorState,
     /// A command that boots a disk for somebody to look at, without changing it.
     pub boot: fn(disk: &str) -> String,
+    /// Opens it on this host: looks for its programs and tries the accelerator.
     pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
 }
 
@@ -30,6 +32,7 @@ pub struct DriverEntry {
 pub struct DriverOptions<'a> {
     /// What machines start under, whatever the image.
     pub kernel: BuildKernel,
+    /// What the user asks for by `--accel`.
     pub accelerator: AcceleratorChoice,
     /// A folder of the store for what a driver keeps between commands.
     pub machines: &'a Path,

@@ -11,16 +11,21 @@ use crate::model::{DiskFormat, Firmware};
 /// A machine to start.
 #[derive(Debug, Clone)]
 pub struct MachineSpec {
+    /// Processors the guest sees.
     pub cpus: u8,
+    /// Memory of the guest, in MiB.
     pub memory_mib: u32,
+    /// Whether the agent or the disk's own boot loader comes first.
     pub start: Start,
     /// In order `/dev/vda`, `/dev/vdb`… in the guest; the first is the image's.
     pub disks: Vec<Disk>,
     /// Files laid on a read-only disk of their own, at /run/imgfile/payload in the offline stage.
     pub payload: Vec<PayloadFile>,
+    /// What its network card leads to, if it has one.
     pub network: Network,
     /// An existing, private folder of this machine alone: overlays, initramfs, `console.log`.
     pub run_dir: PathBuf,
+    /// How long to wait for what has no time limit of its own.
     pub limits: Limits,
 }
 
@@ -42,14 +47,18 @@ pub enum Start {
     Firmware(Firmware),
 }
 
+/// A disk of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
+    /// Its file on the host, absolute.
     pub path: PathBuf,
     /// One that [machines take](DiskFormat::is_for_machines).
     pub format: DiskFormat,
+    /// What the guest's writes do to the file.
     pub access: DiskAccess,
 }
 
+/// What a guest's writes do to the file of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskAccess {
     /// Written, without regard to a crash of the host (a failed build's disk is thrown away).
@@ -69,6 +78,7 @@ pub struct PayloadFile {
     pub path: PathBuf,
 }
 
+/// What a machine reaches over the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
@@ -92,7 +102,9 @@ pub enum Stage {
 /// What to mount as the image's root.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MountOptions {
+    /// Where the root file system is.
     pub root: RootSource,
+    /// Mounts everything read-only; nothing of the image can be changed.
     pub read_only: bool,
 }
 
@@ -106,12 +118,16 @@ pub enum RootSource {
     /// A device by its name in the guest, such as `vda` or `vda1`; any file system the kernel knows.
     Device(String),
     /// An empty tmpfs of so many MiB: fill it by [`put`](super::Machine::put). For making disks from nothing.
-    Memory { size_mib: u32 },
+    Memory {
+        /// Its size limit, in MiB.
+        size_mib: u32,
+    },
 }
 
 /// A command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exec {
+    /// What it executes.
     pub program: Program,
     /// Added to a login-like environment of the user: `HOME USER LOGNAME SHELL PATH LANG=C.UTF-8`
     /// (offline as root also `DEBIAN_FRONTEND=noninteractive`).
@@ -157,7 +173,12 @@ pub enum Program {
     /// An executable text with a shebang line. It is written to a tmpfs at
     /// /run/imgfile/step/NAME, run and removed; NAME shows up in the script's own `$0`
     /// (characters other than letters, digits, `. _ -` become `_`).
-    Script { name: String, content: Vec<u8> },
+    Script {
+        /// What it is called, such as `setup.sh`.
+        name: String,
+        /// The whole text, its shebang line first.
+        content: Vec<u8>,
+    },
 }
 
 /// How a command ended.
@@ -167,11 +188,14 @@ pub enum ExecEnd {
     /// Exit status 0 to 255; 127 with a line on the error stream when the program is not there,
     /// 126 when it cannot be executed (a missing interpreter among the reasons).
     Code(i32),
+    /// The signal that ended it, by number, such as 9.
     Signal(i32),
+    /// It ran longer than [`Exec::timeout`] and was killed.
     TimedOut,
 }
 
 impl ExecEnd {
+    /// Whether it ended with exit status 0.
     #[must_use]
     pub const fn success(self) -> bool {
         matches!(self, Self::Code(0))
@@ -181,21 +205,28 @@ impl ExecEnd {
 /// A piece of a command's output: raw bytes of the guest, not necessarily whole lines or UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
+    /// Which stream the command wrote it to.
     pub stream: Stream,
+    /// As the guest sent them.
     pub bytes: Vec<u8>,
 }
 
+/// A stream of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
+    /// Its standard output; what a terminal shows.
     Out,
+    /// Its error stream.
     Err,
 }
 
 /// The size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TerminalSize {
+    /// Lines, from the top.
     pub rows: u16,
+    /// Characters of a line.
     pub columns: u16,
 }
 
@@ -204,6 +235,7 @@ pub struct TerminalSize {
 pub enum TerminalInput {
     /// Something was typed.
     Typed(Vec<u8>),
+    /// The window has another size now.
     Resized(TerminalSize),
 }
 
@@ -247,6 +279,7 @@ pub enum AcceleratorState {
 }
 
 impl AcceleratorChoice {
+    /// All of them, as `--accel` lists them.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Kvm, Self::Tcg];
 
     /// As `--accel` takes it.

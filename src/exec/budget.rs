@@ -27,6 +27,7 @@ pub(super) struct Share {
 }
 
 impl Budget {
+    /// Memory in MiB and processors that all machines of a command may have together; at least one of each.
     #[must_use]
     pub fn new(memory_mib: u64, cpus: u32) -> Self {
         let pool = |total: u32| Pool { free: Arc::new(Semaphore::new(total as usize)), total };

@@ -29,9 +29,13 @@ use crate::{
 /// What a build works with.
 #[derive(Clone, Copy)]
 pub struct Executor<'a> {
+    /// Where layers, blobs and working folders are.
     pub store: &'a Arc<Store>,
+    /// What starts the machines.
     pub driver: &'a dyn Driver,
+    /// The files that steps copy and run.
     pub project: &'a dyn ProjectFiles,
+    /// Where what happens is reported.
     pub reporter: &'a Reporter,
     /// What all machines may take together.
     pub budget: &'a Budget,
@@ -53,11 +57,13 @@ pub struct BuildInputs {
     /// The base's disk, qcow2 or raw; it is never written. Left empty for an image that stands on
     /// another one: its disk comes from there.
     pub base: PathBuf,
+    /// What `base` is opened as; it is never probed for that.
     pub base_format: DiskFormat,
     /// Keeps that disk in place, if it is a base of the store.
     pub held: Option<Base>,
     /// Package files and downloads, by digest.
     pub blobs: BTreeMap<Digest, PathBuf>,
+    /// Values of the secrets that its steps name; empty if none does.
     pub secrets: Secrets,
 }
 
@@ -79,7 +85,9 @@ pub struct Options {
 /// A finished disk image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
+    /// Where it is: the file in the output folder, such as `out/web.qcow2`.
     pub path: PathBuf,
+    /// Digest of the whole file.
     pub sha256: Digest,
     /// In bytes.
     pub size: u64,

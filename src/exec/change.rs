@@ -35,11 +35,24 @@ pub enum Change {
     /// Another base, or another version or package set of it.
     Base,
     /// Something in the step `at` changed, which is the step asked for or one before it.
-    Step { at: usize, parts: Vec<PartChange> },
+    Step {
+        /// Number of the first step that differs, from 0.
+        at: usize,
+        /// What of it differs; what is the same is left out.
+        parts: Vec<PartChange>,
+    },
     /// The step `at` was not there, or not at this place.
-    New { at: usize },
+    New {
+        /// Number of that step, from 0.
+        at: usize,
+    },
     /// Before the step `at` there was one that is gone.
-    Gone { at: usize, name: String },
+    Gone {
+        /// Number of the step that is in its place now, from 0.
+        at: usize,
+        /// Name of the step that is gone, such as `script announce`.
+        name: String,
+    },
 }
 
 /// One part of a step's key that differs.

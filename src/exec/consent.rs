@@ -85,6 +85,7 @@ impl Consent {
 /// Something outside the project that an ImageFile asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// What would be read.
     pub source: Outside,
     /// The secret that would come from there; none if it is a disk.
     pub secret: Option<String>,

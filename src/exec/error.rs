@@ -16,36 +16,73 @@ pub enum BuildError {
     /// A script or test ran and said no.
     #[error("`{step}` {}", ended(*end, *timeout_secs))]
     Script {
+        /// Name of the step, such as `script announce`.
         step: String,
+        /// The statement it comes from; none for steps that imgfile adds.
         span: Option<Span>,
         /// The line that failed, where that is known.
         line: Option<ScriptLine>,
+        /// Exit status, signal or timeout; never exit status 0.
         end: ExecEnd,
+        /// Seconds that it had, as the message says after a timeout.
         timeout_secs: u64,
+        /// The last lines it printed, 20 at most, control characters removed and secrets masked.
         tail: String,
     },
     /// The machine could not do what a step needs.
     #[error("`{step}` could not run: {fault}")]
-    Step { step: String, span: Option<Span>, fault: DriverError },
+    Step {
+        /// Name of the step, such as `script announce`.
+        step: String,
+        /// The statement it comes from; none for steps that imgfile adds.
+        span: Option<Span>,
+        /// What the driver reports.
+        fault: DriverError,
+    },
     /// The machine could not be had at all.
     #[error(transparent)]
     Machine(#[from] DriverError),
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A project file is not what it was when the plan was made.
     #[error("`{path}` changed while the build was running")]
-    InputChanged { path: String },
+    InputChanged {
+        /// Path in the project, such as `site/index.html`.
+        path: String,
+    },
+    /// A file of the host cannot be read or written; `action` reads as in "cannot {action} `PATH`".
     #[error("cannot {action} `{}`: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    Io {
+        /// What was tried, such as `create`.
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// What the operating system answers.
+        source: std::io::Error,
+    },
     /// Artifacts could not be put where they are to go; known before anything is built.
     #[error("artifacts cannot be written to `{}`: {reason}", path.display())]
-    NoOutput { path: PathBuf, reason: String },
+    NoOutput {
+        /// The output folder.
+        path: PathBuf,
+        /// What is in the way, as a sentence without a full stop.
+        reason: String,
+    },
     /// There is no artifact to test.
     #[error("there is no `{}`, or it is in a format that cannot be booted here", path.display())]
-    NotBuilt { path: PathBuf },
+    NotBuilt {
+        /// Where it would be, such as `out/web.qcow2`.
+        path: PathBuf,
+    },
     /// A program of the host did not do its work.
     #[error("`{program}` failed: {detail}")]
-    HostTool { program: &'static str, detail: String },
+    HostTool {
+        /// Its name, such as `qemu-img`; `store` for a file that the store lacks.
+        program: &'static str,
+        /// What it printed, or what is missing.
+        detail: String,
+    },
     /// Already explained, with places in files.
     #[error("{} problems", .0.len())]
     Diagnosed(Vec<Diagnostic>),

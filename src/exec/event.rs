@@ -15,15 +15,18 @@ pub struct Event {
     /// The image it belongs to; none for what concerns the whole command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// What happened; its name is the key `event`, its fields are beside `at_ms`.
     #[serde(flatten)]
     pub what: EventKind,
 }
 
+/// What can happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// The command begins; comes first. `build` is the number `logs` and `cancel` take.
     Begun {
+        /// Its number in the store's records.
         build: i64,
         /// Version of imgfile.
         version: String,
@@ -32,51 +35,74 @@ pub enum EventKind {
     Planned(Box<PlanSummary>),
     /// An image's build begins; `steps` are the names of all steps and tests, in order.
     Started {
+        /// Such as `packages`, `script announce`, `test front`.
         steps: Vec<String>,
     },
     /// One line worth knowing, such as why KVM is not used.
     Note {
+        /// A sentence without a full stop.
         text: String,
     },
+    /// A step, test or download begins.
     StepStarted {
+        /// Name of the step, such as `script announce`.
         step: String,
     },
     /// A piece of a step's output; pieces may end anywhere. Invalid UTF-8 is replaced.
     Output {
+        /// Name of the step, such as `script announce`.
         step: String,
+        /// Which stream of the command it comes from.
         stream: Stream,
+        /// The piece itself, with its line ends; secrets are masked.
         text: String,
     },
     /// The last line of the console of a machine that comes up in this step; not part of any log.
     Console {
+        /// Name of the step, such as `script announce`.
         step: String,
+        /// The line without its end.
         line: String,
     },
     /// How far a transfer or conversion is, in bytes.
     Progress {
+        /// Name of the step that transfers, such as `download the base's packages`.
         task: String,
+        /// Bytes so far.
         done: u64,
+        /// Bytes in all; 0 where nobody knows.
         total: u64,
     },
     /// How the command of a step ended; a step with retries has several.
     Exited {
+        /// Name of the step, such as `script announce`.
         step: String,
+        /// Exit status, signal or timeout.
         exit: Exit,
     },
+    /// A step, test or download ends.
     StepFinished {
+        /// Name of the step, such as `script announce`.
         step: String,
+        /// How it ended.
         outcome: Outcome,
+        /// Milliseconds that it took; 0 for one that is reused.
         elapsed_ms: u64,
     },
     /// The artifact passed its tests and is in the output folder.
     Artifact {
+        /// Where it is, such as `out/web.qcow2`.
         path: String,
+        /// Digest of the whole file.
         sha256: Digest,
+        /// In bytes.
         size: u64,
     },
     /// An image's build ended.
     Finished {
+        /// How it ended: [`Outcome::Done`] or [`Outcome::Failed`].
         outcome: Outcome,
+        /// Milliseconds that it took.
         elapsed_ms: u64,
         /// Why it failed.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +110,7 @@ pub enum EventKind {
     },
     /// The command ended; comes last.
     Ended {
+        /// How it ended; done only if every image is.
         outcome: Outcome,
     },
 }
@@ -92,7 +119,9 @@ pub enum EventKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
+    /// It ended by itself, with this exit status: 0 to 255.
     Status(i32),
+    /// A signal ended it, by number, such as 9.
     Signal(i32),
     /// It took too long and was killed.
     TimedOut,
@@ -108,10 +137,13 @@ impl std::fmt::Display for Exit {
     }
 }
 
+/// A stream of a command in the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
+    /// Its standard output.
     Stdout,
+    /// Its error stream.
     Stderr,
 }
 
@@ -119,16 +151,20 @@ pub enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
+    /// It ran and ended well.
     Done,
     /// The result of an earlier run was there.
     Reused,
+    /// It ended with an error.
     Failed,
+    /// Somebody stopped the command before it ended.
     Cancelled,
 }
 
 /// Takes the events of a build. Called in order from the thread that runs the build: one that blocks
 /// slows the guest down, which is what keeps a flood of output from filling memory.
 pub trait Observer: Send + Sync {
+    /// Takes one event, in the order of the stream; no error of an observer stops a build.
     fn event(&self, event: &Event);
 }
 
@@ -165,6 +201,7 @@ impl std::fmt::Debug for Reporter {
 }
 
 impl Reporter {
+    /// A stream that begins now: [`Event::at_ms`] counts from this call. It speaks of no image.
     #[must_use]
     pub fn new(observer: std::sync::Arc<dyn Observer>) -> Self {
         Self { observer, began: std::time::Instant::now(), image: None }
@@ -176,6 +213,7 @@ impl Reporter {
         Self { image: Some(image.to_owned()), ..self.clone() }
     }
 
+    /// Passes an event on, with the time and the image; what matters goes to the trace as well.
     pub fn report(&self, what: EventKind) {
         let image = self.image.as_deref().unwrap_or_default();
         // What a guest prints may hold secrets that are masked further on.
@@ -189,6 +227,7 @@ impl Reporter {
         self.observer.event(&Event { at_ms: millis(self.began), image: self.image.clone(), what });
     }
 
+    /// Reports a [`EventKind::Note`].
     pub fn note(&self, text: impl Into<String>) {
         self.report(EventKind::Note { text: text.into() });
     }

@@ -26,6 +26,7 @@ const KEPT: &str = "failed.qcow2";
 /// A machine in which a step or test failed, with all it stands on.
 #[derive(Debug)]
 pub struct FailedMachine {
+    /// Name of the image that was built, as in the ImageFile.
     pub image: String,
     machine: Box<dyn Machine>,
     /// How the command that failed was run: user, environment, folder.
@@ -52,6 +53,7 @@ pub(super) struct CommandContext {
 pub struct FailedMachineSlot(Mutex<Option<FailedMachine>>);
 
 impl FailedMachineSlot {
+    /// The machine, for whoever looks at it; none if no build failed in one, or it was taken before.
     #[must_use]
     pub fn take(&self) -> Option<FailedMachine> {
         self.lock().take().filter(|failed_machine| failed_machine.work.is_some())

@@ -27,6 +27,7 @@ trap 'printf \"%s %s\\n\" \"$?\" \"$LINENO\" >/run/imgfile/failed 2>/dev/null' E
 /// A line of a script, in whatever file it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScriptLine {
+    /// The file that the script is written in: an ImageFile, or a file of its own.
     pub source: SourceId,
     /// Where the script's first line starts, in bytes.
     pub start: u32,

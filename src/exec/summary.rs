@@ -16,12 +16,15 @@ use crate::{
 pub struct PlanSummary {
     /// Distribution and version, such as `debian 13`.
     pub os: String,
+    /// Architecture of the image.
     pub arch: Arch,
+    /// Name of the base, such as `debian-13`; of a disk or another image, as the ImageFile names it.
     pub base: String,
     /// Virtual size of the disk in bytes.
     pub disk_size: u64,
     /// Key of the state after the last step: two plans with one key make the same image.
     pub key: String,
+    /// The image's `label` statements, by key.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// What the build installs beyond the base.
@@ -41,15 +44,20 @@ pub struct PlanSummary {
 /// A step's key and what it was made of, beside the key of the step before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepSummary {
+    /// As the plan names it, such as `script announce`.
     pub name: String,
+    /// What its result is kept under.
     pub key: Digest,
+    /// What it was made of, each with its digest.
     pub parts: Vec<KeyPart>,
 }
 
 /// One installed package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PackageSummary {
+    /// Such as `nginx`.
     pub name: String,
+    /// As the package manager has it, such as `1.26.3-3`.
     pub version: String,
     /// Size of the package file in bytes.
     pub size: u64,
@@ -58,6 +66,7 @@ pub struct PackageSummary {
 }
 
 impl PlanSummary {
+    /// What a record keeps of this plan.
     #[must_use]
     pub fn of(plan: &ImagePlan) -> Self {
         let packages = plan.steps.iter().flat_map(|step| match &step.action {

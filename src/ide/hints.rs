@@ -16,6 +16,7 @@ use crate::text::{SourceId, Span};
 pub struct Hint {
     /// Where it stands: an empty span.
     pub at: Span,
+    /// What stands there, such as `locked 1.26.3-3`; several images, each with its name, if they differ.
     pub label: String,
     /// Markdown; may be empty.
     pub tooltip: String,

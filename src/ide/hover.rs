@@ -19,7 +19,9 @@ const MAX_QUOTE: usize = 2000;
 /// A text about a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hover {
+    /// What the text is about, for an editor to mark.
     pub span: Span,
+    /// The text, in Markdown; never empty.
     pub markdown: String,
 }
 

@@ -13,13 +13,16 @@ use crate::text::{SourceId, Span};
 pub struct Link {
     /// Without its quotes.
     pub span: Span,
+    /// Where it leads.
     pub to: LinkTarget,
 }
 
+/// Where a link leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkTarget {
     /// A file or folder that is there, by its project path.
     Path(String),
+    /// An address as written, such as `https://nginx.org/keys/nginx_signing.key`.
     Url(String),
 }
 

@@ -10,11 +10,14 @@ use crate::text::{SourceId, Span, Spanned};
 /// A name that the user chose and that has uses elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Symbol {
+    /// A `param`, without the braces of its uses, such as `port`.
     Param(String),
+    /// A `profile`, such as `hardened`.
     Profile(String),
 }
 
 impl Symbol {
+    /// The name alone.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -26,12 +29,16 @@ impl Symbol {
 /// Why a name cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenameError {
+    /// It is declared nowhere in this project.
     #[error("only params and profiles of this project can be renamed")]
     NotASymbol,
+    /// The name, old or new, is of a param that imgfile itself sets, such as `image`.
     #[error("`{0}` is predefined")]
     Predefined(String),
+    /// The new name has a form that no name may have.
     #[error("`{0}` is not a name: letters, digits, `_`, `-` and `.`, a letter or digit first")]
     NotAName(String),
+    /// Another param or profile has the new name already.
     #[error("`{0}` is taken")]
     Taken(String),
 }

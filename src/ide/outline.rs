@@ -11,13 +11,17 @@ const MAX_NAME: usize = 80;
 /// One declared thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
+    /// What it is called, such as `web`; the keyword where it has no name. At most 80 characters.
     pub name: String,
     /// The statement's keyword.
     pub detail: String,
+    /// What an editor draws it as.
     pub kind: OutlineKind,
+    /// The whole statement with its block.
     pub span: Span,
     /// The part to put the cursor on.
     pub name_span: Span,
+    /// What its block declares, in order.
     pub children: Vec<Outline>,
 }
 
@@ -71,17 +75,23 @@ fn option<'a>(statement: &'a Statement, key: &str, text: &str) -> Option<&'a Ope
     })
 }
 
+/// What a fold hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoldKind {
+    /// A block, a list, options or a heredoc.
     Block,
+    /// Comment lines that follow each other.
     Comment,
 }
 
 /// Lines that can be folded: from the end of `start` to the end of `end`, both counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fold {
+    /// Line that stays visible, from 0.
     pub start: u32,
+    /// Last line that is hidden, from 0.
     pub end: u32,
+    /// What is hidden.
     pub kind: FoldKind,
 }
 

@@ -6,30 +6,41 @@ use crate::syntax::keywords::{Role, StatementInfo};
 use crate::syntax::{Ast, Item, Keyword, Operand, OperandKind, OptionItem, Options, Statement};
 use crate::text::{Source, Span};
 
+/// What a token means; `ide::lsp` has a colour group of the protocol for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
+    /// The keyword of a statement, such as `script`.
     Keyword,
     /// A word that belongs to the statement, such as `to` or `from`.
     Modifier,
     /// The name of an app, base or system.
     Class,
+    /// The name of a profile.
     Profile,
+    /// A param: declared, or used in a text.
     Param,
     /// The key of an option.
     Property,
     /// A name the user chose: env, label, account, secret.
     Variable,
+    /// A text in quotes, without the params in it.
     String,
+    /// A number, such as `8080`.
     Number,
+    /// Any other word.
     Word,
+    /// `=`, or the marker of a heredoc.
     Operator,
+    /// A comment, with what begins it.
     Comment,
 }
 
+/// A piece of a file that means one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// Never longer than a line.
     pub span: Span,
+    /// What it means.
     pub kind: TokenKind,
 }
 

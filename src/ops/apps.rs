@@ -11,10 +11,13 @@ use crate::{
 /// An application as `--format json` prints it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct App {
+    /// As `use` takes it, such as `nginx`.
     pub name: String,
+    /// What it is, in a line.
     pub summary: String,
     /// Newest first.
     pub versions: Vec<Version>,
+    /// In the order of its definition; empty if it takes none.
     pub options: Vec<AppOption>,
     /// Applications that must be there too, with the version they must have.
     pub requires: Vec<String>,
@@ -22,6 +25,7 @@ pub struct App {
     pub provides: Vec<String>,
     /// Names that people look for it by; in an ImageFile it has its own.
     pub also_called: Vec<String>,
+    /// In the order of its definition.
     pub conflicts: Vec<Conflict>,
     /// What only one application of an image can have, such as `tcp/{{ port }}`.
     pub claims: Vec<String>,
@@ -29,12 +33,14 @@ pub struct App {
     pub packages: Vec<String>,
     /// Which catalogue it is from, and where in it.
     pub catalogue: String,
+    /// Where in that catalogue, such as `apps/nginx.yaml:3`.
     pub place: String,
 }
 
 /// One version of an application.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Version {
+    /// Such as `1.26`.
     pub version: String,
     /// Systems that it is for; none means every one.
     pub os: Vec<String>,
@@ -47,18 +53,22 @@ pub struct Version {
 /// An option of an application.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct AppOption {
+    /// As written in an ImageFile, such as `port`.
     pub name: String,
     /// What it takes, in words.
     pub takes: String,
     /// None: the ImageFile must give a value.
     pub default: Option<String>,
+    /// What it is for, in a line; none if the catalogue does not say.
     pub summary: Option<String>,
 }
 
 /// An application, or something provided, that cannot be in one image with this one.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Conflict {
+    /// Its name, with the versions that conflict if not all do, such as `apache2 <2.4`.
     pub with: String,
+    /// Why, as a clause; none if the catalogue does not say.
     pub because: Option<String>,
 }
 

@@ -12,21 +12,32 @@ use crate::{
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Row")]
 pub struct ListedBase {
+    /// As `base` takes it, such as `debian-13`.
     pub name: String,
+    /// Of the catalogue's entry, such as `2`; no version of the system.
     pub version: String,
+    /// `proven` or `listed`, see `docs/bases.md`.
     pub tier: &'static str,
+    /// Distribution and version, such as `debian 13`.
     pub os: String,
+    /// Such as `x86_64`.
     pub arch: String,
+    /// What it boots by: `bios`, `uefi`.
     pub firmware: Vec<&'static str>,
+    /// Where its disk comes from: `bootstrap`, `url` or `file`.
     pub source: &'static str,
     /// In bytes.
     pub virtual_size: u64,
+    /// The account that scripts run as, such as `debian`.
     pub user: String,
+    /// What it is, in a line.
     pub summary: String,
+    /// The catalogue it is from, such as `built-in`.
     pub layer: String,
     /// Whether the image can be built on it; only with `--image`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub possible: Option<bool>,
+    /// Why it is not possible; empty if it is, and without `--image`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
 }

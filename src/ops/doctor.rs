@@ -22,16 +22,20 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// It is there, and good for building.
     Ok,
     /// Worth knowing; builds work without it.
     Note,
+    /// It is not there, or no good; some builds fail for that.
     Missing,
 }
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Finding {
+    /// What was looked at: a program such as `qemu-img`, or such as `KVM` or `wall: files`.
     pub name: String,
+    /// How it was found.
     pub state: State,
     /// What was found, or what is wrong.
     pub detail: String,
@@ -54,26 +58,35 @@ impl Finding {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Report")]
 pub struct HostReport {
+    /// In the order in which they were looked at.
     pub findings: Vec<Finding>,
     /// The command that installs everything that is missing and comes in packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<String>,
+    /// None if the working folder is in no project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<ProjectRow>,
+    /// Every setting, those that nobody set among them.
     pub settings: Vec<SettingRow>,
 }
 
 /// The project that the settings are for.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ProjectRow {
+    /// Its folder, absolute.
     pub path: PathBuf,
+    /// Whether its settings count.
     pub trust: Trust,
 }
 
+/// A setting, and where its value comes from.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct SettingRow {
+    /// As in a configuration file, such as `store-size`.
     pub name: &'static str,
+    /// In words, such as `8GiB`; none if it is not set.
     pub value: Option<String>,
+    /// A flag, a variable or a file, such as `IMGFILE_STORE`, or `default`.
     pub origin: String,
 }
 

@@ -50,6 +50,7 @@ pub enum Reason {
     Message(String),
     /// Diagnostics, warnings among them; empty if what is wrong was reported before.
     Diagnosed {
+        /// In the order in which they are shown.
         diagnostics: Vec<Diagnostic>,
         /// The files that their spans point into.
         sources: Sources,
@@ -68,7 +69,9 @@ pub struct Begun {
 /// Why a verb did not do what it was asked to.
 #[derive(Debug)]
 pub struct Error {
+    /// Who has to change something.
     pub class: Class,
+    /// What is shown.
     pub reason: Reason,
     /// The build that failed, if it had begun.
     pub build: Option<Begun>,

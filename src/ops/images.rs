@@ -13,7 +13,9 @@ pub struct ListedImage {
     pub name: String,
     /// Its file's format, by the extension.
     pub kind: String,
+    /// What is at its path now.
     pub file: FileState,
+    /// What the records have of it.
     #[serde(flatten)]
     pub artifact: ArtifactRecord,
 }
@@ -22,13 +24,16 @@ pub struct ListedImage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
+    /// A file of the recorded size; its content was not read.
     Present,
     /// A file of another size: somebody wrote to it.
     Changed,
+    /// No file, or one that this user cannot look at.
     Missing,
 }
 
 impl FileState {
+    /// What is at the path of this artifact now.
     #[must_use]
     pub fn of(artifact: &ArtifactRecord) -> Self {
         match std::fs::metadata(&artifact.path) {

@@ -11,7 +11,9 @@ use crate::lock::Newer;
 /// What is newer in one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Outdated {
+    /// Name of the image, as in the ImageFile.
     pub image: String,
+    /// Security updates first; empty if nothing is newer.
     pub newer: Vec<Newer>,
 }
 

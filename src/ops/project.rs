@@ -47,18 +47,34 @@ impl Project {
 /// Why there is no project at a path.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The folder has none.
     #[error("there is no ImageFile in `{0}`; `imgfile init` writes a first one")]
     NoImageFile(PathBuf),
+    /// The folder has several files that may be meant.
     #[error("there are several ImageFiles in `{0}`; name one of them")]
     Several(PathBuf),
+    /// Nothing is at the path.
     #[error("`{0}` does not exist")]
     NotFound(PathBuf),
+    /// The name of the ImageFile is not UTF-8, so that no message or lock can name it.
     #[error("`{0}` has a name that is not UTF-8")]
     Name(PathBuf),
+    /// A file of the project cannot be written with its corrections in it.
     #[error("`{path}` cannot be written: {why}")]
-    NotWritten { path: PathBuf, why: String },
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
+    /// A file of the project cannot be read.
     #[error("`{path}` cannot be read: {error}")]
-    Io { path: PathBuf, error: std::io::Error },
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system answers.
+        error: std::io::Error,
+    },
 }
 
 impl From<OpenError> for Error {

@@ -18,10 +18,13 @@ use crate::text::Sources;
 /// A project with its catalogue and the lock beside it.
 #[derive(Debug)]
 pub struct Resolved {
+    /// Its files and what `check` makes of them.
     pub project: Project,
+    /// The built-in catalogue with the project's own.
     pub catalog: Catalog,
     /// None also where it cannot be read: that is for those to complain of who use it.
     pub lock: Option<Lock>,
+    /// What its images resolve to, with all diagnostics.
     pub images: ResolvedProject,
 }
 

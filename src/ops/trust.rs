@@ -22,6 +22,7 @@ use crate::text::Digest;
 /// A project that is trusted from now on.
 #[derive(Debug, Clone)]
 pub struct TrustedNow {
+    /// What is remembered of it.
     pub record: Record,
     /// The text of its settings; empty if it has none.
     pub settings: String,
@@ -30,6 +31,7 @@ pub struct TrustedNow {
 /// A project that is trusted no longer.
 #[derive(Debug, Clone)]
 pub struct Revoked {
+    /// Its folder, absolute.
     pub project: PathBuf,
     /// Whether it was trusted.
     pub was_trusted: bool,
@@ -38,6 +40,7 @@ pub struct Revoked {
 /// A project of the list.
 #[derive(Debug, Clone)]
 pub struct Listing {
+    /// Its folder, absolute.
     pub project: PathBuf,
     /// Whether it is trusted as it is now; none if its settings cannot be read.
     pub trust: Option<Trust>,

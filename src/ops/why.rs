@@ -21,19 +21,25 @@ use crate::{
 pub enum Why {
     /// Its base; `resolved` has a resolution of `image`.
     Base {
+        /// The project with what its images resolve to.
         resolved: Resolved,
+        /// Name of the image, as in the ImageFile.
         image: String,
         /// The bases that were not taken, and why.
         others: Vec<PassedOver>,
     },
     /// The application `name`, which is in the resolution of `image`.
     App {
+        /// The project with what its images resolve to.
         resolved: Resolved,
+        /// Name of the image, as in the ImageFile.
         image: String,
+        /// Its name in the catalogue, such as `nginx`.
         name: String,
         /// Every version that the catalogue has, and why it was taken or not.
         versions: Vec<VersionChoice>,
     },
+    /// A step of its plan, see [`StepFate`].
     Step(StepFate),
 }
 

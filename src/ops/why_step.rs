@@ -20,6 +20,7 @@ const LOOKED_AT: u32 = 50;
 /// What becomes of a step in the next build, and what changed since an earlier one.
 #[derive(Debug)]
 pub struct StepFate {
+    /// The plan of the image as it is now.
     pub plan: ImagePlan,
     /// Number of the step in the plan.
     pub step: usize,
@@ -38,6 +39,7 @@ pub struct Since {
     pub build: i64,
     /// When it began, in milliseconds since 1970.
     pub began_ms: i64,
+    /// The first difference between that build's plan and this one.
     pub change: Change,
 }
 

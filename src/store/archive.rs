@@ -38,20 +38,54 @@ const ROOM: u64 = 512 << 20;
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
+    /// A file of the archive cannot be downloaded.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The release file is unreadable, unsigned, signed by another key, or of another suite.
     #[error("the index of `{url}` {suite} is not to be trusted: {error}")]
-    Release { url: String, suite: String, error: ReleaseError },
+    Release {
+        /// Root of the archive, such as `https://deb.debian.org/debian`.
+        url: String,
+        /// Suite, such as `trixie`.
+        suite: String,
+        /// What its check reports.
+        error: ReleaseError,
+    },
+    /// A `Packages` file does not unpack, does not parse, or is larger than all indexes may be together.
     #[error("the packages of `{url}` cannot be read: {error}")]
-    Index { url: String, error: IndexError },
+    Index {
+        /// Address of that file; of the suite's folder where a kept index no longer fits in.
+        url: String,
+        /// What reading it reports.
+        error: IndexError,
+    },
     /// The signed index promises another content than the mirror serves.
     #[error("`{url}` is not what the archive's signed index says: it may be in the middle of an update")]
-    Inconsistent { url: String },
+    Inconsistent {
+        /// Address of the file whose digest is another.
+        url: String,
+    },
     /// A mirror that is no longer updated, or somebody who hides security updates.
     #[error("the index of `{url}` {suite} is past the day its archive says it is good for")]
-    Expired { url: String, suite: String },
+    Expired {
+        /// Root of the archive.
+        url: String,
+        /// Suite, such as `trixie-security`.
+        suite: String,
+    },
+    /// The release file lists no `Packages` file for a component that the project asks for.
     #[error("`{url}` {suite} has no component `{component}` for {arch}")]
-    NoComponent { url: String, suite: String, component: String, arch: String },
+    NoComponent {
+        /// Root of the archive.
+        url: String,
+        /// Suite, such as `trixie`.
+        suite: String,
+        /// Component, such as `contrib`.
+        component: String,
+        /// Architecture by its Debian name, such as `amd64`.
+        arch: String,
+    },
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -75,7 +109,9 @@ impl ArchiveError {
 /// The indexes of a store.
 #[derive(Debug, Clone)]
 pub struct Indexes<'a> {
+    /// Where indexes are kept.
     pub store: &'a Arc<Store>,
+    /// What fetches those that are missing or too old; offline, kept ones serve whatever their age.
     pub fetcher: &'a Fetcher,
     /// Older ones are fetched again, unless the network is off.
     pub max_age: Duration,

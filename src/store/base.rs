@@ -25,6 +25,7 @@ pub struct Bases<'a> {
 /// overlays on them.
 #[derive(Debug, Clone)]
 pub struct Base {
+    /// What it is kept under: the digest of its recipe.
     pub key: Digest,
     /// The disk, qcow2.
     pub disk: PathBuf,
@@ -42,9 +43,10 @@ impl Base {
     }
 }
 
-/// The answer to [`Bases::claim`].
+/// The answer to [`Bases::try_claim`].
 #[derive(Debug)]
 pub enum BaseSlot<'a> {
+    /// It is there, and held in use.
     Ready(Base),
     /// Nobody has made it: the caller must, or drop this.
     Missing(NewBase<'a>),
@@ -187,6 +189,7 @@ pub struct NewBase<'a> {
 }
 
 impl NewBase<'_> {
+    /// What the base is going to be kept under.
     #[must_use]
     pub fn key(&self) -> Digest {
         self.key

@@ -43,6 +43,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// So many bytes in each such time.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
+    /// Bytes that have to arrive within `window`; fewer are [`FetchError::Slow`].
     pub bytes: u64,
     /// Also how long an answer may take to begin, redirections included.
     pub window: Duration,
@@ -64,7 +65,9 @@ pub struct Network {
 pub struct Download {
     /// For people, such as `nginx 1.26.3-3`.
     pub name: String,
+    /// Where it is, such as `https://deb.debian.org/debian/pool/main/n/nginx/nginx_1.26.3-3_amd64.deb`.
     pub url: String,
+    /// What its content has to be; the store keeps it under this name.
     pub sha256: Digest,
     /// Bytes, where known: for progress.
     pub size: Option<u64>,
@@ -73,25 +76,62 @@ pub struct Download {
 /// Why something could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    /// The store has no such file, and nothing may be fetched.
     #[error("{name} is not in the store, and the network is off (--offline)")]
-    Offline { name: String },
+    Offline {
+        /// Its name or address, as messages show it.
+        name: String,
+    },
     /// No connection, or one that broke too often.
     #[error("cannot reach `{}`: {reason}", shown(url))]
-    Unreachable { url: String, reason: String },
+    Unreachable {
+        /// Address that was asked.
+        url: String,
+        /// What the connection broke with, such as `connection refused`.
+        reason: String,
+    },
     /// The server answered, and has no such file.
     #[error("`{}` is gone ({status})", shown(url))]
-    Gone { url: String, status: u16 },
+    Gone {
+        /// Address that was asked.
+        url: String,
+        /// Status of the answer: 404 or 410.
+        status: u16,
+    },
     /// The server answered with a defect of its own, or of the request.
     #[error("`{}` cannot be had: the server says {status}", shown(url))]
-    Refused { url: String, status: u16 },
+    Refused {
+        /// Address that was asked.
+        url: String,
+        /// Status of the answer, such as 403.
+        status: u16,
+    },
     /// Whole, and not what was promised.
     #[error("`{}` has sha256 {actual}, not {expected}", shown(url))]
-    Wrong { url: String, expected: Digest, actual: Digest },
+    Wrong {
+        /// Address it came from.
+        url: String,
+        /// Digest that was promised.
+        expected: Digest,
+        /// Digest of what came.
+        actual: Digest,
+    },
     /// As [`Wrong`](Self::Wrong), against a digest of another kind.
     #[error("`{}` does not have the {expected} that its publisher gives", shown(url))]
-    NotPublished { url: String, expected: Checksum },
+    NotPublished {
+        /// Address it came from.
+        url: String,
+        /// Checksum that the publisher gives.
+        expected: Checksum,
+    },
+    /// The file is larger than whoever asked for it takes.
     #[error("`{}` is larger than {}", shown(url), crate::check::Size(*limit))]
-    TooLarge { url: String, limit: u64 },
+    TooLarge {
+        /// Address it came from.
+        url: String,
+        /// Bytes that were allowed.
+        limit: u64,
+    },
     /// The server answers, one drop after the other.
     #[error(
         "`{}` comes too slowly: {bytes} bytes in {} s, and fewer than {} are not waited for",
@@ -99,10 +139,18 @@ pub enum FetchError {
         pace.window.as_secs(),
         pace.bytes
     )]
-    Slow { url: String, bytes: u64, pace: Pace },
+    Slow {
+        /// Address it comes from.
+        url: String,
+        /// Bytes that came within the window of `pace`.
+        bytes: u64,
+        /// What would have been fast enough.
+        pace: Pace,
+    },
     /// A setting is unusable: the proxy's URL, or the file of certificates.
     #[error("{0}")]
     Setting(String),
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -201,6 +249,7 @@ impl Fetcher {
         Self { slowest, ..self }
     }
 
+    /// Whether nothing is fetched, so that what the store lacks is an error.
     #[must_use]
     pub const fn offline(&self) -> bool {
         self.offline

@@ -17,6 +17,7 @@ const WAIT: Duration = Duration::from_millis(1);
 /// A file that nobody else knows of yet, and what is in it.
 #[derive(Debug)]
 pub struct OwnFile {
+    /// The sha256 of all its bytes.
     pub digest: Digest,
     /// In bytes.
     pub size: u64,

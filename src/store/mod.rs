@@ -76,25 +76,62 @@ pub use work::{Leftover, WorkFolder, clear_own};
 pub enum StoreError {
     /// The operating system refused; `action` reads as in "cannot {action} {path}".
     #[error("cannot {action} {path}: {source}", path = path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// What was tried, such as `open`.
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// What the operating system answers.
+        source: io::Error,
+    },
     /// The store lies where it cannot work: on FAT or exFAT, or on some network shares.
     #[error("the file system of the store has no hard links, which layers need: {source}")]
-    NoLinks { root: PathBuf, source: io::Error },
+    NoLinks {
+        /// The store's folder.
+        root: PathBuf,
+        /// What making a link failed with.
+        source: io::Error,
+    },
     /// Somebody else could change what is in the store; `reason` reads as in "{path} {reason}".
     #[error("{} {reason}", path.display())]
-    NotOwn { path: PathBuf, reason: String },
+    NotOwn {
+        /// The folder or file in question.
+        path: PathBuf,
+        /// Such as `belongs to another user`.
+        reason: String,
+    },
     /// There is something else in the folder.
     #[error("{} is no store of imgfile, and not empty", path.display())]
-    NotStore { path: PathBuf },
+    NotStore {
+        /// The folder that was to be a store.
+        path: PathBuf,
+    },
     /// A content is not what its name promised.
     #[error("{what} has sha256 {actual}, not {expected}")]
-    Mismatch { what: String, expected: Digest, actual: Digest },
+    Mismatch {
+        /// What the content is of: a path, for people.
+        what: String,
+        /// Digest that was promised.
+        expected: Digest,
+        /// Digest of what is there.
+        actual: Digest,
+    },
     /// A file the store wrote cannot be understood; removing it is safe.
     #[error("{path} is damaged: {reason}", path = path.display())]
-    Damaged { path: PathBuf, reason: String },
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, such as the error of its parser.
+        reason: String,
+    },
     /// The database of build records refused; `action` reads as in "cannot {action} the build records".
     #[error("cannot {action} the build records: {source}")]
-    Records { action: &'static str, source: rusqlite::Error },
+    Records {
+        /// What was tried, such as `read` or `add to`.
+        action: &'static str,
+        /// What SQLite answers.
+        source: rusqlite::Error,
+    },
 }
 
 impl StoreError {
@@ -144,6 +181,7 @@ const FOLDERS: [&str; 14] = [
     "tmp",
 ];
 
+/// What operations of the store return.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Adds what was tried, and where, to an [`io::Error`].
@@ -239,6 +277,7 @@ impl Store {
         Ok((store, leftovers))
     }
 
+    /// The store's folder, as it was opened.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root

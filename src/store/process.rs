@@ -16,6 +16,7 @@ const LOOKS: u32 = 1000;
 /// host's boot, since times are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessName {
+    /// Its number in this process's own PID namespace.
     pub pid: u32,
     /// In clock ticks since the host's boot (proc(5), field 22 of `stat`).
     pub started: u64,

@@ -11,8 +11,8 @@ use super::{Context, Result, StoreError, WorkFolder, work};
 /// Memory that stays free when work is done in memory.
 const RESERVE: u64 = 2 << 30;
 
-/// A private folder: what is made in it may have set-user-id programs of this user. It goes when dropped, with files of subordinate users in it,
-/// and is in this process's journal for the case of a crash.
+/// A private folder: what is made in it may have set-user-id programs of this user. It goes when dropped, with files of
+/// subordinate users in it, and is in this process's journal for the case of a crash.
 #[derive(Debug)]
 pub struct Scratch<'a> {
     journal: &'a WorkFolder,
@@ -36,6 +36,7 @@ impl<'a> Scratch<'a> {
         Ok(Self { journal, path })
     }
 
+    /// Where it is: below `/dev/shm`, `$TMPDIR`, `/var/tmp` or `/tmp`.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -27,7 +27,9 @@ enum Removable {
 /// Bytes on disk, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// States of build disks after steps.
     pub layers: u64,
+    /// Bases that were made here.
     pub bases: u64,
     /// Package files and downloads.
     pub blobs: u64,
@@ -38,6 +40,7 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Bytes of all kinds together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.layers + self.bases + self.blobs + self.indexes + self.machines
@@ -50,6 +53,7 @@ impl Usage {
 pub struct WouldGo {
     /// Such as `layer 0123456789ab`, or a path in the store.
     pub what: String,
+    /// Bytes on disk that would be free.
     pub size: u64,
 }
 

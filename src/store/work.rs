@@ -128,6 +128,7 @@ impl WorkFolder {
         Ok(folder)
     }
 
+    /// The folder itself, absolute if the store's is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -18,25 +18,38 @@ use machine::FakeMachine;
 /// One thing a machine was asked, in few words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A machine started; with [`Start::Firmware`] it is booted at once.
     Start(Start),
+    /// [`Machine::inspect`]: the answer is what the script says of the disk, else a Debian 13.
     Inspect,
+    /// [`Machine::mount`].
     Mount,
+    /// [`Machine::unmount`].
     Unmount,
     /// The script's name, or the command line; and the user.
     Exec {
+        /// Name of the script, or the words of the command line with spaces between.
         what: String,
+        /// Account it runs as, such as `root`.
         user: String,
     },
     /// The command on a terminal.
     Shell(String),
     /// Paths of the archive, in order.
     Put(Vec<String>),
+    /// [`Machine::get`], with the path in the image.
     Get(String),
+    /// [`Machine::grow_root`].
     GrowRoot,
+    /// [`Machine::boot`].
     Boot,
+    /// [`Machine::offline`].
     Offline,
+    /// [`Machine::cut`].
     Cut,
+    /// [`Machine::trim`].
     Trim,
+    /// [`Machine::power_off`].
     PowerOff,
     /// The machine was dropped while it ran.
     Killed,

@@ -37,8 +37,22 @@ pub trait InitSystem: Debug + Sync {
 /// Something laid into an image; paths are relative to its root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InitFile {
-    File { path: &'static str, mode: u32, content: &'static str },
-    Link { path: &'static str, target: &'static str },
+    /// A regular file of root's.
+    File {
+        /// Such as `etc/init.d/imgfile-agent`.
+        path: &'static str,
+        /// Permission bits, such as `0o755`.
+        mode: u32,
+        /// All that is in it.
+        content: &'static str,
+    },
+    /// A symbolic link.
+    Link {
+        /// Such as `etc/runlevels/default/imgfile-agent`.
+        path: &'static str,
+        /// Where it leads: absolute in the image, or relative to its folder.
+        target: &'static str,
+    },
 }
 
 /// The init system of this name. What is neither of those known boots nothing here; its units, should there be any,

@@ -62,18 +62,22 @@ pub fn unproven(spec: &ImageSpec, resolution: &Resolution) -> Option<Diagnostic>
 pub struct Disk {
     /// For people.
     pub name: String,
+    /// Its file: a blob of the store, or the one in the project.
     pub path: PathBuf,
 }
 
 /// Where listed disks are looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
+    /// Where downloads are kept.
     pub store: &'a Arc<Store>,
+    /// What downloads those that are missing.
     pub fetcher: &'a Fetcher,
     /// A mirror of publishers' disks.
     pub mirror: Option<&'a str>,
     /// The project's folder.
     pub root: &'a Path,
+    /// Where the download is reported, as a step of its own.
     pub reporter: &'a Reporter,
 }
 

@@ -110,6 +110,7 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
 /// What the store remembers about a base made here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseMeta {
+    /// Suite of the archive that it was made from, such as `trixie`.
     pub suite: String,
     /// `name version arch` of every package in it, by name.
     pub packages: Vec<String>,
@@ -117,6 +118,7 @@ pub struct BaseMeta {
     pub virtual_size: u64,
     /// Bytes that its files take in the root file system.
     pub used: u64,
+    /// UUID of its root file system, derived from its key, such as `0c6f1a2e-…`.
     pub root_uuid: String,
 }
 

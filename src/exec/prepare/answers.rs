@@ -31,18 +31,22 @@ pub fn place_of<T>(set: &[T]) -> (usize, usize) {
 }
 
 impl Answers {
+    /// Packages that were chosen, by what was asked of the solve.
     pub fn pins(&self) -> &Memo<Arc<Pins>> {
         &self.pins
     }
 
+    /// Packages that disks have, by the digest of the disk.
     pub fn systems(&self) -> &Memo<Arc<[InstalledPackage]>> {
         &self.systems
     }
 
+    /// Recipes of bases that are made here, with their keys, by all that decides them.
     pub fn recipes(&self) -> &Memo<(Arc<Recipe>, Digest)> {
         &self.recipes
     }
 
+    /// Who vouches for a set of locked packages, by the set.
     pub fn vouchings(&self) -> &Memo<Vouching> {
         &self.vouchings
     }

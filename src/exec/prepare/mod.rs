@@ -51,11 +51,15 @@ pub use vouch::{Unvouched, Vouching};
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "`Files` is a door, not data")]
 pub struct Preparer<'a> {
+    /// Where indexes, vouchers and downloads are kept.
     pub store: &'a Arc<Store>,
+    /// What fetches those that are missing or too old.
     pub fetcher: &'a Fetcher,
     /// None if neither a setting nor the host's apt sources name a Debian mirror.
     pub mirrors: Option<&'a Mirrors>,
+    /// The project's files, which plans have digests of.
     pub files: &'a dyn Files,
+    /// Version of the agent, which is part of every step's key.
     pub agent_version: &'a str,
     /// Indexes older than this are fetched again.
     pub max_age: Duration,
@@ -66,7 +70,9 @@ pub struct Preparer<'a> {
 /// An image that is ready to be supplied and built.
 #[derive(Debug, Clone)]
 pub struct Prepared {
+    /// The steps, with their keys.
     pub plan: ImagePlan,
+    /// What the lock is to hold about it.
     pub locked: LockedImage,
     foundation: ResolvedBase,
     /// What images based on this one find in it; none if its system has no dpkg.
@@ -78,6 +84,7 @@ pub struct Prepared {
 /// What an image stands on, as far as the catalogue does not say.
 #[derive(Debug, Clone, Copy)]
 pub enum BaseInput<'a> {
+    /// The catalogue says all there is: a base that is made here.
     Catalogue,
     /// The disk of `base file` and `base url`.
     Disk(&'a Given),
@@ -462,6 +469,10 @@ impl Preparer<'_> {
         Ok(supplies(made, blobs))
     }
 
+    /// Has files in the store; `step` is the name under which a download is reported.
+    ///
+    /// # Errors
+    /// [`BuildError::Diagnosed`] if one cannot be downloaded, or is not what was promised.
     pub async fn fetch(
         &self,
         step: &str,

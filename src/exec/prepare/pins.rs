@@ -17,7 +17,9 @@ use crate::{
 /// Everything that decides which packages an image has.
 #[derive(Debug, Clone)]
 pub struct Pins {
+    /// Packages of the base.
     pub base: BasePins,
+    /// What is installed on top of it, and what of it is removed.
     pub solution: Solution,
     /// Bytes that the solution takes on the disk, beyond what it replaces.
     pub grow: u64,
@@ -154,7 +156,10 @@ impl Pins {
 #[derive(Debug)]
 pub enum PackageRequest<'a> {
     /// Made from an archive, with these packages named.
-    Bootstrap { include: &'a [String] },
+    Bootstrap {
+        /// Packages that the recipe names beside the essential ones, such as `openssh-server`.
+        include: &'a [String],
+    },
     /// There already, with these packages.
     Found(Arc<[InstalledPackage]>),
 }

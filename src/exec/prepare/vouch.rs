@@ -50,6 +50,7 @@ impl Speakers {
 pub struct Unvouched {
     /// Whether it is one that the base is made of.
     pub of_base: bool,
+    /// The package, as the lock has it.
     pub package: Selected,
     /// The digest that the archive gives for this version, if it knows it.
     pub archive_says: Option<Digest>,

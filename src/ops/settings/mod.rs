@@ -38,7 +38,9 @@ pub enum Origin {
     Flag(&'static str),
     /// Such as `IMGFILE_ACCEL`.
     Env(&'static str),
+    /// A configuration file: the project's `.imgfile.toml`, or the user's.
     File(PathBuf),
+    /// Nobody set it.
     Default,
 }
 
@@ -55,7 +57,9 @@ impl fmt::Display for Origin {
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
+    /// What holds.
     pub value: T,
+    /// Who set it.
     pub origin: Origin,
 }
 
@@ -68,6 +72,7 @@ pub struct Settings {
     pub security_mirror: Option<Setting<String>>,
     /// URL of a mirror of the publishers' disks; below it a folder for each publisher's host.
     pub disk_mirror: Option<Setting<String>>,
+    /// URL of the proxy for all downloads; without it, what `http_proxy` and `https_proxy` say.
     pub proxy: Option<Setting<String>>,
     /// A file of more certificate authorities to trust (PEM).
     pub ca: Option<Setting<PathBuf>>,
@@ -79,6 +84,7 @@ pub struct Settings {
     pub memory: Option<Setting<Size>>,
     /// Processors all machines that run at once may have together.
     pub cpus: Option<Setting<u32>>,
+    /// Whether machines run under hardware virtualisation.
     pub accel: Setting<AcceleratorChoice>,
     /// What runs the machines.
     pub driver: Setting<&'static DriverEntry>,
@@ -123,6 +129,7 @@ macro_rules! keys {
         pub enum Key { $(#[doc = $about] $variant),* }
 
         impl Key {
+            /// All of them, in the order in which `doctor` lists them.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// As written in a configuration file.

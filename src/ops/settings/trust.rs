@@ -27,9 +27,11 @@ const LIMIT: u64 = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trust {
+    /// Its settings are those that the user looked at.
     Trusted,
     /// It was trusted, and its settings are others now.
     Changed,
+    /// It was never trusted, or is no longer.
     Untrusted,
 }
 

@@ -100,9 +100,13 @@ impl WorkspaceOptions {
 
 /// A project that was understood, with all that is around it.
 pub struct Workspace {
+    /// Its files and what `check` makes of them.
     pub project: Project,
+    /// All settings, as they hold for this call.
     pub settings: Settings,
+    /// The store that the settings name, open.
     pub store: Arc<Store>,
+    /// What its images resolve to, by name as in the ImageFile.
     pub resolutions: BTreeMap<String, Resolution>,
     /// What the lock beside the ImageFile says.
     pub lock: Lock,

@@ -44,8 +44,11 @@ pub struct LayerMeta {
 /// A layer held in use: nobody evicts it while this lives.
 #[derive(Debug)]
 pub struct Layer {
+    /// Key of the step it is the state after.
     pub key: Digest,
+    /// The disk: a qcow2 overlay on the layer or base below, absolute.
     pub disk: PathBuf,
+    /// What the store keeps beside the disk.
     pub meta: LayerMeta,
     /// Shared; eviction wants it for itself.
     _lock: File,
@@ -73,7 +76,9 @@ fn standing_on(entries: &[LayerEntry], mut keys: Vec<Digest>) -> Vec<Digest> {
 /// One entry of `cache ls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerEntry {
+    /// Key of the step it is the state after.
     pub key: Digest,
+    /// What the store keeps beside the disk.
     pub meta: LayerMeta,
     /// Bytes on disk.
     pub size: u64,

@@ -11,10 +11,13 @@ use crate::text::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
+    /// Its end is not recorded yet.
     Running,
+    /// It ended well.
     Done,
     /// A step whose result was there.
     Reused,
+    /// It ended with an error.
     Failed,
     /// Stopped because somebody wanted it.
     Cancelled,
@@ -66,6 +69,7 @@ impl rusqlite::types::FromSql for State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// A build, from base to artifact.
     #[default]
     Build,
     /// The tests of what was built, again.
@@ -100,8 +104,11 @@ impl rusqlite::types::FromSql for Kind {
 /// One line of `builds`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildSummary {
+    /// Its number, which `logs`, `builds show` and `cancel` take.
     pub id: i64,
+    /// Whether it built, or only tested.
     pub kind: Kind,
+    /// How far it is, or how it ended.
     pub state: State,
     /// Folder of the ImageFile.
     pub project: String,
@@ -113,6 +120,7 @@ pub struct BuildSummary {
     pub elapsed_ms: Option<i64>,
     /// Steps that ended well, the reused ones among them.
     pub steps_done: u32,
+    /// Of `steps_done`, those whose result an earlier build left.
     pub steps_reused: u32,
     /// Why it failed.
     pub message: Option<String>,
@@ -125,10 +133,12 @@ pub struct BuildSummary {
 /// One build with all that is known about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildRecord {
+    /// What `builds` lists of it.
     #[serde(flatten)]
     pub summary: BuildSummary,
     /// What was shown when it failed: each diagnostic with its place and the way out.
     pub diagnosis: Option<String>,
+    /// Its images, in the order in which they began.
     pub details: Vec<ImageRecord>,
     /// Steps of no image, such as the making of a base several images stand on.
     pub steps: Vec<StepRecord>,
@@ -137,25 +147,34 @@ pub struct BuildRecord {
 /// One image of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageRecord {
+    /// Name in the ImageFile.
     pub name: String,
+    /// How far it is, or how it ended.
     pub state: State,
     /// Milliseconds since the build began.
     pub began_ms: i64,
+    /// Milliseconds that it took; none while it runs, or when nobody saw its end.
     pub elapsed_ms: Option<i64>,
+    /// Why it failed; none unless it did.
     pub message: Option<String>,
     /// What the plan said, see the `Planned` event.
     pub plan: Option<serde_json::Value>,
+    /// Its steps, in the order in which they began.
     pub steps: Vec<StepRecord>,
+    /// The files it made; empty unless it was built to its end.
     pub artifacts: Vec<ArtifactRecord>,
 }
 
 /// One step of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
+    /// As the plan names it, such as `packages` or `script announce`.
     pub name: String,
+    /// How far it is, or how it ended.
     pub state: State,
     /// Milliseconds since the build began.
     pub began_ms: i64,
+    /// Milliseconds that it took; none while it runs, or when nobody saw its end.
     pub elapsed_ms: Option<i64>,
     /// How its command ended, such as `exit status 1`.
     pub exit: Option<String>,
@@ -168,6 +187,7 @@ pub struct StepRecord {
 /// A disk image that a build made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArtifactRecord {
+    /// Its number in the records; a path that is written again gets a new one.
     pub id: i64,
     /// The build that made it, while its record is kept.
     pub build: Option<i64>,
@@ -175,7 +195,9 @@ pub struct ArtifactRecord {
     pub project: String,
     /// Name in the ImageFile.
     pub image: String,
+    /// Where the file was put, absolute, such as `/home/ann/site/out/web.qcow2`.
     pub path: String,
+    /// Digest of the whole file.
     pub sha256: Digest,
     /// In bytes.
     pub size: i64,
@@ -183,6 +205,7 @@ pub struct ArtifactRecord {
     pub plan_key: String,
     /// sha256 of the lock it was built by.
     pub lock: Option<Digest>,
+    /// The image's `label` statements, by key.
     pub labels: BTreeMap<String, String>,
     /// Milliseconds since 1970.
     pub made_ms: i64,
@@ -201,13 +224,20 @@ impl ArtifactRecord {
 /// An artifact as its build reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewArtifact<'a> {
+    /// Number of the build that made it.
     pub build: i64,
+    /// Name in the ImageFile.
     pub image: &'a str,
     /// Absolute.
     pub path: &'a str,
+    /// Digest of the whole file.
     pub sha256: Digest,
+    /// In bytes.
     pub size: u64,
+    /// Key of the plan's last step, as hexadecimal digits.
     pub plan_key: &'a str,
+    /// sha256 of the lock it was built by; none if there was none.
     pub lock: Option<Digest>,
+    /// The image's `label` statements, by key.
     pub labels: &'a BTreeMap<String, String>,
 }

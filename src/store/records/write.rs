@@ -14,6 +14,7 @@ pub struct StepId(i64);
 /// How a step, an image or a build ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Ending<'a> {
+    /// What becomes of it; never [`State::Running`].
     pub state: State,
     /// In milliseconds.
     pub elapsed_ms: u64,
@@ -92,6 +93,10 @@ impl Records {
         self.write("UPDATE image SET plan = ?3 WHERE build = ?1 AND name = ?2", params![build, image, plan])
     }
 
+    /// An image of the build ended; one that never began is not recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Records`](crate::store::StoreError::Records) if the database refuses.
     pub fn image_ended(&self, build: i64, image: &str, ending: Ending<'_>) -> Result<()> {
         self.write(
             "UPDATE image SET state = ?3, elapsed = ?4, message = ?5 WHERE build = ?1 AND name = ?2",
