@@ -6,6 +6,8 @@
 
 mod file;
 mod ignored;
+mod key;
+mod lookup;
 mod place;
 mod projects;
 mod trust;
@@ -26,6 +28,8 @@ use crate::{
 pub use file::of_project;
 use file::{Entry, File, Owner};
 use ignored::Ignored;
+pub use key::Key;
+use lookup::{Lookup, accel, cpus, driver, path, size, url, yes_or_no};
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
@@ -38,9 +42,7 @@ pub enum Origin {
     Flag(&'static str),
     /// Such as `IMGFILE_ACCEL`.
     Env(&'static str),
-    /// A configuration file: the project's `.imgfile.toml`, or the user's.
     File(PathBuf),
-    /// Nobody set it.
     Default,
 }
 
@@ -57,9 +59,7 @@ impl fmt::Display for Origin {
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
-    /// What holds.
     pub value: T,
-    /// Who set it.
     pub origin: Origin,
 }
 
@@ -72,7 +72,6 @@ pub struct Settings {
     pub security_mirror: Option<Setting<String>>,
     /// URL of a mirror of the publishers' disks; below it a folder for each publisher's host.
     pub disk_mirror: Option<Setting<String>>,
-    /// URL of the proxy for all downloads; without it, what `http_proxy` and `https_proxy` say.
     pub proxy: Option<Setting<String>>,
     /// A file of more certificate authorities to trust (PEM).
     pub ca: Option<Setting<PathBuf>>,
@@ -84,7 +83,6 @@ pub struct Settings {
     pub memory: Option<Setting<Size>>,
     /// Processors all machines that run at once may have together.
     pub cpus: Option<Setting<u32>>,
-    /// Whether machines run under hardware virtualisation.
     pub accel: Setting<AcceleratorChoice>,
     /// What runs the machines.
     pub driver: Setting<&'static DriverEntry>,
@@ -120,81 +118,6 @@ pub struct Surroundings<'a, E> {
     pub project: Option<&'a Path>,
     /// Looks up an environment variable.
     pub env: E,
-}
-
-macro_rules! keys {
-    ($($variant:ident $name:literal $flag:literal $value:literal $env:literal $about:literal;)*) => {
-        /// A setting's name.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Key { $(#[doc = $about] $variant),* }
-
-        impl Key {
-            /// All of them, in the order in which `doctor` lists them.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// As written in a configuration file.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
-            /// As given on the command line.
-            #[must_use]
-            pub const fn flag(self) -> &'static str {
-                match self { $(Self::$variant => $flag),* }
-            }
-
-            /// The environment variable.
-            #[must_use]
-            pub const fn env(self) -> &'static str {
-                match self { $(Self::$variant => $env),* }
-            }
-
-            /// What its value is called in help.
-            #[must_use]
-            pub const fn value(self) -> &'static str {
-                match self { $(Self::$variant => $value),* }
-            }
-
-            /// One line about it.
-            #[must_use]
-            pub const fn about(self) -> &'static str {
-                match self { $(Self::$variant => $about),* }
-            }
-        }
-    };
-}
-
-keys! {
-    Mirror "mirror" "--mirror" "URL" "IMGFILE_MIRROR" "URL of the Debian archive";
-    SecurityMirror "security-mirror" "--security-mirror" "URL" "IMGFILE_SECURITY_MIRROR" "URL of the Debian security archive";
-    DiskMirror "disk-mirror" "--disk-mirror" "URL" "IMGFILE_DISK_MIRROR" "URL of a mirror of publishers' disks, a folder for each host";
-    Proxy "proxy" "--proxy" "URL" "IMGFILE_PROXY" "URL of an HTTP proxy for downloads";
-    Ca "ca" "--ca" "FILE" "IMGFILE_CA" "file of more certificate authorities to trust (PEM)";
-    Store "store" "--store" "DIR" "IMGFILE_STORE" "folder of the store";
-    StoreSize "store-size" "--store-size" "SIZE" "IMGFILE_STORE_SIZE" "size the store may grow to, such as `50GiB`";
-    Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
-    Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
-    Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
-    Driver "driver" "--driver" "NAME" "IMGFILE_DRIVER" "driver that runs the machines";
-    AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
-    AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
-}
-
-impl Key {
-    /// Whether it is `true` or `false`, and no project may set it, not even one that is trusted.
-    #[must_use]
-    pub const fn is_never_of_project(self) -> bool {
-        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell)
-    }
-}
-
-impl Key {
-    /// Whether a project that is not trusted may set it, up to what the user's own settings or the host allow.
-    #[must_use]
-    pub const fn of_project(self) -> bool {
-        matches!(self, Self::Memory | Self::Cpus)
-    }
 }
 
 impl Settings {
@@ -330,130 +253,6 @@ impl Settings {
     }
 }
 
-/// A value as found, before it has a type.
-struct Raw {
-    text: String,
-    origin: Origin,
-    /// Where it is, if that is a file.
-    entry: Option<Entry>,
-}
-
-/// Gives a value its type, or says what was expected.
-type Parse<T> = fn(&Raw, &dyn Fn(&str) -> Option<OsString>) -> Result<T, &'static str>;
-
-impl File {
-    fn find(&self, key: Key) -> Option<Raw> {
-        let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        let origin = Origin::File(self.path.clone());
-        Some(Raw { text: entry.text.clone(), origin, entry: Some(entry.clone()) })
-    }
-}
-
-struct Lookup<'a, E> {
-    flags: &'a Flags,
-    around: &'a Surroundings<'a, E>,
-    /// The project's, if it has one, then the user's.
-    files: &'a [File],
-    ignored: Ignored,
-    errors: Vec<Diagnostic>,
-}
-
-impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
-    fn raw(&self, key: Key) -> Option<Raw> {
-        if let Some((_, text)) = self.flags.0.iter().find(|(flag, _)| *flag == key) {
-            return Some(Raw { text: text.clone(), origin: Origin::Flag(key.flag()), entry: None });
-        }
-        // An empty variable counts as unset, as it does elsewhere.
-        if let Some(text) = (self.around.env)(key.env()).filter(|text| !text.is_empty()) {
-            let text = text.to_string_lossy().into_owned();
-            return Some(Raw { text, origin: Origin::Env(key.env()), entry: None });
-        }
-        self.files.iter().find_map(|file| file.find(key))
-    }
-
-    fn find<T>(&mut self, key: Key, parse: Parse<T>) -> Option<Setting<T>> {
-        let raw = self.raw(key)?;
-        self.typed(key, raw, parse)
-    }
-
-    /// A setting that a project which is not trusted may make smaller than the user's own value, or than
-    /// `otherwise` where the user sets none.
-    fn find_up_to<T: PartialOrd + Copy + fmt::Display>(
-        &mut self,
-        key: Key,
-        parse: Parse<T>,
-        otherwise: impl FnOnce() -> T,
-    ) -> Option<Setting<T>> {
-        let raw = self.raw(key)?;
-        let entry = raw.entry.clone();
-        let found = self.typed(key, raw, parse)?;
-        let (Some(entry), Some(file), true) = (entry, self.files.first(), self.ignored.is_limiting()) else {
-            return Some(found);
-        };
-        if found.origin != Origin::File(file.path.clone()) {
-            return Some(found);
-        }
-        let own = self.files[1..].iter().find_map(|file| file.find(key));
-        let own = own.and_then(|raw| self.typed(key, raw, parse));
-        let limit = own.as_ref().map_or_else(otherwise, |own| own.value);
-        if found.value <= limit {
-            return Some(found);
-        }
-        self.ignored.above(&entry, &limit);
-        own
-    }
-
-    fn typed<T>(&mut self, key: Key, raw: Raw, parse: Parse<T>) -> Option<Setting<T>> {
-        match parse(&raw, &self.around.env) {
-            Ok(value) => Some(Setting { value, origin: raw.origin }),
-            Err(expected) => {
-                let message = format!("`{}` is not a value of the setting `{}`", raw.text, key.name());
-                let mut diagnostic = Diagnostic::new(codes::SETTING, message);
-                if let Some(span) = raw.entry.map(|entry| entry.span) {
-                    diagnostic = diagnostic.label(span, format!("expected {expected}"));
-                } else {
-                    diagnostic = diagnostic.help(format!("give {} {expected}", raw.origin));
-                }
-                self.errors.push(diagnostic);
-                None
-            }
-        }
-    }
-}
-
-fn url(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<String, &'static str> {
-    let good = ["http://", "https://"].iter().any(|scheme| raw.text.starts_with(scheme));
-    if good {
-        Ok(raw.text.trim_end_matches('/').to_owned())
-    } else {
-        Err("a URL that starts with `http://` or `https://`")
-    }
-}
-
-/// `~/` is the home folder; in a file, a relative path starts from the file's folder.
-fn path(raw: &Raw, env: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, &'static str> {
-    if let (Some(rest), Some(home)) = (raw.text.strip_prefix("~/"), env("HOME")) {
-        return Ok(PathBuf::from(home).join(rest));
-    }
-    let path = PathBuf::from(&raw.text);
-    match &raw.origin {
-        _ if raw.text.is_empty() => Err("a path"),
-        Origin::File(file) => Ok(file.parent().unwrap_or(Path::new("/")).join(path)),
-        _ => std::path::absolute(path).map_err(|_| "a path"),
-    }
-}
-
-fn size(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'static str> {
-    Size::parse(&raw.text).ok_or("a size, such as `8GiB`")
-}
-
-fn cpus(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<u32, &'static str> {
-    match raw.text.parse() {
-        Ok(0) | Err(_) => Err("a number of processors, such as `2`"),
-        Ok(cpus) => Ok(cpus),
-    }
-}
-
 /// Bytes that machines may have together unless a setting says otherwise: three quarters of what is free now.
 #[must_use]
 pub fn host_memory() -> u64 {
@@ -467,19 +266,6 @@ pub fn host_memory() -> u64 {
 #[must_use]
 pub fn host_cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
-}
-
-fn yes_or_no(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<bool, &'static str> {
-    raw.text.parse().map_err(|_| "`true` or `false`")
-}
-
-fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<AcceleratorChoice, &'static str> {
-    let named = AcceleratorChoice::ALL.into_iter().find(|choice| choice.as_str() == raw.text);
-    named.ok_or("one of `auto`, `kvm` and `tcg`")
-}
-
-fn driver(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<&'static DriverEntry, &'static str> {
-    DriverEntry::named(&raw.text).ok_or("the name of a driver")
 }
 
 /// The user's own cache folder, whatever settings say of the store: `$XDG_CACHE_HOME/imgfile`. None if

@@ -1,0 +1,155 @@
+//! One setting, from where it is found first, as a value of its type.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Flags, Key, Origin, Setting, Surroundings,
+    file::{Entry, File},
+    ignored::Ignored,
+};
+use crate::{
+    check::Size,
+    diagnostic::{Diagnostic, codes},
+    driver::{AcceleratorChoice, DriverEntry},
+};
+
+/// A value as found, before it has a type.
+pub struct Raw {
+    text: String,
+    origin: Origin,
+    /// Where it is, if that is a file.
+    entry: Option<Entry>,
+}
+
+/// Gives a value its type, or says what was expected.
+pub type Parse<T> = fn(&Raw, &dyn Fn(&str) -> Option<OsString>) -> Result<T, &'static str>;
+
+impl File {
+    fn find(&self, key: Key) -> Option<Raw> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        let origin = Origin::File(self.path.clone());
+        Some(Raw { text: entry.text.clone(), origin, entry: Some(entry.clone()) })
+    }
+}
+
+pub struct Lookup<'a, E> {
+    pub flags: &'a Flags,
+    pub around: &'a Surroundings<'a, E>,
+    /// The project's, if it has one, then the user's.
+    pub files: &'a [File],
+    pub ignored: Ignored,
+    pub errors: Vec<Diagnostic>,
+}
+
+impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
+    fn raw(&self, key: Key) -> Option<Raw> {
+        if let Some((_, text)) = self.flags.0.iter().find(|(flag, _)| *flag == key) {
+            return Some(Raw { text: text.clone(), origin: Origin::Flag(key.flag()), entry: None });
+        }
+        // An empty variable counts as unset, as it does elsewhere.
+        if let Some(text) = (self.around.env)(key.env()).filter(|text| !text.is_empty()) {
+            let text = text.to_string_lossy().into_owned();
+            return Some(Raw { text, origin: Origin::Env(key.env()), entry: None });
+        }
+        self.files.iter().find_map(|file| file.find(key))
+    }
+
+    pub fn find<T>(&mut self, key: Key, parse: Parse<T>) -> Option<Setting<T>> {
+        let raw = self.raw(key)?;
+        self.typed(key, raw, parse)
+    }
+
+    /// A setting that a project which is not trusted may make smaller than the user's own value, or than
+    /// `otherwise` where the user sets none.
+    pub fn find_up_to<T: PartialOrd + Copy + fmt::Display>(
+        &mut self,
+        key: Key,
+        parse: Parse<T>,
+        otherwise: impl FnOnce() -> T,
+    ) -> Option<Setting<T>> {
+        let raw = self.raw(key)?;
+        let entry = raw.entry.clone();
+        let found = self.typed(key, raw, parse)?;
+        let (Some(entry), Some(file), true) = (entry, self.files.first(), self.ignored.is_limiting()) else {
+            return Some(found);
+        };
+        if found.origin != Origin::File(file.path.clone()) {
+            return Some(found);
+        }
+        let own = self.files[1..].iter().find_map(|file| file.find(key));
+        let own = own.and_then(|raw| self.typed(key, raw, parse));
+        let limit = own.as_ref().map_or_else(otherwise, |own| own.value);
+        if found.value <= limit {
+            return Some(found);
+        }
+        self.ignored.above(&entry, &limit);
+        own
+    }
+
+    fn typed<T>(&mut self, key: Key, raw: Raw, parse: Parse<T>) -> Option<Setting<T>> {
+        match parse(&raw, &self.around.env) {
+            Ok(value) => Some(Setting { value, origin: raw.origin }),
+            Err(expected) => {
+                let message = format!("`{}` is not a value of the setting `{}`", raw.text, key.name());
+                let mut diagnostic = Diagnostic::new(codes::SETTING, message);
+                if let Some(span) = raw.entry.map(|entry| entry.span) {
+                    diagnostic = diagnostic.label(span, format!("expected {expected}"));
+                } else {
+                    diagnostic = diagnostic.help(format!("give {} {expected}", raw.origin));
+                }
+                self.errors.push(diagnostic);
+                None
+            }
+        }
+    }
+}
+
+pub fn url(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<String, &'static str> {
+    let good = ["http://", "https://"].iter().any(|scheme| raw.text.starts_with(scheme));
+    if good {
+        Ok(raw.text.trim_end_matches('/').to_owned())
+    } else {
+        Err("a URL that starts with `http://` or `https://`")
+    }
+}
+
+/// `~/` is the home folder; in a file, a relative path starts from the file's folder.
+pub fn path(raw: &Raw, env: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, &'static str> {
+    if let (Some(rest), Some(home)) = (raw.text.strip_prefix("~/"), env("HOME")) {
+        return Ok(PathBuf::from(home).join(rest));
+    }
+    let path = PathBuf::from(&raw.text);
+    match &raw.origin {
+        _ if raw.text.is_empty() => Err("a path"),
+        Origin::File(file) => Ok(file.parent().unwrap_or(Path::new("/")).join(path)),
+        _ => std::path::absolute(path).map_err(|_| "a path"),
+    }
+}
+
+pub fn size(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'static str> {
+    Size::parse(&raw.text).ok_or("a size, such as `8GiB`")
+}
+
+pub fn cpus(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<u32, &'static str> {
+    match raw.text.parse() {
+        Ok(0) | Err(_) => Err("a number of processors, such as `2`"),
+        Ok(cpus) => Ok(cpus),
+    }
+}
+
+pub fn yes_or_no(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<bool, &'static str> {
+    raw.text.parse().map_err(|_| "`true` or `false`")
+}
+
+pub fn accel(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<AcceleratorChoice, &'static str> {
+    let named = AcceleratorChoice::ALL.into_iter().find(|choice| choice.as_str() == raw.text);
+    named.ok_or("one of `auto`, `kvm` and `tcg`")
+}
+
+pub fn driver(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<&'static DriverEntry, &'static str> {
+    DriverEntry::named(&raw.text).ok_or("the name of a driver")
+}
