@@ -1,13 +1,26 @@
-//! The machines a plan runs on: the traits [`Driver`] and [`Machine`], and what they speak of.
+//! The machines a plan runs on: the traits [`Driver`], [`Machine`] and [`Disks`], and what they speak of.
 //!
-//! A machine starts *offline*: the agent is PID 1 in an initramfs of ours under the build kernel,
-//! the disks are attached, nothing of the image runs. [`Machine::mount`] makes the image's root
-//! file system reachable; from then on operations act inside it (a chroot with /proc, /sys, /dev,
-//! devpts, /dev/shm, tmpfs on /tmp and /run, a `policy-rc.d` that says no, a host name that
-//! resolves; none of which touches the disk). [`Machine::boot`] enters the image's own init under
-//! the kernel its boot loader would start, and [`Machine::offline`] comes back after an orderly shutdown.
+//! A driver is opened by its entry in [`DRIVERS`], with a build kernel and a folder of the store. [`Driver::start`]
+//! takes a [`MachineSpec`], plain data, and answers with a [`Machine`] that passes through three stages ([`Stage`]):
 //!
-//! `qemu` is the real driver, `fake` the one that makes the executor testable in milliseconds.
+//! 1. *Offline*: the agent is PID 1 in an initramfs of ours under the build kernel, the disks are attached, nothing
+//!    of the image runs. [`Machine::inspect`] finds out what is on the first disk.
+//! 2. *Mounted*: [`Machine::mount`] makes the image's root file system reachable. From then on operations act inside
+//!    it: in a chroot with /proc, /sys, /dev, devpts, /dev/shm, tmpfs on /tmp and /run, a `policy-rc.d` that starts
+//!    no service and a host name that resolves; none of it touches the disk. [`Machine::cut`] ends the file of a
+//!    layer here.
+//! 3. *Booted*: [`Machine::boot`] enters the image's own init under the kernel that its boot loader would start, and
+//!    [`Machine::offline`] comes back after an orderly shutdown. [`Start::Firmware`] arrives here at once.
+//!
+//! Operations come one at a time, each with a time limit. What a command does in the guest is an [`ExecEnd`], never
+//! an error; a [`DriverError`] is a fault between host and machine, and most leave the machine fit only to be
+//! dropped. Dropping a machine kills it. What a driver cannot do is in its [`Capabilities`], before anything starts.
+//!
+//! Read this file first, then `spec.rs` (what a machine is made of) and `qemu/mod.rs`. `qemu` is the real driver,
+//! `fake` the one that makes the executor testable in milliseconds; `init` has what init systems differ in, `needs`
+//! what of the host is used. Not done here: no plan, step or key is known, no layer is kept or reused, no package is
+//! chosen, and nothing is fetched; whoever asks has paths and formats, and what is inside a disk file stays the
+//! driver's own.
 
 pub mod agent;
 pub mod disks;

@@ -1,4 +1,28 @@
-//! The scheduler: events, cache, cancel, journal.
+//! Carries plans out: from what images resolve to, to artifacts in the output folder, with one stream of events on
+//! the way.
+//!
+//! What happens to an image, in order:
+//!
+//! 1. [`prepare`] finds what a plan needs and the catalogue does not say: the packages, out of the lock or chosen
+//!    now against verified indexes, the disk of a base, and who vouches for each. A plan and its entry in the lock
+//!    come out.
+//! 2. `keyed` puts a digest of each secret's value into the keys of the steps that get it; no value is in a plan.
+//! 3. [`Preparer::supply`](prepare::Preparer::supply) has packages, downloads and the base on this host; [`base`]
+//!    makes a base that is missing.
+//! 4. [`Executor::build`] looks whether the artifacts are there already (`finished`), else for the deepest step
+//!    whose layer is kept (`chain`), waits for the right to make the next one, and starts a machine on an overlay,
+//!    if [`Budget`] has room for one. `session` runs step after step in it; before each offline step that follows
+//!    another the disk is cut and kept as a layer.
+//! 5. The disk is sealed into the formats of the image, its tests look into one of them and boot it, in a throw-away
+//!    overlay, and only then `publish` gives the files their names: all of an image's, or none.
+//!
+//! Everything on the way is an [`Event`]; what goes wrong is a [`BuildError`], which becomes a diagnostic at the
+//! statement. A future that is dropped is a build that is cancelled: its machine is killed, its working folder is
+//! removed. What a crash leaves is in the journal of that folder, and the next command clears it.
+//!
+//! Read `build.rs` first, then `session.rs` (what each action of a step does in the guest) and `chain.rs` (the files
+//! of a disk). Not done here: no rendering and no records (`report`), no arguments and no order of images (`ops`),
+//! no rule of what a statement means (`check`, `plan`), and nothing that is one driver's own (`driver`).
 
 pub mod base;
 mod boot;

@@ -1,4 +1,4 @@
-//! Content-addressed blobs, bases, facts, working folders: everything imgfile keeps between runs.
+//! Content-addressed blobs, bases, layers, facts, records, working folders: everything imgfile keeps between runs.
 //!
 //! Layout below the root (`$XDG_CACHE_HOME/imgfile` unless a setting says otherwise):
 //!
@@ -17,9 +17,21 @@
 //! tmp/<session>/          working folder of a process
 //! ```
 //!
-//! Several processes may use one store: files appear complete by rename, things that must be made
-//! once are made under a lock, and a working folder is locked by the process it belongs to, so
-//! that whoever finds it unlocked knows its owner is gone and clears it.
+//! [`Store::open`] makes sure that the folder is this user's own and a store (`own`), makes what is missing, and
+//! clears the working folders of processes that are gone, by their journals (`work`). A build then takes a working
+//! folder ([`Store::begin_build`]), holds what it stands on ([`Bases`], [`Layers`]; what is held is not removed),
+//! fetches what is missing into blobs ([`fetch`], [`archive`]), and moves what it made into place. [`Store::shrink`]
+//! removes the least recently used in the end, where a size is set.
+//!
+//! Several processes may use one store: files appear complete by rename, things that must be made once are made
+//! under a lock, and a working folder is locked by the process it belongs to, so that whoever finds it unlocked
+//! knows that its owner is gone and clears it. What is kept bears a seal (`seal`), and is not used when that is
+//! broken.
+//!
+//! Read this file first, then `work.rs` and `layer/mod.rs`. Also here, since it guards files in the same way: a
+//! project's folder ([`ProjectFolder`], [`git`]). Not done here: nothing decides when to build, what to reuse or
+//! what a key is made of (`plan`, `exec`), no disk's content is understood (`driver`), and no archive's signature is
+//! judged (`packages`).
 
 pub mod archive;
 mod base;
