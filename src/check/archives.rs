@@ -165,7 +165,7 @@ impl Checker<'_> {
     /// Words that go into addresses and lists of sources.
     fn names_option(
         &mut self,
-        given: &super::operands::Given<'_>,
+        given: &super::operands::OptionValues<'_>,
         key: &str,
         what: &str,
     ) -> Vec<Spanned<String>> {
@@ -175,7 +175,7 @@ impl Checker<'_> {
 
     fn names_option_single(
         &mut self,
-        given: &super::operands::Given<'_>,
+        given: &super::operands::OptionValues<'_>,
         key: &str,
         what: &str,
     ) -> Option<Spanned<String>> {

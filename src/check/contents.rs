@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::operands::{Given, Operands, Text};
+use super::operands::{Operands, OptionValues, Text};
 use super::profiles::Placed;
 use super::shown::short;
 use super::{
@@ -30,7 +30,7 @@ impl Checker<'_> {
         &mut self,
         operands: &mut Operands<'s>,
         form: When,
-    ) -> Option<Given<'s>> {
+    ) -> Option<OptionValues<'s>> {
         if !matches!(operands.peek(), Some(Operand { kind: OperandKind::Options(_), .. })) {
             let keyword = self.slice(operands.statement.keyword).to_owned();
             if operands.peek().is_none() && !operands.failed {

@@ -82,7 +82,7 @@ impl Checker<'_> {
     pub(super) fn image(&mut self, name: Spanned<String>, flat: Flat<'_>) -> ImageSpec {
         self.current.scope = Scope { image: Some(name.value.clone()), ..Scope::default() };
         self.current.script_count = 0;
-        let statements = self.settle_once(flat.statements);
+        let statements = self.resolve_once(flat.statements);
         let mut image = ImageSpec::new(name);
         let mut doubt = Doubt { any: flat.doubtful, ..Doubt::default() };
         // `${arch}` and `${os.version}` are known in every statement, also in those above.
@@ -157,7 +157,7 @@ impl Checker<'_> {
 
     /// Of statements allowed once, keeps the image's own; two of the image, or of two profiles, are
     /// reported.
-    fn settle_once<'s>(&mut self, statements: Vec<Placed<'s>>) -> Vec<Placed<'s>> {
+    fn resolve_once<'s>(&mut self, statements: Vec<Placed<'s>>) -> Vec<Placed<'s>> {
         let mut first: HashMap<Keyword, usize> = HashMap::new();
         let mut drop: HashSet<usize> = HashSet::new();
         let once = |checker: &Self, placed: &Placed<'_>| {

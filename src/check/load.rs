@@ -23,7 +23,7 @@ pub(super) struct Unit {
 
 /// A value that an `include` gives to a param of the file it names.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(super) struct GivenParam {
     pub name: Spanned<String>,
     pub value: super::operands::Text,
     /// The file, by its path in the project.
@@ -34,7 +34,7 @@ pub(super) struct Given {
 #[derive(Debug, Default)]
 pub(super) struct Project {
     pub units: Vec<Unit>,
-    pub given: Vec<Given>,
+    pub given: Vec<GivenParam>,
 }
 
 impl Checker<'_> {
@@ -105,7 +105,7 @@ impl Checker<'_> {
         }
     }
 
-    fn include_target(&mut self, include: &Statement) -> Option<(Spanned<String>, Vec<Given>)> {
+    fn include_target(&mut self, include: &Statement) -> Option<(Spanned<String>, Vec<GivenParam>)> {
         self.statement_scope(include, |checker, operands| {
             let text = checker.scalar(operands, "a path, such as `\"common.imagefile\"`")?;
             let options = checker.options(operands);
@@ -125,7 +125,7 @@ impl Checker<'_> {
                 let value = entry.value.as_ref();
                 let Some(value) = value.and_then(|value| checker.literal_value(value)) else { continue };
                 let name = Spanned::new(key, entry.key.span);
-                given.push(Given { name, value, file: path.value.clone() });
+                given.push(GivenParam { name, value, file: path.value.clone() });
             }
             Some((path, given))
         })

@@ -45,7 +45,7 @@ pub(crate) use paths::normalise;
 pub use script::SCRIPT_LIMIT;
 pub use size::{Size, parse_duration};
 pub use spec::*;
-pub use suppress::settle;
+pub use suppress::finished;
 
 use checker::Checker;
 
@@ -54,7 +54,7 @@ use crate::syntax::{Ast, OperandKind};
 use crate::text::Sources;
 
 /// Most findings that are kept: a file of rubbish of some megabytes would make gigabytes of them. Far more
-/// than are shown ([`settle`]).
+/// than are shown ([`finished`]).
 const MOST: usize = 20_000;
 
 /// `--set NAME=VALUE`, in the order given.
@@ -87,7 +87,7 @@ pub fn check(entry: &str, sources: &mut Sources, files: &dyn Files, set: &Settin
     let mut checker = Checker::new(sources, files);
     let project = checker.load(entry);
     let spec = checker.project(&project, set);
-    let diagnostics = settle(checker.found.out, checker.input.sources);
+    let diagnostics = finished(checker.found.out, checker.input.sources);
     Checked { spec, diagnostics, units: project.units.into_iter().map(|unit| unit.ast).collect() }
 }
 

@@ -335,7 +335,7 @@ impl Checker<'_> {
     }
 
     /// The options in braces, if there are any, and nothing after them: those that the table has for the statement.
-    pub(super) fn options<'s>(&mut self, operands: &mut Operands<'s>) -> Given<'s> {
+    pub(super) fn options<'s>(&mut self, operands: &mut Operands<'s>) -> OptionValues<'s> {
         let keyword = Keyword::of(self.slice(operands.statement.keyword));
         let known = match keyword.map(|keyword| keyword.info().options) {
             Some(OptionSet::Of(options)) => Known::All(options),
@@ -345,14 +345,14 @@ impl Checker<'_> {
     }
 
     /// The same of a statement that has other options in each of its forms.
-    pub(super) fn options_of<'s>(&mut self, operands: &mut Operands<'s>, form: When) -> Given<'s> {
+    pub(super) fn options_of<'s>(&mut self, operands: &mut Operands<'s>, form: When) -> OptionValues<'s> {
         let keyword = Keyword::of(self.slice(operands.statement.keyword));
         let options = keyword.map_or(&[][..], |keyword| keyword.info().options());
         self.known_options(operands, Known::OfForm(options, form))
     }
 
-    fn known_options<'s>(&mut self, operands: &mut Operands<'s>, known: Known) -> Given<'s> {
-        let mut given = Given { entries: Vec::new(), known };
+    fn known_options<'s>(&mut self, operands: &mut Operands<'s>, known: Known) -> OptionValues<'s> {
+        let mut given = OptionValues { entries: Vec::new(), known };
         if let Some(Operand { kind: OperandKind::Options(options), .. }) = operands.peek() {
             operands.next();
             let keyword = self.slice(operands.statement.keyword).to_owned();
@@ -363,8 +363,8 @@ impl Checker<'_> {
     }
 
     /// Sorts options by key; unknown and repeated ones are reported.
-    pub(super) fn given<'s>(&mut self, options: &'s Options, owner: &str, known: Known) -> Given<'s> {
-        let mut given = Given { entries: Vec::new(), known };
+    pub(super) fn given<'s>(&mut self, options: &'s Options, owner: &str, known: Known) -> OptionValues<'s> {
+        let mut given = OptionValues { entries: Vec::new(), known };
         let mut seen: HashMap<String, Span> = HashMap::new();
         for entry in options.entries() {
             let key = self.slice(entry.key.span).trim_matches('"').to_owned();
@@ -533,12 +533,12 @@ impl Known {
 
 /// Options by key.
 #[derive(Debug)]
-pub(super) struct Given<'s> {
+pub(super) struct OptionValues<'s> {
     pub entries: Vec<(String, &'s Entry)>,
     known: Known,
 }
 
-impl<'s> Given<'s> {
+impl<'s> OptionValues<'s> {
     pub(super) fn value(&self, key: &str) -> Option<&'s Operand> {
         self.entry(key)?.value.as_ref()
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::load::Given;
+use super::load::GivenParam;
 use super::operands::{Operands, Text};
 use super::shown::short;
 use super::{Checker, Settings};
@@ -110,7 +110,7 @@ impl Checker<'_> {
         &mut self,
         statements: impl Iterator<Item = &'s Statement>,
         set: &Settings,
-        given: &[Given],
+        given: &[GivenParam],
     ) {
         let statements: Vec<&Statement> = statements.collect();
         let names = statements.iter().filter_map(|statement| statement.operands.first());
@@ -140,7 +140,7 @@ impl Checker<'_> {
     }
 
     /// What is wrong with what the `include` statements give.
-    fn given_params(&mut self, given: &[Given]) {
+    fn given_params(&mut self, given: &[GivenParam]) {
         for (at, one) in given.iter().enumerate() {
             let name = &one.name.value;
             if let Some(first) =
@@ -189,7 +189,7 @@ impl Checker<'_> {
         }
     }
 
-    fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings, given: &[Given]) -> Option<()> {
+    fn declare(&mut self, operands: &mut Operands<'_>, set: &Settings, given: &[GivenParam]) -> Option<()> {
         let name = self.scalar(operands, "a name")?;
         let name = self.name(
             name,
@@ -379,7 +379,7 @@ impl Checker<'_> {
     /// The values that a `use` gives to params, each checked against the param's type.
     pub(super) fn values_of_use(
         &mut self,
-        given: &super::operands::Given<'_>,
+        given: &super::operands::OptionValues<'_>,
     ) -> Option<Rc<BTreeMap<String, String>>> {
         if given.entries.is_empty() {
             return None;

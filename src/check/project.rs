@@ -76,7 +76,7 @@ impl Checker<'_> {
         }
         let own = project.units.first().map(|unit| unit.ast.source);
         spec.unused_profiles = self.unused_profiles(&profiles, own);
-        self.settle_deferred();
+        self.read_deferred();
         self.base_images(&spec.images, heads_wrong);
         self.accounts_clash_below(&spec.images);
         self.outputs_collide(&spec.images);
@@ -120,7 +120,7 @@ impl Checker<'_> {
 
     /// Unknown statements right behind one that has an error are most likely part of it, such as the
     /// text of a heredoc whose marker is lost. A misspelt keyword takes nothing that follows with it.
-    fn settle_deferred(&mut self) {
+    fn read_deferred(&mut self) {
         let mut failed: Vec<Span> = self
             .found
             .out

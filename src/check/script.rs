@@ -179,7 +179,7 @@ impl Checker<'_> {
             return;
         }
         let of_scripts = scripts(image).flat_map(|script| &script.env);
-        let given = Given {
+        let given = KnownVariables {
             of_image: image.env.iter().map(key).collect(),
             of_scripts: of_scripts.map(key).collect(),
         };
@@ -188,7 +188,7 @@ impl Checker<'_> {
         }
     }
 
-    fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec, given: &Given<'_>) {
+    fn examine(&mut self, text: &ScriptText, script: &Script, image: &ImageSpec, given: &KnownVariables<'_>) {
         let Some(program) = program(&script.body.interpreter) else { return };
         self.interpreter(text, program, image);
         self.former_names(text);
@@ -329,7 +329,7 @@ impl Checker<'_> {
         given: &dyn Fn(&str) -> bool,
         within: Within,
     ) {
-        let mut settled: HashSet<&str> = HashSet::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut assigned: Option<HashSet<&str>> = None;
         for (at, _) in text.content.match_indices("${") {
             let rest = &text.content[at + 2..];
@@ -342,7 +342,7 @@ impl Checker<'_> {
             let is_known = name == "os.version" || self.names.params.contains_key(name);
             // A shell leaves `'${name}'` as it is.
             let is_quoted = text.content[..at].ends_with('\'') && rest[end..].starts_with("}'");
-            if !rest[end..].starts_with('}') || !is_known || is_quoted || !settled.insert(name) {
+            if !rest[end..].starts_with('}') || !is_known || is_quoted || !seen.insert(name) {
                 continue;
             }
             let assigned = assigned.get_or_insert_with(|| assigned_in(&text.content));
@@ -421,7 +421,7 @@ fn assigned_in(text: &str) -> HashSet<&str> {
 }
 
 /// Variables that something gives to the scripts of an image.
-struct Given<'a> {
+struct KnownVariables<'a> {
     of_image: HashSet<&'a str>,
     of_scripts: HashSet<&'a str>,
 }

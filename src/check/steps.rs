@@ -1,7 +1,7 @@
 //! `copy`, `script` and `test`.
 
 use super::contents::Claim;
-use super::operands::{Given, Known, Operands, is_scalar};
+use super::operands::{Known, Operands, OptionValues, is_scalar};
 use super::profiles::Placed;
 use super::script::{Origin, Within};
 use super::script_text::ScriptText;
@@ -165,7 +165,7 @@ impl Checker<'_> {
         self.report(Diagnostic::new(codes::OPTION_CONFLICT, message).label(span, label));
     }
 
-    fn owner_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<String>> {
+    fn owner_option(&mut self, given: &OptionValues<'_>, key: &str) -> Option<Spanned<String>> {
         let text = self.scalar_value(given.value(key)?, "an account's name or number")?;
         self.name(
             text,
@@ -261,7 +261,7 @@ impl Checker<'_> {
         Some(())
     }
 
-    fn script_options(&mut self, given: &Given<'_>) -> ScriptOptions {
+    fn script_options(&mut self, given: &OptionValues<'_>) -> ScriptOptions {
         let name = self.text_option(given, "name", "a text in quotes");
         let user = given.value("user").and_then(|operand| {
             let text = self.scalar_value(operand, "an account's name")?;
@@ -315,7 +315,7 @@ impl Checker<'_> {
         }
     }
 
-    fn env_option(&mut self, given: &Given<'_>) -> Vec<KeyValue> {
+    fn env_option(&mut self, given: &OptionValues<'_>) -> Vec<KeyValue> {
         let Some(operand) = given.value("env") else { return Vec::new() };
         let OperandKind::Options(options) = &operand.kind else {
             if is_scalar(operand) || matches!(operand.kind, OperandKind::List(_)) {

@@ -10,7 +10,7 @@ const LIMIT: usize = 1_000;
 
 /// Doubles out, silenced warnings out, the rest in order of place. Settling again changes nothing.
 #[must_use]
-pub fn settle(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
+pub fn finished(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic> {
     let mut seen = HashSet::new();
     // What is unused or unset may be named where something was not understood.
     let absences = [codes::UNUSED_PARAM, codes::UNUSED_PROFILE, codes::UNUSED_SECRET, codes::UNSET_VARIABLE];

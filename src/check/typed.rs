@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::operands::{Given, Text, enumerate, is_scalar};
+use super::operands::{OptionValues, Text, enumerate, is_scalar};
 use super::shown::short;
 use super::{Checker, Size, parse_duration};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
@@ -46,14 +46,14 @@ impl Checker<'_> {
 
     pub(super) fn text_option(
         &mut self,
-        given: &Given<'_>,
+        given: &OptionValues<'_>,
         key: &str,
         what: &str,
     ) -> Option<Spanned<String>> {
         Some(self.scalar_value(given.value(key)?, what)?.spanned())
     }
 
-    pub(super) fn boolean_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<bool>> {
+    pub(super) fn boolean_option(&mut self, given: &OptionValues<'_>, key: &str) -> Option<Spanned<bool>> {
         let text = self.scalar_value(given.value_of_kind(key, ValueKind::Boolean)?, "`true` or `false`")?;
         self.boolean(&text)
     }
@@ -126,7 +126,7 @@ impl Checker<'_> {
         None
     }
 
-    pub(super) fn size_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<Size>> {
+    pub(super) fn size_option(&mut self, given: &OptionValues<'_>, key: &str) -> Option<Spanned<Size>> {
         let text = self.scalar_value(given.value_of_kind(key, ValueKind::Size)?, "a size, such as `2GiB`")?;
         self.size(&text)
     }
@@ -157,14 +157,18 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn duration_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<Duration>> {
+    pub(super) fn duration_option(
+        &mut self,
+        given: &OptionValues<'_>,
+        key: &str,
+    ) -> Option<Spanned<Duration>> {
         let text =
             self.scalar_value(given.value_of_kind(key, ValueKind::Duration)?, "a duration, such as `10m`")?;
         self.duration(&text)
     }
 
     /// An octal mode with its leading 0, up to `07777`.
-    pub(super) fn mode_option(&mut self, given: &Given<'_>, key: &str) -> Option<Spanned<u32>> {
+    pub(super) fn mode_option(&mut self, given: &OptionValues<'_>, key: &str) -> Option<Spanned<u32>> {
         let text = self.scalar_value(given.value_of_kind(key, ValueKind::Mode)?, "a mode, such as `0644`")?;
         let octal = |digits: &str| {
             let fine = (3..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
@@ -192,7 +196,7 @@ impl Checker<'_> {
 
     pub(super) fn integer_option(
         &mut self,
-        given: &Given<'_>,
+        given: &OptionValues<'_>,
         key: &str,
         range: RangeInclusive<u32>,
     ) -> Option<Spanned<u32>> {
@@ -304,7 +308,7 @@ impl Checker<'_> {
     }
 
     /// A list of scalars; each element that is none is reported.
-    pub(super) fn texts_option(&mut self, given: &Given<'_>, key: &str, what: &str) -> Vec<Text> {
+    pub(super) fn texts_option(&mut self, given: &OptionValues<'_>, key: &str, what: &str) -> Vec<Text> {
         let Some(operand) = given.value(key) else { return Vec::new() };
         match &operand.kind {
             OperandKind::List(list) => {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    Exit, Outcome, failed,
+    CommandResult, Exit, failed,
     failed_machine::{self, OnFailure},
     file_args::FileArgs,
     listener::OnScreen,
@@ -68,7 +68,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { build(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn build(args: Args) -> Outcome<()> {
+async fn build(args: Args) -> CommandResult<()> {
     let opened = WorkspaceOptions {
         image: args.image,
         base: args.base,

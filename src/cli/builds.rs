@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Exit, Outcome, failed,
+    CommandResult, Exit, failed,
     recorded::{self, Format, refused},
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Exit {
     result.err().unwrap_or(Exit::Done)
 }
 
-fn list(args: &Args) -> Outcome<()> {
+fn list(args: &Args) -> CommandResult<()> {
     let (_store, records) = recorded::records()?;
     let project = match &args.project {
         // A folder that is gone has builds all the same.
@@ -126,7 +126,7 @@ fn listed(builds: &[BuildSummary], of_all: bool) -> String {
     recorded::table(std::array::from_fn(|_| headings.next().unwrap_or_default()), &rows)
 }
 
-fn show(build: Option<i64>, all: bool, format: Format) -> Outcome<()> {
+fn show(build: Option<i64>, all: bool, format: Format) -> CommandResult<()> {
     let (_store, records) = recorded::records()?;
     let record = builds::record(&records, build, all).map_err(failed)?;
     match format {
@@ -188,7 +188,7 @@ fn elapsed(ms: Option<i64>) -> String {
     ms.map_or_else(|| "-".to_owned(), |ms| progress::duration(u64::try_from(ms).unwrap_or(0)))
 }
 
-fn report(build: Option<i64>, all: bool, output: Option<&PathBuf>) -> Outcome<()> {
+fn report(build: Option<i64>, all: bool, output: Option<&PathBuf>) -> CommandResult<()> {
     let (store, records) = recorded::records()?;
     let record = builds::record(&records, build, all).map_err(failed)?;
     let beside = builds::beside(&store, &records, &record).map_err(failed)?;

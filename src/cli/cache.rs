@@ -1,7 +1,7 @@
 //! `imgfile cache`: the states of build disks that are kept for reuse.
 
 use super::{
-    Exit, Outcome, failed, gc,
+    CommandResult, Exit, failed, gc,
     recorded::{self, Format, refused},
 };
 use crate::{check::Size, ops::cache, report, store::Store};
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Exit {
     result.err().unwrap_or(Exit::Done)
 }
 
-fn list(store: &Store, format: Format) -> Outcome<()> {
+fn list(store: &Store, format: Format) -> CommandResult<()> {
     let layers = cache::layers(store).map_err(failed)?;
     match format {
         Format::Json => recorded::print_json(&layers),
@@ -80,7 +80,7 @@ fn list(store: &Store, format: Format) -> Outcome<()> {
 }
 
 /// Reads everything that is kept, and has the tables of every layer gone through.
-fn verify(store: &Store) -> Outcome<()> {
+fn verify(store: &Store) -> CommandResult<()> {
     let mut damaged = 0;
     let mut wrong = |what: &str, reason: &str| {
         damaged += 1;

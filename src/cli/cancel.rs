@@ -1,6 +1,6 @@
 //! `imgfile cancel`: stops a build from another terminal.
 
-use super::{Exit, Outcome, failed, recorded};
+use super::{CommandResult, Exit, failed, recorded};
 use crate::ops;
 
 /// Stop a running build and clear all that it used.
@@ -15,7 +15,7 @@ pub(super) fn run(args: &Args) -> Exit {
     cancel(args.build).err().unwrap_or(Exit::Done)
 }
 
-fn cancel(build: i64) -> Outcome<()> {
+fn cancel(build: i64) -> CommandResult<()> {
     let (store, records) = recorded::records()?;
     ops::cancel(store, &records, build).map_err(failed)?;
     super::print(&format!("build {build} cancelled\n"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, Outcome, failed, listener::OnScreen, recorded};
+use super::{CommandResult, Exit, failed, listener::OnScreen, recorded};
 use crate::{
     check::Size,
     ops::gc::{self, Cleared, GcOptions},
@@ -61,7 +61,7 @@ fn options(args: &Args) -> GcOptions {
 }
 
 /// Looks only.
-fn look(args: &Args) -> Outcome<()> {
+fn look(args: &Args) -> CommandResult<()> {
     let would = gc::would_clear(&recorded::settings()?, &options(args)).map_err(failed)?;
     if would.old_builds > 0 {
         super::screen::say!("{} old builds would be forgotten", would.old_builds);
@@ -70,7 +70,7 @@ fn look(args: &Args) -> Outcome<()> {
     Ok(())
 }
 
-fn clear(args: &Args) -> Outcome<()> {
+fn clear(args: &Args) -> CommandResult<()> {
     if args.dry_run {
         return look(args);
     }

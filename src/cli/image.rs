@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ValueEnum, builder::PossibleValue};
 
 use super::{
-    Exit, Outcome, failed,
+    CommandResult, Exit, failed,
     recorded::{self, Format, refused},
 };
 use crate::{
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Exit {
     result.err().unwrap_or(Exit::Done)
 }
 
-fn act(action: &Action, store: &Store, records: &Records) -> Outcome<()> {
+fn act(action: &Action, store: &Store, records: &Records) -> CommandResult<()> {
     match action {
         Action::Inspect { image, format, verify } => inspect(store, find(records, image)?, *format, *verify),
         Action::Rename { image, name } => {
@@ -118,7 +118,8 @@ fn act(action: &Action, store: &Store, records: &Records) -> Outcome<()> {
         Action::Unprotect { image } => records.protect(find(records, image)?.id, false).map_err(refused),
         Action::Rm { images } => {
             // All are looked for before the first goes.
-            let found: Vec<_> = images.iter().map(|image| find(records, image)).collect::<Outcome<_>>()?;
+            let found: Vec<_> =
+                images.iter().map(|image| find(records, image)).collect::<CommandResult<_>>()?;
             found.iter().try_for_each(|artifact| remove(records, artifact))
         }
         Action::Export { image, to, format, subformat } => {
@@ -135,7 +136,7 @@ fn act(action: &Action, store: &Store, records: &Records) -> Outcome<()> {
     }
 }
 
-fn find(records: &Records, word: &str) -> Outcome<ArtifactRecord> {
+fn find(records: &Records, word: &str) -> CommandResult<ArtifactRecord> {
     image::find(records, word).map_err(failed)
 }
 
@@ -143,7 +144,7 @@ fn is_as_built(artifact: &ArtifactRecord) {
     super::screen::say!("{} is what was built", artifact.path);
 }
 
-fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool) -> Outcome<()> {
+fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool) -> CommandResult<()> {
     let listed = ListedImage::from(artifact);
     let artifact = &listed.artifact;
     match format {
@@ -175,7 +176,7 @@ fn inspect(store: &Store, artifact: ArtifactRecord, format: Format, verify: bool
     Ok(())
 }
 
-fn remove(records: &Records, artifact: &ArtifactRecord) -> Outcome<()> {
+fn remove(records: &Records, artifact: &ArtifactRecord) -> CommandResult<()> {
     match image::remove(records, artifact).map_err(failed)? {
         Removed::File => super::print(&format!("removed {}\n", artifact.path)),
         Removed::Record => {}

@@ -1,7 +1,7 @@
 //! `imgfile images`: the artifacts that were made here and are still there.
 
 use super::{
-    Exit, Outcome, failed,
+    CommandResult, Exit, failed,
     recorded::{self, Format},
 };
 use crate::{
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args) -> Exit {
     list(args).err().unwrap_or(Exit::Done)
 }
 
-fn list(args: &Args) -> Outcome<()> {
+fn list(args: &Args) -> CommandResult<()> {
     let (_store, records) = recorded::records()?;
     let project = if args.all { None } else { ops::records::here() };
     let artifacts = ops::images(&records, project.as_deref()).map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
+use super::{CommandResult, Exit, failed, file_args::FileArgs, listener::OnScreen};
 use crate::ops::{Workspace, WorkspaceOptions, shown};
 
 /// Resolve and pin bases, applications and packages into `ImageFile.lock`.
@@ -31,7 +31,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { lock(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn lock(args: Args) -> Outcome<()> {
+async fn lock(args: Args) -> CommandResult<()> {
     let options = WorkspaceOptions {
         offline: args.offline,
         locked: args.locked,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Exit, Outcome,
+    CommandResult, Exit,
     recorded::{self, refused},
 };
 use crate::store::{Records, records::State};
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Exit {
     result.err().unwrap_or(Exit::Done)
 }
 
-fn show(records: &Records, build: i64, mut state: State, follow: bool) -> Outcome<()> {
+fn show(records: &Records, build: i64, mut state: State, follow: bool) -> CommandResult<()> {
     let path = records.log(build);
     let mut log = File::open(&path).map_err(|error| {
         super::complain(&format!("the log of build {build} cannot be read: {error}"));
@@ -58,7 +58,7 @@ fn show(records: &Records, build: i64, mut state: State, follow: bool) -> Outcom
         }
         std::thread::sleep(LOOK);
         // A build whose process was killed ends only when somebody looks.
-        records.settle().map_err(refused)?;
+        records.mark_ended().map_err(refused)?;
         state = records.state(build).map_err(refused)?.unwrap_or(State::Interrupted);
     }
 }

@@ -112,7 +112,7 @@ impl From<Class> for Exit {
 }
 
 /// A command that cannot go on has said why; what is left is its exit status.
-type Outcome<T> = Result<T, Exit>;
+type CommandResult<T> = Result<T, Exit>;
 
 /// Shows why a verb failed; the exit status that goes with it.
 fn failed(error: Error) -> Exit {

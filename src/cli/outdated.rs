@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Exit, Outcome, failed,
+    CommandResult, Exit, failed,
     file_args::FileArgs,
     listener::OnScreen,
     recorded::{self, Format},
@@ -35,7 +35,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { look(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn look(args: Args) -> Outcome<()> {
+async fn look(args: Args) -> CommandResult<()> {
     let options =
         WorkspaceOptions { image: args.image, offline: args.offline, ..args.file.options() }.comparing();
     let workspace = Workspace::open(options, Arc::new(OnScreen::default())).await.map_err(failed)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 
-use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
+use super::{CommandResult, Exit, failed, file_args::FileArgs, listener::OnScreen};
 use crate::{
     ops::{Workspace, WorkspaceOptions},
     report,
@@ -55,7 +55,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { plan(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn plan(args: Args) -> Outcome<()> {
+async fn plan(args: Args) -> CommandResult<()> {
     let options = WorkspaceOptions {
         image: args.image,
         base: args.base,

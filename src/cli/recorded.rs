@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Outcome, failed, listener::OnScreen, setting_args::given};
+use super::{CommandResult, failed, listener::OnScreen, setting_args::given};
 use crate::{
     ops::{records, settings::Settings},
     store::{Records, Store, StoreError, records::State},
@@ -18,17 +18,17 @@ pub enum Format {
 }
 
 /// The settings that hold in this folder.
-pub(super) fn settings() -> Outcome<Settings> {
+pub(super) fn settings() -> CommandResult<Settings> {
     records::settings(&given(), &OnScreen::default()).map_err(failed)
 }
 
 /// Opens the store, and says what a crash had left in it.
-pub(super) fn store(settings: &Settings) -> Outcome<Arc<Store>> {
+pub(super) fn store(settings: &Settings) -> CommandResult<Arc<Store>> {
     records::open_store(settings, &OnScreen::default()).map_err(failed)
 }
 
 /// The store and its records.
-pub(super) fn records() -> Outcome<(Arc<Store>, Records)> {
+pub(super) fn records() -> CommandResult<(Arc<Store>, Records)> {
     records::open(&given(), &OnScreen::default()).map_err(failed)
 }
 
@@ -38,7 +38,7 @@ pub(super) fn refused(error: StoreError) -> super::Exit {
 }
 
 /// The build a command means: the one named, else the newest of this project.
-pub(super) fn build(records: &Records, named: Option<i64>) -> Outcome<(i64, State)> {
+pub(super) fn build(records: &Records, named: Option<i64>) -> CommandResult<(i64, State)> {
     records::build(records, named).map_err(failed)
 }
 

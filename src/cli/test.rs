@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen, watch::Progress, way_on::WayOn};
+use super::{
+    CommandResult, Exit, failed, file_args::FileArgs, listener::OnScreen, watch::Progress, way_on::WayOn,
+};
 use crate::ops::{Workspace, WorkspaceOptions};
 
 /// Run the tests of artifacts that are in the output folder.
@@ -30,7 +32,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { test(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn test(args: Args) -> Outcome<()> {
+async fn test(args: Args) -> CommandResult<()> {
     let options = WorkspaceOptions {
         image: args.image,
         offline: args.offline,

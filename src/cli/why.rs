@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Exit, Outcome, failed, file_args::FileArgs, listener::OnScreen};
+use super::{CommandResult, Exit, failed, file_args::FileArgs, listener::OnScreen};
 use crate::{
     exec::change::Change,
     ops::{self, StepFate, Why, WorkspaceOptions, resolved::Resolved},
@@ -30,7 +30,7 @@ pub(super) fn run(args: Args) -> Exit {
     super::block_on(async { explain(args).await.err().unwrap_or(Exit::Done) })
 }
 
-async fn explain(args: Args) -> Outcome<()> {
+async fn explain(args: Args) -> CommandResult<()> {
     let options = WorkspaceOptions { image: args.image, ..args.file.options() };
     let why = ops::why(options, &args.what, Arc::new(OnScreen::default())).await.map_err(failed)?;
     super::print(&match &why {

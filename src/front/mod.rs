@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
-use crate::check::{Files, Settings, Spec, check, settle};
+use crate::check::{Files, Settings, Spec, check, finished};
 use crate::diagnostic::Diagnostic;
 use crate::lock::Lock;
 use crate::model::Capabilities;
@@ -72,7 +72,7 @@ impl Project {
             return;
         }
         self.diagnostics.extend(beyond);
-        self.diagnostics = settle(std::mem::take(&mut self.diagnostics), &self.sources);
+        self.diagnostics = finished(std::mem::take(&mut self.diagnostics), &self.sources);
         // As `compile` has them: the catalogue was read before the ImageFile.
         let first = self.units.first().map_or(0, |unit| unit.source.0);
         self.diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < first));
@@ -127,7 +127,7 @@ pub fn compile_with(
     tracing::debug!(images = checked.spec.images.len(), resolved = resolved.images.len(), "checked");
     let resolution = of_resolution(resolved.diagnostics, &diagnostics, &checked.spec, kept.catalog());
     diagnostics.extend(resolution);
-    let mut diagnostics = settle(diagnostics, &sources);
+    let mut diagnostics = finished(diagnostics, &sources);
     // The ImageFile comes first, though the catalogue was read before it.
     diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < kept.files()));
     let project = Project {

@@ -96,7 +96,7 @@ impl Workspace {
             recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
             return Err(self.failed(failure));
         }
-        drop(settle(self));
+        drop(sync_layers(self));
         let images = (&prepared[..], &vouchings[..], &secrets[..]);
         let result = build_all(args, self, images, &options, recording.reporter()).await;
         self.store.layers().renew_seals();
@@ -202,11 +202,11 @@ async fn build_all(
 }
 
 /// Writes layers of earlier builds to the disk while this one runs; those of this one follow with the next.
-fn settle(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
+fn sync_layers(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
     let store = std::sync::Arc::clone(&workspace.store);
     tokio::task::spawn_blocking(move || {
         // What could not be written is tried again, and until then only a crash of the host can lose it.
-        let _ = store.layers().settle();
+        let _ = store.layers().sync();
     })
 }
 

@@ -15,6 +15,7 @@ use crate::{
 pub struct ListedLayer {
     /// Key of the step it is the state after.
     pub key: Digest,
+    /// Name of that step, such as `script announce`.
     pub step: String,
     /// The image it was first made for.
     pub image: String,
@@ -76,6 +77,7 @@ pub async fn verify_layers(store: &Store, wrong: Wrong<'_>) -> Result<usize, Err
 /// How much was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
+    /// Number of bases.
     pub bases: usize,
     /// Packages and downloads.
     pub files: usize,

@@ -29,7 +29,7 @@ pub fn cancel(store: Arc<Store>, records: &Records, build: i64) -> Result<(), Er
     let root = store.root().to_owned();
     drop(store);
     Store::open(root)?;
-    records.settle()?;
+    records.mark_ended()?;
     Ok(())
 }
 

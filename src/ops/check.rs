@@ -47,7 +47,7 @@ pub fn check(
     drop_included(&mut projects);
     projects.iter_mut().for_each(Checked::excuse_parts);
     tell_once(&mut projects);
-    settle_set(&mut projects, set);
+    keep_one_of_each_unknown_setting(&mut projects, set);
     let mut roots = BTreeSet::new();
     for one in &mut projects {
         let root = project_root(one.folder());
@@ -98,7 +98,7 @@ impl Checked {
     /// the same for everybody.
     fn check_settings(&mut self) {
         let folder = self.folder().to_owned();
-        let around = settings::Surroundings { project: Some(&folder), env: |_: &str| None };
+        let around = settings::LookupContext { project: Some(&folder), env: |_: &str| None };
         let sources = &mut self.project.sources;
         let Err(mut found) = settings::Settings::load(&settings::Flags::default(), &around, sources) else {
             return;
@@ -192,7 +192,7 @@ fn tell_once(projects: &mut [Checked]) {
 }
 
 /// Of several files, one with the param is enough for a `--set`; where none has it, it is told once.
-fn settle_set(projects: &mut [Checked], set: &Settings) {
+fn keep_one_of_each_unknown_setting(projects: &mut [Checked], set: &Settings) {
     for (name, _) in set {
         let about = format!("`--set {name}`");
         let complains =

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{
     error::{Class, Error},
     listener::Listener,
-    settings::{Flags, Settings, Surroundings, Trust},
+    settings::{Flags, LookupContext, Settings, Trust},
     workspace::mirrors,
 };
 use crate::{
@@ -122,7 +122,7 @@ impl HostReport {
 /// `Files` or `Host` if the settings are wrong; what the host lacks is in the answer.
 pub fn doctor(path: &Path, flags: &Flags, listener: &dyn Listener) -> Result<HostReport, Error> {
     let folder = if path.is_file() { path.parent() } else { Some(path) };
-    let around = Surroundings { project: folder, env: |name: &str| env::var_os(name) };
+    let around = LookupContext { project: folder, env: |name: &str| env::var_os(name) };
     let mut sources = Sources::default();
     let settings = Settings::load(flags, &around, &mut sources).map_err(|errors| {
         Error::diagnosed(Class::of_settings(&errors), errors, std::mem::take(&mut sources))

@@ -31,6 +31,7 @@ impl GcOptions {
 pub struct WouldClear {
     /// Number of old builds that would be forgotten.
     pub old_builds: usize,
+    /// Everything else that would be removed, in the order in which it would be.
     pub all: Vec<WouldGo>,
 }
 
@@ -83,7 +84,7 @@ pub fn clear(
     if !kept.is_empty() {
         cleared(Cleared::KeptDisks(kept.len()));
     }
-    store.layers().settle()?;
+    store.layers().sync()?;
     store.layers().sweep_claims()?;
     let freed = store.forget_unused(options.unused)?;
     if freed > 0 {

@@ -6,7 +6,7 @@ use super::{
     error::{Class, Error},
     listener::Listener,
     project,
-    settings::{Flags, Settings, Surroundings},
+    settings::{Flags, LookupContext, Settings},
 };
 use crate::{
     cell,
@@ -17,7 +17,7 @@ use crate::{
 /// The settings that hold in the working folder; lines of its project that do not count are reported.
 pub fn settings(flags: &Flags, listener: &dyn Listener) -> Result<Settings, Error> {
     let mut sources = Sources::default();
-    let around = Surroundings { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
+    let around = LookupContext { project: Some(Path::new(".")), env: |name: &str| std::env::var_os(name) };
     let settings = Settings::load(flags, &around, &mut sources).map_err(|errors| {
         Error::diagnosed(Class::of_settings(&errors), errors, std::mem::take(&mut sources))
     })?;

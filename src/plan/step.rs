@@ -338,7 +338,7 @@ pub struct Test {
 pub enum TestCheck {
     /// Must exit with 0.
     Script(ScriptStep),
-    /// These units must be active once the boot has settled.
+    /// These units must be active once the boot is done.
     UnitsActive {
         /// With their suffix: `nginx.service`.
         units: Vec<String>,

@@ -2,7 +2,7 @@
 
 use super::names;
 use super::problem::{Candidate, Problem, Statement};
-use super::solve::{Outcome, Solver};
+use super::solve::{Solved, Solver};
 use super::{BaseOrigin, PassedOver, Preferences, Reason, Resolution, Wanted, WantedBase};
 use crate::catalog::{BaseDef, Catalog, Tier};
 use crate::text::Version;
@@ -132,11 +132,11 @@ fn entangled(problem: &Problem<'_>, solver: &Solver<'_, '_>, candidate: &Candida
     let only = problem.with_only(candidate);
     let apart = Solver::within(&only, solver);
     match apart.solve(&only.statements) {
-        Outcome::Chosen(_) => None,
-        Outcome::GaveUp => {
+        Solved::Chosen(_) => None,
+        Solved::GaveUp => {
             Some(Reason { text: "whether it can be used took too long to find out".to_owned(), span: None })
         }
-        Outcome::Impossible(core) => {
+        Solved::Impossible(core) => {
             let core = apart.minimal(core)?;
             let apps = core.statements.iter().filter_map(|statement| match statement {
                 Statement::App(app) => Some(names::app(problem, *app)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::core::Core;
 use super::problem::{Candidate, Problem, Statement};
 use super::render::{Rendered, render};
-use super::solve::{Chosen, Outcome, Solver};
+use super::solve::{Chosen, Solved, Solver};
 use super::{
     BaseOrigin, DiskWish, Preferences, Resolution, ResolvedApp, ResolvedBase, StorageNeed, Wanted, WantedBase,
 };
@@ -72,9 +72,9 @@ fn search(
     let mut clashes = Clashes { found: Vec::new(), solvable: problem.statements.clone() };
     loop {
         let core = match solver.solve(&clashes.solvable) {
-            Outcome::Chosen(chosen) => return (Some(chosen), clashes),
-            Outcome::Impossible(core) => solver.minimal(core),
-            Outcome::GaveUp => None,
+            Solved::Chosen(chosen) => return (Some(chosen), clashes),
+            Solved::Impossible(core) => solver.minimal(core),
+            Solved::GaveUp => None,
         };
         let Some(core) = core else {
             if clashes.found.is_empty() {

@@ -3,7 +3,7 @@
 use super::core::{Core, Fact};
 use super::names;
 use super::problem::{Problem, Statement};
-use super::solve::{Chosen, Outcome, Solver};
+use super::solve::{Chosen, Solved, Solver};
 use super::{OptionInput, Wanted, WantedApp, WantedBase, WantedOption};
 use crate::catalog::{AppDef, OptionDef, OptionKind, OptionValue};
 use crate::text::{Span, Spanned};
@@ -53,8 +53,8 @@ impl Attempt<'_, '_> {
         let mut mistakes = Vec::new();
         let problem = Problem::new(changed, self.problem.catalog, self.problem.preferences, &mut mistakes);
         match Solver::within(&problem, self.solver).solve(&self.statements) {
-            Outcome::Chosen(chosen) => Some(look(&problem, &chosen)),
-            Outcome::Impossible(_) | Outcome::GaveUp => None,
+            Solved::Chosen(chosen) => Some(look(&problem, &chosen)),
+            Solved::Impossible(_) | Solved::GaveUp => None,
         }
     }
 

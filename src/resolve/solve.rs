@@ -62,7 +62,7 @@ pub(super) struct Chosen {
     pub apps: BTreeMap<usize, usize>,
 }
 
-pub(super) enum Outcome {
+pub(super) enum Solved {
     Chosen(Chosen),
     Impossible(Core),
     /// The budget is used up.
@@ -90,9 +90,9 @@ impl<'p, 'a> Solver<'p, 'a> {
     }
 
     /// Satisfies `statements` and whatever they entail, or says why not.
-    pub fn solve(&self, statements: &[Statement]) -> Outcome {
+    pub fn solve(&self, statements: &[Statement]) -> Solved {
         if let Some(core) = pigeonhole(self.problem, statements) {
-            return Outcome::Impossible(core);
+            return Solved::Impossible(core);
         }
         let provider = Provider { problem: self.problem, statements, left: &self.left };
         match pubgrub::resolve(&provider, Package::Root, 0u32) {
@@ -108,19 +108,19 @@ impl<'p, 'a> Solver<'p, 'a> {
                     }
                 }
                 // The root always needs a base.
-                base.map_or(Outcome::GaveUp, |base| Outcome::Chosen(Chosen { base, apps }))
+                base.map_or(Solved::GaveUp, |base| Solved::Chosen(Chosen { base, apps }))
             }
-            Err(PubGrubError::NoSolution(tree)) => Outcome::Impossible(core(tree)),
-            Err(_) => Outcome::GaveUp,
+            Err(PubGrubError::NoSolution(tree)) => Solved::Impossible(core(tree)),
+            Err(_) => Solved::GaveUp,
         }
     }
 
     /// Whether `statements` can be satisfied; `None` if that took too much work.
     pub fn is_possible(&self, statements: &[Statement]) -> Option<bool> {
         match self.solve(statements) {
-            Outcome::Chosen(_) => Some(true),
-            Outcome::Impossible(_) => Some(false),
-            Outcome::GaveUp => None,
+            Solved::Chosen(_) => Some(true),
+            Solved::Impossible(_) => Some(false),
+            Solved::GaveUp => None,
         }
     }
 
@@ -139,9 +139,9 @@ impl<'p, 'a> Solver<'p, 'a> {
             }
             let rest: Vec<_> = core.statements.iter().copied().filter(|other| *other != statement).collect();
             match self.solve(&rest) {
-                Outcome::Chosen(_) => {}
-                Outcome::Impossible(smaller) => core = smaller,
-                Outcome::GaveUp => return None,
+                Solved::Chosen(_) => {}
+                Solved::Impossible(smaller) => core = smaller,
+                Solved::GaveUp => return None,
             }
         }
         Some(core)

@@ -330,7 +330,7 @@ impl Fetcher {
         let mut tries = Tries::default();
         loop {
             let result = match self.transfer(url, &mut partial, None, &count).await {
-                Ok(()) => partial.take_in(store, sha512).await,
+                Ok(()) => partial.admit(store, sha512).await,
                 Err(error) => Err(error),
             };
             match result {
@@ -690,7 +690,7 @@ impl Partial {
     }
 
     /// Makes the whole file a blob if it has this digest; its own digest is the answer.
-    async fn take_in(&self, store: &Arc<Store>, sha512: [u8; 64]) -> Result<Option<Digest>, FetchError> {
+    async fn admit(&self, store: &Arc<Store>, sha512: [u8; 64]) -> Result<Option<Digest>, FetchError> {
         let (store, path) = (Arc::clone(store), self.path.clone());
         let taken = tokio::task::spawn_blocking(move || {
             let mut hash = Sha512::new();

@@ -19,7 +19,7 @@ pub trait InitSystem: Debug + Sync {
     fn agent_files(&self) -> &'static [InitFile];
 
     /// Ends when the boot has come to its end, well or not.
-    fn settled(&self) -> Exec;
+    fn jobs_done(&self) -> Exec;
 
     /// Lists what is still being started, a line each.
     fn starting(&self) -> Exec;
@@ -30,7 +30,7 @@ pub trait InitSystem: Debug + Sync {
     /// Enables, disables or masks units, without a running init.
     fn set_units(&self, units: &[UnitState]) -> String;
 
-    /// Fails, and says why, unless all units are active once the boot has settled.
+    /// Fails, and says why, unless all units are active once the boot is done.
     fn units_active(&self, units: &[String]) -> String;
 }
 

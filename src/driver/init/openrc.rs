@@ -41,7 +41,7 @@ impl InitSystem for OpenRc {
         ]
     }
 
-    fn settled(&self) -> Exec {
+    fn jobs_done(&self) -> Exec {
         Exec::script("wait", SETTLED)
     }
 

@@ -39,7 +39,7 @@ impl InitSystem for Systemd {
         ]
     }
 
-    fn settled(&self) -> Exec {
+    fn jobs_done(&self) -> Exec {
         // `degraded` is up to whoever looks at the units: the system is there.
         Exec::argv(["/bin/sh", "-c", &format!("systemctl is-system-running --wait; : > {SETTLED}")])
     }

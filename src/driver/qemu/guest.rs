@@ -199,7 +199,7 @@ impl Guest {
         match self.absent(answer)? {
             None => Ok(Vec::new()),
             Some(Answer::Entries { entries }) => Ok(entries),
-            Some(_) => Err(odd()),
+            Some(_) => Err(unexpected_answer()),
         }
     }
 
@@ -436,8 +436,8 @@ impl Guest {
             }
             ChannelError::Closed => {
                 let mut observed = self.qmp.observed();
-                let settled = observed.wait_for(|observed| observed.closed || observed.disk_full);
-                let _ = tokio::time::timeout(Duration::from_secs(5), settled).await;
+                let closed = observed.wait_for(|observed| observed.closed || observed.disk_full);
+                let _ = tokio::time::timeout(Duration::from_secs(5), closed).await;
                 let seen = self.qmp.observed().borrow().clone();
                 if seen.disk_full {
                     return DriverError::HostFull;
@@ -482,7 +482,7 @@ async fn abandoned(observed: &mut watch::Receiver<Observed>) {
 }
 
 /// What an agent of this version does not answer to the question asked.
-pub(super) fn odd() -> DriverError {
+pub(super) fn unexpected_answer() -> DriverError {
     DriverError::Protocol { detail: "an answer of the wrong kind".into() }
 }
 

@@ -3,7 +3,7 @@
 use imgfile_agent::protocol::message::{Answer, Device, Request};
 
 use super::super::DriverError;
-use super::guest::{Guest, odd};
+use super::guest::{Guest, unexpected_answer};
 use super::superblock::{self, Content, Superblock};
 use super::table;
 
@@ -33,7 +33,7 @@ impl Layout {
     /// Reads the table and the start of every partition.
     pub(super) async fn look(guest: &mut Guest) -> Result<Self, DriverError> {
         let Answer::Devices { devices } = guest.ask("list its disks", Request::BlockDevices).await? else {
-            return Err(odd());
+            return Err(unexpected_answer());
         };
         let disk = devices
             .into_iter()

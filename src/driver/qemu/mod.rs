@@ -147,7 +147,7 @@ impl QemuDriver {
         let guest = start::firmware(&self.host, &spec, firmware, inject_agent::EPOCH).await?;
         let mut machine =
             QemuMachine::new(Arc::clone(&self.host), spec, guest, RunningKernel::Build, Stage::Booted, init);
-        machine.settle(deadline).await?;
+        machine.wait_until_started(deadline).await?;
         Ok(machine)
     }
 }

@@ -104,7 +104,7 @@ impl SavedState {
         match written {
             Ok(()) => {
                 guest.go_on("go on").await?;
-                take_in(&draft, &self.path);
+                publish(&draft, &self.path);
             }
             // QEMU's own refusal; the machine has not stopped.
             Err(DriverError::Host { .. }) => {}
@@ -157,7 +157,7 @@ fn has_room(folder: &Path, room: u64) -> bool {
 }
 
 /// Gives a whole memory its name: of several at once the last stays.
-fn take_in(draft: &Path, path: &Path) {
+fn publish(draft: &Path, path: &Path) {
     let own = fs::set_permissions(draft, Permissions::from_mode(0o600));
     if own.and_then(|()| fs::rename(draft, path)).is_ok() {
         prune(path.parent().unwrap_or(Path::new(".")));
@@ -205,7 +205,7 @@ mod tests {
                     let draft = dir.join(format!("memory-{number}"));
                     for round in 0..50 {
                         fs::write(&draft, vec![number; 1 << 16]).unwrap();
-                        take_in(&draft, path);
+                        publish(&draft, path);
                         let found = memory(path);
                         let content = found.as_ref().and_then(|found| fs::read(found.path()).ok());
                         assert!(content.is_none_or(|content| whole(&content)));
@@ -218,7 +218,7 @@ mod tests {
             }
         });
         fs::write(dir.path().join("draft"), vec![9; 1 << 16]).unwrap();
-        take_in(&dir.path().join("draft"), &path);
+        publish(&dir.path().join("draft"), &path);
         assert!(whole(&fs::read(memory(&path).unwrap().path()).unwrap()));
     }
 
@@ -228,7 +228,7 @@ mod tests {
         let (draft, path) = (dir.path().join("draft"), dir.path().join("one.asleep"));
         let keep = |text: &str| {
             fs::write(&draft, text).unwrap();
-            take_in(&draft, &path);
+            publish(&draft, &path);
         };
         keep("broken");
         let broken = memory(&path).unwrap();
@@ -246,7 +246,7 @@ mod tests {
         let (draft, path) = (dir.path().join("draft"), dir.path().join("one.asleep"));
         fs::write(&draft, "memory").unwrap();
         fs::set_permissions(&draft, Permissions::from_mode(0o666)).unwrap();
-        take_in(&draft, &path);
+        publish(&draft, &path);
         assert!(open_own(&path, user()).is_some(), "it was made private");
         assert!(open_own(&path, user() + 1).is_none(), "of another account");
         for mode in [0o620, 0o602] {
@@ -259,7 +259,7 @@ mod tests {
         assert!(open_own(&path, user()).is_none(), "a pipe");
         // Whatever is there, the next that is kept takes its place.
         fs::write(&draft, "memory").unwrap();
-        take_in(&draft, &path);
+        publish(&draft, &path);
         assert!(open_own(&path, user()).is_some());
     }
 

@@ -12,7 +12,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     exec::{
         BuildError, EventKind, Reporter,
-        base::given::Given,
+        base::imported::ImportedDisk,
         prepare::{base_facts, errors::fetch_failure},
     },
     lock::{LockedImage, LockedSource},
@@ -181,7 +181,7 @@ impl Files<'_> {
 pub fn looked_into(
     spec: &ImageSpec,
     resolution: &Resolution,
-    given: &Given,
+    given: &ImportedDisk,
 ) -> Result<Resolution, Vec<Diagnostic>> {
     let mut resolution = resolution.clone();
     let said = (&resolution.os.distro, &resolution.os.version);

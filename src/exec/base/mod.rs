@@ -8,8 +8,8 @@
 mod bootloader;
 mod bootstrap;
 mod esp;
-pub mod given;
 mod guest;
+pub mod imported;
 mod layout;
 pub mod listed;
 mod native;

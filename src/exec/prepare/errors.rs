@@ -3,7 +3,7 @@
 use crate::{
     check::{BaseSource, ImageSpec, Size},
     diagnostic::{Diagnostic, codes},
-    exec::{BuildError, base::given::Given, error::host, prepare::Unvouched},
+    exec::{BuildError, base::imported::ImportedDisk, error::host, prepare::Unvouched},
     packages::{KeyError, Unmet},
     plan::{Action, CopyFrom, CopyStep, ImagePlan},
     resolve::{Resolution, ResolvedApp},
@@ -26,7 +26,7 @@ pub fn unsupported_base(spec: &ImageSpec) -> BuildError {
 
 /// The image's disk is larger than its base's, and the base's root has no room to grow into.
 #[must_use]
-pub fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &Given) -> BuildError {
+pub fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &ImportedDisk) -> BuildError {
     let name = match &spec.base.source {
         BaseSource::File { path: name, .. } | BaseSource::Url { url: name, .. } => name,
         BaseSource::Auto | BaseSource::Named { .. } | BaseSource::Image { .. } => &spec.name,

@@ -20,7 +20,7 @@ use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Du
 
 use super::{
     BuildError, BuildInputs, EventKind, Reporter,
-    base::{self, Recipe, Vouched, given::Given},
+    base::{self, Recipe, Vouched, imported::ImportedDisk},
 };
 use crate::{
     catalog::{self, Bootstrap},
@@ -87,7 +87,7 @@ pub enum BaseInput<'a> {
     /// The catalogue says all there is: a base that is made here.
     Catalogue,
     /// The disk of `base file` and `base url`.
-    Disk(&'a Given),
+    Disk(&'a ImportedDisk),
     /// The image that `base image` names.
     Image(&'a Prepared),
 }
@@ -215,7 +215,7 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         locked: Option<&LockedImage>,
-        given: &Given,
+        given: &ImportedDisk,
     ) -> Result<Prepared, BuildError> {
         let arch = resolution.arch.debian();
         let facts = &given.facts;

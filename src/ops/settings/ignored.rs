@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, fmt, path::Path};
 
-use super::{Entry, Key, PROJECT_FILE, Surroundings, Trust, user_file};
+use super::{Entry, Key, LookupContext, PROJECT_FILE, Trust, user_file};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::ops::paths::shown;
 
@@ -18,13 +18,16 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    pub fn new<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>, trust: Option<Trust>) -> Self {
-        let folder = around.project.map(shown).unwrap_or_default();
+    pub fn new<E: Fn(&str) -> Option<OsString>>(
+        context: &LookupContext<'_, E>,
+        trust: Option<Trust>,
+    ) -> Self {
+        let folder = context.project.map(shown).unwrap_or_default();
         let folder = if folder == "." { "" } else { &folder };
         let allow = format!("imgfile trust {folder}");
-        let user_file = user_file(around);
+        let user_file = user_file(context);
         let below_home =
-            (around.env)("HOME").and_then(|home| user_file.strip_prefix(home).ok().map(Path::to_owned));
+            (context.env)("HOME").and_then(|home| user_file.strip_prefix(home).ok().map(Path::to_owned));
         let user_file = match below_home {
             Some(path) => format!("~/{}", path.display()),
             None => user_file.display().to_string(),

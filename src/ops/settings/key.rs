@@ -7,6 +7,7 @@ macro_rules! keys {
         pub enum Key { $(#[doc = $about] $variant),* }
 
         impl Key {
+            /// All of them, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// As written in a configuration file.

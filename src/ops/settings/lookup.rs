@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Flags, Key, Origin, Setting, Surroundings,
+    Flags, Key, LookupContext, Origin, Setting,
     file::{Entry, File},
     ignored::Ignored,
 };
@@ -38,7 +38,7 @@ impl File {
 
 pub struct Lookup<'a, E> {
     pub flags: &'a Flags,
-    pub around: &'a Surroundings<'a, E>,
+    pub context: &'a LookupContext<'a, E>,
     /// The project's, if it has one, then the user's.
     pub files: &'a [File],
     pub ignored: Ignored,
@@ -51,7 +51,7 @@ impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
             return Some(Raw { text: text.clone(), origin: Origin::Flag(key.flag()), entry: None });
         }
         // An empty variable counts as unset, as it does elsewhere.
-        if let Some(text) = (self.around.env)(key.env()).filter(|text| !text.is_empty()) {
+        if let Some(text) = (self.context.env)(key.env()).filter(|text| !text.is_empty()) {
             let text = text.to_string_lossy().into_owned();
             return Some(Raw { text, origin: Origin::Env(key.env()), entry: None });
         }
@@ -91,7 +91,7 @@ impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
     }
 
     fn typed<T>(&mut self, key: Key, raw: Raw, parse: Parse<T>) -> Option<Setting<T>> {
-        match parse(&raw, &self.around.env) {
+        match parse(&raw, &self.context.env) {
             Ok(value) => Some(Setting { value, origin: raw.origin }),
             Err(expected) => {
                 let message = format!("`{}` is not a value of the setting `{}`", raw.text, key.name());

@@ -42,7 +42,9 @@ pub enum Origin {
     Flag(&'static str),
     /// Such as `IMGFILE_ACCEL`.
     Env(&'static str),
+    /// A configuration file, by its path.
     File(PathBuf),
+    /// Nobody: what holds unless somebody says otherwise.
     Default,
 }
 
@@ -59,7 +61,9 @@ impl fmt::Display for Origin {
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
+    /// What holds for this run.
     pub value: T,
+    /// Who set it.
     pub origin: Origin,
 }
 
@@ -72,6 +76,7 @@ pub struct Settings {
     pub security_mirror: Option<Setting<String>>,
     /// URL of a mirror of the publishers' disks; below it a folder for each publisher's host.
     pub disk_mirror: Option<Setting<String>>,
+    /// URL of the proxy that all requests go through, such as `http://proxy:3128`; without it, what the environment says.
     pub proxy: Option<Setting<String>>,
     /// A file of more certificate authorities to trust (PEM).
     pub ca: Option<Setting<PathBuf>>,
@@ -83,6 +88,7 @@ pub struct Settings {
     pub memory: Option<Setting<Size>>,
     /// Processors all machines that run at once may have together.
     pub cpus: Option<Setting<u32>>,
+    /// What runs the code of guests: KVM, an emulator, or whichever is there.
     pub accel: Setting<AcceleratorChoice>,
     /// What runs the machines.
     pub driver: Setting<&'static DriverEntry>,
@@ -111,9 +117,9 @@ impl Flags {
     }
 }
 
-/// The surroundings that settings are looked up in.
+/// Where settings are looked up.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a, E> {
+pub struct LookupContext<'a, E> {
     /// The folder of the ImageFile, if there is a project.
     pub project: Option<&'a Path>,
     /// Looks up an environment variable.
@@ -124,7 +130,7 @@ impl Settings {
     /// Looks every setting up. Files that are read are added to `sources`, for the diagnostics.
     pub fn load<E: Fn(&str) -> Option<OsString>>(
         flags: &Flags,
-        around: &Surroundings<'_, E>,
+        context: &LookupContext<'_, E>,
         sources: &mut Sources,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
@@ -134,14 +140,14 @@ impl Settings {
         };
         let mut project = None;
         let mut of_project = None;
-        if let Some(folder) = around.project {
+        if let Some(folder) = context.project {
             // Absolute, as what it sets may be shown elsewhere.
             let root = project_root(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
             let file_of_project = root.join(PROJECT_FILE);
             match file::of_project(&root) {
                 Ok(text) => {
                     let text = text.unwrap_or_default();
-                    let trust = TrustedProjects::of_user(&around.env).trust(&root, &text);
+                    let trust = TrustedProjects::of_user(&context.env).trust(&root, &text);
                     project = Some((root, trust));
                     if !text.is_empty() {
                         of_project = File::parse(file_of_project, Owner::Project, text, sources, &mut errors);
@@ -150,7 +156,7 @@ impl Settings {
                 Err(reason) => errors.push(unreadable(&file_of_project, reason)),
             }
         }
-        let file_of_user = user_file(around);
+        let file_of_user = user_file(context);
         let of_user = match file::of_user(&file_of_user) {
             Ok(Some(text)) => File::parse(file_of_user, Owner::User, text, sources, &mut errors),
             Ok(None) => None,
@@ -161,22 +167,22 @@ impl Settings {
         };
         let mut consent = Consent::default();
         if let Some((root, trust)) = &project {
-            let home = (around.env)("HOME").map(PathBuf::from);
+            let home = (context.env)("HOME").map(PathBuf::from);
             for entry in of_user.iter().flat_map(|file: &File| &file.projects) {
                 entry.allow(root, home.as_deref(), &mut consent);
             }
             if *trust == Trust::Trusted
-                && let Some(record) = TrustedProjects::of_user(&around.env).record(root)
+                && let Some(record) = TrustedProjects::of_user(&context.env).record(root)
             {
                 consent.sources.extend(record.sources.iter().filter_map(|text| text.parse::<Outside>().ok()));
             }
         }
-        let mut ignored = Ignored::new(around, project.as_ref().map(|(_, trust)| *trust));
+        let mut ignored = Ignored::new(context, project.as_ref().map(|(_, trust)| *trust));
         if let Some(file) = &mut of_project {
             file.entries.retain(|entry| ignored.keeps(entry));
         }
         let files: Vec<File> = of_project.into_iter().chain(of_user).collect();
-        let mut lookup = Lookup { flags, around, files: &files, ignored, errors };
+        let mut lookup = Lookup { flags, context, files: &files, ignored, errors };
         let settings = Self {
             mirror: lookup.find(Key::Mirror, url),
             security_mirror: lookup.find(Key::SecurityMirror, url),
@@ -184,7 +190,7 @@ impl Settings {
             proxy: lookup.find(Key::Proxy, url),
             ca: lookup.find(Key::Ca, path),
             store: lookup.find(Key::Store, path).unwrap_or_else(|| Setting {
-                value: default_store(around).unwrap_or_default(),
+                value: default_store(context).unwrap_or_default(),
                 origin: Origin::Default,
             }),
             store_size: lookup.find(Key::StoreSize, size),
@@ -278,12 +284,12 @@ pub fn cache_folder() -> Option<PathBuf> {
 }
 
 /// `$XDG_CACHE_HOME/imgfile`, by the XDG base directory rules.
-fn default_store<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> Option<PathBuf> {
-    Some(xdg(&around.env, "XDG_CACHE_HOME", ".cache")?.join("imgfile"))
+fn default_store<E: Fn(&str) -> Option<OsString>>(context: &LookupContext<'_, E>) -> Option<PathBuf> {
+    Some(xdg(&context.env, "XDG_CACHE_HOME", ".cache")?.join("imgfile"))
 }
 
-fn user_file<E: Fn(&str) -> Option<OsString>>(around: &Surroundings<'_, E>) -> PathBuf {
-    config_folder(&around.env).join("config.toml")
+fn user_file<E: Fn(&str) -> Option<OsString>>(context: &LookupContext<'_, E>) -> PathBuf {
+    config_folder(&context.env).join("config.toml")
 }
 
 /// A folder that no system has: Debian's policy gives it to accounts without a home.

@@ -38,8 +38,8 @@ impl World {
 
     fn load(&mut self, flags: &Flags) -> Result<Settings, Vec<Diagnostic>> {
         let env = |name: &str| self.env.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-        let around = Surroundings { project: Some(self.dir.path()), env };
-        Settings::load(flags, &around, &mut self.sources)
+        let context = LookupContext { project: Some(self.dir.path()), env };
+        Settings::load(flags, &context, &mut self.sources)
     }
 }
 

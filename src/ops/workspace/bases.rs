@@ -11,7 +11,7 @@ use crate::{
     exec::{
         self, BuildError, Reporter, Request,
         base::{
-            given::{self, Given, Named},
+            imported::{self, ImportedDisk, Named},
             listed,
         },
     },
@@ -71,7 +71,7 @@ impl Workspace {
 
     /// Takes in the disks that `base file` and `base url` name, and looks into those that nobody has
     /// looked into yet. Every disk that cannot be used is told, not only the first.
-    pub(super) async fn look_into_bases(&self) -> Result<BTreeMap<String, Given>, BuildError> {
+    pub(super) async fn look_into_bases(&self) -> Result<BTreeMap<String, ImportedDisk>, BuildError> {
         let mut all = BTreeMap::new();
         let mut found = Vec::new();
         let mut driver: Option<Box<dyn Driver>> = None;
@@ -132,8 +132,8 @@ impl Workspace {
         named: Named<'_>,
         driver: &mut Option<Box<dyn Driver>>,
         reporter: &Reporter,
-    ) -> Result<Given, BuildError> {
-        let file = given::open(named)?;
+    ) -> Result<ImportedDisk, BuildError> {
+        let file = imported::open(named)?;
         if !named.is_ours
             && let Some(request) = Request::open_disk(&file, named.span, &self.project.files)
             && let Some(refused) = request.refused(&self.consent)
@@ -141,7 +141,8 @@ impl Workspace {
             return Err(BuildError::Diagnosed(vec![refused]));
         }
         let disk =
-            given::take_in((&self.store, (self.settings.driver.value.disks)().as_ref()), named, file).await?;
+            imported::import((&self.store, (self.settings.driver.value.disks)().as_ref()), named, file)
+                .await?;
         if let Some(facts) = disk.known(&self.store) {
             return disk.keep(facts);
         }
@@ -164,6 +165,6 @@ impl Workspace {
         self.preparer(false)
             .pinned(&url.value, checksum.value, reporter)
             .await
-            .map_err(|error| given::download_trouble(error, url, checksum))
+            .map_err(|error| imported::download_error(error, url, checksum))
     }
 }

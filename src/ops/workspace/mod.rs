@@ -20,7 +20,7 @@ use super::{
     project::{self, Project},
     records::open_store,
     resolved::{load_catalog, preferences},
-    settings::{Flags, Settings, Surroundings},
+    settings::{Flags, LookupContext, Settings},
 };
 use crate::{
     catalog::Catalog,
@@ -30,7 +30,7 @@ use crate::{
     driver::agent,
     exec::{
         self, BuildError, Consent, Outside,
-        base::given::Given,
+        base::imported::ImportedDisk,
         prepare::{Answers, base_facts},
     },
     front,
@@ -115,9 +115,9 @@ pub struct Workspace {
     fetcher: Fetcher,
     mirrors: Option<Mirrors>,
     /// The disks of `base file` and `base url`, by name as written.
-    given: BTreeMap<String, Given>,
+    given: BTreeMap<String, ImportedDisk>,
     /// The disks of listed bases, by image: two images may have one base locked at different times.
-    listed: BTreeMap<String, Given>,
+    listed: BTreeMap<String, ImportedDisk>,
     agent_version: String,
     answers: Answers,
     options: WorkspaceOptions,
@@ -307,7 +307,7 @@ fn resolve(
 
 fn load_settings(flags: &Flags, project: &mut Project, found: &mut Vec<Diagnostic>) -> Option<Settings> {
     let folder = project.files.root().to_owned();
-    let around = Surroundings { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
+    let around = LookupContext { project: Some(&folder), env: |name: &str| std::env::var_os(name) };
     match Settings::load(flags, &around, &mut project.sources) {
         Ok(mut settings) => {
             found.append(&mut settings.ignored);

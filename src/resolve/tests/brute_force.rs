@@ -6,7 +6,7 @@ use super::{BASES, parse};
 use crate::catalog::{AppDef, Catalog, Layer};
 use crate::diagnostic::Diagnostic;
 use crate::resolve::problem::{Problem, Statement};
-use crate::resolve::solve::{Outcome, Solver};
+use crate::resolve::solve::{Solved, Solver};
 use crate::resolve::{Preferences, Wanted};
 use crate::text::{Requirement, SourceId, Sources};
 
@@ -212,12 +212,12 @@ fn compare(seed: u64) -> Option<bool> {
     let problem = Problem::new(&wanted, &catalog, &preferences, &mut Vec::new());
     let solver = Solver::new(&problem);
     match solver.solve(&problem.statements) {
-        Outcome::Chosen(chosen) => {
+        Solved::Chosen(chosen) => {
             let choice: Vec<_> = (0..problem.items.len()).map(|app| chosen.apps.get(&app).copied()).collect();
             assert!(holds(&problem, &problem.statements, chosen.base, &choice), "case {seed} is not valid");
             Some(true)
         }
-        Outcome::Impossible(core) => {
+        Solved::Impossible(core) => {
             assert!(!exists(&problem, &problem.statements), "case {seed} has a solution");
             let core = solver.minimal(core).expect("small cases stay within the budget");
             let statements: Vec<_> = core.statements.iter().copied().collect();
@@ -228,7 +228,7 @@ fn compare(seed: u64) -> Option<bool> {
             }
             Some(false)
         }
-        Outcome::GaveUp => panic!("case {seed} took too long"),
+        Solved::GaveUp => panic!("case {seed} took too long"),
     }
 }
 

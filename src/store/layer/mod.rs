@@ -242,7 +242,7 @@ impl<'a> Layers<'a> {
     /// [`Claim`]; a layer that is there all the same (made before the claim was had) is an error, since
     /// two disks of one key are equal in what they hold but not in their bytes.
     ///
-    /// This waits for no disk: the layer is there as long as the host runs, see [`settle`](Self::settle).
+    /// This waits for no disk: the layer is there as long as the host runs, see [`sync`](Self::sync).
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
         tracing::debug!(key = key.short(), disk = %disk.display(), "layer kept");
         let temp = self.store.temp_dir("layer")?;

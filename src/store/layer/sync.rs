@@ -18,7 +18,7 @@ pub(super) fn mark(folder: &Path) -> Result<()> {
 
 impl Layers<'_> {
     /// Sees to it that all layers there are now outlive a crash of the host. Takes as long as the disk takes.
-    pub fn settle(self) -> Result<()> {
+    pub fn sync(self) -> Result<()> {
         let mut marked: Vec<LayerEntry> =
             self.list()?.into_iter().filter(|entry| self.folder(&entry.key).join(MARK).exists()).collect();
         // What a layer stands on must be safe before the layer is.
@@ -73,7 +73,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let safe = put(&store, "safe", None, 0);
-        store.layers().settle().unwrap();
+        store.layers().sync().unwrap();
         let lost = put(&store, "lost", Some(safe), 1);
         let above = put(&store, "above", Some(lost), 2);
         drop(store);

@@ -69,7 +69,7 @@ impl Records {
             return Err(StoreError::Damaged { path, reason });
         }
         let records = Self { connection: Mutex::new(connection), folder };
-        records.settle()?;
+        records.mark_ended()?;
         Ok(records)
     }
 

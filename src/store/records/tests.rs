@@ -86,7 +86,7 @@ fn a_build_whose_process_is_gone_ends_by_the_next_look() {
     let steps = other.build(dead).unwrap().unwrap();
     assert_eq!(steps.details, [], "no image began");
     assert_eq!(other.ask_to_cancel(dead).unwrap(), None, "it does not run");
-    assert_eq!(other.settle().unwrap(), Vec::<i64>::new());
+    assert_eq!(other.mark_ended().unwrap(), Vec::<i64>::new());
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl Records {
 
     /// Gives builds whose process is gone the end nobody wrote: cancelled if that was asked for, else
     /// interrupted. Returns their numbers.
-    pub fn settle(&self) -> Result<Vec<i64>> {
+    pub fn mark_ended(&self) -> Result<Vec<i64>> {
         let mut connection = self.connection();
         let running: Vec<(i64, ProcessName, bool)> = {
             let mut statement = connection
@@ -174,7 +174,7 @@ impl Records {
             });
             rows.and_then(Iterator::collect).tried("read")?
         };
-        let mut settled = Vec::new();
+        let mut ended = Vec::new();
         for (build, _, cancelled) in running.into_iter().filter(|(_, process, _)| !process.is_alive()) {
             let state = if cancelled { State::Cancelled } else { State::Interrupted };
             let transaction =
@@ -188,11 +188,11 @@ impl Records {
                 .tried("change")?;
             if changed > 0 {
                 end_parts(&transaction, build, state, None)?;
-                settled.push(build);
+                ended.push(build);
             }
             transaction.commit().tried("change")?;
         }
-        Ok(settled)
+        Ok(ended)
     }
 
     /// Forgets all but the newest `keep` ended builds, with their logs; returns how many went. What they

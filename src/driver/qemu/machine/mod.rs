@@ -20,7 +20,7 @@ use super::super::{
 };
 use super::channel::Chunk;
 use super::console::tail;
-use super::guest::{Guest, odd};
+use super::guest::{Guest, unexpected_answer};
 use super::layout::Layout;
 use super::shared::{Host, RunningKernel};
 use super::start;
@@ -142,7 +142,7 @@ impl QemuMachine {
         let Answer::Space { size, free } =
             guest.ask("measure it", Request::StatFs { target: "/".into() }).await?
         else {
-            return Err(odd());
+            return Err(unexpected_answer());
         };
         let facts = Facts {
             os_release: look::os_release(guest).await?.unwrap_or_default(),
@@ -241,7 +241,7 @@ impl QemuMachine {
         let guest = self.guest()?;
         let answer = tokio::select! {
             answer = guest.terminal("open a shell", request, upload, &mut take) => answer?,
-            () = typing => return Err(odd()),
+            () = typing => return Err(unexpected_answer()),
         };
         ended(&answer)
     }
@@ -305,7 +305,7 @@ impl QemuMachine {
         let request = Request::GrowFs { target: "/".into(), device: root };
         match self.guest()?.ask("grow the root file system", request).await? {
             Answer::Number { value } => Ok(value),
-            _ => Err(odd()),
+            _ => Err(unexpected_answer()),
         }
     }
 
@@ -366,17 +366,17 @@ impl QemuMachine {
         };
         let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
         if place != AgentStage::Booted {
-            return Err(odd());
+            return Err(unexpected_answer());
         }
         self.stage = Stage::Booted;
         self.was_booted = true;
-        self.settle(deadline).await
+        self.wait_until_started(deadline).await
     }
 
     /// Waits until the booted system has no more jobs to do.
-    pub(super) async fn settle(&mut self, deadline: Instant) -> Result<(), DriverError> {
+    pub(super) async fn wait_until_started(&mut self, deadline: Instant) -> Result<(), DriverError> {
         let init = init::system(self.init);
-        let waiting = Exec { timeout: rest(deadline), ..init.settled() };
+        let waiting = Exec { timeout: rest(deadline), ..init.jobs_done() };
         if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
             return Ok(());
         }
@@ -419,7 +419,7 @@ impl QemuMachine {
         let guest = self.guest()?;
         let epoch = guest.next_epoch();
         if guest.hand_over("shut down", Request::Shutdown, epoch, limit).await? != AgentStage::AfterShutdown {
-            return Err(odd());
+            return Err(unexpected_answer());
         }
         // The root is where it was; what else belongs to it was unmounted by the shutdown.
         let others = self.mounted.split_off(1);
@@ -431,7 +431,7 @@ impl QemuMachine {
 
     /// The way back where the init hands nothing back: it powers off, and the agent starts anew.
     async fn offline_by_second_boot(&mut self) -> Result<(), DriverError> {
-        let guest = self.guest.take().ok_or_else(odd)?;
+        let guest = self.guest.take().ok_or_else(unexpected_answer)?;
         let command = Command {
             argv: init::system(self.init).power_off().iter().map(|&word| word.to_owned()).collect(),
             script: None,
@@ -494,7 +494,7 @@ impl QemuMachine {
         self.expect(&[Stage::Mounted], "trim the disk")?;
         match self.guest()?.ask("trim the disk", Request::Trim).await? {
             Answer::Number { value } => Ok(value),
-            _ => Err(odd()),
+            _ => Err(unexpected_answer()),
         }
     }
 
@@ -529,7 +529,7 @@ fn ended(answer: &Answer) -> Result<ExecEnd, DriverError> {
         Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(*code)),
         Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(*signal)),
         Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
-        _ => Err(odd()),
+        _ => Err(unexpected_answer()),
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Named<'a> {
 
 /// A whole disk of which the store has a copy. It is kept once it was looked into.
 #[derive(Debug)]
-pub struct TakenIn<'a> {
+pub struct DiskImport<'a> {
     copy: Copy<'a>,
     sha256: Digest,
     size: u64,
@@ -71,7 +71,7 @@ enum Copy<'a> {
 
 /// A disk that may be built upon.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct ImportedDisk {
     /// The store's copy, qcow2.
     pub base: Base,
     /// Of the user's file.
@@ -106,11 +106,11 @@ pub fn open(named: Named<'_>) -> Result<File, BuildError> {
 }
 
 /// Takes an open disk in, once for each content. Needs neither a machine nor the network.
-pub async fn take_in<'a>(
+pub async fn import<'a>(
     (store, disks): (&'a Store, &dyn Disks),
     named: Named<'_>,
     mut file: File,
-) -> Result<TakenIn<'a>, BuildError> {
+) -> Result<DiskImport<'a>, BuildError> {
     let metadata = file.metadata().map_err(|error| unreadable(named, &error))?;
     let digested = tokio::task::block_in_place(|| store.digest_open(&mut file, named.path));
     let sha256 = digested.map_err(|error| match error {
@@ -129,10 +129,10 @@ pub async fn take_in<'a>(
         ]));
     }
     let (copy, virtual_size) = copy((store, disks), named, &file, sha256).await?;
-    Ok(TakenIn { copy, sha256, size: metadata.len(), virtual_size })
+    Ok(DiskImport { copy, sha256, size: metadata.len(), virtual_size })
 }
 
-impl TakenIn<'_> {
+impl DiskImport<'_> {
     /// What an earlier look found.
     #[must_use]
     pub fn known(&self, store: &Store) -> Option<inspect::Facts> {
@@ -182,19 +182,19 @@ impl TakenIn<'_> {
     }
 
     /// Keeps the copy of a disk that can be built upon.
-    pub fn keep(self, facts: inspect::Facts) -> Result<Given, BuildError> {
+    pub fn keep(self, facts: inspect::Facts) -> Result<ImportedDisk, BuildError> {
         let Self { copy, sha256, size, virtual_size } = self;
         let base = match copy {
             Copy::Kept(base) => base,
             Copy::New(new) => tokio::task::block_in_place(|| new.commit(&Copied { sha256, virtual_size }))?,
         };
-        Ok(Given { base, sha256, size, virtual_size, facts })
+        Ok(ImportedDisk { base, sha256, size, virtual_size, facts })
     }
 }
 
 /// What is wrong with the download of a `base url`, at the statement.
 #[must_use]
-pub fn download_trouble(error: FetchError, url: &Spanned<String>, checksum: Spanned<Checksum>) -> BuildError {
+pub fn download_error(error: FetchError, url: &Spanned<String>, checksum: Spanned<Checksum>) -> BuildError {
     let kind = checksum.value.kind();
     let message = error.to_string();
     let (diagnostic, help) = match error {
