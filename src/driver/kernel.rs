@@ -147,7 +147,7 @@ impl BuildKernel {
         Self::open(&folder).ok_or_else(|| failed(io::Error::other("the unpacked kernel is not readable")))
     }
 
-    /// The kernel in a folder that [`from_deb`](Self::from_deb) made.
+    /// The kernel in a folder that [`from_package`](Self::from_package) made.
     #[must_use]
     pub fn open(folder: &Path) -> Option<Self> {
         let index = serde_json::from_slice(&fs::read(folder.join("index.json")).ok()?).ok()?;

@@ -21,7 +21,7 @@ const MAX_QUOTE: usize = 2000;
 pub struct Hover {
     /// What the text is about, for an editor to mark.
     pub span: Span,
-    /// The text, in Markdown; never empty.
+    /// The text, in Markdown.
     pub markdown: String,
 }
 
