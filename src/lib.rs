@@ -1,9 +1,11 @@
 //! `imgfile` compiles a checked-in ImageFile into a validated plan and runs the plan in a
 //! virtual machine to make a disk image and a lockfile.
 //!
-//! The modules are declared in the order of the house: a module may use those above it in this
+//! The modules are declared in the order of the architecture: a module may use those above it in this
 //! list, never one below. `tests/library/architecture.rs` holds the tree to that. The modules up to `front` are
 //! pure (`clippy.toml` says what they may not call): what they need comes in as values.
+
+#![warn(missing_docs)]
 
 #[deny(clippy::disallowed_methods)]
 pub mod text;

@@ -115,6 +115,9 @@ struct MountAttributes {
     userns: u64,
 }
 
+/// The family of an address in a message about routes (`linux/socket.h`).
+pub(super) const AF_INET6: u8 = 10;
+
 pub(super) const READ_ONLY: u64 = 0x1;
 pub(super) const NO_SETUID: u64 = 0x2;
 pub(super) const NO_DEVICES: u64 = 0x4;
@@ -322,7 +325,7 @@ fn network(plan: &mut Plan) -> Step<()> {
             let error = -i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]]);
             // The family is the first byte after the header. What has no IPv6 has no way out by it either.
             let without_6 = matches!(error, libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EACCES);
-            if error != 0 && !(without_6 && message.get(16) == Some(&super::network::AF_INET6)) {
+            if error != 0 && !(without_6 && message.get(16) == Some(&AF_INET6)) {
                 return Err(error);
             }
         }

@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::{Pid, User, geteuid};
 
-use super::walls::Missing;
+use super::wall::Missing;
 use super::{Access, Cell, ids};
 use crate::model::install_command;
 

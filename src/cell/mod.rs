@@ -17,7 +17,9 @@ mod ids;
 mod limits;
 mod network;
 mod process;
+mod spawned;
 mod tree;
+mod wall;
 mod walls;
 
 use std::ffi::{OsStr, OsString};
@@ -27,7 +29,8 @@ use std::path::{Path, PathBuf};
 
 pub use network::{Outside, Uplink};
 pub use process::Process;
-pub use walls::{Missing, Wall, WallMissing, Walls, allow_weaker, is_weaker_allowed, walls};
+pub use wall::{Missing, Wall, WallMissing, Walls};
+pub use walls::{allow_weaker, is_weaker_allowed, walls};
 
 /// What a program may do with a path that is shown to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::{ids, process};
+use super::child::AF_INET6;
+use super::{ids, spawned};
 
 /// Addresses of the IETF's own use that no host has (RFC 6890, RFC 7600): the name server that is offered,
 /// the cell, and a gateway that answers nothing.
@@ -38,8 +39,6 @@ const ALWAYS: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(224, 0, 0, 0), 4),
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
-
-pub(super) const AF_INET6: u8 = 10;
 
 /// All addresses, and those of the link, to which the interface has a route of its own.
 const EVERYTHING_OF_6: [(Ipv6Addr, u8); 2] =
@@ -162,7 +161,7 @@ impl Namespaces {
 /// The connection of a cell with the outside world. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Uplink {
-    pasta: process::Child,
+    pasta: spawned::Child,
     /// A folder with the file that it writes when it is done.
     folder: tempfile::TempDir,
     words: File,
@@ -193,7 +192,7 @@ impl Uplink {
         args.extend(["-g".into(), GATEWAY.to_string().into(), "--pid".into(), done.into_os_string()]);
         args.extend(["--netns-only".into(), "--netns".into(), namespace.into()]);
         let pasta =
-            process::Child::in_user_namespace(&program, args, user, vec![net], words.try_clone()?, nobodies)?;
+            spawned::Child::in_user_namespace(&program, args, user, vec![net], words.try_clone()?, nobodies)?;
         Ok(Self { pasta, folder, words })
     }
 

@@ -15,7 +15,7 @@ use landlock::{
 
 use super::child::{Entry, From, NO_DEVICES, NO_SETUID, READ_ONLY, Root};
 use super::ids::{self, Mapping};
-use super::process::text;
+use super::spawned::text;
 use super::{Access, Cell, Ids};
 
 /// Programs, their libraries, and what the dynamic linker reads.

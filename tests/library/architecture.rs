@@ -1,4 +1,4 @@
-//! The house rule: a module uses those declared above it in `src/lib.rs`, never one below.
+//! The architecture's first rule: a module uses those declared above it in `src/lib.rs`, never one below.
 
 use std::{
     collections::BTreeSet,
@@ -205,7 +205,7 @@ fn only_the_driver_knows_qemu() {
         "driver/mod.rs",
         "driver/registry.rs",
         // What to tell people who have another kind of disk.
-        "exec/base/given.rs",
+        "exec/base/imported.rs",
         // What a format is called where is a fact about the format.
         "model/disk_format.rs",
     ];

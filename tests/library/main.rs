@@ -1,4 +1,4 @@
-//! The crate as a library: its house rules, and a program that embeds it.
+//! The crate as a library: the rules of its architecture, and a program that embeds it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in helpers too, this is how a test fails")]
 
 mod architecture;
