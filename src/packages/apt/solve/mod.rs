@@ -112,7 +112,7 @@ pub fn solve(
     let solution = Solve::new(universe, current).run(request);
     match &solution {
         Ok(found) => {
-            tracing::debug!(install = found.install.len(), remove = ?found.remove, "packages chosen")
+            tracing::debug!(install = found.install.len(), remove = ?found.remove, "packages chosen");
         }
         Err(error) => tracing::debug!(?error, "no packages can be chosen"),
     }
