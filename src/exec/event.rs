@@ -100,7 +100,7 @@ pub enum EventKind {
     },
     /// An image's build ended.
     Finished {
-        /// How it ended: [`Outcome::Done`] or [`Outcome::Failed`].
+        /// How it ended: `done` or `failed`.
         outcome: Outcome,
         /// Milliseconds that it took.
         elapsed_ms: u64,

@@ -37,7 +37,7 @@ pub const PLAN_FORMAT: u32 = 1;
 /// What building a project does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
-    /// [`PLAN_FORMAT`] of the program that made it.
+    /// The format of plans that the program writes.
     pub format: u32,
     /// In an order in which each image's base comes before it.
     pub images: Vec<ImagePlan>,
