@@ -193,8 +193,7 @@ impl List<'_> {
             Role::Path(PathKind::ImageFile) => self.paths(|name| name.ends_with(".imagefile")),
             Role::Path(PathKind::Folder) => self.paths(|_| false),
             Role::Account => self.named_in(block, Keyword::Account),
-            Role::Path(PathKind::Answers)
-            | Role::Value
+            Role::Value
             | Role::Size
             | Role::OsType
             | Role::ParamName

@@ -174,6 +174,7 @@ fn paths_of_the_project_only() {
         Some("  script \"provision.sh\"")
     );
     assert_eq!(with("copy \"site/‸\" to \"/x\"").labels(), ["site/index.html"]);
+    assert_eq!(with("preseed \"site/‸\"").labels(), ["site/index.html"]);
     assert_eq!(with("copy \"../‸\" to \"/x\"").labels(), [""; 0], "not above the project");
     assert_eq!(with("copy \"/etc/‸\" to \"/x\"").labels(), [""; 0], "not of the machine");
     assert_eq!(editor_with("include ‸", files.clone()).labels(), ["common.imagefile", "site/"]);

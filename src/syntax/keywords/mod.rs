@@ -132,8 +132,6 @@ pub enum PathKind {
     Folder,
     /// A file or folder of the project whose text an editor can jump to.
     Source,
-    /// Answers for packages: linked, but not offered.
-    Answers,
     /// A file of this machine.
     Machine,
 }

@@ -251,7 +251,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
     StatementInfo {
         example: "preseed \"answers.txt\"",
         summary: "answers for the configuration of packages",
-        operands: &[operand(0, Role::Path(PathKind::Answers))],
+        operands: &[operand(0, Role::Path(PathKind::Source))],
         ..statement(Keyword::Preseed)
     },
     StatementInfo {
