@@ -44,7 +44,7 @@ pub enum ArchiveError {
     /// The release file is unreadable, unsigned, signed by another key, or of another suite.
     #[error("the index of `{url}` {suite} is not to be trusted: {error}")]
     Release {
-        /// Root of the archive, such as `https://deb.debian.org/debian`.
+        /// Root of the archive, such as `https://mirror.example/debian`.
         url: String,
         /// Suite, such as `trixie`.
         suite: String,

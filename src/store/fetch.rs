@@ -65,7 +65,7 @@ pub struct Network {
 pub struct Download {
     /// For people, such as `nginx 1.26.3-3`.
     pub name: String,
-    /// Where it is, such as `https://deb.debian.org/debian/pool/main/n/nginx/nginx_1.26.3-3_amd64.deb`.
+    /// Where it is, such as `https://mirror.example/debian/pool/main/n/nginx/nginx_1.26.3-3_amd64.deb`.
     pub url: String,
     /// What its content has to be; the store keeps it under this name.
     pub sha256: Digest,

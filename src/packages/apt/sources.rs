@@ -6,7 +6,7 @@ use crate::text::DEBIAN_COMPONENTS;
 /// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceEntry {
-    /// Addresses of archives, as written: `http://deb.debian.org/debian`, also `mirror+file:/…`.
+    /// Addresses of archives, as written: `https://mirror.example/debian`, also `mirror+file:/…`.
     pub uris: Vec<String>,
     /// Such as `trixie`, or for a flat archive a path that ends in `/`.
     pub suites: Vec<String>,
@@ -111,9 +111,9 @@ pub struct Archive {
 /// Where Debian's two archives are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirrors {
-    /// Root of the main archive, without a slash at its end: `http://deb.debian.org/debian`.
+    /// Root of the main archive, without a slash at its end: `https://mirror.example/debian`.
     pub debian: String,
-    /// Root of the security archive, without a slash at its end: `http://security.debian.org/debian-security`.
+    /// Root of the security archive, without a slash at its end: `https://mirror.example/debian-security`.
     pub security: String,
 }
 
