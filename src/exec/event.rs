@@ -222,6 +222,10 @@ impl Reporter {
                 tracing::trace!(image, step, bytes = text.len(), "output");
             }
             EventKind::Console { .. } | EventKind::Progress { .. } => tracing::trace!(image, ?what, "event"),
+            // The message may have lines of a console.
+            EventKind::Finished { outcome, elapsed_ms, .. } => {
+                tracing::info!(image, ?outcome, elapsed_ms, "finished");
+            }
             _ => tracing::info!(image, ?what, "event"),
         }
         self.observer.event(&Event { at_ms: millis(self.began), image: self.image.clone(), what });
