@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use imgfile_agent::protocol::RUN_DIR;
 use imgfile_agent::protocol::message::{AgentStage, Answer, Body, Command, Ended, Reply};
@@ -204,6 +204,9 @@ fn environment(account: &Account, offline: bool) -> BTreeMap<&'static str, Strin
     environment
 }
 
+/// How long killed processes are waited for: less than the host waits for the answer.
+const DEPARTURE: Duration = Duration::from_secs(30);
+
 /// The control group of one command: what is in it can be killed to the last process.
 pub struct Group {
     folder: Option<PathBuf>,
@@ -226,7 +229,7 @@ impl Group {
         if let Some(base) = base.as_ref().filter(|_| limited) {
             let _ = fs::write(base.join("cgroup.subtree_control"), "+pids");
         }
-        let folder = base.map(|base| base.join(format!("imagefile-step-{id}")));
+        let folder = base.map(|base| base.join(format!("imgfile-step-{id}")));
         let folder =
             folder.filter(|folder| fs::create_dir(folder).is_ok() && folder.join("cgroup.procs").exists());
         if let Some(folder) = folder.as_ref().filter(|_| limited) {
@@ -254,8 +257,10 @@ impl Group {
 
     pub fn remove(&self) {
         let Some(folder) = &self.folder else { return };
-        // Killed processes leave in their own time; as PID 1 they are ours to wait for.
-        for _ in 0..200 {
+        // Killed processes leave in their own time, thousands of them on a busy host in many seconds; as PID 1 they
+        // are ours to wait for. One that hangs in the kernel is not.
+        let given_up = Instant::now() + DEPARTURE;
+        while Instant::now() < given_up {
             while std::process::id() == 1
                 && matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
             {
