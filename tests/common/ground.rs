@@ -22,7 +22,8 @@ impl Ground {
     pub fn find() -> Self {
         let store = store();
         fs::create_dir_all(&store).unwrap();
-        let lock = File::create(store.join(".test-lock")).unwrap();
+        // Beside the store: a folder with something in it does not become one.
+        let lock = File::create(store.with_extension("lock")).unwrap();
         lock.lock().unwrap();
         let pin = store.join("kernels/pinned");
         if !pin.exists() || first_disk(&store).is_none() {
