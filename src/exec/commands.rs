@@ -141,6 +141,8 @@ if command -v grubby >/dev/null; then
   grubby --update-kernel=ALL --args="$args"
 elif command -v update-grub >/dev/null; then
   mkdir -p /etc/default/grub.d
+  # What this file was called before, in disks that an earlier imgfile made: the same arguments again.
+  rm -f /etc/default/grub.d/60-imagefile.cfg
   printf 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX %s"\n' "$args" > /etc/default/grub.d/60-imgfile.cfg
   update-grub
 elif [ -e /etc/update-extlinux.conf ]; then

@@ -37,7 +37,7 @@ const SECRETS: &str = "/run/secrets";
 /// its script could not be run, goes first.
 const LAY_SECRETS: &str = "umount -l /run/secrets 2>/dev/null || true
 mkdir -p -m 0755 /run/secrets
-mount -t ramfs -o mode=0755,nosuid,nodev,noexec imagefile-secrets /run/secrets";
+mount -t ramfs -o mode=0755,nosuid,nodev,noexec imgfile-secrets /run/secrets";
 /// Of the list of private keys that clean-up leaves: more than this of it is not read, nor so many shown.
 const KEYS_LEFT_BYTES: u64 = 64 * 1024;
 const KEYS_LEFT_SHOWN: usize = 20;

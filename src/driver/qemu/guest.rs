@@ -240,11 +240,11 @@ impl Guest {
         limit: Duration,
     ) -> Result<Self, DriverError> {
         let mut guest = launch().await?;
-        let (console, printed) = (guest.files.console.clone(), guest.printed_before);
+        let stuck = guest.stuck();
         let is_up = tokio::select! {
             biased;
             hello = guest.hello("start", epoch, limit) => hello.map(|_| true),
-            () = console::is_stuck(&console, printed) => Ok(false),
+            () = stuck => Ok(false),
         };
         if !is_up? {
             guest.kill().await?;
@@ -254,8 +254,14 @@ impl Guest {
         Ok(guest)
     }
 
+    /// Ends when the guest's kernel says that it is stuck.
+    pub(super) fn stuck(&self) -> impl Future<Output = ()> + use<> {
+        let (console, printed) = (self.files.console.clone(), self.printed_before);
+        async move { console::is_stuck(&console, printed).await }
+    }
+
     /// Ends the process now, whatever it is at, and waits until its disks are free.
-    async fn kill(mut self) -> Result<(), DriverError> {
+    pub(super) async fn kill(mut self) -> Result<(), DriverError> {
         self.process.kill();
         let ended = self.process.wait().await;
         ended.map(|_| ()).map_err(|source| DriverError::Host { doing: "end a machine".to_owned(), source })

@@ -94,11 +94,13 @@ pub(super) async fn kernel(
         && let Some(memory) = saved.memory()
     {
         match resume(host, spec, &parts, &boot, memory.path()).await {
-            Ok(mut guest) => {
+            Ok(Some(mut guest)) => {
                 guest.loaded.extend(saved.drivers());
                 guest.connected().await?;
                 return Ok(guest);
             }
+            // That its processor lost a timer is not the memory's fault.
+            Ok(None) => {}
             // Of another time, or broken: what a boot makes anew needs no repair.
             Err(_) => memory.forget(),
         }
@@ -114,18 +116,27 @@ pub(super) async fn kernel(
     Ok(guest)
 }
 
+/// A machine that goes on from `memory`; none if its kernel is stuck.
 async fn resume(
     host: &Host,
     spec: &MachineSpec,
     parts: &Parts,
     boot: &Boot<'_>,
     memory: &Path,
-) -> Result<Guest, DriverError> {
+) -> Result<Option<Guest>, DriverError> {
     let mut guest = parts.launch(host, spec, boot, Some(memory)).await?;
     guest.migrate("resume a machine", "migrate-incoming", memory).await?;
     guest.take_up(EPOCH);
-    tell_time_and_seed(&mut guest).await?;
-    Ok(guest)
+    let stuck = guest.stuck();
+    tokio::select! {
+        biased;
+        answered = tell_time_and_seed(&mut guest) => answered?,
+        () = stuck => {
+            guest.kill().await?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(guest))
 }
 
 /// Tells the guest what it cannot know: the time, and something that no other machine knows.
