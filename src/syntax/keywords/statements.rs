@@ -378,6 +378,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
     StatementInfo {
         example: "machine { cpus = 2, memory = 2GiB }",
         summary: "size of the machine that builds",
+        synonyms: &["memory", "ram", "cpus", "cpu"],
         options: OptionSet::Of(options::MACHINE),
         ..once(Keyword::Machine)
     },
