@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+pub use crate::model::CleanupPreset;
 use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
 
@@ -586,22 +587,6 @@ impl Cleanup {
             })
             .collect()
     }
-}
-
-/// How much is cleared; the topics of each are in `docs/cleanup.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CleanupPreset {
-    /// Everything that instances of one image must not share, and everything that is only waste.
-    #[default]
-    Cloud,
-    /// Only what makes an instance unique: its identifiers, keys and registrations, and what it learned of its
-    /// network.
-    Identity,
-    /// Only what it would be unsafe to share: machine id, keys and secrets, temporary files.
-    Minimal,
-    /// Nothing but the traces of the build itself.
-    None,
 }
 
 impl CleanupPreset {

@@ -95,6 +95,8 @@ pub enum Stage {
     Offline,
     /// The image's root is mounted, nothing of it runs.
     Mounted,
+    /// The image's file systems are mounted for reading, as the disk has them.
+    Viewed,
     /// The image's own init runs.
     Booted,
 }

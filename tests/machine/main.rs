@@ -19,3 +19,4 @@ mod made_bases;
 mod network;
 mod published;
 mod statements;
+mod system_tree;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
+use crate::model::DiskLayout;
 use crate::packages::SystemFiles;
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
@@ -24,6 +25,14 @@ pub enum Event {
     Inspect,
     /// [`Machine::mount`].
     Mount,
+    /// [`Machine::view`].
+    View,
+    /// [`Machine::tree`].
+    Tree,
+    /// [`Machine::read_files`], with the number of paths.
+    ReadFiles(usize),
+    /// [`Machine::digests`], with the number of paths.
+    Digests(usize),
     /// [`Machine::unmount`].
     Unmount,
     /// The script's name, or the command line; and the user.
@@ -63,6 +72,10 @@ impl Event {
             Self::Start(_) => "start",
             Self::Inspect => "inspect",
             Self::Mount => "mount",
+            Self::View => "view",
+            Self::Tree => "tree",
+            Self::ReadFiles(_) => "read_files",
+            Self::Digests(_) => "digests",
             Self::Unmount => "unmount",
             Self::Exec { .. } => "exec",
             Self::Shell(_) => "shell",
@@ -98,10 +111,18 @@ struct Script {
     started: usize,
     facts: Option<Facts>,
     files: BTreeMap<String, Vec<u8>>,
+    layout: DiskLayout,
     commands: Vec<Scripted>,
     /// By operation: how many more times it works before the mishap.
     mishaps: Vec<(String, usize, Option<Mishap>)>,
     chaos: Option<Chaos>,
+}
+
+impl Script {
+    /// A file by its path in bytes.
+    fn file(&self, path: &[u8]) -> Option<&Vec<u8>> {
+        self.files.get(std::str::from_utf8(path).ok()?)
+    }
 }
 
 /// Mishaps by chance, the same for the same seed.
@@ -150,6 +171,13 @@ impl FakeDriver {
     #[must_use]
     pub fn facts(self, facts: Facts) -> Self {
         self.script().facts = Some(facts);
+        self
+    }
+
+    /// What [`Machine::view`] answers; without it, a disk of which nothing is known.
+    #[must_use]
+    pub fn layout(self, layout: DiskLayout) -> Self {
+        self.script().layout = layout;
         self
     }
 

@@ -127,10 +127,21 @@ impl Guest {
         request: Request,
         most: u64,
     ) -> Result<Vec<u8>, DriverError> {
+        self.collect(doing, request, most).await.map(|(_, content)| content)
+    }
+
+    /// The same, with the answer.
+    pub(super) async fn collect(
+        &mut self,
+        doing: &str,
+        request: Request,
+        most: u64,
+    ) -> Result<(Answer, Vec<u8>), DriverError> {
         let mut collected = Collected::new(most);
         let patience = Patience::Idle(self.limit);
-        self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
-        Ok(collected.content)
+        let answer =
+            self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
+        Ok((answer, collected.content))
     }
 
     /// A command that is cancelled after `limit`.

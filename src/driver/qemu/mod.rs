@@ -33,6 +33,7 @@ mod start;
 mod superblock;
 mod table;
 mod tool;
+mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
