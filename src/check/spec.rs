@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+use crate::hygiene::Rule;
 pub use crate::model::CleanupPreset;
 use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
@@ -571,6 +572,10 @@ pub struct Cleanup {
     pub keep: Vec<Spanned<CleanupItem>>,
     /// In addition to the preset.
     pub remove: Vec<Spanned<CleanupItem>>,
+    /// Rules that the finished disk may break, such as `H0011`.
+    pub allow: Vec<Spanned<&'static Rule>>,
+    /// The statement, if there is one.
+    pub span: Option<Span>,
 }
 
 impl Cleanup {

@@ -214,6 +214,7 @@ registry! {
     CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
     SCRIPT_ENDED_MACHINE = "E0608": "a script restarted or powered off the machine";
     AGENT_LOST = "E0609": "the build's agent in the machine was stopped";
+    DISK_UNFIT = "E0620": "the finished disk is not fit for instances";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";

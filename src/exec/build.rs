@@ -11,7 +11,7 @@ use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
     chain::{self, Again, Chain, FinishedDisk},
-    finished, hypervisors, output,
+    finished, gate, hypervisors, output,
     publish::StagedArtifacts,
     session::{Session, StepContext, StepPlace},
 };
@@ -25,6 +25,9 @@ use crate::{
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
+
+/// The step that looks at the finished disk.
+const LOOK: &str = "inspect the disk";
 
 /// What a build works with.
 #[derive(Clone, Copy)]
@@ -180,6 +183,7 @@ impl Executor<'_> {
         let tested = options.test && !image.tests.is_empty();
         let disk = self.make_disk(context, supplies, work, options).await?;
 
+        self.pass_gate(context, work, &disk.path).await?;
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
@@ -398,13 +402,14 @@ impl Executor<'_> {
                 return Err(failure);
             }
         }
-        context
-            .reporter
-            .step("power off", async {
-                session.machine.trim().await?;
-                session.machine.power_off().await
-            })
-            .await?;
+        let machine = &mut session.machine;
+        context.reporter.step("trim the disk", machine.trim()).await?;
+        let looking = async {
+            machine.unmount().await?;
+            gate::inspect(machine.as_mut(), self.store.facts(), image).await
+        };
+        context.reporter.step(LOOK, looking).await?;
+        context.reporter.step("power off", session.machine.power_off()).await?;
         Ok(ControlFlow::Continue(()))
     }
 
@@ -441,6 +446,34 @@ impl Executor<'_> {
         }
         session.enter(Stage::Offline).await?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Holds the finished disk to the rules for such.
+    async fn pass_gate(
+        &self,
+        context: &StepContext<'_>,
+        work: &WorkFolder,
+        disk: &Path,
+    ) -> Result<(), BuildError> {
+        let (image, facts) = (context.image, self.store.facts());
+        let findings = match gate::known(facts, image) {
+            Some(findings) => findings,
+            // Its last step was done by somebody who did not look.
+            None => {
+                let path = disk.to_owned();
+                let disk = Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Discard };
+                let spec = self.machine(image, Start::Offline, disk, folder(work, "gate")?);
+                let _share = self.budget.take(&image.machine).await;
+                let looking = async {
+                    let mut machine = self.start(context, spec).await?;
+                    let findings = gate::inspect(machine.as_mut(), facts, image).await?;
+                    machine.power_off().await?;
+                    Ok::<_, DriverError>(findings)
+                };
+                context.reporter.step(LOOK, looking).await?
+            }
+        };
+        gate::judge(&findings, image, &context.mask, context.reporter)
     }
 
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.

@@ -16,11 +16,11 @@ pub(super) struct Finished {
     files: BTreeMap<String, (Digest, u64)>,
 }
 
-/// Everything that decides what the artifacts are, and whether they were tested.
+/// Everything that decides what the artifacts are, whether they were tested, and what was asked of their disk.
 fn key(image: &ImagePlan, tested: bool) -> Digest {
     let tests = tested.then_some((&image.tests, &image.user, image.network, &image.base.firmware));
     // Plan types are plain data with text keys: their serialisation has no failing case.
-    let json = serde_json::to_vec(&(image.key(), image.disk_size, &image.outputs, tests)).unwrap_or_default();
+    let json = serde_json::to_vec(&(image.key(), image.disk_size, &image.outputs, tests, &image.gate)).unwrap_or_default();
     Digest::of(json)
 }
 

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     driver::fake::FakeDriver,
     plan::{
-        Action, BasePlan, BaseSource, Conditions, ImagePlan, Key, MachinePlan, OsPlan, RunAs, ScriptStep,
+        Action, BasePlan, BaseSource, Conditions, Gate, ImagePlan, Key, MachinePlan, OsPlan, RunAs, ScriptStep,
         Stage, Step, key_parts,
     },
     store::Store,
@@ -86,6 +86,7 @@ pub(super) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
         secrets: Vec::new(),
         steps,
         tests: Vec::new(),
+        gate: Gate::default(),
         outputs: Vec::new(),
     }
 }

@@ -1,9 +1,10 @@
 //! How much a build clears before it seals a disk, and so what is asked of one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How much is cleared; the topics of each are in `docs/cleanup.md`, what is asked of a disk in `docs/inspect.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CleanupPreset {
     /// Everything that instances of one image must not share, and everything that is only waste.
