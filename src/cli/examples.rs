@@ -52,6 +52,22 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "run",
+        &[
+            ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),
+            ("imgfile run web --publish 8080:80", "http://localhost:8080/ is its web server"),
+            ("imgfile run --uefi disk.qcow2", "any disk, by UEFI"),
+            ("imgfile run --persist=web.changes.qcow2 web", "and go on from there the next time"),
+        ],
+    ),
+    (
+        "ssh",
+        &[
+            ("imgfile ssh", "a shell in the image that runs, as its default user"),
+            ("imgfile ssh web -- systemctl --failed", "a command, whose exit status it has"),
+        ],
+    ),
+    (
         "builds",
         &[
             ("imgfile builds", "what was built of this project, newest first"),

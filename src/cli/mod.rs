@@ -34,9 +34,11 @@ mod offered;
 mod outdated;
 mod plan;
 mod recorded;
+mod run;
 pub mod schema;
 mod screen;
 mod setting_args;
+mod ssh;
 mod table;
 mod terminal;
 mod test;
@@ -154,6 +156,8 @@ enum Command {
     Outdated(With<outdated::Args, All>),
     Build(With<build::Args, All>),
     Test(With<test::Args, All>),
+    Run(With<run::Args, All>),
+    Ssh(With<ssh::Args, OfStore>),
     Builds(With<builds::Args, OfStore>),
     Logs(With<logs::Args, OfStore>),
     Cancel(With<cancel::Args, OfStore>),
@@ -207,6 +211,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Outdated(args) => outdated::run(args.apart()),
         Command::Build(args) => build::run(args.apart()),
         Command::Test(args) => test::run(args.apart()),
+        Command::Run(args) => run::run(args.apart()),
+        Command::Ssh(args) => ssh::run(&args.apart()),
         Command::Builds(args) => builds::run(&args.apart()),
         Command::Logs(args) => logs::run(&args.apart()),
         Command::Cancel(args) => cancel::run(&args.apart()),

@@ -28,10 +28,13 @@ mod error;
 pub mod fake;
 pub mod init;
 pub mod inspect;
+mod instance;
+mod iso;
 mod kernel;
 mod needs;
 pub mod qemu;
 mod registry;
+pub mod seed;
 mod spec;
 
 use std::fmt::Debug;
@@ -44,6 +47,7 @@ use futures_util::future::BoxFuture;
 pub use crate::model::{Capabilities, DiskFormat, Firmware, Init};
 pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
+pub use instance::{Instance, InstanceSpec, Publish};
 pub use kernel::BuildKernel;
 pub use needs::{HostNeed, NeedKind, is_fedora};
 pub use registry::{DRIVERS, DriverEntry, DriverOptions};
@@ -74,6 +78,10 @@ pub trait Driver: Debug + Send + Sync {
     /// is never written), the agent having been planted in that overlay by an offline boot first;
     /// the machine arrives in [`Stage::Booted`].
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>>;
+
+    /// Boots the first disk by its own boot loader as anybody would, with no agent in it, and does not wait for
+    /// anything. The machine's [`start`](MachineSpec::start) has to be [`Start::Firmware`].
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>>;
 }
 
 /// A running machine. Dropping it kills it and removes what it left in its run folder except

@@ -39,6 +39,7 @@ mod failed_machine;
 mod failing_line;
 mod finished;
 mod hypervisors;
+pub mod instance;
 mod keyed;
 pub mod output;
 mod pack;

@@ -9,6 +9,7 @@ mod plan;
 pub mod progress;
 pub mod record;
 mod sink;
+mod terminal_filter;
 mod time;
 
 pub use plan::{plan, plan_json};
@@ -19,4 +20,5 @@ pub use html::{Beside, build_report};
 pub use human::{HumanHandler, human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
 pub use sink::{Content, Sink};
+pub use terminal_filter::TerminalFilter;
 pub use time::{local, utc};

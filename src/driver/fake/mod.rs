@@ -2,6 +2,7 @@
 //! from a script, and fails or hangs where it is told to. What it shows of an executor, it shows in
 //! milliseconds.
 
+mod instance;
 mod machine;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +13,11 @@ use futures_util::FutureExt;
 use crate::packages::SystemFiles;
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
-use super::{Disks, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start};
+use super::{
+    Disks, Driver, DriverError, ExecEnd, Firmware, Instance, InstanceSpec, Machine, MachineSpec, Op, Publish,
+    Stage, Start,
+};
+use instance::FakeInstance;
 use machine::FakeMachine;
 
 /// One thing a machine was asked, in few words.
@@ -20,6 +25,8 @@ use machine::FakeMachine;
 pub enum Event {
     /// A machine started; with [`Start::Firmware`] it is booted at once.
     Start(Start),
+    /// An instance started, with these ports.
+    Run(Vec<Publish>),
     /// [`Machine::inspect`]: the answer is what the script says of the disk, else a Debian 13.
     Inspect,
     /// [`Machine::mount`].
@@ -61,6 +68,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",
+            Self::Run(_) => "run",
             Self::Inspect => "inspect",
             Self::Mount => "mount",
             Self::Unmount => "unmount",
@@ -287,6 +295,16 @@ impl Driver for FakeDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    /// An instance whose console says what is typed, and that ends when its power button is pressed.
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>> {
+        async move {
+            self.happen(Event::Run(spec.published)).await?;
+            self.script().started += 1;
+            Ok(Box::new(FakeInstance::new(self.clone())?) as Box<dyn Instance>)
+        }
+        .boxed()
     }
 }
 
