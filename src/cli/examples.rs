@@ -49,6 +49,10 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile test", "the tests of what is in out/, again"),
             ("imgfile test --image web", "of one image"),
+            (
+                "imgfile test --all --junit tests.xml",
+                "by BIOS and UEFI, and two instances compared; for a CI system",
+            ),
         ],
     ),
     (

@@ -24,6 +24,7 @@ mod image;
 mod images;
 mod init;
 mod interrupt;
+mod junit;
 mod listener;
 mod lock;
 mod logs;

@@ -30,6 +30,7 @@ mod budget;
 mod build;
 mod chain;
 pub mod change;
+mod clones;
 mod commands;
 mod consent;
 mod copy;
@@ -58,7 +59,7 @@ mod times;
 mod unpack;
 
 pub use budget::Budget;
-pub use build::{Artifact, BuildInputs, Executor, Options};
+pub use build::{Artifact, BuildInputs, Executor, Options, Tests};
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};
 pub use event::{Event, EventKind, Exit, Observer, Outcome, Reporter, Stream, Tee};

@@ -242,7 +242,10 @@ impl FakeDriver {
             Some(0) => Err(DriverError::HostFull),
             Some(1) => Err(DriverError::MachineEnded { end: super::End::PoweredOff, doing, console }),
             Some(2) => Err(DriverError::Protocol { detail: doing }),
-            Some(_) => Err(DriverError::Hang { doing, after: std::time::Duration::from_secs(1), console }),
+            Some(_) => {
+                let after = std::time::Duration::from_secs(1);
+                Err(DriverError::Hang { doing, after, console, screen: None })
+            }
         }
     }
 

@@ -100,7 +100,11 @@ impl Front<'_> {
         if self.payload.is_some() {
             add("-device", format!("virtio-blk-pci,drive=disk{}", self.disks.len()));
         }
-        if self.network == Network::User {
+        if matches!(self.boot, Boot::Firmware { .. }) {
+            // A boot loader may speak to the screen alone, of which there is a picture when the machine hangs.
+            add("-device", "VGA".into());
+        }
+        if self.network != Network::None {
             // No option ROM: nothing here boots from the network.
             add("-device", "virtio-net-pci,netdev=net,romfile=".into());
         }
@@ -145,11 +149,14 @@ impl CommandLine<'_> {
         for (index, disk) in self.front.disks.iter().chain(&payload).enumerate() {
             add("-blockdev", block_device(index, disk).into());
         }
-        if self.front.network == Network::User {
+        if self.front.network != Network::None {
             // Only IPv4 is connected (`cell::network`): a guest without IPv6 tries no address of it.
             let mut network = "user,id=net,ipv6=off".to_owned();
             for (address, port, guest) in self.forwards {
                 let _ = write!(network, ",hostfwd=tcp:{address}:{port}-:{guest}");
+            }
+            if self.front.network == Network::Isolated {
+                network.push_str(",restrict=on");
             }
             add("-netdev", network.into());
         }

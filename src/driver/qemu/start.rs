@@ -168,7 +168,9 @@ pub(super) async fn firmware(
     };
     let boot = Boot::Firmware { firmware, uefi: uefi.as_ref() };
     let mut guest = Parts::of(host, spec).await?.launch(host, spec, &boot, None).await?;
-    guest.hello("boot from its own disk", epoch, spec.limits.start).await?;
+    if let Err(fault) = guest.hello("boot from its own disk", epoch, spec.limits.start).await {
+        return Err(guest.pictured(fault).await);
+    }
     guest.connected().await?;
     Ok(guest)
 }

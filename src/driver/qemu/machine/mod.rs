@@ -386,7 +386,9 @@ impl QemuMachine {
         let units: Vec<&str> =
             jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
         let doing = format!("finish starting (still starting: {})", units.join(", "));
-        Err(DriverError::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
+        let (after, console) = (BootOptions::default().timeout, self.console_tail());
+        let hang = DriverError::Hang { doing, after, console, screen: None };
+        Err(self.guest()?.pictured(hang).await)
     }
 
     /// Ends the process and starts another with the same disks.
