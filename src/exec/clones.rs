@@ -1,7 +1,8 @@
 //! The clone test: what two instances of one artifact have in common. Two machines boot it side by side, each in an
 //! overlay of its own, under the first and the last firmware that the base declares; one of them has a seed for
 //! cloud-init and a larger disk, as a cloud would give it. What each has to make for itself when it first boots is
-//! compared, what the seed says is looked for, and no unit may have failed.
+//! compared, with the other's and with what is in the artifact already; what the seed says is looked for, and no unit may
+//! have failed.
 //!
 //! The network that the machines see has an address for each and nothing else in it: not this host, not the world
 //! outside, not the other machine.
@@ -13,8 +14,8 @@ use super::{BuildError, Executor, build::folder, instance::SshKey, session::Step
 use crate::{
     diagnostic::{Code, Diagnostic, codes},
     driver::{
-        Disk, DiskAccess, DiskFile, DiskFormat, Exec, ExecEnd, Machine, MachineSpec, Network, Start,
-        seed::Seed,
+        Disk, DiskAccess, DiskFile, DiskFormat, Exec, ExecEnd, Machine, MachineSpec, MountOptions, Network,
+        Start, seed::Seed,
     },
     model::Firmware,
     store::{WorkFolder, digest_of},
@@ -38,12 +39,14 @@ const LONGEST_LINE: usize = 1024;
 const LOOK: &str = r#"#!/bin/sh
 digest() { sha256sum | cut -c1-32; }
 same() { if [ -s "$2" ]; then echo "identity $1 $(digest <"$2")"; fi; }
-if command -v cloud-init >/dev/null 2>&1; then
+user=$1 key=$2 place=$3
+if [ "$place" != disk ] && command -v cloud-init >/dev/null 2>&1; then
   cloud-init status --wait >/dev/null 2>&1
   echo "cloud-init $(cloud-init status 2>/dev/null | sed -n 's/^status: *//p')"
 fi
-[ -s /etc/machine-id ] || echo "missing machine-id"
-same "the machine id" /etc/machine-id
+[ "$place" = disk ] || [ -s /etc/machine-id ] || echo "missing machine-id"
+# One that says so is made at the first boot (machine-id(5)).
+[ "$(cat /etc/machine-id 2>/dev/null)" = uninitialized ] || same "the machine id" /etc/machine-id
 same "the machine id of D-Bus" /var/lib/dbus/machine-id
 for key in /etc/ssh/ssh_host_*_key; do
   same "the host key $key" "$key"
@@ -54,6 +57,10 @@ for file in /etc/dhcpcd.duid /var/lib/dhcpcd/duid /var/lib/dhcp/*.leases /var/li
     /etc/ssl/private/ssl-cert-snakeoil.key /etc/bind/rndc.key; do
   same "$file" "$file"
 done
+if [ "$place" = disk ]; then
+  echo "end"
+  exit
+fi
 # What systemd-networkd names itself by to a DHCP server (RFC 4361). Kind 1 is the card's address, the hypervisor's.
 if command -v networkctl >/dev/null 2>&1; then
   id=$(networkctl --json=short status 2>/dev/null | grep -o '"ClientIdentifier":\[[^]]*\]' | head -n 1)
@@ -70,7 +77,6 @@ if command -v systemctl >/dev/null 2>&1; then
 fi
 echo "host-name $(cat /proc/sys/kernel/hostname)"
 echo "root-bytes $(($(stat -f -c '%b * %S' /)))"
-user=$1 key=$2
 home=$(getent passwd "$user" | cut -d: -f6)
 if [ -n "$home" ] && grep -qF "$key" "$home/.ssh/authorized_keys" 2>/dev/null; then echo "key there"; fi
 echo "end"
@@ -171,7 +177,8 @@ impl Executor<'_> {
             self.instance(context, last, (&plain, vec![disk(&plain)]), &key),
         );
         let (one, other) = (one?, other?);
-        let mut found = compared(&image.image, &one, &other);
+        let sealed = self.sealed(context, work, (artifact, format), &key).await?;
+        let mut found = compared(&image.image, &sealed, &one, &other);
         if content(artifact)? != before {
             let message = format!("the file of `{}` changed while instances of it ran", image.image);
             found.push(Diagnostic::new(codes::HOST_REFUSED, message));
@@ -191,6 +198,26 @@ impl Executor<'_> {
         let artifact = std::path::absolute(artifact).unwrap_or_else(|_| artifact.to_owned());
         self.driver.disks().overlay(&path, DiskFile { path: &artifact, format }, size)?;
         Ok(path)
+    }
+
+    /// What is in the artifact before anything of it has run.
+    async fn sealed(
+        &self,
+        context: &StepContext<'_>,
+        work: &WorkFolder,
+        (artifact, format): (&Path, DiskFormat),
+        key: &SshKey,
+    ) -> Result<Instance, BuildError> {
+        let disk = Disk { path: artifact.to_owned(), format, access: DiskAccess::Read };
+        let run_dir = folder(work, "instance-sealed")?;
+        let spec = MachineSpec {
+            network: Network::None,
+            ..self.machine(context.image, Start::Offline, disk, run_dir)
+        };
+        let _share = self.budget.take(&context.image.machine).await;
+        let mut machine = self.start(context, spec).await?;
+        machine.mount(MountOptions { read_only: true, ..MountOptions::default() }).await?;
+        Ok(Instance::read(&look(machine.as_mut(), &context.image.user, key, "disk").await?))
     }
 
     /// Boots one and hears what it made for itself.
@@ -216,7 +243,7 @@ impl Executor<'_> {
         };
         let _share = self.budget.take(&image.machine).await;
         let mut machine = self.start(context, spec).await?;
-        let said = look(machine.as_mut(), &image.user, key).await?;
+        let said = look(machine.as_mut(), &image.user, key, "instance").await?;
         context.reporter.output(STEP, &format!("instance under {firmware}:\n{}", context.mask.text(&said)));
         let instance = Instance::read(&said);
         if instance.is_whole {
@@ -227,10 +254,15 @@ impl Executor<'_> {
     }
 }
 
-async fn look(machine: &mut dyn Machine, user: &str, key: &SshKey) -> Result<String, BuildError> {
+async fn look(
+    machine: &mut dyn Machine,
+    user: &str,
+    key: &SshKey,
+    place: &str,
+) -> Result<String, BuildError> {
     // The second word is the key alone: a comment may be left out.
     let key = key.public.split(' ').nth(1).unwrap_or_default();
-    let mut command = Exec::argv(["/bin/sh", "-c", LOOK, "look", user, key]);
+    let mut command = Exec::argv(["/bin/sh", "-c", LOOK, "look", user, key, place]);
     command.timeout = std::time::Duration::from_mins(5);
     let mut said = Vec::new();
     let end = machine
@@ -257,15 +289,16 @@ fn content(path: &Path) -> Result<Digest, BuildError> {
     })
 }
 
-/// What is wrong with two instances of an image, of which the first had a seed.
-fn compared(image: &str, one: &Instance, other: &Instance) -> Vec<Diagnostic> {
+/// What is wrong with two instances of an image, of which the first had a seed. What is `sealed` in the artifact each of
+/// its instances has, until something makes it anew.
+fn compared(image: &str, sealed: &Instance, one: &Instance, other: &Instance) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let shared: Vec<&String> = one
-        .identities
-        .iter()
-        .filter(|(of, value)| other.identities.get(*of) == Some(*value))
-        .map(|(of, _)| of)
-        .collect();
+    let pairs = [(one, other), (one, sealed), (other, sealed)];
+    let of_pair = |(a, b): (&Instance, &Instance)| {
+        let same = a.identities.iter().filter(|(of, value)| b.identities.get(*of) == Some(*value));
+        same.map(|(of, _)| of.clone()).collect::<Vec<_>>()
+    };
+    let shared: BTreeSet<String> = pairs.into_iter().flat_map(of_pair).collect();
     let missing: BTreeSet<&String> = one.missing.iter().chain(&other.missing).collect();
     if !shared.is_empty() {
         let message = format!("two instances of `{image}` have in common what each must make for itself");
@@ -326,9 +359,13 @@ mod tests {
 
     /// Codes and notes of what is wrong.
     fn wrong(one: &str, other: &str) -> Vec<(&'static str, String)> {
+        wrong_with("end\n", one, other)
+    }
+
+    fn wrong_with(sealed: &str, one: &str, other: &str) -> Vec<(&'static str, String)> {
         let (one, other) = (Instance::read(one), Instance::read(other));
         assert!(one.is_whole && other.is_whole);
-        let found = compared("web", &one, &other);
+        let found = compared("web", &Instance::read(sealed), &one, &other);
         found.iter().map(|one| (one.code.as_str(), one.notes.join("; "))).collect()
     }
 
@@ -347,6 +384,9 @@ mod tests {
     fn what_is_shared_is_named() {
         let clone = OTHER.replace("id 21", "id 11").replace("/k 22", "/k 12");
         assert_eq!(wrong(SOUND, &clone), [("E0635", "the host key /k; the machine id".to_owned())]);
+        // A key of the artifact that only cloud-init makes anew.
+        let sealed = "identity the host key /k 22\nend\n";
+        assert_eq!(wrong_with(sealed, SOUND, OTHER), [("E0635", "the host key /k".to_owned())]);
         let missing = OTHER.replace("end\n", "missing machine-id\nend\n");
         assert_eq!(wrong(SOUND, &missing), [("E0635", "machine-id".to_owned())]);
     }

@@ -18,4 +18,5 @@ mod limits;
 mod made_bases;
 mod network;
 mod published;
+mod run;
 mod statements;
