@@ -526,7 +526,10 @@ impl Checker<'_> {
         }
         let rules: Vec<(&str, &'static Rule)> = RULES.iter().map(|rule| (rule.id, rule)).collect();
         let allowed = self.texts_option(&given, "allow", "the number of a rule, such as `H0011`");
-        let allow = allowed.iter().filter_map(|text| self.choice(text, "a rule for finished disks", &rules)).collect();
+        let allow = allowed
+            .iter()
+            .filter_map(|text| self.choice(text, "a rule for finished disks", &rules))
+            .collect();
         let preset = preset.map_or_else(Preset::default, |preset| preset.value);
         image.cleanup = Cleanup { preset, keep, remove, allow, span: Some(text.span) };
         Some(())

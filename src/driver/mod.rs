@@ -29,10 +29,13 @@ mod error;
 pub mod fake;
 pub mod init;
 pub mod inspect;
+mod instance;
+mod iso;
 mod kernel;
 mod needs;
 pub mod qemu;
 mod registry;
+pub mod seed;
 mod spec;
 
 use std::fmt::Debug;
@@ -48,6 +51,7 @@ pub use crate::model::{
 use crate::text::Digest;
 pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
+pub use instance::{Instance, InstanceSpec, Publish};
 pub use kernel::BuildKernel;
 pub use needs::{HostNeed, NeedKind, is_fedora};
 pub use registry::{DRIVERS, DriverEntry, DriverOptions};
@@ -78,6 +82,10 @@ pub trait Driver: Debug + Send + Sync {
     /// is never written), the agent having been planted in that overlay by an offline boot first;
     /// the machine arrives in [`Stage::Booted`].
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>>;
+
+    /// Boots the first disk by its own boot loader as anybody would, with no agent in it, and does not wait for
+    /// anything. The machine's [`start`](MachineSpec::start) has to be [`Start::Firmware`].
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>>;
 }
 
 /// A running machine. Dropping it kills it and removes what it left in its run folder except
@@ -90,8 +98,8 @@ pub trait Machine: Debug + Send {
     /// Where the machine is now.
     fn stage(&self) -> Stage;
 
-    /// Looks into the first disk without changing it, and leaves nothing mounted. Offline only,
-    /// before [`mount`](Self::mount).
+    /// Looks into the first disk without changing it, and leaves nothing mounted that was not: offline, before
+    /// [`mount`](Self::mount), or viewed.
     fn inspect(&mut self) -> Op<'_, inspect::Facts>;
 
     /// Which init system the image has. Mounted or booted.

@@ -86,6 +86,8 @@ pub enum Network {
     None,
     /// QEMU's user-mode network: out, not in.
     User,
+    /// A network of its own: it gets an address and finds nobody, neither this host nor the world outside.
+    Isolated,
 }
 
 /// Where a machine is.

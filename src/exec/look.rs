@@ -42,9 +42,10 @@ pub async fn look(machine: &mut dyn Machine, root: RootSource) -> Result<DiskVie
         let findings = hygiene::look(&System { tree: &tree, layout: &layout, contents: &contents, now });
         DiskView { layout, tree, findings }
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| DriverError::Host { doing: "look at a disk".into(), source: std::io::Error::other(error) })
+    tokio::task::spawn_blocking(work).await.map_err(|error| DriverError::Host {
+        doing: "look at a disk".into(),
+        source: std::io::Error::other(error),
+    })
 }
 
 /// Reads files of like size together.

@@ -29,7 +29,11 @@ pub(super) fn look(system: &System<'_>, findings: &mut Findings) {
     for path in ROOT {
         let keys = system.text(path).map_or(0, |text| lines(&text).filter(|line| lets_in(line)).count());
         if keys > 0 {
-            findings.file(ROOT_KEYS, path, format!("lets {keys} key{} in as root", if keys == 1 { "" } else { "s" }));
+            findings.file(
+                ROOT_KEYS,
+                path,
+                format!("lets {keys} key{} in as root", if keys == 1 { "" } else { "s" }),
+            );
         }
     }
 }

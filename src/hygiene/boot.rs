@@ -48,7 +48,8 @@ fn look_at(system: &System<'_>, entry: &BootEntry, findings: &mut Findings) {
     }
     let Some(root) = entry.argument("root") else { return };
     if is_place(root) {
-        let message = format!("has root={}, and no instance need have a disk of that name", shown(root.as_bytes()));
+        let message =
+            format!("has root={}, and no instance need have a disk of that name", shown(root.as_bytes()));
         findings.file(ROOT_MISSING, &entry.file, message);
     } else if is_missing(system.layout, root) {
         let message = format!("has root={}, which is not on the disk", shown(root.as_bytes()));

@@ -109,8 +109,11 @@ mod tests {
 
     fn cpio(names: &[&str]) -> Vec<u8> {
         let mut out = Vec::new();
-        for (name, content) in names.iter().map(|name| (*name, &b"module"[..])).chain([("TRAILER!!!", &b""[..])]) {
-            let mut header = format!("070701{:0>48}{:08x}{:0>32}{:08x}{:08}", "", content.len(), "", name.len() + 1, 0);
+        for (name, content) in
+            names.iter().map(|name| (*name, &b"module"[..])).chain([("TRAILER!!!", &b""[..])])
+        {
+            let mut header =
+                format!("070701{:0>48}{:08x}{:0>32}{:08x}{:08}", "", content.len(), "", name.len() + 1, 0);
             header.push_str(name);
             out.extend(header.into_bytes());
             out.push(0);

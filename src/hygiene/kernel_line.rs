@@ -87,7 +87,11 @@ pub(super) fn entries(system: &System<'_>) -> Vec<BootEntry> {
 fn entry(file: &[u8], rest: &str) -> BootEntry {
     let rest = rest.trim();
     let (kernel, line) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    BootEntry { file: file.to_vec(), kernel: kernel.trim_matches('"').to_owned(), line: line.trim().to_owned() }
+    BootEntry {
+        file: file.to_vec(),
+        kernel: kernel.trim_matches('"').to_owned(),
+        line: line.trim().to_owned(),
+    }
 }
 
 /// Whether a kernel that a loader names is there: as a path of the system, or of a file system that is mounted at /boot.

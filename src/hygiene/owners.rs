@@ -36,7 +36,9 @@ impl Owners {
         let lists = lists(system);
         for list in &lists {
             let content = system.contents.bytes(list).unwrap_or_default();
-            paths.extend(content.split(|&byte| byte == b'\n').filter(|path| !path.is_empty()).map(<[u8]>::to_vec));
+            paths.extend(
+                content.split(|&byte| byte == b'\n').filter(|path| !path.is_empty()).map(<[u8]>::to_vec),
+            );
         }
         // Where dpkg is and has nothing installed, all is known as well.
         let mut known = !lists.is_empty() || system.exists(DPKG_STATUS);

@@ -12,7 +12,8 @@ const ROOM: u64 = 16 << 20;
 
 pub(super) fn look(system: &System<'_>, findings: &mut Findings) {
     if !system.tree.is_whole() {
-        findings.disk(NOT_WHOLE, "folders of the disk cannot be read, or there are too many files to look at");
+        findings
+            .disk(NOT_WHOLE, "folders of the disk cannot be read, or there are too many files to look at");
     }
     for (number, node) in system.tree.numbered() {
         if node.mtime > system.now.saturating_add(DAY) {
@@ -25,7 +26,10 @@ pub(super) fn look(system: &System<'_>, findings: &mut Findings) {
     for mount in system.layout.mounts.iter().filter(|mount| written(&mount.target)) {
         if mount.size > 0 && mount.free < ROOM.min(mount.size / 50) {
             let left = mount.free / 1024;
-            findings.disk(FULL, format!("the file system at {} has {left} KiB left", shown(mount.target.as_bytes())));
+            findings.disk(
+                FULL,
+                format!("the file system at {} has {left} KiB left", shown(mount.target.as_bytes())),
+            );
         }
     }
 }

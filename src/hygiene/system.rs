@@ -109,7 +109,7 @@ impl<'a> System<'a> {
         &self,
         folder: &str,
         keep: impl Fn(&TreeNode) -> bool,
-    ) -> impl Iterator<Item = (Vec<u8>, &'a TreeNode)> {
+    ) -> Vec<(Vec<u8>, &'a TreeNode)> {
         let mut folders: Vec<u32> = self.tree.find(folder).into_iter().collect();
         let mut found = Vec::new();
         while let Some(folder) = folders.pop() {
@@ -121,6 +121,6 @@ impl<'a> System<'a> {
                 }
             }
         }
-        found.into_iter()
+        found
     }
 }

@@ -131,7 +131,8 @@ impl Disk {
             for Wanted { path, limit } in wanted {
                 let read = tree.resolve(&path).and_then(|number| {
                     let (node, content) = self.files.get(&String::from_utf8(tree.path(number)).unwrap())?;
-                    (node.kind() == crate::model::FileKind::File && content.len() as u64 <= limit).then(|| content.clone())
+                    (node.kind() == crate::model::FileKind::File && content.len() as u64 <= limit)
+                        .then(|| content.clone())
                 });
                 contents.insert(path, read.map_or(FileContent::Absent, FileContent::Whole));
             }
@@ -239,22 +240,58 @@ fn what_only_looks_like_a_breach_is_none() {
     let clean = Disk::clean;
     let kept = [
         ("no id yet", clean().file("/etc/machine-id", "uninitialized\n")),
-        ("a disk that need not be there", clean().line("/etc/fstab", "/dev/sr0 /media/cd iso9660 noauto,user 0 0")),
+        (
+            "a disk that need not be there",
+            clean().line("/etc/fstab", "/dev/sr0 /media/cd iso9660 noauto,user 0 0"),
+        ),
         ("one that only some have", clean().line("/etc/fstab", "LABEL=data /data ext4 defaults,nofail 0 2")),
         ("a file system in memory", clean().line("/etc/fstab", "tmpfs /tmp tmpfs mode=1777 0 0")),
         ("each makes its own name", clean().file("/etc/iscsi/initiatorname.iscsi", "GenerateName=yes\n")),
         ("everybody's folder", clean().folder("/usr/local/share/tmp", 0o1777)),
-        ("cloud-init's line for root", clean().file(
-            "/root/.ssh/authorized_keys",
-            "no-pty,command=\"echo 'Please login as the user \\\"debian\\\"'\" ssh-ed25519 AAAA x\n",
-        )),
-        ("a key that is only spoken of", clean().file("/etc/example.conf", "# The file begins with -----BEGIN PRIVATE KEY-----, and so on, until its end.\n")),
-        ("a key in documentation", clean().file("/root/notes", "aws_access_key_id = AKIAIOSFODNN7EXAMPLE and so forth, until sixty-four.\n")),
-        ("a token that stands for one", clean().file("/root/notes", "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX is how they look, more or less.\n")),
-        ("a variable", clean().file("/etc/apt/apt.conf.d/90proxy", "Acquire::http::Proxy \"http://name:$PASSWORD@proxy.example:3128\";\n# long enough\n")),
-        ("a loader's own variables", clean().replaced("/boot/grub/grub.cfg", &format!("root=UUID={ROOT}"), "root=$root")),
+        (
+            "cloud-init's line for root",
+            clean().file(
+                "/root/.ssh/authorized_keys",
+                "no-pty,command=\"echo 'Please login as the user \\\"debian\\\"'\" ssh-ed25519 AAAA x\n",
+            ),
+        ),
+        (
+            "a key that is only spoken of",
+            clean().file(
+                "/etc/example.conf",
+                "# The file begins with -----BEGIN PRIVATE KEY-----, and so on, until its end.\n",
+            ),
+        ),
+        (
+            "a key in documentation",
+            clean().file(
+                "/root/notes",
+                "aws_access_key_id = AKIAIOSFODNN7EXAMPLE and so forth, until sixty-four.\n",
+            ),
+        ),
+        (
+            "a token that stands for one",
+            clean().file(
+                "/root/notes",
+                "ghp_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX is how they look, more or less.\n",
+            ),
+        ),
+        (
+            "a variable",
+            clean().file(
+                "/etc/apt/apt.conf.d/90proxy",
+                "Acquire::http::Proxy \"http://name:$PASSWORD@proxy.example:3128\";\n# long enough\n",
+            ),
+        ),
+        (
+            "a loader's own variables",
+            clean().replaced("/boot/grub/grub.cfg", &format!("root=UUID={ROOT}"), "root=$root"),
+        ),
         ("an initramfs that nobody here can read", clean().file("/boot/initrd.img-6.12.5", "\u{2}!L\u{18}")),
-        ("a bridge's name that is no address", clean().file("/etc/netplan/50.yaml", "network:\n  macaddress: permanent\n")),
+        (
+            "a bridge's name that is no address",
+            clean().file("/etc/netplan/50.yaml", "network:\n  macaddress: permanent\n"),
+        ),
     ];
     for (what, disk) in kept {
         assert_eq!(disk.findings(), [], "{what}");
@@ -264,9 +301,10 @@ fn what_only_looks_like_a_breach_is_none() {
     lvm.layout.volumes.push(volume("vda3", VolumeContent::Layer("LVM".into()), "x"));
     assert_eq!(lvm.findings(), []);
     // Whose packages nobody lists, of theirs nothing is said.
-    let rpm = clean()
-        .without("/var/lib/dpkg/info/package.list")
-        .file("/etc/pki/tls/private/x.key", "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n");
+    let rpm = clean().without("/var/lib/dpkg/info/package.list").file(
+        "/etc/pki/tls/private/x.key",
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----\n",
+    );
     assert_eq!(rpm.findings(), []);
 }
 
@@ -290,7 +328,9 @@ fn findings_are_few_and_harmless_lines() {
 fn no_secret_is_shown() {
     for (_, disk) in dirty() {
         for finding in disk.findings() {
-            for secret in ["Q3EGRZ7NLW2XK5TB", "password@", "bmFtZTpwYXNz", "b3BlbnNzaC1", "$y$j9T", "$6$salt"] {
+            for secret in
+                ["Q3EGRZ7NLW2XK5TB", "password@", "bmFtZTpwYXNz", "b3BlbnNzaC1", "$y$j9T", "$6$salt"]
+            {
                 assert!(!finding.message.contains(secret), "{finding:?}");
             }
         }
@@ -299,7 +339,8 @@ fn no_secret_is_shown() {
 
 #[test]
 fn presets_ask_for_less_the_less_they_clear() {
-    let of = |preset| RULES.iter().filter(|rule| rule.is_of(preset)).map(|rule| rule.id).collect::<BTreeSet<_>>();
+    let of =
+        |preset| RULES.iter().filter(|rule| rule.is_of(preset)).map(|rule| rule.id).collect::<BTreeSet<_>>();
     let [cloud, identity, minimal, none] = CleanupPreset::ALL.map(of);
     assert!(none.is_subset(&minimal) && minimal.is_subset(&identity) && identity.is_subset(&cloud));
     assert_eq!(cloud.len(), RULES.len());

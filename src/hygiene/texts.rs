@@ -12,7 +12,11 @@ pub(super) fn shown(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             let harmless = !c.is_control() && !is_hidden(c);
-            if harmless { text.push(c) } else { text.extend(c.escape_unicode()) }
+            if harmless {
+                text.push(c)
+            } else {
+                text.extend(c.escape_unicode())
+            }
             length += 1;
             if length == SHOWN {
                 return text + "…";
@@ -43,7 +47,10 @@ mod tests {
 
     #[test]
     fn what_a_stranger_writes_is_one_harmless_line() {
-        assert_eq!(shown(b"/etc/new\nline\x1b[2J\xff\xe2\x80\xae"), "/etc/new\\u{a}line\\u{1b}[2J\\xff\\u{202e}");
+        assert_eq!(
+            shown(b"/etc/new\nline\x1b[2J\xff\xe2\x80\xae"),
+            "/etc/new\\u{a}line\\u{1b}[2J\\xff\\u{202e}"
+        );
         assert_eq!(shown("/etc/schlüssel".as_bytes()), "/etc/schlüssel");
         assert!(shown(&[b'a'; 9000]).chars().count() <= SHOWN + 1);
     }

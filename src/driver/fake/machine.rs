@@ -129,7 +129,7 @@ impl Machine for FakeMachine {
 
     fn inspect(&mut self) -> Op<'_, Facts> {
         async {
-            self.step(Event::Inspect, &[Stage::Offline]).await?;
+            self.step(Event::Inspect, &[Stage::Offline, Stage::Viewed]).await?;
             Ok(self.driver.script().facts.clone().unwrap_or_else(|| debian("13")))
         }
         .boxed()

@@ -2,6 +2,7 @@
 //! from a script, and fails or hangs where it is told to. What it shows of an executor, it shows in
 //! milliseconds.
 
+mod instance;
 mod machine;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +14,11 @@ use crate::model::DiskLayout;
 use crate::packages::SystemFiles;
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
-use super::{Disks, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start};
+use super::{
+    Disks, Driver, DriverError, ExecEnd, Firmware, Instance, InstanceSpec, Machine, MachineSpec, Op, Publish,
+    Stage, Start,
+};
+use instance::FakeInstance;
 use machine::FakeMachine;
 
 /// One thing a machine was asked, in few words.
@@ -21,6 +26,8 @@ use machine::FakeMachine;
 pub enum Event {
     /// A machine started; with [`Start::Firmware`] it is booted at once.
     Start(Start),
+    /// An instance started, with these ports.
+    Run(Vec<Publish>),
     /// [`Machine::inspect`]: the answer is what the script says of the disk, else a Debian 13.
     Inspect,
     /// [`Machine::mount`].
@@ -70,6 +77,7 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",
+            Self::Run(_) => "run",
             Self::Inspect => "inspect",
             Self::Mount => "mount",
             Self::View => "view",
@@ -262,7 +270,10 @@ impl FakeDriver {
             Some(0) => Err(DriverError::HostFull),
             Some(1) => Err(DriverError::MachineEnded { end: super::End::PoweredOff, doing, console }),
             Some(2) => Err(DriverError::Protocol { detail: doing }),
-            Some(_) => Err(DriverError::Hang { doing, after: std::time::Duration::from_secs(1), console }),
+            Some(_) => {
+                let after = std::time::Duration::from_secs(1);
+                Err(DriverError::Hang { doing, after, console, screen: None })
+            }
         }
     }
 
@@ -315,6 +326,16 @@ impl Driver for FakeDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    /// An instance whose console says what is typed, and that ends when its power button is pressed.
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>> {
+        async move {
+            self.happen(Event::Run(spec.published)).await?;
+            self.script().started += 1;
+            Ok(Box::new(FakeInstance::new(self.clone())?) as Box<dyn Instance>)
+        }
+        .boxed()
     }
 }
 

@@ -147,7 +147,7 @@ pub struct FolderSize {
 }
 
 /// A breach of a rule that counts for the preset.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct JudgedFinding {
     /// Such as `H0001`; `imgfile explain` tells more.
     pub rule: String,
@@ -159,6 +159,12 @@ pub struct JudgedFinding {
     pub message: String,
     /// What the rule says, whatever the disk.
     pub title: String,
+}
+
+impl From<JudgedFinding> for Finding {
+    fn from(judged: JudgedFinding) -> Self {
+        Self { rule: judged.rule, path: judged.path, message: judged.message }
+    }
 }
 
 impl Inspection {
@@ -218,11 +224,7 @@ pub async fn inspect(
     })
 }
 
-async fn start(
-    driver: &dyn Driver,
-    work: &WorkFolder,
-    disk: Disk,
-) -> Result<Box<dyn Machine>, BuildError> {
+async fn start(driver: &dyn Driver, work: &WorkFolder, disk: Disk) -> Result<Box<dyn Machine>, BuildError> {
     let run_dir = work.path().join("inspect");
     std::fs::create_dir(&run_dir).map_err(|source| BuildError::Io {
         action: "create",
@@ -252,7 +254,8 @@ async fn see(
     let facts = machine.inspect().await?;
     let mut others = Vec::new();
     let is_mounted = |name: &str| view.layout.mounts.iter().any(|mount| mount.volume == name);
-    let is_root = |content: &VolumeContent| matches!(content, VolumeContent::Fs(fs_type) if fs_type != "vfat");
+    let is_root =
+        |content: &VolumeContent| matches!(content, VolumeContent::Fs(fs_type) if fs_type != "vfat");
     for volume in view.layout.volumes.iter().filter(|one| is_root(&one.content) && !is_mounted(&one.name)) {
         machine.unmount().await?;
         match machine.view(RootSource::Device(volume.name.clone())).await {

@@ -184,8 +184,10 @@ impl QemuMachine {
     }
 
     async fn do_inspect(&mut self) -> Result<Facts, DriverError> {
-        self.expect(&[Stage::Offline], "look into the disk")?;
-        self.mount_system(&RootSource::Find, true, self.is_read_only()).await?;
+        self.expect(&[Stage::Offline, Stage::Viewed], "look into the disk")?;
+        if self.stage == Stage::Offline {
+            self.mount_system(&RootSource::Find, true, self.is_read_only()).await?;
+        }
         let root = self.mounted[0].clone();
         let layout = Layout::look(self.guest()?).await?;
         let (size, free) = self.space("/").await?;
@@ -214,7 +216,9 @@ impl QemuMachine {
             units: look::units(guest).await?,
             firmware: look::firmware(guest, &layout.table).await?,
         };
-        self.unmount_fs().await?;
+        if self.stage == Stage::Offline {
+            self.unmount_fs().await?;
+        }
         Ok(facts)
     }
 
@@ -432,7 +436,9 @@ impl QemuMachine {
         let units: Vec<&str> =
             jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
         let doing = format!("finish starting (still starting: {})", units.join(", "));
-        Err(DriverError::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
+        let (after, console) = (BootOptions::default().timeout, self.console_tail());
+        let hang = DriverError::Hang { doing, after, console, screen: None };
+        Err(self.guest()?.pictured(hang).await)
     }
 
     /// Ends the process and starts another with the same disks.
