@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Size;
+use crate::hygiene::Rule;
+pub use crate::model::CleanupPreset;
 use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
 
@@ -570,6 +572,10 @@ pub struct Cleanup {
     pub keep: Vec<Spanned<CleanupItem>>,
     /// In addition to the preset.
     pub remove: Vec<Spanned<CleanupItem>>,
+    /// Rules that the finished disk may break, such as `H0011`.
+    pub allow: Vec<Spanned<&'static Rule>>,
+    /// The statement, if there is one.
+    pub span: Option<Span>,
 }
 
 impl Cleanup {
@@ -586,22 +592,6 @@ impl Cleanup {
             })
             .collect()
     }
-}
-
-/// How much is cleared; the topics of each are in `docs/cleanup.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CleanupPreset {
-    /// Everything that instances of one image must not share, and everything that is only waste.
-    #[default]
-    Cloud,
-    /// Only what makes an instance unique: its identifiers, keys and registrations, and what it learned of its
-    /// network.
-    Identity,
-    /// Only what it would be unsafe to share: machine id, keys and secrets, temporary files.
-    Minimal,
-    /// Nothing but the traces of the build itself.
-    None,
 }
 
 impl CleanupPreset {

@@ -8,6 +8,7 @@ use std::path::Path;
 use clap_complete::CompletionCandidate;
 
 use crate::diagnostic::codes_with_titles;
+use crate::hygiene::RULES;
 use crate::ops::{self, Silent, project, records::here, resolved::built_in, settings::Flags};
 use crate::store::{Records, records::State};
 
@@ -79,10 +80,12 @@ pub(super) fn whys(current: &OsStr) -> Vec<CompletionCandidate> {
     beginning(current, std::iter::once(base).chain(steps().unwrap_or_default()))
 }
 
-/// Codes of diagnostics.
+/// Codes of diagnostics, and numbers of rules.
 pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
     let upper = current.to_string_lossy().to_ascii_uppercase();
-    beginning(OsStr::new(&upper), codes_with_titles().map(|(code, title)| (code.as_str(), title.to_owned())))
+    let codes = codes_with_titles().map(|(code, title)| (code.as_str(), title.to_owned()));
+    let rules = RULES.iter().map(|rule| (rule.id, rule.title.to_owned()));
+    beginning(OsStr::new(&upper), codes.chain(rules))
 }
 
 /// Applications of the built-in catalogue.

@@ -49,6 +49,40 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile test", "the tests of what is in out/, again"),
             ("imgfile test --image web", "of one image"),
+            (
+                "imgfile test --all --junit tests.xml",
+                "by BIOS and UEFI, and two instances compared; for a CI system",
+            ),
+        ],
+    ),
+    (
+        "inspect",
+        &[
+            (
+                "imgfile inspect",
+                "the image of this project: its system, its size, what instances should not have",
+            ),
+            (
+                "imgfile inspect disk.vmdk --preset none",
+                "any disk, and only what would keep instances from starting",
+            ),
+            ("imgfile inspect web --format sarif", "for a service that shows findings"),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),
+            ("imgfile run web --publish 8080:80", "http://localhost:8080/ is its web server"),
+            ("imgfile run --uefi disk.qcow2", "any disk, by UEFI"),
+            ("imgfile run --persist=web.changes.qcow2 web", "and go on from there the next time"),
+        ],
+    ),
+    (
+        "ssh",
+        &[
+            ("imgfile ssh", "a shell in the image that runs, as its default user"),
+            ("imgfile ssh web -- systemctl --failed", "a command, whose exit status it has"),
         ],
     ),
     (

@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 15] = [
+pub const SCHEMAS: [Entry; 16] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -32,6 +32,7 @@ pub const SCHEMAS: [Entry; 15] = [
     ("bases", "bases --format json", || schema_for!(Vec<ops::ListedBase>)),
     ("outdated", "outdated --format json", || schema_for!(Vec<ops::Outdated>)),
     ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),
+    ("inspection", "inspect --format json", || schema_for!(ops::inspect::Inspection)),
     ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 

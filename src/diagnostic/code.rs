@@ -214,6 +214,15 @@ registry! {
     CANNOT_UNPACK = "E0607": "a download cannot be unpacked";
     SCRIPT_ENDED_MACHINE = "E0608": "a script restarted or powered off the machine";
     AGENT_LOST = "E0609": "the build's agent in the machine was stopped";
+    DISK_UNFIT = "E0620": "the finished disk is not fit for instances";
+    NOTHING_TO_RUN = "E0630": "there is no image to run";
+    CANNOT_RUN = "E0631": "a disk cannot be run";
+    PORT_UNAVAILABLE = "E0632": "a port of this host cannot be published", Host;
+    NO_INSTANCE = "E0633": "no machine runs that could be logged in to";
+    CHANGES_OF_ANOTHER = "E0634": "kept changes belong to another state of the image";
+    CLONES_SHARE = "E0635": "two instances of an image share what each must have of its own";
+    SEED_UNUSED = "E0636": "an instance does not do what it is told when it first boots";
+    UNIT_FAILED = "E0637": "a unit of an instance has failed";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";

@@ -11,7 +11,8 @@ use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
     chain::{self, Again, Chain, FinishedDisk},
-    finished, hypervisors, output,
+    failed_machine::with_kept_screen,
+    finished, gate, hypervisors, output,
     publish::StagedArtifacts,
     session::{Session, StepContext, StepPlace},
 };
@@ -25,6 +26,9 @@ use crate::{
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
+
+/// The step that looks at the finished disk.
+const LOOK: &str = "inspect the disk";
 
 /// What a build works with.
 #[derive(Clone, Copy)]
@@ -76,10 +80,23 @@ pub struct Options {
     pub out_given: bool,
     /// Whether files that imgfile did not write may be replaced.
     pub force: bool,
-    /// Whether the artifact's tests run before it appears.
-    pub test: bool,
+    /// Which tests the artifact passes before it appears.
+    pub tests: Tests,
     /// Whether steps done before are reused, and those done now kept.
     pub cache: bool,
+}
+
+/// Which tests an artifact is put to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tests {
+    /// None.
+    None,
+    /// Those of the ImageFile, under the first firmware that the base declares.
+    #[default]
+    Own,
+    /// Those of the ImageFile, under every firmware that the base declares, and the clone test: two instances boot side by
+    /// side and are compared.
+    All,
 }
 
 /// A finished disk image.
@@ -130,10 +147,9 @@ impl Executor<'_> {
         };
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: step_names(image, options) });
-        let tested = options.test && !image.tests.is_empty();
         let supplies = &self.with_base(image, supplies)?;
         if options.cache
-            && let Some(artifacts) = finished::find(self.store, image, tested, &options.out)
+            && let Some(artifacts) = finished::find(self.store, image, options.tests, &options.out)
         {
             if self.standing.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
@@ -143,7 +159,7 @@ impl Executor<'_> {
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
             }
-            test_names(image, options).for_each(|test| reporter.reused(&test));
+            test_names(image, options.tests).iter().for_each(|test| reporter.reused(test));
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
@@ -177,9 +193,9 @@ impl Executor<'_> {
         work: &WorkFolder,
     ) -> Result<(Vec<Artifact>, FinishedDisk), BuildError> {
         let (image, reporter) = (context.image, context.reporter);
-        let tested = options.test && !image.tests.is_empty();
         let disk = self.make_disk(context, supplies, work, options).await?;
 
+        self.pass_gate(context, work, &disk.path).await?;
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
@@ -197,20 +213,20 @@ impl Executor<'_> {
             }
             sealed.push((output, path));
         }
-        if tested {
+        if options.tests == Tests::All || options.tests == Tests::Own && !image.tests.is_empty() {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
             let bootable = sealed
                 .iter()
                 .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
             let (tested, format) = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
-            self.run_tests(context, work, tested, format).await?;
+            self.run_tests(context, work, (tested, format), options.tests).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
         let edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
         // Whoever asks looks whether they are really there.
-        finished::remember(self.store, image, tested, &artifacts)?;
+        finished::remember(self.store, image, options.tests, &artifacts)?;
         edition.publish()?;
         for Artifact { path, sha256, size } in &artifacts {
             let path = path.display().to_string();
@@ -233,7 +249,13 @@ impl Executor<'_> {
     }
 
     /// Runs an image's tests on the artifact that is in the output folder.
-    pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), BuildError> {
+    pub async fn test(
+        &self,
+        image: &ImagePlan,
+        secrets: &Secrets,
+        out: &Path,
+        tests: Tests,
+    ) -> Result<(), BuildError> {
         let reporter = self.reporter.of_image(&image.image);
         let context = StepContext {
             image,
@@ -253,10 +275,9 @@ impl Executor<'_> {
             let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));
             return Err(BuildError::NotBuilt { path });
         };
-        let names = image.tests.iter().map(|test| format!("test {}", test.name)).collect();
-        reporter.report(EventKind::Started { steps: names });
+        reporter.report(EventKind::Started { steps: test_names(image, tests) });
         let work = self.store.begin_build(&build_id())?;
-        self.run_tests(&context, &work, &path, format).await
+        self.run_tests(&context, &work, (&path, format), tests).await
     }
 
     /// Brings the build disk to the state after the last step, from the deepest layer that holds.
@@ -280,7 +301,7 @@ impl Executor<'_> {
                     continue; // whoever had the claim before has done our work
                 }
             }
-            context.secrets.suffice(image, &image.steps[done..], options.test)?;
+            context.secrets.suffice(image, &image.steps[done..], options.tests != Tests::None)?;
             for step in image.steps.get(told..done).unwrap_or_default() {
                 context.reporter.reused(&step.name);
             }
@@ -316,7 +337,13 @@ impl Executor<'_> {
             .map_err(|error| BuildError::HostTool { program: "store", detail: error.to_string() })??)
     }
 
-    fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
+    pub(super) fn machine(
+        &self,
+        image: &ImagePlan,
+        start: Start,
+        disk: Disk,
+        run_dir: PathBuf,
+    ) -> MachineSpec {
         MachineSpec {
             cpus: self.budget.cpus(image.machine.cpus),
             memory_mib: u32::try_from(image.machine.memory_mib).unwrap_or(u32::MAX),
@@ -331,18 +358,19 @@ impl Executor<'_> {
 
     /// Starts a machine, once more if the emulator dies of itself: under emulation of several processors QEMU
     /// loses a race now and then while they come up. Nothing has been done in the machine by then.
-    async fn start(
+    pub(super) async fn start(
         &self,
         context: &StepContext<'_>,
         spec: MachineSpec,
     ) -> Result<Box<dyn Machine>, DriverError> {
-        match self.driver.start(spec.clone()).await {
+        let started = match self.driver.start(spec.clone()).await {
             Err(fault @ DriverError::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
                 context.reporter.note(format!("{fault}; starting it once more"));
                 self.driver.start(spec).await
             }
             started => started,
-        }
+        };
+        started.map_err(|fault| with_kept_screen(self.store, &build_id(), fault))
     }
 
     /// Runs the steps from number `done` on.
@@ -398,13 +426,14 @@ impl Executor<'_> {
                 return Err(failure);
             }
         }
-        context
-            .reporter
-            .step("power off", async {
-                session.machine.trim().await?;
-                session.machine.power_off().await
-            })
-            .await?;
+        let machine = &mut session.machine;
+        context.reporter.step("trim the disk", machine.trim()).await?;
+        let looking = async {
+            machine.unmount().await?;
+            gate::inspect(machine.as_mut(), self.store.facts(), image).await
+        };
+        context.reporter.step(LOOK, looking).await?;
+        context.reporter.step("power off", session.machine.power_off()).await?;
         Ok(ControlFlow::Continue(()))
     }
 
@@ -443,39 +472,126 @@ impl Executor<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Holds the finished disk to the rules for such.
+    async fn pass_gate(
+        &self,
+        context: &StepContext<'_>,
+        work: &WorkFolder,
+        disk: &Path,
+    ) -> Result<(), BuildError> {
+        let (image, facts) = (context.image, self.store.facts());
+        let findings = match gate::known(facts, image) {
+            Some(findings) => findings,
+            // Its last step was done by somebody who did not look.
+            None => {
+                let path = disk.to_owned();
+                let disk = Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Discard };
+                let spec = self.machine(image, Start::Offline, disk, folder(work, "gate")?);
+                let _share = self.budget.take(&image.machine).await;
+                let looking = async {
+                    let mut machine = self.start(context, spec).await?;
+                    let findings = gate::inspect(machine.as_mut(), facts, image).await?;
+                    machine.power_off().await?;
+                    Ok::<_, DriverError>(findings)
+                };
+                context.reporter.step(LOOK, looking).await?
+            }
+        };
+        gate::judge(&findings, image, &context.mask, context.reporter)
+    }
+
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
     async fn run_tests(
         &self,
         context: &StepContext<'_>,
         work: &WorkFolder,
-        artifact: &Path,
-        format: DiskFormat,
+        (artifact, format): (&Path, DiskFormat),
+        wanted: Tests,
     ) -> Result<(), BuildError> {
         let image = context.image;
-        for stage in [Stage::Offline, Stage::Booted] {
-            let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == stage).collect();
+        let all = wanted == Tests::All;
+        for boot in boots(image, all) {
+            let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == boot.stage()).collect();
             if tests.is_empty() {
                 continue;
             }
             let disk = Disk { path: artifact.to_owned(), format, access: DiskAccess::Discard };
-            let (start, name) = match stage {
-                Stage::Offline => (Start::Offline, "open the artifact"),
-                Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
-            };
-            let spec =
-                self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+            let spec = self.machine(image, boot.start(), disk, folder(work, &boot.folder())?);
             let _share = self.budget.take(&image.machine).await;
             let console = spec.console();
             let start = self.start(context, spec);
-            let machine = super::boot::step(context.reporter, name, &console, start).await?;
+            let machine = super::boot::step(context.reporter, &boot.title(), &console, start).await?;
             let mut session = Session::new(machine, context, console);
-            if let Err(failure) = tests_in(&mut session, context, stage, &tests).await {
+            if let Err(failure) = tests_in(&mut session, context, boot, &tests).await {
                 self.retain(session, context, (artifact, format));
                 return Err(failure);
             }
         }
-        Ok(())
+        if all { self.test_clones(context, work, artifact, format).await } else { Ok(()) }
     }
+}
+
+/// A boot of the artifact for tests.
+#[derive(Debug, Clone, Copy)]
+enum TestBoot {
+    /// Nothing of it runs.
+    Offline,
+    /// By its own boot loader. Where there are several firmwares to try, they are in the names.
+    Booted { firmware: Firmware, is_named: bool },
+}
+
+impl TestBoot {
+    const fn stage(self) -> Stage {
+        match self {
+            Self::Offline => Stage::Offline,
+            Self::Booted { .. } => Stage::Booted,
+        }
+    }
+
+    const fn start(self) -> Start {
+        match self {
+            Self::Offline => Start::Offline,
+            Self::Booted { firmware, .. } => Start::Firmware(firmware),
+        }
+    }
+
+    fn folder(self) -> String {
+        match self {
+            Self::Offline => "test-offline".to_owned(),
+            Self::Booted { firmware, .. } => format!("test-booted-{firmware}"),
+        }
+    }
+
+    /// As the events name the step.
+    fn title(self) -> String {
+        match self {
+            Self::Offline => "open the artifact".to_owned(),
+            Self::Booted { is_named: false, .. } => "boot the artifact".to_owned(),
+            Self::Booted { firmware, .. } => format!("boot the artifact by {firmware}"),
+        }
+    }
+
+    /// As the events name a test in it.
+    fn of(self, test: &Test) -> String {
+        match self {
+            Self::Booted { firmware, is_named: true } => format!("test {} by {firmware}", test.name),
+            _ => format!("test {}", test.name),
+        }
+    }
+}
+
+/// The boots that tests need: under the first firmware that the base declares, or under all of them.
+fn boots(image: &ImagePlan, all: bool) -> Vec<TestBoot> {
+    let mut firmware = image.base.firmware.clone();
+    if firmware.is_empty() {
+        firmware.push(Firmware::Bios);
+    }
+    if !all {
+        firmware.truncate(1);
+    }
+    let is_named = firmware.len() > 1;
+    let booted = firmware.into_iter().map(|firmware| TestBoot::Booted { firmware, is_named });
+    [TestBoot::Offline].into_iter().chain(booted).collect()
 }
 
 /// A machine that was left in the middle of its steps.
@@ -489,12 +605,12 @@ struct Left {
 async fn tests_in(
     session: &mut Session<'_>,
     context: &StepContext<'_>,
-    stage: Stage,
+    boot: TestBoot,
     tests: &[&Test],
 ) -> Result<(), BuildError> {
-    session.enter(stage).await?;
+    session.enter(boot.stage()).await?;
     for test in tests {
-        let title = format!("test {}", test.name);
+        let title = boot.of(test);
         let place = StepPlace { name: &title, span: test.span };
         let run = async {
             match &test.check {
@@ -512,16 +628,26 @@ async fn tests_in(
 
 /// Names in the order in which they are reported.
 fn step_names(image: &ImagePlan, options: &Options) -> Vec<String> {
-    image.steps.iter().map(|step: &Step| step.name.clone()).chain(test_names(image, options)).collect()
+    image.steps.iter().map(|step: &Step| step.name.clone()).chain(test_names(image, options.tests)).collect()
 }
 
-fn test_names(image: &ImagePlan, options: &Options) -> impl Iterator<Item = String> {
-    image.tests.iter().filter(|_| options.test).map(|test| format!("test {}", test.name))
-}
-
-/// The firmware tests run under: the first the base declares.
-fn test_firmware(image: &ImagePlan) -> Firmware {
-    image.base.firmware.first().copied().unwrap_or(Firmware::Bios)
+/// The tests that are going to run, in order.
+fn test_names(image: &ImagePlan, tests: Tests) -> Vec<String> {
+    if tests == Tests::None {
+        return Vec::new();
+    }
+    let all = tests == Tests::All;
+    let mut names: Vec<String> = boots(image, all)
+        .into_iter()
+        .flat_map(|boot| {
+            let own = image.tests.iter().filter(move |test| test.stage == boot.stage());
+            own.map(move |test| boot.of(test))
+        })
+        .collect();
+    if all {
+        names.push(super::clones::STEP.to_owned());
+    }
+    names
 }
 
 /// The package files of the plan's transactions, under the names the package step uses.
@@ -543,7 +669,7 @@ fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, B
         .collect()
 }
 
-fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, BuildError> {
     let path = work.path().join(name);
     std::fs::create_dir(&path).map_err(|source| BuildError::Io {
         action: "create",

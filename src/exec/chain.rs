@@ -246,6 +246,7 @@ mod tests {
         driver::fake::FakeDriver,
         exec::{
             Artifact, Budget, Event, EventKind, Executor, Observer, Options, Outcome, ParentDisks, Reporter,
+            Tests,
             simulation::{NoFiles, image},
         },
         plan::Step,
@@ -314,7 +315,7 @@ mod tests {
                 out: self.store.root().join("out"),
                 out_given: false,
                 force: false,
-                test: false,
+                tests: Tests::None,
                 cache: true,
             };
             let built = plans.iter().map(|plan| {

@@ -15,7 +15,7 @@ use crate::{
         TerminalSize,
     },
     model::Compression,
-    store::{Layer, WorkFolder},
+    store::{Layer, Store, WorkFolder},
 };
 
 /// How long a machine may take to come to rest before its disk is kept as it is.
@@ -96,6 +96,19 @@ impl FailedMachineSlot {
             failed_machine.work = Some(work);
         }
     }
+}
+
+/// Keeps the picture of a machine that hangs where no sweep removes it, only `gc`. What cannot be kept is not told of.
+pub(super) fn with_kept_screen(store: &Store, id: &str, fault: DriverError) -> DriverError {
+    let DriverError::Hang { doing, after, console, screen: Some(taken) } = fault else { return fault };
+    let keep = || -> Option<PathBuf> {
+        let work = store.begin_build(&format!("screen-{id}")).ok()?;
+        let name = taken.file_name()?;
+        std::fs::copy(&taken, work.path().join(name)).ok()?;
+        Some(work.keep().ok()?.join(name))
+    };
+    let screen = keep();
+    DriverError::Hang { doing, after, console, screen }
 }
 
 impl FailedMachine {

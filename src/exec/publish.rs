@@ -123,7 +123,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::text::Digest;
+    use crate::{exec::Tests, text::Digest};
 
     const NAMES: [&str; 3] = ["web.qcow2", "web.raw", "web.vmdk"];
 
@@ -134,7 +134,8 @@ mod tests {
         for path in &sealed {
             fs::write(path, text).unwrap();
         }
-        let options = Options { out: out.to_owned(), out_given: false, force: true, test: true, cache: true };
+        let options =
+            Options { out: out.to_owned(), out_given: false, force: true, tests: Tests::Own, cache: true };
         let edition = StagedArtifacts::stage(store, &work, &sealed, &options)?;
         let artifacts = edition.artifacts();
         edition.publish().map(|()| artifacts)

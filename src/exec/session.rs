@@ -110,13 +110,18 @@ impl<'a> Session<'a> {
 
     /// Brings the guest into the state a step needs.
     pub(super) async fn enter(&mut self, stage: Stage) -> Result<(), BuildError> {
+        if self.machine.stage() == driver::Stage::Viewed {
+            self.machine.unmount().await?;
+        }
         match (self.machine.stage(), stage) {
             (driver::Stage::Mounted, Stage::Offline) | (driver::Stage::Booted, Stage::Booted) => {}
-            (driver::Stage::Offline, Stage::Offline) => self.machine.mount(MountOptions::default()).await?,
+            (driver::Stage::Offline | driver::Stage::Viewed, Stage::Offline) => {
+                self.machine.mount(MountOptions::default()).await?
+            }
             (driver::Stage::Booted, Stage::Offline) => {
                 self.context.reporter.clone().step("shut down", self.machine.offline()).await?;
             }
-            (driver::Stage::Offline | driver::Stage::Mounted, Stage::Booted) => {
+            (driver::Stage::Offline | driver::Stage::Viewed | driver::Stage::Mounted, Stage::Booted) => {
                 let boot = self.machine.boot(BootOptions::default());
                 super::boot::step(self.context.reporter, "boot", &self.console, boot).await?;
             }

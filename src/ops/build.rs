@@ -13,7 +13,7 @@ use crate::{
     check::Size,
     exec::{
         self, Artifact, Budget, BuildError, Executor, FailedMachineSlot, Options, ParentDisks, Reporter,
-        Secrets,
+        Secrets, Tests,
         prepare::{Prepared, Vouching},
     },
     plan::BaseSource,
@@ -29,8 +29,8 @@ pub struct BuildOptions<'a> {
     pub out: Option<PathBuf>,
     /// Files there that imgfile did not write are replaced.
     pub force: bool,
-    /// The tests of the artifacts run.
-    pub test: bool,
+    /// Which tests of the artifacts run.
+    pub tests: Tests,
     /// Results of earlier builds are reused.
     pub cache: bool,
     /// Packages of the lock that no signed index vouches for are installed, this once.
@@ -45,7 +45,7 @@ impl Default for BuildOptions<'_> {
             name: None,
             out: None,
             force: false,
-            test: true,
+            tests: Tests::Own,
             cache: true,
             allow_unvouched: false,
             failed_machines: None,
@@ -67,7 +67,7 @@ impl Workspace {
             out: args.out.clone().unwrap_or_else(|| self.out()),
             out_given: args.out.is_some(),
             force: args.force,
-            test: args.test,
+            tests: args.tests,
             cache: args.cache,
         };
         exec::output::check_folder(&options).map_err(|failure| self.failed(failure))?;
@@ -157,7 +157,7 @@ async fn build_all(
         budget: &budget,
         failed_machines: args.failed_machines,
     };
-    if !args.test {
+    if args.tests == Tests::None {
         reporter.note("tests are left out (--no-test)");
     }
     // Bases are made, and files fetched, for one image at a time: several may want the same.
@@ -212,7 +212,7 @@ fn sync_layers(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
 
 /// What all machines may take together: the settings, else three quarters of the memory that is free now and
 /// every processor.
-fn budget(settings: &Settings) -> Budget {
+pub(super) fn budget(settings: &Settings) -> Budget {
     let memory = settings.memory.as_ref().map_or_else(host_memory, |size| Size::bytes(size.value)) >> 20;
     Budget::new(memory, settings.cpus.as_ref().map_or_else(host_cpus, |cpus| cpus.value))
 }

@@ -20,13 +20,7 @@ pub fn of(wish: &check::Cleanup) -> Cleanup {
         }
         check::CleanupItem::Topic(_) => None,
     });
-    let preset = match wish.preset {
-        check::CleanupPreset::Cloud => "cloud",
-        check::CleanupPreset::Identity => "identity",
-        check::CleanupPreset::Minimal => "minimal",
-        check::CleanupPreset::None => "none",
-    };
-    Cleanup { preset: preset.to_owned(), items: topics.chain(paths).collect() }
+    Cleanup { preset: wish.preset.as_str().to_owned(), items: topics.chain(paths).collect() }
 }
 
 /// Takes the account away that ran scripts, with its home, its own group and its right to use sudo.
@@ -114,8 +108,8 @@ mod tests {
         let item = check::CleanupItem::Path("/opt/it's".into());
         let wish = check::Cleanup {
             preset: check::CleanupPreset::None,
-            keep: Vec::new(),
             remove: vec![crate::text::Spanned::new(item, span)],
+            ..check::Cleanup::default()
         };
         assert_eq!(of(&wish).items[0].script, r"rm -rf -- '/opt/it'\''s'");
     }

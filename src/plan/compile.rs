@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::archives;
 use super::{
-    AccountStep, Action, AppStep, BasePlan, Cleanup, Conditions, CopyFrom, CopyStep, GroupStep, ImagePlan,
-    InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs, ScriptStep,
-    SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, Walker, WantedUnit, key_parts,
+    AccountStep, Action, AppStep, BasePlan, Cleanup, Conditions, CopyFrom, CopyStep, Gate, GroupStep,
+    ImagePlan, InlineFile, Key, MachinePlan, OsPlan, OutputPlan, PackageChange, PlannedPackage, RunAs,
+    ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, Tree, UnitState, Walker, WantedUnit,
+    key_parts,
 };
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
@@ -110,6 +111,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         secrets: spec.secrets.iter().map(secret).collect(),
         steps: compiler.steps,
         tests,
+        gate: Gate::of(spec),
         outputs: spec.outputs.iter().map(output).collect(),
     })
 }

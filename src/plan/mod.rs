@@ -3,6 +3,7 @@
 mod archives;
 pub mod cleanup;
 mod compile;
+mod gate;
 mod graph;
 mod key;
 mod locked;
@@ -20,6 +21,7 @@ use crate::model::{Arch, Compression, DiskFormat, Firmware};
 use crate::text::Digest;
 
 pub use compile::{Inputs, base_key, compile, planned};
+pub use gate::Gate;
 pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{is_current, locked_image, requested};
@@ -72,6 +74,9 @@ pub struct ImagePlan {
     pub steps: Vec<Step>,
     /// What the finished artifact must pass, in the order in which they run.
     pub tests: Vec<Test>,
+    /// What is asked of the finished disk.
+    #[serde(default)]
+    pub gate: Gate,
     /// Files to write; at least one.
     pub outputs: Vec<OutputPlan>,
 }
@@ -95,30 +100,17 @@ impl ImagePlan {
     /// Paths in the image of what copies and applications write; one that ends in `/` stands for all below it.
     #[must_use]
     pub fn written_paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        for step in &self.steps {
-            match &step.action {
-                Action::App(app) => paths.extend(app.files.iter().map(|file| file.path.clone())),
-                Action::Copy(copy) => match &copy.from {
-                    CopyFrom::Tree(tree) => {
-                        let below = |entry: &TreeEntry| match entry.path.as_str() {
-                            "" => copy.to.clone(),
-                            path => format!("{}/{path}", copy.to.trim_end_matches('/')),
-                        };
-                        let files = tree.entries.iter().filter(|entry| entry.kind != EntryKind::Folder);
-                        paths.extend(files.map(below));
-                    }
-                    CopyFrom::Text { .. } | CopyFrom::Download { unpack: false, .. } => {
-                        paths.push(copy.to.clone());
-                    }
-                    CopyFrom::Download { unpack: true, .. } => {
-                        paths.push(format!("{}/", copy.to.trim_end_matches('/')));
-                    }
-                },
-                _ => {}
-            }
-        }
-        paths
+        self.steps.iter().flat_map(Step::written_paths).collect()
+    }
+
+    /// The step whose copy or application wrote a path of the image.
+    #[must_use]
+    pub fn writer(&self, path: &str) -> Option<&Step> {
+        let wrote = |step: &&Step| {
+            let is_it = |own: &String| own == path || (own.ends_with('/') && path.starts_with(own.as_str()));
+            step.written_paths().iter().any(is_it)
+        };
+        self.steps.iter().rev().find(wrote)
     }
 
     /// Names the finished disk: its state after the last step. Images based on this one stand on it.

@@ -200,6 +200,7 @@ fn every_command_and_option_of_the_help_does_something() {
     records(&session);
     images(&session);
     store(&session);
+    running(&session);
     failing(&session);
     while_it_runs(&session);
 
@@ -506,10 +507,25 @@ fn store(session: &Session) {
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
 }
 
+/// What is run is run by tests/machine/run.rs.
+fn running(session: &Session) {
+    let store = session.project.store.to_str().unwrap().to_owned();
+    let args = ["run", "none", "--bios", "--publish", "8080:80", "--persist=changes.qcow2"];
+    session.ends(&args).status(2).says("E0630");
+    session.ends(&["run", "none", "--uefi"]).status(2).says("no image and no disk file `none`");
+    session.ends(&["ssh", "none", "--store", &store, "--", "true"]).status(2).says("E0633");
+}
+
 fn failing(session: &Session) {
     let text = IMAGE_FILE.replace("test -s /etc/word\n  SH\n  test", "exit 9\n  SH\n  test");
     fs::write(session.project.path("failing.imagefile"), text).unwrap();
     let failed = session.ends(&["build", "failing.imagefile", "--progress", "plain"]).status(3).says("E0601");
+    // Tests that did not run are told of in the file, too.
+    let args = ["build", "failing.imagefile", "--test-all", "--junit", "tests.xml"];
+    session.ends(&args).status(3);
+    let report = fs::read_to_string(session.project.path("tests.xml")).unwrap();
+    assert!(report.contains("<error message=\"exit status 9\">") && report.contains("<skipped"), "{report}");
+    session.ends(&["test", "--all", "--junit", "tests.xml", "--out", "nowhere"]).status(3).says("E0605");
     let build = failed.stderr.lines().find_map(|line| line.trim().strip_prefix("build ")?.split(' ').next());
     let number = build.unwrap_or_else(|| panic!("no number of a build:\n{}", failed.stderr)).to_owned();
     failed.says(&format!("imgfile logs {number}")).says("--on-failure shell").says("imgfile explain E0601");

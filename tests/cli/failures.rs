@@ -97,7 +97,7 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
         }),
         ("the guest hangs", {
             let after = Duration::from_mins(2);
-            step(span, DriverError::Hang { doing: "start".into(), after, console: console() })
+            step(span, DriverError::Hang { doing: "start".into(), after, console: console(), screen: None })
         }),
         ("the guest cannot", {
             let reason = "Read-only file system".into();

@@ -1,7 +1,7 @@
 //! The files of disks as QEMU has them. `qemu-img` does the work, but where this crate does it faster ([`qcow2`]).
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +31,11 @@ impl Disks for QemuDisks {
             }
             DiskError::Io { action: "create", path: overlay.to_owned(), source }
         })
+    }
+
+    fn stands_on(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let header = backing::header(path)?.filter(|header| !header.data_file);
+        Ok(header.and_then(|header| header.backing))
     }
 
     fn stand_on<'a>(&'a self, overlay: &'a Path, on: DiskFile<'a>) -> DiskOp<'a, ()> {

@@ -5,6 +5,7 @@ use super::ValueKind::{
     Texts,
 };
 use super::{OptionInfo, When, Word};
+use crate::hygiene::RULES;
 
 const BOOLEAN: &[Word] = &[("true", ""), ("false", "")];
 
@@ -143,7 +144,19 @@ const TOPICS: &[Word] = &[
 pub(super) const CLEANUP: &[OptionInfo] = &[
     option("keep", Texts, "what the preset would clear and this image keeps").words(TOPICS),
     option("remove", Texts, "topics or absolute paths to clear besides").words(TOPICS),
+    option("allow", Texts, "rules that the finished disk may break, by their numbers").words(RULES_BY_NUMBER),
 ];
+
+/// Every rule for finished disks, with what breaks it.
+const RULES_BY_NUMBER: &[(&str, &str)] = &{
+    let mut words = [("", ""); RULES.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = (RULES[at].id, RULES[at].title);
+        at += 1;
+    }
+    words
+};
 
 pub(super) const OUTPUT: &[OptionInfo] = &[
     option("name", Text, "the image's name where it is used, 1 to 255 printable ASCII characters"),
