@@ -138,6 +138,7 @@ registry! {
     USER_REMOVED = "E0242": "something needs the account that is taken away";
     SHEBANG_ARGUMENTS = "E0243": "a shebang has more than one argument";
     BAD_ANSWER = "E0244": "a line of answers is none";
+    USER_OF_BASE = "E0245": "the account that is to be taken away is not the build's own";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -245,6 +246,7 @@ registry! {
     CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
     OF_BASH_ONLY = "W0215": "a script for `sh` uses what only bash has";
     FORMER_NAME = "W0216": "a script uses a name that imgfile has changed";
+    OWNER_GONE = "W0217": "files belong to an account that was taken away";
     MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 

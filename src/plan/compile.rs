@@ -209,7 +209,7 @@ impl Compiler<'_> {
         }
         let name = self.conditions.user;
         if name != ROOT && (spec.user.is_some() || needs_account(spec, name)) {
-            let action = Action::DefaultUser { name: name.to_owned() };
+            let action = Action::DefaultUser { name: name.to_owned(), temporary: !spec.keep_user };
             self.push(
                 format!("user {name}"),
                 Stage::Offline,
@@ -310,7 +310,7 @@ impl Compiler<'_> {
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
         }
-        let mut cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
+        let mut cleanup: Cleanup = super::cleanup::of(&spec.cleanup, self.conditions.user);
         if let Some(user) = spec.user.as_ref().filter(|_| !spec.keep_user) {
             cleanup.items.insert(0, super::cleanup::user(&user.value));
         }
@@ -339,7 +339,11 @@ impl Compiler<'_> {
         }
         for test in &spec.tests {
             let stage = if test.script.offline { Stage::Offline } else { Stage::Booted };
-            if let Some(script) = self.script(&test.script) {
+            if let Some(mut script) = self.script(&test.script) {
+                // The finished image has no default user any more.
+                if !spec.keep_user && script.user == RunAs::Default {
+                    script.user = RunAs::Root;
+                }
                 let check = TestCheck::Script(script);
                 tests.push(Test { name: test.name.value.clone(), stage, check, span: Some(test.name.span) });
             }
@@ -433,7 +437,7 @@ const fn is_early(step: &StepSpec) -> bool {
 fn needs_account(spec: &ImageSpec, name: &str) -> bool {
     let is = |word: &crate::text::Spanned<String>| word.value == name;
     let runs = |script: &Script| script.user.as_ref().is_none_or(is);
-    spec.tests.iter().any(|test| runs(&test.script))
+    spec.keep_user && spec.tests.iter().any(|test| runs(&test.script))
         || spec.steps.iter().any(|step| match step {
             StepSpec::Script(script) => runs(script),
             StepSpec::Copy(copy) => [&copy.owner, &copy.group].into_iter().flatten().any(is),

@@ -197,6 +197,9 @@ pub struct OutputPlan {
 pub struct Cleanup {
     /// As the ImageFile writes it: `cloud`, `identity`, `minimal` or `none`.
     pub preset: String,
+    /// Paths and patterns that stay, whatever the items say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
     /// In the order in which they are cleared.
     pub items: Vec<CleanupItem>,
 }
@@ -206,7 +209,7 @@ pub struct Cleanup {
 pub struct CleanupItem {
     /// The name `keep` and `remove` of the `cleanup` statement use, such as `machine-id`.
     pub name: String,
-    /// `/bin/sh -e` in a chroot, as root, behind a few functions: `gone PATH…` removes what no `copy` and no
-    /// application put there.
+    /// `/bin/sh -e` in a chroot, as root, behind a few functions: `gone PATH…` and `empty FOLDER…` remove what no
+    /// `copy` and no application put there.
     pub script: String,
 }
