@@ -34,6 +34,7 @@ mod offered;
 mod outdated;
 mod plan;
 mod recorded;
+mod sbom;
 pub mod schema;
 mod screen;
 mod setting_args;
@@ -42,6 +43,7 @@ mod terminal;
 mod test;
 mod trace;
 mod trust;
+mod verify;
 mod watch;
 mod way_on;
 mod why;
@@ -159,6 +161,8 @@ enum Command {
     Cancel(With<cancel::Args, OfStore>),
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
+    Sbom(With<sbom::Args, OfStore>),
+    Verify(verify::Args),
     Cache(With<cache::Args, OfStore>),
     Gc(With<gc::Args, OfStore>),
     Explain(explain::Args),
@@ -212,6 +216,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Cancel(args) => cancel::run(&args.apart()),
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
+        Command::Sbom(args) => sbom::run(&args.apart()),
+        Command::Verify(args) => verify::run(&args),
         Command::Cache(args) => cache::run(&args.apart()),
         Command::Gc(args) => gc::run(&args.apart()),
         Command::Explain(args) => explain::run(&args),

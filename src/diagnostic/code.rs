@@ -215,6 +215,9 @@ registry! {
     SCRIPT_ENDED_MACHINE = "E0608": "a script restarted or powered off the machine";
     AGENT_LOST = "E0609": "the build's agent in the machine was stopped";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
+    ADVISORY_DENIED = "E0640": "a package has an advisory that the build may not have";
+    KEY_UNUSABLE = "E0641": "a key for signing or verifying cannot be used";
+    ADVISORIES_UNREADABLE = "E0642": "advisories cannot be read";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";
