@@ -33,6 +33,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile outdated", "what is newer than the lock"),
             ("imgfile outdated --format json", "for a program that opens a pull request"),
+            ("imgfile outdated --advisories cves.json", "and which locked packages have known flaws"),
         ],
     ),
     (
@@ -42,6 +43,9 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("imgfile build --image web --set release=2026.11", "one image, with a param"),
             ("imgfile build --on-failure shell", "look around where a script failed"),
             ("imgfile build --locked --progress plain", "in CI"),
+            ("imgfile build --sbom spdx,cyclonedx", "with bills of materials beside the artifacts"),
+            ("imgfile build --advisories cves.json --deny high", "unless a package has a grave flaw"),
+            ("imgfile build --sign-key ~/signing.pem", "with signed provenance"),
         ],
     ),
     (
@@ -119,6 +123,21 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile images", "what this project built and what became of the files"),
             ("imgfile images --all", "of every project"),
+        ],
+    ),
+    (
+        "sbom",
+        &[
+            ("imgfile sbom web", "its packages, as SPDX"),
+            ("imgfile sbom out/web.qcow2 --format cyclonedx > web.cdx.json", "as CycloneDX, to a file"),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            ("imgfile verify out/web.qcow2", "against the files beside it"),
+            ("imgfile verify web.qcow2 --key signing.pub", "and who signed them"),
+            ("imgfile verify web.qcow2 --format json", "for a program"),
         ],
     ),
     (

@@ -225,6 +225,9 @@ registry! {
     SEED_UNUSED = "E0636": "an instance does not do what it is told when it first boots";
     UNIT_FAILED = "E0637": "a unit of an instance has failed";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
+    ADVISORY_DENIED = "E0640": "a package has an advisory that the build may not have";
+    KEY_UNUSABLE = "E0641": "a key for signing or verifying cannot be used";
+    ADVISORIES_UNREADABLE = "E0642": "advisories cannot be read";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";

@@ -1,6 +1,6 @@
 //! From prepared images to tested artifacts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     error::{Class, Error},
@@ -10,7 +10,9 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
+    advisory::Severity,
     check::Size,
+    describe::SbomFormat,
     exec::{
         self, Artifact, Budget, BuildError, Executor, FailedMachineSlot, Options, ParentDisks, Reporter,
         Secrets, Tests,
@@ -35,6 +37,12 @@ pub struct BuildOptions<'a> {
     pub cache: bool,
     /// Packages of the lock that no signed index vouches for are installed, this once.
     pub allow_unvouched: bool,
+    /// Bills of materials that are written beside the artifacts.
+    pub sbom: Vec<SbomFormat>,
+    /// The provenance is written beside the artifacts even where no key signs it.
+    pub provenance: bool,
+    /// No artifact appears that has advisories as bad as this, or worse.
+    pub deny: Option<Severity>,
     /// Takes the machine in which a step or test failed, if somebody wants it.
     pub failed_machines: Option<&'a FailedMachineSlot>,
 }
@@ -48,6 +56,9 @@ impl Default for BuildOptions<'_> {
             tests: Tests::Own,
             cache: true,
             allow_unvouched: false,
+            sbom: Vec::new(),
+            provenance: false,
+            deny: None,
             failed_machines: None,
         }
     }
@@ -63,12 +74,13 @@ impl Workspace {
     /// `Files` where the lock and the ImageFile part, or an artifact may not be written where it is to go; `Usage`
     /// where `name` would be that of several; `Failed` for a step or a test; `Host` for what this host lacks.
     pub async fn build(&self, args: &BuildOptions<'_>) -> Result<Vec<Artifact>, Error> {
-        let options = Options {
+        let mut options = Options {
             out: args.out.clone().unwrap_or_else(|| self.out()),
             out_given: args.out.is_some(),
             force: args.force,
             tests: args.tests,
             cache: args.cache,
+            describe: None,
         };
         exec::output::check_folder(&options).map_err(|failure| self.failed(failure))?;
         let mut prepared = self.prepare_all().await?;
@@ -79,6 +91,7 @@ impl Workspace {
         if self.save_lock(&self.lock_with(&prepared))? {
             self.listener().wrote(&self.lock_path());
         }
+        options.describe = Some(Arc::new(self.describing(args).await?));
         let secrets = self.with_secrets(&mut prepared)?;
         let recording = Recording::begin(Kind::Build, self);
         let outputs = prepared.iter().flat_map(|one| &one.plan.outputs);
