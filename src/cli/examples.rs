@@ -74,6 +74,17 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "diff",
+        &[
+            ("imgfile diff old.qcow2 web", "what the image of this name has that an older disk has not"),
+            ("imgfile diff a.qcow2 b.vmdk --exit-code", "status 1 if they differ, for scripts"),
+            (
+                "imgfile diff a.qcow2 b.qcow2 --format json | jq '.packages[]'",
+                "packages that were added, removed or changed",
+            ),
+        ],
+    ),
+    (
         "run",
         &[
             ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),

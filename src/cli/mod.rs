@@ -12,6 +12,7 @@ mod candidates;
 mod check;
 mod completions;
 mod console;
+mod diff;
 mod doctor;
 pub mod examples;
 mod explain;
@@ -168,6 +169,7 @@ enum Command {
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
     Inspect(With<inspect::Args, All>),
+    Diff(With<diff::Args, All>),
     Sbom(With<sbom::Args, OfStore>),
     Verify(verify::Args),
     Cache(With<cache::Args, OfStore>),
@@ -226,6 +228,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
         Command::Inspect(args) => inspect::run(args.apart()),
+        Command::Diff(args) => diff::run(args.apart()),
         Command::Sbom(args) => sbom::run(&args.apart()),
         Command::Verify(args) => verify::run(&args),
         Command::Cache(args) => cache::run(&args.apart()),

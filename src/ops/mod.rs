@@ -13,6 +13,7 @@ pub mod cache;
 mod cancel;
 mod check;
 mod describing;
+pub mod diff;
 pub mod doctor;
 mod error;
 pub mod gc;
