@@ -42,6 +42,7 @@ mod hypervisors;
 mod keyed;
 pub mod output;
 mod pack;
+pub mod package;
 mod parent_disks;
 pub mod prepare;
 mod project;

@@ -6,6 +6,7 @@ mod disk_format;
 mod firmware;
 mod host_package;
 mod init;
+mod output_format;
 
 pub use arch::{Arch, UnknownArch};
 pub use capabilities::Capabilities;
@@ -13,6 +14,7 @@ pub use disk_format::{Compression, DiskFormat};
 pub use firmware::Firmware;
 pub use host_package::{how_to_install, install_command};
 pub use init::Init;
+pub use output_format::{OutputFormat, Package};
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it
 /// (bford.info/cachedir).

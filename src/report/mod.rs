@@ -19,4 +19,4 @@ pub use html::{Beside, build_report};
 pub use human::{HumanHandler, human, summary};
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
 pub use sink::{Content, Sink};
-pub use time::{local, utc};
+pub use time::{local, relative, utc};
