@@ -122,7 +122,8 @@ mod tests {
         let out = dir.path().join("out");
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
         symlink("elsewhere", &out).unwrap();
-        let options = Options { out, out_given: false, force: true, tests: Tests::Own, cache: true, describe: None };
+        let options =
+            Options { out, out_given: false, force: true, tests: Tests::Own, cache: true, describe: None };
         assert_eq!(said(&store, &options), Some("E0548"));
         assert_eq!(said(&store, &Options { out_given: true, ..options }), None);
     }

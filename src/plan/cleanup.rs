@@ -164,8 +164,14 @@ mod tests {
     #[test]
     fn a_path_cannot_break_out_of_its_quotes_and_a_pattern_is_one() {
         let span = crate::text::Span::default();
-    let preset = wish.preset.as_str().to_owned();
-    Cleanup { preset, keep: wish.kept_paths(), items: topics.chain(paths).collect() }
+        let script = |path: &str| {
+            let item = check::CleanupItem::Path(path.into());
+            let wish = check::Cleanup {
+                preset: check::CleanupPreset::None,
+                remove: vec![crate::text::Spanned::new(item, span)],
+                ..check::Cleanup::default()
+            };
+            of(&wish, "debian").items[0].script.clone()
         };
         assert_eq!(script("/opt/it's"), r"rm -rf -- '/opt/it'\''s'");
         assert_eq!(script("/opt/$x [a-c]/*.b;k?"), "rm -rf -- '/opt/$x '[a-c]/*'.b;k'?");
