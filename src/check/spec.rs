@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cleanup;
 use super::Size;
-use crate::model::{Arch, Compression, DiskFormat, Firmware};
+use crate::model::{Arch, Compression, Firmware, OutputFormat};
 use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
 
 /// Everything the entry file and its includes say.
@@ -577,7 +577,7 @@ pub struct Output {
     /// The whole statement, or the image's name if there is none.
     pub span: Span,
     /// `qcow2` of `output qcow2`.
-    pub format: DiskFormat,
+    pub format: OutputFormat,
     /// The image's name where it is used: 1 to 255 printable ASCII characters.
     pub name: Spanned<String>,
     /// Absent: the format's usual one.

@@ -139,6 +139,7 @@ registry! {
     SHEBANG_ARGUMENTS = "E0243": "a shebang has more than one argument";
     BAD_ANSWER = "E0244": "a line of answers is none";
     USER_OF_BASE = "E0245": "the account that is to be taken away is not the build's own";
+    GCE_NAME = "E0248": "Compute Engine takes no image of this name";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -232,6 +233,8 @@ registry! {
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";
     COPY_LOSES = "W0602": "a copied file has less than its source";
+    IMAGE_REVOKED = "E0650": "the image was revoked, or one that it is made from";
+    BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";

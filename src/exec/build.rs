@@ -7,24 +7,27 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
+    budget::SEALS,
     chain::{self, Again, Chain, FinishedDisk},
     describe::{self, DescribeOptions},
     failed_machine::with_kept_screen,
-    finished, gate, hypervisors, inventory, output,
+    finished, gate, hypervisors, inventory, output, package,
     publish::StagedArtifacts,
     session::{Session, StepContext, StepPlace},
 };
 use crate::{
     describe::Inventory,
     driver::{
-        Disk, DiskAccess, DiskFile, DiskForm, Driver, DriverError, End, Limits, Machine, MachineSpec,
-        MountOptions, Network, PayloadFile, Start,
+        Disk, DiskAccess, DiskFile, Driver, DriverError, End, Limits, Machine, MachineSpec, MountOptions,
+        Network, PayloadFile, Start,
     },
     model::{DiskFormat, Firmware},
-    plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
@@ -219,27 +222,13 @@ impl Executor<'_> {
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
-        let (disks, mut sealed) = (self.driver.disks(), Vec::new());
-        for output in &image.outputs {
-            let path = work.path().join(&output.file);
-            let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
-            let (format, compression, dynamic) = (output.format, output.compression, output.dynamic);
-            let sealing = async {
-                let form = DiskForm { format, compression, dynamic };
-                Ok::<_, BuildError>(disks.write(built, &path, form).await?)
-            };
-            if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
-                reporter.note(remark);
-            }
-            sealed.push((output, path));
-        }
+        let sealed = self.seal(context, &disk, work).await?;
         let tested = options.tests.are_run_on(image);
         if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
-            let bootable = sealed
-                .iter()
-                .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
+            let bootable =
+                sealed.iter().find_map(|(output, path)| Some((path, output.format.for_machines()?)));
             let booted = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
             self.run_tests(context, work, booted, options.tests).await?;
         }
@@ -269,6 +258,32 @@ impl Executor<'_> {
             reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
         Ok((artifacts, disk))
+    }
+
+    /// Writes every output of an image, side by side.
+    async fn seal<'p>(
+        &self,
+        context: &StepContext<'p>,
+        disk: &FinishedDisk,
+        work: &WorkFolder,
+    ) -> Result<Vec<(&'p OutputPlan, PathBuf)>, BuildError> {
+        let (disks, reporter) = (self.driver.disks(), context.reporter);
+        let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
+        let seal = |output: &'p OutputPlan| {
+            let disks = &disks;
+            async move {
+                let path = work.path().join(&output.file);
+                let _turn = self.budget.seal().await;
+                let form = package::Form::of(output);
+                let sealing = package::write(disks.as_ref(), built, &path, form, work.path());
+                if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
+                    reporter.note(remark);
+                }
+                Ok((output, path))
+            }
+        };
+        // As many as have a turn at once; when one fails the others are dropped, which ends them.
+        stream::iter(&context.image.outputs).map(seal).buffered(SEALS as usize).try_collect().await
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.
@@ -305,7 +320,7 @@ impl Executor<'_> {
         secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);
-            output.format.is_for_machines().then_some((path, output.format))
+            Some((path, output.format.for_machines()?))
         });
         let Some((path, format)) = found.filter(|(path, _)| path.is_file()) else {
             let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));

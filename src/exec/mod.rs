@@ -50,6 +50,7 @@ mod keyed;
 mod look;
 pub mod output;
 mod pack;
+pub mod package;
 mod parent_disks;
 pub mod prepare;
 mod project;

@@ -1,11 +1,15 @@
 //! From prepared images to tested artifacts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     error::{Class, Error},
     paths::shown,
     recording::Recording,
+    revoked,
     settings::{Settings, host_cpus, host_memory},
     workspace::Workspace,
 };
@@ -18,8 +22,9 @@ use crate::{
         Secrets, Tests,
         prepare::{Prepared, Vouching},
     },
+    model::OutputFormat,
     plan::BaseSource,
-    store::records::Kind,
+    store::records::{Keeps, Kind},
 };
 
 /// How images are built.
@@ -96,14 +101,16 @@ impl Workspace {
         let recording = Recording::begin(Kind::Build, self);
         let outputs = prepared.iter().flat_map(|one| &one.plan.outputs);
         let targets: Vec<PathBuf> = outputs.map(|output| options.out.join(&output.file)).collect();
-        if let Some(path) = recording.protected(targets.iter().map(PathBuf::as_path)) {
-            let message = format!(
-                "{} is protected; take that off with `imgfile image unprotect {}`, or choose another folder with `--out`",
-                shown(path),
-                path.file_stem().unwrap_or_default().display()
-            );
+        if let Some((path, keeps)) = recording.kept(targets.iter().map(PathBuf::as_path)) {
+            let message = kept(path, &keeps);
             recording.end(exec::Outcome::Failed, Some(&message));
             return Err(Error::message(Class::Files, message));
+        }
+        let revoked = revoked::of_plans(&self.project.checked.spec, &prepared, &recording.revocations());
+        if !revoked.is_empty() {
+            let failure = BuildError::Diagnosed(revoked);
+            recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
+            return Err(self.failed(failure));
         }
         if let Err(failure) = in_the_way(&recording, self, &prepared, &options) {
             recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
@@ -127,6 +134,25 @@ impl Workspace {
             Err(failures) => Err(recording.fail(failures, &self.project.sources)),
         }
     }
+}
+
+/// Why what is at `path` may not be replaced, and the way out.
+fn kept(path: &Path, keeps: &Keeps) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let (why, way) = match keeps {
+        Keeps::Protected => {
+            let name = OutputFormat::split(&file).0;
+            ("is protected".to_owned(), format!("take that off with `imgfile image unprotect {name}`"))
+        }
+        Keeps::Tagged(tags) => (
+            format!("is tagged `{}`", tags.join("`, `")),
+            format!(
+                "take that off with `imgfile image untag {}`, build by another name with `--name`",
+                tags.join(" ")
+            ),
+        ),
+    };
+    format!("{} {why}; {way}, or choose another folder with `--out`", shown(path))
 }
 
 /// Refuses to begin where an artifact could not be put in the end.
@@ -239,8 +265,7 @@ fn rename(prepared: &mut [Prepared], image: Option<&str>, name: &str) -> Result<
         return Err(Error::message(Class::Usage, text));
     };
     for output in &mut plan.outputs {
-        let extension = output.file.rsplit('.').next().unwrap_or_default().to_owned();
-        output.file = format!("{name}.{extension}");
+        output.file = format!("{name}.{}", output.format.extension());
     }
     Ok(())
 }

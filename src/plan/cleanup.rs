@@ -166,9 +166,11 @@ mod tests {
         let span = crate::text::Span::default();
         let script = |path: &str| {
             let item = check::CleanupItem::Path(path.into());
-            let remove = vec![crate::text::Spanned::new(item, span)];
-            let wish =
-                check::Cleanup { preset: check::CleanupPreset::None, remove, ..check::Cleanup::default() };
+            let wish = check::Cleanup {
+                preset: check::CleanupPreset::None,
+                remove: vec![crate::text::Spanned::new(item, span)],
+                ..check::Cleanup::default()
+            };
             of(&wish, "debian").items[0].script.clone()
         };
         assert_eq!(script("/opt/it's"), r"rm -rf -- '/opt/it'\''s'");

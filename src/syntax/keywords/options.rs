@@ -191,7 +191,7 @@ pub(super) const OUTPUT: &[OptionInfo] = &[
             ("fast", "zstd at its quickest, for qcow2"),
             ("none", "as large as its contents"),
         ])
-        .when(When::OneOf(0, &["qcow2", "vmdk"])),
+        .when(When::OneOf(0, &["qcow2", "vmdk", "gce"])),
     option("subformat", Choice, "of a `vhd`: `fixed`, what Azure takes, or `dynamic`")
         .words(&[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")])
         .when(When::OneOf(0, &["vhd"])),
