@@ -238,7 +238,8 @@ impl Session {
         let up = said.by_ref().any(|line| line.contains("can be logged in to after"));
         assert!(up, "{}: it was never up", block.place());
         for line in lines {
-            let command = typed(line).replace(&format!("localhost:{free}:8080"), &format!("localhost:{free}"));
+            let command =
+                typed(line).replace(&format!("localhost:{free}:8080"), &format!("localhost:{free}"));
             let output = self.shell(&command).output().unwrap();
             assert!(output.status.success(), "{}: {command}\n{}", block.place(), text(&output));
         }
