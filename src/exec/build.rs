@@ -641,6 +641,9 @@ impl Executor<'_> {
     }
 }
 
+/// As the events name the comparison of two instances.
+pub(super) const CLONE_TEST: &str = "test that instances differ";
+
 /// A boot of the artifact for tests.
 #[derive(Debug, Clone, Copy)]
 enum TestBoot {
@@ -755,7 +758,7 @@ fn test_names(image: &ImagePlan, tests: Tests) -> Vec<String> {
         })
         .collect();
     if all {
-        names.push(super::clones::STEP.to_owned());
+        names.push(CLONE_TEST.to_owned());
     }
     names
 }
