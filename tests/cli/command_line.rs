@@ -466,6 +466,10 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
+    let same =
+        [&["diff", "one", "one", "--quick", "--all", "--exit-code", "--format", "human"], &at[..]].concat();
+    session.run(&same).prints("the same packages, units and files");
+    assert_eq!(session.run(&["diff", "one", "one", "--quick", "--format", "json"]).json()["same"], true);
     listing(session, &at);
     looking_after(session, &at);
     session.run(&[&["image", "protect", "one"], &at[..]].concat());
