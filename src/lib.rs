@@ -17,6 +17,9 @@ pub mod model;
 pub mod diagnostic;
 
 #[deny(clippy::disallowed_methods)]
+pub mod hygiene;
+
+#[deny(clippy::disallowed_methods)]
 pub mod syntax;
 
 #[deny(clippy::disallowed_methods)]

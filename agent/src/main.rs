@@ -15,6 +15,7 @@ mod serve;
 mod switch;
 mod tar;
 mod terminal;
+mod tree;
 mod wake;
 
 use imgfile_agent::protocol::message::AgentStage;

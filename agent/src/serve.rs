@@ -13,7 +13,7 @@ use imgfile_agent::protocol::{EPOCH_PARAMETER, VERSION};
 use crate::chroot::Chroot;
 use crate::error::{AgentError, Result};
 use crate::port::{self, Port};
-use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal, wake};
+use crate::{device, exec, files, filesystem, mounts, network, switch, tar, terminal, tree, wake};
 
 /// What can happen while a request is worked on.
 pub enum Event {
@@ -166,6 +166,9 @@ impl Agent {
             }
             Request::Get { path, limit, truncate } => files::get(self, id, &path, limit, truncate),
             Request::List { path } => files::list(self.mounts.root(), &path),
+            Request::Walk { .. } | Request::ReadFiles { .. } | Request::Digests { .. } => {
+                tree::answer(self, id, request)
+            }
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
             Request::Freeze => {

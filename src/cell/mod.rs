@@ -27,7 +27,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-pub use network::{Outside, Uplink};
+pub use network::{Outside, PublishedPort, Uplink};
 pub use process::Process;
 pub use wall::{Missing, Wall, WallMissing, Walls};
 pub use walls::{allow_weaker, is_weaker_allowed, walls};
@@ -79,6 +79,7 @@ pub struct Cell {
     env: Vec<(OsString, OsString)>,
     shown: Vec<Shown>,
     network: Network,
+    published: Vec<PublishedPort>,
     ids: Ids,
     proc: bool,
     file_size: Option<u64>,
@@ -106,6 +107,7 @@ impl Cell {
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
             shown: Vec::new(),
             network: Network::None,
+            published: Vec::new(),
             ids: Ids::One,
             proc: false,
             file_size: None,
@@ -155,6 +157,13 @@ impl Cell {
     /// What it reaches over the network; [`Network::None`] unless this is called.
     pub fn network(&mut self, network: Network) -> &mut Self {
         self.network = network;
+        self
+    }
+
+    /// A port of this host that leads to one of the cell, where [`network`](Self::network) gives it a network of its own
+    /// ([`Walls::has_own_network`]). Where it has the host's, this does nothing: the program takes the port itself.
+    pub fn publish(&mut self, port: PublishedPort) -> &mut Self {
+        self.published.push(port);
         self
     }
 

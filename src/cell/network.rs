@@ -158,6 +158,25 @@ impl Namespaces {
     }
 }
 
+/// A port of this host that leads to one of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PublishedPort {
+    /// The address of this host that it is reached at, such as `127.0.0.1`.
+    pub address: Ipv4Addr,
+    /// The TCP port there.
+    pub port: u16,
+    /// The TCP port in the cell, on all its addresses; not below 1024, which its program may not have.
+    pub inner: u16,
+}
+
+impl PublishedPort {
+    /// As `pasta -t` takes it.
+    fn forward(self) -> String {
+        let Self { address, port, inner } = self;
+        format!("{address}/{port}:{inner}")
+    }
+}
+
 /// The connection of a cell with the outside world. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Uplink {
@@ -168,8 +187,13 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Begins to connect a process by its namespaces; its users are perhaps `nobodies` of the host.
-    pub(super) fn start(Namespaces { user, net }: Namespaces, nobodies: bool) -> io::Result<Self> {
+    /// Begins to connect a process by its namespaces; its users are perhaps `nobodies` of the host. What is `published`
+    /// leads into the namespace, and nothing else does.
+    pub(super) fn start(
+        Namespaces { user, net }: Namespaces,
+        nobodies: bool,
+        published: &[PublishedPort],
+    ) -> io::Result<Self> {
         let program = pasta().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "`pasta` is not installed (package `passt`)")
         })?;
@@ -183,8 +207,14 @@ impl Uplink {
         }
         let mut args: Vec<OsString> =
             ["--config-net", "--foreground", "--quiet", "--ipv4-only"].map(Into::into).into();
-        for forward in ["-t", "-u", "-T", "-U"] {
+        for forward in ["-u", "-T", "-U"] {
             args.extend([forward.into(), "none".into()]);
+        }
+        if published.is_empty() {
+            args.extend(["-t".into(), "none".into()]);
+        }
+        for port in published {
+            args.extend(["-t".into(), port.forward().into()]);
         }
         args.extend(["--no-map-gw", "--ns-ifname", "outside", "--dns-forward"].map(Into::into));
         args.push(RESOLVER.to_string().into());

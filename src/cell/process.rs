@@ -186,7 +186,7 @@ fn start_here(cell: Cell) -> io::Result<Process> {
     let uplink = if let Some(namespaces) = namespaces {
         // Its routes are there: whatever is connected now, nothing else is reached.
         first(&mut sync, &cell.program)?;
-        Some(Uplink::start(namespaces, matches!(mapping, Mapping::Nobodies { .. }))?)
+        Some(Uplink::start(namespaces, matches!(mapping, Mapping::Nobodies { .. }), &cell.published)?)
     } else {
         None
     };

@@ -11,6 +11,7 @@ use super::{
     StepSpec,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::hygiene::{RULES, Rule};
 use crate::model::{Arch, Firmware};
 use crate::syntax::keywords::{Times, When};
 use crate::syntax::{Keyword, OperandKind, Statement};
@@ -523,8 +524,14 @@ impl Checker<'_> {
                     .label(kept, "kept here"),
             );
         }
-        image.cleanup =
-            Cleanup { preset: preset.map_or_else(Preset::default, |preset| preset.value), keep, remove };
+        let rules: Vec<(&str, &'static Rule)> = RULES.iter().map(|rule| (rule.id, rule)).collect();
+        let allowed = self.texts_option(&given, "allow", "the number of a rule, such as `H0011`");
+        let allow = allowed
+            .iter()
+            .filter_map(|text| self.choice(text, "a rule for finished disks", &rules))
+            .collect();
+        let preset = preset.map_or_else(Preset::default, |preset| preset.value);
+        image.cleanup = Cleanup { preset, keep, remove, allow, span: Some(text.span) };
         Some(())
     }
 }

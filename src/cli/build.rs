@@ -6,6 +6,7 @@ use super::{
     CommandResult, Exit, failed,
     failed_machine::{self, OnFailure},
     file_args::FileArgs,
+    junit::{self, WithJunit},
     listener::OnScreen,
     watch::Progress,
     way_on::WayOn,
@@ -13,8 +14,9 @@ use super::{
 use crate::{
     advisory::Severity,
     describe::SbomFormat,
-    exec::FailedMachineSlot,
+    exec::{FailedMachineSlot, Tests},
     ops::{BuildOptions, Workspace, WorkspaceOptions},
+    report::Junit,
 };
 
 /// Build the images of an ImageFile.
@@ -46,6 +48,12 @@ pub struct Args {
     /// Leave the tests of the artifact out.
     #[arg(long)]
     pub no_test: bool,
+    /// Test under every firmware of the base as well, and compare two instances that boot side by side.
+    #[arg(long, conflicts_with = "no_test")]
+    pub test_all: bool,
+    /// Write what the tests did to a file, as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Allow bases that nobody has proven yet.
     #[arg(long)]
     pub unproven: bool,
@@ -99,14 +107,19 @@ async fn build(args: Args) -> CommandResult<()> {
         runs_steps: true,
         ..args.file.options()
     };
-    let listener = OnScreen { progress: args.progress };
+    let junit = Arc::new(Junit::default());
+    let listener = WithJunit { screen: OnScreen { progress: args.progress }, junit: Arc::clone(&junit) };
     let workspace = Workspace::open(opened, Arc::new(listener)).await.map_err(failed)?;
     let failed_machines = FailedMachineSlot::default();
     let options = BuildOptions {
         name: args.name,
         out: args.out,
         force: args.force,
-        test: !args.no_test,
+        tests: match (args.no_test, args.test_all) {
+            (true, _) => Tests::None,
+            (_, true) => Tests::All,
+            _ => Tests::Own,
+        },
         cache: !args.no_cache,
         allow_unvouched: args.allow_unvouched,
         sbom: args.sbom,
@@ -114,14 +127,16 @@ async fn build(args: Args) -> CommandResult<()> {
         deny: args.deny,
         failed_machines: (args.on_failure != OnFailure::Clean).then_some(&failed_machines),
     };
-    match workspace.build(&options).await {
+    let built = workspace.build(&options).await;
+    let reported = junit::write(args.junit.as_deref(), &junit);
+    match built {
         Ok(artifacts) if args.progress != Progress::Json => {
             for artifact in artifacts {
                 super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
             }
-            Ok(())
+            reported
         }
-        Ok(_) => Ok(()),
+        Ok(_) => reported,
         Err(error) => {
             let shell = args.on_failure == OnFailure::Clean;
             let exit = WayOn { shell }.after(&workspace, error);

@@ -53,6 +53,51 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile test", "the tests of what is in out/, again"),
             ("imgfile test --image web", "of one image"),
+            (
+                "imgfile test --all --junit tests.xml",
+                "by BIOS and UEFI, and two instances compared; for a CI system",
+            ),
+        ],
+    ),
+    (
+        "inspect",
+        &[
+            (
+                "imgfile inspect",
+                "the image of this project: its system, its size, what instances should not have",
+            ),
+            (
+                "imgfile inspect disk.vmdk --preset none",
+                "any disk, and only what would keep instances from starting",
+            ),
+            ("imgfile inspect web --format sarif", "for a service that shows findings"),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            ("imgfile diff old.qcow2 web", "what the image of this name has that an older disk has not"),
+            ("imgfile diff a.qcow2 b.vmdk --exit-code", "status 1 if they differ, for scripts"),
+            (
+                "imgfile diff a.qcow2 b.qcow2 --format json | jq '.packages[]'",
+                "packages that were added, removed or changed",
+            ),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),
+            ("imgfile run web --publish 8080:80", "http://localhost:8080/ is its web server"),
+            ("imgfile run --uefi disk.qcow2", "any disk, by UEFI"),
+            ("imgfile run --persist=web.changes.qcow2 web", "and go on from there the next time"),
+        ],
+    ),
+    (
+        "ssh",
+        &[
+            ("imgfile ssh", "a shell in the image that runs, as its default user"),
+            ("imgfile ssh web -- systemctl --failed", "a command, whose exit status it has"),
         ],
     ),
     (
@@ -88,6 +133,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "images",
         &[
             ("imgfile images", "what this project built and what became of the files"),
+            ("imgfile images web --long", "of one image, with whole digests and times"),
             ("imgfile images --all", "of every project"),
         ],
     ),
@@ -117,6 +163,29 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "image rename",
         &[("imgfile image rename web web-2026.11", "out/web.qcow2 becomes out/web-2026.11.qcow2")],
     ),
+    ("image copy", &[("imgfile image copy web web-kept", "out/web.qcow2 again as out/web-kept.qcow2")]),
+    (
+        "image describe",
+        &[
+            ("imgfile image describe web 'the one for the fair'", "what `image inspect` shows"),
+            ("imgfile image describe web --clear", "nothing any more"),
+        ],
+    ),
+    (
+        "image tag",
+        &[
+            ("imgfile image tag web-2026.11 prod", "from now on `prod` is this one"),
+            ("imgfile image export prod /srv/images", "a tag names an image wherever a name does"),
+        ],
+    ),
+    ("image untag", &[("imgfile image untag prod", "no image is `prod` any more")]),
+    (
+        "image revoke",
+        &[
+            ("imgfile image revoke web --reason 'a key in it'", "and all that were made from it"),
+            ("imgfile image revoke --undo web", "it was a mistake"),
+        ],
+    ),
     ("image protect", &[("imgfile image protect web", "neither `rm` nor the next build touches it")]),
     ("image unprotect", &[("imgfile image unprotect web", "it may go again")]),
     ("image rm", &[("imgfile image rm web-2026.10 web-2026.11", "remove two files")]),
@@ -124,6 +193,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "image export",
         &[
             ("imgfile image export web web.vmdk", "converted, as the extension says"),
+            ("imgfile image export web --format gce web.tar.gz", "for Compute Engine"),
             ("imgfile image export web /srv/images", "a copy in a folder"),
         ],
     ),

@@ -12,6 +12,7 @@ mod candidates;
 mod check;
 mod completions;
 mod console;
+mod diff;
 mod doctor;
 pub mod examples;
 mod explain;
@@ -23,7 +24,9 @@ mod gc;
 mod image;
 mod images;
 mod init;
+mod inspect;
 mod interrupt;
+mod junit;
 mod listener;
 mod lock;
 mod logs;
@@ -34,10 +37,12 @@ mod offered;
 mod outdated;
 mod plan;
 mod recorded;
+mod run;
 mod sbom;
 pub mod schema;
 mod screen;
 mod setting_args;
+mod ssh;
 mod table;
 mod terminal;
 mod test;
@@ -156,11 +161,15 @@ enum Command {
     Outdated(With<outdated::Args, All>),
     Build(With<build::Args, All>),
     Test(With<test::Args, All>),
+    Run(With<run::Args, All>),
+    Ssh(With<ssh::Args, OfStore>),
     Builds(With<builds::Args, OfStore>),
     Logs(With<logs::Args, OfStore>),
     Cancel(With<cancel::Args, OfStore>),
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
+    Inspect(With<inspect::Args, All>),
+    Diff(With<diff::Args, All>),
     Sbom(With<sbom::Args, OfStore>),
     Verify(verify::Args),
     Cache(With<cache::Args, OfStore>),
@@ -211,11 +220,15 @@ pub fn main() -> std::process::ExitCode {
         Command::Outdated(args) => outdated::run(args.apart()),
         Command::Build(args) => build::run(args.apart()),
         Command::Test(args) => test::run(args.apart()),
+        Command::Run(args) => run::run(args.apart()),
+        Command::Ssh(args) => ssh::run(&args.apart()),
         Command::Builds(args) => builds::run(&args.apart()),
         Command::Logs(args) => logs::run(&args.apart()),
         Command::Cancel(args) => cancel::run(&args.apart()),
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
+        Command::Inspect(args) => inspect::run(args.apart()),
+        Command::Diff(args) => diff::run(args.apart()),
         Command::Sbom(args) => sbom::run(&args.apart()),
         Command::Verify(args) => verify::run(&args),
         Command::Cache(args) => cache::run(&args.apart()),

@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 17] = [
+pub const SCHEMAS: [Entry; 19] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -34,6 +34,8 @@ pub const SCHEMAS: [Entry; 17] = [
     ("manifest", "NAME.manifest.json, beside an artifact", || schema_for!(describe::Manifest)),
     ("verify", "verify --format json", || schema_for!(ops::Verification)),
     ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),
+    ("inspection", "inspect --format json", || schema_for!(ops::inspect::Inspection)),
+    ("diff", "diff --format json", || schema_for!(ops::diff::Difference)),
     ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 

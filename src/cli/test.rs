@@ -3,9 +3,18 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    CommandResult, Exit, failed, file_args::FileArgs, listener::OnScreen, watch::Progress, way_on::WayOn,
+    CommandResult, Exit, failed,
+    file_args::FileArgs,
+    junit::{self, WithJunit},
+    listener::OnScreen,
+    watch::Progress,
+    way_on::WayOn,
 };
-use crate::ops::{Workspace, WorkspaceOptions};
+use crate::{
+    exec::Tests,
+    ops::{Workspace, WorkspaceOptions},
+    report::Junit,
+};
 
 /// Run the tests of artifacts that are in the output folder.
 ///
@@ -17,6 +26,12 @@ pub struct Args {
     /// Test only this image.
     #[arg(long, value_name = "NAME", add = clap_complete::ArgValueCompleter::new(super::candidates::images))]
     pub image: Option<String>,
+    /// Test under every firmware of the base as well, and compare two instances that boot side by side.
+    #[arg(long)]
+    pub all: bool,
+    /// Write what the tests did to a file, as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
     /// Use only what is in the store.
     #[arg(long)]
     pub offline: bool,
@@ -39,8 +54,11 @@ async fn test(args: Args) -> CommandResult<()> {
         runs_steps: true,
         ..args.file.options()
     };
-    let listener = OnScreen { progress: args.progress };
+    let junit = Arc::new(Junit::default());
+    let listener = WithJunit { screen: OnScreen { progress: args.progress }, junit: Arc::clone(&junit) };
     let workspace = Workspace::open(options, Arc::new(listener)).await.map_err(failed)?;
-    let tested = workspace.test(args.out.as_deref()).await;
-    tested.map_err(|error| WayOn { shell: false }.after(&workspace, error))
+    let tests = if args.all { Tests::All } else { Tests::Own };
+    let tested = workspace.test(args.out.as_deref(), tests).await;
+    let reported = junit::write(args.junit.as_deref(), &junit);
+    tested.map_err(|error| WayOn { shell: false }.after(&workspace, error)).and(reported)
 }

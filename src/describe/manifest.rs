@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Inventory, SbomFormat, pretty, rfc3339};
 use crate::{
-    model::{Arch, DiskFormat, Firmware},
+    model::{Arch, Firmware, OutputFormat},
     plan::{Action, BaseSource, CopyFrom, ImagePlan},
     text::Digest,
 };
@@ -133,7 +133,7 @@ pub struct ManifestArtifact {
     /// Its name, in the folder of the manifest.
     pub file: String,
     /// What it is.
-    pub format: DiskFormat,
+    pub format: OutputFormat,
     /// Of the whole file.
     pub sha256: Digest,
     /// In bytes.

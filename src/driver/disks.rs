@@ -25,6 +25,9 @@ pub trait Disks: Debug + Send + Sync {
     /// folder of the overlay, and need not lead anywhere yet. A file that is there is an error.
     fn overlay(&self, overlay: &Path, on: DiskFile<'_>, size: u64) -> Result<(), DiskError>;
 
+    /// The file that an overlay names as the one it stands on; none if `path` is no overlay, or has its content elsewhere.
+    fn stands_on(&self, path: &Path) -> io::Result<Option<PathBuf>>;
+
     /// Makes an overlay stand on `on` directly: what the disks between them held is in it afterwards. Nobody may have it
     /// open.
     fn stand_on<'a>(&'a self, overlay: &'a Path, on: DiskFile<'a>) -> DiskOp<'a, ()>;

@@ -1,5 +1,6 @@
 //! What can go wrong between the host and a machine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -69,6 +70,8 @@ pub enum DriverError {
         after: Duration,
         /// The end of its console, control characters removed; empty if it printed nothing.
         console: String,
+        /// A PNG file in the machine's folder with what its screen shows, of one that boots by its own boot loader.
+        screen: Option<PathBuf>,
     },
     /// The agent could not do it; the machine is still usable.
     #[error("cannot {doing} in the image: {reason}")]
@@ -100,6 +103,14 @@ impl From<cell::WallMissing> for DriverError {
             (None, None) => "build on another host".to_owned(),
         };
         Self::WallMissing { lacking: wall.lacking.to_owned(), reason: missing.reason, raise }
+    }
+}
+
+fn with_console(diagnostic: Diagnostic, console: &str) -> Diagnostic {
+    if console.is_empty() {
+        diagnostic
+    } else {
+        diagnostic.note(format!("the end of its console:\n{console}"))
     }
 }
 
@@ -147,12 +158,17 @@ impl DriverError {
                 .help(format!("{raise}, or allow it for a project that you know: `--allow-weaker-cell`")),
             Self::Host { source, .. } => diagnostic.note(source.to_string()),
             Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
-            Self::MachineEnded { console, .. }
-            | Self::AgentLost { console, .. }
-            | Self::Hang { console, .. }
-                if !console.is_empty() =>
-            {
-                diagnostic.note(format!("the end of its console:\n{console}"))
+            Self::MachineEnded { console, .. } | Self::AgentLost { console, .. } => {
+                with_console(diagnostic, console)
+            }
+            Self::Hang { console, screen, .. } => {
+                let diagnostic = with_console(diagnostic, console);
+                match screen {
+                    Some(path) => diagnostic
+                        .note(format!("what its screen showed: {}", path.display()))
+                        .help("`imgfile run` starts the same machine, with its console at the terminal"),
+                    None => diagnostic,
+                }
             }
             _ => diagnostic,
         }
@@ -181,7 +197,9 @@ impl DriverError {
                 Self::MachineEnded { end, doing, console: mask(&console) }
             }
             Self::AgentLost { doing, console } => Self::AgentLost { doing, console: mask(&console) },
-            Self::Hang { doing, after, console } => Self::Hang { doing, after, console: mask(&console) },
+            Self::Hang { doing, after, console, screen } => {
+                Self::Hang { doing, after, console: mask(&console), screen }
+            }
             Self::Refused { doing, reason } => Self::Refused { doing, reason: mask(&reason) },
             Self::Protocol { detail } => Self::Protocol { detail: mask(&detail) },
             other => other,

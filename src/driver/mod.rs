@@ -9,6 +9,7 @@
 //!    it: in a chroot with /proc, /sys, /dev, devpts, /dev/shm, tmpfs on /tmp and /run, a `policy-rc.d` that starts
 //!    no service and a host name that resolves; none of it touches the disk. [`Machine::cut`] ends the file of a
 //!    layer here.
+//!    [`Machine::view`] makes it reachable for reading alone, as the disk has it ([`Stage::Viewed`]).
 //! 3. *Booted*: [`Machine::boot`] enters the image's own init under the kernel that its boot loader would start, and
 //!    [`Machine::offline`] comes back after an orderly shutdown. [`Start::Firmware`] arrives here at once.
 //!
@@ -28,10 +29,13 @@ mod error;
 pub mod fake;
 pub mod init;
 pub mod inspect;
+mod instance;
+mod iso;
 mod kernel;
 mod needs;
 pub mod qemu;
 mod registry;
+pub mod seed;
 mod spec;
 
 use std::fmt::Debug;
@@ -41,9 +45,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::model::{Capabilities, DiskFormat, Firmware, Init};
+pub use crate::model::{
+    Capabilities, DiskFormat, DiskLayout, FileContent, Firmware, Init, SystemTree, TreeLimits,
+};
+use crate::text::Digest;
 pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
 pub use error::{DriverError, End};
+pub use instance::{Instance, InstanceSpec, Publish};
 pub use kernel::BuildKernel;
 pub use needs::{HostNeed, NeedKind, is_fedora};
 pub use registry::{DRIVERS, DriverEntry, DriverOptions};
@@ -74,6 +82,10 @@ pub trait Driver: Debug + Send + Sync {
     /// is never written), the agent having been planted in that overlay by an offline boot first;
     /// the machine arrives in [`Stage::Booted`].
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>>;
+
+    /// Boots the first disk by its own boot loader as anybody would, with no agent in it, and does not wait for
+    /// anything. The machine's [`start`](MachineSpec::start) has to be [`Start::Firmware`].
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>>;
 }
 
 /// A running machine. Dropping it kills it and removes what it left in its run folder except
@@ -86,8 +98,8 @@ pub trait Machine: Debug + Send {
     /// Where the machine is now.
     fn stage(&self) -> Stage;
 
-    /// Looks into the first disk without changing it, and leaves nothing mounted. Offline only,
-    /// before [`mount`](Self::mount).
+    /// Looks into the first disk without changing it, and leaves nothing mounted that was not: offline, before
+    /// [`mount`](Self::mount), or viewed.
     fn inspect(&mut self) -> Op<'_, inspect::Facts>;
 
     /// Which init system the image has. Mounted or booted.
@@ -128,6 +140,23 @@ pub trait Machine: Debug + Send {
     /// The content of a regular file of the image, symlinks followed inside the image. A file
     /// longer than `limit` bytes, or absent, is [`DriverError::Refused`].
     fn get<'a>(&'a mut self, path: &'a str, limit: u64) -> Op<'a, Vec<u8>>;
+
+    /// Mounts what [`mount`](Self::mount) does, read-only and as the disk has it: no chroot environment covers anything,
+    /// and nothing can be run. A journal is replayed unless the disk is [`DiskAccess::Read`]; with
+    /// [`DiskAccess::Discard`] the disk's file stays as it is. Offline only, until [`unmount`](Self::unmount). Answers what
+    /// else is on the disk.
+    fn view(&mut self, root: RootSource) -> Op<'_, DiskLayout>;
+
+    /// All that is on the file systems. Viewed, or mounted: then without what the chroot environment covers.
+    fn tree(&mut self, limits: TreeLimits) -> Op<'_, SystemTree>;
+
+    /// What is in each of these files, absolute paths in bytes, symlinks followed inside the image: none of more than
+    /// `each` bytes, and no more than `total` together. Viewed or mounted.
+    fn read_files<'a>(&'a mut self, paths: &'a [Vec<u8>], each: u64, total: u64) -> Op<'a, Vec<FileContent>>;
+
+    /// The digest of each of these files, absolute paths in bytes, symlinks followed inside the image; none where there is
+    /// no regular file that can be read. Viewed or mounted.
+    fn digests<'a>(&'a mut self, paths: &'a [Vec<u8>]) -> Op<'a, Vec<Option<Digest>>>;
 
     /// Grows the root partition and its file system to the end of the disk; returns the file
     /// system's new size in bytes. Offline and mounted. Nothing to do is no fault; a root that is

@@ -86,6 +86,8 @@ pub enum Network {
     None,
     /// QEMU's user-mode network: out, not in.
     User,
+    /// A network of its own: it gets an address and finds nobody, neither this host nor the world outside.
+    Isolated,
 }
 
 /// Where a machine is.
@@ -95,6 +97,8 @@ pub enum Stage {
     Offline,
     /// The image's root is mounted, nothing of it runs.
     Mounted,
+    /// The image's file systems are mounted for reading, as the disk has them.
+    Viewed,
     /// The image's own init runs.
     Booted,
 }

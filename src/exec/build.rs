@@ -7,26 +7,33 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
+    budget::SEALS,
     chain::{self, Again, Chain, FinishedDisk},
     describe::{self, DescribeOptions},
-    finished, hypervisors, inventory, output,
+    failed_machine::with_kept_screen,
+    finished, gate, hypervisors, inventory, output, package,
     publish::StagedArtifacts,
     session::{Session, StepContext, StepPlace},
 };
 use crate::{
     describe::Inventory,
     driver::{
-        Disk, DiskAccess, DiskFile, DiskForm, Driver, DriverError, End, Limits, Machine, MachineSpec,
-        MountOptions, Network, PayloadFile, Start,
+        Disk, DiskAccess, DiskFile, Driver, DriverError, End, Limits, Machine, MachineSpec, MountOptions,
+        Network, PayloadFile, Start,
     },
     model::{DiskFormat, Firmware},
-    plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
+
+/// The step that looks at the finished disk.
+const LOOK: &str = "inspect the disk";
 
 /// What a build works with.
 #[derive(Clone, Copy)]
@@ -78,12 +85,37 @@ pub struct Options {
     pub out_given: bool,
     /// Whether files that imgfile did not write may be replaced.
     pub force: bool,
-    /// Whether the artifact's tests run before it appears.
-    pub test: bool,
+    /// Which tests the artifact passes before it appears.
+    pub tests: Tests,
     /// Whether steps done before are reused, and those done now kept.
     pub cache: bool,
     /// What is written beside artifacts that describes them; nothing without it.
     pub describe: Option<Arc<DescribeOptions>>,
+}
+
+/// Which tests an artifact is put to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tests {
+    /// None.
+    None,
+    /// Those of the ImageFile, under the first firmware that the base declares.
+    #[default]
+    Own,
+    /// Those of the ImageFile, under every firmware that the base declares, and the clone test: two instances boot side by
+    /// side and are compared.
+    All,
+}
+
+impl Tests {
+    /// Whether any is run on an image: one without tests of its own has nothing to pass unless all are asked for.
+    #[must_use]
+    pub const fn are_run_on(self, image: &ImagePlan) -> bool {
+        match self {
+            Self::None => false,
+            Self::Own => !image.tests.is_empty(),
+            Self::All => true,
+        }
+    }
 }
 
 /// A finished disk image.
@@ -134,11 +166,10 @@ impl Executor<'_> {
         };
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: step_names(image, options) });
-        let tested = options.test && !image.tests.is_empty();
         let supplies = &self.with_base(image, supplies)?;
         if options.cache
-            && let Some(artifacts) = finished::find(self.store, image, tested, &options.out)
-            && self.describe_again(image, tested, &artifacts, options)?
+            && let Some(artifacts) = finished::find(self.store, image, options.tests, &options.out)
+            && self.describe_again(image, &artifacts, options)?
         {
             if self.standing.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
@@ -148,7 +179,7 @@ impl Executor<'_> {
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
             }
-            test_names(image, options).for_each(|test| reporter.reused(&test));
+            test_names(image, options.tests).iter().for_each(|test| reporter.reused(test));
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
@@ -185,34 +216,21 @@ impl Executor<'_> {
         work: &WorkFolder,
     ) -> Result<(Vec<Artifact>, FinishedDisk), BuildError> {
         let (image, reporter) = (context.image, context.reporter);
-        let tested = options.test && !image.tests.is_empty();
         let disk = self.make_disk(context, supplies, work, options).await?;
 
+        self.pass_gate(context, work, &disk.path).await?;
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
-        let (disks, mut sealed) = (self.driver.disks(), Vec::new());
-        for output in &image.outputs {
-            let path = work.path().join(&output.file);
-            let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
-            let (format, compression, dynamic) = (output.format, output.compression, output.dynamic);
-            let sealing = async {
-                let form = DiskForm { format, compression, dynamic };
-                Ok::<_, BuildError>(disks.write(built, &path, form).await?)
-            };
-            if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
-                reporter.note(remark);
-            }
-            sealed.push((output, path));
-        }
+        let sealed = self.seal(context, &disk, work).await?;
+        let tested = options.tests.are_run_on(image);
         if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
-            let bootable = sealed
-                .iter()
-                .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
-            let (tested, format) = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
-            self.run_tests(context, work, tested, format).await?;
+            let bootable =
+                sealed.iter().find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
+            let booted = bootable.unwrap_or((disk.path.as_path(), DiskFormat::Qcow2));
+            self.run_tests(context, work, booted, options.tests).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
         let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
@@ -228,7 +246,7 @@ impl Executor<'_> {
             edition.add(&describe::write(work, &files)?)?;
         }
         // Whoever asks looks whether they are really there.
-        finished::remember(self.store, image, tested, &artifacts)?;
+        finished::remember(self.store, image, options.tests, &artifacts)?;
         edition.publish()?;
         if let Some(describe) = options.describe.as_deref() {
             for name in describe::remove_stale(self.store, image, (options, describe)) {
@@ -240,6 +258,32 @@ impl Executor<'_> {
             reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
         Ok((artifacts, disk))
+    }
+
+    /// Writes every output of an image, side by side.
+    async fn seal<'p>(
+        &self,
+        context: &StepContext<'p>,
+        disk: &FinishedDisk,
+        work: &WorkFolder,
+    ) -> Result<Vec<(&'p OutputPlan, PathBuf)>, BuildError> {
+        let (disks, reporter) = (self.driver.disks(), context.reporter);
+        let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
+        let seal = |output: &'p OutputPlan| {
+            let disks = &disks;
+            async move {
+                let path = work.path().join(&output.file);
+                let _turn = self.budget.seal().await;
+                let form = package::Form::of(output);
+                let sealing = package::write(disks.as_ref(), built, &path, form, work.path());
+                if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
+                    reporter.note(remark);
+                }
+                Ok((output, path))
+            }
+        };
+        // As many as have a turn at once; when one fails the others are dropped, which ends them.
+        stream::iter(&context.image.outputs).map(seal).buffered(SEALS as usize).try_collect().await
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.
@@ -256,7 +300,13 @@ impl Executor<'_> {
     }
 
     /// Runs an image's tests on the artifact that is in the output folder.
-    pub async fn test(&self, image: &ImagePlan, secrets: &Secrets, out: &Path) -> Result<(), BuildError> {
+    pub async fn test(
+        &self,
+        image: &ImagePlan,
+        secrets: &Secrets,
+        out: &Path,
+        tests: Tests,
+    ) -> Result<(), BuildError> {
         let reporter = self.reporter.of_image(&image.image);
         let context = StepContext {
             image,
@@ -270,16 +320,15 @@ impl Executor<'_> {
         secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);
-            output.format.is_for_machines().then_some((path, output.format))
+            Some((path, output.format.for_machines()?))
         });
         let Some((path, format)) = found.filter(|(path, _)| path.is_file()) else {
             let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));
             return Err(BuildError::NotBuilt { path });
         };
-        let names = image.tests.iter().map(|test| format!("test {}", test.name)).collect();
-        reporter.report(EventKind::Started { steps: names });
+        reporter.report(EventKind::Started { steps: test_names(image, tests) });
         let work = self.store.begin_build(&build_id())?;
-        self.run_tests(&context, &work, &path, format).await
+        self.run_tests(&context, &work, (&path, format), tests).await
     }
 
     /// Brings the build disk to the state after the last step, from the deepest layer that holds.
@@ -303,7 +352,7 @@ impl Executor<'_> {
                     continue; // whoever had the claim before has done our work
                 }
             }
-            context.secrets.suffice(image, &image.steps[done..], options.test)?;
+            context.secrets.suffice(image, &image.steps[done..], options.tests != Tests::None)?;
             for step in image.steps.get(told..done).unwrap_or_default() {
                 context.reporter.reused(&step.name);
             }
@@ -340,7 +389,13 @@ impl Executor<'_> {
             .map_err(|error| BuildError::HostTool { program: "store", detail: error.to_string() })??)
     }
 
-    fn machine(&self, image: &ImagePlan, start: Start, disk: Disk, run_dir: PathBuf) -> MachineSpec {
+    pub(super) fn machine(
+        &self,
+        image: &ImagePlan,
+        start: Start,
+        disk: Disk,
+        run_dir: PathBuf,
+    ) -> MachineSpec {
         MachineSpec {
             cpus: self.budget.cpus(image.machine.cpus),
             memory_mib: u32::try_from(image.machine.memory_mib).unwrap_or(u32::MAX),
@@ -355,18 +410,19 @@ impl Executor<'_> {
 
     /// Starts a machine, once more if the emulator dies of itself: under emulation of several processors QEMU
     /// loses a race now and then while they come up. Nothing has been done in the machine by then.
-    async fn start(
+    pub(super) async fn start(
         &self,
         context: &StepContext<'_>,
         spec: MachineSpec,
     ) -> Result<Box<dyn Machine>, DriverError> {
-        match self.driver.start(spec.clone()).await {
+        let started = match self.driver.start(spec.clone()).await {
             Err(fault @ DriverError::MachineEnded { end: End::EmulatorDied { .. }, .. }) => {
                 context.reporter.note(format!("{fault}; starting it once more"));
                 self.driver.start(spec).await
             }
             started => started,
-        }
+        };
+        started.map_err(|fault| with_kept_screen(self.store, &build_id(), fault))
     }
 
     /// Runs the steps from number `done` on.
@@ -433,10 +489,10 @@ impl Executor<'_> {
     fn describe_again(
         &self,
         image: &ImagePlan,
-        tested: bool,
         artifacts: &[Artifact],
         options: &Options,
     ) -> Result<bool, BuildError> {
+        let tested = options.tests.are_run_on(image);
         let Some(describe) = options.describe.as_deref() else { return Ok(true) };
         let Some(inventory) = inventory::known(self.store, image) else { return Ok(false) };
         let files = describe::files(self.store, image, (&inventory, tested), artifacts, describe)?;
@@ -473,19 +529,20 @@ impl Executor<'_> {
                 return Err(failure);
             }
         }
-        let inventory = context
-            .reporter
-            .step("power off", async {
-                let mut inventory = None;
-                if described {
-                    let machine = session.machine.as_mut();
-                    inventory = Some(inventory::read(machine, self.store, image, context.reporter).await?);
-                }
-                session.machine.trim().await?;
-                session.machine.power_off().await?;
-                Ok::<_, DriverError>(inventory)
-            })
-            .await?;
+        let machine = &mut session.machine;
+        context.reporter.step("trim the disk", machine.trim()).await?;
+        let looking = async {
+            let inventory = if described {
+                Some(inventory::read(machine.as_mut(), self.store, image, context.reporter).await?)
+            } else {
+                None
+            };
+            machine.unmount().await?;
+            gate::inspect(machine.as_mut(), self.store.facts(), image).await?;
+            Ok::<_, BuildError>(inventory)
+        };
+        let inventory = context.reporter.step(LOOK, looking).await?;
+        context.reporter.step("power off", session.machine.power_off()).await?;
         Ok(ControlFlow::Continue(inventory))
     }
 
@@ -524,39 +581,129 @@ impl Executor<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Holds the finished disk to the rules for such.
+    async fn pass_gate(
+        &self,
+        context: &StepContext<'_>,
+        work: &WorkFolder,
+        disk: &Path,
+    ) -> Result<(), BuildError> {
+        let (image, facts) = (context.image, self.store.facts());
+        let findings = match gate::known(facts, image) {
+            Some(findings) => findings,
+            // Its last step was done by somebody who did not look.
+            None => {
+                let path = disk.to_owned();
+                let disk = Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Discard };
+                let spec = self.machine(image, Start::Offline, disk, folder(work, "gate")?);
+                let _share = self.budget.take(&image.machine).await;
+                let looking = async {
+                    let mut machine = self.start(context, spec).await?;
+                    let findings = gate::inspect(machine.as_mut(), facts, image).await?;
+                    machine.power_off().await?;
+                    Ok::<_, DriverError>(findings)
+                };
+                context.reporter.step(LOOK, looking).await?
+            }
+        };
+        gate::judge(&findings, image, &context.mask, context.reporter)
+    }
+
     /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
     async fn run_tests(
         &self,
         context: &StepContext<'_>,
         work: &WorkFolder,
-        artifact: &Path,
-        format: DiskFormat,
+        (artifact, format): (&Path, DiskFormat),
+        wanted: Tests,
     ) -> Result<(), BuildError> {
         let image = context.image;
-        for stage in [Stage::Offline, Stage::Booted] {
-            let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == stage).collect();
+        let all = wanted == Tests::All;
+        for boot in boots(image, all) {
+            let tests: Vec<_> = image.tests.iter().filter(|test| test.stage == boot.stage()).collect();
             if tests.is_empty() {
                 continue;
             }
             let disk = Disk { path: artifact.to_owned(), format, access: DiskAccess::Discard };
-            let (start, name) = match stage {
-                Stage::Offline => (Start::Offline, "open the artifact"),
-                Stage::Booted => (Start::Firmware(test_firmware(image)), "boot the artifact"),
-            };
-            let spec =
-                self.machine(image, start, disk, folder(work, &format!("test-{stage:?}").to_lowercase())?);
+            let spec = self.machine(image, boot.start(), disk, folder(work, &boot.folder())?);
             let _share = self.budget.take(&image.machine).await;
             let console = spec.console();
             let start = self.start(context, spec);
-            let machine = super::boot::step(context.reporter, name, &console, start).await?;
+            let machine = super::boot::step(context.reporter, &boot.title(), &console, start).await?;
             let mut session = Session::new(machine, context, console);
-            if let Err(failure) = tests_in(&mut session, context, stage, &tests).await {
+            if let Err(failure) = tests_in(&mut session, context, boot, &tests).await {
                 self.retain(session, context, (artifact, format));
                 return Err(failure);
             }
         }
-        Ok(())
+        if all { self.test_clones(context, work, artifact, format).await } else { Ok(()) }
     }
+}
+
+/// As the events name the comparison of two instances.
+pub(super) const CLONE_TEST: &str = "test that instances differ";
+
+/// A boot of the artifact for tests.
+#[derive(Debug, Clone, Copy)]
+enum TestBoot {
+    /// Nothing of it runs.
+    Offline,
+    /// By its own boot loader. Where there are several firmwares to try, they are in the names.
+    Booted { firmware: Firmware, is_named: bool },
+}
+
+impl TestBoot {
+    const fn stage(self) -> Stage {
+        match self {
+            Self::Offline => Stage::Offline,
+            Self::Booted { .. } => Stage::Booted,
+        }
+    }
+
+    const fn start(self) -> Start {
+        match self {
+            Self::Offline => Start::Offline,
+            Self::Booted { firmware, .. } => Start::Firmware(firmware),
+        }
+    }
+
+    fn folder(self) -> String {
+        match self {
+            Self::Offline => "test-offline".to_owned(),
+            Self::Booted { firmware, .. } => format!("test-booted-{firmware}"),
+        }
+    }
+
+    /// As the events name the step.
+    fn title(self) -> String {
+        match self {
+            Self::Offline => "open the artifact".to_owned(),
+            Self::Booted { is_named: false, .. } => "boot the artifact".to_owned(),
+            Self::Booted { firmware, .. } => format!("boot the artifact by {firmware}"),
+        }
+    }
+
+    /// As the events name a test in it.
+    fn of(self, test: &Test) -> String {
+        match self {
+            Self::Booted { firmware, is_named: true } => format!("test {} by {firmware}", test.name),
+            _ => format!("test {}", test.name),
+        }
+    }
+}
+
+/// The boots that tests need: under the first firmware that the base declares, or under all of them.
+fn boots(image: &ImagePlan, all: bool) -> Vec<TestBoot> {
+    let mut firmware = image.base.firmware.clone();
+    if firmware.is_empty() {
+        firmware.push(Firmware::Bios);
+    }
+    if !all {
+        firmware.truncate(1);
+    }
+    let is_named = firmware.len() > 1;
+    let booted = firmware.into_iter().map(|firmware| TestBoot::Booted { firmware, is_named });
+    [TestBoot::Offline].into_iter().chain(booted).collect()
 }
 
 /// A machine that was left in the middle of its steps.
@@ -570,12 +717,12 @@ struct Left {
 async fn tests_in(
     session: &mut Session<'_>,
     context: &StepContext<'_>,
-    stage: Stage,
+    boot: TestBoot,
     tests: &[&Test],
 ) -> Result<(), BuildError> {
-    session.enter(stage).await?;
+    session.enter(boot.stage()).await?;
     for test in tests {
-        let title = format!("test {}", test.name);
+        let title = boot.of(test);
         let place = StepPlace { name: &title, span: test.span };
         let run = async {
             match &test.check {
@@ -593,16 +740,26 @@ async fn tests_in(
 
 /// Names in the order in which they are reported.
 fn step_names(image: &ImagePlan, options: &Options) -> Vec<String> {
-    image.steps.iter().map(|step: &Step| step.name.clone()).chain(test_names(image, options)).collect()
+    image.steps.iter().map(|step: &Step| step.name.clone()).chain(test_names(image, options.tests)).collect()
 }
 
-fn test_names(image: &ImagePlan, options: &Options) -> impl Iterator<Item = String> {
-    image.tests.iter().filter(|_| options.test).map(|test| format!("test {}", test.name))
-}
-
-/// The firmware tests run under: the first the base declares.
-fn test_firmware(image: &ImagePlan) -> Firmware {
-    image.base.firmware.first().copied().unwrap_or(Firmware::Bios)
+/// The tests that are going to run, in order.
+fn test_names(image: &ImagePlan, tests: Tests) -> Vec<String> {
+    if tests == Tests::None {
+        return Vec::new();
+    }
+    let all = tests == Tests::All;
+    let mut names: Vec<String> = boots(image, all)
+        .into_iter()
+        .flat_map(|boot| {
+            let own = image.tests.iter().filter(move |test| test.stage == boot.stage());
+            own.map(move |test| boot.of(test))
+        })
+        .collect();
+    if all {
+        names.push(CLONE_TEST.to_owned());
+    }
+    names
 }
 
 /// The package files of the plan's transactions, under the names the package step uses.
@@ -624,7 +781,7 @@ fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, B
         .collect()
 }
 
-fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, BuildError> {
+pub(super) fn folder(work: &WorkFolder, name: &str) -> Result<PathBuf, BuildError> {
     let path = work.path().join(name);
     std::fs::create_dir(&path).map_err(|source| BuildError::Io {
         action: "create",

@@ -254,6 +254,7 @@ mod tests {
         driver::fake::FakeDriver,
         exec::{
             Artifact, Budget, Event, EventKind, Executor, Observer, Options, Outcome, ParentDisks, Reporter,
+            Tests,
             simulation::{NoFiles, image},
         },
         plan::Step,
@@ -322,7 +323,7 @@ mod tests {
                 out: self.store.root().join("out"),
                 out_given: false,
                 force: false,
-                test: false,
+                tests: Tests::None,
                 cache: true,
                 describe: None,
             };

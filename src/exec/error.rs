@@ -86,6 +86,9 @@ pub enum BuildError {
     /// Already explained, with places in files.
     #[error("{} problems", .0.len())]
     Diagnosed(Vec<Diagnostic>),
+    /// What a test of the artifact found that no script said; never empty.
+    #[error("{}", .0.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Tested(Vec<Diagnostic>),
 }
 
 impl From<DiskError> for BuildError {
@@ -125,7 +128,7 @@ impl BuildError {
     pub fn diagnostics(self) -> Vec<Diagnostic> {
         let message = self.to_string();
         let diagnostic = match self {
-            Self::Diagnosed(diagnostics) => return diagnostics,
+            Self::Diagnosed(diagnostics) | Self::Tested(diagnostics) => return diagnostics,
             Self::Script { span, end, tail, .. } => script_diagnostic(message, span, end, &tail),
             Self::Step { span, fault, step } => {
                 let mut diagnostic = match &fault {
@@ -183,9 +186,11 @@ impl BuildError {
         match self {
             Self::Machine(fault) | Self::Step { fault, .. } => fault.is_host_defect(),
             Self::Store(_) | Self::Io { .. } | Self::HostTool { .. } | Self::NoOutput { .. } => true,
-            Self::Script { .. } | Self::NotBuilt { .. } | Self::InputChanged { .. } | Self::Diagnosed(_) => {
-                false
-            }
+            Self::Script { .. }
+            | Self::NotBuilt { .. }
+            | Self::InputChanged { .. }
+            | Self::Diagnosed(_)
+            | Self::Tested(_) => false,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         TerminalSize,
     },
     model::Compression,
-    store::{Layer, WorkFolder},
+    store::{Layer, Store, WorkFolder},
 };
 
 /// How long a machine may take to come to rest before its disk is kept as it is.
@@ -98,6 +98,19 @@ impl FailedMachineSlot {
     }
 }
 
+/// Keeps the picture of a machine that hangs where no sweep removes it, only `gc`. What cannot be kept is not told of.
+pub(super) fn with_kept_screen(store: &Store, id: &str, fault: DriverError) -> DriverError {
+    let DriverError::Hang { doing, after, console, screen: Some(taken) } = fault else { return fault };
+    let keep = || -> Option<PathBuf> {
+        let work = store.begin_build(&format!("screen-{id}")).ok()?;
+        let name = taken.file_name()?;
+        std::fs::copy(&taken, work.path().join(name)).ok()?;
+        Some(work.keep().ok()?.join(name))
+    };
+    let screen = keep();
+    DriverError::Hang { doing, after, console, screen }
+}
+
 impl FailedMachine {
     /// A shell of the user, and in the folder and environment, of what failed. What the terminal shows goes
     /// to `sink`; the shell ends with the input.
@@ -138,5 +151,34 @@ impl FailedMachine {
             }
         }
         Ok(folder.join(KEPT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_outlives_its_machine_until_gc() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path().join("store")).unwrap();
+        let taken = root.path().join("screen.png");
+        std::fs::write(&taken, "picture").unwrap();
+        let hang = |screen| DriverError::Hang {
+            doing: "boot".into(),
+            after: Duration::from_secs(1),
+            console: String::new(),
+            screen,
+        };
+        let kept = with_kept_screen(&store, "1", hang(Some(taken.clone())));
+        let DriverError::Hang { screen: Some(kept), .. } = kept else { panic!("{kept:?}") };
+        drop(store);
+        let store = Store::open(root.path().join("store")).unwrap();
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "picture");
+        store.remove_kept_builds().unwrap();
+        assert!(!kept.exists());
+        // One that is not there is not named.
+        let lost = with_kept_screen(&store, "2", hang(Some(root.path().join("none.png"))));
+        assert!(matches!(lost, DriverError::Hang { screen: None, .. }), "{lost:?}");
     }
 }

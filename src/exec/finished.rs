@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, BuildError};
+use super::{Artifact, BuildError, Tests};
 use crate::{plan::ImagePlan, store::Store, text::Digest};
 
 /// Changes with the meaning of [`Finished`].
@@ -16,17 +16,23 @@ pub(super) struct Finished {
     files: BTreeMap<String, (Digest, u64)>,
 }
 
-/// Everything that decides what the artifacts are, and whether they were tested.
-fn key(image: &ImagePlan, tested: bool) -> Digest {
-    let tests = tested.then_some((&image.tests, &image.user, image.network, &image.base.firmware));
+/// Everything that decides what the artifacts are, whether they were tested, and what was asked of their disk.
+fn key(image: &ImagePlan, tests: Tests) -> Digest {
+    let passed =
+        tests.are_run_on(image).then_some((&image.tests, &image.user, image.network, &image.base.firmware));
     // Plan types are plain data with text keys: their serialisation has no failing case.
-    let json = serde_json::to_vec(&(image.key(), image.disk_size, &image.outputs, tests)).unwrap_or_default();
-    Digest::of(json)
+    let json = match tests {
+        Tests::All => {
+            serde_json::to_vec(&(&image.gate, image.key(), image.disk_size, &image.outputs, passed, "all"))
+        }
+        _ => serde_json::to_vec(&(&image.gate, image.key(), image.disk_size, &image.outputs, passed)),
+    };
+    Digest::of(json.unwrap_or_default())
 }
 
 /// The artifacts in the output folder, if they are those of this plan.
-pub(super) fn find(store: &Store, image: &ImagePlan, tested: bool, out: &Path) -> Option<Vec<Artifact>> {
-    let finished: Finished = store.facts().get(KIND, &key(image, tested))?;
+pub(super) fn find(store: &Store, image: &ImagePlan, tests: Tests, out: &Path) -> Option<Vec<Artifact>> {
+    let finished: Finished = store.facts().get(KIND, &key(image, tests))?;
     let artifact = |output: &crate::plan::OutputPlan| {
         let path = out.join(&output.file);
         let (sha256, size) = *finished.files.get(&output.file)?;
@@ -41,11 +47,11 @@ pub(super) fn find(store: &Store, image: &ImagePlan, tested: bool, out: &Path) -
 pub(super) fn remember(
     store: &Store,
     image: &ImagePlan,
-    tested: bool,
+    tests: Tests,
     artifacts: &[Artifact],
 ) -> Result<(), BuildError> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = artifacts.iter().map(|one| (name(&one.path), (one.sha256, one.size))).collect();
-    store.facts().put(KIND, &key(image, tested), &Finished { files })?;
+    store.facts().put(KIND, &key(image, tests), &Finished { files })?;
     Ok(())
 }

@@ -13,6 +13,8 @@
 //!    whose layer is kept (`chain`), waits for the right to make the next one, and starts a machine on an overlay,
 //!    if [`Budget`] has room for one. `session` runs step after step in it; before each offline step that follows
 //!    another the disk is cut and kept as a layer.
+//!    Before the machine ends, `gate` has the rules for finished disks look at its disk (`look`), and lets no image become
+//!    of one that breaks them.
 //! 5. The disk is sealed into the formats of the image, its tests look into one of them and boot it, in a throw-away
 //!    overlay, and only then `publish` gives the files their names: all of an image's, or none.
 //!
@@ -30,6 +32,7 @@ mod budget;
 mod build;
 mod chain;
 pub mod change;
+mod clones;
 mod commands;
 mod consent;
 mod copy;
@@ -39,11 +42,15 @@ mod event;
 mod failed_machine;
 mod failing_line;
 mod finished;
+mod gate;
 mod hypervisors;
+pub mod instance;
 mod inventory;
 mod keyed;
+mod look;
 pub mod output;
 mod pack;
+pub mod package;
 mod parent_disks;
 pub mod prepare;
 mod project;
@@ -59,7 +66,7 @@ mod times;
 mod unpack;
 
 pub use budget::Budget;
-pub use build::{Artifact, BuildInputs, Executor, Options};
+pub use build::{Artifact, BuildInputs, Executor, Options, Tests};
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use describe::{DescribeOptions, Description, Gate, denied};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};
@@ -67,6 +74,7 @@ pub use event::{Event, EventKind, Exit, Observer, Outcome, Reporter, Stream, Tee
 pub use failed_machine::{FailedMachine, FailedMachineSlot};
 pub use failing_line::ScriptLine;
 pub use keyed::with_secrets;
+pub use look::{DiskView, look};
 pub use parent_disks::ParentDisks;
 pub use project::{FileFacts, ProjectFiles};
 pub use secret::Secrets;

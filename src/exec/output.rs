@@ -107,6 +107,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+    use crate::exec::Tests;
 
     /// The code of what is said about `out/k.qcow2`.
     fn said(store: &Store, options: &Options) -> Option<&'static str> {
@@ -121,7 +122,8 @@ mod tests {
         let out = dir.path().join("out");
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
         symlink("elsewhere", &out).unwrap();
-        let options = Options { out, out_given: false, force: true, test: true, cache: true, describe: None };
+        let options =
+            Options { out, out_given: false, force: true, tests: Tests::Own, cache: true, describe: None };
         assert_eq!(said(&store, &options), Some("E0548"));
         assert_eq!(said(&store, &Options { out_given: true, ..options }), None);
     }
@@ -134,7 +136,7 @@ mod tests {
         fs::create_dir(&out).unwrap();
         let path = out.join("k.qcow2");
         let options =
-            Options { out, out_given: false, force: false, test: true, cache: true, describe: None };
+            Options { out, out_given: false, force: false, tests: Tests::Own, cache: true, describe: None };
         assert_eq!(said(&store, &options), None);
         fs::write(&path, "an image").unwrap();
         assert_eq!(said(&store, &options), Some("E0549"));

@@ -148,7 +148,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::text::Digest;
+    use crate::{exec::Tests, text::Digest};
 
     const NAMES: [&str; 3] = ["web.qcow2", "web.raw", "web.vmdk"];
 
@@ -163,7 +163,7 @@ mod tests {
             out: out.to_owned(),
             out_given: false,
             force: true,
-            test: true,
+            tests: Tests::Own,
             cache: true,
             describe: None,
         };

@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     driver::fake::FakeDriver,
     plan::{
-        Action, BasePlan, BaseSource, Conditions, ImagePlan, Key, MachinePlan, OsPlan, RunAs, ScriptStep,
-        Stage, Step, key_parts,
+        Action, BasePlan, BaseSource, Conditions, Gate, ImagePlan, Key, MachinePlan, OsPlan, RunAs,
+        ScriptStep, Stage, Step, key_parts,
     },
     store::Store,
     text::Digest,
@@ -86,6 +86,7 @@ pub(super) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
         secrets: Vec::new(),
         steps,
         tests: Vec::new(),
+        gate: Gate::default(),
         outputs: Vec::new(),
     }
 }
@@ -131,7 +132,7 @@ async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan)
         out: root.join("out"),
         out_given: false,
         force: false,
-        test: true,
+        tests: Tests::Own,
         cache: true,
         describe: None,
     };

@@ -2,17 +2,25 @@
 
 mod arch;
 mod capabilities;
+mod cleanup_preset;
 mod disk_format;
+mod disk_layout;
 mod firmware;
 mod host_package;
 mod init;
+mod output_format;
+mod system_tree;
 
 pub use arch::{Arch, UnknownArch};
 pub use capabilities::Capabilities;
+pub use cleanup_preset::CleanupPreset;
 pub use disk_format::{Compression, DiskFormat};
+pub use disk_layout::{DiskLayout, MountPoint, Volume, VolumeContent, VolumeName};
 pub use firmware::Firmware;
 pub use host_package::{how_to_install, install_command};
 pub use init::Init;
+pub use output_format::{OutputFormat, Package};
+pub use system_tree::{FileContent, FileKind, MalformedTree, SystemTree, TreeLimits, TreeNode};
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it
 /// (bford.info/cachedir).

@@ -1,11 +1,15 @@
 //! From prepared images to tested artifacts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     error::{Class, Error},
     paths::shown,
     recording::Recording,
+    revoked,
     settings::{Settings, host_cpus, host_memory},
     workspace::Workspace,
 };
@@ -15,11 +19,12 @@ use crate::{
     describe::SbomFormat,
     exec::{
         self, Artifact, Budget, BuildError, Executor, FailedMachineSlot, Options, ParentDisks, Reporter,
-        Secrets,
+        Secrets, Tests,
         prepare::{Prepared, Vouching},
     },
+    model::OutputFormat,
     plan::BaseSource,
-    store::records::Kind,
+    store::records::{Keeps, Kind},
 };
 
 /// How images are built.
@@ -31,8 +36,8 @@ pub struct BuildOptions<'a> {
     pub out: Option<PathBuf>,
     /// Files there that imgfile did not write are replaced.
     pub force: bool,
-    /// The tests of the artifacts run.
-    pub test: bool,
+    /// Which tests of the artifacts run.
+    pub tests: Tests,
     /// Results of earlier builds are reused.
     pub cache: bool,
     /// Packages of the lock that no signed index vouches for are installed, this once.
@@ -53,7 +58,7 @@ impl Default for BuildOptions<'_> {
             name: None,
             out: None,
             force: false,
-            test: true,
+            tests: Tests::Own,
             cache: true,
             allow_unvouched: false,
             sbom: Vec::new(),
@@ -78,7 +83,7 @@ impl Workspace {
             out: args.out.clone().unwrap_or_else(|| self.out()),
             out_given: args.out.is_some(),
             force: args.force,
-            test: args.test,
+            tests: args.tests,
             cache: args.cache,
             describe: None,
         };
@@ -98,14 +103,16 @@ impl Workspace {
         let recording = Recording::begin(Kind::Build, self);
         let outputs = prepared.iter().flat_map(|one| &one.plan.outputs);
         let targets: Vec<PathBuf> = outputs.map(|output| options.out.join(&output.file)).collect();
-        if let Some(path) = recording.protected(targets.iter().map(PathBuf::as_path)) {
-            let message = format!(
-                "{} is protected; take that off with `imgfile image unprotect {}`, or choose another folder with `--out`",
-                shown(path),
-                path.file_stem().unwrap_or_default().display()
-            );
+        if let Some((path, keeps)) = recording.kept(targets.iter().map(PathBuf::as_path)) {
+            let message = kept(path, &keeps);
             recording.end(exec::Outcome::Failed, Some(&message));
             return Err(Error::message(Class::Files, message));
+        }
+        let revoked = revoked::of_plans(&self.project.checked.spec, &prepared, &recording.revocations());
+        if !revoked.is_empty() {
+            let failure = BuildError::Diagnosed(revoked);
+            recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
+            return Err(self.failed(failure));
         }
         if let Err(failure) = in_the_way(&recording, self, &prepared, &options) {
             recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
@@ -129,6 +136,25 @@ impl Workspace {
             Err(failures) => Err(recording.fail(failures, &self.project.sources)),
         }
     }
+}
+
+/// Why what is at `path` may not be replaced, and the way out.
+fn kept(path: &Path, keeps: &Keeps) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let (why, way) = match keeps {
+        Keeps::Protected => {
+            let name = OutputFormat::split(&file).0;
+            ("is protected".to_owned(), format!("take that off with `imgfile image unprotect {name}`"))
+        }
+        Keeps::Tagged(tags) => (
+            format!("is tagged `{}`", tags.join("`, `")),
+            format!(
+                "take that off with `imgfile image untag {}`, build by another name with `--name`",
+                tags.join(" ")
+            ),
+        ),
+    };
+    format!("{} {why}; {way}, or choose another folder with `--out`", shown(path))
 }
 
 /// Refuses to begin where an artifact could not be put in the end.
@@ -172,7 +198,7 @@ async fn build_all(
         budget: &budget,
         failed_machines: args.failed_machines,
     };
-    if !args.test {
+    if args.tests == Tests::None {
         reporter.note("tests are left out (--no-test)");
     }
     // Bases are made, and files fetched, for one image at a time: several may want the same.
@@ -227,7 +253,7 @@ fn sync_layers(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
 
 /// What all machines may take together: the settings, else three quarters of the memory that is free now and
 /// every processor.
-fn budget(settings: &Settings) -> Budget {
+pub(super) fn budget(settings: &Settings) -> Budget {
     let memory = settings.memory.as_ref().map_or_else(host_memory, |size| Size::bytes(size.value)) >> 20;
     Budget::new(memory, settings.cpus.as_ref().map_or_else(host_cpus, |cpus| cpus.value))
 }
@@ -241,8 +267,7 @@ fn rename(prepared: &mut [Prepared], image: Option<&str>, name: &str) -> Result<
         return Err(Error::message(Class::Usage, text));
     };
     for output in &mut plan.outputs {
-        let extension = output.file.rsplit('.').next().unwrap_or_default().to_owned();
-        output.file = format!("{name}.{extension}");
+        output.file = format!("{name}.{}", output.format.extension());
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{error::Error, recording::Recording, workspace::Workspace};
 use crate::{
-    exec::{self, Budget, BuildError, Executor, ParentDisks},
+    exec::{self, BuildError, Executor, ParentDisks, Tests},
     store::records::Kind,
 };
 
@@ -15,25 +15,26 @@ impl Workspace {
     ///
     /// # Errors
     /// As those of [`build`](Self::build); `Failed` also where an artifact is not there.
-    pub async fn test(&self, out: Option<&Path>) -> Result<(), Error> {
+    pub async fn test(&self, out: Option<&Path>, tests: Tests) -> Result<(), Error> {
         let mut prepared = self.prepare_all().await?;
         let secrets = self.with_secrets(&mut prepared)?;
         let out = out.map_or_else(|| self.out(), PathBuf::from);
         let recording = Recording::begin(Kind::Test, self);
         let tested = async {
             let driver = self.driver(recording.reporter()).await?;
+            let budget = super::build::budget(&self.settings);
             let executor = Executor {
                 standing: &ParentDisks::default(),
                 store: &self.store,
                 driver: driver.as_ref(),
                 project: &self.project.files,
                 reporter: recording.reporter(),
-                budget: &Budget::new(u64::MAX, u32::MAX),
+                budget: &budget,
                 failed_machines: None,
             };
             let chosen = |name: &str| self.options().image.as_ref().is_none_or(|image| image == name);
             for (one, secrets) in prepared.iter().zip(&secrets).filter(|(one, _)| chosen(&one.plan.image)) {
-                executor.test(&one.plan, secrets, &out).await?;
+                executor.test(&one.plan, secrets, &out, tests).await?;
             }
             Ok::<(), BuildError>(())
         };

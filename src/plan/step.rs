@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Key, KeyPart, Tree};
+use super::{EntryKind, Key, KeyPart, Tree, TreeEntry};
 use crate::packages::Manager;
 use crate::text::{Checksum, Digest, SourceId, Span};
 
@@ -38,6 +38,29 @@ pub struct Step {
     pub span: Option<Span>,
 }
 
+impl Step {
+    /// Paths in the image of what it copies, or an application brings; one that ends in `/` stands for all below it.
+    #[must_use]
+    pub fn written_paths(&self) -> Vec<String> {
+        let copy = match &self.action {
+            Action::App(app) => return app.files.iter().map(|file| file.path.clone()).collect(),
+            Action::Copy(copy) => copy,
+            _ => return Vec::new(),
+        };
+        match &copy.from {
+            CopyFrom::Tree(tree) => {
+                let below = |entry: &TreeEntry| match entry.path.as_str() {
+                    "" => copy.to.clone(),
+                    path => format!("{}/{path}", copy.to.trim_end_matches('/')),
+                };
+                tree.entries.iter().filter(|entry| entry.kind != EntryKind::Folder).map(below).collect()
+            }
+            CopyFrom::Text { .. } | CopyFrom::Download { unpack: false, .. } => vec![copy.to.clone()],
+            CopyFrom::Download { unpack: true, .. } => vec![format!("{}/", copy.to.trim_end_matches('/'))],
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -55,6 +78,9 @@ pub enum Action {
     DefaultUser {
         /// The base's default account, such as `debian`, or the one that `user` names.
         name: String,
+        /// Clean-up takes it away again, so it must not be there before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        temporary: bool,
     },
     /// `account NAME { … }`
     Account(AccountStep),

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{Arch, Compression, DiskFormat},
-        plan::{Action, BasePlan, MachinePlan, OsPlan, OutputPlan, PLAN_FORMAT, Stage, Step},
+        plan::{Action, BasePlan, Gate, MachinePlan, OsPlan, OutputPlan, PLAN_FORMAT, Stage, Step},
         text::Digest,
     };
 
@@ -186,12 +186,14 @@ mod tests {
             user: "root".into(),
             steps: steps.iter().map(step).collect(),
             tests: Vec::new(),
+            gate: Gate::default(),
             secrets: Vec::new(),
             outputs: vec![OutputPlan {
                 file: format!("{name}.qcow2"),
-                format: DiskFormat::Qcow2,
+                format: DiskFormat::Qcow2.into(),
                 compression: Compression::Zstd,
                 dynamic: false,
+                appliance: None,
             }],
         }
     }

@@ -227,6 +227,11 @@ pub fn sarif<'a>(found: impl Iterator<Item = (&'a [Diagnostic], &'a Sources)>) -
             })
         })
         .collect();
+    sarif_log(&rules, &results)
+}
+
+/// A SARIF 2.1.0 log with one run: its rules, and its results, which name them by their place there.
+pub(super) fn sarif_log(rules: &[serde_json::Value], results: &[serde_json::Value]) -> String {
     pretty(&json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -239,7 +244,7 @@ pub fn sarif<'a>(found: impl Iterator<Item = (&'a [Diagnostic], &'a Sources)>) -
 }
 
 /// A path as a relative reference.
-fn uri(path: &str) -> String {
+pub(super) fn uri(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'~') {

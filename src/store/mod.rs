@@ -399,6 +399,11 @@ impl Store {
         Ok(folder)
     }
 
+    /// The working folders of builds and instances whose processes run now.
+    pub fn working_folders(&self) -> Result<Vec<PathBuf>> {
+        work::in_use(&self.root.join("builds"))
+    }
+
     /// Removes the disks of failed builds that were kept to be looked at; returns the builds' ids.
     pub fn remove_kept_builds(&self) -> Result<Vec<String>> {
         work::remove_kept(&self.root.join("builds"))

@@ -244,15 +244,19 @@ pub fn clear_own() {
     }
 }
 
+/// The working folders in `parent` that belong to a process that runs.
+pub(super) fn in_use(parent: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(parent).context("read", parent)?.flatten();
+    let is_in_use = |folder: &PathBuf| {
+        let lock = File::open(folder.join(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    };
+    Ok(entries.map(|entry| entry.path()).filter(is_in_use).collect())
+}
+
 /// Whether some working folder in `parent` belongs to a process that runs.
 pub(super) fn any_in_use(parent: &Path) -> Result<bool> {
-    for entry in std::fs::read_dir(parent).context("read", parent)?.flatten() {
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
-        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(!in_use(parent)?.is_empty())
 }
 
 /// Removes the folders that were kept on purpose, see [`WorkFolder::keep`]; returns their names.

@@ -201,6 +201,7 @@ fn every_command_and_option_of_the_help_does_something() {
     records(&session);
     images(&session);
     store(&session);
+    running(&session);
     failing(&session);
     while_it_runs(&session);
 
@@ -494,6 +495,8 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
+    listing(session, &at);
+    looking_after(session, &at);
     session.run(&[&["image", "protect", "one"], &at[..]].concat());
     session.ends(&["image", "rm", "one"]).status(2).says("is protected");
     session.run(&[&["image", "unprotect", "one"], &at[..]].concat());
@@ -506,6 +509,17 @@ fn images(session: &Session) {
         assert!(info.success(), "{format}");
         fs::remove_file(&to).unwrap();
     }
+    // Packages, in the words of tar; the disk is smaller than a GiB is whole.
+    let ova = session.project.path("one.ova");
+    session.run(&["image", "export", "one", ova.to_str().unwrap(), "--format", "ova"]);
+    let list = Command::new("tar").arg("-tf").arg(&ova).output().unwrap();
+    assert_eq!(String::from_utf8(list.stdout).unwrap(), "one.ovf\none-disk1.vmdk\none.mf\n");
+    fs::remove_file(&ova).unwrap();
+    let gce = session.project.path("one.tar.gz");
+    session.run(&["image", "export", "one", gce.to_str().unwrap(), "--format", "gce"]);
+    let list = Command::new("tar").arg("-tf").arg(&gce).output().unwrap();
+    assert_eq!(String::from_utf8(list.stdout).unwrap(), "disk.raw\n");
+    fs::remove_file(&gce).unwrap();
     for subformat in ["fixed", "dynamic"] {
         let to = session.project.path("exported.vhd");
         session.run(&["image", "export", "one", to.to_str().unwrap(), "--subformat", subformat]);
@@ -517,6 +531,52 @@ fn images(session: &Session) {
     }
     session.run(&[&["image", "rename", "one", "other"], &at[..]].concat()).prints("other.qcow2");
     session.run(&[&["image", "rm", "other"], &at[..]].concat()).prints("removed");
+}
+
+/// What `images` lists, by project and by image.
+fn listing(session: &Session, at: &[&str]) {
+    let project = session.project.path(".");
+    let project = project.to_str().unwrap();
+    session.run(&[&["images", "--long"], at].concat()).prints("SHA256");
+    session.run(&["images", "--all", "--format", "human"]).prints("one.qcow2");
+    let of = |args: &[&str]| session.run(&[&["images", "--format", "json"], args].concat()).json();
+    let one = of(&["one", "--project", project])[0].clone();
+    assert_eq!((one["name"].as_str(), one["lock_state"].as_str()), (Some("one"), Some("same")));
+    assert_eq!((one["base"].as_str(), one["base_outdated"].as_bool()), (Some("debian-13"), Some(false)));
+    assert_eq!(one["appliance"]["cpus"], 2);
+    assert_eq!(of(&["other"]), serde_json::json!([]));
+    session.ends(&["images", "--project", "home"]).status(2).says("no ImageFile in home");
+}
+
+/// What is said of an image, its copies and its tags.
+fn looking_after(session: &Session, at: &[&str]) {
+    let inspect = |image: &str| session.run(&["image", "inspect", image, "--format", "json"]).json();
+    session.run(&[&["image", "describe", "one", "the first"], at].concat());
+    assert_eq!(inspect("one")["description"], "the first");
+    session.run(&["image", "describe", "one", "--clear"]);
+    assert!(inspect("one")["description"].is_null());
+    session.run(&[&["image", "copy", "one", "two"], at].concat()).prints("two.qcow2");
+    session.ends(&["image", "copy", "one", "two"]).status(2).says("is there already");
+    session.run(&[&["image", "tag", "one", "prod"], at].concat());
+    session.run(&["image", "tag", "two", "prod"]);
+    assert_eq!(
+        (inspect("one")["tags"].clone(), inspect("prod")["name"].clone()),
+        (serde_json::json!([]), "two".into())
+    );
+    session.ends(&["image", "tag", "two", "not one"]).status(2).says("is no tag");
+    session.run(&["image", "tag", "one", "live"]);
+    session.ends(&["build", "--image", "one"]).status(1).says("one.qcow2 is tagged `live`");
+    session.run(&["image", "untag", "live"]);
+    session.ends(&["image", "rm", "two"]).status(2).says("is tagged `prod`");
+    session.run(&[&["image", "untag", "prod"], at].concat());
+    session.ends(&["image", "untag", "prod"]).status(2).says("no image is tagged");
+    session.run(&["image", "rm", "two", "--store", at[1]]).prints("removed");
+    session.run(&[&["image", "revoke", "one", "--reason", "a key in it"], at].concat());
+    assert_eq!(inspect("one")["revoked"]["why"], "a key in it");
+    let refused = session.ends(&["build", "--image", "one"]).status(1).says("a key in it");
+    refused.says("E0650");
+    session.run(&["image", "revoke", "--undo", "one"]);
+    session.ends(&["image", "revoke", "--undo", "one"]).status(2).says("was not revoked");
 }
 
 fn store(session: &Session) {
@@ -535,10 +595,25 @@ fn store(session: &Session) {
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
 }
 
+/// What is run is run by tests/machine/run.rs.
+fn running(session: &Session) {
+    let store = session.project.store.to_str().unwrap().to_owned();
+    let args = ["run", "none", "--bios", "--publish", "8080:80", "--persist=changes.qcow2"];
+    session.ends(&args).status(2).says("E0630");
+    session.ends(&["run", "none", "--uefi"]).status(2).says("no image and no disk file `none`");
+    session.ends(&["ssh", "none", "--store", &store, "--", "true"]).status(2).says("E0633");
+}
+
 fn failing(session: &Session) {
     let text = IMAGE_FILE.replace("test -s /etc/word\n  SH\n  test", "exit 9\n  SH\n  test");
     fs::write(session.project.path("failing.imagefile"), text).unwrap();
     let failed = session.ends(&["build", "failing.imagefile", "--progress", "plain"]).status(3).says("E0601");
+    // Tests that did not run are told of in the file, too.
+    let args = ["build", "failing.imagefile", "--test-all", "--junit", "tests.xml"];
+    session.ends(&args).status(3);
+    let report = fs::read_to_string(session.project.path("tests.xml")).unwrap();
+    assert!(report.contains("<error message=\"exit status 9\">") && report.contains("<skipped"), "{report}");
+    session.ends(&["test", "--all", "--junit", "tests.xml", "--out", "nowhere"]).status(3).says("E0605");
     let build = failed.stderr.lines().find_map(|line| line.trim().strip_prefix("build ")?.split(' ').next());
     let number = build.unwrap_or_else(|| panic!("no number of a build:\n{}", failed.stderr)).to_owned();
     failed.says(&format!("imgfile logs {number}")).says("--on-failure shell").says("imgfile explain E0601");

@@ -221,6 +221,34 @@ impl Session {
         }
     }
 
+    /// Types the first command of a block, which runs an image, and the others once it can be logged in to; ends it as
+    /// Ctrl-C would where there is no terminal.
+    fn type_while_an_image_runs(&self, block: &Block) {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let typed = |line: &str| {
+            let command = line.strip_prefix("$ ").unwrap().split('#').next().unwrap();
+            // Another test may have the port of the documentation.
+            command.replace("8080", &format!("{free}:8080"))
+        };
+        let mut lines = block.body.lines();
+        let run = typed(lines.next().unwrap());
+        let mut run = self.shell(&format!("exec {run}"));
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = std::io::BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let up = said.by_ref().any(|line| line.contains("can be logged in to after"));
+        assert!(up, "{}: it was never up", block.place());
+        for line in lines {
+            let command =
+                typed(line).replace(&format!("localhost:{free}:8080"), &format!("localhost:{free}"));
+            let output = self.shell(&command).output().unwrap();
+            assert!(output.status.success(), "{}: {command}\n{}", block.place(), text(&output));
+        }
+        let process = nix::unistd::Pid::from_raw(i32::try_from(run.id()).unwrap());
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert_eq!(said.last(), None, "{}: nothing more to say", block.place());
+        assert_eq!(run.wait().unwrap().code(), Some(130), "{}", block.place());
+    }
+
     /// Types the commands of a block while a build runs, each in a terminal of its own.
     fn type_while_building(&self, block: &Block) {
         let text = "image \"long\" {\n  os linux debian 13\n  script <<-SH { offline = true, user = root }\n    \
@@ -265,6 +293,7 @@ fn commands_do_what_the_documentation_says() {
     for block in of_kind("console") {
         match block.note {
             Some(Note::WhileRunning) => session.type_while_building(&block),
+            Some(Note::WhileImageRuns) => session.type_while_an_image_runs(&block),
             _ => session.type_block(&block),
         }
         fs::write(session.project.path("ImageFile"), &first).unwrap();

@@ -12,7 +12,7 @@ use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
 use imgfile::driver::{DriverError, End, ExecEnd};
 use imgfile::exec::{BuildError, cannot_unpack, denied, output, unpacks_too_large};
 use imgfile::report;
-use imgfile::store::StoreError;
+use imgfile::store::{StoreError, records::Revocation};
 use imgfile::text::{Sources, Span};
 use snapbox::{assert_data_eq, file};
 
@@ -98,7 +98,7 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
         }),
         ("the guest hangs", {
             let after = Duration::from_mins(2);
-            step(span, DriverError::Hang { doing: "start".into(), after, console: console() })
+            step(span, DriverError::Hang { doing: "start".into(), after, console: console(), screen: None })
         }),
         ("the guest cannot", {
             let reason = "Read-only file system".into();
@@ -143,6 +143,11 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
             denied("web", Severity::High, &[finding(1, Some("3.5.1-2")), finding(2, None)]).unwrap()
         }),
         ("a file changed while it was built", BuildError::InputChanged { path: "site/index.html".into() }),
+        ("an image was revoked", {
+            let why = Some("it has a private key in it".to_owned());
+            let revocation = Revocation { image: "common".into(), at_ms: 1_795_232_640_000, why };
+            BuildError::Diagnosed(vec![imgfile::ops::revoked::refused("web", span, &revocation)])
+        }),
         ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
     ]
 }

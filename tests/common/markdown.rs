@@ -12,6 +12,8 @@ pub enum Note {
     With(String),
     /// `<!-- while a build runs -->`
     WhileRunning,
+    /// `<!-- while an image runs -->`: the first command runs it, the others are typed elsewhere.
+    WhileImageRuns,
 }
 
 /// A fenced block.
@@ -93,6 +95,7 @@ fn comment(line: &str) -> Option<Note> {
         Some(("not run", reason)) => Note::NotRun(reason.to_owned()),
         Some(("with", path)) => Note::With(path.to_owned()),
         _ if text == "while a build runs" => Note::WhileRunning,
+        _ if text == "while an image runs" => Note::WhileImageRuns,
         _ => return None,
     })
 }

@@ -15,6 +15,7 @@ pub mod project;
 pub mod server;
 pub mod signer;
 pub mod store;
+pub mod terminal;
 pub mod tool;
 
 use std::cell::RefCell;

@@ -88,7 +88,7 @@ fn every_rendering_is_as_expected() {
 }
 
 /// Codes that no text of a project alone can bring about, and the golden file that shows each.
-const ELSEWHERE: [(&str, &str); 55] = [
+const ELSEWHERE: [(&str, &str); 56] = [
     ("E0290", "packages/preparation.expected"),
     ("E0310", "resolve/cases/E0310-base-unproven.expected"),
     ("E0313", "resolve/cases/E0313-given-up.expected"),
@@ -140,6 +140,7 @@ const ELSEWHERE: [(&str, &str); 55] = [
     ("E0640", "cli/failures.expected"),
     ("E0641", "cli/commands.expected"),
     ("E0642", "cli/commands.expected"),
+    ("E0650", "cli/failures.expected"),
     ("W0501", "cli/commands.expected"),
     ("W0601", "machine/artifacts.expected"),
     ("W0602", "machine/artifacts.expected"),

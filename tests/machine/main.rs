@@ -19,4 +19,6 @@ mod limits;
 mod made_bases;
 mod network;
 mod published;
+mod run;
 mod statements;
+mod system_tree;

@@ -124,6 +124,14 @@ wire! {
         /// Sets the clock, in seconds and nanoseconds since 1970, and makes the random generator forget what
         /// it shares with other machines: memory that was kept may be resumed more than once.
         Wake { seconds: u64, nanoseconds: u32, seed: Bytes } = 24,
+        /// Answered by data: all that is on the image's file systems, a [`super::tree::Node`] after the other, folder by
+        /// folder, the nearest to the root first. It ends early after so many of them, or so many bytes.
+        Walk { nodes: u64, bytes: u64 } = 25,
+        /// Answered by data: a [`super::tree::Content`] for each path, links followed inside the image. None of more than
+        /// `each` bytes, and nothing more after `total`.
+        ReadFiles { paths: Vec<Bytes>, each: u64, total: u64 } = 26,
+        /// Answered by data: a [`super::tree::Sum`] for each path, links followed inside the image.
+        Digests { paths: Vec<Bytes> } = 27,
     }
 }
 
@@ -160,6 +168,8 @@ wire! {
         Devices { devices: Vec<Device> } = 3,
         Entries { entries: Vec<Entry> } = 4,
         Space { size: u64, free: u64 } = 5,
+        /// So many nodes were sent; without `whole` there are more, or a folder could not be read.
+        Walked { nodes: u64, whole: bool } = 6,
     }
 }
 

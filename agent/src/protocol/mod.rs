@@ -2,14 +2,15 @@
 //! changes hands (virtio-serial has no framing and drops data on reopen).
 //!
 //! [`frame`] finds messages in the stream and resynchronises, [`wire`] turns values into bytes,
-//! [`message`] says what there is to say.
+//! [`message`] says what there is to say, [`tree`] how a system's files are told of.
 
 pub mod frame;
 pub mod message;
+pub mod tree;
 pub mod wire;
 
 /// Changes whenever an agent and a host of different builds could misunderstand each other.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The name of the virtio-serial port, as /sys/class/virtio-ports/*/name shows it.
 pub const PORT_NAME: &str = "imgfile.agent";

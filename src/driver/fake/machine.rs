@@ -7,10 +7,12 @@ use futures_util::FutureExt;
 
 use super::super::inspect::{Facts, Init};
 use super::super::{
-    BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions, Op, Output, Program, Sink, Stage, Start,
-    Stream, TerminalInput, TerminalSize,
+    BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions, Op, Output, Program, RootSource, Sink,
+    Stage, Start, Stream, TerminalInput, TerminalSize,
 };
 use super::{Event, FakeDriver, debian};
+use crate::model::{DiskLayout, FileContent, SystemTree, TreeLimits, TreeNode};
+use crate::text::Digest;
 
 #[derive(Debug)]
 pub(super) struct FakeMachine {
@@ -127,7 +129,7 @@ impl Machine for FakeMachine {
 
     fn inspect(&mut self) -> Op<'_, Facts> {
         async {
-            self.step(Event::Inspect, &[Stage::Offline]).await?;
+            self.step(Event::Inspect, &[Stage::Offline, Stage::Viewed]).await?;
             Ok(self.driver.script().facts.clone().unwrap_or_else(|| debian("13")))
         }
         .boxed()
@@ -146,7 +148,57 @@ impl Machine for FakeMachine {
     }
 
     fn unmount(&mut self) -> Op<'_, ()> {
-        self.turn(Event::Unmount, &[Stage::Mounted], Stage::Offline).boxed()
+        self.turn(Event::Unmount, &[Stage::Mounted, Stage::Viewed], Stage::Offline).boxed()
+    }
+
+    fn view(&mut self, _root: RootSource) -> Op<'_, DiskLayout> {
+        async {
+            self.turn(Event::View, &[Stage::Offline], Stage::Viewed).await?;
+            Ok(self.driver.script().layout.clone())
+        }
+        .boxed()
+    }
+
+    fn tree(&mut self, _limits: TreeLimits) -> Op<'_, SystemTree> {
+        async {
+            self.step(Event::Tree, &[Stage::Viewed, Stage::Mounted]).await?;
+            let script = self.driver.script();
+            Ok(SystemTree::of_paths(
+                script
+                    .files
+                    .iter()
+                    .map(|(path, content)| (path.clone().into_bytes(), TreeNode::file(content.len() as u64))),
+            ))
+        }
+        .boxed()
+    }
+
+    fn read_files<'a>(&'a mut self, paths: &'a [Vec<u8>], each: u64, total: u64) -> Op<'a, Vec<FileContent>> {
+        async move {
+            self.step(Event::ReadFiles(paths.len()), &[Stage::Viewed, Stage::Mounted]).await?;
+            let (script, mut left) = (self.driver.script(), total);
+            let read = |path: &Vec<u8>| match script.file(path) {
+                None => FileContent::Absent,
+                Some(content) if content.len() as u64 > each.min(left) => {
+                    FileContent::TooLong(content.len() as u64)
+                }
+                Some(content) => {
+                    left -= content.len() as u64;
+                    FileContent::Whole(content.clone())
+                }
+            };
+            Ok(paths.iter().map(read).collect())
+        }
+        .boxed()
+    }
+
+    fn digests<'a>(&'a mut self, paths: &'a [Vec<u8>]) -> Op<'a, Vec<Option<Digest>>> {
+        async move {
+            self.step(Event::Digests(paths.len()), &[Stage::Viewed, Stage::Mounted]).await?;
+            let script = self.driver.script();
+            Ok(paths.iter().map(|path| script.file(path).map(Digest::of)).collect())
+        }
+        .boxed()
     }
 
     fn exec<'a>(&'a mut self, command: Exec, sink: Sink<'a>) -> Op<'a, ExecEnd> {
@@ -301,6 +353,25 @@ mod tests {
             .unwrap_err();
         drop(machine);
         assert_eq!(driver.operations(), ["start", "mount", "killed"]);
+    }
+
+    #[tokio::test]
+    async fn files_are_told_of_all_at_once() {
+        let driver = FakeDriver::new().file("/etc/motd", "hello").file("/etc/long", "0123456789");
+        let mut machine = driver.start(spec()).await.unwrap();
+        let refused = machine.tree(TreeLimits::default()).await;
+        assert!(matches!(refused, Err(DriverError::Refused { .. })));
+        machine.view(RootSource::Find).await.unwrap();
+        let tree = machine.tree(TreeLimits::default()).await.unwrap();
+        assert!(tree.find("/etc/motd").is_some());
+        let paths = ["/etc/long", "/etc/motd", "/nothing"].map(|path| path.as_bytes().to_vec());
+        let contents = machine.read_files(&paths, 5, 100).await.unwrap();
+        let expected = [FileContent::TooLong(10), FileContent::Whole(b"hello".to_vec()), FileContent::Absent];
+        assert_eq!(contents, expected);
+        let digests = machine.digests(&paths[1..]).await.unwrap();
+        assert_eq!(digests, [Some(Digest::of("hello")), None]);
+        machine.unmount().await.unwrap();
+        assert_eq!(machine.stage(), Stage::Offline);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! from a script, and fails or hangs where it is told to. What it shows of an executor, it shows in
 //! milliseconds.
 
+mod instance;
 mod machine;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,10 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
+use crate::model::DiskLayout;
 use crate::packages::SystemFiles;
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
-use super::{Disks, Driver, DriverError, ExecEnd, Firmware, Machine, MachineSpec, Op, Stage, Start};
+use super::{
+    Disks, Driver, DriverError, ExecEnd, Firmware, Instance, InstanceSpec, Machine, MachineSpec, Op, Publish,
+    Stage, Start,
+};
+use instance::FakeInstance;
 use machine::FakeMachine;
 
 /// One thing a machine was asked, in few words.
@@ -20,10 +26,20 @@ use machine::FakeMachine;
 pub enum Event {
     /// A machine started; with [`Start::Firmware`] it is booted at once.
     Start(Start),
+    /// An instance started, with these ports.
+    Run(Vec<Publish>),
     /// [`Machine::inspect`]: the answer is what the script says of the disk, else a Debian 13.
     Inspect,
     /// [`Machine::mount`].
     Mount,
+    /// [`Machine::view`].
+    View,
+    /// [`Machine::tree`].
+    Tree,
+    /// [`Machine::read_files`], with the number of paths.
+    ReadFiles(usize),
+    /// [`Machine::digests`], with the number of paths.
+    Digests(usize),
     /// [`Machine::unmount`].
     Unmount,
     /// The script's name, or the command line; and the user.
@@ -61,8 +77,13 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Start(_) => "start",
+            Self::Run(_) => "run",
             Self::Inspect => "inspect",
             Self::Mount => "mount",
+            Self::View => "view",
+            Self::Tree => "tree",
+            Self::ReadFiles(_) => "read_files",
+            Self::Digests(_) => "digests",
             Self::Unmount => "unmount",
             Self::Exec { .. } => "exec",
             Self::Shell(_) => "shell",
@@ -98,10 +119,18 @@ struct Script {
     started: usize,
     facts: Option<Facts>,
     files: BTreeMap<String, Vec<u8>>,
+    layout: DiskLayout,
     commands: Vec<Scripted>,
     /// By operation: how many more times it works before the mishap.
     mishaps: Vec<(String, usize, Option<Mishap>)>,
     chaos: Option<Chaos>,
+}
+
+impl Script {
+    /// A file by its path in bytes.
+    fn file(&self, path: &[u8]) -> Option<&Vec<u8>> {
+        self.files.get(std::str::from_utf8(path).ok()?)
+    }
 }
 
 /// Mishaps by chance, the same for the same seed.
@@ -150,6 +179,13 @@ impl FakeDriver {
     #[must_use]
     pub fn facts(self, facts: Facts) -> Self {
         self.script().facts = Some(facts);
+        self
+    }
+
+    /// What [`Machine::view`] answers; without it, a disk of which nothing is known.
+    #[must_use]
+    pub fn layout(self, layout: DiskLayout) -> Self {
+        self.script().layout = layout;
         self
     }
 
@@ -234,7 +270,10 @@ impl FakeDriver {
             Some(0) => Err(DriverError::HostFull),
             Some(1) => Err(DriverError::MachineEnded { end: super::End::PoweredOff, doing, console }),
             Some(2) => Err(DriverError::Protocol { detail: doing }),
-            Some(_) => Err(DriverError::Hang { doing, after: std::time::Duration::from_secs(1), console }),
+            Some(_) => {
+                let after = std::time::Duration::from_secs(1);
+                Err(DriverError::Hang { doing, after, console, screen: None })
+            }
         }
     }
 
@@ -287,6 +326,16 @@ impl Driver for FakeDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    /// An instance whose console says what is typed, and that ends when its power button is pressed.
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>> {
+        async move {
+            self.happen(Event::Run(spec.published)).await?;
+            self.script().started += 1;
+            Ok(Box::new(FakeInstance::new(self.clone())?) as Box<dyn Instance>)
+        }
+        .boxed()
     }
 }
 

@@ -1,6 +1,8 @@
 //! QEMU's command line.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,8 @@ pub(super) struct Front<'a> {
     pub(super) disks: &'a [Disk],
     pub(super) payload: Option<&'a Path>,
     pub(super) network: Network,
+    /// Whether there is a line to an agent.
+    pub(super) agent: bool,
 }
 
 /// Everything a QEMU process is told.
@@ -28,12 +32,25 @@ pub(super) struct Front<'a> {
 pub(super) struct CommandLine<'a> {
     pub(super) program: &'a Path,
     pub(super) front: Front<'a>,
-    pub(super) console: &'a Path,
-    /// QEMU's ends of the lines to its monitor and to the agent.
+    pub(super) console: Console<'a>,
+    /// QEMU's ends of the lines to its monitor and, if the guest has one, to the agent.
     pub(super) monitor: &'a OwnedFd,
-    pub(super) agent: &'a OwnedFd,
+    pub(super) agent: Option<&'a OwnedFd>,
     /// Waits for the memory of another machine instead of booting.
     pub(super) resumed: bool,
+    /// Ports at which its network is reached: an address and a port where it listens, and the guest's.
+    pub(super) forwards: &'a [(Ipv4Addr, u16, u16)],
+    /// Whether a guest that restarts itself may go on, instead of ending the machine.
+    pub(super) reboots: bool,
+}
+
+/// Where the serial console goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Console<'a> {
+    /// To the end of a file.
+    File(&'a Path),
+    /// To a socket, from which the guest reads as well; QEMU's end of it.
+    Socket(&'a OwnedFd),
 }
 
 /// What the machine starts with.
@@ -73,15 +90,21 @@ impl Front<'_> {
         add("-smp", self.cpus.max(1).to_string());
         add("-m", format!("{}M", self.memory_mib));
         add("-serial", "chardev:console".into());
-        add("-device", "virtio-serial-pci".into());
-        add("-device", format!("virtserialport,id=agent,chardev=agent,name={PORT_NAME}"));
+        if self.agent {
+            add("-device", "virtio-serial-pci".into());
+            add("-device", format!("virtserialport,id=agent,chardev=agent,name={PORT_NAME}"));
+        }
         for index in 0..self.disks.len() {
             add("-device", format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1));
         }
         if self.payload.is_some() {
             add("-device", format!("virtio-blk-pci,drive=disk{}", self.disks.len()));
         }
-        if self.network == Network::User {
+        if matches!(self.boot, Boot::Firmware { .. }) {
+            // A boot loader may speak to the screen alone, of which there is a picture when the machine hangs.
+            add("-device", "VGA".into());
+        }
+        if self.network != Network::None {
             // No option ROM: nothing here boots from the network.
             add("-device", "virtio-net-pci,netdev=net,romfile=".into());
         }
@@ -100,16 +123,24 @@ impl CommandLine<'_> {
     /// What is behind the devices, and how QEMU itself is to behave.
     fn back_ends(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> =
-            ["-nodefaults", "-no-user-config", "-no-reboot", "-machine", "dump-guest-core=off"]
-                .map(OsString::from)
-                .into();
+            ["-nodefaults", "-no-user-config", "-machine", "dump-guest-core=off"].map(OsString::from).into();
+        if !self.reboots {
+            arguments.push("-no-reboot".into());
+        }
         let mut add = |option: &str, value: OsString| arguments.extend([OsString::from(option), value]);
         add("-display", "none".into());
         add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
         add("-chardev", format!("socket,id=monitor,fd={}", self.monitor.as_raw_fd()).into());
         add("-mon", "chardev=monitor,mode=control".into());
-        add("-chardev", with_path("file,id=console,append=on,path=", self.console));
-        add("-chardev", format!("socket,id=agent,fd={}", self.agent.as_raw_fd()).into());
+        match self.console {
+            Console::File(path) => add("-chardev", with_path("file,id=console,append=on,path=", path)),
+            Console::Socket(socket) => {
+                add("-chardev", format!("socket,id=console,fd={}", socket.as_raw_fd()).into());
+            }
+        }
+        if let Some(agent) = self.agent {
+            add("-chardev", format!("socket,id=agent,fd={}", agent.as_raw_fd()).into());
+        }
         let payload = self.front.payload.map(|path| Disk {
             path: path.into(),
             format: DiskFormat::Raw,
@@ -118,9 +149,16 @@ impl CommandLine<'_> {
         for (index, disk) in self.front.disks.iter().chain(&payload).enumerate() {
             add("-blockdev", block_device(index, disk).into());
         }
-        if self.front.network == Network::User {
+        if self.front.network != Network::None {
             // Only IPv4 is connected (`cell::network`): a guest without IPv6 tries no address of it.
-            add("-netdev", "user,id=net,ipv6=off".into());
+            let mut network = "user,id=net,ipv6=off".to_owned();
+            for (address, port, guest) in self.forwards {
+                let _ = write!(network, ",hostfwd=tcp:{address}:{port}-:{guest}");
+            }
+            if self.front.network == Network::Isolated {
+                network.push_str(",restrict=on");
+            }
+            add("-netdev", network.into());
         }
         match self.front.boot {
             Boot::Kernel { kernel, initramfs, arguments: line } => {

@@ -1,7 +1,7 @@
 //! The files of disks as QEMU has them. `qemu-img` does the work, but where this crate does it faster ([`qcow2`]).
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +31,11 @@ impl Disks for QemuDisks {
             }
             DiskError::Io { action: "create", path: overlay.to_owned(), source }
         })
+    }
+
+    fn stands_on(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let header = backing::header(path)?.filter(|header| !header.data_file);
+        Ok(header.and_then(|header| header.backing))
     }
 
     fn stand_on<'a>(&'a self, overlay: &'a Path, on: DiskFile<'a>) -> DiskOp<'a, ()> {
@@ -145,7 +150,8 @@ async fn convert(disk: DiskFile<'_>, to: &Path, form: DiskForm) -> Result<(), Di
         DiskFormat::Qcow2 if matches!(form.compression, Compression::Zstd | Compression::Fast) => {
             Some("compression_type=zstd")
         }
-        DiskFormat::Vmdk if packed => Some("subformat=streamOptimized"),
+        // Behind the controller that an OVA of it names.
+        DiskFormat::Vmdk if packed => Some("subformat=streamOptimized,adapter_type=lsilogic"),
         // Of exactly the disk's size: left to itself the tool takes the next larger one that cylinders, heads and
         // sectors can express, which Azure refuses.
         DiskFormat::Vhd if form.dynamic => Some("subformat=dynamic,force_size=on"),

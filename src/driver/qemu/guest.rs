@@ -25,6 +25,10 @@ const ABSENT: [i32; 2] = [nix::libc::ENOENT, nix::libc::ENOTDIR];
 /// to restart stops its services first.
 const SUCCESSION: Duration = Duration::from_secs(20);
 
+/// The picture of a screen, in the folder of its machine, and how long QEMU may take for it.
+const SCREEN: &str = "screen.png";
+const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the agent gets beyond a command's own time limit, to kill and report.
 const GRACE: Duration = Duration::from_secs(90);
 
@@ -127,10 +131,21 @@ impl Guest {
         request: Request,
         most: u64,
     ) -> Result<Vec<u8>, DriverError> {
+        self.collect(doing, request, most).await.map(|(_, content)| content)
+    }
+
+    /// The same, with the answer.
+    pub(super) async fn collect(
+        &mut self,
+        doing: &str,
+        request: Request,
+        most: u64,
+    ) -> Result<(Answer, Vec<u8>), DriverError> {
         let mut collected = Collected::new(most);
         let patience = Patience::Idle(self.limit);
-        self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
-        Ok(collected.content)
+        let answer =
+            self.converse(doing, request, None, patience, &mut |reply| collected.take(reply)).await?;
+        Ok((answer, collected.content))
     }
 
     /// A command that is cancelled after `limit`.
@@ -334,6 +349,17 @@ impl Guest {
         }
     }
 
+    /// The fault with a picture of the screen, if it is that the machine hangs. One that cannot be taken is not missed:
+    /// there is the console.
+    pub(super) async fn pictured(&mut self, fault: DriverError) -> DriverError {
+        let DriverError::Hang { doing, after, console, screen: None } = fault else { return fault };
+        let path = self.files.console.with_file_name(SCREEN);
+        let arguments = json!({ "filename": path, "format": "png" });
+        let taken = tokio::time::timeout(SCREEN_PATIENCE, self.qmp.execute("screendump", arguments)).await;
+        let screen = matches!(taken, Ok(Ok(()))).then_some(path);
+        DriverError::Hang { doing, after, console, screen }
+    }
+
     pub(super) const fn next_epoch(&self) -> u32 {
         self.channel.next_epoch()
     }
@@ -401,6 +427,7 @@ impl Guest {
                 doing: doing.to_owned(),
                 after: self.limit,
                 console: tail(&self.files.console),
+                screen: None,
             });
         }
         self.reap().await;
@@ -438,7 +465,7 @@ impl Guest {
                 DriverError::MachineEnded { end, doing, console: tail(&self.files.console) }
             }
             ChannelError::Silent(after) => {
-                DriverError::Hang { doing, after, console: tail(&self.files.console) }
+                DriverError::Hang { doing, after, console: tail(&self.files.console), screen: None }
             }
             ChannelError::Closed => {
                 let mut observed = self.qmp.observed();

@@ -6,6 +6,7 @@ use super::super::DriverError;
 use super::guest::{Guest, unexpected_answer};
 use super::superblock::{self, Content, Superblock};
 use super::table;
+use crate::model::{self, DiskLayout, MountPoint, VolumeContent};
 
 /// The first disk, looked at.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(super) struct Volume {
     pub(super) number: Option<u32>,
     /// Bytes from the start of the disk.
     pub(super) start: u64,
+    /// Bytes.
+    pub(super) size: u64,
     pub(super) superblock: Superblock,
     partuuid: Option<String>,
     partlabel: Option<String>,
@@ -48,6 +51,7 @@ impl Layout {
                 name: partition.name.clone(),
                 number: Some(partition.number),
                 start: partition.start,
+                size: partition.size,
                 superblock,
                 partuuid,
                 partlabel,
@@ -60,6 +64,7 @@ impl Layout {
                 name,
                 number: None,
                 start: 0,
+                size: disk.size,
                 superblock,
                 partuuid: None,
                 partlabel: None,
@@ -117,34 +122,38 @@ impl Layout {
 
     /// The volume that an fstab's first field names.
     pub(super) fn find(&self, spec: &str) -> Option<&Volume> {
-        let (key, value) = spec.split_once('=').unwrap_or(("", spec));
-        let value = value.trim_matches('"');
-        let by_path = |folder: &str| spec.strip_prefix(folder).map(str::to_owned);
-        let (key, value) = match key {
-            "" => {
-                if let Some(uuid) = by_path("/dev/disk/by-uuid/") {
-                    ("UUID", uuid)
-                } else if let Some(label) = by_path("/dev/disk/by-label/") {
-                    ("LABEL", label)
-                } else if let Some(uuid) = by_path("/dev/disk/by-partuuid/") {
-                    ("PARTUUID", uuid)
-                } else {
-                    return None;
-                }
-            }
-            key => (key, value.to_owned()),
-        };
-        self.volumes.iter().find(|volume| {
-            let name = match key {
-                "UUID" => &volume.superblock.uuid,
-                "LABEL" => &volume.superblock.label,
-                "PARTUUID" => &volume.partuuid,
-                "PARTLABEL" => &volume.partlabel,
-                _ => &None,
-            };
-            name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&value))
-        })
+        let name = self.told(Vec::new()).named(spec)?.name.clone();
+        self.volumes.iter().find(|volume| volume.name == name)
     }
+
+    /// The disk as others are told of it.
+    pub(super) fn told(&self, mounts: Vec<MountPoint>) -> DiskLayout {
+        let volume = |volume: &Volume| model::Volume {
+            name: volume.name.clone(),
+            start: volume.start,
+            size: volume.size,
+            content: match volume.superblock.content {
+                Content::Fs(fs_type) => VolumeContent::Fs(fs_type.to_owned()),
+                Content::Layer(layer) => VolumeContent::Layer(layer.to_owned()),
+                Content::Unknown => VolumeContent::Unknown,
+            },
+            uuid: volume.superblock.uuid.clone(),
+            label: volume.superblock.label.clone(),
+            partuuid: volume.partuuid.clone(),
+            partlabel: volume.partlabel.clone(),
+        };
+        DiskLayout {
+            size: self.disk.size,
+            boot_code: has_boot_code(&self.table),
+            volumes: self.volumes.iter().map(volume).collect(),
+            mounts,
+        }
+    }
+}
+
+/// Whether a BIOS would start something: an MBR with code in it, while a protective one alone is empty there.
+pub(super) fn has_boot_code(disk_start: &[u8]) -> bool {
+    disk_start.get(..440).is_some_and(|code| code.iter().any(|&byte| byte != 0))
 }
 
 /// What a device of `size` bytes holds.

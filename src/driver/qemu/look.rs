@@ -186,8 +186,7 @@ pub(super) async fn units(guest: &mut Guest) -> Result<Vec<String>, DriverError>
 /// Boot loaders: GRUB's image in front of the first partition, and the removable path of UEFI.
 pub(super) async fn firmware(guest: &mut Guest, disk_start: &[u8]) -> Result<Vec<Firmware>, DriverError> {
     let mut firmware = Vec::new();
-    // An MBR with code in it; a protective one alone is empty there.
-    if disk_start.get(..440).is_some_and(|code| code.iter().any(|&byte| byte != 0)) {
+    if super::layout::has_boot_code(disk_start) {
         firmware.push(Firmware::Bios);
     }
     for folder in ["/boot/efi/EFI/BOOT", "/boot/efi/EFI/boot", "/efi/EFI/BOOT", "/boot/EFI/BOOT"] {

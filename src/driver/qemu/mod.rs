@@ -19,7 +19,7 @@ mod host;
 mod image_kernel;
 mod initramfs;
 mod inject_agent;
-mod iso;
+mod instance;
 mod kernels;
 mod layout;
 mod look;
@@ -33,6 +33,7 @@ mod start;
 mod superblock;
 mod table;
 mod tool;
+mod tree;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ use futures_util::FutureExt;
 use super::inspect::Init;
 use super::{
     AcceleratorChoice, BootOptions, BuildKernel, Capabilities, DiskAccess, DiskFormat, Disks, Driver,
-    DriverEntry, DriverError, DriverOptions, Firmware, Machine, MachineSpec, Op, Stage, Start, agent,
+    DriverEntry, DriverError, DriverOptions, Firmware, Instance, InstanceSpec, Machine, MachineSpec, Op,
+    Stage, Start, agent,
 };
 use crate::cell::Outside;
 use crate::model::Arch;
@@ -163,5 +165,13 @@ impl Driver for QemuDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>> {
+        async move {
+            let instance = start::instance(&self.host, &spec).await?;
+            Ok(Box::new(instance) as Box<dyn Instance>)
+        }
+        .boxed()
     }
 }

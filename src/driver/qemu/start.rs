@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
@@ -11,16 +12,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 use tokio::net::UnixStream;
 
-use super::super::agent;
-use super::super::{Disk, DiskAccess, DiskFormat, DriverError, Firmware, MachineSpec, Network};
+use super::super::{
+    Disk, DiskAccess, DiskFormat, DriverError, Firmware, InstanceSpec, MachineSpec, Network, Publish, Start,
+};
+use super::super::{agent, iso};
 use super::channel::Channel;
-use super::command::{Boot, CommandLine, Front, UefiFiles};
+use super::command::{Boot, CommandLine, Console, Front, UefiFiles};
 use super::guest::{Files, Guest};
+use super::instance::QemuInstance;
 use super::qmp::Qmp;
 use super::saved_state::SavedState;
 use super::shared::{Accelerator, Host, RunningKernel};
-use super::{clock, initramfs, iso, tool};
-use crate::cell::{Access, Cell, Network as Reach, WallMissing};
+use super::{clock, initramfs, tool};
+use crate::cell::{self, Access, Cell, Network as Reach, PublishedPort, WallMissing};
 use crate::store::room;
 use imgfile_agent::protocol::EPOCH_PARAMETER;
 use imgfile_agent::protocol::message::Request;
@@ -164,7 +168,9 @@ pub(super) async fn firmware(
     };
     let boot = Boot::Firmware { firmware, uefi: uefi.as_ref() };
     let mut guest = Parts::of(host, spec).await?.launch(host, spec, &boot, None).await?;
-    guest.hello("boot from its own disk", epoch, spec.limits.start).await?;
+    if let Err(fault) = guest.hello("boot from its own disk", epoch, spec.limits.start).await {
+        return Err(guest.pictured(fault).await);
+    }
     guest.connected().await?;
     Ok(guest)
 }
@@ -220,6 +226,7 @@ impl Parts {
             disks: &self.disks,
             payload: self.payload.as_deref(),
             network: spec.network,
+            agent: true,
         }
     }
 
@@ -237,10 +244,12 @@ impl Parts {
         let line = CommandLine {
             program: &host.qemu,
             front: self.machine(host, spec, boot),
-            console: &files.console,
+            console: Console::File(&files.console),
             monitor: &monitor,
-            agent: &agent,
+            agent: Some(&agent),
             resumed: memory.is_some(),
+            forwards: &[],
+            reboots: false,
         };
         let mut cell = line.cell();
         let stderr = File::create(&files.stderr).map_err(failed("write QEMU's log"))?;
@@ -257,6 +266,62 @@ impl Parts {
         let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
         Ok(Guest::new(Channel::new(our_agent), qmp, process, files, spec.limits.operation))
     }
+}
+
+/// Ports of a cell that lead to a guest, from the first of them on. They are its own: nothing else listens there.
+const FIRST_INNER_PORT: u16 = 20_000;
+
+/// Starts QEMU from the first disk, with nothing of ours in it.
+pub(super) async fn instance(host: &Host, spec: &InstanceSpec) -> Result<QemuInstance, DriverError> {
+    let machine = &spec.machine;
+    let Start::Firmware(firmware) = machine.start else {
+        return Err(DriverError::Unsupported { what: "an instance boots by its own boot loader".into() });
+    };
+    let uefi = match firmware {
+        Firmware::Bios => None,
+        Firmware::Uefi => Some(uefi(&machine.run_dir)?),
+    };
+    let boot = Boot::Firmware { firmware, uefi: uefi.as_ref() };
+    let parts = Parts::of(host, machine).await?;
+    let (monitor, our_monitor) = pair().map_err(failed("make a socket"))?;
+    let (console, our_console) = pair().map_err(failed("make a socket"))?;
+    // In a network of its own QEMU listens where `pasta` leads to; else it is the host's, and it listens there itself.
+    let own_network = cell::walls().network.missing.is_none();
+    let inner = (FIRST_INNER_PORT..).zip(&spec.published);
+    let forwards: Vec<_> = inner
+        .clone()
+        .map(|(inner, port)| match own_network {
+            true => (Ipv4Addr::UNSPECIFIED, inner, port.guest),
+            false => (port.address, port.port, port.guest),
+        })
+        .collect();
+    let line = CommandLine {
+        program: &host.qemu,
+        front: Front { agent: false, ..parts.machine(host, machine, &boot) },
+        console: Console::Socket(&console),
+        monitor: &monitor,
+        agent: None,
+        resumed: false,
+        forwards: &forwards,
+        reboots: true,
+    };
+    let mut cell = line.cell();
+    let log = machine.run_dir.join("qemu.log");
+    let stderr = File::create(&log).map_err(failed("write QEMU's log"))?;
+    parts.show(host, machine, &boot, &mut cell).map_err(failed("look at the machine's disks"))?;
+    if machine.network == Network::User {
+        cell.network(Reach::Outside(host.outside));
+        for (inner, Publish { address, port, .. }) in inner {
+            cell.publish(PublishedPort { address: *address, port: *port, inner });
+        }
+    }
+    cell.stderr(stderr).inherit(monitor).inherit(console);
+    let start = format!("start {}", host.qemu.display());
+    let process = cell.start().map_err(failed(start.clone()))?;
+    let qmp = Qmp::connect(our_monitor).await.map_err(failed(start))?;
+    let mut instance = QemuInstance::new(process, qmp, our_console, log);
+    instance.connected().await?;
+    Ok(instance)
 }
 
 impl Parts {
@@ -314,7 +379,7 @@ async fn payload(spec: &MachineSpec) -> Result<PathBuf, DriverError> {
         return Ok(path);
     }
     let (files, to) = (spec.payload.clone(), path.clone());
-    let written = tokio::task::spawn_blocking(move || iso::write(&files, &to)).await;
+    let written = tokio::task::spawn_blocking(move || iso::write("PAYLOAD", &files, &to)).await;
     written.map_err(io::Error::other).and_then(|result| result).map_err(failed("write the payload disk"))?;
     Ok(path)
 }
@@ -324,7 +389,7 @@ pub(super) fn bare(run_dir: &Path, limits: super::super::Limits) -> MachineSpec 
     MachineSpec {
         cpus: 1,
         memory_mib: 256,
-        start: super::super::Start::Offline,
+        start: Start::Offline,
         disks: Vec::new(),
         payload: Vec::new(),
         network: Network::None,

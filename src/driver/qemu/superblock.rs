@@ -39,7 +39,7 @@ pub(super) fn identify(bytes: &[u8]) -> Superblock {
     } else if at(4096, &MD_MAGIC) || at(0, &MD_MAGIC) {
         none(Content::Layer("md"))
     } else if at(4086, b"SWAPSPACE2") {
-        none(Content::Layer("swap"))
+        Superblock { content: Content::Layer("swap"), ..named("swap", 0x40c, 0x41c, 16) }
     } else if at(0, b"XFSB") {
         named("xfs", 32, 108, 12)
     } else if at(0x438, &[0x53, 0xef]) {
@@ -125,6 +125,9 @@ mod tests {
         let vfat =
             identify(&with(&[(82, b"FAT32   "), (67, &[0x34, 0x12, 0xcd, 0xab]), (71, b"EFI        ")]));
         assert_eq!((vfat.uuid.as_deref(), vfat.label.as_deref()), (Some("ABCD-1234"), Some("EFI")));
+        let swap = identify(&with(&[(4086, b"SWAPSPACE2"), (0x40c, &[0xcd; 16])]));
+        assert_eq!(swap.content, Content::Layer("swap"));
+        assert_eq!(swap.uuid.as_deref(), Some("cdcdcdcd-cdcd-cdcd-cdcd-cdcdcdcdcdcd"));
     }
 
     #[test]

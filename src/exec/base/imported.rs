@@ -256,6 +256,11 @@ pub fn known(store: &Store, path: &Path) -> Option<inspect::Facts> {
     store.facts().get(FACTS, &store.digest_file(path).ok()?)
 }
 
+/// Remembers what a look into a disk found, for [`known`].
+pub fn remember(store: &Store, path: &Path, facts: &inspect::Facts) -> Result<(), StoreError> {
+    store.facts().put(FACTS, &store.digest_file(path)?, facts)
+}
+
 /// The copy, made unless it is there.
 async fn copy<'a>(
     (store, disks): (&'a Store, &dyn Disks),

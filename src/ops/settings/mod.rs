@@ -7,6 +7,7 @@
 mod file;
 mod ignored;
 mod key;
+mod lifecycle;
 mod lookup;
 mod place;
 mod projects;
@@ -29,6 +30,7 @@ pub use file::of_project;
 use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use key::Key;
+pub use lifecycle::Lifecycle;
 pub use lookup::FileOrUrl;
 use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, url, yes_or_no};
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
@@ -97,6 +99,8 @@ pub struct Settings {
     pub project: Option<(PathBuf, Trust)>,
     /// What the user's configuration, and trust, let the project read outside its folder.
     pub consent: Consent,
+    /// How long images of projects stay, by the folder of the project: the user's word, whatever project these are for.
+    pub lifecycles: Vec<(PathBuf, Lifecycle)>,
     /// The lines of the project's file that do not count, as warnings.
     pub ignored: Vec<Diagnostic>,
     /// A private key in PEM that signs what is said of images.
@@ -170,10 +174,12 @@ impl Settings {
                 None
             }
         };
+        let home = (context.env)("HOME").map(PathBuf::from);
+        let entries = || of_user.iter().flat_map(|file: &File| &file.projects);
+        let lifecycles = entries().filter_map(|entry| entry.lifecycle(home.as_deref())).collect();
         let mut consent = Consent::default();
         if let Some((root, trust)) = &project {
-            let home = (context.env)("HOME").map(PathBuf::from);
-            for entry in of_user.iter().flat_map(|file: &File| &file.projects) {
+            for entry in entries() {
                 entry.allow(root, home.as_deref(), &mut consent);
             }
             if *trust == Trust::Trusted
@@ -213,6 +219,7 @@ impl Settings {
             allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
             consent,
+            lifecycles,
             ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;

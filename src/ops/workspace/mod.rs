@@ -320,7 +320,8 @@ fn load_settings(flags: &Flags, project: &mut Project, found: &mut Vec<Diagnosti
     }
 }
 
-fn fetcher(settings: &Settings, offline: bool) -> Result<Fetcher, Error> {
+/// What fetches, by the settings.
+pub(in crate::ops) fn fetcher(settings: &Settings, offline: bool) -> Result<Fetcher, Error> {
     let network = Network {
         proxy: settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         ca: settings.ca.as_ref().map(|ca| ca.value.clone()),

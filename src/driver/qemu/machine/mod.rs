@@ -25,7 +25,9 @@ use super::layout::Layout;
 use super::shared::{Host, RunningKernel};
 use super::start;
 use super::table::{self, Growth};
-use super::{command, image_kernel, inject_agent, kernels, look, masks};
+use super::{command, image_kernel, inject_agent, kernels, look, masks, tree};
+use crate::model::{DiskLayout, FileContent, MountPoint, SystemTree, TreeLimits};
+use crate::text::Digest;
 use system::Mounted;
 
 /// QEMU's user-mode network: our address, and the resolver it offers.
@@ -125,25 +127,71 @@ impl QemuMachine {
         self.enter().await
     }
 
+    async fn do_view(&mut self, root: RootSource) -> Result<DiskLayout, DriverError> {
+        self.expect(&[Stage::Offline], "mount the image")?;
+        self.mount_system(&root, true, self.is_read_only()).await?;
+        self.stage = Stage::Viewed;
+        let mut mounts = Vec::new();
+        for Mounted { device, fs_type, target, .. } in self.mounted.clone() {
+            let (size, free) = self.space(&target).await?;
+            mounts.push(MountPoint { volume: device, target, fs_type, size, free });
+        }
+        Ok(Layout::look(self.guest()?).await?.told(mounts))
+    }
+
+    /// Size and free bytes of a mounted file system.
+    async fn space(&mut self, target: &str) -> Result<(u64, u64), DriverError> {
+        let request = Request::StatFs { target: target.to_owned() };
+        match self.guest()?.ask("measure it", request).await? {
+            Answer::Space { size, free } => Ok((size, free)),
+            _ => Err(unexpected_answer()),
+        }
+    }
+
+    /// Whether not even a journal of the first disk can be replayed.
+    fn is_read_only(&self) -> bool {
+        self.spec.disks.first().is_none_or(|disk| disk.access == DiskAccess::Read)
+    }
+
+    async fn do_tree(&mut self, limits: TreeLimits) -> Result<SystemTree, DriverError> {
+        self.expect(&[Stage::Viewed, Stage::Mounted], "list all its files")?;
+        tree::walk(self.guest()?, limits).await
+    }
+
+    async fn do_read_files(
+        &mut self,
+        paths: &[Vec<u8>],
+        each: u64,
+        total: u64,
+    ) -> Result<Vec<FileContent>, DriverError> {
+        self.expect(&[Stage::Viewed, Stage::Mounted], "read files")?;
+        tree::read(self.guest()?, paths, each, total).await
+    }
+
+    async fn do_digests(&mut self, paths: &[Vec<u8>]) -> Result<Vec<Option<Digest>>, DriverError> {
+        self.expect(&[Stage::Viewed, Stage::Mounted], "make digests of files")?;
+        tree::digests(self.guest()?, paths).await
+    }
+
     async fn do_unmount(&mut self) -> Result<(), DriverError> {
-        self.expect(&[Stage::Mounted], "unmount the image")?;
-        self.guest()?.ask("leave the chroot", Request::Leave).await?;
+        self.expect(&[Stage::Mounted, Stage::Viewed], "unmount the image")?;
+        if self.stage == Stage::Mounted {
+            self.guest()?.ask("leave the chroot", Request::Leave).await?;
+        }
         self.unmount_fs().await?;
         self.stage = Stage::Offline;
         Ok(())
     }
 
     async fn do_inspect(&mut self) -> Result<Facts, DriverError> {
-        self.expect(&[Stage::Offline], "look into the disk")?;
-        self.mount_system(&RootSource::Find, true, true).await?;
+        self.expect(&[Stage::Offline, Stage::Viewed], "look into the disk")?;
+        if self.stage == Stage::Offline {
+            self.mount_system(&RootSource::Find, true, self.is_read_only()).await?;
+        }
         let root = self.mounted[0].clone();
         let layout = Layout::look(self.guest()?).await?;
+        let (size, free) = self.space("/").await?;
         let guest = self.guest()?;
-        let Answer::Space { size, free } =
-            guest.ask("measure it", Request::StatFs { target: "/".into() }).await?
-        else {
-            return Err(unexpected_answer());
-        };
         let facts = Facts {
             os_release: look::os_release(guest).await?.unwrap_or_default(),
             arch: look::arch(guest).await?,
@@ -168,7 +216,9 @@ impl QemuMachine {
             units: look::units(guest).await?,
             firmware: look::firmware(guest, &layout.table).await?,
         };
-        self.unmount_fs().await?;
+        if self.stage == Stage::Offline {
+            self.unmount_fs().await?;
+        }
         Ok(facts)
     }
 
@@ -386,7 +436,9 @@ impl QemuMachine {
         let units: Vec<&str> =
             jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
         let doing = format!("finish starting (still starting: {})", units.join(", "));
-        Err(DriverError::Hang { doing, after: BootOptions::default().timeout, console: self.console_tail() })
+        let (after, console) = (BootOptions::default().timeout, self.console_tail());
+        let hang = DriverError::Hang { doing, after, console, screen: None };
+        Err(self.guest()?.pictured(hang).await)
     }
 
     /// Ends the process and starts another with the same disks.
@@ -586,6 +638,22 @@ impl Machine for QemuMachine {
 
     fn get<'a>(&'a mut self, path: &'a str, limit: u64) -> Op<'a, Vec<u8>> {
         self.do_get(path, limit).boxed()
+    }
+
+    fn view(&mut self, root: RootSource) -> Op<'_, DiskLayout> {
+        self.do_view(root).boxed()
+    }
+
+    fn tree(&mut self, limits: TreeLimits) -> Op<'_, SystemTree> {
+        self.do_tree(limits).boxed()
+    }
+
+    fn read_files<'a>(&'a mut self, paths: &'a [Vec<u8>], each: u64, total: u64) -> Op<'a, Vec<FileContent>> {
+        self.do_read_files(paths, each, total).boxed()
+    }
+
+    fn digests<'a>(&'a mut self, paths: &'a [Vec<u8>]) -> Op<'a, Vec<Option<Digest>>> {
+        self.do_digests(paths).boxed()
     }
 
     fn grow_root(&mut self) -> Op<'_, u64> {

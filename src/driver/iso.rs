@@ -1,13 +1,13 @@
-//! A small ISO 9660 writer: one folder of files under plain names, for the payload disk.
+//! A small ISO 9660 writer: one folder of files under plain names, for the payload disk and for seeds of cloud-init.
 //!
-//! Names are written as they are, in lower case and without a version; the guest mounts with
-//! `map=off`, so that they stay so.
+//! Names are written as they are, in lower case and without a version. A mount with `map=off` leaves them so, and
+//! Linux's usual one has nothing to change.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::super::PayloadFile;
+use super::PayloadFile;
 
 const SECTOR: u64 = 2048;
 /// Sectors before the descriptors, which belong to boot loaders.
@@ -16,8 +16,9 @@ const SYSTEM_AREA: u64 = 16;
 const PATH_TABLE: u64 = SYSTEM_AREA + 2;
 const ROOT: u64 = PATH_TABLE + 2;
 
-/// Writes `files` to `to`. Their content is read now; a name that does not fit is an error.
-pub(super) fn write(files: &[PayloadFile], to: &Path) -> io::Result<()> {
+/// Writes `files` to `to`, on a volume called `label`, at most 32 characters. Their content is read now; a name that does
+/// not fit is an error.
+pub(super) fn write(label: &str, files: &[PayloadFile], to: &Path) -> io::Result<()> {
     let sizes = files.iter().map(|file| size(&file.path)).collect::<io::Result<Vec<_>>>()?;
     let records: Vec<Vec<u8>> =
         files.iter().map(|file| record(file.name.as_bytes(), 0, 0, false)).collect::<io::Result<_>>()?;
@@ -37,7 +38,7 @@ pub(super) fn write(files: &[PayloadFile], to: &Path) -> io::Result<()> {
         Ok(())
     };
     put(&mut out, &vec![0; to_usize(SYSTEM_AREA * SECTOR)])?;
-    put(&mut out, &primary(at, root_len)?)?;
+    put(&mut out, &primary(label, at, root_len)?)?;
     put(&mut out, &terminator())?;
     put(&mut out, &path_table(u32::to_le_bytes, u16::to_le_bytes))?;
     put(&mut out, &path_table(u32::to_be_bytes, u16::to_be_bytes))?;
@@ -124,13 +125,15 @@ fn folder(files: &[PayloadFile], sizes: &[u32], places: &[u64], len: u64) -> io:
 }
 
 /// The primary volume descriptor, ECMA-119 section 8.4.
-fn primary(sectors: u64, root_len: u64) -> io::Result<Vec<u8>> {
+fn primary(label: &str, sectors: u64, root_len: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; to_usize(SECTOR)];
     bytes[0] = 1;
     bytes[1..6].copy_from_slice(b"CD001");
     bytes[6] = 1;
     bytes[8..72].fill(b' ');
-    bytes[40..47].copy_from_slice(b"PAYLOAD");
+    for (byte, letter) in bytes[40..72].iter_mut().zip(label.bytes()) {
+        *byte = letter;
+    }
     bytes[80..88].copy_from_slice(&both32(u32::try_from(sectors).map_err(io::Error::other)?));
     bytes[120..124].copy_from_slice(&both16(1));
     bytes[124..128].copy_from_slice(&both16(1));
@@ -211,7 +214,7 @@ mod tests {
             })
             .collect();
         let image = folder.path().join("payload.iso");
-        write(&files, &image).unwrap();
+        write("PAYLOAD", &files, &image).unwrap();
         let read = read(&std::fs::read(&image).unwrap());
         assert_eq!(read.len(), 200);
         for (index, (name, content)) in read.iter().enumerate() {
@@ -225,6 +228,6 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "x").unwrap();
         let files = [PayloadFile { name: "n".repeat(31), path }];
-        assert!(write(&files, &folder.path().join("payload.iso")).is_err());
+        assert!(write("PAYLOAD", &files, &folder.path().join("payload.iso")).is_err());
     }
 }
