@@ -32,13 +32,13 @@ impl Workspace {
     /// # Errors
     /// `Files` if the lock has nothing about an image.
     pub async fn outdated(&self) -> Result<Vec<Outdated>, Error> {
+        let text = self.advisory_text().await?;
         let images = self.images()?;
         if let Some(image) = images.iter().find(|image| !self.lock.images.contains_key(&image.name.value)) {
             let name = &image.name.value;
             let text = format!("the lock has nothing about the image `{name}`; `imgfile lock` pins it");
             return Err(Error::message(Class::Files, text));
         }
-        let text = self.advisory_text().await?;
         let prepared = self.prepare_all().await?;
         Ok(prepared
             .iter()

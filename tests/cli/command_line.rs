@@ -195,6 +195,7 @@ fn every_command_and_option_of_the_help_does_something() {
     catalogue(&session);
     trusting(&session);
     building(&session);
+    describing(&session);
     replacing(&session);
     consenting(&session);
     records(&session);
@@ -389,6 +390,34 @@ fn building(session: &Session) {
             let ended = session.ends(&args);
             assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
         }
+    }
+}
+
+/// What is written beside an artifact, and looked at there.
+fn describing(session: &Session) {
+    let store = session.project.store.to_str().unwrap().to_owned();
+    fs::write(session.project.path("cves.json"), "{}").unwrap();
+    let unchanged = ["build", "--locked", "--offline", "--no-test"];
+    session.run(&[&unchanged[..], &["--sbom", "spdx", "--provenance"]].concat());
+    session.run(&[&unchanged[..], &["--sbom", "cyclonedx"]].concat());
+    for severity in ["unknown", "negligible", "low", "medium", "high", "critical"] {
+        session.run(&[&unchanged[..], &["--advisories", "cves.json", "--deny", severity]].concat());
+    }
+    session.run(&["sbom", "out/one.qcow2", "--format", "spdx", "--store", &store]).prints("SPDX-2.3");
+    session.run(&["sbom", "out/one.qcow2", "--format", "cyclonedx"]).prints("CycloneDX");
+    session.run(&["verify", "out/one.qcow2", "--format", "human"]).prints("ok").says("not proved: who");
+    assert_eq!(session.run(&["verify", "out/one.qcow2", "--format", "json"]).json()["holds"], true);
+    session.ends(&["verify", "out/one.qcow2", "--key", "none.pub"]).status(1).says("E0641");
+    for command in ["plan", "lock", "outdated", "build", "test", "why", "doctor"] {
+        let mut args = vec![command, "--sign-key", "none.pem", "--advisories", "cves.json"];
+        if command == "why" {
+            args.push("base");
+        }
+        if !matches!(command, "doctor" | "why") {
+            args.push("--offline");
+        }
+        let ended = session.ends(&args);
+        assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
     }
 }
 
