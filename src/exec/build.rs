@@ -428,11 +428,7 @@ impl Executor<'_> {
         }
         let machine = &mut session.machine;
         context.reporter.step("trim the disk", machine.trim()).await?;
-        let looking = async {
-            machine.unmount().await?;
-            gate::inspect(machine.as_mut(), self.store.facts(), image).await
-        };
-        context.reporter.step(LOOK, looking).await?;
+        context.reporter.step(LOOK, gate::inspect(machine.as_mut(), self.store.facts(), image)).await?;
         context.reporter.step("power off", session.machine.power_off()).await?;
         Ok(ControlFlow::Continue(()))
     }
