@@ -538,7 +538,6 @@ impl Executor<'_> {
             } else {
                 None
             };
-            machine.unmount().await?;
             gate::inspect(machine.as_mut(), self.store.facts(), image).await?;
             Ok::<_, BuildError>(inventory)
         };

@@ -81,6 +81,7 @@ fn fits(args: &[&str], command: &str, printed: &str) {
         ["build" | "test", ..] => ("event", printed.lines().collect()),
         ["check", ..] => ("diagnostics", vec![printed]),
         ["image", "inspect", ..] => ("image", vec![printed]),
+        ["inspect", ..] => ("inspection", vec![printed]),
         ["builds", "show", ..] => ("build", vec![printed]),
         ["cache", "ls", ..] => ("layers", vec![printed]),
         [command, ..] => (*command, vec![printed]),
@@ -495,6 +496,16 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
+    let inspected =
+        session.run(&["inspect", "one", "--packages", "--format", "json", "--preset", "cloud"]).json();
+    assert_eq!(
+        (inspected["system"]["os"].as_str(), inspected["findings"].as_array().unwrap().len()),
+        (Some("debian"), 0)
+    );
+    session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
+    session
+        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
+        .prints("0 errors");
     let same =
         [&["diff", "one", "one", "--quick", "--all", "--exit-code", "--format", "human"], &at[..]].concat();
     session.run(&same).prints("the same packages, units and files");
