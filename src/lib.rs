@@ -38,7 +38,13 @@ pub mod packages;
 pub mod lock;
 
 #[deny(clippy::disallowed_methods)]
+pub mod advisory;
+
+#[deny(clippy::disallowed_methods)]
 pub mod plan;
+
+#[deny(clippy::disallowed_methods)]
+pub mod describe;
 
 #[deny(clippy::disallowed_methods)]
 pub mod front;

@@ -6,7 +6,7 @@ use super::contents::Claim;
 use super::operands::{Operands, Text};
 use super::profiles::Placed;
 use super::shown::short;
-use super::{Account, BaseSource, Checker, Group, ImageSpec};
+use super::{Account, BaseSource, Checker, Group, ImageSpec, StepSpec};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::syntax::{Keyword, Operand};
 use crate::text::{Span, Spanned};
@@ -186,12 +186,32 @@ impl Checker<'_> {
         if let Some(account) = image.accounts.iter().find(|account| account.name.value == user.value) {
             found.push(gone(account.name.span, "makes this account").help("leave out `keep = false`"));
         }
-        for test in &image.tests {
-            let runs_as = test.script.user.as_ref().map_or(&user.value, |user| &user.value);
-            if *runs_as == user.value && !(test.script.offline && test.script.user.is_none()) {
+        for group in image.groups.iter().filter(|group| group.name.value == user.value) {
+            found.push(gone(group.name.span, "makes its group").help("leave out `keep = false`"));
+        }
+        for group in image.accounts.iter().flat_map(|account| &account.groups) {
+            if group.value == user.value {
                 found.push(
-                    gone(test.name.span, "would run as it, in the finished image")
-                        .help("say who else runs it: `{ user = root }`"),
+                    gone(group.span, "is its group, which goes with it").help("leave out `keep = false`"),
+                );
+            }
+        }
+        for test in &image.tests {
+            if let Some(runs_as) = test.script.user.as_ref().filter(|name| name.value == user.value) {
+                found.push(
+                    gone(runs_as.span, "would run as it, in the finished image")
+                        .help("leave out `user`: root runs the tests of an image without its default user"),
+                );
+            }
+        }
+        for step in &image.steps {
+            let StepSpec::Copy(copy) = step else { continue };
+            let owners = [&copy.owner, &copy.group];
+            if let Some(owner) = owners.into_iter().flatten().find(|owner| owner.value == user.value) {
+                found.push(
+                    gone(owner.span, "would own these files").help(
+                        "name an account that stays, or have a script remove what only the build needs",
+                    ),
                 );
             }
         }
@@ -245,7 +265,9 @@ impl Checker<'_> {
         };
         for image in images {
             // A circle was told, and ends here.
-            let chain = std::iter::successors(below(image), |at| below(at)).take(images.len());
+            let chain = || std::iter::successors(below(image), |at| below(at)).take(images.len());
+            self.user_of_below(image, chain());
+            let chain = chain();
             let lower: HashMap<u32, &Account> = chain
                 .flat_map(|image| &image.accounts)
                 .filter_map(|account| Some((account.uid?.value, account)))
@@ -265,6 +287,26 @@ impl Checker<'_> {
                         .help("give each a number of its own, or none: the system then takes the next that is free"),
                 );
             }
+        }
+    }
+
+    /// An account that an image takes away although one below it made it, and keeps it.
+    fn user_of_below<'a>(&mut self, image: &ImageSpec, mut below: impl Iterator<Item = &'a ImageSpec>) {
+        let Some(user) = image.user.as_ref().filter(|_| !image.keep_user) else { return };
+        let of_below = below.find_map(|image| {
+            let accounts = image.accounts.iter().map(|account| &account.name);
+            accounts
+                .chain(image.user.as_ref().filter(|_| image.keep_user))
+                .find(|name| name.value == user.value)
+        });
+        if let Some(first) = of_below {
+            let message = format!("`{}` is of the image below, and stays there", short(&user.value));
+            self.report(
+                Diagnostic::new(codes::USER_OF_BASE, message)
+                    .label(user.span, "is to be taken away")
+                    .label(first.span, "made here")
+                    .help("name another account, or leave out `keep = false`"),
+            );
         }
     }
 

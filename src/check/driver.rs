@@ -45,7 +45,7 @@ fn of_image(image: &ImageSpec, driver: &Capabilities) -> Vec<Diagnostic> {
             format!("it boots them with {}", listed(driver.firmware)),
         );
     }
-    for output in image.outputs.iter().filter(|output| !driver.formats.contains(&output.format)) {
+    for output in image.outputs.iter().filter(|output| !driver.formats.contains(&output.format.disk())) {
         let cannot = format!("writes no {}", output.format);
         refuse(output.span, cannot, "written as it", format!("it writes {}", listed(driver.formats)));
     }

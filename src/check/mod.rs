@@ -8,6 +8,7 @@
 mod accounts;
 mod archives;
 mod checker;
+mod cleanup;
 mod contents;
 mod driver;
 mod env;
@@ -38,6 +39,7 @@ mod system_paths;
 mod typed;
 mod value;
 
+pub use cleanup::{Cleanup, CleanupItem, CleanupPreset, CleanupTopic};
 pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;

@@ -1,14 +1,14 @@
 //! Names: of images, outputs, accounts and files.
 
-use crate::model::DiskFormat;
+use crate::model::OutputFormat;
 use crate::text::Digest;
 
 /// Longest name most file systems take, in bytes.
 const FILE_NAME_LIMIT: usize = 255;
 
 /// `NAME.EXT`, shortened with a digest of the whole name at its end where it would pass 255 bytes.
-pub(super) fn output_file_name(name: &str, format: DiskFormat) -> String {
-    let extension = format.as_str();
+pub(super) fn output_file_name(name: &str, format: OutputFormat) -> String {
+    let extension = format.extension();
     let whole = format!("{name}.{extension}");
     if whole.len() <= FILE_NAME_LIMIT {
         return whole;
@@ -51,6 +51,15 @@ pub(super) fn is_package(name: &str) -> bool {
         && name.split_once(':').is_none_or(|(_, arch)| arch.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
+/// What Compute Engine takes as the name of an image: 1 to 63 small letters, digits and hyphens, a letter first and no
+/// hyphen last (the resource names of its API, after RFC 1035).
+pub(super) fn is_gce_image(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// A systemd unit, with or without its suffix.
 pub(super) fn is_unit(name: &str) -> bool {
     (1..=255).contains(&name.len())
@@ -71,13 +80,15 @@ pub(super) fn is_plain_output(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DiskFormat, Package};
 
     #[test]
     fn long_output_names_stay_distinct_and_short() {
-        assert_eq!(output_file_name("web", DiskFormat::Qcow2), "web.qcow2");
+        assert_eq!(output_file_name("web", DiskFormat::Qcow2.into()), "web.qcow2");
         let (a, b) = (format!("{}a", "x".repeat(254)), format!("{}b", "x".repeat(254)));
-        let (file_a, file_b) = (output_file_name(&a, DiskFormat::Raw), output_file_name(&b, DiskFormat::Raw));
+        let [file_a, file_b] = [a, b].map(|name| output_file_name(&name, DiskFormat::Raw.into()));
         assert_eq!(file_a.len(), 255);
         assert_ne!(file_a, file_b);
+        assert_eq!(output_file_name("web", OutputFormat::Packed(Package::Gce)), "web.tar.gz");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::operands::{Operands, enumerate};
+use super::operands::{Operands, Text, enumerate};
 use super::profiles::Placed;
 use super::shown::short;
 use super::{Checker, ImageSpec, Output, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::model::{Compression, DiskFormat};
+use crate::model::{Compression, DiskFormat, OutputFormat, Package};
 use crate::syntax::Keyword;
 use crate::text::{Span, Spanned};
 
@@ -17,7 +17,7 @@ impl Checker<'_> {
         let format = self.choice(
             &text,
             "a format of image files",
-            &DiskFormat::ALL.map(|format| (format.as_str(), format)),
+            &OutputFormat::ALL.map(|format| (format.as_str(), format)),
         );
         let given = self.options(operands);
         let name = given.value("name").map(|operand| {
@@ -42,20 +42,8 @@ impl Checker<'_> {
             self.choice(&text, "a subformat", &[("fixed", false), ("dynamic", true)])
         });
         let format = format?.value;
-        if let Some(compression) = compression
-            && !format.holds(compression.value)
-        {
-            self.report(
-                Diagnostic::new(
-                    codes::OPTION_CONFLICT,
-                    format!("a `{}` file cannot be compressed so", format.as_str()),
-                )
-                .label(compression.span, "not possible in this format")
-                .label(text.span, "the format")
-                .help("`qcow2` takes `zstd`, `zlib`, `fast` and `none`, `vmdk` takes `zlib` and `none`"),
-            );
-        }
-        if let Some(dynamic) = dynamic.as_ref().filter(|_| format != DiskFormat::Vhd) {
+        self.output_compression(&text, format, compression.as_ref());
+        if let Some(dynamic) = dynamic.as_ref().filter(|_| format != DiskFormat::Vhd.into()) {
             self.report(
                 Diagnostic::new(
                     codes::OPTION_CONFLICT,
@@ -72,8 +60,50 @@ impl Checker<'_> {
             Some(name) => name?,
             None => self.default_output_name(image, span)?,
         };
+        if format == OutputFormat::Packed(Package::Gce) {
+            self.gce_name(&text, &name);
+        }
         image.outputs.push(Output { span, format, name, compression, dynamic });
         Some(())
+    }
+
+    fn output_compression(
+        &mut self,
+        text: &Text,
+        format: OutputFormat,
+        compression: Option<&Spanned<Compression>>,
+    ) {
+        let Some(compression) = compression.filter(|compression| !format.holds(compression.value)) else {
+            return;
+        };
+        self.report(
+            Diagnostic::new(
+                codes::OPTION_CONFLICT,
+                format!("`{}` files cannot be compressed so", format.as_str()),
+            )
+            .label(compression.span, "not possible in this format")
+            .label(text.span, "the format")
+            .help(
+                "`qcow2` takes `zstd`, `zlib`, `fast` and `none`, `vmdk` takes `zlib` and `none`, `gce` takes `zlib` and \
+                 `fast`, and `ova` is always `zlib`",
+            ),
+        );
+    }
+
+    /// What Compute Engine would refuse is told before an hour of work is uploaded to it.
+    fn gce_name(&mut self, format: &Text, name: &Spanned<String>) {
+        if super::names::is_gce_image(&name.value) {
+            return;
+        }
+        let message = format!("Compute Engine takes no image named `{}`", short(&name.value));
+        let mut diagnostic = Diagnostic::new(codes::GCE_NAME, message).label(name.span, "not a name there");
+        if !name.span.touches(format.span.start) {
+            diagnostic = diagnostic.label(format.span, "made for Compute Engine");
+        }
+        self.report(diagnostic.help(
+            "name the output: 1 to 63 of `a-z 0-9 -`, a letter first and no hyphen last, such as \
+             `output gce { name = \"web-2026-11\" }`",
+        ));
     }
 
     fn output_name(&mut self, name: Spanned<String>) -> Option<Spanned<String>> {
@@ -126,7 +156,7 @@ impl Checker<'_> {
         if !said && let Some(name) = self.default_output_name(image, image.name.span) {
             image.outputs.push(Output {
                 span: image.name.span,
-                format: DiskFormat::Qcow2,
+                format: DiskFormat::Qcow2.into(),
                 name,
                 compression: None,
                 dynamic: false,

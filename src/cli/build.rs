@@ -12,6 +12,8 @@ use super::{
     way_on::WayOn,
 };
 use crate::{
+    advisory::Severity,
+    describe::SbomFormat,
     exec::{FailedMachineSlot, Tests},
     ops::{BuildOptions, Workspace, WorkspaceOptions},
     report::Junit,
@@ -58,6 +60,15 @@ pub struct Args {
     /// Install packages of the lock that no signed index vouches for, this once. They run in machines only.
     #[arg(long)]
     pub allow_unvouched: bool,
+    /// Write bills of materials beside the artifacts, in these formats.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
+    pub sbom: Vec<SbomFormat>,
+    /// Write the provenance beside the artifacts, even without a key that signs it.
+    #[arg(long)]
+    pub provenance: bool,
+    /// Fail if a package has an advisory of this severity or worse; takes `--advisories`.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub deny: Option<Severity>,
     /// What becomes of the machine in which a step or test failed.
     #[arg(long, value_enum, default_value_t = OnFailure::Clean, value_name = "WHAT")]
     pub on_failure: OnFailure,
@@ -70,6 +81,16 @@ pub struct Args {
     /// Replace files that imgfile did not write.
     #[arg(long)]
     pub force: bool,
+}
+
+impl clap::ValueEnum for Severity {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.as_str()))
+    }
 }
 
 pub(super) fn run(args: Args) -> Exit {
@@ -101,6 +122,9 @@ async fn build(args: Args) -> CommandResult<()> {
         },
         cache: !args.no_cache,
         allow_unvouched: args.allow_unvouched,
+        sbom: args.sbom,
+        provenance: args.provenance,
+        deny: args.deny,
         failed_machines: (args.on_failure != OnFailure::Clean).then_some(&failed_machines),
     };
     let built = workspace.build(&options).await;

@@ -10,7 +10,10 @@ use clap_complete::CompletionCandidate;
 use crate::diagnostic::codes_with_titles;
 use crate::hygiene::RULES;
 use crate::ops::{self, Silent, project, records::here, resolved::built_in, settings::Flags};
-use crate::store::{Records, records::State};
+use crate::store::{
+    Records,
+    records::{ArtifactRecord, State},
+};
 
 fn beginning<S: Into<String>>(
     current: &OsStr,
@@ -36,16 +39,34 @@ pub(super) fn images(current: &OsStr) -> Vec<CompletionCandidate> {
     beginning(current, images.into_iter().map(|image| (image.name.value, String::new())))
 }
 
-/// Artifacts that were built here.
+/// Artifacts that were built here: their names and tags.
 pub(super) fn artifacts(current: &OsStr) -> Vec<CompletionCandidate> {
-    let found = || {
-        let records = records()?;
-        let artifacts = records.artifacts().ok()?.into_iter();
-        Some(
-            artifacts.map(|artifact| (artifact.name().to_owned(), artifact.path.clone())).collect::<Vec<_>>(),
-        )
-    };
-    beginning(current, found().unwrap_or_default())
+    let names = known().into_iter().flat_map(|artifact| {
+        let names = std::iter::once(artifact.name().to_owned()).chain(artifact.tags.iter().cloned());
+        names.map(|name| (name, artifact.path.clone())).collect::<Vec<_>>()
+    });
+    beginning(current, names)
+}
+
+/// Tags of this project's artifacts.
+pub(super) fn tags(current: &OsStr) -> Vec<CompletionCandidate> {
+    let here = here();
+    let ours = known().into_iter().filter(|artifact| here.as_ref() == Some(&artifact.project));
+    let tags = ours.flat_map(|artifact| {
+        let (path, tags) = (artifact.path, artifact.tags);
+        tags.into_iter().map(move |tag| (tag, path.clone()))
+    });
+    beginning(current, tags)
+}
+
+/// Names that artifacts have in their ImageFiles.
+pub(super) fn templates(current: &OsStr) -> Vec<CompletionCandidate> {
+    let names: BTreeSet<String> = known().into_iter().map(|artifact| artifact.image).collect();
+    beginning(current, names.into_iter().map(|name| (name, String::new())))
+}
+
+fn known() -> Vec<ArtifactRecord> {
+    records().and_then(|records| records.artifacts().ok()).unwrap_or_default()
 }
 
 /// Builds of this project.

@@ -33,6 +33,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile outdated", "what is newer than the lock"),
             ("imgfile outdated --format json", "for a program that opens a pull request"),
+            ("imgfile outdated --advisories cves.json", "and which locked packages have known flaws"),
         ],
     ),
     (
@@ -42,6 +43,9 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("imgfile build --image web --set release=2026.11", "one image, with a param"),
             ("imgfile build --on-failure shell", "look around where a script failed"),
             ("imgfile build --locked --progress plain", "in CI"),
+            ("imgfile build --sbom spdx,cyclonedx", "with bills of materials beside the artifacts"),
+            ("imgfile build --advisories cves.json --deny high", "unless a package has a grave flaw"),
+            ("imgfile build --sign-key ~/signing.pem", "with signed provenance"),
         ],
     ),
     (
@@ -67,6 +71,17 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "any disk, and only what would keep instances from starting",
             ),
             ("imgfile inspect web --format sarif", "for a service that shows findings"),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            ("imgfile diff old.qcow2 web", "what the image of this name has that an older disk has not"),
+            ("imgfile diff a.qcow2 b.vmdk --exit-code", "status 1 if they differ, for scripts"),
+            (
+                "imgfile diff a.qcow2 b.qcow2 --format json | jq '.packages[]'",
+                "packages that were added, removed or changed",
+            ),
         ],
     ),
     (
@@ -118,7 +133,23 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "images",
         &[
             ("imgfile images", "what this project built and what became of the files"),
+            ("imgfile images web --long", "of one image, with whole digests and times"),
             ("imgfile images --all", "of every project"),
+        ],
+    ),
+    (
+        "sbom",
+        &[
+            ("imgfile sbom web", "its packages, as SPDX"),
+            ("imgfile sbom out/web.qcow2 --format cyclonedx > web.cdx.json", "as CycloneDX, to a file"),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            ("imgfile verify out/web.qcow2", "against the files beside it"),
+            ("imgfile verify web.qcow2 --key signing.pub", "and who signed them"),
+            ("imgfile verify web.qcow2 --format json", "for a program"),
         ],
     ),
     (
@@ -132,6 +163,29 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "image rename",
         &[("imgfile image rename web web-2026.11", "out/web.qcow2 becomes out/web-2026.11.qcow2")],
     ),
+    ("image copy", &[("imgfile image copy web web-kept", "out/web.qcow2 again as out/web-kept.qcow2")]),
+    (
+        "image describe",
+        &[
+            ("imgfile image describe web 'the one for the fair'", "what `image inspect` shows"),
+            ("imgfile image describe web --clear", "nothing any more"),
+        ],
+    ),
+    (
+        "image tag",
+        &[
+            ("imgfile image tag web-2026.11 prod", "from now on `prod` is this one"),
+            ("imgfile image export prod /srv/images", "a tag names an image wherever a name does"),
+        ],
+    ),
+    ("image untag", &[("imgfile image untag prod", "no image is `prod` any more")]),
+    (
+        "image revoke",
+        &[
+            ("imgfile image revoke web --reason 'a key in it'", "and all that were made from it"),
+            ("imgfile image revoke --undo web", "it was a mistake"),
+        ],
+    ),
     ("image protect", &[("imgfile image protect web", "neither `rm` nor the next build touches it")]),
     ("image unprotect", &[("imgfile image unprotect web", "it may go again")]),
     ("image rm", &[("imgfile image rm web-2026.10 web-2026.11", "remove two files")]),
@@ -139,6 +193,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "image export",
         &[
             ("imgfile image export web web.vmdk", "converted, as the extension says"),
+            ("imgfile image export web --format gce web.tar.gz", "for Compute Engine"),
             ("imgfile image export web /srv/images", "a copy in a folder"),
         ],
     ),

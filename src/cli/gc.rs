@@ -5,13 +5,17 @@ use std::time::Duration;
 use super::{CommandResult, Exit, failed, listener::OnScreen, recorded};
 use crate::{
     check::Size,
-    ops::gc::{self, Cleared, GcOptions},
+    ops::{
+        self,
+        gc::{self, Cleared, GcOptions},
+        lifecycle::{Fate, Verdict},
+    },
     report::progress::size,
     store::WouldGo,
 };
 
 /// Clear what crashed and failed builds left behind, old records, what no build uses any more, and what is
-/// beyond the store's size.
+/// beyond the store's size; and do with images what your rules for their projects say.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Bytes the store may take, such as `20GiB`; without it the setting `store-size`, and without that
@@ -66,8 +70,44 @@ fn look(args: &Args) -> CommandResult<()> {
     if would.old_builds > 0 {
         super::screen::say!("{} old builds would be forgotten", would.old_builds);
     }
+    let rows: Vec<_> = would.images.iter().map(verdict).collect();
+    if !rows.is_empty() {
+        super::print(&(recorded::table(["IMAGE", "WOULD BE", "BY THE RULE", "SIZE"], &rows) + "\n"));
+    }
     would_go(&would.all);
     Ok(())
+}
+
+/// What the rules of its project would do with an image.
+fn verdict(verdict: &Verdict) -> [String; 4] {
+    let fate = match verdict.fate {
+        Fate::Deprecate => "deprecated".to_owned(),
+        Fate::Wait(left) => format!("removed {}", in_time(left)),
+        Fate::Remove => "removed".to_owned(),
+        Fate::Reinstate => "deprecated no more".to_owned(),
+    };
+    let bytes = u64::try_from(verdict.artifact.size).unwrap_or(0);
+    [verdict.artifact.path.clone(), fate, verdict.rule.clone(), size(bytes)]
+}
+
+fn in_time(left: Duration) -> String {
+    match left.as_secs() {
+        86_400.. => format!("in {} days", left.as_secs().div_ceil(86_400)),
+        3600.. => format!("in {} h", left.as_secs().div_ceil(3600)),
+        _ => "within the hour".to_owned(),
+    }
+}
+
+/// What the rules of its project did with an image.
+fn carried_out(verdict: &Verdict, done: Result<(), ops::Error>) {
+    let path = &verdict.artifact.path;
+    match (done, verdict.fate) {
+        (Err(error), _) => super::screen::say!("note: {path} stays: {error}"),
+        (Ok(()), Fate::Deprecate) => super::screen::say!("{path} is deprecated ({})", verdict.rule),
+        (Ok(()), Fate::Reinstate) => super::screen::say!("{path} is deprecated no more"),
+        (Ok(()), Fate::Remove) => super::screen::say!("removed {path} ({})", verdict.rule),
+        (Ok(()), Fate::Wait(_)) => {}
+    }
 }
 
 fn clear(args: &Args) -> CommandResult<()> {
@@ -76,6 +116,7 @@ fn clear(args: &Args) -> CommandResult<()> {
     }
     let settings = recorded::settings()?;
     let mut cleared = |what| match what {
+        Cleared::Image(verdict, done) => carried_out(&verdict, done),
         Cleared::Builds(builds) => super::screen::say!("forgot {builds} old builds"),
         Cleared::KeptDisks(builds) => super::screen::say!("removed the disks of {builds} failed builds"),
         Cleared::Unused(freed) => {

@@ -12,6 +12,7 @@ mod candidates;
 mod check;
 mod completions;
 mod console;
+mod diff;
 mod doctor;
 pub mod examples;
 mod explain;
@@ -37,6 +38,7 @@ mod outdated;
 mod plan;
 mod recorded;
 mod run;
+mod sbom;
 pub mod schema;
 mod screen;
 mod setting_args;
@@ -46,6 +48,7 @@ mod terminal;
 mod test;
 mod trace;
 mod trust;
+mod verify;
 mod watch;
 mod way_on;
 mod why;
@@ -166,6 +169,9 @@ enum Command {
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
     Inspect(With<inspect::Args, All>),
+    Diff(With<diff::Args, All>),
+    Sbom(With<sbom::Args, OfStore>),
+    Verify(verify::Args),
     Cache(With<cache::Args, OfStore>),
     Gc(With<gc::Args, OfStore>),
     Explain(explain::Args),
@@ -222,6 +228,9 @@ pub fn main() -> std::process::ExitCode {
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
         Command::Inspect(args) => inspect::run(args.apart()),
+        Command::Diff(args) => diff::run(args.apart()),
+        Command::Sbom(args) => sbom::run(&args.apart()),
+        Command::Verify(args) => verify::run(&args),
         Command::Cache(args) => cache::run(&args.apart()),
         Command::Gc(args) => gc::run(&args.apart()),
         Command::Explain(args) => explain::run(&args),

@@ -9,13 +9,15 @@ use super::{
     recorded::{self, Format},
 };
 use crate::{
+    advisory::{Finding, Status},
     lock::{Kind, Newer},
     ops::{Outdated, Workspace, WorkspaceOptions},
 };
 
 /// List what is newer than the lock: packages, security updates among them, applications and bases.
 ///
-/// Looks at the archives as they are now and changes nothing; `imgfile lock --update` does.
+/// Looks at the archives as they are now and changes nothing; `imgfile lock --update` does. With `--advisories`, it
+/// also lists the locked packages that have known flaws.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -48,6 +50,30 @@ async fn look(args: Args) -> CommandResult<()> {
 }
 
 fn show(found: &[Outdated]) {
+    show_newer(found);
+    let advisories: Vec<[String; 5]> = found
+        .iter()
+        .flat_map(|one| one.advisories.iter().map(|finding| advisory_row(&one.image, finding)))
+        .collect();
+    if !advisories.is_empty() {
+        super::print("\n");
+        super::print(&recorded::table(["IMAGE", "ADVISORY", "SEVERITY", "LOCKED", "FIXED IN"], &advisories));
+        super::screen::say!("{} advisories concern locked packages", advisories.len());
+    }
+}
+
+fn advisory_row(image: &str, finding: &Finding) -> [String; 5] {
+    let packages: Vec<String> =
+        finding.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect();
+    let fixed = match (finding.status, &finding.fixed) {
+        (Status::UnderInvestigation, _) => "not known yet".to_owned(),
+        (_, Some(fixed)) => fixed.clone(),
+        (_, None) => "not fixed".to_owned(),
+    };
+    [image.to_owned(), finding.id.clone(), finding.severity.to_string(), packages.join(", "), fixed]
+}
+
+fn show_newer(found: &[Outdated]) {
     let rows: Vec<[String; 5]> =
         found.iter().flat_map(|one| one.newer.iter().map(|newer| row(&one.image, newer))).collect();
     if rows.is_empty() {

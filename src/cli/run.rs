@@ -1,7 +1,7 @@
 //! `imgfile run`: an image as its users will run it, with its console here.
 
 use std::{
-    io::{IsTerminal as _, Write as _, stdin, stdout},
+    io::Write as _,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -82,8 +82,7 @@ async fn start(args: Args) -> CommandResult<()> {
     let keeps = running.kept.is_some();
     introduce(&running);
     let Some(console) = running.machine.console() else { return Err(Exit::Host) };
-    let interactive = stdin().is_terminal() && stdout().is_terminal();
-    let screen = if interactive { Screen::terminal() } else { Screen::lines() };
+    let screen = if screen::is_interactive() { Screen::terminal() } else { Screen::lines() };
     let mut session = Session { running, screen: screen?, began, keeps, said: false };
     let ended = session.watch(console).await;
     // The terminal is as it was before anything else is said.
@@ -111,7 +110,7 @@ async fn start(args: Args) -> CommandResult<()> {
 /// Says what runs, and how it is reached.
 fn introduce(running: &Running) {
     let name = &running.record.name;
-    let leave = if stdin().is_terminal() { "; its console follows, Ctrl-] leaves it" } else { "" };
+    let leave = if screen::is_interactive() { "; its console follows, Ctrl-] leaves it" } else { "" };
     screen::say!("`{name}` boots by {}{leave}", running.firmware.as_str());
     let ssh_port = running.record.ssh.as_ref().map(|ssh| ssh.port);
     for Publish { address, port, guest } in &running.published {
@@ -145,7 +144,7 @@ enum Screen {
     /// A person's terminal, in raw mode.
     Terminal { terminal: Box<Terminal>, keys: Receiver<TerminalInput>, filter: TerminalFilter },
     /// Lines of text; nobody types.
-    Lines(crate::report::Sink<screen::Output>),
+    Lines(Lines),
 }
 
 impl Screen {
@@ -161,18 +160,14 @@ impl Screen {
     }
 
     fn lines() -> CommandResult<Self> {
-        Ok(Self::Lines(screen::out()))
+        Ok(Self::Lines(Lines { out: screen::out(), kept: Vec::new() }))
     }
 
     /// Shows what the guest printed.
     fn show(&mut self, bytes: &[u8]) {
         match self {
             Self::Terminal { terminal, filter, .. } => terminal.show(&filter.pass(bytes)),
-            Self::Lines(out) => {
-                // A terminal's carriage returns are none of a line's; what overwrites a line is one of its own.
-                let text = strip(bytes);
-                let _ = out.write_all(&text).and_then(|()| out.flush());
-            }
+            Self::Lines(lines) => lines.show(bytes),
         }
     }
 
@@ -190,6 +185,37 @@ impl Screen {
             Self::Terminal { keys, .. } => keys.recv().await,
             Self::Lines(_) => std::future::pending().await,
         }
+    }
+}
+
+/// A console as lines of text.
+struct Lines {
+    out: crate::report::Sink<screen::Output>,
+    /// What has no line end yet: a control sequence may be cut in two.
+    kept: Vec<u8>,
+}
+
+/// A line that is longer is shown in pieces.
+const LONGEST_LINE: usize = 16 << 10;
+
+impl Lines {
+    fn show(&mut self, bytes: &[u8]) {
+        self.kept.extend(bytes);
+        let whole = self.kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.put(if self.kept.len() - whole > LONGEST_LINE { self.kept.len() } else { whole });
+    }
+
+    fn put(&mut self, len: usize) {
+        let text = strip(&self.kept[..len]);
+        self.kept.drain(..len);
+        // A reader that went away has seen enough.
+        let _ = self.out.write_all(&text).and_then(|()| self.out.flush());
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.put(self.kept.len());
     }
 }
 
@@ -296,7 +322,7 @@ async fn answers(ssh: Option<SshAccess>) {
 
 /// Ends when the terminal is closed. Without one, whoever started this decides what a hang-up does.
 async fn hang_up() {
-    let heard = if stdin().is_terminal() { signal(SignalKind::hangup()).ok() } else { None };
+    let heard = if screen::is_interactive() { signal(SignalKind::hangup()).ok() } else { None };
     match heard {
         Some(mut signal) => {
             let _ = signal.recv().await;

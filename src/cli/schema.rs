@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use super::Exit;
 use crate::text::nearest;
-use crate::{catalog, exec, lock, ops, plan, report, store};
+use crate::{catalog, describe, exec, lock, ops, plan, report, store};
 
 /// Print the JSON schema of a file or an output.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 16] = [
+pub const SCHEMAS: [Entry; 19] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -31,8 +31,11 @@ pub const SCHEMAS: [Entry; 16] = [
     ("apps", "apps --format json", || schema_for!(Vec<ops::App>)),
     ("bases", "bases --format json", || schema_for!(Vec<ops::ListedBase>)),
     ("outdated", "outdated --format json", || schema_for!(Vec<ops::Outdated>)),
+    ("manifest", "NAME.manifest.json, beside an artifact", || schema_for!(describe::Manifest)),
+    ("verify", "verify --format json", || schema_for!(ops::Verification)),
     ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),
     ("inspection", "inspect --format json", || schema_for!(ops::inspect::Inspection)),
+    ("diff", "diff --format json", || schema_for!(ops::diff::Difference)),
     ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 

@@ -52,6 +52,11 @@ pub(super) fn is_complete() -> bool {
     !LOST.load(Ordering::Relaxed)
 }
 
+/// Whether a person sits at both ends: types, and sees what is printed.
+pub(super) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && stdout().is_terminal()
+}
+
 /// For text that people read.
 pub(super) fn out() -> Sink<Output> {
     Sink::new(exact(), Content::Text { colour: out_colour() }, ci())

@@ -138,6 +138,8 @@ registry! {
     USER_REMOVED = "E0242": "something needs the account that is taken away";
     SHEBANG_ARGUMENTS = "E0243": "a shebang has more than one argument";
     BAD_ANSWER = "E0244": "a line of answers is none";
+    USER_OF_BASE = "E0245": "the account that is to be taken away is not the build's own";
+    GCE_NAME = "E0248": "Compute Engine takes no image of this name";
     PROJECT_FILE = "E0290": "a project file that goes into the image cannot be read";
     UNKNOWN_APP = "E0301": "no application of this name is in the catalogue";
     UNKNOWN_BASE = "E0302": "no base of this name is in the catalogue";
@@ -224,10 +226,15 @@ registry! {
     SEED_UNUSED = "E0636": "an instance does not do what it is told when it first boots";
     UNIT_FAILED = "E0637": "a unit of an instance has failed";
     BASE_UNSUPPORTED = "E0604": "this kind of base cannot be built on yet";
+    ADVISORY_DENIED = "E0640": "a package has an advisory that the build may not have";
+    KEY_UNUSABLE = "E0641": "a key for signing or verifying cannot be used";
+    ADVISORIES_UNREADABLE = "E0642": "advisories cannot be read";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";
     COPY_LOSES = "W0602": "a copied file has less than its source";
+    IMAGE_REVOKED = "E0650": "the image was revoked, or one that it is made from";
+    BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";
@@ -245,6 +252,7 @@ registry! {
     CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
     OF_BASH_ONLY = "W0215": "a script for `sh` uses what only bash has";
     FORMER_NAME = "W0216": "a script uses a name that imgfile has changed";
+    OWNER_GONE = "W0217": "files belong to an account that was taken away";
     MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 

@@ -5,6 +5,7 @@
 //! YAML, so nothing here has to be escaped by rules of YAML.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -45,7 +46,9 @@ impl Seed {
             std::fs::write(&path, text).map(|()| PayloadFile { name: name.to_owned(), path })
         });
         let files: Vec<_> = files.into_iter().collect::<io::Result<_>>()?;
-        iso::write("cidata", &files, to)
+        iso::write("cidata", &files, to)?;
+        // There may be a key in it.
+        std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o600))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::plan::MachinePlan;
 pub struct Budget {
     memory: Pool,
     cpus: Pool,
+    seals: Pool,
 }
 
 #[derive(Debug)]
@@ -26,17 +27,30 @@ pub(super) struct Share {
     _cpus: Option<OwnedSemaphorePermit>,
 }
 
+/// Files that all images of a command write at once: each keeps a processor busy with compression and a disk with the
+/// rest of the time.
+pub(super) const SEALS: u32 = 2;
+
 impl Budget {
     /// Memory in MiB and processors that all machines of a command may have together; at least one of each.
     #[must_use]
     pub fn new(memory_mib: u64, cpus: u32) -> Self {
         let pool = |total: u32| Pool { free: Arc::new(Semaphore::new(total as usize)), total };
-        Self { memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)), cpus: pool(cpus.max(1)) }
+        Self {
+            memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)),
+            cpus: pool(cpus.max(1)),
+            seals: pool(SEALS),
+        }
     }
 
     /// The processors of a machine that asks for so many: no more than all machines may have together.
     pub(super) fn cpus(&self, wanted: u32) -> u8 {
         u8::try_from(wanted.min(self.cpus.total)).unwrap_or(u8::MAX)
+    }
+
+    /// Waits for the turn to write a file of a finished disk.
+    pub(super) async fn seal(&self) -> Option<OwnedSemaphorePermit> {
+        self.seals.take(1).await
     }
 
     /// Waits until a machine of this size fits beside those that run. One that is larger than the whole
@@ -80,6 +94,16 @@ mod tests {
     fn a_machine_has_no_more_processors_than_all_may_have() {
         assert_eq!([1, 2, 8].map(|wanted| Budget::new(1024, 2).cpus(wanted)), [1, 2, 2]);
         assert_eq!(Budget::new(1024, 1000).cpus(999), u8::MAX);
+    }
+
+    #[test]
+    fn two_files_are_written_at_once() {
+        let budget = Budget::new(1024, 1);
+        let first = budget.seal().now_or_never().unwrap();
+        let second = budget.seal().now_or_never().unwrap();
+        assert!(budget.seal().now_or_never().is_none());
+        drop((first, second));
+        assert!(budget.seal().now_or_never().is_some());
     }
 
     #[test]

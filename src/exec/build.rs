@@ -7,22 +7,27 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
 use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
+    budget::SEALS,
     chain::{self, Again, Chain, FinishedDisk},
+    describe::{self, DescribeOptions},
     failed_machine::with_kept_screen,
-    finished, gate, hypervisors, output,
+    finished, gate, hypervisors, inventory, output, package,
     publish::StagedArtifacts,
     session::{Session, StepContext, StepPlace},
 };
 use crate::{
+    describe::Inventory,
     driver::{
-        Disk, DiskAccess, DiskFile, DiskForm, Driver, DriverError, End, Limits, Machine, MachineSpec,
+        Disk, DiskAccess, DiskFile, Driver, DriverError, End, Limits, Machine, MachineSpec, MountOptions,
         Network, PayloadFile, Start,
     },
     model::{DiskFormat, Firmware},
-    plan::{Action, BaseSource, ImagePlan, Stage, Step, Test, TestCheck},
+    plan::{Action, BaseSource, ImagePlan, OutputPlan, Stage, Step, Test, TestCheck},
     store::{Base, Claim, Store, WorkFolder},
     text::Digest,
 };
@@ -84,6 +89,8 @@ pub struct Options {
     pub tests: Tests,
     /// Whether steps done before are reused, and those done now kept.
     pub cache: bool,
+    /// What is written beside artifacts that describes them; nothing without it.
+    pub describe: Option<Arc<DescribeOptions>>,
 }
 
 /// Which tests an artifact is put to.
@@ -97,6 +104,18 @@ pub enum Tests {
     /// Those of the ImageFile, under every firmware that the base declares, and the clone test: two instances boot side by
     /// side and are compared.
     All,
+}
+
+impl Tests {
+    /// Whether any is run on an image: one without tests of its own has nothing to pass unless all are asked for.
+    #[must_use]
+    pub const fn are_run_on(self, image: &ImagePlan) -> bool {
+        match self {
+            Self::None => false,
+            Self::Own => !image.tests.is_empty(),
+            Self::All => true,
+        }
+    }
 }
 
 /// A finished disk image.
@@ -150,6 +169,7 @@ impl Executor<'_> {
         let supplies = &self.with_base(image, supplies)?;
         if options.cache
             && let Some(artifacts) = finished::find(self.store, image, options.tests, &options.out)
+            && self.describe_again(image, &artifacts, options)?
         {
             if self.standing.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
@@ -163,6 +183,9 @@ impl Executor<'_> {
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
+        let described = options.describe.as_deref().map(|describe| describe::names(image, describe));
+        let described = described.unwrap_or_default();
+        let files = || files().chain(described.iter().map(String::as_str));
         output::check(self.store, options, files())?;
         output::writable(&options.out, files())?;
         super::change::remember(self.store, image)?;
@@ -199,40 +222,69 @@ impl Executor<'_> {
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
-        let (disks, mut sealed) = (self.driver.disks(), Vec::new());
-        for output in &image.outputs {
-            let path = work.path().join(&output.file);
-            let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
-            let (format, compression, dynamic) = (output.format, output.compression, output.dynamic);
-            let sealing = async {
-                let form = DiskForm { format, compression, dynamic };
-                Ok::<_, BuildError>(disks.write(built, &path, form).await?)
-            };
-            if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
-                reporter.note(remark);
-            }
-            sealed.push((output, path));
-        }
-        if options.tests == Tests::All || options.tests == Tests::Own && !image.tests.is_empty() {
+        let sealed = self.seal(context, &disk, work).await?;
+        let tested = options.tests.are_run_on(image);
+        if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
             let bootable = sealed
                 .iter()
-                .find_map(|(output, path)| output.format.is_for_machines().then_some((path, output.format)));
-            let (tested, format) = bootable.unwrap_or((&disk.path, DiskFormat::Qcow2));
-            self.run_tests(context, work, (tested, format), options.tests).await?;
+                .find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
+            let booted = bootable.unwrap_or((disk.path.as_path(), DiskFormat::Qcow2));
+            self.run_tests(context, work, booted, options.tests).await?;
         }
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
+        let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
+        if let Some(describe) = options.describe.as_deref() {
+            let inventory = self.inventory(context, &disk, work).await?;
+            if inventory.databases.is_empty() {
+                reporter.note(
+                    "the image has no package database that can be read: its packages are not described",
+                );
+            }
+            let files = describe::files(self.store, image, (&inventory, tested), &artifacts, describe)?;
+            edition.add(&describe::write(work, &files)?)?;
+        }
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, options.tests, &artifacts)?;
         edition.publish()?;
+        if let Some(describe) = options.describe.as_deref() {
+            for name in describe::remove_stale(self.store, image, (options, describe)) {
+                reporter.note(format!("removed {name}, which described an earlier build"));
+            }
+        }
         for Artifact { path, sha256, size } in &artifacts {
             let path = path.display().to_string();
             reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
         Ok((artifacts, disk))
+    }
+
+    /// Writes every output of an image, side by side.
+    async fn seal<'p>(
+        &self,
+        context: &StepContext<'p>,
+        disk: &FinishedDisk,
+        work: &WorkFolder,
+    ) -> Result<Vec<(&'p OutputPlan, PathBuf)>, BuildError> {
+        let (disks, reporter) = (self.driver.disks(), context.reporter);
+        let built = DiskFile { path: &disk.path, format: DiskFormat::Qcow2 };
+        let seal = |output: &'p OutputPlan| {
+            let disks = &disks;
+            async move {
+                let path = work.path().join(&output.file);
+                let _turn = self.budget.seal().await;
+                let form = package::Form::of(output);
+                let sealing = package::write(disks.as_ref(), built, &path, form, work.path());
+                if let Some(remark) = reporter.step(&format!("seal {}", output.file), sealing).await? {
+                    reporter.note(remark);
+                }
+                Ok((output, path))
+            }
+        };
+        // As many as have a turn at once; when one fails the others are dropped, which ends them.
+        stream::iter(&context.image.outputs).map(seal).buffered(SEALS as usize).try_collect().await
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.
@@ -269,7 +321,7 @@ impl Executor<'_> {
         secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);
-            output.format.is_for_machines().then_some((path, output.format))
+            Some((path, output.format.for_machines()?))
         });
         let Some((path, format)) = found.filter(|(path, _)| path.is_file()) else {
             let path = image.outputs.first().map_or_else(PathBuf::new, |output| out.join(&output.file));
@@ -306,11 +358,12 @@ impl Executor<'_> {
                 context.reporter.reused(&step.name);
             }
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
-                return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer] });
+                return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer], inventory: None });
             }
             let on = (self.store, self.driver.disks());
             let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
-            match self.run_steps(context, supplies, work, chain, done).await? {
+            let described = options.describe.is_some();
+            match self.run_steps(context, supplies, work, chain, (done, described)).await? {
                 ControlFlow::Continue(disk) => return Ok(disk),
                 ControlFlow::Break(left) => {
                     told = told.max(done + left.ran);
@@ -380,11 +433,11 @@ impl Executor<'_> {
         supplies: &BuildInputs,
         work: &WorkFolder,
         mut chain: Chain<'_>,
-        done: usize,
+        (done, described): (usize, bool),
     ) -> Result<ControlFlow<Left, FinishedDisk>, BuildError> {
-        let result = self.run_steps_on(context, supplies, work, &mut chain, done).await;
-        match result {
-            Ok(ControlFlow::Continue(())) => {}
+        let result = self.run_steps_on(context, supplies, work, &mut chain, (done, described)).await;
+        let inventory = match result {
+            Ok(ControlFlow::Continue(inventory)) => inventory,
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
                 if let Some(failed_machines) = self.failed_machines {
@@ -392,12 +445,63 @@ impl Executor<'_> {
                 }
                 return Err(failure);
             }
+        };
+        let (last, kept) = (context.image.steps.last(), chain.is_kept());
+        let disk = match last {
+            Some(step) => chain.finish(&step.name, step.key)?,
+            None => chain.finish("base", context.image.base_key())?,
+        };
+        if let Some(inventory) = inventory.as_ref().filter(|_| kept) {
+            inventory::remember(self.store, context.image, inventory)?;
         }
-        let last = context.image.steps.last();
-        match last {
-            Some(step) => chain.finish(&step.name, step.key).map(ControlFlow::Continue),
-            None => chain.finish("base", context.image.base_key()).map(ControlFlow::Continue),
+        Ok(ControlFlow::Continue(FinishedDisk { inventory, ..disk }))
+    }
+
+    /// What the finished disk consists of: as its own machine said, or is remembered, or else as it says in a machine
+    /// that is started for that.
+    async fn inventory(
+        &self,
+        context: &StepContext<'_>,
+        disk: &FinishedDisk,
+        work: &WorkFolder,
+    ) -> Result<Inventory, BuildError> {
+        let image = context.image;
+        if let Some(inventory) = disk.inventory.clone().or_else(|| inventory::known(self.store, image)) {
+            return Ok(inventory);
         }
+        let attached =
+            Disk { path: disk.path.clone(), format: DiskFormat::Qcow2, access: DiskAccess::Discard };
+        let spec = self.machine(image, Start::Offline, attached, folder(work, "machine-inventory")?);
+        let _share = self.budget.take(&image.machine).await;
+        let reading = async {
+            let mut machine = self.start(context, spec).await?;
+            machine.mount(MountOptions::default()).await?;
+            let inventory = inventory::read(machine.as_mut(), self.store, image, context.reporter).await?;
+            machine.power_off().await?;
+            Ok::<_, BuildError>(inventory)
+        };
+        let inventory = context.reporter.step("read the packages", reading).await?;
+        inventory::remember(self.store, image, &inventory)?;
+        Ok(inventory)
+    }
+
+    /// Writes what describes artifacts that are there, where it is not there or says something else; false where the
+    /// store no longer knows what the image consists of.
+    fn describe_again(
+        &self,
+        image: &ImagePlan,
+        artifacts: &[Artifact],
+        options: &Options,
+    ) -> Result<bool, BuildError> {
+        let tested = options.tests.are_run_on(image);
+        let Some(describe) = options.describe.as_deref() else { return Ok(true) };
+        let Some(inventory) = inventory::known(self.store, image) else { return Ok(false) };
+        let files = describe::files(self.store, image, (&inventory, tested), artifacts, describe)?;
+        describe::renew(self.store, files, (options, describe), || {
+            Ok(self.store.begin_build(&build_id())?)
+        })?;
+        describe::remove_stale(self.store, image, (options, describe));
+        Ok(true)
     }
 
     async fn run_steps_on(
@@ -406,8 +510,8 @@ impl Executor<'_> {
         supplies: &BuildInputs,
         work: &WorkFolder,
         chain: &mut Chain<'_>,
-        done: usize,
-    ) -> Result<ControlFlow<Left>, BuildError> {
+        (done, described): (usize, bool),
+    ) -> Result<ControlFlow<Left, Option<Inventory>>, BuildError> {
         let image = context.image;
         let disk =
             Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
@@ -428,9 +532,18 @@ impl Executor<'_> {
         }
         let machine = &mut session.machine;
         context.reporter.step("trim the disk", machine.trim()).await?;
-        context.reporter.step(LOOK, gate::inspect(machine.as_mut(), self.store.facts(), image)).await?;
+        let looking = async {
+            let inventory = if described {
+                Some(inventory::read(machine.as_mut(), self.store, image, context.reporter).await?)
+            } else {
+                None
+            };
+            gate::inspect(machine.as_mut(), self.store.facts(), image).await?;
+            Ok::<_, BuildError>(inventory)
+        };
+        let inventory = context.reporter.step(LOOK, looking).await?;
         context.reporter.step("power off", session.machine.power_off()).await?;
-        Ok(ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(inventory))
     }
 
     /// Leaves the machine in which something failed to whoever wants to look at it.
@@ -526,6 +639,9 @@ impl Executor<'_> {
         if all { self.test_clones(context, work, artifact, format).await } else { Ok(()) }
     }
 }
+
+/// As the events name the comparison of two instances.
+pub(super) const CLONE_TEST: &str = "test that instances differ";
 
 /// A boot of the artifact for tests.
 #[derive(Debug, Clone, Copy)]
@@ -641,7 +757,7 @@ fn test_names(image: &ImagePlan, tests: Tests) -> Vec<String> {
         })
         .collect();
     if all {
-        names.push(super::clones::STEP.to_owned());
+        names.push(CLONE_TEST.to_owned());
     }
     names
 }

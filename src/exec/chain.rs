@@ -8,6 +8,7 @@ use std::{
 
 use super::{BuildError, BuildInputs};
 use crate::{
+    describe::Inventory,
     driver::{DiskFile, Disks, Machine},
     model::DiskFormat,
     plan::{BaseSource, ImagePlan, Key},
@@ -128,6 +129,11 @@ impl<'a> Chain<'a> {
         self.attempt
     }
 
+    /// Whether what it ends with stays in the store.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.claim.is_some()
+    }
+
     pub(super) fn active(&self) -> &Path {
         &self.active
     }
@@ -166,7 +172,7 @@ impl<'a> Chain<'a> {
             self.keep(&finished, step, key)?;
             self.active = self.store.layers().disk(&key.0);
         }
-        Ok(FinishedDisk { path: self.active, held: self.held })
+        Ok(FinishedDisk { path: self.active, held: self.held, inventory: None })
     }
 
     /// What the active overlay stands on, still in use.
@@ -220,6 +226,8 @@ pub(super) struct FinishedDisk {
     /// What it stands on stays until it is sealed.
     #[expect(dead_code, reason = "held for its lock")]
     pub held: Vec<Layer>,
+    /// What it consists of, if its own machine was asked.
+    pub inventory: Option<Inventory>,
 }
 
 /// A base's disk as seen from any working folder or layer folder.
@@ -317,6 +325,7 @@ mod tests {
                 force: false,
                 tests: Tests::None,
                 cache: true,
+                describe: None,
             };
             let built = plans.iter().map(|plan| {
                 let supplies = match plan.base.source {

@@ -10,7 +10,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{BuildError, Executor, build::folder, instance::SshKey, session::StepContext};
+use super::{
+    BuildError, Executor,
+    build::{CLONE_TEST, folder},
+    instance::SshKey,
+    session::StepContext,
+};
 use crate::{
     diagnostic::{Code, Diagnostic, codes},
     driver::{
@@ -21,9 +26,6 @@ use crate::{
     store::{WorkFolder, digest_of},
     text::Digest,
 };
-
-/// As the events name it.
-pub(super) const STEP: &str = "test that instances differ";
 
 const HOST_NAME: &str = "imgfile-instance";
 /// The larger disk of the instance that has a seed, beyond the artifact's own.
@@ -138,7 +140,7 @@ impl Executor<'_> {
         artifact: &Path,
         format: DiskFormat,
     ) -> Result<(), BuildError> {
-        context.reporter.step(STEP, self.clones(context, work, artifact, format)).await
+        context.reporter.step(CLONE_TEST, self.clones(context, work, artifact, format)).await
     }
 
     async fn clones(
@@ -244,7 +246,9 @@ impl Executor<'_> {
         let _share = self.budget.take(&image.machine).await;
         let mut machine = self.start(context, spec).await?;
         let said = look(machine.as_mut(), &image.user, key, "instance").await?;
-        context.reporter.output(STEP, &format!("instance under {firmware}:\n{}", context.mask.text(&said)));
+        context
+            .reporter
+            .output(CLONE_TEST, &format!("instance under {firmware}:\n{}", context.mask.text(&said)));
         let instance = Instance::read(&said);
         if instance.is_whole {
             return Ok(instance);

@@ -26,6 +26,15 @@ fi
     )
 }
 
+/// Exit status of [`temporary_user`] where the account is there already.
+pub(super) const USER_EXISTS: i32 = 45;
+
+/// An account that runs scripts and is taken away when the image is cleaned; not one that is there already.
+pub(super) fn temporary_user(name: &str) -> String {
+    let user = quoted(name);
+    format!("if id -u {user} >/dev/null 2>&1; then exit {USER_EXISTS}; fi\n{}", default_user(name))
+}
+
 /// Gives an account sudo without a password, by a file of its own.
 fn sudoers(name: &str) -> String {
     format!(

@@ -153,3 +153,32 @@ impl FailedMachine {
         Ok(folder.join(KEPT))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_outlives_its_machine_until_gc() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path().join("store")).unwrap();
+        let taken = root.path().join("screen.png");
+        std::fs::write(&taken, "picture").unwrap();
+        let hang = |screen| DriverError::Hang {
+            doing: "boot".into(),
+            after: Duration::from_secs(1),
+            console: String::new(),
+            screen,
+        };
+        let kept = with_kept_screen(&store, "1", hang(Some(taken.clone())));
+        let DriverError::Hang { screen: Some(kept), .. } = kept else { panic!("{kept:?}") };
+        drop(store);
+        let store = Store::open(root.path().join("store")).unwrap();
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), "picture");
+        store.remove_kept_builds().unwrap();
+        assert!(!kept.exists());
+        // One that is not there is not named.
+        let lost = with_kept_screen(&store, "2", hang(Some(root.path().join("none.png"))));
+        assert!(matches!(lost, DriverError::Hang { screen: None, .. }), "{lost:?}");
+    }
+}

@@ -18,8 +18,8 @@ pub(super) struct Finished {
 
 /// Everything that decides what the artifacts are, whether they were tested, and what was asked of their disk.
 fn key(image: &ImagePlan, tests: Tests) -> Digest {
-    let tested = tests != Tests::None && !image.tests.is_empty() || tests == Tests::All;
-    let passed = tested.then_some((&image.tests, &image.user, image.network, &image.base.firmware));
+    let passed =
+        tests.are_run_on(image).then_some((&image.tests, &image.user, image.network, &image.base.firmware));
     // Plan types are plain data with text keys: their serialisation has no failing case.
     let json = match tests {
         Tests::All => {

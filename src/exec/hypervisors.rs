@@ -2,7 +2,7 @@
 
 use crate::{
     diagnostic::codes,
-    model::DiskFormat,
+    model::{DiskFormat, OutputFormat, Package},
     plan::{ImagePlan, Key},
     store::Facts,
 };
@@ -18,29 +18,42 @@ pub(super) const LIST_BYTES: u64 = 4096;
 /// A hypervisor, with drivers of which a kernel needs one for its disks and one for its network cards.
 struct Hypervisor {
     name: &'static str,
-    formats: &'static [DiskFormat],
+    formats: &'static [OutputFormat],
     disk: &'static [&'static str],
     network: &'static [&'static str],
 }
 
-const HYPERVISORS: [Hypervisor; 3] = [
+const HYPERVISORS: [Hypervisor; 5] = [
     Hypervisor {
         name: "VirtualBox",
-        formats: &[DiskFormat::Vdi, DiskFormat::Vmdk],
+        formats: &[OutputFormat::Disk(DiskFormat::Vdi), OutputFormat::Disk(DiskFormat::Vmdk)],
         disk: &["ahci", "ata_piix"],
         network: &["e1000"],
     },
     Hypervisor {
         name: "VMware",
-        formats: &[DiskFormat::Vmdk],
+        formats: &[OutputFormat::Disk(DiskFormat::Vmdk)],
         disk: &["vmw_pvscsi", "mptspi", "mptsas", "nvme"],
         network: &["vmxnet3", "e1000", "e1000e"],
     },
     Hypervisor {
         name: "Hyper-V",
-        formats: &[DiskFormat::Vhd, DiskFormat::Vhdx],
+        formats: &[OutputFormat::Disk(DiskFormat::Vhd), OutputFormat::Disk(DiskFormat::Vhdx)],
         disk: &["hv_storvsc", "ata_piix"],
         network: &["hv_netvsc"],
+    },
+    // What the descriptor of an OVA asks for (`package/ovf.xml`).
+    Hypervisor {
+        name: "the descriptor of an OVA",
+        formats: &[OutputFormat::Packed(Package::Ova)],
+        disk: &["mptspi"],
+        network: &["e1000"],
+    },
+    Hypervisor {
+        name: "Compute Engine",
+        formats: &[OutputFormat::Packed(Package::Gce)],
+        disk: &["virtio_scsi", "nvme"],
+        network: &["virtio_net", "gve"],
     },
 ];
 

@@ -19,6 +19,11 @@ pub fn remember(store: &Store, artifact: &Digest) -> Result<(), BuildError> {
     store.facts().put(MADE, artifact, &()).map_err(BuildError::from)
 }
 
+/// Whether a file of this content is one that imgfile made.
+pub(super) fn made(store: &Store, content: &Digest) -> bool {
+    store.facts().has(MADE, content)
+}
+
 /// Refuses an output folder that is a link, unless the user named it.
 pub fn check_folder(options: &Options) -> Result<(), BuildError> {
     match std::fs::read_link(&options.out) {
@@ -117,7 +122,8 @@ mod tests {
         let out = dir.path().join("out");
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
         symlink("elsewhere", &out).unwrap();
-        let options = Options { out, out_given: false, force: true, tests: Tests::Own, cache: true };
+        let options =
+            Options { out, out_given: false, force: true, tests: Tests::Own, cache: true, describe: None };
         assert_eq!(said(&store, &options), Some("E0548"));
         assert_eq!(said(&store, &Options { out_given: true, ..options }), None);
     }
@@ -129,7 +135,8 @@ mod tests {
         let out = dir.path().join("out");
         fs::create_dir(&out).unwrap();
         let path = out.join("k.qcow2");
-        let options = Options { out, out_given: false, force: false, tests: Tests::Own, cache: true };
+        let options =
+            Options { out, out_given: false, force: false, tests: Tests::Own, cache: true, describe: None };
         assert_eq!(said(&store, &options), None);
         fs::write(&path, "an image").unwrap();
         assert_eq!(said(&store, &options), Some("E0549"));

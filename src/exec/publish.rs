@@ -16,6 +16,8 @@ pub(super) struct StagedArtifacts<'a> {
     store: &'a Store,
     work: &'a WorkFolder,
     options: &'a Options,
+    /// The output folder.
+    folder: Folder,
     files: Vec<Staged>,
 }
 
@@ -25,6 +27,16 @@ struct Staged {
     /// What is in it, once that is known.
     own: Option<OwnFile>,
     target: PathBuf,
+}
+
+impl Staged {
+    /// A file that is not there yet, under a name that nobody can guess.
+    fn place(out: &Path, sealed: &Path) -> Self {
+        let name = sealed.file_name().unwrap_or_default();
+        let mut part = name.to_owned();
+        part.push(format!(".{}.part", unguessable()));
+        Self { path: out.join(part), own: None, target: out.join(name) }
+    }
 }
 
 impl<'a> StagedArtifacts<'a> {
@@ -52,21 +64,34 @@ impl<'a> StagedArtifacts<'a> {
         // A project may have laid anything there beforehand: no link is followed, and no name can be guessed.
         let folder = if options.out_given { Folder::open(out) } else { Folder::open_itself(out) };
         let folder = folder.map_err(io("open", out))?;
-        let place = |sealed: &PathBuf| {
-            let name = sealed.file_name().unwrap_or_default();
-            let mut part = name.to_owned();
-            part.push(format!(".{}.part", unguessable()));
-            Staged { path: out.join(part), own: None, target: out.join(name) }
-        };
-        let mut edition = Self { store, work, options, files: sealed.iter().map(place).collect() };
-        for (staged, sealed) in edition.files.iter_mut().zip(sealed) {
-            work.will_create(&staged.path)?;
-            let name = staged.path.file_name().unwrap_or_default();
-            let file = bring(&folder, sealed, name).map_err(io("write", &staged.target))?;
-            umask::share(&file, 0o666).map_err(io("change", &staged.target))?;
-            staged.own = Some(store.own_file(&staged.path)?);
-        }
+        let files = sealed.iter().map(|sealed| Staged::place(out, sealed)).collect();
+        let mut edition = Self { store, work, options, folder, files };
+        edition.bring(0, sealed)?;
         Ok(edition)
+    }
+
+    /// Brings more files of the working folder, which appear with the others.
+    pub(super) fn add(&mut self, sealed: &[PathBuf]) -> Result<(), BuildError> {
+        let from = self.files.len();
+        let out = &self.options.out;
+        self.files.extend(sealed.iter().map(|sealed| Staged::place(out, sealed)));
+        self.bring(from, sealed)
+    }
+
+    /// Brings the files from number `from` on.
+    fn bring(&mut self, from: usize, sealed: &[PathBuf]) -> Result<(), BuildError> {
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| BuildError::Io { action, path, source }
+        };
+        for (staged, sealed) in self.files.iter_mut().skip(from).zip(sealed) {
+            self.work.will_create(&staged.path)?;
+            let name = staged.path.file_name().unwrap_or_default();
+            let file = bring(&self.folder, sealed, name).map_err(io("write", &staged.target))?;
+            umask::share(&file, 0o666).map_err(io("change", &staged.target))?;
+            staged.own = Some(self.store.own_file(&staged.path)?);
+        }
+        Ok(())
     }
 
     /// What they are going to be.
@@ -134,8 +159,14 @@ mod tests {
         for path in &sealed {
             fs::write(path, text).unwrap();
         }
-        let options =
-            Options { out: out.to_owned(), out_given: false, force: true, tests: Tests::Own, cache: true };
+        let options = Options {
+            out: out.to_owned(),
+            out_given: false,
+            force: true,
+            tests: Tests::Own,
+            cache: true,
+            describe: None,
+        };
         let edition = StagedArtifacts::stage(store, &work, &sealed, &options)?;
         let artifacts = edition.artifacts();
         edition.publish().map(|()| artifacts)

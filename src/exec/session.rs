@@ -13,8 +13,7 @@ use super::{
     tail::Tail,
 };
 use crate::{
-    check::CleanupTopic,
-    diagnostic::codes,
+    diagnostic::{Diagnostic, codes},
     driver::{
         self, BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions,
         init::{self, InitSystem},
@@ -38,9 +37,9 @@ const SECRETS: &str = "/run/secrets";
 const LAY_SECRETS: &str = "umount -l /run/secrets 2>/dev/null || true
 mkdir -p -m 0755 /run/secrets
 mount -t ramfs -o mode=0755,nosuid,nodev,noexec imgfile-secrets /run/secrets";
-/// Of the list of private keys that clean-up leaves: more than this of it is not read, nor so many shown.
-const KEYS_LEFT_BYTES: u64 = 64 * 1024;
-const KEYS_LEFT_SHOWN: usize = 20;
+/// Of a list of what clean-up leaves: more than this of it is not read, nor so many shown.
+const LEFT_BYTES: u64 = 64 * 1024;
+const LEFT_SHOWN: usize = 20;
 /// Files that a copy cannot keep as they are, at most so many shown.
 const LOSSES_SHOWN: usize = 20;
 const TAKE_SECRETS: &str = "rm -f /run/secrets/*
@@ -150,7 +149,10 @@ impl<'a> Session<'a> {
                     None => Ok(()),
                 }
             }
-            Action::DefaultUser { name } => self.shell(place, &super::commands::default_user(name)).await,
+            Action::DefaultUser { name, temporary: false } => {
+                self.shell(place, &super::commands::default_user(name)).await
+            }
+            Action::DefaultUser { name, temporary: true } => self.temporary_user(place, name).await,
             Action::Group(group) => self.shell(place, &super::commands::group(group)).await,
             Action::Account(account) => self.shell(place, &super::commands::account(account)).await,
             Action::Copy(copy) => {
@@ -201,45 +203,76 @@ impl<'a> Session<'a> {
         Ok(init::system(found))
     }
 
+    /// Makes an account that clean-up takes away, and so one that nobody had made before.
+    async fn temporary_user(&mut self, place: StepPlace<'_>, name: &str) -> Result<(), BuildError> {
+        match self.shell(place, &super::commands::temporary_user(name)).await {
+            Err(BuildError::Script { end: ExecEnd::Code(super::commands::USER_EXISTS), .. }) => {
+                let name: String = name.escape_debug().collect();
+                let message =
+                    format!("`{name}` is there before the build makes it, and so is not its to take away");
+                let diagnostic = Diagnostic::new(codes::USER_OF_BASE, message)
+                    .note("the base has this account, or a package or an application brought it")
+                    .help("name an account that is not there yet, or leave out `keep = false`");
+                Err(BuildError::Diagnosed(vec![match place.span {
+                    Some(span) => diagnostic.label(span, "is somebody else's"),
+                    None => diagnostic,
+                }]))
+            }
+            other => other,
+        }
+    }
+
     /// Clears what the image is not to hold, and names the private keys that are left in it.
     async fn clean_up(&mut self, place: StepPlace<'_>, cleanup: &Cleanup) -> Result<(), BuildError> {
         let mut pack = self.pack();
-        let copied: String = self.image().written_paths().into_iter().map(|path| path + "\n").collect();
+        let lines = |paths: Vec<String>| -> String { paths.into_iter().map(|path| path + "\n").collect() };
         pack.parents(cleanup::COPIED)?;
-        pack.file(cleanup::COPIED, Meta::root(0o644), copied.as_bytes())?;
+        for (path, text) in [
+            (cleanup::COPIED, lines(self.image().written_paths()).as_str()),
+            (cleanup::KEPT, &lines(cleanup.keep.clone())),
+            (cleanup::SHARED, cleanup::FUNCTIONS),
+        ] {
+            pack.file(path, Meta::root(0o644), text.as_bytes())?;
+        }
         self.put(place, pack).await?;
-        let script: String =
-            cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
         // Last: nothing may write after it.
         let drivers = super::hypervisors::listing();
-        let topic = CleanupTopic::ServiceIdentities.as_str();
-        let (look, keys) = if cleanup.items.iter().any(|item| item.name == topic) {
-            (cleanup::LOOK_FOR_KEYS, cleanup::LIST_KEYS_LEFT)
-        } else {
-            ("", "")
-        };
-        let functions = cleanup::FUNCTIONS;
-        let script = format!("{functions}{look}{drivers}{script}{keys}{}", super::commands::RELABEL);
+        let script = format!("{drivers}{}{}", cleanup::whole(cleanup), super::commands::RELABEL);
         self.shell(place, &script).await?;
         let facts = self.context.store.facts();
         if let Ok(list) = self.machine.get(super::hypervisors::LIST, super::hypervisors::LIST_BYTES).await {
             super::hypervisors::remember(facts, self.image().key(), &String::from_utf8_lossy(&list));
         }
-        let left = match self.machine.get(cleanup::KEYS_LEFT, KEYS_LEFT_BYTES).await {
-            Ok(left) => self.context.mask.text(&String::from_utf8_lossy(&left)),
-            // A topic that was not cleared lists nothing.
-            Err(DriverError::Refused { .. }) => return Ok(()),
-            Err(fault) => return Err(place.fault(fault)),
-        };
-        for path in left.lines().take(KEYS_LEFT_SHOWN) {
-            let path: String = path.chars().flat_map(char::escape_debug).collect();
+        for path in self.left(place, cleanup::KEYS_LEFT).await? {
             self.context.reporter.note(format!(
                 "warning[{}]: the image holds a private key that was made while building, {path}, and all its \
                  instances will share it",
                 codes::KEY_LEFT,
             ));
         }
+        for path in self.left(place, cleanup::USER_LEFT).await? {
+            self.context.reporter.note(format!(
+                "warning[{}]: {path} belongs to the account that was taken away, and will be that of the next \
+                 account with its number",
+                codes::OWNER_GONE,
+            ));
+        }
         Ok(())
+    }
+
+    /// What clean-up listed in a file of the guest, as people may see it.
+    async fn left(&mut self, place: StepPlace<'_>, list: &str) -> Result<Vec<String>, BuildError> {
+        let left = match self.machine.get(list, LEFT_BYTES).await {
+            Ok(left) => self.context.mask.text(&String::from_utf8_lossy(&left)),
+            // A topic that was not cleared lists nothing.
+            Err(DriverError::Refused { .. }) => return Ok(Vec::new()),
+            Err(fault) => return Err(place.fault(fault)),
+        };
+        Ok(left
+            .lines()
+            .take(LEFT_SHOWN)
+            .map(|path| path.chars().flat_map(char::escape_debug).collect())
+            .collect())
     }
 
     pub(super) fn pack(&self) -> Pack {

@@ -128,8 +128,14 @@ async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan)
         failed_machines: None,
     };
     let supplies = BuildInputs { base: base.to_owned(), ..BuildInputs::default() };
-    let options =
-        Options { out: root.join("out"), out_given: false, force: false, tests: Tests::Own, cache: true };
+    let options = Options {
+        out: root.join("out"),
+        out_given: false,
+        force: false,
+        tests: Tests::Own,
+        cache: true,
+        describe: None,
+    };
     executor.build(image, &supplies, &options).await.map(|_| ())
 }
 

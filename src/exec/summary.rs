@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::Arch,
-    plan::{Action, ImagePlan, KeyPart},
+    plan::{Action, Appliance, BaseSource, ImagePlan, KeyPart},
     text::Digest,
 };
 
@@ -24,6 +24,15 @@ pub struct PlanSummary {
     pub disk_size: u64,
     /// Key of the state after the last step: two plans with one key make the same image.
     pub key: String,
+    /// The image's `description`.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The image of the project that it is based on.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// The machine that a package of it, such as an OVA, describes; none in records of older versions.
+    #[serde(default)]
+    pub appliance: Option<Appliance>,
     /// The image's `label` statements, by key.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -79,6 +88,12 @@ impl PlanSummary {
             base: plan.base.name.clone(),
             disk_size: plan.disk_size,
             key: plan.steps.last().map_or_else(|| plan.base_key(), |step| step.key).0.to_string(),
+            description: plan.description.clone(),
+            parent: match &plan.base.source {
+                BaseSource::Image { image, .. } => Some(image.clone()),
+                _ => None,
+            },
+            appliance: Some(plan.appliance()),
             labels: plan.labels.clone(),
             packages: packages
                 .map(|package| PackageSummary {

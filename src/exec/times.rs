@@ -25,9 +25,15 @@ pub struct Times {
 impl Times {
     /// Of the project in `folder`.
     pub(super) fn of(folder: &Path) -> Self {
-        let fixed = std::env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok());
+        let fixed = Self::fixed_time();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self { fixed, commit: Repository::around(folder).and_then(|repository| repository.commit()), now }
+    }
+
+    /// What `SOURCE_DATE_EPOCH` says, if it is set: seconds since 1970.
+    #[must_use]
+    pub fn fixed_time() -> Option<u64> {
+        std::env::var(SOURCE_DATE_EPOCH).ok().and_then(|text| text.parse().ok())
     }
 
     /// Of what is of no time.

@@ -18,6 +18,7 @@
 //! A [`FrontCache`] keeps the catalogue for callers that compile again and again, such as editors.
 //! [`Project::plan`] goes on to a plan; `examples/embed` is a whole program.
 
+mod boot_mode;
 mod cache;
 mod copies;
 mod driver;
@@ -127,6 +128,7 @@ pub fn compile_with(
     tracing::debug!(images = checked.spec.images.len(), resolved = resolved.images.len(), "checked");
     let resolution = of_resolution(resolved.diagnostics, &diagnostics, &checked.spec, kept.catalog());
     diagnostics.extend(resolution);
+    diagnostics.extend(boot_mode::surprises(&checked.spec, &resolved.images));
     let mut diagnostics = finished(diagnostics, &sources);
     // The ImageFile comes first, though the catalogue was read before it.
     diagnostics.sort_by_key(|found| found.span().is_some_and(|span| span.source.0 < kept.files()));

@@ -1,7 +1,6 @@
 //! Forms of a disk file.
 
 use std::fmt;
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,7 +39,7 @@ pub enum Compression {
 }
 
 impl DiskFormat {
-    /// Every format that an `output` statement can name.
+    /// Every format.
     pub const ALL: [Self; 6] = [Self::Qcow2, Self::Raw, Self::Vmdk, Self::Vhd, Self::Vhdx, Self::Vdi];
 
     /// The format's name, which is the extension of its files too.
@@ -76,16 +75,6 @@ impl DiskFormat {
             Self::Vhd => "vpc",
             other => other.as_str(),
         }
-    }
-
-    /// The format of a file by its name's extension; `.img` is what people call raw disks.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        if extension == "img" {
-            return Some(Self::Raw);
-        }
-        Self::ALL.into_iter().find(|format| format.as_str() == extension)
     }
 
     /// Whether a file of this format can be packed so. VMDK has one way to be packed, of which `zlib` is the name.

@@ -8,6 +8,7 @@ mod disk_layout;
 mod firmware;
 mod host_package;
 mod init;
+mod output_format;
 mod system_tree;
 
 pub use arch::{Arch, UnknownArch};
@@ -18,6 +19,7 @@ pub use disk_layout::{DiskLayout, MountPoint, Volume, VolumeContent, VolumeName}
 pub use firmware::Firmware;
 pub use host_package::{how_to_install, install_command};
 pub use init::Init;
+pub use output_format::{OutputFormat, Package};
 pub use system_tree::{FileContent, FileKind, MalformedTree, SystemTree, TreeLimits, TreeNode};
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it

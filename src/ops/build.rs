@@ -1,23 +1,30 @@
 //! From prepared images to tested artifacts.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     error::{Class, Error},
     paths::shown,
     recording::Recording,
+    revoked,
     settings::{Settings, host_cpus, host_memory},
     workspace::Workspace,
 };
 use crate::{
+    advisory::Severity,
     check::Size,
+    describe::SbomFormat,
     exec::{
         self, Artifact, Budget, BuildError, Executor, FailedMachineSlot, Options, ParentDisks, Reporter,
         Secrets, Tests,
         prepare::{Prepared, Vouching},
     },
+    model::OutputFormat,
     plan::BaseSource,
-    store::records::Kind,
+    store::records::{Keeps, Kind},
 };
 
 /// How images are built.
@@ -35,6 +42,12 @@ pub struct BuildOptions<'a> {
     pub cache: bool,
     /// Packages of the lock that no signed index vouches for are installed, this once.
     pub allow_unvouched: bool,
+    /// Bills of materials that are written beside the artifacts.
+    pub sbom: Vec<SbomFormat>,
+    /// The provenance is written beside the artifacts even where no key signs it.
+    pub provenance: bool,
+    /// No artifact appears that has advisories as bad as this, or worse.
+    pub deny: Option<Severity>,
     /// Takes the machine in which a step or test failed, if somebody wants it.
     pub failed_machines: Option<&'a FailedMachineSlot>,
 }
@@ -48,6 +61,9 @@ impl Default for BuildOptions<'_> {
             tests: Tests::Own,
             cache: true,
             allow_unvouched: false,
+            sbom: Vec::new(),
+            provenance: false,
+            deny: None,
             failed_machines: None,
         }
     }
@@ -63,12 +79,13 @@ impl Workspace {
     /// `Files` where the lock and the ImageFile part, or an artifact may not be written where it is to go; `Usage`
     /// where `name` would be that of several; `Failed` for a step or a test; `Host` for what this host lacks.
     pub async fn build(&self, args: &BuildOptions<'_>) -> Result<Vec<Artifact>, Error> {
-        let options = Options {
+        let mut options = Options {
             out: args.out.clone().unwrap_or_else(|| self.out()),
             out_given: args.out.is_some(),
             force: args.force,
             tests: args.tests,
             cache: args.cache,
+            describe: None,
         };
         exec::output::check_folder(&options).map_err(|failure| self.failed(failure))?;
         let mut prepared = self.prepare_all().await?;
@@ -79,18 +96,21 @@ impl Workspace {
         if self.save_lock(&self.lock_with(&prepared))? {
             self.listener().wrote(&self.lock_path());
         }
+        options.describe = Some(Arc::new(self.describing(args).await?));
         let secrets = self.with_secrets(&mut prepared)?;
         let recording = Recording::begin(Kind::Build, self);
         let outputs = prepared.iter().flat_map(|one| &one.plan.outputs);
         let targets: Vec<PathBuf> = outputs.map(|output| options.out.join(&output.file)).collect();
-        if let Some(path) = recording.protected(targets.iter().map(PathBuf::as_path)) {
-            let message = format!(
-                "{} is protected; take that off with `imgfile image unprotect {}`, or choose another folder with `--out`",
-                shown(path),
-                path.file_stem().unwrap_or_default().display()
-            );
+        if let Some((path, keeps)) = recording.kept(targets.iter().map(PathBuf::as_path)) {
+            let message = kept(path, &keeps);
             recording.end(exec::Outcome::Failed, Some(&message));
             return Err(Error::message(Class::Files, message));
+        }
+        let revoked = revoked::of_plans(&self.project.checked.spec, &prepared, &recording.revocations());
+        if !revoked.is_empty() {
+            let failure = BuildError::Diagnosed(revoked);
+            recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
+            return Err(self.failed(failure));
         }
         if let Err(failure) = in_the_way(&recording, self, &prepared, &options) {
             recording.end(exec::Outcome::Failed, Some(&failure.to_string()));
@@ -114,6 +134,25 @@ impl Workspace {
             Err(failures) => Err(recording.fail(failures, &self.project.sources)),
         }
     }
+}
+
+/// Why what is at `path` may not be replaced, and the way out.
+fn kept(path: &Path, keeps: &Keeps) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let (why, way) = match keeps {
+        Keeps::Protected => {
+            let name = OutputFormat::split(&file).0;
+            ("is protected".to_owned(), format!("take that off with `imgfile image unprotect {name}`"))
+        }
+        Keeps::Tagged(tags) => (
+            format!("is tagged `{}`", tags.join("`, `")),
+            format!(
+                "take that off with `imgfile image untag {}`, build by another name with `--name`",
+                tags.join(" ")
+            ),
+        ),
+    };
+    format!("{} {why}; {way}, or choose another folder with `--out`", shown(path))
 }
 
 /// Refuses to begin where an artifact could not be put in the end.
@@ -226,8 +265,7 @@ fn rename(prepared: &mut [Prepared], image: Option<&str>, name: &str) -> Result<
         return Err(Error::message(Class::Usage, text));
     };
     for output in &mut plan.outputs {
-        let extension = output.file.rsplit('.').next().unwrap_or_default().to_owned();
-        output.file = format!("{name}.{extension}");
+        output.file = format!("{name}.{}", output.format.extension());
     }
     Ok(())
 }

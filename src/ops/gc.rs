@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
-use super::{error::Error, listener::Listener, records, settings::Settings};
+use super::{
+    error::Error,
+    image::{self, Removed},
+    lifecycle::{Fate, Verdict, verdicts},
+    listener::Listener,
+    records,
+    settings::Settings,
+};
 use crate::{
     check::Size,
-    store::{Store, Usage, WouldGo, records::State},
+    store::{
+        Records, Store, Usage, WouldGo,
+        records::{State, now_ms},
+    },
 };
 
 /// What stays.
@@ -31,6 +41,8 @@ impl GcOptions {
 pub struct WouldClear {
     /// Number of old builds that would be forgotten.
     pub old_builds: usize,
+    /// Images with which the rules of their projects would do something.
+    pub images: Vec<Verdict>,
     /// Everything else that would be removed, in the order in which it would be.
     pub all: Vec<WouldGo>,
 }
@@ -38,7 +50,9 @@ pub struct WouldClear {
 /// Looks what would go, and removes nothing.
 pub fn would_clear(settings: &Settings, options: &GcOptions) -> Result<WouldClear, Error> {
     let store = Store::open(&settings.store.value)?;
-    let old = store.records()?.builds(None, u32::MAX)?.into_iter();
+    let records = store.records()?;
+    let images = verdicts(&records.artifacts()?, &settings.lifecycles, now_ms());
+    let old = records.builds(None, u32::MAX)?.into_iter();
     let old = old.skip(options.keep_builds as usize).filter(|build| build.state != State::Running);
     let mut all = store.would_remove_kept_builds()?;
     all.extend(store.would_forget_unused(options.unused)?);
@@ -46,12 +60,14 @@ pub fn would_clear(settings: &Settings, options: &GcOptions) -> Result<WouldClea
         let beyond = store.would_shrink(limit)?;
         all.extend(beyond.into_iter().filter(|one| !all.contains(one)).collect::<Vec<_>>());
     }
-    Ok(WouldClear { old_builds: old.count(), all })
+    Ok(WouldClear { old_builds: old.count(), images, all })
 }
 
-/// Something that went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Something that went, or was marked.
+#[derive(Debug)]
 pub enum Cleared {
+    /// Done with an image by the rules of its project, or why it could not be.
+    Image(Verdict, Result<(), Error>),
     /// Records of so many builds.
     Builds(usize),
     /// The disks of so many failed builds.
@@ -80,6 +96,10 @@ pub fn clear(
     if !forgotten.is_empty() {
         cleared(Cleared::Builds(forgotten.len()));
     }
+    for verdict in verdicts(&records.artifacts()?, &settings.lifecycles, now_ms()) {
+        let carried_out = carry_out(&store, &records, &verdict);
+        cleared(Cleared::Image(verdict, carried_out));
+    }
     let kept = store.remove_kept_builds()?;
     if !kept.is_empty() {
         cleared(Cleared::KeptDisks(kept.len()));
@@ -94,4 +114,23 @@ pub fn clear(
         cleared(Cleared::Beyond(store.shrink(limit)?));
     }
     Ok(store.usage()?)
+}
+
+/// Does with an image what the rules of its project say.
+fn carry_out(store: &Store, records: &Records, verdict: &Verdict) -> Result<(), Error> {
+    let artifact = &verdict.artifact;
+    match verdict.fate {
+        Fate::Wait(_) => Ok(()),
+        Fate::Deprecate => Ok(records.deprecate(artifact.id, true)?),
+        Fate::Reinstate => Ok(records.deprecate(artifact.id, false)?),
+        Fate::Remove => {
+            let mut kept = None;
+            image::remove(store, records, std::slice::from_ref(artifact), &mut |_, removed| {
+                if let Removed::Kept(why) = removed {
+                    kept = Some(why);
+                }
+            })?;
+            kept.map_or(Ok(()), |why| Err(image::host("remove", artifact.path.as_ref(), &why)))
+        }
+    }
 }

@@ -6,7 +6,11 @@ use super::{
     error::{Class, Error},
     workspace::Workspace,
 };
-use crate::lock::Newer;
+use crate::{
+    advisory::{Advisories, Finding, Status, System, locked_components},
+    lock::{LockedImage, Newer},
+    packages::codename,
+};
 
 /// What is newer in one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -15,6 +19,10 @@ pub struct Outdated {
     pub image: String,
     /// Security updates first; empty if nothing is newer.
     pub newer: Vec<Newer>,
+    /// Advisories about locked packages that are not fixed in the locked versions, the worst first; empty where no
+    /// advisories were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<Finding>,
 }
 
 impl Workspace {
@@ -30,14 +38,31 @@ impl Workspace {
             let text = format!("the lock has nothing about the image `{name}`; `imgfile lock` pins it");
             return Err(Error::message(Class::Files, text));
         }
+        let text = self.advisory_text().await?;
         let prepared = self.prepare_all().await?;
         Ok(prepared
             .iter()
             .filter_map(|now| {
                 let image = now.plan.image.clone();
-                let newer = self.lock.images.get(&image)?.newer(&now.locked);
-                Some(Outdated { image, newer })
+                let locked = self.lock.images.get(&image)?;
+                let newer = locked.newer(&now.locked);
+                let advisories = text.as_deref().map(|text| advisories(text, locked)).unwrap_or_default();
+                Some(Outdated { image, newer, advisories })
             })
             .collect())
     }
+}
+
+/// What the advisories say of an image's locked packages, but for what is fixed.
+fn advisories(text: &[u8], locked: &LockedImage) -> Vec<Finding> {
+    let system = System {
+        os: &locked.os,
+        version: &locked.os_version,
+        codename: codename(&locked.os_version).filter(|_| locked.os == "debian"),
+    };
+    // That it can be read was seen when it was fetched.
+    let advisories = Advisories::read(text, system).unwrap_or_default();
+    let mut findings = advisories.findings(&locked_components(locked));
+    findings.retain(|finding| finding.status != Status::Fixed);
+    findings
 }

@@ -1,6 +1,7 @@
 //! A build that goes on: whoever watches it, and the record that others read.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -14,7 +15,11 @@ use super::{
 use crate::{
     exec::{BuildError, EventKind, Observer, Outcome, Reporter, Tee},
     report::{self, record::Recorder},
-    store::{Records, Store, StoreError, git::Repository, records::Kind},
+    store::{
+        Records, Store, StoreError,
+        git::Repository,
+        records::{Keeps, Kind, Revocation},
+    },
     text::{Digest, Sources},
 };
 
@@ -68,13 +73,19 @@ impl Recording {
         records.is_some_and(|records| records.has_artifact(digest).unwrap_or(false))
     }
 
-    /// The first of these paths that holds a protected artifact.
-    pub(super) fn protected<'a>(&self, mut paths: impl Iterator<Item = &'a Path>) -> Option<&'a Path> {
+    /// The first of these paths that holds an artifact which may not be replaced, and what keeps it.
+    pub(super) fn kept<'a>(&self, mut paths: impl Iterator<Item = &'a Path>) -> Option<(&'a Path, Keeps)> {
         let records = self.recorder.as_ref()?.records();
-        paths.find(|path| {
+        paths.find_map(|path| {
             let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-            records.is_protected(&absolute.to_string_lossy()).unwrap_or(false)
+            Some((path, records.keeps(&absolute.to_string_lossy()).ok()??))
         })
+    }
+
+    /// What was revoked, by the key of its content.
+    pub(super) fn revocations(&self) -> HashMap<String, Revocation> {
+        let records = self.recorder.as_ref().map(|recorder| recorder.records());
+        records.and_then(|records| records.revocations().ok()).unwrap_or_default()
     }
 
     /// It failed: the record keeps what there is to show of that. Whatever is shown after this comes below the view.

@@ -5,48 +5,85 @@
 use super::{Cleanup, CleanupItem};
 use crate::check::{self, CleanupTopic, CleanupTopic as T};
 use crate::packages::MANAGERS;
+use crate::text::quoted;
 
-/// The `cleanup` statement as commands.
+/// The `cleanup` statement as commands, for an image whose scripts ran as `user`.
 #[must_use]
-pub fn of(wish: &check::Cleanup) -> Cleanup {
+pub fn of(wish: &check::Cleanup, user: &str) -> Cleanup {
     let topics = wish
         .topics()
         .into_iter()
-        .map(|topic| CleanupItem { name: topic.as_str().to_owned(), script: script(topic) });
+        .map(|topic| CleanupItem { name: topic.as_str().to_owned(), script: script(topic, user) });
     let paths = wish.remove.iter().filter_map(|item| match &item.value {
         check::CleanupItem::Path(path) => {
-            let script = format!("rm -rf -- '{}'", path.replace('\'', r"'\''"));
+            let script = format!("rm -rf -- {}", pattern_word(path));
             Some(CleanupItem { name: path.clone(), script })
         }
         check::CleanupItem::Topic(_) => None,
     });
-    Cleanup { preset: wish.preset.as_str().to_owned(), items: topics.chain(paths).collect() }
+    let preset = wish.preset.as_str().to_owned();
+    Cleanup { preset, keep: wish.kept_paths(), items: topics.chain(paths).collect() }
 }
 
-/// Takes the account away that ran scripts, with its home, its own group and its right to use sudo.
+/// Takes the account away that ran scripts, with all that is its own: home, group, subordinate ids, mailbox, crontab
+/// and jobs, and its right to use sudo.
 pub(super) fn user(name: &str) -> CleanupItem {
-    let file = name.replace('.', "_");
     let script = format!(
-        "rm -f /etc/sudoers.d/90-imagefile-{file}\n\
-         if id -u '{name}' >/dev/null 2>&1; then\n\
-         home=$(getent passwd '{name}' | cut -d: -f6)\n\
-         userdel '{name}'\n\
-         case $home in /home/*) rm -rf -- \"$home\" ;; esac\n\
-         rm -f '/var/mail/{name}' '/var/lib/systemd/linger/{name}'\n\
-         if getent group '{name}' >/dev/null; then groupdel '{name}' || :; fi\n\
-         fi"
+        "user={} sudoers={}\n{}",
+        quoted(name),
+        quoted(&sudoers(name)),
+        include_str!("cleanup/user.sh").trim_end()
     );
     CleanupItem { name: format!("user {name}"), script }
 }
 
-fn script(topic: CleanupTopic) -> String {
-    let commands = commands(topic);
-    if topic != T::PackageCaches {
-        return commands.to_owned();
+/// sudo skips files with a dot in their names.
+fn sudoers(name: &str) -> String {
+    name.replace('.', "_")
+}
+
+/// A path as a word of the shell, which expands its `*`, `?` and `[a-z]`.
+fn pattern_word(path: &str) -> String {
+    let is_special = |c: char| "*?[]!^".contains(c);
+    let mut word = String::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let end = rest.find(is_special).unwrap_or(rest.len());
+        if end > 0 {
+            word.push_str(&quoted(&rest[..end]));
+        }
+        let behind = rest[end..].find(|c| !is_special(c)).map_or(rest.len(), |length| end + length);
+        word.push_str(&rest[end..behind]);
+        rest = &rest[behind..];
     }
-    // A system may have more than one manager, or what another left.
-    let caches: Vec<&str> = MANAGERS.iter().flat_map(|manager| manager.caches()).copied().collect();
-    format!("wipe {}\n{commands}", caches.join(" "))
+    word
+}
+
+fn script(topic: CleanupTopic, user: &str) -> String {
+    let commands = commands(topic);
+    match topic {
+        // A system may have more than one manager, or what another left.
+        T::PackageCaches => {
+            let caches: Vec<&str> = MANAGERS.iter().flat_map(|manager| manager.caches()).copied().collect();
+            format!("gone {}\n{commands}", caches.join(" "))
+        }
+        T::BuilderSudo => format!("{commands}gone /etc/sudoers.d/90-imagefile-{}", quoted(&sudoers(user))),
+        _ => commands.to_owned(),
+    }
+}
+
+/// All of a clean-up as one script for `/bin/sh -e`, as root in a chroot, with [`FUNCTIONS`] as a file in [`SHARED`].
+#[must_use]
+pub fn whole(cleanup: &Cleanup) -> String {
+    let has = |name: &str| cleanup.items.iter().any(|item| item.name == name);
+    let items: String = cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
+    let (look, keys) = if has(T::ServiceIdentities.as_str()) {
+        (include_str!("cleanup/keys-look.sh"), include_str!("cleanup/keys-left.sh"))
+    } else {
+        ("", "")
+    };
+    let user = include_str!("cleanup/user-left.sh");
+    format!(". {SHARED}\n{look}{items}{keys}{user}")
 }
 
 const fn commands(topic: CleanupTopic) -> &'static str {
@@ -61,31 +98,44 @@ const fn commands(topic: CleanupTopic) -> &'static str {
         T::DhcpLeases => include_str!("cleanup/dhcp-leases.sh"),
         T::Logs => include_str!("cleanup/logs.sh"),
         T::CrashDumps => include_str!("cleanup/crash-dumps.sh"),
+        T::HardwareState => include_str!("cleanup/hardware-state.sh"),
         T::Mail => include_str!("cleanup/mail.sh"),
         T::Histories => include_str!("cleanup/histories.sh"),
         T::UserSshKeys => include_str!("cleanup/user-ssh-keys.sh"),
         T::AccountBackups => include_str!("cleanup/account-backups.sh"),
         T::PackageCaches => include_str!("cleanup/package-caches.sh"),
+        T::AtJobs => include_str!("cleanup/at-jobs.sh"),
+        T::Swap => include_str!("cleanup/swap.sh"),
+        T::Crontabs => include_str!("cleanup/crontabs.sh"),
+        T::BackupFiles => include_str!("cleanup/backup-files.sh"),
+        T::AuthorizedKeys => include_str!("cleanup/authorized-keys.sh"),
+        // Its file has the name of an account.
+        T::BuilderSudo => "",
+        T::KerberosData => include_str!("cleanup/kerberos-data.sh"),
+        T::SambaData => include_str!("cleanup/samba-data.sh"),
         T::Tmp => include_str!("cleanup/tmp.sh"),
     }
 }
 
-/// Functions that the topics' commands use, in front of them. `gone PATH…` removes what no statement of the
-/// ImageFile put there; [`COPIED`] lists what statements did.
+/// Functions that the topics' commands use: `gone PATH…` removes files and folders, `empty FOLDER…` what is in them, both
+/// except what [`COPIED`] and [`KEPT`] list.
 pub const FUNCTIONS: &str = include_str!("cleanup/functions.sh");
+
+/// Where the executor puts [`FUNCTIONS`]: shells that the commands start read them too.
+pub const SHARED: &str = "/run/imgfile/functions";
 
 /// Where the executor lists the paths that `copy` and applications wrote, one a line; one that ends in `/` stands for
 /// all below it.
 pub const COPIED: &str = "/run/imgfile/copied";
 
-/// Begins to look for private keys, at the beginning of a clean-up that clears keys.
-pub const LOOK_FOR_KEYS: &str = include_str!("cleanup/keys-look.sh");
-
-/// Lists those that are left, at its end.
-pub const LIST_KEYS_LEFT: &str = include_str!("cleanup/keys-left.sh");
+/// Where the executor lists the paths and patterns that `keep` names, one a line.
+pub const KEPT: &str = "/run/imgfile/kept";
 
 /// Where the commands list private keys that they leave in the image, one path a line.
 pub const KEYS_LEFT: &str = "/run/imgfile/keys-left";
+
+/// Where the commands list what an account owns that was taken away, one path a line.
+pub const USER_LEFT: &str = "/run/imgfile/user-left";
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the test asks a real shell
@@ -94,23 +144,36 @@ mod tests {
 
     #[test]
     fn every_topic_is_shell_that_parses() {
-        for text in
-            [FUNCTIONS, LOOK_FOR_KEYS, LIST_KEYS_LEFT].into_iter().chain(CleanupTopic::ALL.map(commands))
-        {
+        let everything =
+            Cleanup {
+                preset: "none".to_owned(),
+                keep: Vec::new(),
+                items: std::iter::once(user("a.b"))
+                    .chain(T::ALL.map(|topic| CleanupItem {
+                        name: topic.as_str().into(),
+                        script: script(topic, "a.b"),
+                    }))
+                    .collect(),
+            };
+        for text in [FUNCTIONS, &whole(&everything)] {
             let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
             assert!(status.success(), "{text}");
         }
     }
 
     #[test]
-    fn a_path_cannot_break_out_of_its_quotes() {
+    fn a_path_cannot_break_out_of_its_quotes_and_a_pattern_is_one() {
         let span = crate::text::Span::default();
-        let item = check::CleanupItem::Path("/opt/it's".into());
-        let wish = check::Cleanup {
-            preset: check::CleanupPreset::None,
-            remove: vec![crate::text::Spanned::new(item, span)],
-            ..check::Cleanup::default()
+        let script = |path: &str| {
+            let item = check::CleanupItem::Path(path.into());
+            let wish = check::Cleanup {
+                preset: check::CleanupPreset::None,
+                remove: vec![crate::text::Spanned::new(item, span)],
+                ..check::Cleanup::default()
+            };
+            of(&wish, "debian").items[0].script.clone()
         };
-        assert_eq!(of(&wish).items[0].script, r"rm -rf -- '/opt/it'\''s'");
+        assert_eq!(script("/opt/it's"), r"rm -rf -- '/opt/it'\''s'");
+        assert_eq!(script("/opt/$x [a-c]/*.b;k?"), "rm -rf -- '/opt/$x '[a-c]/*'.b;k'?");
     }
 }

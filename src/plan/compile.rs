@@ -12,7 +12,7 @@ use super::{
 use crate::{
     check::{self, CopySource, CopySpec, Files, ImageSpec, Script, StepSpec},
     diagnostic::Diagnostic,
-    model::DiskFormat,
+    model::{OutputFormat, Package},
     packages::{KeptArchive, Manager, Selected, Solution},
     resolve::{Resolution, ResolvedApp},
     text::{Digest, Span, glob_matches},
@@ -21,8 +21,6 @@ use crate::{
 /// The build machine unless `machine` says otherwise: enough for every application of the built-in
 /// catalogue, little enough for two builds at once on a laptop.
 const MACHINE: MachinePlan = MachinePlan { cpus: 2, memory_mib: 2048 };
-/// Azure takes disks of whole mebibytes only.
-const MIB: u64 = 1 << 20;
 /// The account that needs no making.
 const ROOT: &str = "root";
 /// How long an application's own check of itself may take, in seconds.
@@ -74,9 +72,9 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     };
     let disk_size =
         inputs.spec.min_storage.as_ref().map_or(inputs.base.virtual_size, |size| size.value.bytes());
-    let is_vhd = |output: &check::Output| output.format == DiskFormat::Vhd;
-    let disk_size =
-        if inputs.spec.outputs.iter().any(is_vhd) { disk_size.next_multiple_of(MIB) } else { disk_size };
+    // Each unit is a power of two: the largest is a multiple of the others.
+    let unit = inputs.spec.outputs.iter().map(|output| output.format.size_unit()).max();
+    let disk_size = disk_size.next_multiple_of(unit.unwrap_or(1));
 
     compiler.offline_part(inputs, disk_size);
     for step in inputs.spec.steps.iter().filter(|step| !is_early(step)) {
@@ -90,7 +88,7 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
     }
     let spec = inputs.spec;
     tracing::debug!(image = spec.name.value, steps = compiler.steps.len(), tests = tests.len(), "planned");
-    Ok(ImagePlan {
+    let mut plan = ImagePlan {
         image: spec.name.value.clone(),
         description: spec.description.as_ref().map(|text| text.value.clone()),
         labels: spec
@@ -113,7 +111,11 @@ pub fn compile(inputs: Inputs<'_>) -> Result<ImagePlan, Vec<Diagnostic>> {
         tests,
         gate: Gate::of(spec),
         outputs: spec.outputs.iter().map(output).collect(),
-    })
+    };
+    let appliance = plan.appliance();
+    let described = |output: &&mut OutputPlan| output.format == OutputFormat::Packed(Package::Ova);
+    plan.outputs.iter_mut().filter(described).for_each(|output| output.appliance = Some(appliance.clone()));
+    Ok(plan)
 }
 
 /// What the first step stands on.
@@ -209,7 +211,7 @@ impl Compiler<'_> {
         }
         let name = self.conditions.user;
         if name != ROOT && (spec.user.is_some() || needs_account(spec, name)) {
-            let action = Action::DefaultUser { name: name.to_owned() };
+            let action = Action::DefaultUser { name: name.to_owned(), temporary: !spec.keep_user };
             self.push(
                 format!("user {name}"),
                 Stage::Offline,
@@ -310,7 +312,7 @@ impl Compiler<'_> {
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
         }
-        let mut cleanup: Cleanup = super::cleanup::of(&spec.cleanup);
+        let mut cleanup: Cleanup = super::cleanup::of(&spec.cleanup, self.conditions.user);
         if let Some(user) = spec.user.as_ref().filter(|_| !spec.keep_user) {
             cleanup.items.insert(0, super::cleanup::user(&user.value));
         }
@@ -339,7 +341,11 @@ impl Compiler<'_> {
         }
         for test in &spec.tests {
             let stage = if test.script.offline { Stage::Offline } else { Stage::Booted };
-            if let Some(script) = self.script(&test.script) {
+            if let Some(mut script) = self.script(&test.script) {
+                // The finished image has no default user any more.
+                if !spec.keep_user && script.user == RunAs::Default {
+                    script.user = RunAs::Root;
+                }
                 let check = TestCheck::Script(script);
                 tests.push(Test { name: test.name.value.clone(), stage, check, span: Some(test.name.span) });
             }
@@ -433,7 +439,7 @@ const fn is_early(step: &StepSpec) -> bool {
 fn needs_account(spec: &ImageSpec, name: &str) -> bool {
     let is = |word: &crate::text::Spanned<String>| word.value == name;
     let runs = |script: &Script| script.user.as_ref().is_none_or(is);
-    spec.tests.iter().any(|test| runs(&test.script))
+    spec.keep_user && spec.tests.iter().any(|test| runs(&test.script))
         || spec.steps.iter().any(|step| match step {
             StepSpec::Script(script) => runs(script),
             StepSpec::Copy(copy) => [&copy.owner, &copy.group].into_iter().flatten().any(is),
@@ -575,5 +581,5 @@ fn output(output: &check::Output) -> OutputPlan {
     let format = output.format;
     let asked = output.compression.as_ref().map(|compression| compression.value);
     let compression = asked.unwrap_or_else(|| format.usual_compression());
-    OutputPlan { file: output.file_name(), format, compression, dynamic: output.dynamic }
+    OutputPlan { file: output.file_name(), format, compression, dynamic: output.dynamic, appliance: None }
 }

@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Arch, Compression, DiskFormat, Firmware};
+use crate::model::{Arch, Compression, Firmware, OutputFormat};
 use crate::text::Digest;
 
 pub use compile::{Inputs, base_key, compile, planned};
@@ -95,6 +95,20 @@ impl ImagePlan {
     #[must_use]
     pub fn base_key(&self) -> Key {
         base_key(&self.base)
+    }
+
+    /// A machine as the image was built and tested in: what an OVA of it describes. Where the base boots either way it is
+    /// BIOS, with which machines come everywhere unless told otherwise.
+    #[must_use]
+    pub fn appliance(&self) -> Appliance {
+        let bios = self.base.firmware.is_empty() || self.base.firmware.contains(&Firmware::Bios);
+        Appliance {
+            os: format!("{} {}", self.os.distro, self.os.version),
+            arch: self.arch,
+            cpus: self.machine.cpus,
+            memory_mib: self.machine.memory_mib,
+            firmware: if bios { Firmware::Bios } else { Firmware::Uefi },
+        }
     }
 
     /// Paths in the image of what copies and applications write; one that ends in `/` stands for all below it.
@@ -184,12 +198,30 @@ pub struct OutputPlan {
     /// File name in the output folder.
     pub file: String,
     /// What the file's extension says too.
-    pub format: DiskFormat,
+    pub format: OutputFormat,
     /// The format's usual one unless `output` says.
     pub compression: Compression,
     /// A VHD that grows with its content.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dynamic: bool,
+    /// Of an OVA: the machine that it describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appliance: Option<Appliance>,
+}
+
+/// The machine that a package such as an OVA describes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Appliance {
+    /// Distribution and version, such as `debian 13`.
+    pub os: String,
+    /// Of its processors.
+    pub arch: Arch,
+    /// Virtual processors.
+    pub cpus: u32,
+    /// In MiB.
+    pub memory_mib: u64,
+    /// What starts its disk.
+    pub firmware: Firmware,
 }
 
 /// What is cleared before sealing, item by item; the plan shows each item's commands.
@@ -197,6 +229,9 @@ pub struct OutputPlan {
 pub struct Cleanup {
     /// As the ImageFile writes it: `cloud`, `identity`, `minimal` or `none`.
     pub preset: String,
+    /// Paths and patterns that stay, whatever the items say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
     /// In the order in which they are cleared.
     pub items: Vec<CleanupItem>,
 }
@@ -206,7 +241,7 @@ pub struct Cleanup {
 pub struct CleanupItem {
     /// The name `keep` and `remove` of the `cleanup` statement use, such as `machine-id`.
     pub name: String,
-    /// `/bin/sh -e` in a chroot, as root, behind a few functions: `gone PATH…` removes what no `copy` and no
-    /// application put there.
+    /// `/bin/sh -e` in a chroot, as root, behind a few functions: `gone PATH…` and `empty FOLDER…` remove what no
+    /// `copy` and no application put there.
     pub script: String,
 }

@@ -78,6 +78,9 @@ pub enum Action {
     DefaultUser {
         /// The base's default account, such as `debian`, or the one that `user` names.
         name: String,
+        /// Clean-up takes it away again, so it must not be there before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        temporary: bool,
     },
     /// `account NAME { … }`
     Account(AccountStep),

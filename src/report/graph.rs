@@ -190,9 +190,10 @@ mod tests {
             secrets: Vec::new(),
             outputs: vec![OutputPlan {
                 file: format!("{name}.qcow2"),
-                format: DiskFormat::Qcow2,
+                format: DiskFormat::Qcow2.into(),
                 compression: Compression::Zstd,
                 dynamic: false,
+                appliance: None,
             }],
         }
     }

@@ -25,4 +25,4 @@ pub use junit::Junit;
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
 pub use sink::{Content, Sink};
 pub use terminal_filter::TerminalFilter;
-pub use time::{local, utc};
+pub use time::{local, relative, utc};

@@ -71,6 +71,7 @@ fn detail(step: &Step) -> String {
             text
         }
         Action::App(app) => format!("{} with {} files", app.version, app.files.len()),
+        Action::DefaultUser { temporary: true, .. } => "taken away at the end".to_owned(),
         Action::DefaultUser { .. } | Action::Account(_) | Action::Group(_) | Action::Reboot => String::new(),
         Action::Copy(copy) => match &copy.from {
             CopyFrom::Tree(tree) => format!("{} entries, {} bytes", tree.entries.len(), tree.size()),

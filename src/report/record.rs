@@ -1,7 +1,7 @@
 //! Events into the store's record of a build: rows for states and times, a log file for output.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::progress::{Buffered, Lines, Plain, Tail, size};
@@ -147,7 +147,13 @@ impl Recorder {
                     size: *size,
                     plan_key: &plan.key,
                     lock: std::fs::read(&self.lock).ok().map(Digest::of),
+                    lock_path: std::path::absolute(&self.lock).ok().as_deref().and_then(Path::to_str),
                     labels: &plan.labels,
+                    description: plan.description.as_deref(),
+                    base: Some(plan.base.as_str()).filter(|base| !base.is_empty()),
+                    base_key: plan.base_key.map(|key| key.to_string()).as_deref(),
+                    parent: plan.parent.as_deref(),
+                    appliance: plan.appliance.as_ref(),
                 })
             }
             EventKind::Finished { outcome, elapsed_ms, message } => {

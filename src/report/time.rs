@@ -15,6 +15,13 @@ pub fn local(ms: i64) -> String {
     at(ms, Local::now())
 }
 
+/// `2 h ago`, from milliseconds since 1970.
+#[must_use]
+pub fn relative(ms: i64) -> String {
+    let since = Local::now().timestamp_millis().saturating_sub(ms);
+    ago(since.div_euclid(1000))
+}
+
 fn at<Z: TimeZone>(ms: i64, now: DateTime<Z>) -> String
 where
     Z::Offset: std::fmt::Display,

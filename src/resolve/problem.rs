@@ -525,7 +525,10 @@ fn unknown_base(name: &str, span: Option<Span>, problem: &Problem<'_>) -> Diagno
             near,
         ),
         (Some(near), None) => diagnostic.help(format!("did you mean `{near}`?")),
-        (None, _) => diagnostic.help("`imgfile bases` lists them"),
+        (None, Some(_)) => diagnostic.help(format!(
+            "`imgfile bases` lists them; another image of this project is `base image \"{name}\"`"
+        )),
+        (None, None) => diagnostic.help("`imgfile bases` lists them"),
     }
 }
 

@@ -467,16 +467,9 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
-    let inspected =
-        session.run(&["inspect", "one", "--packages", "--format", "json", "--preset", "cloud"]).json();
-    assert_eq!(
-        (inspected["system"]["os"].as_str(), inspected["findings"].as_array().unwrap().len()),
-        (Some("debian"), 0)
-    );
-    session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
-    session
-        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
-        .prints("0 errors");
+    inspecting(session);
+    listing(session, &at);
+    looking_after(session, &at);
     session.run(&[&["image", "protect", "one"], &at[..]].concat());
     session.ends(&["image", "rm", "one"]).status(2).says("is protected");
     session.run(&[&["image", "unprotect", "one"], &at[..]].concat());
@@ -489,6 +482,17 @@ fn images(session: &Session) {
         assert!(info.success(), "{format}");
         fs::remove_file(&to).unwrap();
     }
+    // Packages, in the words of tar; the disk is smaller than a GiB is whole.
+    let ova = session.project.path("one.ova");
+    session.run(&["image", "export", "one", ova.to_str().unwrap(), "--format", "ova"]);
+    let list = Command::new("tar").arg("-tf").arg(&ova).output().unwrap();
+    assert_eq!(String::from_utf8(list.stdout).unwrap(), "one.ovf\none-disk1.vmdk\none.mf\n");
+    fs::remove_file(&ova).unwrap();
+    let gce = session.project.path("one.tar.gz");
+    session.run(&["image", "export", "one", gce.to_str().unwrap(), "--format", "gce"]);
+    let list = Command::new("tar").arg("-tf").arg(&gce).output().unwrap();
+    assert_eq!(String::from_utf8(list.stdout).unwrap(), "disk.raw\n");
+    fs::remove_file(&gce).unwrap();
     for subformat in ["fixed", "dynamic"] {
         let to = session.project.path("exported.vhd");
         session.run(&["image", "export", "one", to.to_str().unwrap(), "--subformat", subformat]);
@@ -500,6 +504,52 @@ fn images(session: &Session) {
     }
     session.run(&[&["image", "rename", "one", "other"], &at[..]].concat()).prints("other.qcow2");
     session.run(&[&["image", "rm", "other"], &at[..]].concat()).prints("removed");
+}
+
+/// What `images` lists, by project and by image.
+fn listing(session: &Session, at: &[&str]) {
+    let project = session.project.path(".");
+    let project = project.to_str().unwrap();
+    session.run(&[&["images", "--long"], at].concat()).prints("SHA256");
+    session.run(&["images", "--all", "--format", "human"]).prints("one.qcow2");
+    let of = |args: &[&str]| session.run(&[&["images", "--format", "json"], args].concat()).json();
+    let one = of(&["one", "--project", project])[0].clone();
+    assert_eq!((one["name"].as_str(), one["lock_state"].as_str()), (Some("one"), Some("same")));
+    assert_eq!((one["base"].as_str(), one["base_outdated"].as_bool()), (Some("debian-13"), Some(false)));
+    assert_eq!(one["appliance"]["cpus"], 2);
+    assert_eq!(of(&["other"]), serde_json::json!([]));
+    session.ends(&["images", "--project", "home"]).status(2).says("no ImageFile in home");
+}
+
+/// What is said of an image, its copies and its tags.
+fn looking_after(session: &Session, at: &[&str]) {
+    let inspect = |image: &str| session.run(&["image", "inspect", image, "--format", "json"]).json();
+    session.run(&[&["image", "describe", "one", "the first"], at].concat());
+    assert_eq!(inspect("one")["description"], "the first");
+    session.run(&["image", "describe", "one", "--clear"]);
+    assert!(inspect("one")["description"].is_null());
+    session.run(&[&["image", "copy", "one", "two"], at].concat()).prints("two.qcow2");
+    session.ends(&["image", "copy", "one", "two"]).status(2).says("is there already");
+    session.run(&[&["image", "tag", "one", "prod"], at].concat());
+    session.run(&["image", "tag", "two", "prod"]);
+    assert_eq!(
+        (inspect("one")["tags"].clone(), inspect("prod")["name"].clone()),
+        (serde_json::json!([]), "two".into())
+    );
+    session.ends(&["image", "tag", "two", "not one"]).status(2).says("is no tag");
+    session.run(&["image", "tag", "one", "live"]);
+    session.ends(&["build", "--image", "one"]).status(1).says("one.qcow2 is tagged `live`");
+    session.run(&["image", "untag", "live"]);
+    session.ends(&["image", "rm", "two"]).status(2).says("is tagged `prod`");
+    session.run(&[&["image", "untag", "prod"], at].concat());
+    session.ends(&["image", "untag", "prod"]).status(2).says("no image is tagged");
+    session.run(&["image", "rm", "two", "--store", at[1]]).prints("removed");
+    session.run(&[&["image", "revoke", "one", "--reason", "a key in it"], at].concat());
+    assert_eq!(inspect("one")["revoked"]["why"], "a key in it");
+    let refused = session.ends(&["build", "--image", "one"]).status(1).says("a key in it");
+    refused.says("E0650");
+    session.run(&["image", "revoke", "--undo", "one"]);
+    session.ends(&["image", "revoke", "--undo", "one"]).status(2).says("was not revoked");
 }
 
 fn store(session: &Session) {
@@ -516,6 +566,17 @@ fn store(session: &Session) {
     assert_eq!(layers(), 0);
     let args = ["gc", "--unused-days", "30", "--keep-builds", "50", "--size", "40GiB"];
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
+}
+
+fn inspecting(session: &Session) {
+    let inspected =
+        session.run(&["inspect", "one", "--packages", "--format", "json", "--preset", "cloud"]).json();
+    let findings = inspected["findings"].as_array().unwrap();
+    assert_eq!((inspected["system"]["os"].as_str(), findings.len()), (Some("debian"), 0), "{findings:#?}");
+    session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
+    session
+        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
+        .prints("0 errors");
 }
 
 /// What is run is run by tests/machine/run.rs.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use imgfile::driver::{DriverError, End, ExecEnd};
 use imgfile::exec::{BuildError, cannot_unpack, output, unpacks_too_large};
 use imgfile::report;
-use imgfile::store::StoreError;
+use imgfile::store::{StoreError, records::Revocation};
 use imgfile::text::{Sources, Span};
 use snapbox::{assert_data_eq, file};
 
@@ -125,6 +125,11 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
         ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
         ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
         ("a file changed while it was built", BuildError::InputChanged { path: "site/index.html".into() }),
+        ("an image was revoked", {
+            let why = Some("it has a private key in it".to_owned());
+            let revocation = Revocation { image: "common".into(), at_ms: 1_795_232_640_000, why };
+            BuildError::Diagnosed(vec![imgfile::ops::revoked::refused("web", span, &revocation)])
+        }),
         ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
     ]
 }

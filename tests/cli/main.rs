@@ -10,6 +10,7 @@ mod commands;
 mod documentation;
 mod failures;
 mod help;
+mod images;
 mod on_failure;
 mod output;
 mod safety;

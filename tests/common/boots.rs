@@ -35,6 +35,17 @@ impl Drop for Emulator {
 /// Boots a throw-away view of a qcow2 file until `marker` is on its console; answers the console up to there, or all of
 /// it if the machine ends before.
 pub fn boot(disk: &Path, controller: Controller, firmware: Firmware, marker: &str) -> Result<String, String> {
+    boot_as(disk, "qcow2", controller, firmware, marker)
+}
+
+/// As [`boot`], of a file in a format as QEMU calls it.
+pub fn boot_as(
+    disk: &Path,
+    format: &str,
+    controller: Controller,
+    firmware: Firmware,
+    marker: &str,
+) -> Result<String, String> {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]).args([
@@ -68,7 +79,7 @@ pub fn boot(disk: &Path, controller: Controller, firmware: Firmware, marker: &st
             qemu.arg("-drive").arg(format!("if=pflash,unit=1,format=raw,file={}", own.display()));
         }
     }
-    qemu.arg("-drive").arg(format!("if=none,id=disk,snapshot=on,format=qcow2,file={}", disk.display()));
+    qemu.arg("-drive").arg(format!("if=none,id=disk,snapshot=on,format={format},file={}", disk.display()));
     qemu.args(match controller {
         Controller::VirtioBlk => &["-device", "virtio-blk-pci,drive=disk"][..],
         Controller::VirtioScsi => &["-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=disk"],

@@ -137,6 +137,7 @@ const ELSEWHERE: [(&str, &str); 52] = [
     ("E0607", "cli/failures.expected"),
     ("E0608", "cli/failures.expected"),
     ("E0609", "cli/failures.expected"),
+    ("E0650", "cli/failures.expected"),
     ("W0501", "cli/commands.expected"),
     ("W0601", "machine/artifacts.expected"),
     ("W0602", "machine/artifacts.expected"),

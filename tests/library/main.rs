@@ -3,5 +3,6 @@
 
 mod architecture;
 mod circles;
+mod cleanup;
 mod embed;
 mod rules;

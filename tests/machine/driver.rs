@@ -405,3 +405,45 @@ fn overlay(of: &Path, to: &Path, size: &str) {
         .unwrap();
     assert!(made.success());
 }
+
+/// The pixels of a PNG file, as they lie in it.
+fn pixels(png: &[u8]) -> Vec<u8> {
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"), "no PNG file");
+    let (mut at, mut packed) = (8, Vec::new());
+    while let Some(head) = png.get(at..at + 8) {
+        let len = u32::from_be_bytes(head[..4].try_into().unwrap()) as usize;
+        if &head[4..] == b"IDAT" {
+            packed.extend(&png[at + 8..at + 8 + len]);
+        }
+        at += len + 12;
+    }
+    let mut pixels = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::ZlibDecoder::new(&packed[..]), &mut pixels).unwrap();
+    pixels
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_that_hangs_is_told_with_its_console_and_a_picture_of_its_screen() {
+    let ground = Ground::find();
+    let driver = ground.driver().await;
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("stuck.qcow2");
+    overlay(&ground.disk, &disk, "4G");
+    let (_run, spec) = machine(&disk, Start::Offline, DiskAccess::Write);
+    let mut fixing = driver.start(spec).await.unwrap();
+    fixing.mount(MountOptions::default()).await.unwrap();
+    let stuck = "set gfxpayload=text\necho the boot loader waits here\nsleep 1000000\n";
+    fixing.put(Box::new(archive(&[("boot/grub/grub.cfg", "root", 0o644, stuck)]))).await.unwrap();
+    fixing.power_off().await.unwrap();
+
+    let (run, mut spec) = machine(&disk, Start::Firmware(Firmware::Bios), DiskAccess::Discard);
+    spec.limits.start = Duration::from_secs(45);
+    let fault = driver.start(spec).await.unwrap_err();
+    let shown = fault.diagnostic();
+    let DriverError::Hang { screen: Some(screen), .. } = fault else { panic!("{fault:?}") };
+    assert!(screen.starts_with(run.path()), "{}", screen.display());
+    let seen = pixels(&fs::read(&screen).unwrap());
+    let lit = seen.iter().filter(|byte| **byte > 100).count();
+    assert!(seen.len() > 640 * 400 && lit > 500, "nothing is on the screen: {} of {}", lit, seen.len());
+    assert!(shown.notes.iter().any(|note| note.contains("screen.png")), "{shown:?}");
+}

@@ -150,7 +150,8 @@ async fn convert(disk: DiskFile<'_>, to: &Path, form: DiskForm) -> Result<(), Di
         DiskFormat::Qcow2 if matches!(form.compression, Compression::Zstd | Compression::Fast) => {
             Some("compression_type=zstd")
         }
-        DiskFormat::Vmdk if packed => Some("subformat=streamOptimized"),
+        // Behind the controller that an OVA of it names.
+        DiskFormat::Vmdk if packed => Some("subformat=streamOptimized,adapter_type=lsilogic"),
         // Of exactly the disk's size: left to itself the tool takes the next larger one that cylinders, heads and
         // sectors can express, which Azure refuses.
         DiskFormat::Vhd if form.dynamic => Some("subformat=dynamic,force_size=on"),

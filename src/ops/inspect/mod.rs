@@ -1,6 +1,7 @@
 //! Looking into a disk, imgfile's own or anybody's: which system it holds, how large what is, and what the rules for
 //! finished disks say of it. The file does not change.
 
+mod open;
 mod sizes;
 
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(in crate::ops) use self::open::open;
 use self::sizes::largest;
+pub(in crate::ops) use self::sizes::used_below;
 use super::{
     error::{Class, Error},
     host_driver,
@@ -17,20 +20,15 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{
-        Disk, DiskAccess, DiskFile, DiskFormat, Driver, DriverError, Limits, Machine, MachineSpec, Network,
-        RootSource, Start, inspect::Facts,
-    },
+    driver::{DiskFormat, DriverError, Machine, RootSource, inspect::Facts},
     exec::{self, BuildError, DiskView, Reporter, instance},
     hygiene::{Finding, Severity},
     model::{CleanupPreset, Firmware, Init, VolumeContent},
     packages,
-    store::{Records, Store, WorkFolder},
+    store::{Records, Store},
     text::Sources,
 };
 
-/// Memory of the machine that looks, in MiB: file systems and a list of their files.
-const MEMORY_MIB: u32 = 512;
 const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// Most bytes of one.
 const OS_RELEASE_BYTES: u64 = 64 * 1024;
@@ -188,24 +186,15 @@ pub async fn inspect(
 ) -> Result<Inspection, Error> {
     let target = Target::find(records, options.disk.as_deref())?;
     let disks = (settings.driver.value.disks)();
-    let (format, size) = instance::whole_disk(disks.as_ref(), &target.path).await.map_err(failed)?;
     let file_size = std::fs::metadata(&target.path).map_or(0, |file| file.len());
     let driver = host_driver::open(settings, store, reporter).await?;
     let work = store.begin_build(&instance::folder_name(&super::run::unique()))?;
-    let (path, own) = if format.is_for_machines() {
-        (target.path.clone(), format)
-    } else {
-        let copy = work.path().join("disk.qcow2");
-        let file = DiskFile { path: &target.path, format };
-        let copied = async { disks.import(file, &copy).await.map_err(BuildError::from) };
-        reporter.step(&format!("convert {}", target.name), copied).await.map_err(failed)?;
-        (copy, DiskFormat::Qcow2)
-    };
-    let disk = Disk { path, format: own, access: DiskAccess::Discard };
+    let folder = work.path().join("inspect");
+    let opened = open(&target, (driver.as_ref(), disks.as_ref()), &folder, reporter).await;
+    let mut disk = opened.map_err(|failure| unreadable(failure, &target.name))?;
     let looking = async {
-        let mut machine = start(driver.as_ref(), &work, disk).await?;
-        let seen = see(machine.as_mut(), options).await?;
-        machine.power_off().await?;
+        let seen = see(disk.machine.as_mut(), options).await?;
+        disk.machine.power_off().await?;
         Ok::<_, BuildError>(seen)
     };
     let seen = reporter.step(&format!("look into {}", target.name), looking).await;
@@ -213,8 +202,8 @@ pub async fn inspect(
     Ok(Inspection {
         name: target.name,
         path: target.path.to_string_lossy().into_owned(),
-        format,
-        size,
+        format: disk.format,
+        size: disk.size,
         file_size,
         system: summary(&facts, &view, options.packages),
         others,
@@ -222,26 +211,6 @@ pub async fn inspect(
         preset: options.preset,
         findings: view.findings.iter().filter_map(|finding| judged(finding, options.preset)).collect(),
     })
-}
-
-async fn start(driver: &dyn Driver, work: &WorkFolder, disk: Disk) -> Result<Box<dyn Machine>, BuildError> {
-    let run_dir = work.path().join("inspect");
-    std::fs::create_dir(&run_dir).map_err(|source| BuildError::Io {
-        action: "create",
-        path: run_dir.clone(),
-        source,
-    })?;
-    let spec = MachineSpec {
-        cpus: 1,
-        memory_mib: MEMORY_MIB,
-        start: Start::Offline,
-        disks: vec![disk],
-        payload: Vec::new(),
-        network: Network::None,
-        run_dir,
-        limits: Limits::default(),
-    };
-    Ok(driver.start(spec).await?)
 }
 
 /// Everything that a machine shows of a disk.
@@ -326,17 +295,17 @@ fn judged(finding: &Finding, preset: CleanupPreset) -> Option<JudgedFinding> {
 }
 
 /// A stranger's text on one line.
-fn harmless(text: &str) -> String {
+pub(in crate::ops) fn harmless(text: &str) -> String {
     let shown = |c: char| if c.is_control() || crate::text::is_hidden(c) { '\u{FFFD}' } else { c };
     text.chars().take(200).map(shown).collect()
 }
 
-fn failed(failure: BuildError) -> Error {
+pub(in crate::ops) fn failed(failure: BuildError) -> Error {
     Error::of_build(vec![failure], &Sources::default())
 }
 
 /// What the disk holds is at fault, not the machine that was to look at it.
-fn unreadable(failure: BuildError, name: &str) -> Error {
+pub(in crate::ops) fn unreadable(failure: BuildError, name: &str) -> Error {
     let reason = match failure {
         BuildError::Machine(DriverError::Unsupported { what }) => what,
         BuildError::Machine(DriverError::Refused { reason, .. }) => reason,

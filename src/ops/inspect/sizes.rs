@@ -11,10 +11,9 @@ const DEPTH: u32 = 2;
 /// A folder that takes less than one part of so many of the whole says nothing.
 const PART: u64 = 100;
 
-/// The folders that take the most room, the largest first, each with all that is below it.
-pub(super) fn largest(tree: &SystemTree) -> Vec<FolderSize> {
+/// Of each node by its number, the bytes that it and all below it take on the disk.
+pub(in crate::ops) fn used_below(tree: &SystemTree) -> Vec<u64> {
     let mut used: Vec<u64> = tree.nodes().iter().map(|node| node.used).collect();
-    let mut depth: Vec<u32> = vec![0; used.len()];
     let mut seen = HashSet::new();
     for (number, node) in tree.numbered() {
         let number = number as usize;
@@ -22,13 +21,20 @@ pub(super) fn largest(tree: &SystemTree) -> Vec<FolderSize> {
         if node.kind() == FileKind::File && node.links > 1 && !seen.insert((node.device, node.inode)) {
             used[number] = 0;
         }
-        if number > 0 {
-            depth[number] = depth[node.parent as usize] + 1;
-        }
     }
     // Entries come behind their folder.
     for (number, node) in tree.nodes().iter().enumerate().skip(1).rev() {
         used[node.parent as usize] += used[number];
+    }
+    used
+}
+
+/// The folders that take the most room, the largest first, each with all that is below it.
+pub(super) fn largest(tree: &SystemTree) -> Vec<FolderSize> {
+    let used = used_below(tree);
+    let mut depth: Vec<u32> = vec![0; used.len()];
+    for (number, node) in tree.nodes().iter().enumerate().skip(1) {
+        depth[number] = depth[node.parent as usize] + 1;
     }
     let whole = used.first().copied().unwrap_or(0);
     let mut folders: Vec<(u64, u32)> = tree

@@ -126,7 +126,7 @@ impl File {
             let text = match value.get_ref() {
                 toml::de::DeValue::String(text) => text.to_string(),
                 toml::de::DeValue::Integer(number) => number.as_str().to_owned(),
-                toml::de::DeValue::Boolean(value) if key.is_never_of_project() => value.to_string(),
+                toml::de::DeValue::Boolean(value) if key.is_yes_or_no() => value.to_string(),
                 _ => {
                     errors.push(
                         Diagnostic::new(

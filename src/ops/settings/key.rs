@@ -56,14 +56,22 @@ keys! {
     Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";
     Driver "driver" "--driver" "NAME" "IMGFILE_DRIVER" "driver that runs the machines";
     AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
+    SignKey "sign-key" "--sign-key" "FILE" "IMGFILE_SIGN_KEY" "private key (PEM) that signs where images come from";
+    Advisories "advisories" "--advisories" "FILE|URL" "IMGFILE_ADVISORIES" "advisories of vulnerable packages: the Debian security tracker's JSON, or OSV's";
     AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
 }
 
 impl Key {
-    /// Whether it is `true` or `false`, and no project may set it, not even one that is trusted.
+    /// Whether it is `true` or `false`.
+    #[must_use]
+    pub const fn is_yes_or_no(self) -> bool {
+        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell)
+    }
+
+    /// Whether no project may set it, not even one that is trusted.
     #[must_use]
     pub const fn is_never_of_project(self) -> bool {
-        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell)
+        self.is_yes_or_no() || matches!(self, Self::SignKey)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     check::Size,
     diagnostic::{Diagnostic, codes},
     driver::{AcceleratorChoice, DriverEntry},
+    text::without_credentials,
 };
 
 /// A value as found, before it has a type.
@@ -114,6 +115,34 @@ pub fn url(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<String, &'
         Ok(raw.text.trim_end_matches('/').to_owned())
     } else {
         Err("a URL that starts with `http://` or `https://`")
+    }
+}
+
+/// Where something is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOrUrl {
+    /// Absolute.
+    File(PathBuf),
+    /// `http://…` or `https://…`.
+    Url(String),
+}
+
+impl fmt::Display for FileOrUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(&without_credentials(url)),
+        }
+    }
+}
+
+pub fn file_or_url(raw: &Raw, env: &dyn Fn(&str) -> Option<OsString>) -> Result<FileOrUrl, &'static str> {
+    if raw.text.starts_with("http://") || raw.text.starts_with("https://") {
+        return Ok(FileOrUrl::Url(raw.text.clone()));
+    }
+    match path(raw, env) {
+        Ok(path) => Ok(FileOrUrl::File(path)),
+        Err(_) => Err("a path, or a URL that starts with `http://` or `https://`"),
     }
 }
 

@@ -7,6 +7,7 @@
 mod file;
 mod ignored;
 mod key;
+mod lifecycle;
 mod lookup;
 mod place;
 mod projects;
@@ -29,7 +30,9 @@ pub use file::of_project;
 use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use key::Key;
-use lookup::{Lookup, accel, cpus, driver, path, size, url, yes_or_no};
+pub use lifecycle::Lifecycle;
+pub use lookup::FileOrUrl;
+use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, url, yes_or_no};
 pub use trust::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
@@ -96,8 +99,14 @@ pub struct Settings {
     pub project: Option<(PathBuf, Trust)>,
     /// What the user's configuration, and trust, let the project read outside its folder.
     pub consent: Consent,
+    /// How long images of projects stay, by the folder of the project: the user's word, whatever project these are for.
+    pub lifecycles: Vec<(PathBuf, Lifecycle)>,
     /// The lines of the project's file that do not count, as warnings.
     pub ignored: Vec<Diagnostic>,
+    /// A private key in PEM that signs what is said of images.
+    pub sign_key: Option<Setting<PathBuf>>,
+    /// A file, or an address, of advisories about packages.
+    pub advisories: Option<Setting<FileOrUrl>>,
     /// Guests reach private networks too.
     pub allow_private_network: Option<Setting<bool>>,
     /// Projects are built where walls are missing that would hold them.
@@ -165,10 +174,12 @@ impl Settings {
                 None
             }
         };
+        let home = (context.env)("HOME").map(PathBuf::from);
+        let entries = || of_user.iter().flat_map(|file: &File| &file.projects);
+        let lifecycles = entries().filter_map(|entry| entry.lifecycle(home.as_deref())).collect();
         let mut consent = Consent::default();
         if let Some((root, trust)) = &project {
-            let home = (context.env)("HOME").map(PathBuf::from);
-            for entry in of_user.iter().flat_map(|file: &File| &file.projects) {
+            for entry in entries() {
                 entry.allow(root, home.as_deref(), &mut consent);
             }
             if *trust == Trust::Trusted
@@ -202,10 +213,13 @@ impl Settings {
             driver: lookup
                 .find(Key::Driver, driver)
                 .unwrap_or(Setting { value: DriverEntry::usual(), origin: Origin::Default }),
+            sign_key: lookup.find(Key::SignKey, path),
+            advisories: lookup.find(Key::Advisories, file_or_url),
             allow_private_network: lookup.find(Key::AllowPrivateNetwork, yes_or_no),
             allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
             consent,
+            lifecycles,
             ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;
@@ -253,6 +267,8 @@ impl Settings {
             row(Key::Cpus, self.cpus.as_ref(), u32::to_string),
             row(Key::Accel, Some(&self.accel), |accel| accel.as_str().to_owned()),
             row(Key::Driver, Some(&self.driver), |driver| driver.name().to_owned()),
+            row(Key::SignKey, self.sign_key.as_ref(), show_path),
+            row(Key::Advisories, self.advisories.as_ref(), FileOrUrl::to_string),
             row(Key::AllowPrivateNetwork, self.allow_private_network.as_ref(), bool::to_string),
             row(Key::AllowWeakerCell, self.allow_weaker_cell.as_ref(), bool::to_string),
         ]

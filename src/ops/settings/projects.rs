@@ -4,13 +4,16 @@
 //! [projects."~/src/shop"]
 //! files = ["/srv/disks"]
 //! secrets = { token = "env:API_TOKEN" }
+//! keep = 5
 //! ```
+//!
+//! and how long their images stay ([`Lifecycle`]).
 
 use std::path::{Path, PathBuf};
 
 use toml::{Spanned, de::DeValue};
 
-use super::place::span;
+use super::{lifecycle::Lifecycle, place::span};
 use crate::{
     diagnostic::{Diagnostic, codes},
     exec::{Consent, Outside},
@@ -27,6 +30,7 @@ pub struct ProjectEntry {
     pub folder: PathBuf,
     secrets: Vec<(String, Outside)>,
     files: Vec<PathBuf>,
+    lifecycle: Lifecycle,
 }
 
 impl ProjectEntry {
@@ -41,6 +45,13 @@ impl ProjectEntry {
             consent.secrets.extend(secrets);
             consent.sources.extend(self.files.iter().map(located));
         }
+    }
+
+    /// The project's folder as records name it, and how long its images stay; none if nothing is said of that, or there
+    /// is no such folder.
+    pub fn lifecycle(&self, home: Option<&Path>) -> Option<(PathBuf, Lifecycle)> {
+        let folder = at_home(&self.folder, home).canonicalize().ok()?;
+        self.lifecycle.is_rule().then_some((folder, self.lifecycle))
     }
 }
 
@@ -62,7 +73,10 @@ pub fn read(
         errors.push(
             Diagnostic::new(codes::SETTING, message)
                 .label(span(source, value.span()), format!("expected {expected}"))
-                .help("write `[projects.\"~/src/shop\"]` with `files = [\"PATH\"]` and `secrets = { NAME = \"env:VARIABLE\" }`"),
+                .help(
+                    "write `[projects.\"~/src/shop\"]` with `files = [\"PATH\"]`, `secrets = { NAME = \"env:VARIABLE\" }`, \
+                     `keep = 5`, `max_age = \"90d\"` or `quota = \"50GiB\"`",
+                ),
         );
     };
     let DeValue::Table(projects) = table.get_ref() else {
@@ -75,9 +89,10 @@ pub fn read(
             folder: folder.get_ref().to_string().into(),
             secrets: Vec::new(),
             files: Vec::new(),
+            lifecycle: Lifecycle::default(),
         };
         let DeValue::Table(keys) = value.get_ref() else {
-            wrong(value, "a table with `files` and `secrets`");
+            wrong(value, "a table with `files`, `secrets` and rules of its images");
             continue;
         };
         for (key, value) in keys {
@@ -103,7 +118,17 @@ pub fn read(
                     }
                 }
                 ("files", _) => wrong(value, "a list of paths"),
-                _ => wrong(value, "only `files` and `secrets`"),
+                (rule, given) if Lifecycle::KEYS.contains(&rule) => {
+                    let text = match given {
+                        DeValue::String(text) => text.to_string(),
+                        DeValue::Integer(number) => number.as_str().to_owned(),
+                        _ => String::new(),
+                    };
+                    if let Err(expected) = entry.lifecycle.set(rule, &text) {
+                        wrong(value, expected);
+                    }
+                }
+                _ => wrong(value, "only `files`, `secrets`, `keep`, `max_age`, `quota` and `grace`"),
             }
         }
         entries.push(entry);

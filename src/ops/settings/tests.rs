@@ -124,11 +124,12 @@ fn ignored(world: &World, settings: &Settings) -> Vec<(String, String)> {
 #[test]
 fn a_project_that_is_not_trusted_sets_nothing_of_the_user() {
     let project = "mirror = 'http://m'\nsecurity-mirror = 'http://s'\ndisk-mirror = 'http://d'\nproxy = 'http://p'\n\
-                   ca = '/dev/zero'\nstore = 'st'\nstore-size = '1MiB'\naccel = 'tcg'\ndriver = 'qemu'\nmemory = '1MiB'\ncpus = 1\n";
+                   ca = '/dev/zero'\nstore = 'st'\nstore-size = '1MiB'\naccel = 'tcg'\ndriver = 'qemu'\n\
+                   advisories = 'cves.json'\nmemory = '1MiB'\ncpus = 1\n";
     let mut world = World::new(project, "proxy = 'http://own'");
     let untrusted = world.load(&Flags::default()).unwrap();
     let lines: Vec<String> = ignored(&world, &untrusted).into_iter().map(|(line, _)| line).collect();
-    let expected: Vec<&str> = project.lines().take(9).collect();
+    let expected: Vec<&str> = project.lines().take(10).collect();
     assert_eq!(lines, expected);
     assert_eq!(untrusted.proxy.as_ref().map(|proxy| proxy.value.as_str()), Some("http://own"));
     assert_eq!(untrusted.store.origin, Origin::Default);
@@ -147,7 +148,7 @@ fn a_project_that_is_not_trusted_sets_nothing_of_the_user() {
     std::fs::write(world.dir.path().join(PROJECT_FILE), format!("{project}# more\n")).unwrap();
     let changed = world.load(&Flags::default()).unwrap();
     assert_eq!(changed.project.as_ref().map(|(_, trust)| *trust), Some(Trust::Changed));
-    assert_eq!(changed.ignored.len(), 9);
+    assert_eq!(changed.ignored.len(), 10);
     assert!(changed.ignored[0].message.ends_with("has changed since the project was trusted"));
 }
 
@@ -188,6 +189,15 @@ fn a_configuration_that_is_no_file_is_an_error_at_once() {
             errors[0].message
         );
     }
+}
+
+#[test]
+fn no_project_names_a_key_that_signs() {
+    let mut world = World::new("sign-key = 'theirs.pem'", "sign-key = '~/mine.pem'");
+    world.trust();
+    let settings = world.load(&Flags::default()).unwrap();
+    assert!(settings.ignored[0].message.ends_with("no project may set it"));
+    assert!(settings.sign_key.unwrap().value.ends_with("home/mine.pem"));
 }
 
 #[test]

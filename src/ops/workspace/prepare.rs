@@ -8,7 +8,10 @@ use crate::{
         prepare::{BaseInput, Prepared, Preparer},
     },
     lock::{Class, Reason},
-    store::{archive::FRESH, fetch::Fetcher},
+    store::{
+        archive::FRESH,
+        fetch::{FetchError, Fetcher},
+    },
 };
 
 impl Workspace {
@@ -129,6 +132,11 @@ impl Workspace {
         exec::with_secrets(prepared.iter_mut().map(|one| &mut one.plan).zip(&secrets), &self.store)
             .map_err(|failure| self.failed(failure))?;
         Ok(secrets)
+    }
+
+    /// What is at an address now, of at most so many bytes.
+    pub(in crate::ops) async fn fetch_bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        self.fetcher.bytes(url, limit).await
     }
 
     /// Asks for what this project's images are made of; `refresh` for indexes as they are now.

@@ -2,7 +2,7 @@
 # and no application.
 wait "$looking" || :
 while IFS= read -r path; do
-	if grep -qs -e '^-----BEGIN .*PRIVATE KEY-----' "$path" && ! copied "$path" &&
+	if grep -qs -e '^-----BEGIN .*PRIVATE KEY-----' -- "$path" && ! spared "$path" &&
 		! grep -qsFx -e "$path" /var/lib/dpkg/info/*.list; then
 		printf '%s\n' "$path"
 	fi

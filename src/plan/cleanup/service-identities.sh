@@ -12,22 +12,24 @@ gone /var/lib/tor/keys /var/lib/tor/*/hs_ed25519_*_key /var/lib/tor/*/private_ke
 gone /var/lib/zerotier-one/identity.* /var/lib/tailscale/tailscaled.state
 gone /var/lib/consul/node-id /opt/consul/data/node-id /opt/consul/node-id
 gone /etc/salt/pki/minion/minion.pem /etc/salt/pki/minion/minion.pub /etc/salt/minion_id
+gone /var/lib/netdata/registry/netdata.public.unique.id
+gone /etc/Pegasus/*.pem /etc/Pegasus/*.crt /etc/Pegasus/*.csr /etc/Pegasus/*.srl /etc/Pegasus/*.cnf
 gone /var/lib/dovecot/instances /var/lib/dovecot/ssl-parameters.dat
-if [ -e /var/lib/snmp/snmpd.conf ] && ! copied /var/lib/snmp/snmpd.conf; then
+if [ -f /var/lib/snmp/snmpd.conf ] && [ ! -L /var/lib/snmp/snmpd.conf ] && ! spared /var/lib/snmp/snmpd.conf; then
 	sed -i '/^\(oldEngineID\|engineBoots\) /d' /var/lib/snmp/snmpd.conf
 fi
-if [ -e /etc/iscsi/initiatorname.iscsi ] && ! copied /etc/iscsi/initiatorname.iscsi; then
+if [ -e /etc/iscsi/initiatorname.iscsi ] && ! spared /etc/iscsi/initiatorname.iscsi; then
+	# A new file: another name of this one, or what a link leads to, is something else.
+	rm /etc/iscsi/initiatorname.iscsi
 	if [ -e /usr/lib/open-iscsi/startup-checks.sh ]; then
 		echo 'GenerateName=yes' >/etc/iscsi/initiatorname.iscsi
-	else
-		rm /etc/iscsi/initiatorname.iscsi
 	fi
 fi
 
 # What nobody would make anew: a unit does, at the first boot of each instance and before any service.
 wanted=
 anew() {
-	if ! copied "$1"; then
+	if ! spared "$1"; then
 		rm -f -- "$1"
 		wanted=yes
 	fi

@@ -63,9 +63,18 @@ fn record() -> BuildRecord {
             size: 300 << 20,
             plan_key: plan.key.clone(),
             lock: None,
+            lock_path: None,
             labels: plan.labels.clone(),
             made_ms: 0,
             protected: true,
+            description: None,
+            base: None,
+            base_key: None,
+            parent: None,
+            appliance: None,
+            deprecated_ms: None,
+            tags: Vec::new(),
+            revoked: None,
         }],
     };
     let summary = BuildSummary {

@@ -307,6 +307,17 @@ impl<'a> Layers<'a> {
         Ok(entries)
     }
 
+    /// Whether somebody holds a layer in use, such as a build that goes on from it.
+    pub fn is_held(self, key: &Digest) -> Result<bool> {
+        let path = self.folder(key).join(LOCK);
+        let Ok(lock) = File::open(&path) else { return Ok(false) };
+        match lock.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error).context("lock", &path),
+        }
+    }
+
     /// Removes a layer unless a build holds it or another layer stands on it; says whether it went.
     pub fn evict(self, key: &Digest) -> Result<bool> {
         tracing::debug!(key = key.short(), "layer to go");

@@ -7,6 +7,8 @@
 mod artifact;
 mod model;
 mod read;
+mod revocation;
+mod tag;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -16,13 +18,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Context, Result, StoreError, own};
 
+pub use artifact::Keeps;
 pub use model::{
-    ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, State, StepRecord,
+    ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, Revocation, State, StepRecord,
 };
 pub use write::{Ending, StepId};
 
 /// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("kinds.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("kinds.sql"), include_str!("artifacts.sql")];
 
 const DATABASE: &str = "builds.sqlite";
 
@@ -189,7 +193,8 @@ fn version(connection: &Connection) -> Result<usize> {
 }
 
 /// Milliseconds since 1970, for rows that people read.
-fn now_ms() -> i64 {
+#[must_use]
+pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

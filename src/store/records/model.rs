@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::Digest;
+use crate::{model::OutputFormat, plan::Appliance, text::Digest};
 
 /// How far a build, an image or a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -205,20 +205,59 @@ pub struct ArtifactRecord {
     pub plan_key: String,
     /// sha256 of the lock it was built by.
     pub lock: Option<Digest>,
+    /// Where that lock is, absolute; none in records of older versions.
+    #[serde(default)]
+    pub lock_path: Option<String>,
     /// The image's `label` statements, by key.
     pub labels: BTreeMap<String, String>,
     /// Milliseconds since 1970.
     pub made_ms: i64,
     /// May be neither removed nor replaced.
     pub protected: bool,
+    /// What people say of it: the ImageFile's words, unless `image describe` gave others.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Name of its base, such as `debian-13`; none in records of older versions.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// Key of what its first step stands on; of an image on another one, that one's `plan_key`.
+    #[serde(default)]
+    pub base_key: Option<String>,
+    /// The image of the same project that it is based on.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// The machine that a package of it, such as an OVA, describes.
+    #[serde(default)]
+    pub appliance: Option<Appliance>,
+    /// Since when the rules of its project let it go, in milliseconds since 1970.
+    #[serde(default)]
+    pub deprecated_ms: Option<i64>,
+    /// Its tags, by name.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Why nobody is to use it any more.
+    #[serde(default)]
+    pub revoked: Option<Revocation>,
 }
 
 impl ArtifactRecord {
     /// File name without its extension: what `images` lists and commands take.
     #[must_use]
     pub fn name(&self) -> &str {
-        std::path::Path::new(&self.path).file_stem().and_then(|name| name.to_str()).unwrap_or(&self.path)
+        let file = std::path::Path::new(&self.path).file_name().and_then(|name| name.to_str());
+        OutputFormat::split(file.unwrap_or(&self.path)).0
     }
+}
+
+/// An image, and with it all that were made from it, that nobody is to use any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Revocation {
+    /// Name in its ImageFile of the image that was revoked: this one, or one that it was made from.
+    pub image: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What was said of it then.
+    pub why: Option<String>,
 }
 
 /// An artifact as its build reports it.
@@ -238,6 +277,18 @@ pub struct NewArtifact<'a> {
     pub plan_key: &'a str,
     /// sha256 of the lock it was built by; none if there was none.
     pub lock: Option<Digest>,
+    /// Where that lock is, absolute.
+    pub lock_path: Option<&'a str>,
     /// The image's `label` statements, by key.
     pub labels: &'a BTreeMap<String, String>,
+    /// The image's `description`.
+    pub description: Option<&'a str>,
+    /// Name of its base.
+    pub base: Option<&'a str>,
+    /// Key of what its first step stands on, as hexadecimal digits.
+    pub base_key: Option<&'a str>,
+    /// The image of the same project that it is based on.
+    pub parent: Option<&'a str>,
+    /// The machine that a package of it describes.
+    pub appliance: Option<&'a Appliance>,
 }

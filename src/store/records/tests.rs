@@ -20,7 +20,22 @@ fn gone() -> ProcessName {
 
 fn new_artifact<'a>(build: i64, path: &'a str, labels: &'a BTreeMap<String, String>) -> NewArtifact<'a> {
     let sha256 = Digest::of(path);
-    NewArtifact { build, image: "web", path, sha256, size: 7, plan_key: "k", lock: None, labels }
+    NewArtifact {
+        build,
+        image: "web",
+        path,
+        sha256,
+        size: 7,
+        plan_key: "k",
+        lock: None,
+        lock_path: None,
+        labels,
+        description: None,
+        base: None,
+        base_key: None,
+        parent: None,
+        appliance: None,
+    }
 }
 
 #[test]
@@ -155,13 +170,177 @@ fn an_artifact_is_replaced_by_the_next_of_its_path_and_stays_while_protected() {
     assert_eq!(records.build(build).unwrap().unwrap().details[0].artifacts.len(), 2);
 
     records.protect(there[0].id, true).unwrap();
-    assert!(records.is_protected("/out/web.qcow2").unwrap());
+    assert_eq!(records.keeps("/out/web.qcow2").unwrap(), Some(Keeps::Protected));
     assert!(!records.remove_artifact(there[0].id).unwrap());
     records.protect(there[0].id, false).unwrap();
     records.moved(there[0].id, "/out/shop.qcow2").unwrap();
-    assert!(!records.is_protected("/out/web.qcow2").unwrap());
+    assert_eq!(records.keeps("/out/web.qcow2").unwrap(), None);
     assert!(records.remove_artifact(there[0].id).unwrap());
     assert_eq!(records.artifacts().unwrap(), []);
+}
+
+/// A store whose database has the format of the version before artifacts had bases, with an artifact in it.
+fn former() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    own::folder(&dir.path().join("records/logs")).unwrap();
+    let database = Connection::open(dir.path().join("records").join(DATABASE)).unwrap();
+    for statements in [include_str!("schema.sql"), include_str!("kinds.sql")] {
+        database.execute_batch(statements).unwrap();
+    }
+    database.pragma_update(None, "user_version", 2).unwrap();
+    database
+        .execute_batch(&format!(
+            "INSERT INTO build (project, version, state, began, pid, pid_started, host_boot)
+               VALUES ('/p', '0', 'done', 1, 1, 1, '');
+             INSERT INTO artifact (build, image, path, sha256, size, plan_key, labels, made, protected, project)
+               VALUES (1, 'web', '/out/web.qcow2', '{}', 7, 'k', '{{\"team\":\"shop\"}}', 5, 1, '/p');",
+            Digest::of("web")
+        ))
+        .unwrap();
+    dir
+}
+
+#[test]
+fn a_database_of_the_former_format_is_taken_over_as_it_is() {
+    let dir = former();
+    let records = Records::open(dir.path()).unwrap();
+    let artifacts = records.artifacts().unwrap();
+    let web = &artifacts[0];
+    assert_eq!((web.name(), web.project.as_str(), web.protected, web.made_ms), ("web", "/p", true, 5));
+    assert_eq!((web.labels["team"].as_str(), web.sha256), ("shop", Digest::of("web")));
+    assert_eq!((&web.base, &web.parent, &web.tags, &web.revoked), (&None, &None, &vec![], &None));
+    records.tag(web.id, "prod").unwrap();
+    records.describe(web.id, Some("of before")).unwrap();
+    let again = Records::open(dir.path()).unwrap().artifacts().unwrap();
+    assert_eq!(
+        (again[0].tags.as_slice(), again[0].description.as_deref()),
+        (&["prod".to_owned()][..], Some("of before"))
+    );
+}
+
+#[test]
+fn a_database_of_the_former_format_is_taken_over_once_by_many() {
+    let dir = former();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(Records::open(dir.path()).unwrap().artifacts().unwrap().len(), 1));
+        }
+    });
+}
+
+#[test]
+fn a_tag_is_at_one_artifact_of_its_project_whoever_moves_it() {
+    let (dir, records) = records();
+    let labels = BTreeMap::new();
+    let [build, other] = ["/p", "/q"].map(|project| records.begin(Path::new(project), "0").unwrap());
+    for (build, path) in [(build, "/out/1"), (build, "/out/2"), (other, "/q/out/1")] {
+        records.add_artifact(&new_artifact(build, path, &labels)).unwrap();
+    }
+    let tagged = |records: &Records| -> Vec<String> {
+        let all = records.artifacts().unwrap();
+        all.into_iter().filter(|artifact| artifact.tags == ["prod"]).map(|artifact| artifact.path).collect()
+    };
+    let id = |path: &str| {
+        let all = records.artifacts().unwrap();
+        all.iter().find(|artifact| artifact.path == path).unwrap().id
+    };
+    assert!(records.tag(id("/out/1"), "prod").unwrap() && records.tag(id("/q/out/1"), "prod").unwrap());
+    assert!(records.tag(id("/out/2"), "prod").unwrap());
+    assert_eq!(tagged(&records), ["/q/out/1", "/out/2"]);
+    let (one, two, folder) = (id("/out/1"), id("/out/2"), dir.path());
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = [one, two]
+            .map(|artifact| {
+                scope.spawn(move || {
+                    let records = Records::open(folder).unwrap();
+                    (0..50).for_each(|_| assert!(records.tag(artifact, "prod").unwrap()));
+                })
+            })
+            .into();
+        while handles.iter().any(|handle| !handle.is_finished()) {
+            assert_eq!(tagged(&records).len(), 2, "never at two, nor at none");
+        }
+    });
+
+    // What is tagged stays; what is built over it is another one.
+    let id_of_prod = records
+        .artifacts()
+        .unwrap()
+        .iter()
+        .find(|one| one.tags == ["prod"] && one.project == "/p")
+        .unwrap()
+        .id;
+    assert!(!records.remove_artifact(id_of_prod).unwrap());
+    assert_eq!(
+        records.keeps(tagged(&records)[1].as_str()).unwrap(),
+        Some(Keeps::Tagged(vec!["prod".into()]))
+    );
+    assert!(records.untag(id_of_prod, "prod").unwrap() && !records.untag(id_of_prod, "prod").unwrap());
+    assert!(records.remove_artifact(id_of_prod).unwrap());
+    assert!(!records.tag(id_of_prod, "prod").unwrap(), "it is gone");
+    records.tag(id("/q/out/1"), "prod").unwrap();
+    records.add_artifact(&new_artifact(other, "/q/out/1", &labels)).unwrap();
+    assert_eq!(tagged(&records), [""; 0]);
+}
+
+#[test]
+fn what_is_revoked_is_so_with_all_that_was_made_from_it() {
+    let (_dir, records) = records();
+    let labels = BTreeMap::new();
+    let build = records.begin(Path::new("/p"), "0").unwrap();
+    for (image, path, plan_key, base_key, parent) in [
+        ("common", "/out/common", "k1", "base", None),
+        ("web", "/out/web", "k2", "k1", Some("common")),
+        ("shop", "/out/shop", "k3", "k2", Some("web")),
+        ("other", "/out/other", "k4", "base", None),
+    ] {
+        let new = NewArtifact {
+            image,
+            plan_key,
+            base_key: Some(base_key),
+            parent,
+            ..new_artifact(build, path, &labels)
+        };
+        records.add_artifact(&new).unwrap();
+    }
+    let revoked = || -> Vec<(String, String)> {
+        let all = records.artifacts().unwrap().into_iter().rev();
+        all.filter_map(|artifact| Some((artifact.image, artifact.revoked?.image))).collect()
+    };
+    let web = records.artifacts().unwrap().into_iter().find(|artifact| artifact.image == "web").unwrap();
+    records.revoke(&web, Some("a key in it")).unwrap();
+    let pair = |image: &str, by: &str| (image.to_owned(), by.to_owned());
+    assert_eq!(revoked(), [pair("web", "web"), pair("shop", "web")]);
+    let common =
+        records.artifacts().unwrap().into_iter().find(|artifact| artifact.image == "common").unwrap();
+    records.revoke(&common, None).unwrap();
+    assert_eq!(revoked(), [pair("common", "common"), pair("web", "web"), pair("shop", "web")]);
+    let why = &records.revocations().unwrap()["k2"];
+    assert_eq!(why.why.as_deref(), Some("a key in it"));
+    assert!(records.reinstate(&web).unwrap());
+    assert_eq!(revoked(), [pair("common", "common"), pair("web", "common"), pair("shop", "common")]);
+    assert!(!records.reinstate(&web).unwrap(), "that is because of another");
+    assert!(records.reinstate(&common).unwrap() && revoked().is_empty());
+}
+
+#[test]
+fn a_copy_is_an_artifact_of_the_same_origin() {
+    let (_dir, records) = records();
+    let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    let build = records.begin(Path::new("/p"), "0").unwrap();
+    let new = NewArtifact { parent: Some("common"), ..new_artifact(build, "/out/web", &labels) };
+    records.add_artifact(&new).unwrap();
+    let web = records.artifacts().unwrap().remove(0);
+    records.protect(web.id, true).unwrap();
+    records.tag(web.id, "prod").unwrap();
+    assert!(records.copied(web.id, "/out/copy").unwrap());
+    assert!(!records.copied(web.id, "/out/copy").unwrap(), "there is one at this path");
+    let copy = records.artifacts().unwrap().remove(0);
+    assert_eq!(
+        (copy.path.as_str(), copy.parent.as_deref(), copy.made_ms),
+        ("/out/copy", Some("common"), web.made_ms)
+    );
+    assert_eq!((&copy.labels, copy.protected, copy.tags.len()), (&labels, false, 0));
 }
 
 #[test]

@@ -130,20 +130,44 @@ const TOPICS: &[Word] = &[
     ("registrations", "with domains and management systems"),
     ("cloud-init", "state of cloud-init, so that it runs as on a new machine"),
     ("network-state", "names of network cards, hardware addresses, seen networks"),
+    ("hardware-state", "lists and names of disks, the clock's drift"),
     ("dhcp-leases", "addresses that the build machine was given"),
     ("logs", "below /var/log"),
     ("crash-dumps", "core dumps and reports of crashes"),
-    ("mail", "mailboxes below /var/mail"),
+    ("mail", "mailboxes, and what waits to be sent"),
+    ("at-jobs", "what `at` was to run"),
     ("histories", "of shells"),
     ("user-ssh-keys", "key pairs and known hosts of accounts"),
     ("account-backups", "/etc/passwd- and its like"),
     ("package-caches", "downloaded packages and indexes"),
+    ("swap", "what was swapped out, or left by hibernation"),
     ("tmp", "temporary files"),
+];
+
+/// Those of the presets, and those that only `remove` clears.
+const REMOVABLE: &[Word] = &{
+    let mut words = [("", ""); TOPICS.len() + ON_REQUEST.len()];
+    let mut number = 0;
+    while number < words.len() {
+        words[number] =
+            if number < TOPICS.len() { TOPICS[number] } else { ON_REQUEST[number - TOPICS.len()] };
+        number += 1;
+    }
+    words
+};
+
+const ON_REQUEST: &[Word] = &[
+    ("crontabs", "of accounts; no preset clears them"),
+    ("backup-files", "`*.bak` and `*~`; no preset clears them"),
+    ("authorized-keys", "who may log in by a key; no preset clears it"),
+    ("builder-sudo", "the default user's right to use sudo; no preset clears it"),
+    ("kerberos-data", "a key distribution centre's database; no preset clears it"),
+    ("samba-data", "Samba's accounts and databases; no preset clears them"),
 ];
 
 pub(super) const CLEANUP: &[OptionInfo] = &[
     option("keep", Texts, "what the preset would clear and this image keeps").words(TOPICS),
-    option("remove", Texts, "topics or absolute paths to clear besides").words(TOPICS),
+    option("remove", Texts, "topics or absolute paths to clear besides").words(REMOVABLE),
     option("allow", Texts, "rules that the finished disk may break, by their numbers").words(RULES_BY_NUMBER),
 ];
 
@@ -167,7 +191,7 @@ pub(super) const OUTPUT: &[OptionInfo] = &[
             ("fast", "zstd at its quickest, for qcow2"),
             ("none", "as large as its contents"),
         ])
-        .when(When::OneOf(0, &["qcow2", "vmdk"])),
+        .when(When::OneOf(0, &["qcow2", "vmdk", "gce"])),
     option("subformat", Choice, "of a `vhd`: `fixed`, what Azure takes, or `dynamic`")
         .words(&[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")])
         .when(When::OneOf(0, &["vhd"])),

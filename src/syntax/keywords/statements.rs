@@ -5,7 +5,7 @@ use super::{
     Form, NamedBy, OperandInfo, OptionSet, OutlineKind, Outlined, PathKind, Place, Quoting, Role,
     StatementInfo, Times, When, Word,
 };
-use crate::model::DiskFormat;
+use crate::model::OutputFormat;
 
 // In the order of the table.
 keywords! {
@@ -97,11 +97,11 @@ const fn outlined_by_last(kind: OutlineKind) -> Outlined {
 }
 
 /// The formats of `output`, each with who takes it.
-const FORMATS: [Word; DiskFormat::ALL.len()] = {
-    let mut words = [("", ""); DiskFormat::ALL.len()];
+const FORMATS: [Word; OutputFormat::ALL.len()] = {
+    let mut words = [("", ""); OutputFormat::ALL.len()];
     let mut number = 0;
     while number < words.len() {
-        words[number] = (DiskFormat::ALL[number].as_str(), DiskFormat::ALL[number].about());
+        words[number] = (OutputFormat::ALL[number].as_str(), OutputFormat::ALL[number].about());
         number += 1;
     }
     words
@@ -378,6 +378,7 @@ pub const STATEMENTS: &[StatementInfo] = &[
     StatementInfo {
         example: "machine { cpus = 2, memory = 2GiB }",
         summary: "size of the machine that builds",
+        synonyms: &["memory", "ram", "cpus", "cpu"],
         options: OptionSet::Of(options::MACHINE),
         ..once(Keyword::Machine)
     },

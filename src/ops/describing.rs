@@ -1,0 +1,96 @@
+//! What is said of images beside their artifacts: the key that signs it, and the advisories it is held against.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    build::BuildOptions,
+    error::{Class, Error},
+    paths::shown,
+    settings::FileOrUrl,
+    workspace::Workspace,
+};
+use crate::{
+    advisory::{Advisories, System},
+    describe::{KeyFileError, SigningKey, VerifyingKey},
+    diagnostic::{Diagnostic, codes},
+    exec::{DescribeOptions, Gate, Times},
+    store::{fetch::FetchError, read_regular},
+    text::{Digest, Sources},
+};
+
+/// Bytes of a key file.
+const KEY: u64 = 64 << 10;
+/// Bytes of a file of advisories: the Debian security tracker's has 70 MB.
+const ADVISORIES: u64 = 1 << 30;
+/// Bytes of a lock.
+const LOCK: u64 = 64 << 20;
+
+impl Workspace {
+    /// What a build is to write beside artifacts, after the lock is written.
+    pub(super) async fn describing(&self, args: &BuildOptions<'_>) -> Result<DescribeOptions, Error> {
+        let key = self.settings.sign_key.as_ref().map(|key| signing_key(&key.value)).transpose()?;
+        let gate = self.advisory_text().await?.map(|text| Gate { text: Arc::new(text), deny: args.deny });
+        if args.deny.is_some() && gate.is_none() {
+            let text = "`--deny` takes advisories: name a file or an address with `--advisories`";
+            return Err(Error::message(Class::Usage, text));
+        }
+        let mut sbom = args.sbom.clone();
+        sbom.sort_unstable();
+        sbom.dedup();
+        let lock = read_regular(&self.lock_path(), LOCK).ok().map(Digest::of);
+        Ok(DescribeOptions {
+            sbom,
+            provenance: args.provenance,
+            key: key.map(Arc::new),
+            lock,
+            image_file: Some(self.project.name()),
+            parameters: self.options().set.iter().cloned().collect(),
+            time: Times::fixed_time(),
+            gate,
+        })
+    }
+
+    /// The text of the advisories that a setting names, which can be read as such; none if none does.
+    pub(super) async fn advisory_text(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(from) = &self.settings.advisories else { return Ok(None) };
+        let bytes = match &from.value {
+            FileOrUrl::File(path) => read_regular(path, ADVISORIES).map_err(|error| error.to_string()),
+            FileOrUrl::Url(url) => {
+                self.fetch_bytes(url, ADVISORIES).await.map_err(|error: FetchError| error.to_string())
+            }
+        };
+        let bytes = bytes.and_then(|bytes| {
+            // Of whichever system: what it is about is seen when an image is there.
+            let nobody = System { os: "", version: "", codename: None };
+            Advisories::read(&bytes, nobody).map_err(|error| error.to_string()).map(|_| bytes)
+        });
+        bytes.map(Some).map_err(|reason| {
+            let message = format!("no advisories can be read from `{}`: {reason}", from.value);
+            unusable(Diagnostic::new(codes::ADVISORIES_UNREADABLE, message))
+        })
+    }
+}
+
+fn unusable(diagnostic: Diagnostic) -> Error {
+    Error::diagnosed(Class::Files, vec![diagnostic], Sources::default())
+}
+
+fn key_error(path: &Path, reason: impl std::fmt::Display) -> Error {
+    let message = format!("the key `{}` cannot be used: {reason}", shown(path));
+    unusable(Diagnostic::new(codes::KEY_UNUSABLE, message))
+}
+
+fn key_text(path: &Path) -> Result<String, Error> {
+    let bytes = read_regular(path, KEY).map_err(|error| key_error(path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The private key in a file.
+pub(super) fn signing_key(path: &Path) -> Result<SigningKey, Error> {
+    SigningKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
+}
+
+/// The public key in a file.
+pub(super) fn verifying_key(path: &Path) -> Result<VerifyingKey, Error> {
+    VerifyingKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
+}
