@@ -209,9 +209,9 @@ impl<'a> Session<'a> {
         let drivers = super::hypervisors::listing();
         let topic = CleanupTopic::ServiceIdentities.as_str();
         let (look, keys) = if cleanup.items.iter().any(|item| item.name == topic) {
-            (cleanup::LOOK_FOR_KEYS, cleanup::LIST_KEYS_LEFT)
+            (cleanup::look_for_keys(), cleanup::list_keys_left())
         } else {
-            ("", "")
+            (String::new(), String::new())
         };
         let functions = cleanup::FUNCTIONS;
         let script = format!("{functions}{look}{drivers}{script}{keys}{}", super::commands::RELABEL);

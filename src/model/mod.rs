@@ -6,13 +6,15 @@ mod disk_format;
 mod firmware;
 mod host_package;
 mod init;
+mod package_manager;
 
 pub use arch::{Arch, UnknownArch};
 pub use capabilities::Capabilities;
 pub use disk_format::{Compression, DiskFormat};
 pub use firmware::Firmware;
-pub use host_package::{how_to_install, install_command};
+pub use host_package::{how_to_install, install_command, install_words};
 pub use init::Init;
+pub use package_manager::{APT, ManagerFacts, PACKAGE_MANAGERS};
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it
 /// (bford.info/cachedir).

@@ -4,6 +4,7 @@
 
 use super::{Cleanup, CleanupItem};
 use crate::check::{self, CleanupTopic, CleanupTopic as T};
+use crate::model::PACKAGE_MANAGERS;
 use crate::packages::MANAGERS;
 
 /// The `cleanup` statement as commands.
@@ -85,10 +86,20 @@ pub const FUNCTIONS: &str = include_str!("cleanup/functions.sh");
 pub const COPIED: &str = "/run/imgfile/copied";
 
 /// Begins to look for private keys, at the beginning of a clean-up that clears keys.
-pub const LOOK_FOR_KEYS: &str = include_str!("cleanup/keys-look.sh");
+#[must_use]
+pub fn look_for_keys() -> String {
+    let records = PACKAGE_MANAGERS.iter().flat_map(|manager| manager.records);
+    let prune: Vec<String> = records.map(|folder| format!("-path {folder}")).collect();
+    include_str!("cleanup/keys-look.sh").replace("@RECORDS@", &prune.join(" -o "))
+}
 
 /// Lists those that are left, at its end.
-pub const LIST_KEYS_LEFT: &str = include_str!("cleanup/keys-left.sh");
+#[must_use]
+pub fn list_keys_left() -> String {
+    let lists = PACKAGE_MANAGERS.iter().flat_map(|manager| manager.file_lists);
+    let lists: Vec<&str> = lists.copied().collect();
+    include_str!("cleanup/keys-left.sh").replace("@FILE_LISTS@", &lists.join(" "))
+}
 
 /// Where the commands list private keys that they leave in the image, one path a line.
 pub const KEYS_LEFT: &str = "/run/imgfile/keys-left";
@@ -100,8 +111,9 @@ mod tests {
 
     #[test]
     fn every_topic_is_shell_that_parses() {
-        for text in
-            [FUNCTIONS, LOOK_FOR_KEYS, LIST_KEYS_LEFT].into_iter().chain(CleanupTopic::ALL.map(commands))
+        for text in [FUNCTIONS, &look_for_keys(), &list_keys_left()]
+            .into_iter()
+            .chain(CleanupTopic::ALL.map(commands))
         {
             let status = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
             assert!(status.success(), "{text}");
