@@ -235,7 +235,8 @@ fn only_its_folder_knows_apt_and_dpkg() {
         "syntax/keywords/options.rs",
         "syntax/keywords/statements.rs",
     ];
-    let mut outside: Vec<String> = ["dpkg", "apt", "deb"].iter().flat_map(|word| files_with_exactly(word)).collect();
+    let mut outside: Vec<String> =
+        ["dpkg", "apt", "deb"].iter().flat_map(|word| files_with_exactly(word)).collect();
     outside.sort();
     outside.dedup();
     outside.retain(|file| !file.starts_with("packages/apt/") && !file.starts_with("catalog/builtin"));
