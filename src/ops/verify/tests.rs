@@ -63,7 +63,10 @@ impl World {
                 size: content.len() as u64,
             }
         };
-        let artifacts = vec![artifact("web.qcow2", DiskFormat::Qcow2.into()), artifact("web.raw", DiskFormat::Raw.into())];
+        let artifacts = vec![
+            artifact("web.qcow2", DiskFormat::Qcow2.into()),
+            artifact("web.raw", DiskFormat::Raw.into()),
+        ];
         let plan = plan();
         let inventory = Inventory::default();
         let subject = Subject { plan: &plan, inventory: &inventory, tested: true, lock: None, time: Some(1) };
