@@ -88,7 +88,7 @@ pub(super) fn of_copyright(text: &str) -> Option<String> {
         .filter_map(|paragraph| paragraph.get("License")?.lines().next().map(str::to_owned))
         .filter(|line| !line.trim().is_empty())
         .take(MOST)
-        .filter_map(|line| of_debian(&line))
+        .filter_map(|line: String| of_debian(&line))
         .collect();
     let several = named.len() > 1;
     let grouped =

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     advisory::{Advisories, Finding, Status, System, locked_components},
     lock::{LockedImage, Newer},
-    packages::codename,
+    packages::Manager,
 };
 
 /// What is newer in one image.
@@ -58,7 +58,9 @@ fn advisories(text: &[u8], locked: &LockedImage) -> Vec<Finding> {
     let system = System {
         os: &locked.os,
         version: &locked.os_version,
-        codename: codename(&locked.os_version).filter(|_| locked.os == "debian"),
+        codename: Manager::of_distribution(&locked.os)
+            .codename(&locked.os_version)
+            .filter(|_| locked.os == "debian"),
     };
     // That it can be read was seen when it was fetched.
     let advisories = Advisories::read(text, system).unwrap_or_default();

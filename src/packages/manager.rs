@@ -60,6 +60,9 @@ pub trait PackageManager: fmt::Debug + Sync {
         components: &[String],
     ) -> Vec<Archive>;
 
+    /// What its distribution calls a release: Debian's `13` is `trixie`. Names pass as they are; nothing for what is neither.
+    fn codename(&self, release: &str) -> Option<&'static str>;
+
     /// How archives are laid out, and read.
     fn archive_format(&self) -> &'static dyn ArchiveFormat;
 

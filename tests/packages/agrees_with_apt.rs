@@ -16,9 +16,9 @@ use sha2::{Digest, Sha256};
 
 use imgfile::catalog::{self, Catalog};
 use imgfile::packages::apt::{
-    Universe, bootstrap_set, extended_states, read_index, read_list, read_sources, solve, stanzas,
-    verify_release,
+    Universe, bootstrap_set, extended_states, read_index, read_list, read_sources, solve, verify_release,
 };
+use imgfile::packages::stanzas;
 use imgfile::packages::{
     IndexSource, InstalledPackage, Keyring, Mirrors, Moment, Request, Selected, Signed, Upgrade, Want, after,
 };

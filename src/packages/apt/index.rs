@@ -9,10 +9,10 @@
 use std::io::{BufRead, Read};
 
 use super::super::index::STANZA_LIMIT;
-use super::control::Stanza;
 use super::names::Names;
 use super::relation::groups;
 use super::{Index, IndexError};
+use crate::packages::deb822::Stanza;
 
 const HEADER: &str = "imgfile-index 3\n";
 

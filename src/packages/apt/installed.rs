@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::control::{Stanza, stanzas};
 use super::relation::groups;
 use super::universe::{Universe, VerId};
 use super::{InstalledPackage, Solution, Version};
+use crate::packages::deb822::{Stanza, stanzas};
 
 impl InstalledPackage {
     /// Reads `/var/lib/dpkg/status` and `/var/lib/apt/extended_states` (empty where there is

@@ -46,6 +46,10 @@ impl PackageManager for Apt {
         Keyring::debian()
     }
 
+    fn codename(&self, release: &str) -> Option<&'static str> {
+        codename(release)
+    }
+
     fn release_archives(
         &self,
         mirrors: &Mirrors,

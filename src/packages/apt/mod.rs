@@ -10,7 +10,6 @@
 mod archive_format;
 mod base;
 mod bootstrap;
-mod control;
 mod essential;
 mod index;
 mod installed;
@@ -37,7 +36,6 @@ use super::{
 };
 
 pub use bootstrap::bootstrap_set;
-pub use control::{Stanza, stanzas};
 pub use index::{kept_index, read_index};
 pub use installed::{extended_states, growth};
 pub use manager::Apt;

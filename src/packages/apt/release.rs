@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::openpgp::CLOCKS_DIFFER;
-use super::control::Stanza;
 use super::{Keyring, Moment, ReleaseError, ReleaseFile, Signed};
+use crate::packages::deb822::Stanza;
 use crate::text::Checksum;
 
 /// Checks a suite's signature and reads what it says.

@@ -1,7 +1,7 @@
 //! Where archives are: a host's own apt sources in both formats, and Debian's suites.
 
-use super::control::stanzas;
 use super::{Archive, DEBIAN, DEBIAN_SECURITY, Mirrors};
+use crate::packages::deb822::stanzas;
 use crate::text::DEBIAN_COMPONENTS;
 
 /// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
