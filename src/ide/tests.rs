@@ -126,8 +126,15 @@ fn operands_and_options() {
         ("copy \"a\" ‸", "to"),
         (
             "cleanup cloud { keep = [‸] }",
-            "machine-id ssh-host-keys random-seed service-identities registrations cloud-init network-state dhcp-leases \
-             logs crash-dumps mail histories user-ssh-keys account-backups package-caches tmp",
+            "machine-id ssh-host-keys random-seed service-identities registrations cloud-init network-state \
+             hardware-state dhcp-leases logs crash-dumps mail at-jobs histories user-ssh-keys account-backups \
+             package-caches swap tmp",
+        ),
+        (
+            "cleanup minimal { remove = [cron‸] }",
+            "machine-id ssh-host-keys random-seed service-identities registrations cloud-init network-state \
+             hardware-state dhcp-leases logs crash-dumps mail at-jobs histories user-ssh-keys account-backups \
+             package-caches swap tmp crontabs backup-files authorized-keys builder-sudo kerberos-data samba-data",
         ),
         ("description \"a ${‸\"", "release image arch os.version"),
         ("description \"a ${re‸}\"", "release image arch os.version"),

@@ -467,7 +467,7 @@ fn differs_as_it_was_changed(project: &Project, root: &str) {
         format!("{} {} -> {}", one["name"].as_str().unwrap(), one["before"], one["after"])
     };
     let files = list("files", |one| {
-        let side = |side: &str| if one[side].is_null() { "" } else { side };
+        let side = |side: &'static str| if one[side].is_null() { "" } else { side };
         format!("{} {}{} {}", one["path"].as_str().unwrap(), side("before"), side("after"), one["aspects"])
     });
     assert_eq!(
