@@ -227,8 +227,9 @@ impl Executor<'_> {
         if tested {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
-            let bootable =
-                sealed.iter().find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
+            let bootable = sealed
+                .iter()
+                .find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
             let booted = bootable.unwrap_or((disk.path.as_path(), DiskFormat::Qcow2));
             self.run_tests(context, work, booted, options.tests).await?;
         }
