@@ -319,7 +319,7 @@ impl Checker<'_> {
     }
 
     fn arch(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let text = self.scalar(operands, "an architecture, such as `x86_64`")?;
+        let text = self.scalar(operands, &format!("an architecture, such as `{}`", Arch::default()))?;
         let meant = Arch::of_another_name(&text.value).map(Arch::as_str);
         if let Some(meant) = meant {
             self.report(

@@ -81,6 +81,7 @@ fn fits(args: &[&str], command: &str, printed: &str) {
         ["build" | "test", ..] => ("event", printed.lines().collect()),
         ["check", ..] => ("diagnostics", vec![printed]),
         ["image", "inspect", ..] => ("image", vec![printed]),
+        ["inspect", ..] => ("inspection", vec![printed]),
         ["builds", "show", ..] => ("build", vec![printed]),
         ["cache", "ls", ..] => ("layers", vec![printed]),
         [command, ..] => (*command, vec![printed]),
@@ -495,6 +496,11 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
+    inspecting(session);
+    let same =
+        [&["diff", "one", "one", "--quick", "--all", "--exit-code", "--format", "human"], &at[..]].concat();
+    session.run(&same).prints("the same packages, units and files");
+    assert_eq!(session.run(&["diff", "one", "one", "--quick", "--format", "json"]).json()["same"], true);
     listing(session, &at);
     looking_after(session, &at);
     session.run(&[&["image", "protect", "one"], &at[..]].concat());
@@ -593,6 +599,17 @@ fn store(session: &Session) {
     assert_eq!(layers(), 0);
     let args = ["gc", "--unused-days", "30", "--keep-builds", "50", "--size", "40GiB"];
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
+}
+
+fn inspecting(session: &Session) {
+    let inspected =
+        session.run(&["inspect", "one", "--packages", "--format", "json", "--preset", "cloud"]).json();
+    let findings = inspected["findings"].as_array().unwrap();
+    assert_eq!((inspected["system"]["os"].as_str(), findings.len()), (Some("debian"), 0), "{findings:#?}");
+    session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
+    session
+        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
+        .prints("0 errors");
 }
 
 /// What is run is run by tests/machine/run.rs.

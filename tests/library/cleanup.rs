@@ -53,9 +53,13 @@ fn content(path: &str) -> Vec<u8> {
     }
 }
 
-/// A swap area with a page that was written to; the mark is the end of the first page.
+/// A swap area with pages that were written to; the mark is the end of the first page. Not of a whole number of MiB.
 fn swap_file(mark: &[u8; 10]) -> Vec<u8> {
-    let mut bytes = vec![0; 64 << 10];
+    let mut bytes = vec![0; (3 << 20) + (12 << 10)];
+    let end = bytes.len();
+    for at in [4096, (1 << 20) - 7, (2 << 20) + 5, end - 14] {
+        bytes[at..at + 14].copy_from_slice(b"swapped secret");
+    }
     bytes[1036..1052].copy_from_slice(b"the-area's-uuid.");
     bytes[4086..4096].copy_from_slice(mark);
     bytes[8192..8206].copy_from_slice(b"swapped secret");

@@ -26,9 +26,14 @@ image "accounts" {
     #!/bin/sh -e
     test "$(id -un)" = builder
     touch ~/was-here
+    sudo mkdir -p /srv/work /var/spool/cron/crontabs /var/spool/cron/atjobs /var/lib/systemd/linger
+    sudo touch /var/mail/builder /var/spool/cron/crontabs/builder /var/spool/cron/atjobs/a00001019c4f00 \
+      /var/lib/systemd/linger/builder "$(printf '/srv/work/its\nown')"
+    sudo chown builder /var/spool/cron/atjobs/a00001019c4f00 /srv/work/*
   SH
 
-  test "all of it" <<-SH { offline = true, user = root }
+  # Without `user`: root's, since the builder is gone.
+  test "all of it" <<-SH { offline = true }
     #!/bin/sh -e
     set -x
     test "$(cat /etc/greeting)" = "from the include"
@@ -41,10 +46,21 @@ image "accounts" {
     test "$(stat -c '%U:%G' /etc/shop/a.conf)" = shop:media
     command -v jq
     test ! -e /usr/share/doc/jq/copyright
-    ! id builder
     test ! -e /home/builder
-    ! getent group builder
-    ! ls /etc/sudoers.d | grep builder
+    if id builder || getent group builder; then exit 1; fi
+    # Its traces, with those of the time before.
+    if grep -r builder /etc/sudoers.d /etc/subuid /etc/subgid /etc/passwd* /etc/shadow* /etc/group* /etc/gshadow*; then
+      exit 1
+    fi
+    for gone in /var/mail/builder /var/spool/cron/crontabs/builder /var/spool/cron/atjobs/a00001019c4f00 \
+        /var/lib/systemd/linger/builder; do
+      test ! -e $gone
+    done
+  SH
+  test "in the booted system" <<-SH
+    #!/bin/sh -e
+    test "$(id -un)" = root
+    if id builder; then exit 1; fi
   SH
 }
 "#;
@@ -89,6 +105,21 @@ fn accounts_groups_early_copies_and_values_are_as_said() {
         .current_dir(project.path("image"))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
     assert!(project.path("image/out/accounts.qcow2").exists());
+    let left: Vec<&str> = log.lines().filter(|line| line.contains("warning[W0217]")).collect();
+    assert!(left.len() == 2 && left[0].contains("/srv/work/its belongs to"), "{left:?}");
+
+    // An account that Debian has is nobody's to take away.
+    let others =
+        IMAGE.replace("user builder", "user games").replace("id -un)\" = builder", "id -un)\" = games");
+    fs::write(project.path("image/ImageFile"), others).unwrap();
+    let output = project
+        .command(&["build", "--progress", "plain"])
+        .current_dir(project.path("image"))
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && log.contains("error[E0245]: `games` is there before"), "{log}");
 }

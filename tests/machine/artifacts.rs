@@ -17,6 +17,7 @@ const DIRTY: &str = r#"image "dirty" {
   os linux debian 13
   kernel_args ["transparent_hugepage=never"]
   packages ["bind9", "nvme-cli", "open-iscsi", "ssl-cert"]
+  cleanup cloud { remove = [crontabs, "/srv/*.bak"], keep = ["/var/log/kept/*"] }
   copy "overlay/" to "/"
   copy "keys/" to "/etc/ssl/private" { group = ssl-cert, mode = 0640 }
   script <<-SH { name = "dirt", user = root }
@@ -24,6 +25,7 @@ const DIRTY: &str = r#"image "dirty" {
     test "$(cat /proc/self/oom_score_adj)" = 0
     mkdir -p /var/crash /var/spool/abrt /root/.ssh /var/lib/NetworkManager /etc/NetworkManager/system-connections
     mkdir -p /etc/udev/rules.d /etc/blkid /var/account /var/lib/sss/db /var/lib/samba/private /etc/puppet/ssl /var/lib/dhcp
+    mkdir -p /var/log/kept; echo x >/var/log/kept/app.log
     echo x | tee /var/crash/x /var/spool/abrt/x /var/mail/root /root/.bash_history /root/.sqlite_history /root/.viminfo \
       /root/.ssh/known_hosts /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/timestamps \
       /var/lib/dhcp/dhclient.eth0.leases /etc/udev/rules.d/70-persistent-net.rules /etc/blkid/blkid.tab \
@@ -36,6 +38,14 @@ const DIRTY: &str = r#"image "dirty" {
     ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
     cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
     openssl genpkey -algorithm ed25519 -out /etc/own-service.key
+    mkdir -p /var/spool/cron/atjobs /var/spool/cron/crontabs /var/lib/dhcpcd /etc/multipath /etc/netplan /var/spool/postfix/hold
+    echo x | tee /var/spool/cron/atjobs/a00001019c4f00 /var/spool/cron/crontabs/debian /var/lib/dhcpcd/duid \
+      /etc/multipath/wwids /etc/netplan/50-cloud-init.yaml /var/spool/postfix/hold/A1 /etc/kept.bak /srv/scratch.bak
+    dd if=/dev/zero of=/swap.img bs=64k count=16
+    chmod 0600 /swap.img
+    mkswap -U 6d1a4c2e-0b1f-4a53-9d6e-3f0c5b7a8e21 /swap.img
+    printf '%s' 'a page of ' 'the build' | dd of=/swap.img bs=1 seek=40960 conv=notrunc
+    echo '/swap.img none swap sw 0 0' >>/etc/fstab
     # What lies on the disk below the file systems that a boot mounts.
     mkdir /root/bare; mount --bind / /root/bare; echo x > /root/bare/tmp/below; mkdir /root/bare/tmp/.X11-unix
     umount /root/bare; rmdir /root/bare
@@ -50,11 +60,16 @@ const DIRTY: &str = r#"image "dirty" {
         /var/lib/dhcp/dhclient.eth0.leases /etc/udev/rules.d/70-persistent-net.rules /etc/blkid/blkid.tab \
         /var/account/pacct /var/lib/sss/db/cache.ldb /var/lib/samba/private/secrets.tdb /etc/puppet/ssl \
         /etc/krb5.keytab /var/log/app-20261101 /var/log/app.log.2.bz2 /var/lib/systemd/credential.secret \
-        /var/lib/systemd/random-seed /etc/NetworkManager/system-connections/Wired.nmconnection; do
+        /var/lib/systemd/random-seed /etc/NetworkManager/system-connections/Wired.nmconnection \
+        /var/spool/cron/atjobs/a00001019c4f00 /var/spool/cron/crontabs/debian /var/lib/dhcpcd/duid /etc/multipath/wwids \
+        /etc/netplan/50-cloud-init.yaml /var/spool/postfix/hold/A1 /srv/scratch.bak; do
       if [ -e "$file" ]; then echo "left: $file"; bad=1; fi
     done
     if [ -s /etc/machine-id ] || [ -s /var/log/app.log ]; then echo "left: content"; bad=1; fi
     if grep -q '^InitiatorName=' /etc/iscsi/initiatorname.iscsi; then echo "left: InitiatorName"; bad=1; fi
+    if grep -q 'a page of the build' /swap.img; then echo "left: swap"; bad=1; fi
+    if [ "$(blkid -p -s UUID -o value /swap.img)" != 6d1a4c2e-0b1f-4a53-9d6e-3f0c5b7a8e21 ]; then echo "gone: swap"; bad=1; fi
+    if ! [ -s /etc/kept.bak ] || ! [ -s /var/log/kept/app.log ]; then echo "gone: what is kept"; bad=1; fi
     if ! [ -s /root/.ssh/authorized_keys ]; then echo "gone: authorized_keys"; bad=1; fi
     mkdir /run/bare; mount --bind / /run/bare
     find /run/bare/{tmp,run,var/tmp} -mindepth 1 | grep . && bad=1
@@ -299,6 +314,13 @@ fn formats(project: &Project) {
 /// Tables and file systems as their own checkers want them.
 fn file_systems(project: &Project) {
     let disk = raw(project, "out/dirty.qcow2");
+    // Not on the disk either, where the swap file had it.
+    let found = Command::new("grep")
+        .args(["-aqF", "a page of the build"])
+        .arg(project.path("disk.raw"))
+        .status()
+        .unwrap();
+    assert_eq!(found.code(), Some(1));
     let said = tool("sgdisk", &["-v", "disk.raw"], project);
     assert!(said.contains("No problems found"), "{said}");
     tool("e2fsck", &["-fn", &disk], project);
@@ -384,6 +406,90 @@ fn a_build_that_goes_on_from_any_layer_ends_in_the_tree_of_one_in_one_go() {
         }
         fs::remove_file(project.path("disk.raw")).unwrap();
     }
+    let root = raw(&project, "out/steps.qcow2");
+    differs_as_it_was_changed(&project, &root);
+}
+
+/// What `imgfile diff` says of the artifact and of a copy that e2fsprogs changed, a thing of each kind.
+fn differs_as_it_was_changed(project: &Project, root: &str) {
+    let debugfs = |request: &str| tool("debugfs", &["-w", "-R", request, root], project);
+    let dump = |path: &str| {
+        debugfs(&format!("dump {path} dumped"));
+        fs::read_to_string(project.path("dumped")).unwrap()
+    };
+    let time = debugfs("stat /opt/second");
+    let time = time.lines().find_map(|line| line.trim().strip_prefix("mtime: ")).unwrap();
+    let time = time.split(':').next().unwrap().to_owned();
+    let (second, status) = (dump("/opt/second"), dump("/var/lib/dpkg/status"));
+    // As long as it was.
+    fs::write(project.path("second"), second.replace("tw", "no")).unwrap();
+    // One package is newer, another was never there.
+    let mut packages: Vec<String> = status.split_inclusive("\n\n").map(str::to_owned).collect();
+    let of =
+        |name: &str| packages.iter().position(|one| one.starts_with(&format!("Package: {name}\n"))).unwrap();
+    let (newer, removed) = (of("ssl-cert"), of("tar"));
+    let version =
+        |stanza: &str| stanza.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap().to_owned();
+    let (old, of_removed) = (version(&packages[newer]), version(&packages[removed]));
+    packages[newer] = packages[newer].replace(&format!("Version: {old}"), "Version: 99");
+    packages.remove(removed);
+    fs::write(project.path("status"), packages.concat()).unwrap();
+    for request in [
+        "rm /opt/first",
+        "rm /opt/second",
+        "write second /opt/second",
+        &format!("set_inode_field /opt/second mtime {time}"),
+        "write second /opt/added",
+        "ea_set /opt/third user.colour blue",
+        "set_inode_field /etc/issue mode 0100600",
+        "set_inode_field /etc/issue.net uid 7",
+        "symlink /etc/systemd/system/apt-daily.timer /dev/null",
+        "rm /var/lib/dpkg/status",
+        "write status /var/lib/dpkg/status",
+    ] {
+        debugfs(request);
+    }
+    let diff = |args: &[&str]| {
+        let output =
+            project.imgfile(&[&["diff", "out/steps.qcow2", "disk.raw", "--exit-code"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let found: serde_json::Value = serde_json::from_str(&diff(&["--format", "json"])).unwrap();
+    let schema =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/diff.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(schema.is_valid(&found), "{found:#}");
+    let list = |part: &str, line: fn(&serde_json::Value) -> String| -> Vec<String> {
+        found[part].as_array().unwrap().iter().map(line).collect()
+    };
+    let side = |one: &serde_json::Value| {
+        format!("{} {} -> {}", one["name"].as_str().unwrap(), one["before"], one["after"])
+    };
+    let files = list("files", |one| {
+        let side = |side: &str| if one[side].is_null() { "" } else { side };
+        format!("{} {}{} {}", one["path"].as_str().unwrap(), side("before"), side("after"), one["aspects"])
+    });
+    assert_eq!(
+        files,
+        [
+            r#"/etc/issue beforeafter ["mode"]"#,
+            r#"/etc/issue.net beforeafter ["owner"]"#,
+            "/etc/systemd/system/apt-daily.timer after []",
+            "/opt/added after []",
+            "/opt/first before []",
+            r#"/opt/second beforeafter ["content"]"#,
+            r#"/opt/third beforeafter ["attributes"]"#,
+            r#"/var/lib/dpkg/status beforeafter ["content"]"#,
+        ]
+    );
+    let packages = list("packages", side);
+    assert_eq!(packages, [format!("ssl-cert \"{old}\" -> \"99\""), format!("tar \"{of_removed}\" -> null")]);
+    assert_eq!(list("units", side), [r#"apt-daily.timer "enabled in timers.target" -> "masked""#]);
+    // Times tell nothing of a file that got its time back.
+    let quick = diff(&["--quick"]);
+    assert!(quick.contains("~ /etc/issue: mode 0644 → 0600") && !quick.contains("/opt/second"), "{quick}");
+    fs::remove_file(project.path("disk.raw")).unwrap();
 }
 
 /// A script that ends the machine or its agent, the code that says so, and what helps.

@@ -13,6 +13,7 @@ mod examples;
 mod faults;
 mod given_bases;
 mod given_systems;
+mod inspect;
 mod instances;
 mod kernel;
 mod limits;

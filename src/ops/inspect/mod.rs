@@ -253,7 +253,7 @@ fn summary(facts: &Facts, view: &DiskView, list: bool) -> SystemSummary {
         let found = packages.into_iter().map(|package| FoundPackage {
             name: harmless(&package.name),
             version: harmless(&package.version.to_string()),
-            arch: harmless(&package.arch.to_string()),
+            arch: harmless(&package.arch),
         });
         found.collect::<Vec<_>>()
     });

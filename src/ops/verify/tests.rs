@@ -11,7 +11,7 @@ use crate::describe::{
     Document, Inventory, ManifestArtifact, Request, SbomFormat, SigningKey, Subject, pretty, statement,
 };
 use crate::model::{Arch, DiskFormat};
-use crate::plan::{BasePlan, BaseSource, ImagePlan, MachinePlan, OsPlan};
+use crate::plan::{BasePlan, BaseSource, Gate, ImagePlan, MachinePlan, OsPlan};
 
 /// An image of nothing but a base.
 fn plan() -> ImagePlan {
@@ -35,6 +35,7 @@ fn plan() -> ImagePlan {
         steps: Vec::new(),
         tests: Vec::new(),
         outputs: Vec::new(),
+        gate: Gate::default(),
     }
 }
 
@@ -62,7 +63,10 @@ impl World {
                 size: content.len() as u64,
             }
         };
-        let artifacts = vec![artifact("web.qcow2", DiskFormat::Qcow2), artifact("web.raw", DiskFormat::Raw)];
+        let artifacts = vec![
+            artifact("web.qcow2", DiskFormat::Qcow2.into()),
+            artifact("web.raw", DiskFormat::Raw.into()),
+        ];
         let plan = plan();
         let inventory = Inventory::default();
         let subject = Subject { plan: &plan, inventory: &inventory, tested: true, lock: None, time: Some(1) };

@@ -40,31 +40,6 @@ impl InstalledPackage {
     }
 }
 
-/// The installed packages after a solution was carried out on `before`.
-#[must_use]
-pub fn after(before: &[InstalledPackage], solution: &Solution) -> Vec<InstalledPackage> {
-    let mut all: Vec<_> = before
-        .iter()
-        .filter(|package| !solution.remove.contains(&package.name))
-        .filter(|package| !solution.install.iter().any(|new| new.name == package.name))
-        .cloned()
-        .map(|package| InstalledPackage {
-            auto: package.auto && !solution.now_manual.contains(&package.name),
-            ..package
-        })
-        .collect();
-    all.extend(solution.install.iter().map(|new| InstalledPackage {
-        name: new.name.clone(),
-        version: new.version.clone(),
-        arch: new.arch.clone(),
-        auto: new.auto,
-        hold: false,
-        control: String::new(),
-    }));
-    all.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
-    all
-}
-
 /// Bytes that a solution takes on the disk beyond what it replaces or removes of `before`, as the
 /// packages' own `Installed-Size` says.
 #[must_use]
