@@ -69,7 +69,11 @@ impl Workspace {
             Advisories::read(&bytes, nobody).map_err(|error| error.to_string()).map(|_| bytes)
         });
         bytes.map(Some).map_err(|reason| {
-            let message = format!("no advisories can be read from `{}`: {reason}", from.value);
+            let place = match &from.value {
+                FileOrUrl::File(path) => shown(path),
+                url @ FileOrUrl::Url(_) => url.to_string(),
+            };
+            let message = format!("no advisories can be read from `{place}`: {reason}");
             unusable(Diagnostic::new(codes::ADVISORIES_UNREADABLE, message))
         })
     }

@@ -7,6 +7,7 @@ signature with securesystemslib. Prints how many packages there are, as JSON.
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,11 @@ cdx_text = (out / f"{stem}.cdx.json").read_text()
 error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(cdx_text)
 assert error is None, error
 spdx_path = out / f"{stem}.spdx.json"
-problems = validate_full_spdx_document(parse_file(str(spdx_path)))
-assert not problems, [problem.validation_message for problem in problems[:5]]
+problems = [one.validation_message for one in validate_full_spdx_document(parse_file(str(spdx_path)))]
+# It knows of no host that is a number, such as this test's server, and of no top-level domain of more than five letters.
+odd = re.compile(r"https?://(127\.0\.0\.1|[^/:]*\.[a-z]{6,})([:/]|$)")
+problems = [one for one in problems if not odd.search(one)]
+assert not problems, problems[:5]
 
 # The same packages as an independent program finds in the image's own database.
 oracle = out / "oracle"
@@ -41,7 +45,11 @@ Path(f"{oracle}.cdx.json").unlink()
 theirs = {one["purl"] for one in theirs["components"] if "arch=source" not in one.get("purl", "arch=source")}
 cdx = json.loads(cdx_text)
 ours = {one["purl"] for one in cdx["components"] if one["type"] == "library"}
-assert ours == theirs, sorted(ours ^ theirs)[:20]
+# It knows the release by apt's lists, which an image does not keep; here it is the image's own word.
+release = next(line for line in (root / "etc/os-release").read_text().splitlines() if line.startswith("VERSION_CODENAME="))
+end = "&distro=" + release.partition("=")[2].strip('"')
+assert all(one.endswith(end) for one in ours)
+assert {one.removesuffix(end) for one in ours} == theirs, sorted(theirs)[:20]
 spdx = json.loads(spdx_path.read_text())
 refs = [ref["referenceLocator"] for one in spdx["packages"] for ref in one.get("externalRefs", [])]
 assert set(refs) == ours and len(refs) == len(ours)
