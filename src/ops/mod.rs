@@ -13,6 +13,7 @@ pub mod cache;
 mod cancel;
 mod check;
 pub mod doctor;
+mod earlier_plan;
 mod error;
 pub mod gc;
 pub mod image;

@@ -42,7 +42,7 @@ pub struct ImageSpec {
     /// As written behind `image`: 1 to 255 bytes, unique among the project's images.
     pub name: Spanned<String>,
     /// What of the things that the resolver looks at was not understood.
-    pub doubt: Doubt,
+    pub unknown: Unknowns,
     /// `description "…"`: for people; no part of any key.
     pub description: Option<Spanned<String>>,
     /// Absent only with `base image`, which inherits it (or in an image that has errors).
@@ -102,7 +102,7 @@ impl ImageSpec {
         let span = name.span;
         Self {
             name,
-            doubt: Doubt::default(),
+            unknown: Unknowns::default(),
             description: None,
             os: None,
             arch: Spanned::new(Arch::default(), span),
@@ -135,7 +135,7 @@ impl ImageSpec {
 /// What an error leaves unknown of an image. The solve goes on with the rest: it must not take a
 /// default for what somebody meant to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Doubt {
+pub struct Unknowns {
     /// Something that the resolver looks at: what it finds is no resolution of the image.
     pub any: bool,
     /// Which base is meant.

@@ -10,7 +10,7 @@ mod key;
 mod lookup;
 mod place;
 mod projects;
-mod trust;
+mod trusted_projects;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -30,7 +30,7 @@ use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use key::Key;
 use lookup::{Lookup, accel, cpus, driver, path, size, url, yes_or_no};
-pub use trust::{Record, Trust, TrustedProjects, is_trusted};
+pub use trusted_projects::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
 pub const PROJECT_FILE: &str = ".imgfile.toml";
