@@ -1,8 +1,9 @@
 //! The build kernel: what inspection and offline stages run under, whatever the image is.
 
-use super::{BuildError, Preparer, Reporter, errors};
+use super::{BuildError, Preparer, errors};
 use crate::{
     driver::BuildKernel,
+    exec::Reporter,
     model::Arch,
     packages::{KernelSource, Manager, Selected},
     store::fetch::Download,
