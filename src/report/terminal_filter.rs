@@ -13,6 +13,8 @@ pub struct TerminalFilter {
     state: State,
     /// A control sequence that is not whole yet.
     kept: Vec<u8>,
+    /// Nothing but text passes: neither sequences nor other controls than those of lines.
+    only_text: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,12 @@ enum State {
 }
 
 impl TerminalFilter {
+    /// One that leaves the text alone, as lines: for a log.
+    #[must_use]
+    pub fn only_text() -> Self {
+        Self { only_text: true, ..Self::default() }
+    }
+
     /// What of these bytes may be shown now.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
@@ -46,6 +54,7 @@ impl TerminalFilter {
             State::Text => match byte {
                 0x1B => self.keep(byte, State::Escape),
                 0xC2 => self.keep(byte, State::C1),
+                0..=0x1F | 0x7F if self.only_text && !matches!(byte, b'\n' | b'\t') => {}
                 _ => out.push(byte),
             },
             State::C1 => match byte {
@@ -105,8 +114,12 @@ impl TerminalFilter {
     }
 
     fn release(&mut self, byte: u8, out: &mut Vec<u8>) {
-        out.append(&mut self.kept);
-        out.push(byte);
+        if self.only_text && self.state != State::C1 {
+            self.kept.clear();
+        } else {
+            out.append(&mut self.kept);
+            out.push(byte);
+        }
         self.state = State::Text;
     }
 }
@@ -154,6 +167,13 @@ mod tests {
         ] {
             assert_eq!(passed(bytes), shown, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn of_a_log_the_text_is_left() {
+        let mut filter = TerminalFilter::only_text();
+        let line = "\x1b[0;32m[  OK  ]\x1b[0m \x1b[38:5:185mü€\x1b[K\x07\ta\x08\r\n\x1b(B\x1b7x";
+        assert_eq!(String::from_utf8_lossy(&filter.pass(line.as_bytes())), "[  OK  ] ü€\ta\nx");
     }
 
     #[test]
