@@ -2,8 +2,8 @@
 
 use imgfile::driver::qemu::fuzzed;
 use imgfile::lock::Lock;
-use imgfile::packages::apt::{kept_index, read_index, read_list, read_sources, stanzas, verify_release};
-use imgfile::packages::{InstalledPackage, Keyring, Moment, Signed, Version, VersionWanted};
+use imgfile::packages::apt::{kept_index, read_index, read_list, read_sources, verify_release};
+use imgfile::packages::{InstalledPackage, Keyring, Moment, Signed, Version, VersionWanted, stanzas};
 use imgfile::text::Sources;
 
 use super::{MOST, text_of};
