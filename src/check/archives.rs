@@ -125,8 +125,7 @@ impl Checker<'_> {
     /// Archives as lists of sources and `add-apt-repository` name them.
     fn as_sources_list(&mut self, of: &Text) -> bool {
         let starts = |start: &&str| of.value.starts_with(start);
-        let lister =
-            PACKAGE_MANAGERS.iter().find(|manager| manager.source_lines.iter().any(|start| starts(start)));
+        let lister = PACKAGE_MANAGERS.iter().find(|manager| manager.source_lines.iter().any(&starts));
         let label = match lister {
             Some(manager) => format!("a line of {}", manager.source_list),
             None if of.value.starts_with("ppa:") => "a name that only Launchpad knows".to_owned(),

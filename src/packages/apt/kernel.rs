@@ -41,6 +41,6 @@ impl KernelSource for DebianKernel {
     }
 
     fn data(&self, file: &mut dyn Read, read: ReadData<'_>) -> io::Result<()> {
-        package_file::data(file, |data| read(data))
+        package_file::data(file, read)
     }
 }
