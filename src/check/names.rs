@@ -51,15 +51,6 @@ pub(super) fn is_package(name: &str) -> bool {
         && name.split_once(':').is_none_or(|(_, arch)| arch.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// What Compute Engine takes as the name of an image: 1 to 63 small letters, digits and hyphens, a letter first and no
-/// hyphen last (the resource names of its API, after RFC 1035).
-pub(super) fn is_gce_image(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
 /// A systemd unit, with or without its suffix.
 pub(super) fn is_unit(name: &str) -> bool {
     (1..=255).contains(&name.len())

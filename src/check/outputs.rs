@@ -7,7 +7,7 @@ use super::profiles::Placed;
 use super::shown::short;
 use super::{Checker, ImageSpec, Output, Script, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
-use crate::model::{Compression, DiskFormat, OutputFormat, Package};
+use crate::model::{Compression, DiskFormat, OutputFormat};
 use crate::syntax::Keyword;
 use crate::text::{Span, Spanned};
 
@@ -60,8 +60,8 @@ impl Checker<'_> {
             Some(name) => name?,
             None => self.default_output_name(image, span)?,
         };
-        if format == OutputFormat::Packed(Package::Gce) {
-            self.gce_name(&text, &name);
+        if !format.takes_name(&name.value) {
+            self.name_not_taken(&text, &name);
         }
         image.outputs.push(Output { span, format, name, compression, dynamic });
         Some(())
@@ -91,10 +91,7 @@ impl Checker<'_> {
     }
 
     /// What Compute Engine would refuse is told before an hour of work is uploaded to it.
-    fn gce_name(&mut self, format: &Text, name: &Spanned<String>) {
-        if super::names::is_gce_image(&name.value) {
-            return;
-        }
+    fn name_not_taken(&mut self, format: &Text, name: &Spanned<String>) {
         let message = format!("Compute Engine takes no image named `{}`", short(&name.value));
         let mut diagnostic = Diagnostic::new(codes::GCE_NAME, message).label(name.span, "not a name there");
         if !name.span.touches(format.span.start) {

@@ -29,7 +29,7 @@ pub(super) struct Share {
 
 /// Files that all images of a command write at once: each keeps a processor busy with compression and a disk with the
 /// rest of the time.
-pub(super) const SEALS: u32 = 2;
+const SEALS: u32 = 2;
 
 impl Budget {
     /// Memory in MiB and processors that all machines of a command may have together; at least one of each.

@@ -12,7 +12,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::{
     Budget, BuildError, EventKind, FailedMachineSlot, Outcome, ParentDisks, PlanSummary, ProjectFiles,
     Reporter, Secrets,
-    budget::SEALS,
     chain::{self, Again, Chain, FinishedDisk},
     describe::{self, DescribeOptions},
     failed_machine::with_kept_screen,
@@ -285,8 +284,9 @@ impl Executor<'_> {
                 Ok((output, path))
             }
         };
-        // As many as have a turn at once; when one fails the others are dropped, which ends them.
-        stream::iter(&context.image.outputs).map(seal).buffered(SEALS as usize).try_collect().await
+        // When one fails the others are dropped, which ends them.
+        let outputs = &context.image.outputs;
+        stream::iter(outputs).map(seal).buffered(outputs.len().max(1)).try_collect().await
     }
 
     /// The supplies with the disk of the image that this one is based on, if it is based on one.

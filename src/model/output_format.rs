@@ -156,6 +156,22 @@ impl OutputFormat {
         }
     }
 
+    /// Whether what a file of this format becomes can have this name. Compute Engine takes 1 to 63 small letters, digits and
+    /// hyphens, a letter first and no hyphen last, as names of images (cloud.google.com, "Naming resources").
+    #[must_use]
+    pub fn takes_name(self, name: &str) -> bool {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        match self {
+            Self::Packed(Package::Gce) => {
+                (1..=63).contains(&name.len())
+                    && name.starts_with(|first: char| first.is_ascii_lowercase())
+                    && !name.ends_with('-')
+                    && name.bytes().all(plain)
+            }
+            _ => true,
+        }
+    }
+
     fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
@@ -222,6 +238,20 @@ mod tests {
         for none in ["qcow2", "web.tar", "web.gz", "web", ""] {
             assert_eq!(OutputFormat::of(Path::new(none)), None, "{none}");
         }
+    }
+
+    #[test]
+    fn compute_engine_takes_names_of_its_own_kind() {
+        let gce = OutputFormat::Packed(Package::Gce);
+        let long = "a".repeat(63);
+        for name in ["a", "web-2026-11", "w3", long.as_str()] {
+            assert!(gce.takes_name(name), "{name}");
+        }
+        let longer = "a".repeat(64);
+        for name in ["", "Web", "3w", "web-", "-web", "web.1", "web_1", longer.as_str()] {
+            assert!(!gce.takes_name(name), "{name}");
+        }
+        assert!(OutputFormat::Packed(Package::Ova).takes_name("Web (1)"));
     }
 
     #[test]

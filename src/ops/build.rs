@@ -266,6 +266,11 @@ fn rename(prepared: &mut [Prepared], image: Option<&str>, name: &str) -> Result<
         let text = "`--name` names the artifact of one image; choose it with `--image`";
         return Err(Error::message(Class::Usage, text));
     };
+    if let Some(output) = plan.outputs.iter().find(|output| !output.format.takes_name(name)) {
+        let text =
+            format!("the platform of `output {}` takes no image named `{name}` (E0248)", output.format);
+        return Err(Error::message(Class::Usage, text));
+    }
     for output in &mut plan.outputs {
         output.file = format!("{name}.{}", output.format.extension());
     }
