@@ -1,8 +1,8 @@
 //! Packages of apk's database, for an inventory: paragraphs of `X:value` lines (apk-db(5)).
 
 use super::{
-    inventory::{InventoryPackage, PackageKind, SourcePackage, plain},
     license,
+    package::{InventoryPackage, PackageKind, SourcePackage, plain},
 };
 
 /// Every package of the database, which has what is installed and nothing else.

@@ -1,6 +1,6 @@
 //! Packages of dpkg's status file, for an inventory.
 
-use super::inventory::{InventoryPackage, PackageKind, SourcePackage, plain};
+use super::package::{InventoryPackage, PackageKind, SourcePackage, plain};
 use crate::packages::stanzas;
 
 /// Every package that is wholly installed.

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{apk, dpkg, license, purl};
+use super::{
+    apk, dpkg, license,
+    package::{InventoryPackage, plain},
+    purl,
+};
 use crate::{packages::SystemFiles, text::Digest};
 
 /// dpkg's database.
@@ -25,57 +29,6 @@ pub struct Inventory {
     pub packages: Vec<InventoryPackage>,
     /// When the disk was finished, in seconds since 1970.
     pub finished: u64,
-}
-
-/// A package as the database of the disk has it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct InventoryPackage {
-    /// Such as `libc6`.
-    pub name: String,
-    /// Whose package it is.
-    pub kind: PackageKind,
-    /// As its package manager calls it: `amd64`, `all`, `x86_64`.
-    pub arch: String,
-    /// The whole of it, epoch and revision included.
-    pub version: String,
-    /// Its package URL.
-    pub purl: String,
-    /// The source package it was built from.
-    pub source: SourcePackage,
-    /// Such as `A. Person <person@example.org>`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub maintainer: Option<String>,
-    /// A web address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub homepage: Option<String>,
-    /// The first line of its description.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
-    /// An SPDX expression; none where the package does not say in a way that a program understands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub license: Option<String>,
-    /// Of the package file, where it is one that the lock pins.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<Digest>,
-}
-
-/// What a package is a package of; the type of its package URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PackageKind {
-    /// dpkg's.
-    Deb,
-    /// apk's.
-    Apk,
-}
-
-/// A source package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct SourcePackage {
-    /// Such as `glibc`.
-    pub name: String,
-    /// Of the binary package, unless the database tells another.
-    pub version: String,
 }
 
 /// Fields of os-release that are kept.
@@ -157,17 +110,9 @@ fn os_release(text: &str) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// A text of the guest on one line, without control characters, of a bounded length.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
-}
-
-/// Characters of a name, version or summary that are kept.
-const LONGEST: usize = 1024;
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::package::LONGEST, *};
 
     fn files(list: &[(&str, &str)]) -> SystemFiles {
         let mut files = SystemFiles::default();

@@ -20,6 +20,7 @@ mod inventory;
 mod key;
 mod license;
 mod manifest;
+mod package;
 mod provenance;
 mod purl;
 pub mod spdx;
@@ -27,14 +28,13 @@ mod stem;
 mod time;
 
 pub use envelope::{Envelope, EnvelopeError, EnvelopeSignature, PAYLOAD_TYPE};
-pub use inventory::{
-    APK, COPYRIGHT_LIMIT, DPKG, Inventory, InventoryPackage, PackageKind, SourcePackage, copyright_path,
-};
+pub use inventory::{APK, COPYRIGHT_LIMIT, DPKG, Inventory, copyright_path};
 pub use key::{KeyFileError, SigningKey, VerifyingKey};
 pub use manifest::{
     Document, DocumentKind, FORMAT, Manifest, ManifestArtifact, ManifestBase, ManifestPackage, ManifestStep,
     Subject,
 };
+pub use package::{InventoryPackage, PackageKind, SourcePackage};
 pub use provenance::{
     BUILD_TYPE, PREDICATE_TYPE, Request, STATEMENT_TYPE, Statement, StatementSubject, statement,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inventory::{InventoryPackage, PackageKind};
+use super::package::{InventoryPackage, PackageKind};
 
 /// The URL of a package in a system with this os-release.
 pub(super) fn of_package(package: &InventoryPackage, os_release: &BTreeMap<String, String>) -> String {
