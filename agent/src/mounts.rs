@@ -86,6 +86,15 @@ impl Mounts {
         Ok(Answer::Nothing)
     }
 
+    /// The last mounted first: what is below a folder of another may be written through it.
+    pub fn remount_read_only(&self) -> Result<Answer> {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        for path in self.targets.iter().rev() {
+            nix::mount::mount(None::<&str>, path, None::<&str>, flags, None::<&str>).at(path.display())?;
+        }
+        Ok(Answer::Nothing)
+    }
+
     pub fn unmount(&mut self, target: &str) -> Result<Answer> {
         let path = self.path(target);
         let at = self

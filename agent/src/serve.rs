@@ -144,6 +144,7 @@ impl Agent {
                 self.mounts.mount(&device, &fs_type, &target, &options, read_only)
             }
             Request::Unmount { target } => self.mounts.unmount(&target),
+            Request::RemountReadOnly => self.mounts.remount_read_only(),
             Request::Enter { payload, resolver, links } => {
                 self.leave()?;
                 device::link(&links)?;
@@ -164,11 +165,11 @@ impl Agent {
                 stream.drain()?;
                 result
             }
-            Request::Get { path, limit, truncate } => files::get(self, id, &path, limit, truncate),
-            Request::List { path } => files::list(self.mounts.root(), &path),
-            Request::Walk { .. } | Request::ReadFiles { .. } | Request::Digests { .. } => {
-                tree::answer(self, id, request)
-            }
+            Request::Get { .. }
+            | Request::List { .. }
+            | Request::Walk { .. }
+            | Request::ReadFiles { .. }
+            | Request::Digests { .. } => tree::answer(self, id, request),
             Request::GrowFs { target, device } => filesystem::grow(&self.mounts.path(&target), &device),
             Request::Trim => filesystem::trim(self.mounts.targets()),
             Request::Freeze => {
@@ -180,13 +181,7 @@ impl Agent {
                 Ok(Answer::Nothing)
             }
             Request::RemoveEmpty { path } => files::remove_empty(self.mounts.root(), &path),
-            Request::Thaw => {
-                let answer = filesystem::thaw(self.mounts.targets(), &std::mem::take(&mut self.resting));
-                if let Some(chroot) = &mut self.chroot {
-                    chroot.put_placeholders(&self.mounts)?;
-                }
-                Ok(answer)
-            }
+            Request::Thaw => self.thaw(),
             Request::StatFs { target } => filesystem::space(&self.mounts.path(&target)),
             Request::Network { address, prefix, gateway } => network::configure(address, prefix, gateway),
             Request::SwitchRoot {
@@ -213,6 +208,14 @@ impl Agent {
                 Ok(Answer::Nothing)
             }
         }
+    }
+
+    fn thaw(&mut self) -> Result<Answer> {
+        let answer = filesystem::thaw(self.mounts.targets(), &std::mem::take(&mut self.resting));
+        if let Some(chroot) = &mut self.chroot {
+            chroot.put_placeholders(&self.mounts)?;
+        }
+        Ok(answer)
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Telling the host of many files at once: what there is, what is in them, their digests.
 
 use std::collections::{HashSet, VecDeque};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chroot::inside;
 use crate::error::{AgentError, At, Result};
+use crate::files;
 use crate::port::Port;
 use crate::serve::Agent;
 
@@ -70,9 +71,11 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Answers a request about many files.
+/// Answers a request about files, one or many.
 pub fn answer(agent: &Agent, id: u32, request: Request) -> Result<Answer> {
     match request {
+        Request::Get { path, limit, truncate } => files::get(agent, id, &path, limit, truncate),
+        Request::List { path } => files::list(agent.mounts.root(), &path),
         Request::Walk { nodes, bytes } => walk(agent, id, nodes, bytes),
         Request::ReadFiles { paths, each, total } => read(agent, id, &paths, each, total),
         Request::Digests { paths } => digests(agent, id, &paths),
@@ -90,21 +93,27 @@ fn walk(agent: &Agent, id: u32, nodes: u64, bytes: u64) -> Result<Answer> {
         let (mut count, mut whole) = (1_u64, true);
         let mut attributes = Attributes::new();
         let root = fs::symlink_metadata("/").at("/")?;
-        stream.put(&node(0, &[], Path::new("/"), &root, attributes.of(Path::new("/"))))?;
+        stream.put(&node(0, OsStr::new(""), &root, attributes.of(OsStr::new("/"))))?;
         let mut folders = VecDeque::from([(0_u32, PathBuf::from("/"), root.dev())]);
         while let Some((number, path, device)) = folders.pop_front() {
-            let (found, complete) = listing(&path);
+            // Names are looked up in the folder itself: its path is gone along once, not for each.
+            if std::env::set_current_dir(&path).is_err() {
+                whole = false;
+                continue;
+            }
+            let (found, complete) = listing();
             whole &= complete;
             for (name, metadata) in found {
                 if count >= nodes || count >= u64::from(u32::MAX) || stream.len() >= bytes {
                     stream.end()?;
                     return Ok(Answer::Walked { nodes: count, whole: false });
                 }
-                let below = path.join(OsStr::from_bytes(&name));
-                stream.put(&node(number, &name, &below, &metadata, attributes.of(&below)))?;
-                if metadata.is_dir() && is_of_image(&below, metadata.dev(), device, &own) {
+                // A link has none that anybody sets.
+                let extended = if metadata.is_symlink() { Vec::new() } else { attributes.of(&name) };
+                stream.put(&node(number, &name, &metadata, extended))?;
+                if metadata.is_dir() && is_of_image(&name, metadata.dev(), device, &own) {
                     let number = u32::try_from(count).unwrap_or(u32::MAX);
-                    folders.push_back((number, below, metadata.dev()));
+                    folders.push_back((number, path.join(name), metadata.dev()));
                 }
                 count += 1;
             }
@@ -115,37 +124,38 @@ fn walk(agent: &Agent, id: u32, nodes: u64, bytes: u64) -> Result<Answer> {
 }
 
 /// A subvolume of btrfs is a device of its own without being mounted.
-fn is_of_image(path: &Path, device: u64, parent: u64, own: &HashSet<u64>) -> bool {
+fn is_of_image(name: &OsStr, device: u64, parent: u64, own: &HashSet<u64>) -> bool {
     device == parent
         || own.contains(&device)
-        || statfs(path).is_ok_and(|found| found.filesystem_type() == BTRFS_SUPER_MAGIC)
+        || statfs(Path::new(name)).is_ok_and(|found| found.filesystem_type() == BTRFS_SUPER_MAGIC)
 }
 
-/// A folder's entries, in the order of their names, and whether these are all. A damaged file system has folders that
-/// cannot be read to the end, or hold one name twice.
-fn listing(path: &Path) -> (Vec<(Vec<u8>, Metadata)>, bool) {
+/// The working folder's entries, in the order of their names, and whether these are all. A damaged file system has folders
+/// that cannot be read to the end, or hold one name twice.
+fn listing() -> (Vec<(OsString, Metadata)>, bool) {
     let (mut entries, mut whole) = (Vec::new(), true);
-    match fs::read_dir(path) {
+    match fs::read_dir(".") {
         Ok(found) => {
             for entry in found {
                 match entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?))) {
-                    Ok((name, metadata)) => entries.push((name.as_bytes().to_vec(), metadata)),
+                    Ok(found) => entries.push(found),
                     Err(_) => whole = false,
                 }
             }
         }
         Err(_) => whole = false,
     }
-    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    entries.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
     entries.dedup_by(|(one, _), (other, _)| one == other);
     (entries, whole)
 }
 
-fn node(parent: u32, name: &[u8], path: &Path, metadata: &Metadata, attributes: Vec<(Bytes, Bytes)>) -> Node {
-    let target = if metadata.is_symlink() { fs::read_link(path).ok() } else { None };
+/// What is told of an entry of the working folder.
+fn node(parent: u32, name: &OsStr, metadata: &Metadata, attributes: Vec<(Bytes, Bytes)>) -> Node {
+    let target = if metadata.is_symlink() { fs::read_link(name).ok() } else { None };
     Node {
         parent,
-        name: Bytes(name.to_vec()),
+        name: Bytes(name.as_bytes().to_vec()),
         mode: metadata.mode(),
         uid: metadata.uid(),
         gid: metadata.gid(),
@@ -172,8 +182,9 @@ impl Attributes {
         Self { names: vec![0; NAMES_LIMIT], value: vec![0; VALUE_LIMIT] }
     }
 
-    fn of(&mut self, path: &Path) -> Vec<(Bytes, Bytes)> {
-        let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return Vec::new() };
+    /// Of an entry of the working folder.
+    fn of(&mut self, name: &OsStr) -> Vec<(Bytes, Bytes)> {
+        let Ok(path) = CString::new(name.as_bytes()) else { return Vec::new() };
         // SAFETY: the path ends in NUL, and the buffer is as long as it is said to be.
         let len =
             unsafe { libc::llistxattr(path.as_ptr(), self.names.as_mut_ptr().cast(), self.names.len()) };

@@ -2,10 +2,8 @@
 
 use imgfile::driver::qemu::fuzzed;
 use imgfile::lock::Lock;
-use imgfile::packages::{
-    Index, InstalledPackage, Keyring, Moment, Signed, Version, VersionWanted, read_list, read_sources,
-    stanzas, verify_release,
-};
+use imgfile::packages::apt::{kept_index, read_index, read_list, read_sources, stanzas, verify_release};
+use imgfile::packages::{InstalledPackage, Keyring, Moment, Signed, Version, VersionWanted};
 use imgfile::text::Sources;
 
 use super::{MOST, text_of};
@@ -54,11 +52,11 @@ pub fn index(data: &[u8]) {
         });
     }
     let _ = Keyring::read(data);
-    if let Ok(index) = Index::parse(data) {
-        let again = Index::decode(index.encode().to_owned()).expect("what was written can be read");
+    if let Ok(index) = read_index(data) {
+        let again = kept_index(index.encode().to_owned()).expect("what was written can be read");
         assert_eq!(again.encode(), index.encode());
     }
-    let _ = Index::decode(text.clone());
+    let _ = kept_index(text.clone());
     for stanza in stanzas(&text) {
         stanza.fields().for_each(drop);
     }

@@ -214,6 +214,9 @@ impl Advisories {
             Ok(found) => Ok(Self(found)),
             Err(osv_error) => match tracker::read(bytes, system) {
                 Ok(found) => Ok(Self(found)),
+                Err(error) if error.to_string() == osv_error.to_string() => {
+                    Err(AdvisoryError::Format(error.to_string()))
+                }
                 Err(error) => Err(AdvisoryError::Format(format!("{error}; {osv_error}"))),
             },
         }

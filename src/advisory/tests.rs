@@ -134,3 +134,29 @@ fn the_document_for_others_says_what_to_do() {
         super::vex(&[("web.qcow2", crate::text::Digest::of("x"))], "2026-01-01T00:00:00Z", &findings)
     );
 }
+
+#[test]
+fn a_locked_package_is_of_the_source_in_whose_folder_it_lies() {
+    let selected = |path: &str, version: &str| Selected {
+        name: "libssl3t64".into(),
+        version: version.parse().unwrap(),
+        arch: "amd64".into(),
+        sha256: crate::text::Digest::of("deb"),
+        size: 1,
+        installed_size: 1,
+        origin: crate::packages::Origin { archive: "debian".into(), path: path.into() },
+        stage: 0,
+        auto: false,
+    };
+    let source = |path: &str, version: &str| {
+        let found = super::component(&selected(path, version));
+        (found.source, found.source_version, found.is_assumed)
+    };
+    let own = |name: &str, version: &str| (name.to_owned(), version.to_owned(), true);
+    assert_eq!(
+        source("pool/main/o/openssl/libssl3t64_3.5.1-1+b2_amd64.deb", "3.5.1-1+b2"),
+        own("openssl", "3.5.1-1")
+    );
+    assert_eq!(source("pool/updates/main/o/openssl/x.deb", "3.5.1-1+beta"), own("openssl", "3.5.1-1+beta"));
+    assert_eq!(source("x.deb", "1"), own("libssl3t64", "1"));
+}

@@ -5,7 +5,7 @@ use super::node::Node;
 use super::option::{self, PREDEFINED};
 use super::{AppDef, AppVersion, Conflict, FileDef, OsSupport, Packages, Repository, Require, Template};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::{Arch, Firmware};
+use crate::model::{Arch, Firmware, PACKAGE_MANAGERS};
 use crate::text::{Digest, Span, Spanned};
 
 pub(super) const KEYS: [&str; 16] = [
@@ -27,7 +27,6 @@ pub(super) const KEYS: [&str; 16] = [
     "verify",
 ];
 pub(super) const VERSION_KEYS: [&str; 6] = ["version", "os", "arch", "firmware", "requires", "packages"];
-pub(super) const PACKAGES_KEYS: [&str; 3] = ["apt", "remove", "version_of"];
 pub(super) const CONFLICT_KEYS: [&str; 2] = ["app", "because"];
 pub(super) const REPOSITORY_KEYS: [&str; 5] = ["url", "suite", "components", "key", "fingerprint"];
 pub(super) const FILE_KEYS: [&str; 5] = ["path", "content", "owner", "group", "mode"];
@@ -121,13 +120,24 @@ pub(super) fn firmware(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Spanne
     fields::word(node, &Firmware::ALL.map(|firmware| (firmware.as_str(), firmware)), mistakes)
 }
 
-/// `{ apt: [nginx], version_of: nginx }`
+/// Keys of `packages`: the names of package managers, and what is said to each of them.
+pub(super) fn packages_keys() -> Vec<&'static str> {
+    PACKAGE_MANAGERS.iter().map(|manager| manager.name).chain(["remove", "version_of"]).collect()
+}
+
+/// Under the names of package managers what each is asked for: `{ apt: [nginx], version_of: nginx }`.
 fn packages(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Packages> {
-    let mut fields = Fields::open(node, "`packages`", &PACKAGES_KEYS, mistakes)?;
-    let apt = fields::each(fields.take("apt"), mistakes, fields::template);
+    let keys = packages_keys();
+    let mut fields = Fields::open(node, "`packages`", &keys, mistakes)?;
+    let mut by_manager = Vec::new();
+    for manager in PACKAGE_MANAGERS {
+        if let Some(node) = fields.take(manager.name) {
+            by_manager.push((*manager, fields::each(Some(node), mistakes, fields::template)));
+        }
+    }
     let remove = fields::each(fields.take("remove"), mistakes, fields::text);
     let version_of = fields.take("version_of").and_then(|node| fields::text(node, mistakes));
-    Some(Packages { apt, remove, version_of })
+    Some(Packages { by_manager, remove, version_of })
 }
 
 fn require(node: Node<'_>, mistakes: &mut Mistakes) -> Option<Require> {
@@ -236,9 +246,11 @@ fn check_templates(def: &mut AppDef, mistakes: &mut Mistakes) {
         }
     };
     def.claims.retain(|template| sound(template, true));
-    def.packages.apt.retain(|template| sound(template, false));
-    for packages in def.versions.iter_mut().filter_map(|version| version.packages.as_mut()) {
-        packages.apt.retain(|template| sound(template, false));
+    let of_versions = def.versions.iter_mut().filter_map(|version| version.packages.as_mut());
+    for packages in std::iter::once(&mut def.packages).chain(of_versions) {
+        for (_, templates) in &mut packages.by_manager {
+            templates.retain(|template| sound(template, false));
+        }
     }
     def.files.retain(|file| sound(&file.path, false) & sound(&file.content, false));
     def.repositories.retain(|archive| sound(&archive.url, false) & sound(&archive.suite, false));

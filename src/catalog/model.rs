@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Template;
-use crate::model::{Arch, Firmware};
+use crate::model::{Arch, Firmware, ManagerFacts};
 use crate::text::{Digest, Requirement, Span, Spanned, Version};
 
 /// How far a base is trusted to work.
@@ -95,12 +95,21 @@ pub struct AppVersion {
 /// What an application asks of the package manager.
 #[derive(Debug, Clone, Default)]
 pub struct Packages {
-    /// For `apt`, each `NAME` or `NAME=VERSION`.
-    pub apt: Vec<Template>,
+    /// What is asked of each, `NAME` or `NAME=VERSION`.
+    pub by_manager: Vec<(&'static ManagerFacts, Vec<Template>)>,
     /// Packages of the base that the application takes the place of: they go where they are there.
     pub remove: Vec<Spanned<String>>,
     /// The package whose version is the application's; none if no package carries it.
     pub version_of: Option<Spanned<String>>,
+}
+
+impl Packages {
+    /// What is asked of one package manager.
+    #[must_use]
+    pub fn of(&self, manager: &ManagerFacts) -> &[Template] {
+        let found = self.by_manager.iter().find(|(known, _)| known.name == manager.name);
+        found.map_or(&[], |(_, packages)| packages)
+    }
 }
 
 /// `debian 13`, or `debian` for each of its versions.

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
-use crate::model::{Arch, Firmware};
+use crate::model::{Arch, Firmware, ManagerFacts, PACKAGE_MANAGERS};
 
 /// A file of `catalog/apps/`: an application that images can ask for by `app NAME`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -185,17 +186,47 @@ pub struct RepositoryEntry {
 }
 
 /// What is asked of the package manager.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = name_managers)]
 pub struct PackagesEntry {
     /// `NAME` or `NAME=VERSION`
-    #[serde(default)]
-    pub apt: Vec<String>,
+    #[serde(default, rename = "@manager")]
+    pub by_manager: Vec<String>,
     /// Packages of the base that go.
     #[serde(default)]
     pub remove: Vec<String>,
     /// The package whose version is the application's.
     pub version_of: Option<String>,
+}
+
+/// Puts the name of every package manager in the place of the key `@manager`.
+fn name_managers(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(|properties| properties.as_object_mut());
+    let Some(properties) = properties else { return };
+    if let Some(of_manager) = properties.remove("@manager") {
+        for manager in PACKAGE_MANAGERS {
+            properties.insert(manager.name.to_owned(), of_manager.clone());
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PackagesEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut entry = Self { by_manager: Vec::new(), remove: Vec::new(), version_of: None };
+        for (key, value) in BTreeMap::<String, serde_json::Value>::deserialize(deserializer)? {
+            let read = match key.as_str() {
+                "remove" => serde_json::from_value(value).map(|names| entry.remove = names),
+                "version_of" => serde_json::from_value(value).map(|name| entry.version_of = name),
+                name if ManagerFacts::named(name).is_some() => {
+                    serde_json::from_value::<Vec<String>>(value).map(|names| entry.by_manager.extend(names))
+                }
+                other => return Err(D::Error::custom(format!("`packages` has no key `{other}`"))),
+            };
+            read.map_err(D::Error::custom)?;
+        }
+        Ok(entry)
+    }
 }
 
 /// A file that is written into the image.
@@ -332,7 +363,7 @@ mod tests {
     fn the_schema_has_the_keys_that_are_read() {
         assert_eq!(keys::<AppFile>(), set(&app::KEYS));
         assert_eq!(keys::<AppFileVersion>(), set(&app::VERSION_KEYS));
-        assert_eq!(keys::<PackagesEntry>(), set(&app::PACKAGES_KEYS));
+        assert_eq!(keys::<PackagesEntry>(), set(&app::packages_keys()));
         assert_eq!(keys::<ConflictBecause>(), set(&app::CONFLICT_KEYS));
         assert_eq!(keys::<RepositoryEntry>(), set(&app::REPOSITORY_KEYS));
         assert_eq!(keys::<FileEntry>(), set(&app::FILE_KEYS));

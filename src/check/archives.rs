@@ -7,6 +7,7 @@ use super::script_text::ScriptText;
 use super::shown::short;
 use super::{ArchiveKey, ArchiveSource, ArchiveSpec, Checker, FileKind, ImageSpec, OtherArchive};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::PACKAGE_MANAGERS;
 use crate::syntax::keywords::When;
 use crate::text::{DEBIAN_COMPONENTS, Span, Spanned, nearest};
 
@@ -121,13 +122,16 @@ impl Checker<'_> {
         false
     }
 
-    /// Archives as `sources.list` and `add-apt-repository` name them.
+    /// Archives as lists of sources and `add-apt-repository` name them.
     fn as_sources_list(&mut self, of: &Text) -> bool {
-        let line = of.value.starts_with("deb ") || of.value.starts_with("deb-src ");
-        if !line && !of.value.starts_with("ppa:") {
-            return false;
-        }
-        let label = if line { "a line of sources.list" } else { "a name that only Launchpad knows" };
+        let starts = |start: &&str| of.value.starts_with(start);
+        let lister =
+            PACKAGE_MANAGERS.iter().find(|manager| manager.source_lines.iter().any(|start| starts(start)));
+        let label = match lister {
+            Some(manager) => format!("a line of {}", manager.source_list),
+            None if of.value.starts_with("ppa:") => "a name that only Launchpad knows".to_owned(),
+            None => return false,
+        };
         self.report(
             Diagnostic::new(codes::NOT_A_URL, format!("`{}` is not a web address", short(&of.value)))
                 .label(of.span, label)

@@ -7,9 +7,10 @@ use super::operands::{Operands, OptionValues, Text};
 use super::profiles::Placed;
 use super::shown::short;
 use super::{
-    App, AppOption, Checker, ImageSpec, Literal, Package, Secret, SecretSource, Service, ServiceState,
+    App, AppOption, Checker, ImageSpec, Literal, Os, Package, Secret, SecretSource, Service, ServiceState,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::ManagerFacts;
 use crate::syntax::keywords::When;
 use crate::syntax::{Keyword, Operand, OperandKind};
 use crate::text::{Span, Spanned};
@@ -158,35 +159,19 @@ impl Checker<'_> {
         Some(())
     }
 
-    /// Packages of systems that are known to have another package manager than dpkg.
+    /// Packages of systems that are known to have a package manager which is not known here.
     fn packages_fit(&mut self, image: &ImageSpec) {
-        const OTHERS: [&str; 10] = [
-            "almalinux",
-            "alpine",
-            "amazon",
-            "arch",
-            "centos",
-            "fedora",
-            "opensuse",
-            "opensuse-leap",
-            "rhel",
-            "rocky",
-        ];
-        let Some(os) = image.os.as_ref().filter(|os| OTHERS.contains(&&*os.distribution.value)) else {
-            return;
-        };
+        let of_another_kind = |os: &&Os| ManagerFacts::is_of_another_kind(&os.distribution.value);
+        let Some(os) = image.os.as_ref().filter(of_another_kind) else { return };
         let packages = image.packages.iter().chain(&image.removed_packages).map(|package| package.span);
         let Some(first) = packages.chain(image.preseeds.iter().map(|answers| answers.span)).min() else {
             return;
         };
         self.report(
-            Diagnostic::new(
-                codes::NOT_SUPPORTED,
-                "packages can be installed on systems of the Debian family only, as yet",
-            )
-            .label(first, "asked for here")
-            .label(os.distribution.span, "has no dpkg")
-            .help("install them in a `script`"),
+            Diagnostic::new(codes::NOT_SUPPORTED, ManagerFacts::where_packages_are())
+                .label(first, "asked for here")
+                .label(os.distribution.span, format!("has no {}", ManagerFacts::programs()))
+                .help("install them in a `script`"),
         );
     }
 

@@ -7,8 +7,8 @@ use super::params::Scope;
 use super::profiles::{Flat, Placed};
 use super::shown::short;
 use super::{
-    Base, BaseSource, Checker, Cleanup, Doubt, FileKind, ImageSpec, MachineSize, Network, Os, OsKind,
-    StepSpec,
+    Base, BaseSource, Checker, Cleanup, FileKind, ImageSpec, MachineSize, Network, Os, OsKind, StepSpec,
+    Unknowns,
 };
 use crate::diagnostic::{Applicability, Diagnostic, codes};
 use crate::hygiene::{RULES, Rule};
@@ -85,14 +85,14 @@ impl Checker<'_> {
         self.current.script_count = 0;
         let statements = self.resolve_once(flat.statements);
         let mut image = ImageSpec::new(name);
-        let mut doubt = Doubt { any: flat.doubtful, ..Doubt::default() };
+        let mut unknown = Unknowns { any: flat.doubtful, ..Unknowns::default() };
         // `${arch}` and `${os.version}` are known in every statement, also in those above.
         for keyword in [Keyword::Arch, Keyword::Os] {
             for placed in &statements {
                 if self.keyword_of(placed.statement) == Some(keyword) {
                     let wrong = self.read(&mut image, placed);
-                    doubt.any |= wrong;
-                    doubt.arch |= wrong && keyword == Keyword::Arch;
+                    unknown.any |= wrong;
+                    unknown.arch |= wrong && keyword == Keyword::Arch;
                     self.current.scope.os_doubtful |= wrong && keyword == Keyword::Os;
                 }
             }
@@ -107,24 +107,24 @@ impl Checker<'_> {
         for placed in &statements {
             let Some(keyword) = self.keyword_of(placed.statement) else { continue };
             if !matches!(keyword, Keyword::Arch | Keyword::Os) && self.read(&mut image, placed) {
-                doubt.any |=
+                unknown.any |=
                     matches!(keyword, Keyword::Base | Keyword::MinStorage | Keyword::Packages | Keyword::App);
-                doubt.base |= keyword == Keyword::Base;
+                unknown.base |= keyword == Keyword::Base;
                 perhaps_secrets |= keyword == Keyword::Secret;
                 if keyword == Keyword::App {
-                    self.doubt_app(&mut image, placed.statement.span);
+                    self.mark_app(&mut image, placed.statement.span);
                 }
             }
             given.insert(keyword);
         }
         // A statement that was not understood may have been the base.
-        doubt.base |= flat.perhaps_base && !given.contains(&Keyword::Base);
-        doubt.any |= image.os.is_none() && !matches!(image.base.source, BaseSource::Image { .. });
-        image.doubt = doubt;
+        unknown.base |= flat.perhaps_base && !given.contains(&Keyword::Base);
+        unknown.any |= image.os.is_none() && !matches!(image.base.source, BaseSource::Image { .. });
+        image.unknown = unknown;
         if image.os.is_none()
             && !given.contains(&Keyword::Os)
             && !flat.doubtful
-            && !doubt.base
+            && !unknown.base
             && !self.recovery.swallowed
             && !matches!(image.base.source, BaseSource::Image { .. })
         {
@@ -146,7 +146,7 @@ impl Checker<'_> {
 
     /// What is known of an `app` that has an error: with broken tokens nothing, else its name and the
     /// options that were understood.
-    fn doubt_app(&self, image: &mut ImageSpec, span: Span) {
+    fn mark_app(&self, image: &mut ImageSpec, span: Span) {
         if self.recovery.broken.contains(&span) {
             image.apps.pop_if(|app| app.span == span);
         }
@@ -319,7 +319,7 @@ impl Checker<'_> {
     }
 
     fn arch(&mut self, image: &mut ImageSpec, operands: &mut Operands<'_>) -> Option<()> {
-        let text = self.scalar(operands, "an architecture, such as `x86_64`")?;
+        let text = self.scalar(operands, &format!("an architecture, such as `{}`", Arch::default()))?;
         let meant = Arch::of_another_name(&text.value).map(Arch::as_str);
         if let Some(meant) = meant {
             self.report(

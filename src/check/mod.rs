@@ -8,7 +8,6 @@
 mod accounts;
 mod archives;
 mod checker;
-mod cleanup;
 mod contents;
 mod driver;
 mod env;
@@ -39,7 +38,6 @@ mod system_paths;
 mod typed;
 mod value;
 
-pub use cleanup::{Cleanup, CleanupItem, CleanupPreset, CleanupTopic};
 pub use driver::beyond;
 pub use files::{FileEntry, FileError, FileKind, Files, MemoryFiles};
 pub use load::FILE_LIMIT;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::checker::Checker;
 use super::profiles::{self, Flat, Profile, Profiles};
 use super::shown::short;
-use super::{Doubt, FileKind, ImageSpec, Settings, Spec, load};
+use super::{FileKind, ImageSpec, Settings, Spec, Unknowns, load};
 use crate::diagnostic::{Code, Diagnostic, codes};
 use crate::syntax::keywords::Form;
 use crate::syntax::{Item, Keyword, Statement};
@@ -68,7 +68,7 @@ impl Checker<'_> {
             let image = if doubtful_name {
                 // Its name is missing, which has been said; what follows from that is silent.
                 let image = self.image(Spanned::new("image".into(), name.span), flat);
-                ImageSpec { doubt: Doubt { any: true, ..image.doubt }, ..image }
+                ImageSpec { unknown: Unknowns { any: true, ..image.unknown }, ..image }
             } else {
                 self.image(name, flat)
             };

@@ -5,6 +5,7 @@ use super::operands::Text;
 use super::shown::short;
 use super::{Checker, CopySource, CopySpec, ImageSpec, StepSpec};
 use crate::diagnostic::{Applicability, Diagnostic, codes};
+use crate::model::PACKAGE_MANAGERS;
 use crate::text::{Span, Spanned, glob_matches};
 
 /// Folders without which there is no system.
@@ -54,7 +55,7 @@ const SYSTEM_FILES: [&str; 9] = [
 ];
 
 /// What no system starts without, or knows its packages by.
-const VITAL: [&str; 10] = [
+const VITAL: [&str; 9] = [
     "/boot/grub",
     "/boot/vmlinuz",
     "/etc/fstab",
@@ -64,8 +65,13 @@ const VITAL: [&str; 10] = [
     "/etc/shadow",
     "/lib/modules",
     "/usr/lib/modules",
-    "/var/lib/dpkg",
 ];
+
+/// All of it, with what package managers know the system's packages by.
+fn vital() -> Vec<&'static str> {
+    let records = PACKAGE_MANAGERS.iter().flat_map(|manager| manager.records);
+    VITAL.iter().chain(records).copied().collect()
+}
 
 /// A path without doubled, trailing and `.` parts.
 fn plain(path: &str) -> String {
@@ -102,7 +108,7 @@ impl Checker<'_> {
             .iter()
             .any(|root| shown == *root || shown.starts_with(&format!("{root}/")));
         let Some(folder) = system_folder(&path.value).or_else(|| kernel.then_some("")) else {
-            let Some(vital) = named(&path.value, &VITAL) else { return Some(path) };
+            let Some(vital) = named(&path.value, &vital()) else { return Some(path) };
             self.report(
                 Diagnostic::new(
                     codes::SYSTEM_REMOVED,
@@ -297,7 +303,7 @@ mod tests {
             assert!(system_folder(path).is_some(), "{path}");
         }
         for path in ["/etc/*", "/etc/passwd", "/var/lib/dpkg/", "/lib/mod*", "/boot/vmlinuz*"] {
-            assert!(named(path, &VITAL).is_some(), "{path}");
+            assert!(named(path, &vital()).is_some(), "{path}");
         }
         for path in
             ["/usr/bin/chage", "/etc/motd", "/var/log/*.log", "/srv/scratch", "/opt/tool", "/etcetera"]

@@ -82,8 +82,8 @@ async fn start(args: Args) -> CommandResult<()> {
     let keeps = running.kept.is_some();
     introduce(&running);
     let Some(console) = running.machine.console() else { return Err(Exit::Host) };
-    let screen = if screen::is_interactive() { Screen::terminal() } else { Screen::lines() };
-    let mut session = Session { running, screen: screen?, began, keeps, said: false };
+    let screen = if screen::is_interactive() { Screen::terminal()? } else { Screen::lines() };
+    let mut session = Session { running, screen, began, keeps, said: false };
     let ended = session.watch(console).await;
     // The terminal is as it was before anything else is said.
     let Session { running, screen, .. } = session;
@@ -92,7 +92,7 @@ async fn start(args: Args) -> CommandResult<()> {
     drop(running);
     match ended {
         Ok(Ended::Left) => {
-            screen::say!("`{name}` is gone{}", if keeps { "; what it wrote is kept" } else { "" })
+            screen::say!("`{name}` is gone{}", if keeps { "; what it wrote is kept" } else { "" });
         }
         Ok(Ended::ByItself(End::EmulatorDied { status, stderr })) => {
             super::complain(&format!("`{name}` {}", End::EmulatorDied { status, stderr }));
@@ -120,7 +120,7 @@ fn introduce(running: &Running) {
     }
     match (&running.record.ssh, &running.without_key) {
         (Some(SshAccess { user, .. }), _) => {
-            screen::say!("  `imgfile ssh {name}` logs in as {user}, once it is up")
+            screen::say!("  `imgfile ssh {name}` logs in as {user}, once it is up");
         }
         (None, Some(why)) => screen::say!("  nobody can log in by ssh: {why}"),
         (None, None) => {}
@@ -159,8 +159,8 @@ impl Screen {
         }
     }
 
-    fn lines() -> CommandResult<Self> {
-        Ok(Self::Lines(Lines { out: screen::out(), kept: Vec::new() }))
+    fn lines() -> Self {
+        Self::Lines(Lines { out: screen::out(), kept: Vec::new() })
     }
 
     /// Shows what the guest printed.

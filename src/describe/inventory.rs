@@ -129,12 +129,11 @@ impl Inventory {
     /// Digests of package files, for an image that stands on this one.
     #[must_use]
     pub fn digests(&self) -> BTreeMap<(&str, &str, &str), Digest> {
-        let key = |package: &'_ InventoryPackage| Some(package.sha256?);
         self.packages
             .iter()
             .filter_map(|package| {
-                let digest = key(package)?;
-                Some(((package.name.as_str(), package.version.as_str(), package.arch.as_str()), digest))
+                let key = (package.name.as_str(), package.version.as_str(), package.arch.as_str());
+                package.sha256.map(|digest| (key, digest))
             })
             .collect()
     }

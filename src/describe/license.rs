@@ -88,7 +88,7 @@ pub(super) fn of_copyright(text: &str) -> Option<String> {
         .filter_map(|paragraph| paragraph.get("License")?.lines().next().map(str::to_owned))
         .filter(|line| !line.trim().is_empty())
         .take(MOST)
-        .filter_map(|line| of_debian(&line))
+        .filter_map(|line: String| of_debian(&line))
         .collect();
     let several = named.len() > 1;
     let grouped =
@@ -140,6 +140,11 @@ fn expression(words: &[&str]) -> Option<String> {
         }
     }
     parts.push(one(&name)?);
+    if parts.len() > 1 {
+        // Debian's `Perl` stands for two licences.
+        parts =
+            parts.into_iter().map(|part| if part.contains(" OR ") { grouped(part) } else { part }).collect();
+    }
     let joined = parts.join(" ");
     spdx::Expression::parse(&joined).is_ok().then_some(joined)
 }
@@ -227,6 +232,7 @@ mod tests {
             ("GPL-3+ with Autoconf exception", "LicenseRef-GPL-3--with-Autoconf-exception"),
             ("custom: see below", "LicenseRef-custom--see-below"),
             ("Perl", "Artistic-1.0-Perl OR GPL-1.0-or-later"),
+            ("Perl and Expat", "(Artistic-1.0-Perl OR GPL-1.0-or-later) AND MIT"),
         ];
         for (debian, spdx) in cases {
             assert_eq!(of_debian(debian).as_deref(), Some(spdx), "{debian}");
@@ -239,7 +245,7 @@ mod tests {
         let text = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nSource: x\n\n\
                     Files: *\nCopyright: A\nLicense: GPL-2+ or Expat\n text\n\n\
                     Files: debian/*\nLicense: BSD-3-clause\n\nLicense: Apache-2.0\n only a text\n";
-        assert_eq!(of_copyright(text).as_deref(), Some("(GPL-2.0-or-later OR MIT) AND BSD-3-Clause"));
+        assert_eq!(of_copyright(text).as_deref(), Some("BSD-3-Clause AND (GPL-2.0-or-later OR MIT)"));
         assert_eq!(of_copyright("This is free software\n\nLicense: GPL\n"), None);
         assert_eq!(of_copyright("Format: http://copyright-format/1.0\n\nFiles: *\nCopyright: A\n"), None);
         assert_eq!(of_copyright(""), None);

@@ -3,7 +3,7 @@
 //! An [`Inventory`] is what the finished disk itself says: its system, and its packages from the database of its own
 //! package manager, with their licences. With the plan and the artifacts' digests it becomes
 //!
-//! - the [`Manifest`], our own format, which [`verify`](crate::ops::verify()) starts from;
+//! - the [`Manifest`], our own format, which [`verify`](crate::ops::verify::verify) starts from;
 //! - a software bill of materials, in SPDX 2.3 ([`spdx`]) and CycloneDX 1.6 ([`cyclonedx`]);
 //! - provenance, an in-toto [`Statement`] with a predicate of SLSA v1;
 //! - and a signature over that statement, in a DSSE [`Envelope`].

@@ -44,6 +44,9 @@ pub trait Disks: Debug + Send + Sync {
     /// Reads what a file says about its disk. The file is opened as what `disk` says it is, and no other with it.
     fn look<'a>(&'a self, disk: DiskFile<'a>) -> DiskOp<'a, DiskFacts>;
 
+    /// What to do with a disk of another format, or one that is not whole, to make a base of it: a sentence for people.
+    fn conversion(&self) -> &'static str;
+
     /// Goes through a file, whose tables have to agree with each other, as well as through those it stands on.
     fn check<'a>(&'a self, disk: DiskFile<'a>) -> DiskOp<'a, ()>;
 }

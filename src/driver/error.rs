@@ -16,7 +16,7 @@ pub enum DriverError {
     /// A program or file of the host is missing.
     #[error("{what} is not installed")]
     HostLacks {
-        /// Such as "`qemu-system-x86_64`".
+        /// Such as "the emulator".
         what: String,
         /// The command that installs it on this host, or what to do.
         install: String,

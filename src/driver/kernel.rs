@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::DriverError;
-use crate::packages::apt::package_file;
+use crate::packages::KernelSource;
 
 /// Modules that offline stages may ask for, beside what they depend on. One that the kernel has
 /// built in, or not at all, is not missed here but where it is needed.
@@ -125,9 +125,13 @@ fn module_name(path: &str) -> String {
 }
 
 impl BuildKernel {
-    /// Unpacks a Debian kernel package (`linux-image-…_amd64.deb`) into `kernels`, a folder of the
-    /// store, unless it is there already. Blocking.
-    pub fn from_package(kernels: &Path, package: &Path) -> Result<Self, DriverError> {
+    /// Unpacks the kernel package of a distribution into `kernels`, a folder of the store, unless it is there already.
+    /// Blocking.
+    pub fn from_package(
+        kernels: &Path,
+        package: &Path,
+        source: &dyn KernelSource,
+    ) -> Result<Self, DriverError> {
         let failed = |source| DriverError::Host {
             doing: format!("unpack the build kernel {}", package.display()),
             source,
@@ -139,7 +143,7 @@ impl BuildKernel {
         }
         fs::create_dir_all(kernels).map_err(failed)?;
         let unpacked = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(kernels).map_err(failed)?;
-        unpack(package, unpacked.path()).map_err(failed)?;
+        unpack(package, unpacked.path(), source).map_err(failed)?;
         // Another process may have been quicker; its result is as good.
         if fs::rename(unpacked.path(), &folder).is_ok() {
             let _ = unpacked.keep();
@@ -194,8 +198,8 @@ pub(super) fn digest_of(path: &Path) -> io::Result<String> {
     }
 }
 
-fn unpack(package: &Path, to: &Path) -> io::Result<()> {
-    package_file::data(File::open(package)?, |data| unpack_data(data, to))
+fn unpack(package: &Path, to: &Path, source: &dyn KernelSource) -> io::Result<()> {
+    source.data(&mut File::open(package)?, &mut |data| unpack_data(data, to))
 }
 
 /// A reader that undoes the compression that a file name's end tells.

@@ -143,8 +143,8 @@ pub trait Machine: Debug + Send {
 
     /// Mounts what [`mount`](Self::mount) does, read-only and as the disk has it: no chroot environment covers anything,
     /// and nothing can be run. A journal is replayed unless the disk is [`DiskAccess::Read`]; with
-    /// [`DiskAccess::Discard`] the disk's file stays as it is. Offline only, until [`unmount`](Self::unmount). Answers what
-    /// else is on the disk.
+    /// [`DiskAccess::Discard`] the disk's file stays as it is. Offline, or mounted: then what is mounted becomes read-only,
+    /// whatever `root` says. Until [`unmount`](Self::unmount). Answers what else is on the disk.
     fn view(&mut self, root: RootSource) -> Op<'_, DiskLayout>;
 
     /// All that is on the file systems. Viewed, or mounted: then without what the chroot environment covers.

@@ -43,6 +43,12 @@ pub struct DriverOptions<'a> {
 /// All of them; the first is taken unless somebody names another.
 pub static DRIVERS: &[DriverEntry] = &[qemu::ENTRY];
 
+/// Disk files as the first driver has them, for one that has no format of its own.
+#[must_use]
+pub fn usual_disks() -> Arc<dyn Disks> {
+    (DRIVERS[0].disks)()
+}
+
 impl DriverEntry {
     /// As `--driver` takes it.
     #[must_use]

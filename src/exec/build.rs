@@ -179,7 +179,9 @@ impl Executor<'_> {
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
             }
-            test_names(image, options.tests).iter().for_each(|test| reporter.reused(test));
+            for test in test_names(image, options.tests) {
+                reporter.reused(&test);
+            }
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
@@ -538,7 +540,6 @@ impl Executor<'_> {
             } else {
                 None
             };
-            machine.unmount().await?;
             gate::inspect(machine.as_mut(), self.store.facts(), image).await?;
             Ok::<_, BuildError>(inventory)
         };

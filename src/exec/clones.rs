@@ -23,6 +23,7 @@ use crate::{
         Start, seed::Seed,
     },
     model::Firmware,
+    plan::MachinePlan,
     store::{WorkFolder, digest_of},
     text::Digest,
 };
@@ -140,7 +141,10 @@ impl Executor<'_> {
         artifact: &Path,
         format: DiskFormat,
     ) -> Result<(), BuildError> {
-        context.reporter.step(CLONE_TEST, self.clones(context, work, artifact, format)).await
+        // The one with a seed has more to do, and so more to show.
+        let console = work.path().join("instance-seeded/machine/console.log");
+        let work = self.clones(context, work, artifact, format);
+        super::boot::step(context.reporter, CLONE_TEST, &console, work).await
     }
 
     async fn clones(
@@ -238,12 +242,15 @@ impl Executor<'_> {
             source,
         })?;
         let first = disks[0].clone();
+        // One processor each, so that both run at once on a host with two.
+        let plan = MachinePlan { cpus: 1, ..image.machine.clone() };
         let spec = MachineSpec {
+            cpus: 1,
             disks,
             network: Network::Isolated,
             ..self.machine(image, Start::Firmware(firmware), first, run_dir)
         };
-        let _share = self.budget.take(&image.machine).await;
+        let _share = self.budget.take(&plan).await;
         let mut machine = self.start(context, spec).await?;
         let said = look(machine.as_mut(), &image.user, key, "instance").await?;
         context

@@ -98,8 +98,9 @@ impl Gate {
     }
 }
 
-/// Why an image with these findings may not appear.
-fn denied(image: &str, deny: Severity, findings: &[Finding]) -> Option<BuildError> {
+/// Why an image with these findings may not appear; none if nothing is as bad as that.
+#[must_use]
+pub fn denied(image: &str, deny: Severity, findings: &[Finding]) -> Option<BuildError> {
     let bad: Vec<&Finding> =
         findings.iter().filter(|one| one.status == Status::Affected && one.severity >= deny).collect();
     if bad.is_empty() {

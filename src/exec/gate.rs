@@ -27,7 +27,7 @@ pub(super) fn known(facts: Facts<'_>, image: &ImagePlan) -> Option<Vec<Finding>>
     facts.get(KIND, &image.key().0)
 }
 
-/// Looks at the finished disk, the first of a machine in which it is not mounted.
+/// Looks at the finished disk, the first of a machine in the offline stage; nothing is written to it any more.
 pub(super) async fn inspect(
     machine: &mut dyn Machine,
     facts: Facts<'_>,

@@ -106,9 +106,10 @@ pub(super) fn warnings(facts: Facts<'_>, image: &ImagePlan) -> Vec<String> {
             };
             Some(format!(
                 "warning[{}]: the image's kernel has no driver for what {} gives a machine by default as {lacks}; on \
-                 Debian `packages [\"linux-image-amd64\"]` brings them",
+                 Debian `packages [\"linux-image-{}\"]` brings them",
                 codes::DRIVERS_MISSING,
                 one.name,
+                image.arch.debian(),
             ))
         })
         .collect()

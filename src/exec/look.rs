@@ -23,7 +23,7 @@ pub struct DiskView {
     pub findings: Vec<Finding>,
 }
 
-/// Looks at the first disk of a machine in the offline stage; it is viewed afterwards.
+/// Looks at the first disk of a machine in the offline stage, or where it is mounted; it is viewed afterwards.
 pub async fn look(machine: &mut dyn Machine, root: RootSource) -> Result<DiskView, DriverError> {
     let layout = machine.view(root).await?;
     let tree = machine.tree(TreeLimits::default()).await?;

@@ -68,7 +68,7 @@ mod unpack;
 pub use budget::Budget;
 pub use build::{Artifact, BuildInputs, Executor, Options, Tests};
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
-pub use describe::{DescribeOptions, Description, Gate};
+pub use describe::{DescribeOptions, Description, Gate, denied};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};
 pub use event::{Event, EventKind, Exit, Observer, Outcome, Reporter, Stream, Tee};
 pub use failed_machine::{FailedMachine, FailedMachineSlot};

@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
         match (self.machine.stage(), stage) {
             (driver::Stage::Mounted, Stage::Offline) | (driver::Stage::Booted, Stage::Booted) => {}
             (driver::Stage::Offline | driver::Stage::Viewed, Stage::Offline) => {
-                self.machine.mount(MountOptions::default()).await?
+                self.machine.mount(MountOptions::default()).await?;
             }
             (driver::Stage::Booted, Stage::Offline) => {
                 self.context.reporter.clone().step("shut down", self.machine.offline()).await?;

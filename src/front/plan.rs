@@ -3,11 +3,11 @@
 use super::Project;
 use crate::check::Files;
 use crate::diagnostic::Diagnostic;
-use crate::packages::Solution;
+use crate::packages::{Manager, Solution};
 use crate::plan::{self, BasePlan, ImagePlan};
 
 /// What a plan needs that no text can say: which disk exactly it starts from, and which packages
-/// exactly go onto it. The lock of a project holds both; [`crate::packages::solve`] chooses packages.
+/// exactly go onto it. The lock of a project holds both; [`Pool::solve`](crate::packages::Pool::solve) chooses packages.
 #[derive(Debug, Clone, Copy)]
 pub struct Pins<'a> {
     /// The disk, with the digest or key that names it.
@@ -40,6 +40,7 @@ impl Project {
             spec,
             resolution,
             base: pins.base,
+            manager: Manager::of_distribution(&resolution.os.distro),
             packages: pins.packages,
             planned: &pins.packages.install.iter().map(plan::planned).collect(),
             packages_grow: pins.packages_grow,

@@ -18,7 +18,7 @@ const NOT: [&str; 6] = [
 ];
 /// No key is larger, in bytes, and none smaller.
 const LARGEST: u64 = 64 * 1024;
-const SMALLEST: u64 = 64;
+const SMALLEST: u64 = 32;
 /// So many files are read at most.
 const MOST: usize = 5000;
 

@@ -13,9 +13,9 @@ pub(super) fn shown(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             let harmless = !c.is_control() && !is_hidden(c);
             if harmless {
-                text.push(c)
+                text.push(c);
             } else {
-                text.extend(c.escape_unicode())
+                text.extend(c.escape_unicode());
             }
             length += 1;
             if length == SHOWN {

@@ -400,6 +400,7 @@ fn locked(analysis: &Analysis, package: &str) -> crate::lock::Lock {
             (app.name.clone(), LockedApp { version, definition, options: options.collect() })
         });
         let locked = LockedImage {
+            manager: crate::packages::Manager::default(),
             os: resolution.os.distro.clone(),
             os_version: resolution.os.version.to_string(),
             arch: resolution.arch,

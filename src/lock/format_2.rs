@@ -35,12 +35,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use super::tagged::{ByManager, Found, TagReader, UnknownKey, name_managers};
 use super::{LockedApp, LockedRepository};
 use crate::model::Arch;
-use crate::packages::Version;
+use crate::packages::{Manager, Version};
 use crate::text::Digest;
 
 /// A whole lock.
@@ -58,12 +59,14 @@ pub struct File {
     pub bases: BTreeMap<String, Base>,
     /// Every package that an image or a base names.
     #[serde(default)]
-    pub packages: Packages,
+    #[schemars(with = "PackagesShape")]
+    pub packages: ByManager<Vec<Package>>,
 }
 
 /// What one image is made of.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schemars(transform = name_managers)]
 pub struct Image {
     /// Distribution, such as `debian`.
     pub os: String,
@@ -81,24 +84,38 @@ pub struct Image {
     /// `copy site/`, and the digest (lower-case hexadecimal SHA-256) of content, modes and links.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// What apt and dpkg are asked for, and what they install.
-    #[serde(default)]
-    pub apt: Apt,
+    /// What the package manager of this name is asked for, and what it installs.
+    #[serde(default, rename = "@manager")]
+    pub packages: ImagePackages,
+    /// Under whose name they stand.
+    #[serde(skip)]
+    pub manager: Option<Manager>,
+    /// Keys that mean nothing.
+    #[serde(skip)]
+    pub unknown: Vec<UnknownKey>,
     /// Digest (lower-case hexadecimal SHA-256) of the artifact, where the build is reproducible.
     #[serde(default)]
     pub artifact: Option<String>,
 }
 
+impl<'de> Deserialize<'de> for Image {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Found::default();
+        let image = Self::deserialize(TagReader { inner: deserializer, found: &mut found })?;
+        Ok(Self { manager: found.manager, unknown: found.unknown, ..image })
+    }
+}
+
 /// The packages of one image.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Apt {
+pub struct ImagePackages {
     /// Archives that applications and the image bring, with their pinned keys.
     #[serde(default)]
     pub repositories: Vec<LockedRepository>,
-    /// The packages that the ImageFile and its applications ask for by name, as apt takes them
-    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too. What is
-    /// asked for besides stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
+    /// The packages that the ImageFile and its applications ask for by name, as the manager takes them
+    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`. What is asked for besides
+    /// stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
     #[serde(default)]
     pub requested: Vec<String>,
     /// Whether the base's packages were upgraded (`base { upgrade = true }`).
@@ -108,8 +125,8 @@ pub struct Apt {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub same_as: Option<Spanned<String>>,
-    /// Everything installed or upgraded on top of the base: names among the `packages` of the file, with what dpkg
-    /// is to know of them in brackets behind: `libjq1 (auto)`, `jq (stage 1)`.
+    /// Everything installed or upgraded on top of the base: names among the `packages` of the file, with what the
+    /// manager is to know of them in brackets behind: `libjq1 (auto)`, `jq (stage 1)`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub packages: Vec<Spanned<String>>,
@@ -143,14 +160,7 @@ pub struct Base {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Source {
     /// Made here from an archive: the same recipe and packages make an equivalent disk anywhere.
-    Bootstrap {
-        /// Digest of everything but the packages that decides how the disk is made.
-        recipe: String,
-        /// Names among the `packages` of the file.
-        #[serde(default)]
-        #[schemars(with = "Vec<String>")]
-        apt: Vec<Spanned<String>>,
-    },
+    Bootstrap(Bootstrap),
     /// A disk on this machine, named as in the ImageFile.
     File {
         /// Absolute, or relative to the project's folder.
@@ -177,13 +187,42 @@ pub enum Source {
     },
 }
 
+/// A base that is made of packages.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
+#[schemars(transform = name_managers)]
+pub struct Bootstrap {
+    /// Digest of everything but the packages that decides how the disk is made.
+    pub recipe: String,
+    /// Names among the `packages` of the file.
+    #[serde(default, rename = "@manager")]
+    #[schemars(with = "Vec<String>")]
+    pub packages: Vec<Spanned<String>>,
+    /// Under whose name they stand.
+    #[serde(skip)]
+    pub manager: Option<Manager>,
+    /// Keys that mean nothing.
+    #[serde(skip)]
+    pub unknown: Vec<UnknownKey>,
+}
+
+impl<'de> Deserialize<'de> for Bootstrap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Found::default();
+        let bootstrap = Self::deserialize(TagReader { inner: deserializer, found: &mut found })?;
+        Ok(Self { manager: found.manager, unknown: found.unknown, ..bootstrap })
+    }
+}
+
 /// The packages of a file, by the manager whose they are.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(JsonSchema)]
+#[schemars(rename = "Packages", transform = name_managers)]
 #[serde(deny_unknown_fields)]
-pub struct Packages {
-    /// Debian packages.
-    #[serde(default)]
-    pub apt: Vec<Package>,
+#[expect(dead_code, reason = "it is the form that `ByManager` reads")]
+struct PackagesShape {
+    /// Packages of the manager of this name.
+    #[serde(default, rename = "@manager")]
+    packages: Vec<Package>,
 }
 
 /// One package file, exactly.
@@ -195,11 +234,11 @@ pub struct Package {
     pub name: Spanned<String>,
     /// The whole of it, epoch and revision included: `1.7.1-6`.
     pub version: Version,
-    /// As dpkg calls it: `amd64`, or `all`.
+    /// As the package manager calls it: `amd64`, or `all`.
     pub arch: String,
-    /// Of the .deb.
+    /// Of the package file.
     pub sha256: Digest,
-    /// Of the .deb, in bytes.
+    /// Of the package file, in bytes.
     pub size: u64,
     /// What it takes unpacked, in KiB, as the control file says.
     pub installed_size: u64,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_saphyr::Spanned;
 
-use super::format_2::{Apt, Base, File, Image, Package, Source};
+use super::format_2::{Base, File, Image, ImagePackages, Package, Source};
 use super::lock_text::LockText;
 use super::reference::{Reference, Table, is_name, is_same_file};
+use super::tagged::UnknownKey;
 use super::{Lock, LockedBase, LockedImage, LockedSource};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::packages::{Origin, Selected};
+use crate::packages::{Manager, Origin, Selected};
 use crate::text::Span;
 
 /// What to do about a lock that two branches changed.
@@ -19,24 +20,32 @@ const WAY_OUT: &str = "take the lock of either branch whole and run `imgfile loc
 
 /// Puts the parts of a lock together, or says what does not fit.
 pub fn link(file: File, place: LockText<'_>) -> Result<Lock, Vec<Diagnostic>> {
-    let spans: Vec<Span> =
-        file.packages.apt.iter().map(|package| place.span(&package.name.referenced)).collect();
-    let packages: Vec<Selected> = file.packages.apt.into_iter().map(selected).collect();
+    let mut found = unknown(place, &file.packages.unknown);
+    let lines: Vec<Lines> =
+        file.packages.known.into_iter().map(|(manager, of)| Lines::new(manager, of, place)).collect();
     let mut linker = Linker {
         place,
-        table: Table::new(&packages),
-        packages: &packages,
-        spans: &spans,
+        tables: lines.iter().map(|lines| Table::new(&lines.packages)).collect(),
+        lines: &lines,
         sets: HashMap::new(),
         found: Vec::new(),
         told: BTreeSet::new(),
         missing: 0,
     };
+    linker.found.append(&mut found);
     linker.sound_lines();
     if !linker.found.is_empty() {
         // What names them cannot be told either.
         return Err(linker.found);
     }
+    let managers: HashMap<String, Manager> = file
+        .bases
+        .iter()
+        .filter_map(|(name, base)| {
+            let Source::Bootstrap(made) = &base.source else { return None };
+            Some((name.clone(), made.manager?))
+        })
+        .collect();
     let bases = file.bases.into_iter().map(|(name, base)| {
         let linked = linker.base(&name, base);
         (name, linked)
@@ -45,10 +54,10 @@ pub fn link(file: File, place: LockText<'_>) -> Result<Lock, Vec<Diagnostic>> {
     let mut shared: BTreeMap<String, LockedImage> = BTreeMap::new();
     let mut referring = Vec::new();
     for (name, image) in file.images {
-        match &image.apt.same_as {
+        match &image.packages.same_as {
             Some(other) => referring.push((name, other.clone(), image)),
             None => {
-                if let Some(linked) = linker.image(&name, image, &bases, None) {
+                if let Some(linked) = linker.image(&name, image, (&bases, &managers), None) {
                     shared.insert(name, linked);
                 }
             }
@@ -58,7 +67,7 @@ pub fn link(file: File, place: LockText<'_>) -> Result<Lock, Vec<Diagnostic>> {
     for (name, other, image) in referring {
         match shared.get(&other.value) {
             Some(like) => {
-                if let Some(linked) = linker.image(&name, image, &bases, Some(like)) {
+                if let Some(linked) = linker.image(&name, image, (&bases, &managers), Some(like)) {
                     images.insert(name, linked);
                 }
             }
@@ -70,14 +79,45 @@ pub fn link(file: File, place: LockText<'_>) -> Result<Lock, Vec<Diagnostic>> {
     if linker.found.is_empty() { Ok(Lock { version: super::FORMAT, images }) } else { Err(linker.found) }
 }
 
+/// The packages of one manager.
+struct Lines {
+    manager: Manager,
+    packages: Vec<Selected>,
+    /// Where their names stand.
+    spans: Vec<Span>,
+}
+
+impl Lines {
+    fn new(manager: Manager, packages: Vec<Package>, place: LockText<'_>) -> Self {
+        let spans = packages.iter().map(|package| place.span(&package.name.referenced)).collect();
+        Self { manager, packages: packages.into_iter().map(selected).collect(), spans }
+    }
+}
+
+/// Keys that are neither fields nor package managers.
+fn unknown(place: LockText<'_>, keys: &[UnknownKey]) -> Vec<Diagnostic> {
+    let one = |UnknownKey { key, expected }: &UnknownKey| {
+        let label = match &expected[..] {
+            [only] => format!("unknown field `{}`, expected `{only}`", key.value),
+            _ => format!("unknown field `{}`, expected one of {}", key.value, expected.join(", ")),
+        };
+        Diagnostic::new(codes::LOCK_UNREADABLE, "the lock cannot be read")
+            .label(place.span(&key.referenced), label)
+            .help("restore it from version control, or write it anew with `imgfile lock --update`")
+    };
+    keys.iter().map(one).collect()
+}
+
+/// Sets of packages by their manager's lines, and by places and marks in these.
+type Sets = HashMap<(usize, Vec<(usize, bool, u16)>), Arc<[Selected]>>;
+
 struct Linker<'a> {
     place: LockText<'a>,
-    table: Table<'a>,
-    packages: &'a [Selected],
-    /// Where the packages' names stand.
-    spans: &'a [Span],
-    /// Sets of packages that were put together already, by places in `packages` and marks.
-    sets: HashMap<Vec<(usize, bool, u16)>, Arc<[Selected]>>,
+    lines: &'a [Lines],
+    /// Of each of `lines`.
+    tables: Vec<Table<'a>>,
+    /// Those that were put together already.
+    sets: Sets,
     found: Vec<Diagnostic>,
     /// What was told once: a thousand images may name the same.
     told: BTreeSet<String>,
@@ -91,31 +131,35 @@ const MOST_MISSING: usize = 3;
 impl Linker<'_> {
     /// A line that stands there twice, and names that no package can have.
     fn sound_lines(&mut self) {
-        let mut seen: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (at, package) in self.packages.iter().enumerate() {
-            let span = self.spans[at];
-            if !is_name(&package.name) || !is_name(&package.arch) {
-                let message = format!("`{}` ({}) is no package's name", package.name, package.arch);
-                self.found
-                    .push(Diagnostic::new(codes::LOCK_UNREADABLE, message).label(span, "here").help(WAY_OUT));
+        for Lines { packages, spans, .. } in self.lines {
+            let mut seen: HashMap<&str, Vec<usize>> = HashMap::new();
+            for (at, package) in packages.iter().enumerate() {
+                let span = spans[at];
+                if !is_name(&package.name) || !is_name(&package.arch) {
+                    let message = format!("`{}` ({}) is no package's name", package.name, package.arch);
+                    let diagnostic = Diagnostic::new(codes::LOCK_UNREADABLE, message);
+                    self.found.push(diagnostic.label(span, "here").help(WAY_OUT));
+                }
+                let same_name = seen.entry(&package.name).or_default();
+                if let Some(first) = same_name.iter().find(|first| is_same_file(&packages[**first], package))
+                {
+                    let message =
+                        format!("the lock has the package `{}` {} twice", package.name, package.version);
+                    let first = spans[*first];
+                    self.found.push(double(message).label(span, "here again").label(first, "first here"));
+                }
+                same_name.push(at);
             }
-            let same_name = seen.entry(&package.name).or_default();
-            if let Some(first) = same_name.iter().find(|first| is_same_file(&self.packages[**first], package))
-            {
-                let message =
-                    format!("the lock has the package `{}` {} twice", package.name, package.version);
-                let first = self.spans[*first];
-                self.found.push(double(message).label(span, "here again").label(first, "first here"));
-            }
-            same_name.push(at);
         }
     }
 
     fn base(&mut self, key: &str, base: Base) -> LockedBase {
         let source = match base.source {
-            Source::Bootstrap { recipe, apt } => {
-                let packages = self.set(&apt, &format!("base \"{key}\""));
-                LockedSource::Bootstrap { recipe, packages }
+            Source::Bootstrap(made) => {
+                self.found.extend(unknown(self.place, &made.unknown));
+                let packages =
+                    self.set(made.manager.unwrap_or_default(), &made.packages, &format!("base \"{key}\""));
+                LockedSource::Bootstrap { recipe: made.recipe, packages }
             }
             Source::File { path, sha256, size } => LockedSource::File { path, sha256, size },
             Source::Url { url, sha256, size } => LockedSource::Url { url, sha256, size },
@@ -129,15 +173,36 @@ impl Linker<'_> {
         &mut self,
         name: &str,
         image: Image,
-        bases: &BTreeMap<String, LockedBase>,
+        (bases, managers): (&BTreeMap<String, LockedBase>, &HashMap<String, Manager>),
         like: Option<&LockedImage>,
     ) -> Option<LockedImage> {
+        self.found.extend(unknown(self.place, &image.unknown));
         let Some(base) = bases.get(&image.base.value).cloned() else {
             self.dangling(&image.base, &format!("image \"{name}\" stands on the base"));
             return None;
         };
-        let Apt { repositories, requested, upgrade, same_as: _, packages, removed, now_manual, temporary } =
-            image.apt;
+        let of_base = managers.get(&image.base.value).copied();
+        let manager = image.manager.or(of_base).unwrap_or_else(|| Manager::of_distribution(&image.os));
+        if of_base.or(like.map(|like| like.manager)).is_some_and(|other| other != manager) {
+            let message =
+                format!("image \"{name}\" has packages of another package manager than its base has");
+            let span = self.place.span(&image.base.referenced);
+            self.found.push(
+                Diagnostic::new(codes::LOCK_UNREADABLE, message)
+                    .label(span, format!("these are not {}'s", manager.name()))
+                    .help(WAY_OUT),
+            );
+        }
+        let ImagePackages {
+            repositories,
+            requested,
+            upgrade,
+            same_as: _,
+            packages,
+            removed,
+            now_manual,
+            temporary,
+        } = image.packages;
         if like.is_some() {
             let own = !packages.is_empty()
                 || !removed.is_empty()
@@ -157,7 +222,7 @@ impl Linker<'_> {
                 like.now_manual.clone(),
                 like.temporary.clone(),
             ),
-            None => (self.set(&packages, &who), removed, now_manual, temporary),
+            None => (self.set(manager, &packages, &who), removed, now_manual, temporary),
         };
         Some(LockedImage {
             os: image.os,
@@ -169,6 +234,7 @@ impl Linker<'_> {
             repositories,
             requested,
             upgrade,
+            manager,
             packages,
             removed,
             now_manual,
@@ -178,7 +244,9 @@ impl Linker<'_> {
     }
 
     /// The packages that references name.
-    fn set(&mut self, references: &[Spanned<String>], who: &str) -> Arc<[Selected]> {
+    fn set(&mut self, manager: Manager, references: &[Spanned<String>], who: &str) -> Arc<[Selected]> {
+        let of = self.lines.iter().position(|lines| lines.manager == manager);
+        let packages = of.map_or(&[][..], |of| &self.lines[of].packages);
         let mut places: Vec<(usize, bool, u16)> = Vec::with_capacity(references.len());
         let mut named: HashMap<(&str, &str), Span> = HashMap::new();
         for reference in references {
@@ -189,8 +257,8 @@ impl Linker<'_> {
                     .push(Diagnostic::new(codes::LOCK_UNREADABLE, message).label(span, "here").help(WAY_OUT));
                 continue;
             };
-            let Some(at) = self.one(reference, &parsed, who) else { continue };
-            let package = &self.packages[at];
+            let Some(at) = self.one(of, reference, &parsed, who) else { continue };
+            let package = &packages[at];
             let span = self.place.span(&reference.referenced);
             if let Some(first) = named.insert((&package.name, &package.arch), span) {
                 let message = format!("{who} has the package `{}` twice", package.name);
@@ -198,8 +266,7 @@ impl Linker<'_> {
             }
             places.push((at, parsed.auto, parsed.stage));
         }
-        let packages = self.packages;
-        let made = self.sets.entry(places).or_insert_with_key(|places| {
+        let made = self.sets.entry((of.unwrap_or_default(), places)).or_insert_with_key(|(_, places)| {
             let package = |(at, auto, stage): &(usize, bool, u16)| Selected {
                 auto: *auto,
                 stage: *stage,
@@ -210,9 +277,16 @@ impl Linker<'_> {
         Arc::clone(made)
     }
 
-    /// The one package that a reference means.
-    fn one(&mut self, reference: &Spanned<String>, parsed: &Reference<'_>, who: &str) -> Option<usize> {
-        match self.table.find(&parsed.words)[..] {
+    /// The one package that a reference means, among the lines of this number.
+    fn one(
+        &mut self,
+        of: Option<usize>,
+        reference: &Spanned<String>,
+        parsed: &Reference<'_>,
+        who: &str,
+    ) -> Option<usize> {
+        let places = of.map(|of| self.tables[of].find(&parsed.words)).unwrap_or_default();
+        match places[..] {
             [at] => Some(at),
             [] => {
                 self.dangling(reference, &format!("{who} has the package"));
@@ -220,13 +294,14 @@ impl Linker<'_> {
             }
             [first, second, ..] => {
                 if self.told.insert(reference.value.clone()) {
-                    let name = &self.packages[first].name;
+                    let Lines { packages, spans, .. } = &self.lines[of?];
+                    let name = &packages[first].name;
                     let message =
                         format!("{who} has the package `{name}`, and the lock has two of that name");
                     let diagnostic = double(message)
                         .label(self.place.span(&reference.referenced), "which of the two?")
-                        .label(self.spans[first], "one")
-                        .label(self.spans[second], "another");
+                        .label(spans[first], "one")
+                        .label(spans[second], "another");
                     self.found.push(diagnostic);
                 }
                 None

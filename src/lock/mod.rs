@@ -16,6 +16,7 @@ mod prefer;
 mod read;
 mod reference;
 mod stale;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod write;

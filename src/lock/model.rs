@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Arch;
-use crate::packages::Selected;
+use crate::packages::{Manager, Selected};
 
 /// The name of the lock of an ImageFile, beside which it lies: `ImageFile.lock`, `web.imagefile.lock`.
 #[must_use]
@@ -54,9 +54,11 @@ pub struct LockedImage {
     /// Archives that applications bring, with their pinned keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<LockedRepository>,
-    /// The packages that the ImageFile and its applications ask for by name, as apt takes them
-    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`, as apt takes it too. What is
-    /// asked for besides stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
+    /// Whose packages it has. Format 1 knew one manager only; format 2 has it as the key that they stand under.
+    #[serde(skip)]
+    pub manager: Manager,
+    /// The packages that the ImageFile and its applications ask for by name, as their manager takes them
+    /// (`jq`, `kubelet=1.36.1-1.1`), sorted; a removal is written `name-`. What is asked for besides stands in brackets behind it: `gcc (temporary)`, `vim (recommends)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requested: Vec<String>,
     /// Whether the base's packages were upgraded (`base { upgrade = true }`).

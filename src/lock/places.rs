@@ -7,6 +7,7 @@ use serde_saphyr::Spanned as YamlSpanned;
 
 use super::limits::options;
 use super::lock_text::LockText;
+use super::tagged::ByManager;
 use crate::packages::Selected;
 use crate::text::{Digest, SourceId, Sources, Span};
 
@@ -62,13 +63,7 @@ struct Set {
 /// And of one of format 2.
 #[derive(Deserialize)]
 struct Format2 {
-    packages: OfFile,
-}
-
-#[derive(Deserialize)]
-struct OfFile {
-    #[serde(default)]
-    apt: Vec<Package>,
+    packages: ByManager<Vec<Package>>,
 }
 
 #[derive(Deserialize)]
@@ -86,8 +81,9 @@ pub fn package_places(source: SourceId, sources: &Sources) -> PackagePlaces {
     if let Ok(lock) = serde_saphyr::from_str_with_options::<Format2>(place.text, options()) {
         places.of_file = lock
             .packages
-            .apt
+            .known
             .into_iter()
+            .flat_map(|(_, packages)| packages)
             .filter_map(|package| {
                 let span = place.span(&package.name.referenced);
                 Some(((package.name.value, package.arch, package.sha256?), span))

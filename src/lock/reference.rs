@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::packages::Selected;
 
-/// Words that tell a package from the others of its file, and what dpkg is to know of it.
+/// Words that tell a package from the others of its file, and what its manager is to know of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference<'t> {
     /// Name, version, architecture, the first digits of the digest, and a number among those of which all that is

@@ -31,6 +31,7 @@ fn image() -> LockedImage {
         ("gzip", OptionValue::Bool(true)),
     ];
     LockedImage {
+        manager: crate::packages::Manager::default(),
         os: "debian".into(),
         os_version: "13".into(),
         arch: Arch::X86_64,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::reference::{Table, file_of};
 use super::{FORMAT, Lock, LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue};
-use crate::packages::Selected;
+use crate::packages::{Manager, Selected};
 use crate::text::Digest;
 
 impl Lock {
@@ -17,7 +17,8 @@ impl Lock {
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let packages = self.files();
-        let table = Table::new(packages.iter().copied());
+        let tables: Tables<'_> =
+            packages.iter().map(|(name, of)| (*name, Table::new(of.iter().copied()))).collect();
         let bases = Bases::of(self);
         let mut out = String::from(
             "# What the ImageFile leaves open, pinned by imgfile. Check it in; `imgfile lock` writes it.\n",
@@ -32,50 +33,58 @@ impl Lock {
         for (name, image) in &self.images {
             let _ = writeln!(out, "  {}:", quoted(name));
             write_image(&mut out, image, bases.name(&image.base));
-            write_packages(&mut out, name, image, &table, &mut sets);
+            write_packages(&mut out, name, image, &tables, &mut sets);
             if let Some(digest) = &image.artifact {
                 let _ = writeln!(out, "    artifact: {}", quoted(digest));
             }
         }
         out.push_str("bases:\n");
-        for (name, base) in &bases.0 {
-            write_base(&mut out, name, base, &table);
+        for (name, (base, manager)) in &bases.0 {
+            write_base(&mut out, name, (base, *manager), &tables);
         }
-        if !packages.is_empty() {
+        if packages.values().any(|of| !of.is_empty()) {
             out.push_str("packages:\n");
         }
-        list(&mut out, "  ", "apt", &packages, |one| package(one));
+        for (manager, of) in &packages {
+            list(&mut out, "  ", manager, of, |one| package(one));
+        }
         out
     }
 
-    /// Every package file that is named, once, sorted.
-    fn files(&self) -> Vec<&Selected> {
+    /// Every package file that is named, once, sorted, by the names of their managers.
+    fn files(&self) -> BTreeMap<&'static str, Vec<&Selected>> {
         let mut seen: BTreeSet<*const Selected> = BTreeSet::new();
-        let mut all: Vec<&Selected> = Vec::new();
+        let mut all: BTreeMap<&'static str, Vec<&Selected>> = BTreeMap::new();
         for image in self.images.values() {
+            let of_manager = all.entry(image.manager.name()).or_default();
             for set in [image.base.packages(), &image.packages] {
                 // Images share their sets: a thousand of them have few.
                 if seen.insert(set.as_ptr()) {
-                    all.extend(set);
+                    of_manager.extend(set);
                 }
             }
         }
-        all.sort_by(|a, b| file_of(a).cmp(&file_of(b)));
-        all.dedup_by(|a, b| file_of(a) == file_of(b));
+        for of_manager in all.values_mut() {
+            of_manager.sort_by(|a, b| file_of(a).cmp(&file_of(b)));
+            of_manager.dedup_by(|a, b| file_of(a) == file_of(b));
+        }
         all
     }
 }
 
+/// The packages of each manager, by its name.
+type Tables<'l> = BTreeMap<&'static str, Table<'l>>;
+
 /// The bases of a lock, by the names that images call them by.
-struct Bases<'l>(BTreeMap<String, &'l LockedBase>);
+struct Bases<'l>(BTreeMap<String, (&'l LockedBase, Manager)>);
 
 impl<'l> Bases<'l> {
     fn of(lock: &'l Lock) -> Self {
-        let mut by_name: BTreeMap<&str, Vec<&LockedBase>> = BTreeMap::new();
+        let mut by_name: BTreeMap<&str, Vec<(&LockedBase, Manager)>> = BTreeMap::new();
         for image in lock.images.values() {
             let named = by_name.entry(&image.base.name).or_default();
-            if named.iter().all(|known| !is_same(known, &image.base)) {
-                named.push(&image.base);
+            if named.iter().all(|(known, _)| !is_same(known, &image.base)) {
+                named.push((&image.base, image.manager));
             }
         }
         let mut all = BTreeMap::new();
@@ -85,7 +94,7 @@ impl<'l> Bases<'l> {
         }
         for (name, bases) in by_name.iter().filter(|(_, bases)| bases.len() > 1) {
             for base in bases {
-                let mut key = format!("{name}@{}", digest_of(base).short());
+                let mut key = format!("{name}@{}", digest_of(base.0).short());
                 while all.contains_key(&key) {
                     key.push('+');
                 }
@@ -96,8 +105,8 @@ impl<'l> Bases<'l> {
     }
 
     fn name(&self, base: &LockedBase) -> &str {
-        let named = self.0.get_key_value(&base.name).filter(|(_, known)| is_same(known, base));
-        let same = || self.0.iter().find(|(_, known)| is_same(known, base));
+        let named = self.0.get_key_value(&base.name).filter(|(_, (known, _))| is_same(known, base));
+        let same = || self.0.iter().find(|(_, (known, _))| is_same(known, base));
         named.or_else(same).map_or("", |(name, _)| name)
     }
 }
@@ -157,11 +166,12 @@ fn write_packages<'l>(
     out: &mut String,
     name: &'l str,
     image: &'l LockedImage,
-    table: &Table<'_>,
-    sets: &mut BTreeMap<Chosen<'l>, &'l str>,
+    tables: &Tables<'_>,
+    sets: &mut BTreeMap<(&'static str, Chosen<'l>), &'l str>,
 ) {
     const PAD: &str = "      ";
-    let named: Vec<String> = image.packages.iter().map(|package| table.name(package)).collect();
+    let manager = image.manager.name();
+    let named = names(tables, image.manager, &image.packages);
     let mut inner = String::new();
     list(&mut inner, PAD, "repositories", &image.repositories, repository);
     list(&mut inner, PAD, "requested", &image.requested, |name| scalar(name));
@@ -169,28 +179,35 @@ fn write_packages<'l>(
         let _ = writeln!(inner, "{PAD}upgrade: true");
     }
     let chosen: Chosen<'l> = (named, &image.removed, &image.now_manual, &image.temporary);
+    let chosen = (manager, chosen);
     match sets.get(&chosen) {
         Some(first) => {
             let _ = writeln!(inner, "{PAD}same_as: {}", scalar(first));
         }
         None => {
-            list(&mut inner, PAD, "packages", &chosen.0, |name| reference(name));
+            list(&mut inner, PAD, "packages", &chosen.1.0, |name| reference(name));
             list(&mut inner, PAD, "removed", &image.removed, |name| scalar(name));
             list(&mut inner, PAD, "now_manual", &image.now_manual, |name| scalar(name));
             list(&mut inner, PAD, "temporary", &image.temporary, |name| scalar(name));
             // Nothing to say is said in less words than that it is another's.
-            if !chosen.0.is_empty() {
+            if !chosen.1.0.is_empty() {
                 sets.insert(chosen, name);
             }
         }
     }
     if !inner.is_empty() {
-        out.push_str("    apt:\n");
+        let _ = writeln!(out, "    {manager}:");
         out.push_str(&inner);
     }
 }
 
-fn write_base(out: &mut String, name: &str, base: &LockedBase, table: &Table<'_>) {
+/// References to packages of a manager.
+fn names(tables: &Tables<'_>, manager: Manager, packages: &[Selected]) -> Vec<String> {
+    let table = tables.get(manager.name());
+    packages.iter().filter_map(|package| Some(table?.name(package))).collect()
+}
+
+fn write_base(out: &mut String, name: &str, (base, manager): (&LockedBase, Manager), tables: &Tables<'_>) {
     let _ = writeln!(out, "  {}:", quoted(name));
     if base.name != name {
         let _ = writeln!(out, "    name: {}", scalar(&base.name));
@@ -199,7 +216,8 @@ fn write_base(out: &mut String, name: &str, base: &LockedBase, table: &Table<'_>
     let _ = match &base.source {
         LockedSource::Bootstrap { recipe, packages } => {
             let _ = writeln!(out, "      bootstrap:\n        recipe: {}", quoted(recipe));
-            list(out, "        ", "apt", packages, |package| reference(&table.name(package)));
+            let names = names(tables, manager, packages);
+            list(out, "        ", manager.name(), &names, |name| reference(name));
             Ok(())
         }
         LockedSource::File { path, sha256, size } => writeln!(

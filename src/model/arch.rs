@@ -47,6 +47,15 @@ impl Arch {
         }
     }
 
+    /// The program of QEMU that runs its machines.
+    #[must_use]
+    pub const fn emulator(self) -> &'static str {
+        match self {
+            Self::X86_64 => "qemu-system-x86_64",
+            Self::Aarch64 => "qemu-system-aarch64",
+        }
+    }
+
     /// The architecture that other tools call so, such as `amd64`.
     #[must_use]
     pub fn of_another_name(text: &str) -> Option<Self> {

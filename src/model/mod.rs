@@ -9,6 +9,7 @@ mod firmware;
 mod host_package;
 mod init;
 mod output_format;
+mod package_manager;
 mod system_tree;
 
 pub use arch::{Arch, UnknownArch};
@@ -17,9 +18,10 @@ pub use cleanup_preset::CleanupPreset;
 pub use disk_format::{Compression, DiskFormat};
 pub use disk_layout::{DiskLayout, MountPoint, Volume, VolumeContent, VolumeName};
 pub use firmware::Firmware;
-pub use host_package::{how_to_install, install_command};
+pub use host_package::{how_to_install, install_command, install_words};
 pub use init::Init;
 pub use output_format::{OutputFormat, Package};
+pub use package_manager::{APT, ManagerFacts, PACKAGE_MANAGERS};
 pub use system_tree::{FileContent, FileKind, MalformedTree, SystemTree, TreeLimits, TreeNode};
 
 /// The file that tells a store of imgfile from every other folder. Backup programs skip folders that have it

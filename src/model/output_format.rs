@@ -94,7 +94,7 @@ impl OutputFormat {
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        if name.ends_with(".img") {
+        if Path::new(&name).extension().is_some_and(|extension| extension == "img") {
             return Some(Self::Disk(DiskFormat::Raw));
         }
         let is =

@@ -119,7 +119,13 @@ fn app(def: &AppDef, catalog: &Catalog) -> App {
             })
             .collect(),
         claims: def.claims.iter().map(|claim| claim.text().to_owned()).collect(),
-        packages: def.packages.apt.iter().map(|package| package.text().to_owned()).collect(),
+        packages: def
+            .packages
+            .by_manager
+            .iter()
+            .flat_map(|(_, of)| of)
+            .map(|package| package.text().to_owned())
+            .collect(),
         catalogue: catalog.layers()[def.layer].clone(),
         place: catalog.place(def.name.span),
     }

@@ -88,6 +88,7 @@ impl Workspace {
             describe: None,
         };
         exec::output::check_folder(&options).map_err(|failure| self.failed(failure))?;
+        let mut describing = self.describing(args).await?;
         let mut prepared = self.prepare_all().await?;
         let vouchings = self.vouch(&prepared, args.allow_unvouched).await?;
         if let Some(name) = &args.name {
@@ -96,7 +97,8 @@ impl Workspace {
         if self.save_lock(&self.lock_with(&prepared))? {
             self.listener().wrote(&self.lock_path());
         }
-        options.describe = Some(Arc::new(self.describing(args).await?));
+        describing.lock = self.lock_digest();
+        options.describe = Some(Arc::new(describing));
         let secrets = self.with_secrets(&mut prepared)?;
         let recording = Recording::begin(Kind::Build, self);
         let outputs = prepared.iter().flat_map(|one| &one.plan.outputs);

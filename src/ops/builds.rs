@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    earlier_plan::{EarlierPlan, LOOKED_AT, earlier_plan, recorded},
     error::{Class, Error},
     records::{self, here},
 };
@@ -11,14 +12,12 @@ use crate::{
     report::{Beside, progress::size},
     store::{
         Records, Store,
-        records::{BuildRecord, BuildSummary, ImageRecord},
+        records::{BuildRecord, BuildSummary},
     },
 };
 
 /// Bytes of a log that a report takes in.
 const LONGEST_LOG: usize = 16 << 20;
-/// Builds that are looked at for an earlier plan of an image.
-const LOOKED_AT: usize = 50;
 
 /// The record of a build of the project here: the one named, or the newest. Another project's only with `all`, or where
 /// there is no project.
@@ -47,32 +46,20 @@ pub fn record(records: &Records, build: Option<i64>, all: bool) -> Result<BuildR
 /// What a report shows beside the record: the log, and why steps ran.
 pub fn beside(store: &Store, records: &Records, record: &BuildRecord) -> Result<Beside, Error> {
     let mut beside = Beside { log: log_of(&records.log(record.summary.id)), ..Beside::default() };
-    let plan = |image: &ImageRecord| {
-        let plan = serde_json::from_value::<PlanSummary>(image.plan.clone()?).ok()?;
-        plan.base_key.is_some().then_some(plan)
-    };
     let older: Vec<BuildSummary> = records
         .builds(Some(&record.summary.project), u32::MAX)?
         .into_iter()
         .filter(|build| build.id < record.summary.id)
-        .take(LOOKED_AT)
+        .take(LOOKED_AT as usize)
         .collect();
     for image in &record.details {
-        let Some(now) = plan(image) else { continue };
-        let mut before = None;
-        for build in &older {
-            let earlier = records.build(build.id)?;
-            let same = earlier
-                .and_then(|earlier| earlier.details.iter().find(|one| one.name == image.name).and_then(plan));
-            if let Some(same) = same {
-                before = Some((build.id, same));
-                break;
-            }
-        }
+        let Some(now) = recorded(image) else { continue };
+        // One that was refused before its first step is an earlier build, too.
+        let before = earlier_plan(records, &older, &image.name, |_| true)?;
         for (at, step) in now.steps.iter().enumerate() {
             let reason = match &before {
                 None => "no earlier build of this image is recorded".to_owned(),
-                Some((build, before)) => {
+                Some(EarlierPlan { build, plan: before, .. }) => {
                     let change = change::since(before, &now, at, store.facts());
                     format!("{} (since build {build})", in_words(&change, &now, at))
                 }

@@ -26,7 +26,12 @@ const ADVISORIES: u64 = 1 << 30;
 const LOCK: u64 = 64 << 20;
 
 impl Workspace {
-    /// What a build is to write beside artifacts, after the lock is written.
+    /// SHA-256 of the lock beside the ImageFile, as it is now.
+    pub(super) fn lock_digest(&self) -> Option<Digest> {
+        read_regular(&self.lock_path(), LOCK).ok().map(Digest::of)
+    }
+
+    /// What a build is to write beside artifacts, but for the lock, which is not written yet.
     pub(super) async fn describing(&self, args: &BuildOptions<'_>) -> Result<DescribeOptions, Error> {
         let key = self.settings.sign_key.as_ref().map(|key| signing_key(&key.value)).transpose()?;
         let gate = self.advisory_text().await?.map(|text| Gate { text: Arc::new(text), deny: args.deny });
@@ -37,12 +42,11 @@ impl Workspace {
         let mut sbom = args.sbom.clone();
         sbom.sort_unstable();
         sbom.dedup();
-        let lock = read_regular(&self.lock_path(), LOCK).ok().map(Digest::of);
         Ok(DescribeOptions {
             sbom,
             provenance: args.provenance,
             key: key.map(Arc::new),
-            lock,
+            lock: None,
             image_file: Some(self.project.name()),
             parameters: self.options().set.iter().cloned().collect(),
             time: Times::fixed_time(),
@@ -65,7 +69,11 @@ impl Workspace {
             Advisories::read(&bytes, nobody).map_err(|error| error.to_string()).map(|_| bytes)
         });
         bytes.map(Some).map_err(|reason| {
-            let message = format!("no advisories can be read from `{}`: {reason}", from.value);
+            let place = match &from.value {
+                FileOrUrl::File(path) => shown(path),
+                url @ FileOrUrl::Url(_) => url.to_string(),
+            };
+            let message = format!("no advisories can be read from `{place}`: {reason}");
             unusable(Diagnostic::new(codes::ADVISORIES_UNREADABLE, message))
         })
     }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     driver::{AcceleratorState, HostNeed, NeedKind, is_fedora},
     exec::base,
+    model::install_words,
     text::Sources,
 };
 
@@ -148,7 +149,8 @@ pub fn doctor(path: &Path, flags: &Flags, listener: &dyn Listener) -> Result<Hos
 
 fn look(settings: &Settings) -> Vec<Finding> {
     let driver = settings.driver.value;
-    let needs = driver.needs.iter().chain([&NETWORK]).chain(base::NEEDS);
+    let base = base::needs();
+    let needs = driver.needs.iter().chain([&NETWORK]).chain(&base);
     let mut findings: Vec<Finding> = needs.map(needed).collect();
     if !nix::unistd::geteuid().is_root() {
         findings.extend(ID_MAPPERS.iter().map(needed));
@@ -163,7 +165,7 @@ fn look(settings: &Settings) -> Vec<Finding> {
 }
 
 fn mirror(settings: &Settings) -> Finding {
-    let from = if settings.mirror.is_some() { "the setting `mirror`" } else { "this host's apt sources" };
+    let from = if settings.mirror.is_some() { "the setting `mirror`" } else { "this host's package sources" };
     match mirrors(settings) {
         Some(mirrors) => Finding::new("Debian mirror", State::Ok, format!("{}, from {from}", mirrors.debian)),
         None => Finding {
@@ -173,7 +175,7 @@ fn mirror(settings: &Settings) -> Finding {
             ..Finding::new(
                 "Debian mirror",
                 State::Missing,
-                "neither a setting nor this host's apt sources name one",
+                "neither a setting nor this host's package sources name one",
             )
         },
     }
@@ -211,8 +213,7 @@ fn install_command(packages: &[&str]) -> Option<String> {
     packages.sort_unstable();
     packages.dedup();
     let sudo = if nix::unistd::geteuid().is_root() { "" } else { "sudo " };
-    let manager = if is_fedora() { "dnf install" } else { "apt-get install" };
-    Some(format!("{sudo}{manager} {}", packages.join(" ")))
+    Some(format!("{sudo}{} {}", install_words(is_fedora()), packages.join(" ")))
 }
 
 /// Whether the user has enough subordinate ids for a system's own users: subuid(5).

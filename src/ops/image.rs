@@ -333,8 +333,8 @@ fn may_go(store: &Store, records: &Records, artifact: &ArtifactRecord, also: &[i
     let children = children(artifact, staying);
     if !children.is_empty() {
         let names: BTreeSet<&str> = children.iter().map(|child| child.name()).collect();
-        let (shown, typed) =
-            (Vec::from_iter(names.iter().copied()).join("`, `"), Vec::from_iter(names).join(" "));
+        let names: Vec<&str> = names.into_iter().collect();
+        let (shown, typed) = (names.join("`, `"), names.join(" "));
         return Err(usage(format!(
             "`{name}` is what `{shown}` was made from; `imgfile image rm {name} {typed}` removes them together"
         )));

@@ -15,6 +15,7 @@ mod check;
 mod describing;
 pub mod diff;
 pub mod doctor;
+mod earlier_plan;
 mod error;
 pub mod gc;
 mod host_driver;

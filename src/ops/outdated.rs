@@ -9,7 +9,7 @@ use super::{
 use crate::{
     advisory::{Advisories, Finding, Status, System, locked_components},
     lock::{LockedImage, Newer},
-    packages::codename,
+    packages::Manager,
 };
 
 /// What is newer in one image.
@@ -32,13 +32,13 @@ impl Workspace {
     /// # Errors
     /// `Files` if the lock has nothing about an image.
     pub async fn outdated(&self) -> Result<Vec<Outdated>, Error> {
+        let text = self.advisory_text().await?;
         let images = self.images()?;
         if let Some(image) = images.iter().find(|image| !self.lock.images.contains_key(&image.name.value)) {
             let name = &image.name.value;
             let text = format!("the lock has nothing about the image `{name}`; `imgfile lock` pins it");
             return Err(Error::message(Class::Files, text));
         }
-        let text = self.advisory_text().await?;
         let prepared = self.prepare_all().await?;
         Ok(prepared
             .iter()
@@ -58,7 +58,9 @@ fn advisories(text: &[u8], locked: &LockedImage) -> Vec<Finding> {
     let system = System {
         os: &locked.os,
         version: &locked.os_version,
-        codename: codename(&locked.os_version).filter(|_| locked.os == "debian"),
+        codename: Manager::of_distribution(&locked.os)
+            .codename(&locked.os_version)
+            .filter(|_| locked.os == "debian"),
     };
     // That it can be read was seen when it was fetched.
     let advisories = Advisories::read(text, system).unwrap_or_default();

@@ -48,8 +48,8 @@ pub fn open(flags: &Flags, listener: &dyn Listener) -> Result<(Arc<Store>, Recor
 #[must_use]
 pub fn set_aside(path: &Path) -> String {
     format!(
-        "the build records were damaged: they are in {} now, and new ones begin; which images are protected \
-         has to be said again",
+        "the build records were damaged: they are in {} now, and new ones begin; which images are protected, \
+         tagged or revoked has to be said again",
         path.display()
     )
 }

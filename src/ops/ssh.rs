@@ -79,7 +79,7 @@ fn nobody(message: String, help: String) -> Error {
     )
 }
 
-/// ssh(1), ssh_config(5): only the instance's key, only its host key, and nothing of this host for the other end.
+/// `ssh(1)`, `ssh_config(5)`: only the instance's key, only its host key, and nothing of this host for the other end.
 fn arguments(instance: &RunningInstance, ssh: &SshAccess, command: &[String]) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["-F", "none", "-a", "-x", "-p"].map(OsString::from).into();
     arguments.push(ssh.port.to_string().into());

@@ -323,3 +323,6 @@ impl Verifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    earlier_plan::{EarlierPlan, LOOKED_AT, earlier_plan},
     error::{Class, Error},
     listener::Listener,
     workspace::{Workspace, WorkspaceOptions},
@@ -13,9 +14,6 @@ use crate::{
     store::Store,
     text::{Sources, nearest},
 };
-
-/// Builds that are looked at for an earlier plan of the image, newest first.
-const LOOKED_AT: u32 = 50;
 
 /// What becomes of a step in the next build, and what changed since an earlier one.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ pub(super) async fn step_fate(
         return Err(Error::message(Class::Usage, unknown(what, &plan, absent())));
     };
     let kept = kept(&workspace.store, &plan, step);
-    let since = earlier(&workspace, &plan.image)?.map(|(build, began_ms, before)| {
+    let since = earlier(&workspace, &plan.image)?.map(|EarlierPlan { build, began_ms, plan: before }| {
         let change = change::since(&before, &PlanSummary::of(&plan), step, workspace.store.facts());
         Since { build, began_ms, change }
     });
@@ -95,19 +93,11 @@ fn kept(store: &Store, plan: &ImagePlan, target: usize) -> Option<usize> {
     (target..plan.steps.len()).rev().find(|&at| store.layers().get(&plan.steps[at].key.0).is_some())
 }
 
-/// The newest build of this project that came to a step of the image and recorded what its keys were made of:
-/// number, time, plan. One that was refused before, say for want of a secret's value, tells nothing of its results.
-fn earlier(workspace: &Workspace, image: &str) -> Result<Option<(i64, i64, PlanSummary)>, Error> {
+/// The newest build of this project that came to a step of the image and recorded what its keys were made of. One that
+/// was refused before, say for want of a secret's value, tells nothing of its results.
+fn earlier(workspace: &Workspace, image: &str) -> Result<Option<EarlierPlan>, Error> {
     let records = workspace.store.records()?;
     let project = workspace.project.files.root().to_string_lossy().into_owned();
-    for build in records.builds(Some(&project), LOOKED_AT)? {
-        let Some(record) = records.build(build.id)? else { continue };
-        let reached = record.details.into_iter().find(|one| one.name == image && !one.steps.is_empty());
-        let recorded = reached.and_then(|one| one.plan);
-        let plan = recorded.and_then(|plan| serde_json::from_value::<PlanSummary>(plan).ok());
-        if let Some(plan) = plan.filter(|plan| plan.base_key.is_some()) {
-            return Ok(Some((build.id, build.began_ms, plan)));
-        }
-    }
-    Ok(None)
+    let builds = records.builds(Some(&project), LOOKED_AT)?;
+    earlier_plan(&records, &builds, image, |one| !one.steps.is_empty())
 }

@@ -1,19 +1,83 @@
-//! What a package manager is, to everybody outside its folder. Adding one is a folder and a line of [`MANAGERS`].
+//! What a package manager is, to everybody outside its folder. Adding one is a folder, a line of [`MANAGERS`], and what
+//! everybody may know of it, in `model/package_manager.rs`.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use super::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile, SystemFiles, Wanted, apt};
+use super::apt;
+use super::archive::Archive;
+use super::archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
+use super::archive_format::ArchiveFormat;
+use super::base_maker::BaseMaker;
+use super::kernel_source::KernelSource;
+use super::mirrors::Mirrors;
+use super::model::{InstalledPackage, Solution};
+use super::openpgp::{KeyError, Keyring};
+use super::system::{SystemFiles, Wanted};
+use crate::model::{Arch, ManagerFacts};
 
 /// A package manager.
 pub trait PackageManager: fmt::Debug + Sync {
-    /// As plans are tagged with it.
-    fn name(&self) -> &'static str;
+    /// What everybody may know of it.
+    fn facts(&self) -> &'static ManagerFacts;
+
+    /// As plans, locks and catalogue files name it.
+    fn name(&self) -> &'static str {
+        self.facts().name
+    }
+
+    /// What it calls an architecture.
+    fn arch(&self, arch: Arch) -> &'static str;
 
     /// What it reads of a system. It is asked again with what was found, until it wants nothing more.
     fn wants(&self, found: &SystemFiles) -> Vec<Wanted>;
+
+    /// The packages of a system; nothing where it keeps none.
+    fn installed(&self, system: &SystemFiles) -> Option<Vec<InstalledPackage>>;
+
+    /// The archives that a system's own sources name. The distribution's are asked for at this host's mirrors, if there
+    /// are any: the names in an image are often not what its build host can reach.
+    fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive>;
+
+    /// The keys that the system keeps for them; the distribution's for one that keeps none.
+    fn keys_of(&self, system: &SystemFiles) -> Option<Keyring>;
+
+    /// The distribution's own keys, which are compiled in.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read.
+    fn distribution_keys(&self) -> Result<Keyring, KeyError>;
+
+    /// The archives of a release, in the order of a new system's own sources: its own, and those of `updates`.
+    fn release_archives(
+        &self,
+        mirrors: &Mirrors,
+        release: &str,
+        updates: &[String],
+        components: &[String],
+    ) -> Vec<Archive>;
+
+    /// What its distribution calls a release: Debian's `13` is `trixie`. Names pass as they are; nothing for what is neither.
+    fn codename(&self, release: &str) -> Option<&'static str>;
+
+    /// How archives are laid out, and read.
+    fn archive_format(&self) -> &'static dyn ArchiveFormat;
+
+    /// How it makes a system from packages alone, if it can.
+    fn base_maker(&self) -> Option<&'static dyn BaseMaker>;
+
+    /// Where its distribution has a kernel to build under, if it has one that serves.
+    fn kernel_source(&self) -> Option<&'static dyn KernelSource>;
+
+    /// Where a host that has it keeps its own sources: a file, and a folder of files.
+    fn host_sources(&self) -> (&'static str, &'static str);
+
+    /// The mirrors that a host's own sources name, given by the names of their files and their texts, in the order in
+    /// which it reads them.
+    fn host_mirrors(&self, files: &[(String, String)]) -> Option<Mirrors>;
 
     /// Units of systemd that do its upkeep in the background, where they hold its locks.
     fn upkeep(&self) -> &'static [&'static str];
@@ -26,6 +90,12 @@ pub trait PackageManager: fmt::Debug + Sync {
 
     /// The file in which it marks what is there only because others need it.
     fn marks(&self) -> &'static str;
+
+    /// What that file holds in a system with these packages. `native` is the architecture, as the manager calls it.
+    fn marked(&self, installed: &[InstalledPackage], native: &str) -> String;
+
+    /// Bytes that a solution takes on the disk beyond what it replaces or removes of `before`, as the packages say.
+    fn growth(&self, before: &[InstalledPackage], solution: &Solution) -> u64;
 
     /// A script for `sh -e`, run as root in the system, that installs the package files in `folder` and removes
     /// packages by name, in one transaction.
@@ -42,6 +112,9 @@ pub trait PackageManager: fmt::Debug + Sync {
 
     /// What its archive calls a suite of a release: `backports` of `trixie` is `trixie-backports`.
     fn own_suite(&self, release: &str, suite: &str) -> String;
+
+    /// The command that a person would install packages by, in messages.
+    fn install_command(&self) -> &'static str;
 }
 
 /// A package file of a transaction, whose number is its place in the list.
@@ -54,7 +127,7 @@ pub struct Staged {
 /// All of them.
 pub static MANAGERS: &[Manager] = &[Manager(&apt::Apt)];
 
-/// A package manager by its name, as a plan carries it.
+/// A package manager by its name, as plans and locks carry it.
 #[derive(Debug, Clone, Copy)]
 pub struct Manager(&'static dyn PackageManager);
 
@@ -63,6 +136,18 @@ impl Manager {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         MANAGERS.iter().copied().find(|manager| manager.name() == name)
+    }
+
+    /// That of a distribution, by the `ID` of os-release(5); the default one where nothing is known of it.
+    #[must_use]
+    pub fn of_distribution(id: &str) -> Self {
+        Self::named(ManagerFacts::of_distribution(id).name).unwrap_or_default()
+    }
+
+    /// The one that a system has, with the packages it keeps there.
+    #[must_use]
+    pub fn of_system(system: &SystemFiles) -> Option<(Self, Vec<InstalledPackage>)> {
+        MANAGERS.iter().find_map(|manager| Some((*manager, manager.installed(system)?)))
     }
 }
 
@@ -117,6 +202,7 @@ impl JsonSchema for Manager {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PACKAGE_MANAGERS;
 
     #[test]
     fn managers_are_found_by_their_names() {
@@ -125,6 +211,9 @@ mod tests {
             let json = serde_json::to_string(manager).unwrap();
             assert_eq!(serde_json::from_str::<Manager>(&json).unwrap(), *manager);
         }
+        // What stands above this module goes by the facts alone.
+        let facts: Vec<_> = MANAGERS.iter().map(|manager| manager.facts()).collect();
+        assert_eq!(facts, PACKAGE_MANAGERS);
         assert!(serde_json::from_str::<Manager>("\"yast\"").is_err());
     }
 }

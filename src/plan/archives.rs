@@ -27,7 +27,7 @@ pub(super) enum Content<'a> {
 
 /// All files of all archives that stay.
 pub(super) fn files(inputs: Inputs<'_>) -> Vec<ArchiveFile<'_>> {
-    let manager = Manager::default();
+    let manager = inputs.manager;
     let mut files = Vec::new();
     for archive in inputs.spec.archives.iter().filter(|archive| archive.keep) {
         let (name, contents) = match &archive.source {

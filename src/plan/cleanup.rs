@@ -4,6 +4,7 @@
 
 use super::{Cleanup, CleanupItem};
 use crate::check::{self, CleanupTopic, CleanupTopic as T};
+use crate::model::PACKAGE_MANAGERS;
 use crate::packages::MANAGERS;
 use crate::text::quoted;
 
@@ -78,9 +79,9 @@ pub fn whole(cleanup: &Cleanup) -> String {
     let has = |name: &str| cleanup.items.iter().any(|item| item.name == name);
     let items: String = cleanup.items.iter().map(|item| format!("{}\n", item.script.trim_end())).collect();
     let (look, keys) = if has(T::ServiceIdentities.as_str()) {
-        (include_str!("cleanup/keys-look.sh"), include_str!("cleanup/keys-left.sh"))
+        (look_for_keys(), list_keys_left())
     } else {
-        ("", "")
+        (String::new(), String::new())
     };
     let user = include_str!("cleanup/user-left.sh");
     format!(". {SHARED}\n{look}{items}{keys}{user}")
@@ -130,6 +131,20 @@ pub const COPIED: &str = "/run/imgfile/copied";
 
 /// Where the executor lists the paths and patterns that `keep` names, one a line.
 pub const KEPT: &str = "/run/imgfile/kept";
+
+/// Begins to look for private keys, at the beginning of a clean-up that clears keys.
+fn look_for_keys() -> String {
+    let records = PACKAGE_MANAGERS.iter().flat_map(|manager| manager.records);
+    let prune: Vec<String> = records.map(|folder| format!("-path {folder}")).collect();
+    include_str!("cleanup/keys-look.sh").replace("@RECORDS@", &prune.join(" -o "))
+}
+
+/// Lists those that are left, at its end.
+fn list_keys_left() -> String {
+    let lists = PACKAGE_MANAGERS.iter().flat_map(|manager| manager.file_lists);
+    let lists: Vec<&str> = lists.copied().collect();
+    include_str!("cleanup/keys-left.sh").replace("@FILE_LISTS@", &lists.join(" "))
+}
 
 /// Where the commands list private keys that they leave in the image, one path a line.
 pub const KEYS_LEFT: &str = "/run/imgfile/keys-left";

@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub resolution: &'a Resolution,
     /// The pinned base.
     pub base: &'a BasePlan,
+    /// Who looks after packages in the image.
+    pub manager: Manager,
     /// Exact packages on top of the base.
     pub packages: &'a Solution,
     /// Those that it installs, as the plan has them: [`planned`] of each.
@@ -44,7 +46,7 @@ pub struct Inputs<'a> {
     pub packages_grow: u64,
     /// Bytes that packages and copies of the images below put on the base: [`growth`](super::growth) of each.
     pub base_grown: u64,
-    /// the marks once they are installed.
+    /// The manager's marks once they are installed.
     pub marks: &'a Arc<str>,
     /// Packages that go before clean-up, and the marks then.
     pub temporary: (&'a [String], &'a Arc<str>),
@@ -186,7 +188,7 @@ impl Compiler<'_> {
                 install: Arc::clone(inputs.planned),
                 remove: solution.remove.clone(),
                 marks: Arc::clone(inputs.marks),
-                manager: Manager::default(),
+                manager: inputs.manager,
             };
             let span = spec.packages.first().map(|package| package.span);
             self.push("packages", Stage::Offline, Action::Packages(change), span);
@@ -206,7 +208,8 @@ impl Compiler<'_> {
         }
         for app in inputs.resolution.own_apps() {
             if !app.files.is_empty() || app.install.is_some() {
-                self.push(format!("app {}", app.name), Stage::Offline, Action::App(app_step(app)), app.span);
+                let action = Action::App(app_step(app, inputs.manager));
+                self.push(format!("app {}", app.name), Stage::Offline, action, app.span);
             }
         }
         let name = self.conditions.user;
@@ -307,7 +310,7 @@ impl Compiler<'_> {
                 install: Arc::default(),
                 remove: temporary.to_vec(),
                 marks: Arc::clone(states),
-                manager: Manager::default(),
+                manager: inputs.manager,
             };
             let span = spec.packages.iter().find(|package| !package.keep).map(|package| package.span);
             self.push("remove packages", Stage::Offline, Action::Packages(change), span);
@@ -467,7 +470,7 @@ pub fn planned(package: &Selected) -> PlannedPackage {
     }
 }
 
-fn app_step(app: &ResolvedApp) -> AppStep {
+fn app_step(app: &ResolvedApp, manager: Manager) -> AppStep {
     let files = app.files.iter().map(|file| InlineFile {
         path: file.path.clone(),
         content: file.content.clone(),
@@ -478,13 +481,13 @@ fn app_step(app: &ResolvedApp) -> AppStep {
     AppStep {
         app: app.name.clone(),
         version: app.version.to_string(),
-        files: repository_files(app).chain(files).collect(),
+        files: repository_files(app, manager).chain(files).collect(),
         install: app.install.clone(),
     }
 }
 
 /// The archives an application brings stay in the image's own sources, so that it gets updates.
-fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
+fn repository_files(app: &ResolvedApp, manager: Manager) -> impl Iterator<Item = InlineFile> {
     let file = |path: String, content: String| InlineFile {
         path,
         content,
@@ -495,7 +498,7 @@ fn repository_files(app: &ResolvedApp) -> impl Iterator<Item = InlineFile> {
     app.repositories.iter().enumerate().flat_map(move |(number, repository)| -> Vec<InlineFile> {
         let name = if number == 0 { app.name.clone() } else { format!("{}-{}", app.name, number + 1) };
         let components: Vec<&str> = repository.components.iter().map(String::as_str).collect();
-        let files = Manager::default().archive_files(&KeptArchive {
+        let files = manager.archive_files(&KeptArchive {
             name: &name,
             url: &repository.url,
             suite: &repository.suite,

@@ -7,10 +7,21 @@ use crate::{
     catalog,
     check::{ArchiveSource, BaseSource, ImageSpec},
     lock::{LockedApp, LockedBase, LockedImage, LockedRepository, LockedSource, OptionValue},
-    packages::Solution,
+    packages::{Manager, Solution},
     resolve::{BaseOrigin, Resolution, ResolvedApp},
     text::{Checksum, Digest, Spanned, Version},
 };
+
+/// The packages that were chosen for an image.
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenPackages<'a> {
+    /// Whose packages they are.
+    pub manager: Manager,
+    /// What is installed on top of the base, and what of it is removed.
+    pub solution: &'a Solution,
+    /// Packages that are there for the scripts only, by name.
+    pub temporary: &'a [String],
+}
 
 /// The lock's entry of one image.
 #[must_use]
@@ -19,8 +30,7 @@ pub fn locked_image(
     resolution: &Resolution,
     plan: &ImagePlan,
     base: LockedSource,
-    solution: &Solution,
-    temporary: &[String],
+    ChosenPackages { manager, solution, temporary }: ChosenPackages<'_>,
 ) -> LockedImage {
     LockedImage {
         os: resolution.os.distro.clone(),
@@ -36,6 +46,7 @@ pub fn locked_image(
         repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
         upgrade: spec.base.upgrade,
+        manager,
         packages: Arc::clone(&solution.install),
         removed: solution.remove.clone(),
         now_manual: solution.now_manual.clone(),
@@ -76,6 +87,7 @@ pub fn is_current(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImag
         repositories: repositories(spec, resolution),
         requested: requested(spec, resolution),
         upgrade: spec.base.upgrade,
+        manager: locked.manager,
         packages: Arc::default(),
         removed: Vec::new(),
         now_manual: Vec::new(),
@@ -120,7 +132,7 @@ fn base_now(spec: &ImageSpec, resolution: &Resolution, locked: &LockedImage) -> 
     })
 }
 
-/// What the ImageFile and its applications ask for by name, as apt takes it.
+/// What the ImageFile and its applications ask for by name, as the package manager takes it.
 #[must_use]
 pub fn requested(spec: &ImageSpec, resolution: &Resolution) -> Vec<String> {
     let written = spec.packages.iter().map(|package| {

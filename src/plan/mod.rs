@@ -24,7 +24,7 @@ pub use compile::{Inputs, base_key, compile, planned};
 pub use gate::Gate;
 pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};
-pub use locked::{is_current, locked_image, requested};
+pub use locked::{ChosenPackages, is_current, locked_image, requested};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, GroupStep, InlineFile, PackageChange, PlannedPackage,
     RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, WantedUnit,

@@ -76,7 +76,7 @@ impl Observer for Junit {
                 let case = suite.case(step);
                 case.output.push_str(text);
                 let over = case.output.len().saturating_sub(MOST_OUTPUT);
-                let cut = (over..).find(|at| case.output.is_char_boundary(*at)).unwrap_or(over);
+                let cut = (over..over + 4).find(|at| case.output.is_char_boundary(*at)).unwrap_or_default();
                 case.output.drain(..cut);
             }
             EventKind::Exited { step, exit } => suite.case(step).exit = Some(exit.to_string()),

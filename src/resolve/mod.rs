@@ -46,7 +46,7 @@ pub use bases::{BaseChoice, base_choices, passed_over};
 pub use choose::{look_up, resolve};
 pub use project::{ResolvedProject, resolve_project};
 pub use resolution::{
-    AptPackage, AptRepository, BaseOrigin, PassedOver, Reason, RenderedFile, Resolution, ResolvedApp,
+    AppPackage, AppRepository, BaseOrigin, PassedOver, Reason, RenderedFile, Resolution, ResolvedApp,
     ResolvedBase,
 };
 pub use spec::wanted;

@@ -33,9 +33,9 @@ pub fn resolve_project(
     for (image, below) in in_order(spec) {
         let name = &image.name.value;
         let based = parent(image).is_none_or(|parent| project.images.contains_key(parent));
-        let whole = !image.doubt.any && based;
+        let whole = !image.unknown.any && based;
         let wanted = project.wanted_on(below, image, &facts);
-        if image.doubt.arch {
+        if image.unknown.arch {
             project.diagnostics.extend(look_up(&wanted, catalog));
             continue;
         }

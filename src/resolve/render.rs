@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use super::problem::{Item, mistake};
-use super::{AptPackage, AptRepository, RenderedFile, WantedApp};
+use super::{AppPackage, AppRepository, RenderedFile, WantedApp};
 use crate::catalog::{AppVersion, Os, Template, TemplateError, check_path};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::model::Arch;
+use crate::model::{Arch, ManagerFacts};
 
 /// What the templates of one application come to.
 #[derive(Debug, Default)]
 pub(super) struct Rendered {
-    pub packages: Vec<AptPackage>,
-    pub repositories: Vec<AptRepository>,
+    pub packages: Vec<AppPackage>,
+    pub repositories: Vec<AppRepository>,
     pub files: Vec<RenderedFile>,
     pub install: Option<String>,
     pub verify: Option<String>,
@@ -40,7 +40,8 @@ pub(super) fn render(
     };
     let mut wrong: Vec<(TemplateError, &'static str)> = Vec::new();
     let mut packages = Vec::new();
-    for template in &version.packages.as_ref().unwrap_or(&def.packages).apt {
+    let manager = ManagerFacts::of_distribution(&os.distro);
+    for template in version.packages.as_ref().unwrap_or(&def.packages).of(manager) {
         let Some(written) = text(template) else { continue };
         // One entry can come to several packages, or by an option to none.
         for word in written.split_whitespace() {
@@ -66,7 +67,7 @@ pub(super) fn render(
     let mut repositories = Vec::new();
     for archive in &def.repositories {
         let (Some(url), Some(suite)) = (text(&archive.url), text(&archive.suite)) else { continue };
-        repositories.push(AptRepository {
+        repositories.push(AppRepository {
             url,
             suite,
             components: archive.components.clone(),
@@ -88,7 +89,7 @@ fn script(text: &str) -> String {
 }
 
 /// `NAME` or `NAME=VERSION`.
-fn package(text: &str) -> Option<AptPackage> {
+fn package(text: &str) -> Option<AppPackage> {
     let (name, version) = match text.split_once('=') {
         Some((name, version)) => (name, Some(version)),
         None => (text, None),
@@ -98,7 +99,7 @@ fn package(text: &str) -> Option<AptPackage> {
     let versioned = version.is_none_or(|version| {
         !version.is_empty() && version.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:~*?".contains(c))
     });
-    (named && versioned).then(|| AptPackage { name: name.to_owned(), version: version.map(str::to_owned) })
+    (named && versioned).then(|| AppPackage { name: name.to_owned(), version: version.map(str::to_owned) })
 }
 
 /// What templates see: the options by name, and `name`, `version`, `arch`, `os`.

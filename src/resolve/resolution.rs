@@ -85,13 +85,13 @@ pub struct ResolvedApp {
     /// Names of the chosen applications that it needs itself.
     pub requires: Vec<String>,
     /// What is installed for it, in the catalogue's order.
-    pub packages: Vec<AptPackage>,
+    pub packages: Vec<AppPackage>,
     /// Packages of the base that go where they are there.
     pub replaces: Vec<String>,
     /// The package whose version must satisfy `version`, if one carries it.
     pub version_of: Option<String>,
     /// Archives outside the distribution that its packages come from.
-    pub repositories: Vec<AptRepository>,
+    pub repositories: Vec<AppRepository>,
     /// In the order of the catalogue.
     pub files: Vec<RenderedFile>,
     /// Shell, run as root in the offline image once packages and files are there.
@@ -108,9 +108,9 @@ pub struct ResolvedApp {
     pub layer: String,
 }
 
-/// A package as `apt-get install` takes it.
+/// A package as a package manager takes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AptPackage {
+pub struct AppPackage {
     /// Such as `kubelet`.
     pub name: String,
     /// The distribution's own version string, if one was asked for.
@@ -119,7 +119,7 @@ pub struct AptPackage {
 
 /// A package archive outside the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct AptRepository {
+pub struct AppRepository {
     /// The folder above `dists/`, such as `https://nginx.org/packages/debian`.
     pub url: String,
     /// Such as `trixie`, or for a flat archive a path that ends in `/`.

@@ -18,7 +18,7 @@ pub fn wanted(image: &ImageSpec, facts: Option<BaseFacts>) -> Wanted {
         }),
         arch: image.arch,
         base: match &image.base.source {
-            _ if image.doubt.base => WantedBase::Unknown,
+            _ if image.unknown.base => WantedBase::Unknown,
             BaseSource::Auto => WantedBase::Auto,
             BaseSource::Named { name, version } => {
                 WantedBase::Named { name: name.clone(), requirement: version.clone() }

@@ -8,6 +8,8 @@
 //! The name of an `InRelease` says where it is from and by which road it came: what was fetched through one
 //! project's proxy, mirror or certificates serves nobody with other settings. A reduced index needs no such
 //! name: a signature vouches for its digest.
+//!
+//! Where an archive's files are, and what they say, only its package manager knows ([`ArchiveFormat`]).
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -20,17 +22,17 @@ use futures_util::future::try_join_all;
 use super::fetch::{FetchError, Fetcher};
 use super::{Context, Digest, Store, StoreError, shrink::age_of};
 use crate::packages::{
-    Archive, Index, IndexError, IndexSource, Keyring, Moment, ReleaseError, ReleaseFile, Signed,
-    SignedRelease, Universe, verify_release,
+    Archive, ArchiveFormat, Index, IndexError, IndexFile, IndexForm, IndexSource, Keyring, Manager, Moment,
+    Pool, ReleaseError, ReleaseFile, Signed, SignedRelease, TableForm,
 };
 use crate::text::{Checksum, without_credentials};
 
 /// Indexes younger than this are taken as they are; archives change a few times a day.
 pub const FRESH: Duration = Duration::from_hours(24);
 
-/// An `InRelease` file, at most; Debian's have 150 KiB.
+/// A signed table of contents, at most; Debian's have 150 KiB.
 const RELEASE_LIMIT: u64 = 16 << 20;
-/// A compressed `Packages` file, at most; Debian's main has 9 MiB.
+/// An index as it is fetched, at most; Debian's main has 9 MiB.
 const PACKAGES_LIMIT: u64 = 64 << 20;
 /// What all indexes of one question may unpack to; everything that Debian has for one architecture is 150 MiB.
 const ROOM: u64 = 512 << 20;
@@ -51,7 +53,7 @@ pub enum ArchiveError {
         /// What its check reports.
         error: ReleaseError,
     },
-    /// A `Packages` file does not unpack, does not parse, or is larger than all indexes may be together.
+    /// An index does not unpack, does not parse, or is larger than all indexes may be together.
     #[error("the packages of `{url}` cannot be read: {error}")]
     Index {
         /// Address of that file; of the suite's folder where a kept index no longer fits in.
@@ -73,7 +75,7 @@ pub enum ArchiveError {
         /// Suite, such as `trixie-security`.
         suite: String,
     },
-    /// The release file lists no `Packages` file for a component that the project asks for.
+    /// The release file lists no index for a component that the project asks for.
     #[error("`{url}` {suite} has no component `{component}` for {arch}")]
     NoComponent {
         /// Root of the archive.
@@ -82,7 +84,7 @@ pub enum ArchiveError {
         suite: String,
         /// Component, such as `contrib`.
         component: String,
-        /// Architecture by its Debian name, such as `amd64`.
+        /// Architecture by its package manager's name, such as `amd64`.
         arch: String,
     },
     /// The store cannot be read or written.
@@ -115,12 +117,18 @@ pub struct Indexes<'a> {
     pub fetcher: &'a Fetcher,
     /// Older ones are fetched again, unless the network is off.
     pub max_age: Duration,
+    /// Who reads the archives.
+    pub manager: Manager,
 }
 
 impl Indexes<'_> {
-    /// All packages of some archives for one architecture (Debian's name). Archives that are in
+    /// All packages of some archives for one architecture, as the manager calls it. Archives that are in
     /// several keyrings' hands are asked for in several calls.
-    pub async fn load(&self, arch: &str, archives: &[(Archive, &Keyring)]) -> Result<Universe, ArchiveError> {
+    pub async fn load(
+        &self,
+        arch: &str,
+        archives: &[(Archive, &Keyring)],
+    ) -> Result<Arc<dyn Pool>, ArchiveError> {
         let room = Arc::new(Room(AtomicU64::new(ROOM)));
         let sources = archives.iter().map(|(archive, keys)| self.archive(arch, archive, keys, &room));
         let sources = try_join_all(sources).await?;
@@ -128,7 +136,11 @@ impl Indexes<'_> {
             let (url, suite) = (without_credentials(&archive.url), &archive.suite);
             tracing::debug!(%url, suite, components = ?archive.components, "index read");
         }
-        Ok(Universe::new(arch, &sources.concat()))
+        Ok(self.format().pool(arch, &sources.concat()))
+    }
+
+    fn format(&self) -> &'static dyn ArchiveFormat {
+        self.manager.archive_format()
     }
 
     async fn archive(
@@ -139,11 +151,8 @@ impl Indexes<'_> {
         room: &Arc<Room>,
     ) -> Result<Vec<IndexSource>, ArchiveError> {
         let (release, signed) = self.release(archive, keys).await?;
-        // A suite that ends in a slash is the folder of everything, without components.
-        let flat = [String::new()];
-        let components = if archive.suite.ends_with('/') { &flat[..] } else { &archive.components };
-        let indexes =
-            components.iter().map(|component| self.component(arch, archive, &release, component, room));
+        let parts = self.format().parts(archive);
+        let indexes = parts.iter().map(|part| self.part(arch, archive, &release, part, room));
         let indexes = try_join_all(indexes).await?;
         let source = |index| IndexSource {
             archive: archive.name.clone(),
@@ -167,7 +176,8 @@ impl Indexes<'_> {
         let refused =
             |error| ArchiveError::Release { url: archive.url.clone(), suite: archive.suite.clone(), error };
         let verify = |signed: &Signed| {
-            let release = verify_release(signed, keys, Moment::Now(now))?;
+            let moment = Moment::Now(now);
+            let release = self.format().read_table(&keys.verify(signed, moment)?, moment)?;
             release.is_suite(&archive.suite)?;
             Ok(release)
         };
@@ -201,81 +211,74 @@ impl Indexes<'_> {
         Ok((release, Arc::new(SignedRelease::new(signed.encode()))))
     }
 
-    /// What a suite publishes about itself, in either form.
+    /// What a suite publishes about itself, in the first of its forms that is there.
     async fn signed(&self, archive: &Archive) -> Result<Signed, ArchiveError> {
-        let root = root(archive);
-        let inline = self.fetcher.bytes(&format!("{root}/InRelease"), RELEASE_LIMIT).await;
-        let gone = match inline {
-            Ok(bytes) => return Ok(Signed::Inline(bytes)),
-            Err(gone) if is_absent(&gone) => gone,
-            Err(error) => return Err(error.into()),
-        };
-        // It is the newer form that is missed where there is neither.
-        let part = |result: Result<Vec<u8>, FetchError>| match result {
-            Err(error) if is_absent(&error) => Ok(None),
-            other => other.map(Some),
-        };
-        let content = part(self.fetcher.bytes(&format!("{root}/Release"), RELEASE_LIMIT).await)?;
-        let signature = part(self.fetcher.bytes(&format!("{root}/Release.gpg"), RELEASE_LIMIT).await)?;
-        match (content, signature) {
-            (Some(content), Some(signature)) => Ok(Signed::Detached { content, signature }),
-            _ => Err(gone.into()),
+        let root = self.format().root(archive);
+        let fetch =
+            async |path: &str| match self.fetcher.bytes(&format!("{root}/{path}"), RELEASE_LIMIT).await {
+                Err(error) if is_absent(&error) => Ok(Err(error)),
+                other => other.map(Ok),
+            };
+        let mut gone = None;
+        for form in self.format().tables() {
+            match form {
+                TableForm::Inline(path) => match fetch(path).await? {
+                    Ok(bytes) => return Ok(Signed::Inline(bytes)),
+                    // It is the preferred form that is missed where there is none.
+                    Err(error) => drop(gone.get_or_insert(error)),
+                },
+                TableForm::Detached { content, signature } => {
+                    let (content, signature) = (fetch(content).await?, fetch(signature).await?);
+                    match (content, signature) {
+                        (Ok(content), Ok(signature)) => return Ok(Signed::Detached { content, signature }),
+                        (Err(error), _) | (_, Err(error)) => drop(gone.get_or_insert(error)),
+                    }
+                }
+            }
         }
+        Err(gone.map_or(ArchiveError::Inconsistent { url: root }, ArchiveError::Fetch))
     }
 
-    /// One component's packages: those of the architecture, and those of all, where these are apart.
-    async fn component(
+    /// One component's packages.
+    async fn part(
         &self,
         arch: &str,
         archive: &Archive,
         release: &ReleaseFile,
-        component: &str,
+        part: &str,
         room: &Arc<Room>,
     ) -> Result<Vec<Index>, ArchiveError> {
-        let folders = match component {
-            "" => vec![String::new()],
-            _ if release.all_apart && arch != "all" => {
-                vec![format!("{component}/binary-{arch}/"), format!("{component}/binary-all/")]
-            }
-            _ => vec![format!("{component}/binary-{arch}/")],
-        };
-        let indexes =
-            try_join_all(folders.iter().map(|folder| self.folder(archive, release, folder, room))).await?;
-        let indexes: Vec<Index> = indexes.into_iter().flatten().collect();
-        if indexes.is_empty() {
+        let files = self.format().indexes(release, part, arch);
+        if files.is_empty() {
             return Err(ArchiveError::NoComponent {
                 url: archive.url.clone(),
                 suite: archive.suite.clone(),
-                component: component.to_owned(),
+                component: part.to_owned(),
                 arch: arch.to_owned(),
             });
         }
-        Ok(indexes)
+        try_join_all(files.into_iter().map(|file| self.index(archive, file, room))).await
     }
 
-    /// The packages of one folder, if the release file speaks of them.
-    async fn folder(
+    /// The packages of one index.
+    async fn index(
         &self,
         archive: &Archive,
-        release: &ReleaseFile,
-        folder: &str,
+        file: IndexFile,
         room: &Arc<Room>,
-    ) -> Result<Option<Index>, ArchiveError> {
-        let promised: Vec<(&str, Checksum)> = FORMS
-            .into_iter()
-            .filter_map(|name| Some((name, release.files.get(&format!("{folder}{name}"))?.0)))
-            .collect();
+    ) -> Result<Index, ArchiveError> {
+        let root = self.format().root(archive);
         let kept = |sum: &Checksum| self.store.indexes().join(format!("{}.index", sum.hex()));
-        for (_, sum) in &promised {
-            if let Some(index) = read_kept(kept(sum)).await {
+        for form in &file.forms {
+            if let Some(index) = self.read_kept(kept(&form.checksum)).await {
                 let held = room.take(index.encode().len());
-                held.map_err(|full| ArchiveError::Index { url: root(archive), error: full.into() })?;
-                return Ok(Some(index));
+                held.map_err(|full| ArchiveError::Index { url: root, error: full.into() })?;
+                return Ok(index);
             }
         }
         let mut absent = None;
-        for (name, sum) in promised {
-            let (url, bytes) = match self.promised(archive, release, folder, name, sum).await {
+        for form in file.forms {
+            let (url, bytes) = match self.promised(&root, &form).await {
                 Ok(found) => found,
                 // Release files speak of forms that nobody made.
                 Err(ArchiveError::Fetch(error)) if is_absent(&error) => {
@@ -284,41 +287,42 @@ impl Indexes<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let room = Arc::clone(room);
-            let index = tokio::task::spawn_blocking(move || Index::read(unpacked(name, &bytes, &room)))
+            let (room, format) = (Arc::clone(room), self.format());
+            let path = form.path;
+            let read = move || format.read_index(&mut unpacked(&path, &bytes, &room));
+            let index = tokio::task::spawn_blocking(read)
                 .await
                 .unwrap_or_else(|lost| Err(IndexError::Unpack(lost.to_string())))
                 .map_err(|error| ArchiveError::Index { url, error })?;
-            self.keep(&kept(&sum), index.encode().as_bytes())?;
-            return Ok(Some(index));
+            self.keep(&kept(&form.checksum), index.encode().as_bytes())?;
+            return Ok(index);
         }
-        absent.map_or(Ok(None), Err)
+        Err(absent.unwrap_or(ArchiveError::Inconsistent { url: root }))
     }
 
     /// One form of an index, by its digest where the archive has it so, else by its name.
-    async fn promised(
-        &self,
-        archive: &Archive,
-        release: &ReleaseFile,
-        folder: &str,
-        name: &str,
-        sum: Checksum,
-    ) -> Result<(String, Vec<u8>), ArchiveError> {
-        let root = root(archive);
-        let kind = sum.kind().to_ascii_uppercase();
-        let by_hash = format!("{root}/{folder}by-hash/{kind}/{}", sum.hex());
-        if release.by_hash {
-            match self.fetcher.bytes(&by_hash, PACKAGES_LIMIT).await {
-                Ok(bytes) if sum.is_of(&bytes) => return Ok((by_hash, bytes)),
-                Ok(_) => return Err(ArchiveError::Inconsistent { url: by_hash }),
+    async fn promised(&self, root: &str, form: &IndexForm) -> Result<(String, Vec<u8>), ArchiveError> {
+        let sum = form.checksum;
+        if let Some(path) = &form.by_digest {
+            let by_digest = format!("{root}/{path}");
+            match self.fetcher.bytes(&by_digest, PACKAGES_LIMIT).await {
+                Ok(bytes) if sum.is_of(&bytes) => return Ok((by_digest, bytes)),
+                Ok(_) => return Err(ArchiveError::Inconsistent { url: by_digest }),
                 // Promised, and not done.
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let url = format!("{root}/{folder}{name}");
+        let url = format!("{root}/{}", form.path);
         let bytes = self.fetcher.bytes(&url, PACKAGES_LIMIT).await?;
         if sum.is_of(&bytes) { Ok((url, bytes)) } else { Err(ArchiveError::Inconsistent { url }) }
+    }
+
+    /// A kept index; one of an older imgfile is as good as none.
+    async fn read_kept(&self, path: PathBuf) -> Option<Index> {
+        let format = self.format();
+        let read = move || format.kept_index(std::fs::read_to_string(path).ok()?);
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 
     fn keep(&self, path: &std::path::Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -328,9 +332,6 @@ impl Indexes<'_> {
         Ok(())
     }
 }
-
-/// The forms of an index, the smallest first.
-const FORMS: [&str; 4] = ["Packages.xz", "Packages.zst", "Packages.gz", "Packages"];
 
 /// Whether a server says that it has no such file: some say that it is forbidden.
 fn is_absent(error: &FetchError) -> bool {
@@ -343,27 +344,12 @@ pub fn seconds_now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Where a suite's index is.
-fn root(archive: &Archive) -> String {
-    match archive.suite.strip_suffix('/') {
-        None => format!("{}/dists/{}", archive.url, archive.suite),
-        Some("" | ".") => archive.url.clone(),
-        Some(folder) => format!("{}/{}", archive.url, folder.trim_start_matches("./")),
-    }
-}
-
-/// A kept index; one of an older imgfile is as good as none.
-async fn read_kept(path: PathBuf) -> Option<Index> {
-    let read = move || Index::decode(std::fs::read_to_string(path).ok()?).ok();
-    tokio::task::spawn_blocking(read).await.ok().flatten()
-}
-
-/// What a `Packages` file holds, as it comes out.
-fn unpacked<'a>(name: &str, bytes: &'a [u8], room: &'a Room) -> impl BufRead + 'a {
-    let reader: Box<dyn Read + 'a> = match name {
-        "Packages.xz" => Box::new(liblzma::read::XzDecoder::new(bytes)),
-        "Packages.gz" => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
-        "Packages.zst" => match zstd::stream::read::Decoder::new(bytes) {
+/// What an index holds, as it comes out; the end of its path says how it is packed.
+fn unpacked<'a>(path: &str, bytes: &'a [u8], room: &'a Room) -> impl BufRead + 'a {
+    let reader: Box<dyn Read + 'a> = match path.rsplit('.').next() {
+        Some("xz") => Box::new(liblzma::read::XzDecoder::new(bytes)),
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(bytes)),
+        Some("zst") => match zstd::stream::read::Decoder::new(bytes) {
             Ok(decoder) => Box::new(decoder),
             Err(error) => Box::new(Broken(error.to_string())),
         },
@@ -435,7 +421,9 @@ mod tests {
         let mut packed = liblzma::write::XzEncoder::new(Vec::new(), 1);
         std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
         let packed = packed.finish().unwrap();
-        let read = |room: u64| Index::read(unpacked("Packages.xz", &packed, &Room(AtomicU64::new(room))));
+        let format = Manager::default().archive_format();
+        let read =
+            |room: u64| format.read_index(&mut unpacked("Packages.xz", &packed, &Room(AtomicU64::new(room))));
         assert!(read(text.len() as u64).is_ok());
         let error = read(text.len() as u64 - 1).unwrap_err();
         assert_eq!(error.to_string(), "cannot be unpacked: more than 512 MiB of indexes");

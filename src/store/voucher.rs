@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{Context, Digest, Store, StoreError};
-use crate::packages::{Archive, Keyring, Moment, ReleaseFile, Selected, Signed, SignedRelease};
+use crate::packages::{Archive, Keyring, Manager, Moment, Selected, Signed, SignedRelease};
 
 /// The vouchers of a store.
 #[derive(Debug, Clone, Copy)]
@@ -68,13 +68,13 @@ impl<'a> Vouchers<'a> {
     }
 
     /// Who vouches for packages, by their place in `packages`; those of which nothing is known here are
-    /// missing. `archives` are those that an image may take packages from, with their keys; `now` is in
-    /// seconds since 1970.
+    /// missing. `archives` are those that an image may take packages from, with their keys, and `manager` who reads
+    /// them; `now` is in seconds since 1970.
     #[must_use]
     pub fn find(
         self,
         packages: &[&Selected],
-        archives: &[(Archive, &Keyring)],
+        (manager, archives): (Manager, &[(Archive, &Keyring)]),
         now: u64,
     ) -> BTreeMap<usize, Voucher> {
         let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -98,7 +98,7 @@ impl<'a> Vouchers<'a> {
             if Digest::of(&bytes).to_string() != digest {
                 continue;
             }
-            let Some(voucher) = self.checked(digest, bytes, archives, now) else { continue };
+            let Some(voucher) = self.checked(digest, bytes, (manager, archives), now) else { continue };
             for at in of {
                 let known = found.entry(at).or_insert(voucher);
                 *known = voucher.min(*known);
@@ -117,7 +117,7 @@ impl Vouchers<'_> {
         self,
         digest: &str,
         bytes: Vec<u8>,
-        archives: &[(Archive, &Keyring)],
+        (manager, archives): (Manager, &[(Archive, &Keyring)]),
         now: u64,
     ) -> Option<Voucher> {
         let path = self.store.root().join("vouchers").join(format!("{digest}.checked"));
@@ -135,7 +135,7 @@ impl Vouchers<'_> {
                 return Some(voucher);
             }
         }
-        let voucher = speaks_for(&Signed::decode(bytes), archives, now)?;
+        let voucher = speaks_for(&Signed::decode(bytes), (manager, archives), now)?;
         if let Some(answer) = answer(voucher) {
             // Without it the signature is checked again.
             let _ = self.keep(&path, answer.as_bytes());
@@ -148,16 +148,20 @@ impl Vouchers<'_> {
 /// it. Which archive a lock names does not matter: packages move from one to another, and are what their
 /// digests say.
 #[must_use]
-pub fn speaks_for(signed: &Signed, archives: &[(Archive, &Keyring)], now: u64) -> Option<Voucher> {
+pub fn speaks_for(
+    signed: &Signed,
+    (manager, archives): (Manager, &[(Archive, &Keyring)]),
+    now: u64,
+) -> Option<Voucher> {
     let moment = Moment::WhenMade(now);
     let opened = signed.open().ok()?;
     // A file of another suite need not be checked, and each keyring checks once.
-    let release = ReleaseFile::unverified(&opened, moment).ok()?;
+    let release = manager.archive_format().read_table(opened.unverified_text(), moment).ok()?;
     let of_suite = archives.iter().filter(|(archive, _)| release.is_suite(&archive.suite).is_ok());
     let keyrings: BTreeMap<Digest, &Keyring> = of_suite.map(|(_, keys)| (keys.digest(), *keys)).collect();
     let vouching = keyrings.iter().find(|(_, keys)| keys.verify_opened(&opened, moment).is_ok());
     let (vouching, _) = vouching?;
-    let own = Keyring::debian().ok()?;
+    let own = manager.distribution_keys().ok()?;
     let is_own = *vouching == own.digest() || own.verify_opened(&opened, moment).is_ok();
     Some(if is_own { Voucher::Distribution } else { Voucher::Archive })
 }

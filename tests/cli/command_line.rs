@@ -81,6 +81,7 @@ fn fits(args: &[&str], command: &str, printed: &str) {
         ["build" | "test", ..] => ("event", printed.lines().collect()),
         ["check", ..] => ("diagnostics", vec![printed]),
         ["image", "inspect", ..] => ("image", vec![printed]),
+        ["inspect", ..] => ("inspection", vec![printed]),
         ["builds", "show", ..] => ("build", vec![printed]),
         ["cache", "ls", ..] => ("layers", vec![printed]),
         [command, ..] => (*command, vec![printed]),
@@ -195,6 +196,7 @@ fn every_command_and_option_of_the_help_does_something() {
     catalogue(&session);
     trusting(&session);
     building(&session);
+    describing(&session);
     replacing(&session);
     consenting(&session);
     records(&session);
@@ -392,6 +394,34 @@ fn building(session: &Session) {
     }
 }
 
+/// What is written beside an artifact, and looked at there.
+fn describing(session: &Session) {
+    let store = session.project.store.to_str().unwrap().to_owned();
+    fs::write(session.project.path("cves.json"), "{}").unwrap();
+    let unchanged = ["build", "--locked", "--offline", "--no-test"];
+    session.run(&[&unchanged[..], &["--sbom", "spdx", "--provenance"]].concat());
+    session.run(&[&unchanged[..], &["--sbom", "cyclonedx"]].concat());
+    for severity in ["unknown", "negligible", "low", "medium", "high", "critical"] {
+        session.run(&[&unchanged[..], &["--advisories", "cves.json", "--deny", severity]].concat());
+    }
+    session.run(&["sbom", "out/one.qcow2", "--format", "spdx", "--store", &store]).prints("SPDX-2.3");
+    session.run(&["sbom", "out/one.qcow2", "--format", "cyclonedx"]).prints("CycloneDX");
+    session.run(&["verify", "out/one.qcow2", "--format", "human"]).prints("ok").says("not proved: who");
+    assert_eq!(session.run(&["verify", "out/one.qcow2", "--format", "json"]).json()["holds"], true);
+    session.ends(&["verify", "out/one.qcow2", "--key", "none.pub"]).status(1).says("E0641");
+    for command in ["plan", "lock", "outdated", "build", "test", "why", "doctor"] {
+        let mut args = vec![command, "--sign-key", "none.pem", "--advisories", "cves.json"];
+        if command == "why" {
+            args.push("base");
+        }
+        if !matches!(command, "doctor" | "why") {
+            args.push("--offline");
+        }
+        let ended = session.ends(&args);
+        assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
+    }
+}
+
 /// Somebody's own file with an artifact's name gives way only by that person's word.
 fn replacing(session: &Session) {
     fs::create_dir(session.project.path("mine")).unwrap();
@@ -466,6 +496,7 @@ fn images(session: &Session) {
         .run(&[&["image", "inspect", "one", "--verify", "--format", "human"], &at[..]].concat())
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
+    inspecting(session);
     let same =
         [&["diff", "one", "one", "--quick", "--all", "--exit-code", "--format", "human"], &at[..]].concat();
     session.run(&same).prints("the same packages, units and files");
@@ -568,6 +599,17 @@ fn store(session: &Session) {
     assert_eq!(layers(), 0);
     let args = ["gc", "--unused-days", "30", "--keep-builds", "50", "--size", "40GiB"];
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
+}
+
+fn inspecting(session: &Session) {
+    let inspected =
+        session.run(&["inspect", "one", "--packages", "--format", "json", "--preset", "cloud"]).json();
+    let findings = inspected["findings"].as_array().unwrap();
+    assert_eq!((inspected["system"]["os"].as_str(), findings.len()), (Some("debian"), 0), "{findings:#?}");
+    session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
+    session
+        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
+        .prints("0 errors");
 }
 
 /// What is run is run by tests/machine/run.rs.

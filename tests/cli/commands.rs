@@ -77,6 +77,18 @@ fn of_locks() -> Vec<Case> {
     let cut = lock().split_once("source:").unwrap().0.to_owned();
     vec![
         case("nothing may change, and there is no lock", vec![], &["lock", "--locked"]),
+        case("there is no key to sign with", vec![], &["build", "--sign-key", "none.pem"]),
+        case(
+            "the key to sign with is a public one",
+            vec![("mine.pub", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n".to_vec())],
+            &["build", "--sign-key", "mine.pub"],
+        ),
+        case(
+            "advisories are of no known format",
+            vec![("cves.csv", b"CVE-2026-1,openssl\n".to_vec())],
+            &["outdated", "--advisories", "cves.csv"],
+        ),
+        case("there are no advisories to deny", vec![], &["build", "--deny", "high"]),
         case("the lock is about another package", vec![("ImageFile.lock", lock().into())], &["plan"]),
         case(
             "the lock is about another package, and nothing may change",

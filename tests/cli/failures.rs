@@ -8,8 +8,9 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
+use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
 use imgfile::driver::{DriverError, End, ExecEnd};
-use imgfile::exec::{BuildError, cannot_unpack, output, unpacks_too_large};
+use imgfile::exec::{BuildError, cannot_unpack, denied, output, unpacks_too_large};
 use imgfile::report;
 use imgfile::store::{StoreError, records::Revocation};
 use imgfile::text::{Sources, Span};
@@ -124,6 +125,23 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
         }),
         ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
         ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
+        ("the image has advisories that it may not have", {
+            let finding = |number: usize, fixed: Option<&str>| Finding {
+                id: format!("CVE-2026-{number}"),
+                aliases: Vec::new(),
+                severity: Severity::High,
+                status: Status::Affected,
+                source: "openssl".into(),
+                packages: vec![FoundPackage {
+                    name: "libssl3t64".into(),
+                    version: "3.5.1-1".into(),
+                    purl: None,
+                }],
+                fixed: fixed.map(str::to_owned),
+                summary: None,
+            };
+            denied("web", Severity::High, &[finding(1, Some("3.5.1-2")), finding(2, None)]).unwrap()
+        }),
         ("a file changed while it was built", BuildError::InputChanged { path: "site/index.html".into() }),
         ("an image was revoked", {
             let why = Some("it has a private key in it".to_owned());

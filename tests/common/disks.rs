@@ -57,6 +57,23 @@ pub fn ext4(path: &Path, mib: u64, folder: &Path) {
     run(tool("mke2fs").args(["-q", "-F", "-t", "ext4", "-d"]).arg(folder).arg(path));
 }
 
+/// A line of an ext4's header, by its name.
+pub fn ext4_header(path: &Path, name: &str) -> String {
+    let output = tool("dumpe2fs").arg("-h").arg(path).stdout(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned()
+}
+
+/// An ext4 file system with what is in `folder`, and a file that leaves next to nothing free.
+pub fn full_ext4(path: &Path, mib: u64, folder: &Path) {
+    ext4(path, mib, folder);
+    let number = |name: &str| ext4_header(path, name).parse::<u64>().unwrap();
+    let free = number("Free blocks:") * number("Block size:");
+    let filling = usize::try_from(free - 512 * 1024).unwrap();
+    fs::write(folder.join("var/filling"), vec![7; filling]).unwrap();
+    ext4(path, mib, folder);
+}
+
 /// Copies a file system into a partition, leaving holes.
 pub fn place(file_system: &Path, disk: &Path, at_mib: u64) {
     run(tool("dd")

@@ -8,7 +8,7 @@ use imgfile::{
     check::check,
     diagnostic::Diagnostic,
     model::Firmware,
-    packages::{Origin, Selected, Solution},
+    packages::{Manager, Origin, Selected, Solution},
     plan::{self, BasePlan, BaseSource, ImagePlan},
     report,
     resolve::{Preferences, resolve_project},
@@ -94,6 +94,7 @@ impl World {
             ..Solution::default()
         };
         let inputs = plan::Inputs {
+            manager: Manager::default(),
             spec,
             resolution,
             base: &base,

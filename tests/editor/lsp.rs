@@ -159,6 +159,7 @@ fn locked(text: &str) -> String {
         (app.name.clone(), LockedApp { version, definition, options: options.collect() })
     });
     let entry = LockedImage {
+        manager: imgfile::packages::Manager::default(),
         os: resolution.os.distro.clone(),
         os_version: resolution.os.version.to_string(),
         arch: resolution.arch,

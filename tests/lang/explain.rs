@@ -8,6 +8,7 @@
 
 use imgfile::diagnostic::{Diagnostic, codes_with_titles, page};
 use imgfile::exec::base::listed;
+use imgfile::hygiene::RULES;
 use imgfile::lock::Lock;
 use imgfile::text::Sources;
 
@@ -147,6 +148,20 @@ fn every_code_of_the_compiler_has_a_wrong_and_a_right_example() {
         }
     }
     assert!(lacking.is_empty(), "{lacking:#?}");
+}
+
+#[test]
+fn what_the_pages_of_rules_for_disks_show_is_sound() {
+    let mut lies = Vec::new();
+    for rule in RULES {
+        let all = compiled(rule.page);
+        assert!(!all.is_empty(), "{}: no example", rule.id);
+        for (_, example, found, sources) in all.into_iter().filter(|(_, _, found, _)| !found.is_empty()) {
+            let shown = imgfile::report::human(&found, &sources, false);
+            lies.push(format!("── {}\n{example}{shown}", rule.id));
+        }
+    }
+    assert!(lies.is_empty(), "{}", lies.join("\n"));
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn named(text: &str) -> Vec<String> {
         .match_indices("use ")
         .filter(|(at, _)| {
             let line = text[..*at].rsplit('\n').next().unwrap_or_default().trim();
-            line.is_empty() || line.starts_with("pub")
+            // The end of a longer word is none.
+            let whole = !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            whole && (line.is_empty() || line.starts_with("pub"))
         })
         .filter_map(|(at, word)| text[at + word.len()..].split_once(';'))
         .flat_map(|(tree, _)| expanded(&tree.split_whitespace().collect::<Vec<_>>().join(" ")))

@@ -5,3 +5,4 @@ mod architecture;
 mod circles;
 mod cleanup;
 mod embed;
+mod rules;

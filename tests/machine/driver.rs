@@ -87,9 +87,9 @@ async fn a_disk_is_looked_into_without_being_changed() {
     assert!(facts.root.last_partition && facts.root.free > 0 && facts.root.free < facts.root.size);
     assert!(facts.kernels[0].path.starts_with("/boot/vmlinuz-"));
     assert_eq!(facts.firmware, [Firmware::Bios, Firmware::Uefi]);
-    let packages = imgfile::packages::installed_in(&facts.files).unwrap();
+    let packages = imgfile::packages::apt::installed_in(&facts.files).unwrap();
     assert!(packages.iter().any(|package| package.name == "systemd"));
-    assert!(!imgfile::packages::archives_of(&facts.files, None).is_empty());
+    assert!(!imgfile::packages::apt::archives_of(&facts.files, None).is_empty());
     assert!(facts.files.contains("/usr/share/keyrings/debian-archive-keyring.gpg"), "the sources name it");
     assert!(facts.units.contains(&"ssh.service".to_owned()));
     assert_eq!(fs::metadata(&ground.disk).unwrap().modified().unwrap(), before);

@@ -133,6 +133,11 @@ fn web_serves_its_page() {
     }
     // That its instances share nothing is for tests/instances.rs to see.
     qemu_img_check(&web.path("out/web.qcow2"));
+    // Rules for finished disks find nothing to complain of, in the build as afterwards.
+    assert!(log.contains("done inspect the disk") && !log.contains("warning[H"), "{log}");
+    let inspected = web.imgfile(&["inspect", "web", "--format", "json"]);
+    let found: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(found["findings"], serde_json::json!([]), "{found:#}");
 }
 
 #[test]

@@ -394,7 +394,7 @@ fn kills_while_an_artifact_is_sealed_converted_and_published_lose_nothing() {
     });
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "half an artifact");
     project.build(&["--no-test", "--out", out.to_str().unwrap()]);
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 3, "two disks and their manifest");
     drop(away);
 
     // An image that is taken along in another format: the programs work in the project's folder.

@@ -6,12 +6,14 @@ mod common;
 
 mod accounts;
 mod artifacts;
+mod described;
 mod driver;
 mod embed;
 mod examples;
 mod faults;
 mod given_bases;
 mod given_systems;
+mod inspect;
 mod instances;
 mod kernel;
 mod limits;

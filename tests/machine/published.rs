@@ -154,6 +154,7 @@ impl Case {
 
     fn locked(&self, disk: &[u8]) -> LockedImage {
         LockedImage {
+            manager: imgfile::packages::Manager::default(),
             os: "any".into(),
             os_version: "1".into(),
             arch: imgfile::model::Arch::X86_64,

@@ -127,6 +127,8 @@ async fn a_systems_own_programs_tell_the_same_of_its_files() {
     let mut found: Vec<String> = found.lines().map(str::to_owned).collect();
     found.retain(|line| !is_covered(line));
     found.sort();
+    // A mount point is come by twice.
+    found.dedup();
     let told = lines(&tree);
     let differs = told.iter().zip(&found).find(|(told, found)| told != found);
     assert_eq!(differs, None);
@@ -165,13 +167,6 @@ fn debugfs(disk: &Path, commands: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A line of a file system's header.
-fn header(disk: &Path, name: &str) -> String {
-    let output = tool("dumpe2fs").arg("-h").arg(disk).stdout(Stdio::piped()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned()
-}
-
 /// A system on a file system of its own, with what misleads whoever takes its names for names of the host: links that
 /// lead out of it, names that are no text. And in its journal is a change that was not made yet.
 fn hostile(disk: &Path) {
@@ -200,7 +195,7 @@ fn hostile(disk: &Path) {
     .unwrap();
     fs::write(root.join("etc/journalled"), "before it").unwrap();
     fs::hard_link(root.join("etc/journalled"), root.join("etc/other-name")).unwrap();
-    let deep: std::path::PathBuf = (0..60).map(|_| "a-folder-with-a-name-that-is-long").collect();
+    let deep: std::path::PathBuf = (0..12).map(|_| "a-folder-with-a-name-that-is-long").collect();
     fs::create_dir_all(root.join(deep)).unwrap();
     disks::ext4(disk, 64, root);
     // A transaction with the block of that file, as a crash leaves it.
@@ -209,10 +204,13 @@ fn hostile(disk: &Path) {
         blocks.lines().rev().find_map(|line| line.trim().parse::<u64>().ok()).expect("it has one block");
     let new = folder.path().join("block");
     let mut content = b"after that".to_vec();
-    content.resize(header(disk, "Block size:").parse().unwrap(), 0);
+    content.resize(disks::ext4_header(disk, "Block size:").parse().unwrap(), 0);
     fs::write(&new, content).unwrap();
     debugfs(disk, &format!("jo\njw -b {block} {}\njc\n", new.display()));
-    assert!(header(disk, "Filesystem features:").contains("needs_recovery"), "the journal is to be replayed");
+    assert!(
+        disks::ext4_header(disk, "Filesystem features:").contains("needs_recovery"),
+        "the journal is to be replayed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,10 +15,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use imgfile::catalog::{self, Catalog};
+use imgfile::packages::apt::{
+    Universe, bootstrap_set, extended_states, read_index, read_list, read_sources, solve, verify_release,
+};
+use imgfile::packages::stanzas;
 use imgfile::packages::{
-    Index, IndexSource, InstalledPackage, Keyring, Mirrors, Moment, Request, Selected, Signed, Universe,
-    Upgrade, Want, after, bootstrap_set, extended_states, read_list, read_sources, solve, stanzas,
-    verify_release,
+    IndexSource, InstalledPackage, Keyring, Mirrors, Moment, Request, Selected, Signed, Upgrade, Want, after,
 };
 use imgfile::text::Sources;
 
@@ -256,7 +258,7 @@ fn catalogue(names: &BTreeSet<&str>) -> Vec<Vec<String>> {
         let of_versions = app.versions.iter().filter_map(|version| version.packages.as_ref());
         for packages in of_versions.chain([&app.packages]) {
             let constant = packages
-                .apt
+                .of(&imgfile::model::APT)
                 .iter()
                 .filter(|package| package.is_constant())
                 .map(imgfile::catalog::Template::text);
@@ -371,7 +373,7 @@ impl AptRoot {
                     archive: entry.uris[0].clone(),
                     priority: release.priority,
                     release: None,
-                    index: Index::parse(&packages).unwrap(),
+                    index: read_index(&*packages).unwrap(),
                 }
             })
             .collect();

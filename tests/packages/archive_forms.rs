@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imgfile::packages::{Archive, Keyring, Universe};
+use imgfile::packages::{Archive, Keyring, Manager, Pool};
 use imgfile::store::Store;
 use imgfile::store::archive::{ArchiveError, Indexes};
 use imgfile::store::fetch::{Fetcher, Network};
@@ -74,14 +74,14 @@ impl Suite {
     }
 
     /// What is loaded of it, the release signed within itself.
-    fn load(&self) -> Result<Universe, ArchiveError> {
+    fn load(&self) -> Result<Arc<dyn Pool>, ArchiveError> {
         let (server, signer) = (Server::start(), Signer::new("Example"));
         let signed = signer.sign(&self.release());
         server.put("/dists/stable/InRelease", Answer::Content(signed));
         self.load_from(&server, &signer)
     }
 
-    fn load_from(&self, server: &Server, signer: &Signer) -> Result<Universe, ArchiveError> {
+    fn load_from(&self, server: &Server, signer: &Signer) -> Result<Arc<dyn Pool>, ArchiveError> {
         for (path, content) in &self.files {
             server.put(&format!("/dists/stable/{path}"), Answer::Content(content.clone()));
         }
@@ -96,7 +96,12 @@ impl Suite {
         let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
         let fetcher = Fetcher::new(&Network::default()).unwrap();
         let keys = Keyring::read(&signer.armored()).unwrap();
-        let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: Duration::ZERO };
+        let indexes = Indexes {
+            store: &store,
+            fetcher: &fetcher,
+            max_age: Duration::ZERO,
+            manager: Manager::default(),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(indexes.load("amd64", &[(archive, &keys)]))
     }
@@ -117,7 +122,7 @@ fn for_all(name: &str) -> Vec<u8> {
     stanza(name, "1.0", &format!("{name}.deb"), b"deb").replace("amd64", "all").into_bytes()
 }
 
-fn names(universe: &Universe) -> Vec<&str> {
+fn names(universe: &Arc<dyn Pool>) -> Vec<&str> {
     let mut names: Vec<&str> = universe.names().collect();
     names.sort_unstable();
     names

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use imgfile::packages::{Archive, Keyring, Moment, Origin, Selected, Signed, SignedRelease};
+use imgfile::packages::{Archive, Keyring, Manager, Moment, Origin, Selected, Signed, SignedRelease};
 use imgfile::store::{Store, Voucher};
 use imgfile::text::Digest;
 use tempfile::TempDir;
@@ -123,7 +123,7 @@ fn what_was_found_out_of_a_kept_file_counts_for_the_same_keys_only() {
             components: Vec::new(),
             priority: None,
         };
-        store.vouchers().find(&[&package], &[(archive, keys)], now()).get(&0).copied()
+        store.vouchers().find(&[&package], (Manager::default(), &[(archive, keys)]), now()).get(&0).copied()
     };
     assert_eq!(found("stable", &other), None);
     assert!(!checked.exists(), "nothing came out");

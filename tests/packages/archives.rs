@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use imgfile::packages::{Archive, Keyring, Request, SolveError, Want, solve};
+use imgfile::packages::{Archive, Keyring, Manager, Request, SolveError, Want};
 use imgfile::store::Store;
 use imgfile::store::archive::{ArchiveError, Indexes};
 use imgfile::store::fetch::{Download, FetchError, Fetcher, Network};
@@ -188,10 +188,10 @@ fn tool(
     offline: bool,
 ) -> Result<String, ArchiveError> {
     let fetcher = fetcher(offline);
-    let indexes = Indexes { store, fetcher: &fetcher, max_age };
+    let indexes = Indexes { store, fetcher: &fetcher, max_age, manager: Manager::default() };
     let universe = run(indexes.load("amd64", &[(archive.clone(), keys)]))?;
     let wanted = Want { name: "tool".to_owned(), version: None };
-    let solution = solve(&universe, &[], &Request { install: vec![wanted], ..Request::default() }).unwrap();
+    let solution = universe.solve(&[], &Request { install: vec![wanted], ..Request::default() }).unwrap();
     let [tool] = &solution.install[..] else { panic!("{solution:?}") };
     assert_eq!((tool.sha256, &tool.origin.archive), (Digest::of(b"tool"), &archive.name));
     Ok(tool.version.to_string())
@@ -333,7 +333,8 @@ fn what_came_through_one_projects_proxy_serves_nobody_else() {
     };
     let load = |network: &Network| {
         let fetcher = Fetcher::new(network).unwrap();
-        let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: NEVER };
+        let indexes =
+            Indexes { store: &store, fetcher: &fetcher, max_age: NEVER, manager: Manager::default() };
         run(indexes.load("amd64", &[(archive.clone(), &keys)]))
     };
     let through = Network { proxy: Some(proxy.url.clone()), ..Network::default() };
@@ -443,7 +444,7 @@ fn an_archive_that_does_not_know_the_architecture_says_so() {
     signer.serve(&server, "1.0", "");
     let keys = Keyring::read(&signer.armored()).unwrap();
     let fetcher = fetcher(false);
-    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS };
+    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS, manager: Manager::default() };
     let error = run(indexes.load("arm64", &[(archive(&server, "stable"), &keys)])).unwrap_err();
     assert!(matches!(error, ArchiveError::NoComponent { .. }), "{error}");
 }
@@ -455,11 +456,11 @@ fn a_package_nobody_has_is_unknown() {
     signer.serve(&server, "1.0", "");
     let keys = Keyring::read(&signer.armored()).unwrap();
     let fetcher = fetcher(false);
-    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS };
+    let indexes = Indexes { store: &store, fetcher: &fetcher, max_age: ALWAYS, manager: Manager::default() };
     let universe = run(indexes.load("amd64", &[(archive(&server, "stable"), &keys)])).unwrap();
     let request = Request { install: vec![Want { name: "tol".into(), version: None }], ..Request::default() };
     assert_eq!(
-        solve(&universe, &[], &request),
+        universe.solve(&[], &request),
         Err(SolveError::Unknown { name: "tol".into(), nearest: Some("tool".into()) })
     );
 }

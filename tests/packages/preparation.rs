@@ -19,8 +19,9 @@ use imgfile::exec::{BuildError, Consent, Outside, Secrets};
 use imgfile::front::Project;
 use imgfile::lock;
 use imgfile::packages::{
-    Index, IndexError, IndexSource, InstalledPackage, Keyring, Origin, ReleaseError, Selected,
-    SignatureError, Universe, lacking,
+    IndexError, IndexSource, InstalledPackage, Keyring, Manager, Origin, ReleaseError, Selected,
+    SignatureError,
+    apt::{Universe, lacking, read_index},
 };
 use imgfile::report;
 use imgfile::resolve::Resolution;
@@ -75,7 +76,7 @@ fn universe() -> Universe {
         stanza("half", "1.0", "Depends: other-half (>= 2)\n"),
         stanza("other-half", "1.0", ""),
     ];
-    let index = Index::parse(text.join("\n").as_bytes()).unwrap();
+    let index = read_index(text.join("\n").as_bytes()).unwrap();
     Universe::new("amd64", &[IndexSource { archive: "debian".into(), priority: 500, release: None, index }])
 }
 
@@ -91,8 +92,9 @@ fn packages(more: &str) -> String {
     shown(more, |project| {
         let (spec, resolution) = (&project.spec.images[0], &project.resolutions["web"]);
         let (universe, wish) = (universe(), PackageRequest::Found(installed().into()));
-        let error = Pins::choose(&universe, &universe, &wish, spec, resolution).unwrap_err();
-        unsolved::packages(&error, spec, resolution, &BTreeMap::new()).diagnostics()
+        let error =
+            Pins::choose((Manager::default(), &universe, &universe), &wish, spec, resolution).unwrap_err();
+        unsolved::packages(&error, Manager::default(), (spec, resolution), &BTreeMap::new()).diagnostics()
     })
 }
 
@@ -159,7 +161,8 @@ fn asked(statement: &str, error: &ArchiveError) -> String {
     let files = common::Fixture::new(image(statement)).with("debian.asc", key);
     let (project, sources) = common::compiled(&files, &[]);
     assert!(!project.has_errors(), "{}", report::human(&project.diagnostics, &sources, false));
-    let wrong = suites::unknown(error, &project.spec.images[0], Some("trixie")).unwrap();
+    let wrong =
+        suites::unknown(error, &project.spec.images[0], (Manager::default(), Some("trixie"))).unwrap();
     report::human(&[wrong], &sources, false)
 }
 
@@ -300,7 +303,7 @@ fn of_the_world() -> Vec<(&'static str, String)> {
     let gone = || FetchError::Gone { url: DISK.into(), status: 404 };
     vec![
         ("no mirror", of(errors::no_mirror())),
-        ("a mirror without a kernel", of(errors::no_kernel())),
+        ("a mirror without a kernel", of(errors::no_kernel("linux-image-…-cloud-amd64 of Debian 13"))),
         ("an application's key is none", {
             brought(|resolution| {
                 let error = Keyring::read(b"").unwrap_err();

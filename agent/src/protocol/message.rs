@@ -132,6 +132,8 @@ wire! {
         ReadFiles { paths: Vec<Bytes>, each: u64, total: u64 } = 26,
         /// Answered by data: a [`super::tree::Sum`] for each path, links followed inside the image.
         Digests { paths: Vec<Bytes> } = 27,
+        /// Makes the image's file systems read-only where they are mounted, for good: nothing is to be written any more.
+        RemountReadOnly = 28,
     }
 }
 

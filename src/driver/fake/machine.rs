@@ -153,7 +153,7 @@ impl Machine for FakeMachine {
 
     fn view(&mut self, _root: RootSource) -> Op<'_, DiskLayout> {
         async {
-            self.turn(Event::View, &[Stage::Offline], Stage::Viewed).await?;
+            self.turn(Event::View, &[Stage::Offline, Stage::Mounted], Stage::Viewed).await?;
             Ok(self.driver.script().layout.clone())
         }
         .boxed()

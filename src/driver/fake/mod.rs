@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
-use crate::model::DiskLayout;
-use crate::packages::SystemFiles;
+use crate::model::{Arch, DiskLayout};
+use crate::packages::{Manager, SystemFiles};
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
+use super::registry::usual_disks;
 use super::{
     Disks, Driver, DriverError, ExecEnd, Firmware, Instance, InstanceSpec, Machine, MachineSpec, Op, Publish,
     Stage, Start,
@@ -321,7 +322,7 @@ impl Driver for FakeDriver {
 
     /// Files are real: nothing is gained by others.
     fn disks(&self) -> Arc<dyn Disks> {
-        Arc::new(super::qemu::QemuDisks)
+        usual_disks()
     }
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
@@ -343,11 +344,18 @@ impl Driver for FakeDriver {
 #[must_use]
 pub fn debian(version: &str) -> Facts {
     let mut files = SystemFiles::default();
-    files.insert("/var/lib/dpkg/status", "");
+    let manager = Manager::default();
+    let arch = Arch::default();
+    for (path, text) in
+        manager.base_maker().into_iter().flat_map(|maker| maker.first_files(manager.arch(arch)))
+    {
+        files.insert(format!("/{path}"), text);
+    }
+    let release = format!("6.12.1-cloud-{}", manager.arch(arch));
     let os_release = [("ID", "debian"), ("VERSION_ID", version)];
     Facts {
         os_release: os_release.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        arch: "x86_64".into(),
+        arch: arch.to_string(),
         root: RootFs {
             device: "vda1".into(),
             fs_type: "ext4".into(),
@@ -355,10 +363,7 @@ pub fn debian(version: &str) -> Facts {
             free: 2 << 30,
             last_partition: true,
         },
-        kernels: vec![Kernel {
-            release: "6.12.1-cloud-amd64".into(),
-            path: "/boot/vmlinuz-6.12.1-cloud-amd64".into(),
-        }],
+        kernels: vec![Kernel { path: format!("/boot/vmlinuz-{release}"), release }],
         init: Init::Systemd,
         default_user: None,
         files,

@@ -24,6 +24,10 @@ const FAST_LEVEL: i32 = 1;
 pub struct QemuDisks;
 
 impl Disks for QemuDisks {
+    fn conversion(&self) -> &'static str {
+        "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks"
+    }
+
     fn overlay(&self, overlay: &Path, on: DiskFile<'_>, size: u64) -> Result<(), DiskError> {
         qcow2::overlay(overlay, on.path, on.format.qemu(), size).map_err(|source| {
             if room::is_full(&source) {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::super::{DriverError, HostNeed, NeedKind};
+use crate::model::Arch;
 
 const EMULATOR: HostNeed = HostNeed {
-    name: "qemu-system-x86_64",
+    name: Arch::X86_64.emulator(),
     purpose: "runs the machines",
     kind: NeedKind::Program { tells_version: true },
     debian: "qemu-system-x86",

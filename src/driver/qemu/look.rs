@@ -209,7 +209,9 @@ pub(super) fn texts(bytes: &[u8], text: &str) {
         assert!(!name.is_empty() && name.bytes().all(sound), "an account called {name:?}");
     }
     let mut system = SystemFiles::default();
-    system.insert("/etc/apt/sources.list", text);
+    for manager in MANAGERS {
+        system.insert(manager.host_sources().0, text);
+    }
     for wanted in MANAGERS.iter().flat_map(|manager| manager.wants(&system)) {
         let path = match &wanted {
             Wanted::File { path, .. } => path.as_str(),

@@ -66,7 +66,7 @@ pub(super) const ENTRY: DriverEntry = DriverEntry {
     disks: || Arc::new(QemuDisks),
     needs: host::NEEDS,
     accelerator: accelerator::tried,
-    boot: |disk| format!("qemu-system-x86_64 -m 2G -snapshot {disk}"),
+    boot: |disk| format!("{} -m 2G -snapshot {disk}", Arch::X86_64.emulator()),
     open: |options| open(options).boxed(),
 };
 
@@ -75,7 +75,7 @@ async fn open(options: DriverOptions<'_>) -> Result<Box<dyn Driver>, DriverError
     Ok(Box::new(driver.reaching_private_networks(options.private_network)))
 }
 
-/// Runs machines with `qemu-system-x86_64`.
+/// Runs machines with QEMU's emulator, or its accelerator.
 #[derive(Debug)]
 pub struct QemuDriver {
     host: Arc<Host>,

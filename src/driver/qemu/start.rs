@@ -290,9 +290,9 @@ pub(super) async fn instance(host: &Host, spec: &InstanceSpec) -> Result<QemuIns
     let inner = (FIRST_INNER_PORT..).zip(&spec.published);
     let forwards: Vec<_> = inner
         .clone()
-        .map(|(inner, port)| match own_network {
-            true => (Ipv4Addr::UNSPECIFIED, inner, port.guest),
-            false => (port.address, port.port, port.guest),
+        .map(|(inner, port)| {
+            let at = if own_network { (Ipv4Addr::UNSPECIFIED, inner) } else { (port.address, port.port) };
+            (at.0, at.1, port.guest)
         })
         .collect();
     let line = CommandLine {

@@ -18,7 +18,7 @@ use crate::{
     driver::{DiskFile, DiskForm, Disks, Driver},
     exec::BuildError,
     model::DiskFormat,
-    packages::apt::base,
+    packages::BaseMaker,
     store::{NewBase, Store},
     text::Digest,
 };
@@ -27,14 +27,16 @@ use crate::{
 pub(super) async fn make(
     (store, driver): (&Store, &dyn Driver),
     (recipe, vouched): (&Recipe, Vouched),
-    debs: &BTreeMap<Digest, PathBuf>,
+    files: &BTreeMap<Digest, PathBuf>,
     new: &NewBase<'_>,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<BaseMeta, BuildError> {
+    let maker = recipe.manager.base_maker().ok_or_else(|| no_maker(recipe))?;
     let raw = new.dir().join("disk.raw");
     let disk = File::options().read(true).write(true).create_new(true).open(&raw).at("create", &raw)?;
     disk.set_len(recipe.virtual_size).at("write", &raw)?;
-    let work = Work { store, recipe, debs, ids: Identities::of(&new.key()), disk, raw, outputs: new.dir() };
+    let ids = Identities::of(&new.key());
+    let work = Work { store, recipe, maker, files, ids, disk, raw, outputs: new.dir() };
     let done = match vouched {
         Vouched::Nobody => false,
         Vouched::Ours => {
@@ -55,7 +57,7 @@ pub(super) async fn make(
     }
 
     let out = work.outputs;
-    let installed = read_packages(&out.join("packages"), recipe)?;
+    let installed = read_packages(&out.join("packages"), recipe, maker)?;
     let used = fs::read_to_string(out.join("used")).at("read", &out.join("used"))?;
     let Work { disk, raw, ids, .. } = work;
     tokio::task::block_in_place(|| write_boot(disk, recipe.virtual_size, out, &ids))?;
@@ -70,16 +72,10 @@ pub(super) async fn make(
 }
 
 /// Checks that the system consists of exactly the locked packages, all of them set up.
-fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, BuildError> {
+fn read_packages(path: &Path, recipe: &Recipe, maker: &dyn BaseMaker) -> Result<Vec<String>, BuildError> {
+    let wrong = |detail: String| BuildError::HostTool { program: maker.program(), detail };
     let text = fs::read_to_string(path).at("read", path)?;
-    let mut installed = BTreeSet::new();
-    for line in text.lines() {
-        let (status, package) = line.split_once(' ').unwrap_or((line, ""));
-        if status.trim() != "ii" {
-            return Err(wrong(format!("{package} is not set up")));
-        }
-        installed.insert(package.trim().to_owned());
-    }
+    let installed = maker.exported(&text).map_err(|package| wrong(format!("{package} is not set up")))?;
     let expected: BTreeSet<String> =
         recipe.packages.iter().map(|p| format!("{} {} {}", p.name, p.version, p.arch)).collect();
     if let Some(package) = expected.symmetric_difference(&installed).next() {
@@ -90,8 +86,9 @@ fn read_packages(path: &Path, recipe: &Recipe) -> Result<Vec<String>, BuildError
     Ok(installed.into_iter().collect())
 }
 
-fn wrong(detail: String) -> BuildError {
-    BuildError::HostTool { program: base::PROGRAM, detail }
+/// Nobody gets here with a recipe that cannot be made: its preparation says so at the statement.
+fn no_maker(recipe: &Recipe) -> BuildError {
+    BuildError::HostTool { program: recipe.manager.name(), detail: "it makes no bases".to_owned() }
 }
 
 /// Writes all of the disk but the root file system, which is there.

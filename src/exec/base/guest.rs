@@ -22,15 +22,7 @@ use crate::{
         Output, PayloadFile, RootSource, Start,
     },
     exec::BuildError,
-    packages::{
-        PackageManager, Solution, after,
-        apt::{
-            Apt,
-            base::{self, FlatArchive},
-            essential, package_file,
-        },
-        extended_states,
-    },
+    packages::{Offered, Solution, after},
 };
 
 /// An initramfs is made in it, and files of the tmpfs of /tmp and /run lie in it.
@@ -40,7 +32,7 @@ const CPUS: u8 = 2;
 /// Emulated, on a host that is busy with something else.
 const TIMEOUT: Duration = Duration::from_hours(1);
 
-/// Where the package files are in the guest, and the archive that apt takes them for.
+/// Where the package files are in the guest, and the archive that the package manager takes them for.
 const PAYLOAD: &str = "/run/imgfile/payload";
 const REPOSITORY: &str = "/run/imgfile/repository";
 
@@ -53,8 +45,9 @@ pub(super) async fn set_up(
     let recipe = work.recipe;
     let mut packages = Vec::new();
     for (number, package) in recipe.packages.iter().enumerate() {
-        let file = repository::file(package, work.debs)?;
-        packages.push(repository::offered(package, file, Apt.payload_name(number))?);
+        let file = repository::file(package, work)?;
+        let name = recipe.manager.payload_name(number);
+        packages.push(repository::offered(package, file, name, work.maker)?);
     }
     let controls: Vec<(&str, &str)> = recipe
         .packages
@@ -62,11 +55,10 @@ pub(super) async fn set_up(
         .zip(&packages)
         .map(|(package, offered)| (package.name.as_str(), offered.control.as_str()))
         .collect();
-    let first = essential(&controls);
-    let archive = FlatArchive { suite: &recipe.suite, packages };
+    let first = work.maker.first(&controls);
     let (unpacked, repository) = tokio::task::block_in_place(|| {
         make_file_system(work)?;
-        Ok::<_, BuildError>((unpack(work, &first)?, repository_tar(work, &archive)?))
+        Ok::<_, BuildError>((unpack(work, &first)?, repository_tar(work, &packages)?))
     })?;
 
     let folder = work.store.begin_build(&format!("base-{}-{}", recipe.key().short(), std::process::id()))?;
@@ -75,14 +67,15 @@ pub(super) async fn set_up(
     let payload = recipe
         .packages
         .iter()
-        .zip(&archive.packages)
+        .zip(&packages)
         .map(|(package, offered)| {
-            let path = repository::file(package, work.debs)?.to_owned();
+            let path = repository::file(package, work)?.to_owned();
             Ok(PayloadFile { name: offered.name.clone(), path })
         })
         .collect::<Result<_, BuildError>>()?;
     let disk = Disk { path: work.raw.clone(), format: DiskFormat::Raw, access: DiskAccess::Write };
     let mut guest = Guest {
+        environment: work.maker.environment(),
         machine: driver
             .start(MachineSpec {
                 cpus: CPUS,
@@ -106,20 +99,21 @@ pub(super) async fn set_up(
     guest.machine.mount(root).await?;
 
     let files: Vec<String> =
-        first.iter().map(|number| format!("{PAYLOAD}/{}", archive.packages[*number].name)).collect();
-    guest.run("set up the first packages", &base::install_first(&files)).await?;
+        first.iter().map(|number| format!("{PAYLOAD}/{}", packages[*number].name)).collect();
+    guest.run("set up the first packages", &work.maker.install_first(&files)).await?;
     let mut own = Vec::new();
-    work::write_files(&mut own, recipe).at("write", &work.raw)?;
+    work::write_files(&mut own, work).at("write", &work.raw)?;
     guest.machine.put(Box::new(io::Cursor::new(own))).await?;
     guest.machine.put(Box::new(io::Cursor::new(repository))).await?;
-    guest.run("set up the packages", &base::install(&recipe.wanted, REPOSITORY)).await?;
+    guest.run("set up the packages", &work.maker.install(&recipe.wanted, REPOSITORY)).await?;
     guest.machine.put(Box::new(io::Cursor::new(marks(work)?))).await?;
     if let Some(finish) = &recipe.finish {
         guest.run("run the recipe's `finish`", finish).await?;
     }
+    let scripts = work.maker.scripts();
     let known = work::assignments(recipe.virtual_size, &work.ids);
-    guest.run("prepare the boot loader", &format!("{known}{}", base::TIDY)).await?;
-    guest.run("look at what was made", base::EXPORT).await?;
+    guest.run("prepare the boot loader", &format!("{known}{}", scripts.tidy)).await?;
+    guest.run("look at what was made", scripts.export).await?;
     for (name, limit) in OUTPUTS {
         let content = guest.machine.get(&format!("/tmp/out/{name}"), limit).await?;
         let path = work.outputs.join(name);
@@ -133,6 +127,8 @@ pub(super) async fn set_up(
 /// A machine, and who is told what it prints.
 struct Guest<'a> {
     machine: Box<dyn Machine>,
+    /// For scripts of packages.
+    environment: &'static [(&'static str, &'static str)],
     line: &'a mut (dyn FnMut(&str) + Send),
 }
 
@@ -141,7 +137,8 @@ impl Guest<'_> {
     async fn run(&mut self, step: &str, script: &str) -> Result<(), BuildError> {
         let mut exec = Exec::script("set-up", format!("#!/bin/sh -e\n{script}"));
         exec.timeout = TIMEOUT;
-        exec.env = vec![("DEBIAN_PRIORITY".into(), "critical".into()), ("LC_ALL".into(), "C.UTF-8".into())];
+        let variables = self.environment.iter().chain(&[("LC_ALL", "C.UTF-8")]);
+        exec.env = variables.map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let mut rest = Vec::new();
         let mut tail = VecDeque::new();
         let line = &mut *self.line;
@@ -192,13 +189,14 @@ const LINE_LIMIT: usize = 1 << 16;
 /// The marks of what came as a dependency only, in an archive.
 fn marks(work: &Work<'_>) -> Result<Vec<u8>, BuildError> {
     let solution = Solution { install: work.recipe.packages.clone(), ..Solution::default() };
-    let text = extended_states(&after(&[], &solution), &work.recipe.arch);
+    let manager = work.recipe.manager;
+    let text = manager.marked(&after(&[], &solution), &work.recipe.arch);
     let write = || {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
-        tar.append_data(&mut header, Apt.marks().trim_start_matches('/'), text.as_bytes())?;
+        tar.append_data(&mut header, manager.marks().trim_start_matches('/'), text.as_bytes())?;
         tar.into_inner()
     };
     write().at("write", work.outputs)
@@ -227,13 +225,14 @@ fn unpack(work: &Work<'_>, numbers: &[usize]) -> Result<fs::File, BuildError> {
     let mut tar = tar::Builder::new(io::BufWriter::new(temporary));
     let mut room = work.recipe.virtual_size;
     for number in numbers {
-        let file = repository::file(&work.recipe.packages[*number], work.debs)?;
-        let unpacked = fs::File::open(file)
-            .and_then(|opened| package_file::files(opened, |entry| append(&mut tar, entry, &mut room)));
+        let file = repository::file(&work.recipe.packages[*number], work)?;
+        let unpacked = fs::File::open(file).and_then(|mut opened| {
+            work.maker.files(&mut opened, &mut |entry| append(&mut tar, entry, &mut room))
+        });
         unpacked.at("unpack", file)?;
     }
     let finish = || {
-        for (path, text) in base::first_files(&work.recipe.arch) {
+        for (path, text) in work.maker.first_files(&work.recipe.arch) {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
@@ -274,10 +273,10 @@ fn append(
     }
 }
 
-/// The archive that apt takes for one: its index, and links to the package files.
-fn repository_tar(work: &Work<'_>, archive: &FlatArchive<'_>) -> Result<Vec<u8>, BuildError> {
-    let mut texts = archive.index().to_vec();
-    texts.push((base::SOURCES, format!("{}\n", base::source_line("file", REPOSITORY))));
+/// What the package manager takes for an archive: its index, and links to the package files.
+fn repository_tar(work: &Work<'_>, packages: &[Offered]) -> Result<Vec<u8>, BuildError> {
+    let mut texts = work.maker.folder_index(&work.recipe.suite, packages);
+    texts.push(work.maker.folder_sources(REPOSITORY));
     let write = || {
         let mut tar = tar::Builder::new(Vec::new());
         let folder = Path::new(REPOSITORY.trim_start_matches('/'));
@@ -287,7 +286,7 @@ fn repository_tar(work: &Work<'_>, archive: &FlatArchive<'_>) -> Result<Vec<u8>,
             header.set_mode(0o644);
             tar.append_data(&mut header, folder.join(name), text.as_bytes())?;
         }
-        for one in &archive.packages {
+        for one in packages {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_mode(0o777);

@@ -309,9 +309,6 @@ fn bring_in(file: &File, to: &Path, sha256: Digest) -> Result<(), Option<io::Err
     if digest_of(&mut copy).map_err(Some)? == sha256 { Ok(()) } else { Err(None) }
 }
 
-/// What to do about a disk of another format.
-const CONVERT: &str = "`qemu-img convert -O qcow2 IT base.qcow2` makes a base of most disks";
-
 /// The format of the disk at a path. It is found by its first bytes alone: other formats name files of the host that
 /// would be opened.
 fn format_of(disks: &dyn Disks, named: Named<'_>, path: &Path) -> Result<DiskFormat, BuildError> {
@@ -320,7 +317,7 @@ fn format_of(disks: &dyn Disks, named: Named<'_>, path: &Path) -> Result<DiskFor
         FoundFormat::Known(format) => format.as_str(),
         FoundFormat::Other(name) => name,
     };
-    Err(refuse(named, &format!("its format is {other}, and a base is qcow2 or raw"), CONVERT))
+    Err(refuse(named, &format!("its format is {other}, and a base is qcow2 or raw"), disks.conversion()))
 }
 
 /// Refuses what is no whole, independent disk; answers its format and its bytes.
@@ -330,10 +327,10 @@ async fn examine(disks: &dyn Disks, named: Named<'_>) -> Result<(DiskFormat, u64
     let DiskFacts { size, is_part, encrypted } =
         disks.look(file).await.map_err(|error| unusable(named, error))?;
     if is_part {
-        return Err(refuse(named, PART, CONVERT));
+        return Err(refuse(named, PART, disks.conversion()));
     }
     if encrypted {
-        return Err(refuse(named, "it is encrypted", CONVERT));
+        return Err(refuse(named, "it is encrypted", disks.conversion()));
     }
     if size < SMALLEST {
         let reason = format!("it is a disk of {size} bytes, too small for a system");

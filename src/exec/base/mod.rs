@@ -16,7 +16,7 @@ mod native;
 mod repository;
 mod work;
 
-pub use native::NEEDS;
+pub use native::needs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ use super::BuildError;
 use crate::{
     catalog::Bootstrap,
     driver::Driver,
-    packages::{Selected, apt::source_files},
+    packages::{Manager, Mirrors, Selected},
     store::{Base, BaseSlot, Store},
     text::Digest,
 };
@@ -39,9 +39,12 @@ const MAKER: u32 = 2;
 /// All that decides what a bootstrapped base is.
 #[derive(Debug, Clone, Serialize)]
 pub struct Recipe {
+    /// Whose packages it is made of. Keys were without it as long as there was one.
+    #[serde(skip_serializing_if = "is_first")]
+    pub manager: Manager,
     /// The release, such as `trixie`.
     pub suite: String,
-    /// In Debian's spelling, such as `amd64`.
+    /// As the manager calls it, such as `amd64`.
     pub arch: String,
     /// What nobody pulled in: the essential and required packages, and those the catalogue entry names.
     pub wanted: Vec<String>,
@@ -51,35 +54,41 @@ pub struct Recipe {
     pub files: BTreeMap<String, String>,
     /// Shell, run as root in the new system at the end.
     pub finish: Option<String>,
-    /// The new system's `/etc/apt/sources.list.d/debian.sources`.
-    pub apt_sources: String,
+    /// What the file holds by which the new system knows its archives.
+    #[serde(rename = "apt_sources")]
+    pub sources: String,
     /// Bytes of the disk.
     pub virtual_size: u64,
 }
 
-/// The new system's apt sources: the archives that `debian` and `security` name, which are those
-/// of the mirror that this base was made from.
+fn is_first(manager: &Manager) -> bool {
+    *manager == Manager::default()
+}
+
+/// What the file holds by which a new system knows its archives: those of the mirrors that it is made from. Nothing where the
+/// manager makes no systems.
 #[must_use]
-pub fn apt_sources(bootstrap: &Bootstrap, debian: &str, security: &str) -> String {
+pub fn sources(manager: Manager, bootstrap: &Bootstrap, mirrors: &Mirrors) -> Option<String> {
     let suites: Vec<&str> =
         std::iter::once(&bootstrap.suite).chain(&bootstrap.updates).map(String::as_str).collect();
-    source_files::of_base(debian, security, &suites, &bootstrap.components)
+    Some(manager.base_maker()?.sources(mirrors, &suites, &bootstrap.components))
 }
 
 impl Recipe {
-    /// What a catalogue entry's bootstrap, and the packages locked for it, come to. `arch` is in
-    /// Debian's spelling; `virtual_size` in bytes.
+    /// What a catalogue entry's bootstrap, and the packages locked for it, come to. `arch` is as the manager calls it,
+    /// `virtual_size` in bytes.
     #[must_use]
     pub fn new(
+        (manager, arch): (Manager, &str),
         bootstrap: &Bootstrap,
-        arch: &str,
         packages: &[Selected],
-        apt_sources: String,
+        sources: String,
         virtual_size: u64,
     ) -> Self {
         let mut packages = packages.to_vec();
         packages.sort();
         Self {
+            manager,
             suite: bootstrap.suite.clone(),
             arch: arch.to_owned(),
             wanted: packages
@@ -90,7 +99,7 @@ impl Recipe {
             packages: packages.into(),
             files: bootstrap.files.clone(),
             finish: bootstrap.finish.clone(),
-            apt_sources,
+            sources,
             virtual_size,
         }
     }
@@ -133,12 +142,12 @@ pub enum Vouched {
 
 /// The base of a recipe: from the store, or made now, once, however many processes want it.
 ///
-/// `debs` has the file of each package by its sha256. `line` takes what the tools print.
+/// `files` has the file of each package by its sha256. `line` takes what the tools print.
 pub async fn obtain(
     store: &Store,
     (recipe, vouched): (&Recipe, Vouched),
     driver: &dyn Driver,
-    debs: &BTreeMap<Digest, PathBuf>,
+    files: &BTreeMap<Digest, PathBuf>,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Base, BuildError> {
     let key = recipe.key();
@@ -154,7 +163,7 @@ pub async fn obtain(
     match claim(store, &key, waiting).await? {
         BaseSlot::Ready(base) => Ok(base),
         BaseSlot::Missing(new) => {
-            let meta = bootstrap::make((store, driver), (recipe, vouched), debs, &new, line).await?;
+            let meta = bootstrap::make((store, driver), (recipe, vouched), files, &new, line).await?;
             Ok(tokio::task::block_in_place(|| new.commit(&meta))?)
         }
     }
@@ -190,10 +199,9 @@ mod tests {
             files: BTreeMap::new(),
             finish: None,
         };
-        let sources =
-            apt_sources(&bootstrap, "http://mirror.example/debian", "http://mirror.example/debian-security");
+        let mirrors = Mirrors::setting("http://mirror.example/debian", None);
         assert_eq!(
-            sources,
+            sources(Manager::default(), &bootstrap, &mirrors).unwrap(),
             "Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie trixie-updates\nComponents: main contrib\n\
              Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n\
              Types: deb\nURIs: http://mirror.example/debian-security\nSuites: trixie-security\nComponents: main contrib\n\
@@ -204,20 +212,21 @@ mod tests {
     #[test]
     fn whatever_decides_the_disk_decides_the_key() {
         let recipe = Recipe {
+            manager: Manager::default(),
             suite: "trixie".into(),
             arch: "amd64".into(),
             wanted: vec!["apt".into()],
             packages: [].into(),
             files: BTreeMap::new(),
             finish: None,
-            apt_sources: String::new(),
+            sources: String::new(),
             virtual_size: 1,
         };
         let others = [
             Recipe { finish: Some("true".into()), ..recipe.clone() },
             Recipe { virtual_size: 2, ..recipe.clone() },
             Recipe { files: BTreeMap::from([("/a".into(), "b".into())]), ..recipe.clone() },
-            Recipe { apt_sources: "x".into(), ..recipe.clone() },
+            Recipe { sources: "x".into(), ..recipe.clone() },
         ];
         assert_eq!(recipe.key(), recipe.clone().key());
         for other in others {

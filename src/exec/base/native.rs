@@ -1,4 +1,4 @@
-//! Packages set up on this host, with its tools: `mmdebstrap` unpacks and configures them in a cell of its own,
+//! Packages set up on this host, with its tools: a program (`mmdebstrap`) unpacks and configures them in a cell of its own,
 //! and `mke2fs` fills the root file system from there. No guest boots for it, which under emulation would take
 //! longer than all the rest.
 //!
@@ -23,20 +23,26 @@ use crate::{
     cell::{self, Cell, Ids},
     driver::{DriverError, HostNeed, NeedKind},
     exec::BuildError,
-    packages::apt::base,
+    packages::{HostProgram, MANAGERS, NewSystem},
     store::{Scratch, room},
 };
 
 /// Room a bootstrap takes while it runs: the system, its packages twice, indexes.
 const SCRATCH_BYTES: u64 = 2 << 30;
 
-const PROGRAM: &str = base::MAKER;
-
-const MAKER: HostNeed = need(PROGRAM, "makes Debian bases", PROGRAM, true);
-
 /// What of the host bases are made with.
-pub const NEEDS: &[HostNeed] = &[
-    MAKER,
+#[must_use]
+pub fn needs() -> Vec<HostNeed> {
+    let makers = MANAGERS.iter().filter_map(|manager| manager.base_maker());
+    makers.map(|maker| program(maker.host_program())).chain(FILE_SYSTEMS).collect()
+}
+
+/// A package manager's program as a need of the host.
+const fn program(program: HostProgram) -> HostNeed {
+    need(program.name, program.purpose, program.name, true)
+}
+
+const FILE_SYSTEMS: [HostNeed; 3] = [
     need("mke2fs", "makes the bases' file systems", "e2fsprogs", false),
     need("mkfs.fat", "makes the bases' EFI partitions", "dosfstools", false),
     need("mcopy", "fills the bases' EFI partitions", "mtools", false),
@@ -72,26 +78,27 @@ pub(super) async fn set_up(work: &Work<'_>, line: &mut (dyn FnMut(&str) + Send))
     let scratch = work.store.scratch(SCRATCH_BYTES)?;
     let disk: OwnedFd = work.disk.try_clone().at("open", &work.raw)?.into();
     tokio::task::block_in_place(|| prepare(scratch.path(), work, disk.as_raw_fd()))?;
-    mmdebstrap(&scratch, work, disk, line).await?;
-    tokio::task::block_in_place(|| collect(&scratch.path().join("out"), work.outputs))?;
+    make(&scratch, work, disk, line).await?;
+    tokio::task::block_in_place(|| collect(&scratch.path().join("out"), work))?;
     Ok(())
 }
 
-/// Lays out what `mmdebstrap` and its hooks read.
+/// Lays out what the program and its hooks read.
 fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildError> {
     let recipe = work.recipe;
     let repository = scratch.join("repository");
     for folder in [&repository, &scratch.join("out")] {
         fs::create_dir(folder).at("create", folder)?;
     }
-    repository::write(&repository, &recipe.suite, &recipe.packages, work.debs)?;
+    repository::write(&repository, work)?;
 
     let known = work::assignments(recipe.virtual_size, &work.ids);
     let here = shell_word(scratch);
+    let scripts = work.maker.scripts();
     let texts = [
-        ("native.sh", format!("{known}here={here}\ndisk_fd={disk}\n{}", base::NATIVE)),
-        ("tidy.sh", format!("{known}{}", base::TIDY)),
-        ("export.sh", base::EXPORT.to_owned()),
+        ("native.sh", format!("{known}here={here}\ndisk_fd={disk}\n{}", scripts.native)),
+        ("tidy.sh", format!("{known}{}", scripts.tidy)),
+        ("export.sh", scripts.export.to_owned()),
         ("mke2fs.conf", work::MKE2FS_CONF.to_owned()),
         ("finish.sh", recipe.finish.clone().unwrap_or_default()),
     ];
@@ -100,54 +107,58 @@ fn prepare(scratch: &Path, work: &Work<'_>, disk: RawFd) -> Result<(), BuildErro
         fs::write(&path, text).at("write", &path)?;
     }
     let path = scratch.join("files.tar");
-    File::create_new(&path).and_then(|file| work::write_files(file, recipe)).at("write", &path)
+    File::create_new(&path).and_then(|file| work::write_files(file, work)).at("write", &path)
 }
 
-async fn mmdebstrap(
+async fn make(
     scratch: &Scratch<'_>,
     work: &Work<'_>,
     disk: OwnedFd,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), Stopped> {
     let recipe = work.recipe;
-    let dir = shell_word(scratch.path());
-    let mut cell = Cell::new(PROGRAM);
+    let maker = program(work.maker.host_program());
+    let system = NewSystem {
+        arch: &recipe.arch,
+        wanted: &recipe.wanted,
+        suite: &recipe.suite,
+        folder: scratch.path(),
+    };
+    let mut cell = Cell::new(maker.name);
     cell.ids(Ids::System)
         .proc()
         .write(scratch.path())
         .inherit(disk)
         .file_size(recipe.virtual_size.max(SCRATCH_BYTES))
-        .args(base::maker_arguments(&recipe.arch, &recipe.wanted))
-        .arg(format!("--essential-hook=tar-in {dir}/files.tar /"))
-        .arg(format!("--customize-hook=chroot \"$1\" sh -e < {dir}/finish.sh"))
-        .arg(format!("--customize-hook=sh {dir}/native.sh \"$1\""))
-        .args([recipe.suite.as_str(), "/dev/null"])
-        .arg(base::source_line("copy", &format!("{}/repository", scratch.path().display())))
+        .args(work.maker.host_arguments(&system))
         .env("HOME", "/root")
-        .env("DEBIAN_FRONTEND", "noninteractive")
         .env("TMPDIR", scratch.path())
         .env("MKE2FS_CONFIG", scratch.path().join("mke2fs.conf"));
-    let (status, tail) = run(cell, line).await?;
+    for (name, value) in work.maker.environment() {
+        cell.env(name, value);
+    }
+    let (status, tail) = run(maker, cell, line).await?;
     if status.success() {
         return Ok(());
     }
     if tail.iter().any(|line| room::says_full(line)) {
         return Err(BuildError::from(DriverError::HostFull).into());
     }
-    Err(BuildError::HostTool { program: PROGRAM, detail: tail.join("\n") }.into())
+    Err(BuildError::HostTool { program: maker.name, detail: tail.join("\n") }.into())
 }
 
 /// Runs the program to its end; its last lines come back for a message. Dropped, it ends all of it.
 async fn run(
+    maker: HostNeed,
     mut cell: Cell,
     line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(ExitStatus, Vec<String>), Stopped> {
-    let path = Path::new(PROGRAM);
+    let path = Path::new(maker.name);
     let (words, writer) = io::pipe().at("make a pipe for", path)?;
     cell.stderr(writer);
     // It holds the writing end, which has to be the program's alone by then.
     let mut process = cell.start().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Stopped::Failed(MAKER.lacking().into()),
+        io::ErrorKind::NotFound => Stopped::Failed(maker.lacking().into()),
         _ => Stopped::NoCell(error.to_string()),
     })?;
     let mut tail = std::collections::VecDeque::with_capacity(TAIL_LINES + 1);
@@ -168,7 +179,7 @@ async fn run(
 }
 
 /// Takes what is left of setting up: regular files of a bounded size, whatever the cell has made of them.
-fn collect(from: &Path, to: &Path) -> Result<(), BuildError> {
+fn collect(from: &Path, work: &Work<'_>) -> Result<(), BuildError> {
     for (name, limit) in OUTPUTS {
         let path = from.join(name);
         let mut options = File::options();
@@ -177,9 +188,11 @@ fn collect(from: &Path, to: &Path) -> Result<(), BuildError> {
         let read = options.open(&path).and_then(|file| file.take(limit + 1).read_to_end(&mut content));
         read.at("read", &path)?;
         if content.len() as u64 > limit {
-            return Err(BuildError::HostTool { program: PROGRAM, detail: format!("{name} is too long") });
+            let program = work.maker.host_program().name;
+            return Err(BuildError::HostTool { program, detail: format!("{name} is too long") });
         }
-        fs::write(to.join(name), content).at("write", &to.join(name))?;
+        let to = work.outputs.join(name);
+        fs::write(&to, content).at("write", &to)?;
     }
     Ok(())
 }

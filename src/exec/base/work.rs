@@ -9,7 +9,7 @@ use super::{
     Recipe,
     layout::{self, Identities},
 };
-use crate::{exec::BuildError, packages::apt::source_files, store::Store, text::Digest};
+use crate::{exec::BuildError, packages::BaseMaker, store::Store, text::Digest};
 
 /// Lines of what failed that are shown with the failure.
 pub(super) const TAIL_LINES: usize = 15;
@@ -31,8 +31,9 @@ pub(super) const MKE2FS_CONF: &str = include_str!("mke2fs.conf");
 pub(super) struct Work<'a> {
     pub store: &'a Store,
     pub recipe: &'a Recipe,
+    pub maker: &'static dyn BaseMaker,
     /// The file of each package, by its sha256.
-    pub debs: &'a BTreeMap<Digest, PathBuf>,
+    pub files: &'a BTreeMap<Digest, PathBuf>,
     pub ids: Identities,
     /// The disk, raw, and its path.
     pub disk: File,
@@ -55,9 +56,10 @@ pub(super) fn assignments(size: u64, ids: &Identities) -> String {
 }
 
 /// The recipe's files as an archive; folders are made when it is unpacked.
-pub(super) fn write_files(to: impl io::Write, recipe: &Recipe) -> io::Result<()> {
+pub(super) fn write_files(to: impl io::Write, work: &Work<'_>) -> io::Result<()> {
+    let recipe = work.recipe;
     let mut tar = tar::Builder::new(to);
-    let sources = (source_files::BASE_SOURCES, recipe.apt_sources.as_str());
+    let sources = (work.maker.sources_path(), recipe.sources.as_str());
     let files = recipe.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
     for (path, content) in files.chain([sources]) {
         let mut header = tar::Header::new_gnu();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Pins, Preparer, Vouching};
 use crate::{
     exec::base::Recipe,
-    packages::{Archive, InstalledPackage, Keyring, Universe},
+    packages::{Archive, InstalledPackage, Keyring, Manager, Pool},
     store::archive::ArchiveError,
     text::Digest,
 };
@@ -17,11 +17,11 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Answers {
     pins: Memo<Arc<Pins>>,
-    /// What disks have, by their digest.
-    systems: Memo<Arc<[InstalledPackage]>>,
+    /// What disks have, and who looks after it, by their digest.
+    systems: Memo<(Manager, Arc<[InstalledPackage]>)>,
     recipes: Memo<(Arc<Recipe>, Digest)>,
     vouchings: Memo<Vouching>,
-    universes: Memo<Arc<Universe>>,
+    pools: Memo<Arc<dyn Pool>>,
 }
 
 /// A set as part of a question: where it lies. Whoever asks, or the answer, has to keep it there for as long as there
@@ -36,8 +36,8 @@ impl Answers {
         &self.pins
     }
 
-    /// Packages that disks have, by the digest of the disk.
-    pub fn systems(&self) -> &Memo<Arc<[InstalledPackage]>> {
+    /// Packages that disks have, and who looks after them, by the digest of the disk.
+    pub fn systems(&self) -> &Memo<(Manager, Arc<[InstalledPackage]>)> {
         &self.systems
     }
 
@@ -53,7 +53,7 @@ impl Answers {
 
     /// Lets go of the indexes, which take more memory than all else.
     pub fn forget_indexes(&self) {
-        self.universes.forget();
+        self.pools.forget();
     }
 }
 
@@ -94,21 +94,21 @@ fn digest(question: &impl Debug) -> Digest {
 
 impl Preparer<'_> {
     /// All packages of some archives; two sets of archives are kept at most.
-    pub(super) async fn universe(
+    pub(super) async fn pool(
         &self,
-        arch: &str,
+        (manager, arch): (Manager, &str),
         archives: &[(Archive, &Keyring)],
         max_age: std::time::Duration,
-    ) -> Result<Arc<Universe>, ArchiveError> {
-        let question = (arch, archives, max_age);
-        if let Some(known) = self.answers.universes.get(&question) {
+    ) -> Result<Arc<dyn Pool>, ArchiveError> {
+        let question = (manager, arch, archives, max_age);
+        if let Some(known) = self.answers.pools.get(&question) {
             return Ok(known);
         }
-        let indexes = crate::store::archive::Indexes { max_age, ..self.indexes() };
-        let universe = Arc::new(indexes.load(arch, archives).await?);
-        if self.answers.universes.lock().len() >= 2 {
-            self.answers.universes.forget();
+        let indexes = crate::store::archive::Indexes { max_age, ..self.indexes(manager) };
+        let pool = indexes.load(arch, archives).await?;
+        if self.answers.pools.lock().len() >= 2 {
+            self.answers.pools.forget();
         }
-        Ok(self.answers.universes.put(&question, universe))
+        Ok(self.answers.pools.put(&question, pool))
     }
 }

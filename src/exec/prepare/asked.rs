@@ -16,6 +16,7 @@ use crate::{
 
 /// The archives beyond `base`, in the order written.
 pub(super) fn archives(
+    manager: Manager,
     spec: &ImageSpec,
     base: &[(Archive, Keys)],
 ) -> Result<Vec<(Archive, Keys)>, BuildError> {
@@ -40,7 +41,7 @@ pub(super) fn archives(
                 }
                 let components: Vec<String> = main.components.iter().chain(&more).cloned().collect();
                 all.extend(suites.iter().map(|suite| {
-                    let suite = Manager::default().own_suite(&main.suite, &suite.value);
+                    let suite = manager.own_suite(&main.suite, &suite.value);
                     (Archive { suite, components: components.clone(), ..main.clone() }, keys.clone())
                 }));
             }
@@ -74,11 +75,11 @@ fn words(of: &[Spanned<String>]) -> Vec<String> {
 pub(super) fn failure(
     error: &ArchiveError,
     spec: &ImageSpec,
-    base: &[(Archive, Keys)],
+    (manager, base): (Manager, &[(Archive, Keys)]),
     resolution: &Resolution,
 ) -> BuildError {
     let release = main_archive(base).map(|(own, _)| own.suite.as_str());
-    if let Some(unknown) = suites::unknown(error, spec, release) {
+    if let Some(unknown) = suites::unknown(error, spec, (manager, release)) {
         return BuildError::Diagnosed(vec![unknown]);
     }
     let of_archive = |archive: &&ArchiveSpec| match &archive.source {

@@ -3,7 +3,7 @@
 
 use super::unsolved::{Elsewhere, PackageLocation};
 use crate::{
-    packages::{Archive, DEBIAN, Keyring, SolveError, Universe},
+    packages::{Archive, DEBIAN, Keyring, Pool, SolveError},
     store::archive::Indexes,
     text::DEBIAN_COMPONENTS,
 };
@@ -13,7 +13,7 @@ pub(super) async fn look(
     indexes: &Indexes<'_>,
     arch: &str,
     archives: &[(Archive, &Keyring)],
-    universe: &Universe,
+    pool: &dyn Pool,
     error: &SolveError,
 ) -> Elsewhere {
     let unknown = error.all().iter().filter_map(|one| match one {
@@ -22,7 +22,7 @@ pub(super) async fn look(
     });
     let mut unknown: Vec<String> = unknown.collect();
     let mut found = Elsewhere::new();
-    unknown.retain(|name| match universe.took_the_place_of(name) {
+    unknown.retain(|name| match pool.took_the_place_of(name) {
         Some(other) => {
             found.insert(name.clone(), PackageLocation::Renamed(other));
             false
@@ -39,7 +39,7 @@ pub(super) async fn look(
             (archive, PackageLocation::Component(component.to_owned()))
         })
         .collect();
-    let suite = format!("{}-backports", main.suite);
+    let suite = indexes.manager.own_suite(&main.suite, "backports");
     if archives.iter().all(|(archive, _)| archive.suite != suite) {
         let components = vec!["main".to_owned()];
         places.push((
@@ -53,7 +53,7 @@ pub(super) async fn look(
         }
         let Ok(other) = indexes.load(arch, &[(archive, *keys)]).await else { continue };
         unknown.retain(|name| {
-            let has = other.versions(name).next().is_some();
+            let has = !other.versions(name).is_empty();
             if has {
                 found.insert(name.clone(), place.clone());
             }

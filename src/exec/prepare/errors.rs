@@ -4,6 +4,7 @@ use crate::{
     check::{BaseSource, ImageSpec, Size},
     diagnostic::{Diagnostic, codes},
     exec::{BuildError, base::imported::ImportedDisk, error::host, prepare::Unvouched},
+    model::ManagerFacts,
     packages::{KeyError, Unmet},
     plan::{Action, CopyFrom, CopyStep, ImagePlan},
     resolve::{Resolution, ResolvedApp},
@@ -41,11 +42,11 @@ pub fn cannot_grow(spec: &ImageSpec, size: &Spanned<Size>, given: &ImportedDisk)
 /// Packages are asked for, and the base's system has no package manager that is known here.
 #[must_use]
 pub fn no_packages(spec: &ImageSpec) -> BuildError {
-    let message = "packages can be installed on systems of the Debian family only, as yet";
+    let message = ManagerFacts::where_packages_are();
     let span = spec.packages.first().map_or(spec.base.span, |package| package.span);
     one(Diagnostic::new(codes::BASE_UNSUPPORTED, message)
         .label(span, "asked for here")
-        .label(spec.base.span, "the base has no dpkg")
+        .label(spec.base.span, format!("the base has no {}", ManagerFacts::programs()))
         .help("install them in a `script`"))
 }
 
@@ -115,10 +116,10 @@ pub fn no_mirror() -> BuildError {
         .help("name one: `IMGFILE_MIRROR=https://…/debian`, or `mirror = \"…\"` in `.imgfile.toml`"))
 }
 
-/// The mirror has no kernel to build under.
+/// The mirror has no kernel to build under, `named` so.
 #[must_use]
-pub fn no_kernel() -> BuildError {
-    let message = "the mirror has no kernel for virtual machines (linux-image-…-cloud-amd64 of Debian 13)";
+pub fn no_kernel(named: &str) -> BuildError {
+    let message = format!("the mirror has no kernel for virtual machines ({named})");
     one(Diagnostic::new(codes::ARCHIVE_UNTRUSTED, message)
         .help("use another mirror: `IMGFILE_MIRROR=https://…/debian`"))
 }

@@ -11,34 +11,27 @@ mod found;
 mod kernel;
 mod pins;
 pub mod suites;
+mod supply;
 pub mod unsolved;
 pub mod versions;
 mod vouch;
 mod whole;
 
-use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
-    BuildError, BuildInputs, EventKind, Reporter,
-    base::{self, Recipe, Vouched, imported::ImportedDisk},
+    BuildError,
+    base::{self, Recipe, imported::ImportedDisk},
 };
 use crate::{
     catalog::{self, Bootstrap},
     check::{self, Files, ImageSpec},
-    driver::Driver,
     lock::{Class, LockedImage, LockedSource},
-    model::DiskFormat,
-    packages::{
-        Archive, InstalledPackage, Keyring, Mirrors, Selected, archives_of, codename, installed_in, keys_of,
-    },
-    plan::{self, Action, BasePlan, BaseSource, CopyFrom, CopyStep, ImagePlan},
+    packages::{Archive, InstalledPackage, Keyring, Manager, Mirrors, Selected},
+    plan::{self, BasePlan, BaseSource, ImagePlan},
     resolve::{BaseOrigin, Resolution},
-    store::{
-        Base, Store, Voucher,
-        archive::Indexes,
-        fetch::{Download, FetchError, Fetcher},
-    },
-    text::{Checksum, Digest, without_credentials},
+    store::{Base, Store, archive::Indexes, fetch::Fetcher},
+    text::Digest,
 };
 
 pub use answers::Answers;
@@ -55,7 +48,7 @@ pub struct Preparer<'a> {
     pub store: &'a Arc<Store>,
     /// What fetches those that are missing or too old.
     pub fetcher: &'a Fetcher,
-    /// None if neither a setting nor the host's apt sources name a Debian mirror.
+    /// None if neither a setting nor the host's own package sources name a Debian mirror.
     pub mirrors: Option<&'a Mirrors>,
     /// The project's files, which plans have digests of.
     pub files: &'a dyn Files,
@@ -75,7 +68,7 @@ pub struct Prepared {
     /// What the lock is to hold about it.
     pub locked: LockedImage,
     foundation: ResolvedBase,
-    /// What images based on this one find in it; none if its system has no dpkg.
+    /// What images based on this one find in it; none if its system has no package manager that is known.
     packaging: Option<Packaging>,
     /// Bytes that its packages and copies, and those of the images below, put on the base.
     grown: u64,
@@ -106,13 +99,19 @@ enum ResolvedBase {
 /// The package manager's side of a system: what it has, and where it gets more.
 #[derive(Debug, Clone)]
 struct Packaging {
+    manager: Manager,
     installed: Arc<[InstalledPackage]>,
     archives: Vec<(Archive, Keys)>,
-    /// In Debian's spelling.
-    arch: String,
+    /// As the manager calls it.
+    arch: &'static str,
 }
 
 impl Packaging {
+    /// Who looks after its packages, and the architecture that they are of.
+    const fn system(&self) -> (Manager, &'static str) {
+        (self.manager, self.arch)
+    }
+
     /// The keys of each archive.
     fn rings(&self) -> Result<Vec<Cow<'_, Keyring>>, BuildError> {
         self.archives.iter().map(|(_, keys)| keys.ring()).collect()
@@ -127,15 +126,18 @@ impl Packaging {
 /// The keys that sign an archive.
 #[derive(Debug, Clone)]
 enum Keys {
-    /// Debian's own, read when they are needed.
-    Debian,
+    /// The distribution's own, read when they are needed.
+    Distribution(Manager),
     Own(Arc<Keyring>),
 }
 
 impl Keys {
     fn ring(&self) -> Result<Cow<'_, Keyring>, BuildError> {
         match self {
-            Self::Debian => Keyring::debian().map(Cow::Owned).map_err(|error| errors::keyring(&error, None)),
+            Self::Distribution(manager) => {
+                let keys = manager.distribution_keys().map(Cow::Owned);
+                keys.map_err(|error| errors::keyring(&error, None))
+            }
             Self::Own(keys) => Ok(Cow::Borrowed(keys)),
         }
     }
@@ -174,15 +176,21 @@ impl Preparer<'_> {
         locked: Option<&LockedImage>,
         (bootstrap, definition, built_in): (&Bootstrap, Digest, bool),
     ) -> Result<Prepared, BuildError> {
-        let arch = resolution.arch.debian();
+        let manager = Manager::of_distribution(&resolution.os.distro);
+        let arch = manager.arch(resolution.arch);
         let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
+        let Some(sources) = base::sources(manager, bootstrap, mirrors) else {
+            return Err(errors::unsupported_base(spec));
+        };
+        let Bootstrap { suite, updates, components, packages, .. } = bootstrap;
+        let archives = manager.release_archives(mirrors, suite, updates, components);
         let archives: Vec<_> =
-            suites(bootstrap, mirrors).into_iter().map(|archive| (archive, Keys::Debian)).collect();
+            archives.into_iter().map(|archive| (archive, Keys::Distribution(manager))).collect();
         let pins = match locked {
-            Some(locked) => self.locked_pins(locked, None, arch),
+            Some(locked) => self.locked_pins(locked, None, (manager, arch)),
             None => {
-                let request = PackageRequest::Bootstrap { include: &bootstrap.packages };
-                self.choose(spec, resolution, &archives, request).await?
+                let request = PackageRequest::Bootstrap { include: packages };
+                self.choose(spec, resolution, (manager, &archives), request).await?
             }
         };
         // A lock of another kind of base has no packages for this one. What comes out is there for the caller
@@ -192,15 +200,14 @@ impl Preparer<'_> {
             BasePins::Found(_) => Arc::default(),
         };
         let virtual_size = base_size(spec, resolution);
-        let sources = base::apt_sources(bootstrap, &mirrors.debian, &mirrors.security);
-        let question = (definition, arch, place_of(&set), &sources, virtual_size);
+        let question = (definition, manager, arch, place_of(&set), &sources, virtual_size);
         let (recipe, key) = self.answers.recipes().get(&question).unwrap_or_else(|| {
-            let recipe = Recipe::new(bootstrap, arch, &set, sources.clone(), virtual_size);
+            let recipe = Recipe::new((manager, arch), bootstrap, &set, sources.clone(), virtual_size);
             let key = recipe.key();
             self.answers.recipes().put(&question, (Arc::new(recipe), key))
         });
         let source = BaseSource::Bootstrap {
-            suite: bootstrap.suite.clone(),
+            suite: suite.clone(),
             recipe: key,
             packages: Arc::clone(&pins.planned.0),
         };
@@ -217,7 +224,6 @@ impl Preparer<'_> {
         locked: Option<&LockedImage>,
         given: &ImportedDisk,
     ) -> Result<Prepared, BuildError> {
-        let arch = resolution.arch.debian();
         let facts = &given.facts;
         if let Some(size) = &spec.min_storage
             && size.value.bytes() > given.virtual_size
@@ -226,17 +232,22 @@ impl Preparer<'_> {
             return Err(errors::cannot_grow(spec, size, given));
         }
         let systems = self.answers.systems();
-        let read = || Some(systems.put(&given.sha256, installed_in(&facts.files)?.into()));
-        let packaging = systems.get(&given.sha256).or_else(read).map(|installed| {
-            let keys = keys_of(&facts.files).map_or(Keys::Debian, |keys| Keys::Own(Arc::new(keys)));
-            let archives = archives_of(&facts.files, self.mirrors);
+        let read = || {
+            let (manager, installed) = Manager::of_system(&facts.files)?;
+            Some(systems.put(&given.sha256, (manager, installed.into())))
+        };
+        let packaging = systems.get(&given.sha256).or_else(read).map(|(manager, installed)| {
+            let own = manager.keys_of(&facts.files);
+            let keys = own.map_or(Keys::Distribution(manager), |keys| Keys::Own(Arc::new(keys)));
+            let archives = manager.archives_of(&facts.files, self.mirrors);
             Packaging {
-                arch: arch.to_owned(),
+                manager,
+                arch: manager.arch(resolution.arch),
                 installed,
                 archives: archives.into_iter().map(|archive| (archive, keys.clone())).collect(),
             }
         });
-        let pins = self.on_found(spec, resolution, locked, packaging.as_ref(), arch).await?;
+        let pins = self.on_found(spec, resolution, locked, packaging.as_ref()).await?;
         let sha256 = given.sha256.to_string();
         let (source, pinned) = match disk_place(spec, resolution) {
             DiskPlace::Url(url) => (
@@ -261,8 +272,7 @@ impl Preparer<'_> {
         locked: Option<&LockedImage>,
         below: &Prepared,
     ) -> Result<Prepared, BuildError> {
-        let arch = resolution.arch.debian();
-        let pins = self.on_found(spec, resolution, locked, below.packaging.as_ref(), arch).await?;
+        let pins = self.on_found(spec, resolution, locked, below.packaging.as_ref()).await?;
         let key = below.plan.key();
         let source = BaseSource::Image { image: below.plan.image.clone(), key };
         let pinned = LockedSource::Image { plan: key.to_string() };
@@ -279,17 +289,18 @@ impl Preparer<'_> {
         resolution: &Resolution,
         locked: Option<&LockedImage>,
         packaging: Option<&Packaging>,
-        arch: &str,
     ) -> Result<Arc<Pins>, BuildError> {
+        let system = packaging.map_or_else(|| system_of(resolution), Packaging::system);
         let installed = packaging.map(|packaging| Arc::clone(&packaging.installed));
         let asks = !plan::requested(spec, resolution).is_empty() || spec.base.upgrade;
         match (locked, packaging) {
-            (Some(locked), _) => Ok(self.locked_pins(locked, installed, arch)),
-            (None, Some(Packaging { installed, archives, .. })) if asks => {
-                self.choose(spec, resolution, archives, PackageRequest::Found(Arc::clone(installed))).await
+            (Some(locked), _) => Ok(self.locked_pins(locked, installed, system)),
+            (None, Some(Packaging { manager, installed, archives, .. })) if asks => {
+                let request = PackageRequest::Found(Arc::clone(installed));
+                self.choose(spec, resolution, (*manager, archives), request).await
             }
             (None, None) if asks => Err(errors::no_packages(spec)),
-            (None, _) => Ok(Arc::new(Pins::none(installed.unwrap_or_default(), arch))),
+            (None, _) => Ok(Arc::new(Pins::none(installed.unwrap_or_default(), system))),
         }
     }
 
@@ -298,21 +309,21 @@ impl Preparer<'_> {
         &self,
         locked: &LockedImage,
         found: Option<Arc<[InstalledPackage]>>,
-        arch: &str,
+        system: (Manager, &'static str),
     ) -> Arc<Pins> {
         // The lock outlives the answers; what was found is kept by an answer that is about it.
         if found.is_some() && matches!(locked.base.source, LockedSource::Bootstrap { .. }) {
-            return Arc::new(Pins::of_lock(locked, found, arch));
+            return Arc::new(Pins::of_lock(locked, found, system));
         }
         let question = (
             place_of(locked.base.packages()),
             place_of(&locked.packages),
             (&locked.removed, &locked.now_manual, &locked.temporary),
             found.as_deref().map(place_of),
-            arch,
+            system,
         );
         self.answers.pins().get(&question).unwrap_or_else(|| {
-            let pins = Arc::new(Pins::of_lock(locked, found.clone(), arch));
+            let pins = Arc::new(Pins::of_lock(locked, found.clone(), system));
             self.answers.pins().put(&question, pins)
         })
     }
@@ -321,13 +332,13 @@ impl Preparer<'_> {
         &self,
         spec: &ImageSpec,
         resolution: &Resolution,
-        archives: &[(Archive, Keys)],
+        (manager, archives): (Manager, &[(Archive, Keys)]),
         request: PackageRequest<'_>,
     ) -> Result<Arc<Pins>, BuildError> {
-        let asked = asked::archives(spec, archives)?;
-        let arch = resolution.arch.debian();
+        let asked = asked::archives(manager, spec, archives)?;
+        let system = (manager, manager.arch(resolution.arch));
         let question =
-            (arch, archives, &asked, request.question(), pins::question(spec, resolution), self.max_age);
+            (system, archives, &asked, request.question(), pins::question(spec, resolution), self.max_age);
         if let Some(known) = self.answers.pins().get(&question) {
             return Ok(known);
         }
@@ -340,43 +351,44 @@ impl Preparer<'_> {
         let brought = brought_archives(resolution)?;
         archives.extend(asked.iter().zip(&more).map(|((archive, _), ring)| (archive.clone(), &**ring)));
         archives.extend(brought.iter().map(|(archive, keys)| (archive.clone(), keys)));
-        let own_universe = self
-            .universe(arch, &own, self.max_age)
+        let own_pool = self
+            .pool(system, &own, self.max_age)
             .await
             .map_err(|error| errors::archive(&error, Some(resolution)))?;
         let wider = if brought.is_empty() && asked.is_empty() {
             None
         } else {
             Some(
-                self.universe(arch, &archives, self.max_age)
+                self.pool(system, &archives, self.max_age)
                     .await
-                    .map_err(|error| asked::failure(&error, spec, base, resolution))?,
+                    .map_err(|error| asked::failure(&error, spec, (manager, base), resolution))?,
             )
         };
-        let universe = wider.as_ref().unwrap_or(&own_universe);
-        match Pins::choose(&own_universe, universe, &request, spec, resolution) {
+        let (own_pool, pool) = (&*own_pool, &**wider.as_ref().unwrap_or(&own_pool));
+        match Pins::choose((manager, own_pool, pool), &request, spec, resolution) {
             Ok(mut pins) => {
                 for package in pins.packages_mut() {
-                    if let Some(sha512) = universe.sha512(package) {
+                    if let Some(sha512) = pool.sha512(package) {
                         package.sha256 = self.sha256_of(package, sha512).await?;
                     }
                 }
                 let (base, own): (Vec<_>, Vec<_>) = pins.packages().partition(|(of_base, _)| *of_base);
                 let packages =
                     |of: Vec<(bool, _)>| of.into_iter().map(|(_, package)| package).collect::<Vec<_>>();
-                self.remember(&own_universe, &packages(base))?;
-                self.remember(universe, &packages(own))?;
+                self.remember(own_pool, &packages(base))?;
+                self.remember(pool, &packages(own))?;
                 Ok(self.answers.pins().put(&question, Arc::new(pins)))
             }
             Err(error) => {
-                let elsewhere = elsewhere::look(&self.indexes(), arch, &archives, universe, &error).await;
-                Err(unsolved::packages(&error, spec, resolution, &elsewhere))
+                let indexes = self.indexes(manager);
+                let elsewhere = elsewhere::look(&indexes, system.1, &archives, pool, &error).await;
+                Err(unsolved::packages(&error, manager, (spec, resolution), &elsewhere))
             }
         }
     }
 
-    fn indexes(&self) -> Indexes<'_> {
-        Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age }
+    fn indexes(&self, manager: Manager) -> Indexes<'_> {
+        Indexes { store: self.store, fetcher: self.fetcher, max_age: self.max_age, manager }
     }
 
     fn planned(
@@ -392,6 +404,7 @@ impl Preparer<'_> {
             spec,
             resolution,
             base: &base,
+            manager: pins.manager,
             packages: &pins.solution,
             planned: &pins.planned.1,
             packages_grow: pins.grow,
@@ -403,7 +416,12 @@ impl Preparer<'_> {
             agent_version: self.agent_version,
         })
         .map_err(BuildError::Diagnosed)?;
-        let locked = plan::locked_image(spec, resolution, &plan, pinned, &pins.solution, &pins.temporary);
+        let chosen = plan::ChosenPackages {
+            manager: pins.manager,
+            solution: &pins.solution,
+            temporary: &pins.temporary,
+        };
+        let locked = plan::locked_image(spec, resolution, &plan, pinned, chosen);
         // The packages of a lock that says something else, or less, are not those that the image will have.
         let chosen = before
             .is_none_or(|before| before.stale(&locked).iter().all(|reason| reason.class == Class::Input));
@@ -413,136 +431,17 @@ impl Preparer<'_> {
         let packaging = match archives {
             Some(mut archives) => {
                 let brought = brought_archives(resolution)?;
-                archives.extend(asked::archives(spec, &archives)?);
+                archives.extend(asked::archives(pins.manager, spec, &archives)?);
                 archives
                     .extend(brought.into_iter().map(|(archive, keys)| (archive, Keys::Own(Arc::new(keys)))));
-                let arch = resolution.arch.debian().to_owned();
-                Some(Packaging { installed: Arc::clone(&pins.installed), archives, arch })
+                let (manager, installed) = (pins.manager, Arc::clone(&pins.installed));
+                Some(Packaging { manager, installed, archives, arch: manager.arch(resolution.arch) })
             }
             None => None,
         };
         let grown = base_grown.saturating_add(plan::growth(&plan, pins.grow));
         Ok(Prepared { plan, locked, foundation, packaging, grown })
     }
-
-    /// Has everything on this host that the image's steps need, the base among it.
-    /// A base may have to be made in one of the driver's machines.
-    pub async fn supply(
-        &self,
-        prepared: &Prepared,
-        vouching: Vouching,
-        driver: &dyn Driver,
-        reporter: &Reporter,
-    ) -> Result<BuildInputs, BuildError> {
-        let mut blobs = self
-            .try_fetch("download packages", &self.downloads(prepared)?, reporter)
-            .await
-            .map_err(|error| errors::supply(&error, &prepared.plan))?;
-        for (url, checksum) in copied(&prepared.plan).filter(|(_, sum)| matches!(sum, Checksum::Sha512(_))) {
-            let fetched = self.pinned(url, checksum, reporter).await;
-            let (_, path) = fetched.map_err(|error| errors::supply(&error, &prepared.plan))?;
-            blobs.insert(checksum.id(), path);
-        }
-        let (recipe, built_in) = match &prepared.foundation {
-            ResolvedBase::Recipe { recipe, built_in } => (recipe, *built_in),
-            ResolvedBase::Disk(base) => return Ok(supplies(base.clone(), blobs)),
-            ResolvedBase::Image => return Ok(BuildInputs { blobs, ..BuildInputs::default() }),
-        };
-        let made = match self.store.bases().get(&recipe.key()) {
-            Some(made) => made,
-            None => {
-                let downloads = self.package_downloads(&recipe.packages)?;
-                blobs.extend(self.fetch("download the base's packages", &downloads, reporter).await?);
-                // Where the scripts of its packages may run.
-                let vouched = match vouching.base {
-                    Voucher::Distribution if built_in => Vouched::Ours,
-                    _ => Vouched::Nobody,
-                };
-                // Why it has to be made, if it was there.
-                self.store.take_notes().into_iter().for_each(|note| reporter.note(note));
-                let step = format!("make base {}", prepared.plan.base.name);
-                let mut line = |text: &str| reporter.output(&step, &format!("{text}\n"));
-                let made = base::obtain(self.store, (recipe, vouched), driver, &blobs, &mut line);
-                reporter.step(&step, made).await?
-            }
-        };
-        Ok(supplies(made, blobs))
-    }
-
-    /// Has files in the store; `step` is the name under which a download is reported.
-    ///
-    /// # Errors
-    /// [`BuildError::Diagnosed`] if one cannot be downloaded, or is not what was promised.
-    pub async fn fetch(
-        &self,
-        step: &str,
-        downloads: &[Download],
-        reporter: &Reporter,
-    ) -> Result<BTreeMap<Digest, PathBuf>, BuildError> {
-        self.try_fetch(step, downloads, reporter).await.map_err(|error| errors::fetch(&error))
-    }
-
-    /// Has files in the store; whoever asked for them knows what their lack means.
-    pub async fn try_fetch(
-        &self,
-        step: &str,
-        downloads: &[Download],
-        reporter: &Reporter,
-    ) -> Result<BTreeMap<Digest, PathBuf>, FetchError> {
-        let missing = downloads.iter().filter(|one| self.store.blobs().get(&one.sha256).is_none()).count();
-        let progress = |done, total| {
-            reporter.report(EventKind::Progress { task: step.to_owned(), done, total });
-        };
-        let fetch = self.fetcher.all(self.store, downloads, &progress);
-        if missing == 0 { fetch.await } else { reporter.step(step, fetch).await }
-    }
-
-    /// Has one file in the store that is pinned by either checksum: its SHA-256 and where it lies.
-    pub async fn pinned(
-        &self,
-        url: &str,
-        checksum: Checksum,
-        reporter: &Reporter,
-    ) -> Result<(Digest, PathBuf), FetchError> {
-        let step = format!("download {}", without_credentials(url));
-        let progress = |done, total| {
-            reporter.report(EventKind::Progress { task: step.clone(), done, total });
-        };
-        let fetch = self.fetcher.published(self.store, url, checksum, &progress);
-        if self.fetcher.has(self.store, &checksum) { fetch.await } else { reporter.step(&step, fetch).await }
-    }
-
-    /// The package files of the plan's steps, and their downloads that are pinned by what names files here.
-    fn downloads(&self, prepared: &Prepared) -> Result<Vec<Download>, BuildError> {
-        let mut downloads = self.package_downloads(&prepared.locked.packages)?;
-        for (url, checksum) in copied(&prepared.plan) {
-            if let Checksum::Sha256(sha256) = checksum {
-                downloads.push(Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None });
-            }
-        }
-        Ok(downloads)
-    }
-
-    fn package_downloads(&self, packages: &[Selected]) -> Result<Vec<Download>, BuildError> {
-        let mirrors = self.mirrors.ok_or_else(errors::no_mirror)?;
-        let download = |package: &Selected| Download {
-            name: format!("{} {}", package.name, package.version),
-            url: mirrors.url(&package.origin),
-            sha256: package.sha256,
-            size: Some(package.size),
-        };
-        Ok(packages.iter().map(download).collect())
-    }
-}
-
-/// The downloads of a plan's `copy url`.
-fn copied(plan: &ImagePlan) -> impl Iterator<Item = (&str, Checksum)> {
-    plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Copy(CopyStep { from: CopyFrom::Download { url, checksum, .. }, .. }) => {
-            Some((url.as_str(), *checksum))
-        }
-        _ => None,
-    })
 }
 
 /// Where a disk came from, as the ImageFile or the catalogue names it.
@@ -562,18 +461,6 @@ fn disk_place<'a>(spec: &'a ImageSpec, resolution: &'a Resolution) -> DiskPlace<
     }
 }
 
-/// What a build on a base of the store needs.
-fn supplies(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> BuildInputs {
-    let disk = base.disk.clone();
-    BuildInputs {
-        base: disk,
-        base_format: DiskFormat::Qcow2,
-        held: Some(base),
-        blobs,
-        ..BuildInputs::default()
-    }
-}
-
 fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> BasePlan {
     BasePlan {
         name: resolution.base.name.clone(),
@@ -583,17 +470,10 @@ fn base_plan(resolution: &Resolution, source: BaseSource, virtual_size: u64) -> 
     }
 }
 
-/// The archives of a bootstrapped base, in the order of its own sources.
-fn suites(bootstrap: &Bootstrap, mirrors: &Mirrors) -> Vec<Archive> {
-    let wanted =
-        |archive: &Archive| archive.suite == bootstrap.suite || bootstrap.updates.contains(&archive.suite);
-    let name = codename(&bootstrap.suite).unwrap_or(&bootstrap.suite);
-    let mut archives = mirrors.suites(name);
-    archives.retain(wanted);
-    for archive in &mut archives {
-        archive.components.clone_from(&bootstrap.components);
-    }
-    archives
+/// Who looks after packages in a system in which none was found, and its architecture.
+fn system_of(resolution: &Resolution) -> (Manager, &'static str) {
+    let manager = Manager::of_distribution(&resolution.os.distro);
+    (manager, manager.arch(resolution.arch))
 }
 
 /// The archives that applications bring, each with the key its catalogue entry pins.

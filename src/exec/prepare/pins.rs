@@ -7,8 +7,8 @@ use crate::{
     check::ImageSpec,
     lock::{LockedImage, LockedSource},
     packages::{
-        InstalledPackage, Request, Selected, Solution, SolveError, Universe, Upgrade, VersionWanted, Want,
-        after, bootstrap_set, extended_states, growth, solve,
+        InstalledPackage, Manager, Pool, Request, Selected, Solution, SolveError, Upgrade, VersionWanted,
+        Want, after,
     },
     plan::{PlannedPackage, planned},
     resolve::Resolution,
@@ -17,19 +17,21 @@ use crate::{
 /// Everything that decides which packages an image has.
 #[derive(Debug, Clone)]
 pub struct Pins {
+    /// Whose packages they are.
+    pub manager: Manager,
     /// Packages of the base.
     pub base: BasePins,
     /// What is installed on top of it, and what of it is removed.
     pub solution: Solution,
     /// Bytes that the solution takes on the disk, beyond what it replaces.
     pub grow: u64,
-    /// What apt's `extended_states` holds once they are installed.
+    /// What the manager's file of marks holds once they are installed.
     pub marks: Arc<str>,
     /// Packages that are there for the scripts, and then go with what came only for them: by name.
     pub temporary: Vec<String>,
-    /// What apt's `extended_states` holds then.
+    /// What its file of marks holds then.
     pub final_states: Arc<str>,
-    /// What the image has in the end, as dpkg will know it.
+    /// What the image has in the end, as the manager will know it.
     pub installed: Arc<[InstalledPackage]>,
     /// The packages of a base that is made of them, and those on top of it, as the plan has them.
     pub planned: (Arc<[PlannedPackage]>, Arc<[PlannedPackage]>),
@@ -45,7 +47,7 @@ pub enum BasePins {
 }
 
 impl BasePins {
-    /// The set as dpkg will know it.
+    /// The set as the manager will know it.
     fn installed(&self) -> Arc<[InstalledPackage]> {
         match self {
             Self::Set(set) => {
@@ -57,9 +59,14 @@ impl BasePins {
 }
 
 impl Pins {
-    /// What the lock says. `found` is for bases that the lock names by digest only.
+    /// What the lock says, for a system with this manager and this architecture, as the manager calls it. `found` is for
+    /// bases that the lock names by digest only.
     #[must_use]
-    pub fn of_lock(locked: &LockedImage, found: Option<Arc<[InstalledPackage]>>, native: &str) -> Self {
+    pub fn of_lock(
+        locked: &LockedImage,
+        found: Option<Arc<[InstalledPackage]>>,
+        system: (Manager, &str),
+    ) -> Self {
         let base = match (&locked.base.source, found) {
             (LockedSource::Bootstrap { packages, .. }, _) => BasePins::Set(Arc::clone(packages)),
             (_, found) => BasePins::Found(found.unwrap_or_default()),
@@ -69,13 +76,13 @@ impl Pins {
             remove: locked.removed.clone(),
             now_manual: locked.now_manual.clone(),
         };
-        Self::with(base, solution, locked.temporary.clone(), native)
+        Self::with(base, solution, locked.temporary.clone(), system)
     }
 
     /// Nothing changes: what the base has, with the marks it has.
     #[must_use]
-    pub fn none(installed: Arc<[InstalledPackage]>, native: &str) -> Self {
-        Self::with(BasePins::Found(installed), Solution::default(), Vec::new(), native)
+    pub fn none(installed: Arc<[InstalledPackage]>, system: (Manager, &str)) -> Self {
+        Self::with(BasePins::Found(installed), Solution::default(), Vec::new(), system)
     }
 
     /// All packages that are installed, with whether the base is made of them.
@@ -99,8 +106,7 @@ impl Pins {
     /// Chooses now: the base from what its own archives have, the rest also from those that
     /// applications bring.
     pub fn choose(
-        own: &Universe,
-        universe: &Universe,
+        (manager, own, pool): (Manager, &dyn Pool, &dyn Pool),
         base: &PackageRequest<'_>,
         spec: &ImageSpec,
         resolution: &Resolution,
@@ -109,37 +115,43 @@ impl Pins {
             PackageRequest::Bootstrap { include } => {
                 let include: Vec<Want> =
                     include.iter().map(|name| want(name, None)).collect::<Result<_, _>>()?;
-                BasePins::Set(bootstrap_set(own, &include)?.into())
+                BasePins::Set(own.fresh_system(&include)?.into())
             }
             PackageRequest::Found(installed) => BasePins::Found(Arc::clone(installed)),
         };
         let installed = base.installed();
-        let solution = solve(universe, &installed, &request(spec, resolution, &installed, true)?)?;
+        let solution = pool.solve(&installed, &request(spec, resolution, &installed, true)?)?;
         let mut temporary = Vec::new();
         if spec.packages.iter().any(|package| !package.keep) {
-            let rest = solve(universe, &installed, &request(spec, resolution, &installed, false)?)?;
+            let rest = pool.solve(&installed, &request(spec, resolution, &installed, false)?)?;
             let names = |packages: Vec<InstalledPackage>| -> BTreeSet<String> {
                 packages.into_iter().map(|package| package.name).collect()
             };
             let (all, staying) = (names(after(&installed, &solution)), names(after(&installed, &rest)));
             temporary = all.difference(&staying).cloned().collect();
         }
-        Ok(Self::with(base, solution, temporary, universe.arch()))
+        Ok(Self::with(base, solution, temporary, (manager, pool.arch())))
     }
 
-    fn with(base: BasePins, solution: Solution, temporary: Vec<String>, native: &str) -> Self {
+    fn with(
+        base: BasePins,
+        solution: Solution,
+        temporary: Vec<String>,
+        (manager, native): (Manager, &str),
+    ) -> Self {
         let installed = base.installed();
         let mut in_the_end = after(&installed, &solution);
-        let states = extended_states(&in_the_end, native);
+        let states = manager.marked(&in_the_end, native);
         in_the_end.retain(|package| !temporary.contains(&package.name));
-        let final_states = extended_states(&in_the_end, native);
-        let grow = growth(&installed, &solution);
+        let final_states = manager.marked(&in_the_end, native);
+        let grow = manager.growth(&installed, &solution);
         let planned_base = match &base {
             BasePins::Set(set) => set.iter().map(planned).collect(),
             BasePins::Found(_) => Arc::default(),
         };
         let planned = (planned_base, solution.install.iter().map(planned).collect());
         Self {
+            manager,
             grow,
             base,
             solution,
@@ -206,7 +218,7 @@ fn request(
     let written = asked().map(|package| want(&package.name, package.version.as_deref()));
     let apps = resolution.own_apps().flat_map(|app| {
         app.packages.iter().map(move |package| match &app.version_of {
-            // What the catalogue promises, as people pin it by apt's preferences.
+            // What the catalogue promises, as people pin it by the manager's preferences.
             Some(carrier) if *carrier == package.name && package.version.is_none() => {
                 let version = Some(VersionWanted::upstream(&app.version));
                 Ok(Want { name: package.name.clone(), version })

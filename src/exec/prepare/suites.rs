@@ -13,16 +13,24 @@ const OWN_SUITES: [&str; 3] = ["backports", "proposed-updates", "updates"];
 /// What to say of a failure whose cause is a word of the image's: `release` is the main suite of its base, such as
 /// `trixie`.
 #[must_use]
-pub fn unknown(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) -> Option<Diagnostic> {
+pub fn unknown(
+    error: &ArchiveError,
+    spec: &ImageSpec,
+    release: (Manager, Option<&str>),
+) -> Option<Diagnostic> {
     unknown_suite(error, spec, release).or_else(|| unknown_component(error, spec))
 }
 
 /// The server has no index where a suite that a statement names would have it.
-fn unknown_suite(error: &ArchiveError, spec: &ImageSpec, release: Option<&str>) -> Option<Diagnostic> {
+fn unknown_suite(
+    error: &ArchiveError,
+    spec: &ImageSpec,
+    (manager, release): (Manager, Option<&str>),
+) -> Option<Diagnostic> {
     let ArchiveError::Fetch(FetchError::Gone { url, .. }) = error else { return None };
     let (of, suite, folder) = spec.archives.iter().find_map(|archive| match &archive.source {
         ArchiveSource::Own { suites, .. } => suites.iter().find_map(|suite| {
-            let folder = format!("/dists/{}/", Manager::default().own_suite(release?, &suite.value));
+            let folder = format!("/dists/{}/", manager.own_suite(release?, &suite.value));
             url.contains(&folder).then_some((DEBIAN, suite, folder))
         }),
         ArchiveSource::Other(other) => {

@@ -6,7 +6,7 @@ use crate::{
     check::ImageSpec,
     diagnostic::{Diagnostic, codes},
     exec::BuildError,
-    packages::{NotRemovable, SolveError, Unmet},
+    packages::{Manager, NotRemovable, SolveError, Unmet},
     resolve::Resolution,
     text::Span,
 };
@@ -29,11 +29,11 @@ pub enum PackageLocation {
 #[must_use]
 pub fn packages(
     error: &SolveError,
-    spec: &ImageSpec,
-    resolution: &Resolution,
+    manager: Manager,
+    (spec, resolution): (&ImageSpec, &Resolution),
     elsewhere: &Elsewhere,
 ) -> BuildError {
-    let asked = Asked { spec, resolution };
+    let asked = Asked { spec, resolution, manager };
     BuildError::Diagnosed(error.all().iter().map(|error| one(error, &asked, elsewhere)).collect())
 }
 
@@ -135,7 +135,10 @@ fn unsatisfiable(unmet: &[Unmet], asked: &Asked<'_>) -> Diagnostic {
         }
         diagnostic = diagnostic.note(one.to_string());
     }
-    diagnostic.help("`apt-get install` would refuse as well: ask for other versions, or leave one out")
+    diagnostic.help(format!(
+        "`{}` would refuse as well: ask for other versions, or leave one out",
+        asked.manager.install_command()
+    ))
 }
 
 /// `a`, `b`
@@ -147,6 +150,7 @@ fn quoted(names: &[String]) -> String {
 struct Asked<'a> {
     spec: &'a ImageSpec,
     resolution: &'a Resolution,
+    manager: Manager,
 }
 
 impl Asked<'_> {

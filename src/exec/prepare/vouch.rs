@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Prepared, Preparer, answers::place_of, errors};
 use crate::{
     exec::BuildError,
-    packages::{Archive, Keyring, Selected, Signed, SignedRelease, Testimony, Universe},
+    packages::{Archive, Keyring, Manager, Pool, Selected, Signed, SignedRelease, Testimony},
     store::{
         Voucher,
         archive::{ArchiveError, seconds_now},
@@ -37,7 +37,7 @@ impl Speakers {
     fn get(
         &mut self,
         release: &SignedRelease,
-        archives: &[(Archive, &Keyring)],
+        archives: (Manager, &[(Archive, &Keyring)]),
         now: u64,
     ) -> Option<Voucher> {
         let find = || speaks_for(&Signed::decode(release.bytes.clone()), archives, now);
@@ -104,7 +104,8 @@ impl Preparer<'_> {
         let rings = packaging.rings()?;
         let archives = packaging.signed(&rings);
         let now = seconds_now();
-        let mut found = self.store.vouchers().find(all, &archives, now);
+        let read = (packaging.manager, &archives[..]);
+        let mut found = self.store.vouchers().find(all, read, now);
         let mut unvouched = Vec::new();
         // What was locked elsewhere, or is new: the archives of this day or, if that is not enough, of this
         // minute.
@@ -113,8 +114,8 @@ impl Preparer<'_> {
             if missing.is_empty() || (max_age.is_zero() && self.fetcher.offline() && !unvouched.is_empty()) {
                 break;
             }
-            let universe = match self.universe(&packaging.arch, &archives, max_age).await {
-                Ok(universe) => universe,
+            let pool = match self.pool(packaging.system(), &archives, max_age).await {
+                Ok(pool) => pool,
                 // What was found out before holds: this was the second look.
                 Err(ArchiveError::Fetch(_)) if !unvouched.is_empty() => break,
                 Err(error) => return Err(errors::archive(&error, None)),
@@ -122,10 +123,10 @@ impl Preparer<'_> {
             unvouched.clear();
             let (mut speakers, mut signed) = (Speakers::default(), Vec::new());
             for at in missing {
-                match self.ask(&universe, all[at]).await? {
+                match self.ask(&*pool, all[at]).await? {
                     Testimony::Signed(release) => {
                         signed.push((at, Arc::clone(&release)));
-                        match speakers.get(&release, &archives, now) {
+                        match speakers.get(&release, read, now) {
                             Some(voucher) => drop(found.insert(at, voucher)),
                             None => unvouched.push((at, None)),
                         }
@@ -143,15 +144,15 @@ impl Preparer<'_> {
 
     /// What the indexes say of a package; one whose archive gives another kind of digest is fetched to be
     /// compared.
-    async fn ask(&self, universe: &Universe, package: &Selected) -> Result<Testimony, BuildError> {
-        let testimony = universe.testimony(package);
-        match (&testimony, universe.sha512(package)) {
+    async fn ask(&self, pool: &dyn Pool, package: &Selected) -> Result<Testimony, BuildError> {
+        let testimony = pool.testimony(package);
+        match (&testimony, pool.sha512(package)) {
             (Testimony::OtherDigest(_), Some(sha512)) => {
                 let sha256 = self.sha256_of(package, sha512).await?;
                 if sha256 != package.sha256 {
                     return Ok(Testimony::OtherDigest(sha256));
                 }
-                Ok(universe.signed_by(package).map_or(Testimony::Unknown, Testimony::Signed))
+                Ok(pool.signed_by(package).map_or(Testimony::Unknown, Testimony::Signed))
             }
             _ => Ok(testimony),
         }
@@ -166,8 +167,8 @@ impl Preparer<'_> {
     }
 
     /// Remembers who vouches for packages that were chosen just now.
-    pub(super) fn remember(&self, universe: &Universe, packages: &[&Selected]) -> Result<(), BuildError> {
-        self.keep(packages.iter().filter_map(|package| Some((universe.signed_by(package)?, *package))))
+    pub(super) fn remember(&self, pool: &dyn Pool, packages: &[&Selected]) -> Result<(), BuildError> {
+        self.keep(packages.iter().filter_map(|package| Some((pool.signed_by(package)?, *package))))
     }
 
     fn keep<'p>(

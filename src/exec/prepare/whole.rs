@@ -1,10 +1,7 @@
 //! Whether the packages of a lock make a whole: a merge of two locks that are need not be one.
 
 use super::{Prepared, Preparer, answers::place_of, errors};
-use crate::{
-    exec::BuildError,
-    packages::{Unmet, lacking},
-};
+use crate::{exec::BuildError, packages::Unmet};
 
 impl Prepared {
     /// Where the list of its packages lies in memory: equal for images that share it.
@@ -23,8 +20,8 @@ impl Preparer<'_> {
             return Ok(Vec::new());
         }
         let rings = packaging.rings()?;
-        let universe = self.universe(&packaging.arch, &packaging.signed(&rings), self.max_age).await;
-        let universe = universe.map_err(|error| errors::archive(&error, None))?;
-        Ok(lacking(&universe, &packaging.installed))
+        let pool = self.pool(packaging.system(), &packaging.signed(&rings), self.max_age).await;
+        let pool = pool.map_err(|error| errors::archive(&error, None))?;
+        Ok(pool.lacking(&packaging.installed))
     }
 }

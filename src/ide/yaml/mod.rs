@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::analysis::Analysis;
 use super::proposal::{Completion, CompletionKind};
+use crate::model::{Arch, Firmware};
 use crate::text::{SourceId, Span};
 use context::{Context, Part, Step, context};
 use schema::Shape;
@@ -98,8 +99,8 @@ fn known(analysis: &Analysis, path: &[Step]) -> Vec<(String, String)> {
             systems.dedup_by(|a, b| a.0 == b.0);
             systems
         }
-        ["versions", "arch"] => plain(&["x86_64", "aarch64"]),
-        ["versions", "firmware"] => plain(&["bios", "uefi"]),
+        ["versions", "arch"] => plain(&Arch::ALL.map(Arch::as_str)),
+        ["versions", "firmware"] => plain(&Firmware::ALL.map(Firmware::as_str)),
         _ => Vec::new(),
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     driver::{DriverError, Machine, RootSource, inspect::Facts},
     exec::{Reporter, instance},
     model::{DiskFormat, FileKind, SystemTree, TreeLimits},
-    packages,
+    packages::Manager,
     store::{Records, Store},
 };
 
@@ -232,7 +232,7 @@ fn changed<K: Ord + Clone>(
 
 fn packages_changed(before: &Facts, after: &Facts) -> Option<Vec<PackageChange>> {
     let installed = |facts: &Facts| -> Option<BTreeMap<(String, String), String>> {
-        let found = packages::installed_in(&facts.files)?.into_iter();
+        let found = Manager::of_system(&facts.files)?.1.into_iter();
         let entries = found.map(|package| {
             let key = (harmless(&package.name), harmless(&package.arch.to_string()));
             (key, harmless(&package.version.to_string()))

@@ -24,7 +24,7 @@ use crate::{
     exec::{self, BuildError, DiskView, Reporter, instance},
     hygiene::{Finding, Severity},
     model::{CleanupPreset, Firmware, Init, VolumeContent},
-    packages,
+    packages::Manager,
     store::{Records, Store},
     text::Sources,
 };
@@ -249,11 +249,11 @@ fn summary(facts: &Facts, view: &DiskView, list: bool) -> SystemSummary {
     let field = |name: &str| facts.os_release.get(name).map(|text| harmless(text)).unwrap_or_default();
     let (os, version) = (field("ID"), field("VERSION_ID"));
     let title = Some(field("PRETTY_NAME")).filter(|title| !title.is_empty());
-    let found = packages::installed_in(&facts.files).map(|packages| {
+    let found = Manager::of_system(&facts.files).map(|(_, packages)| {
         let found = packages.into_iter().map(|package| FoundPackage {
             name: harmless(&package.name),
             version: harmless(&package.version.to_string()),
-            arch: harmless(&package.arch.to_string()),
+            arch: harmless(&package.arch),
         });
         found.collect::<Vec<_>>()
     });

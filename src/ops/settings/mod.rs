@@ -11,7 +11,7 @@ mod lifecycle;
 mod lookup;
 mod place;
 mod projects;
-mod trust;
+mod trusted_projects;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -33,7 +33,7 @@ pub use key::Key;
 pub use lifecycle::Lifecycle;
 pub use lookup::FileOrUrl;
 use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, url, yes_or_no};
-pub use trust::{Record, Trust, TrustedProjects, is_trusted};
+pub use trusted_projects::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
 pub const PROJECT_FILE: &str = ".imgfile.toml";

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::solve::{SolveError, solve};
+use super::solve::solve;
 use super::universe::{Priority, Universe};
-use super::{InstalledPackage, Request, Selected, Upgrade, Want, after};
+use super::{InstalledPackage, Request, Selected, SolveError, Upgrade, Want, after};
 
 /// The packages of a fresh system: the essential ones, everything of priority `required`, apt,
 /// and what the recipe includes, each with all it depends on.

@@ -7,16 +7,14 @@
 //! under a key of one letter.
 
 use std::io::{BufRead, Read};
-use std::sync::Arc;
 
-use super::control::Stanza;
+use super::super::index::STANZA_LIMIT;
 use super::names::Names;
 use super::relation::groups;
+use super::{Index, IndexError};
+use crate::packages::deb822::Stanza;
 
 const HEADER: &str = "imgfile-index 3\n";
-
-/// A stanza, at most; Debian's longest have some 100 KB.
-const STANZA_LIMIT: u64 = 1 << 20;
 
 /// Names that matter, of the fields that matter, in the order apt reads them; `Replaces`,
 /// `Suggests` and `Enhances` are here for the names they mention, not for what they say.
@@ -32,108 +30,58 @@ const RELATIONS: &[(&str, Option<char>)] = &[
     ("Provides", Some('X')),
 ];
 
-/// Why a text is no index.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IndexError {
-    /// The stanza of this number, from 0, lacks this field, or has it empty, with blanks or with a part `..`.
-    #[error("stanza {0} has no `{1}` field")]
-    Incomplete(usize, &'static str),
-    /// This field of the stanza has another form than it must have, such as a size that is no number.
-    #[error("stanza {0} has a malformed `{1}` field")]
-    Malformed(usize, &'static str),
-    /// The stanza of this number, from 0, does not end within the limit.
-    #[error("stanza {0} has more than {STANZA_LIMIT} bytes")]
-    Endless(usize),
-    /// A stanza has other bytes than UTF-8.
-    #[error("not UTF-8 text")]
-    NotUtf8,
-    /// The compression is damaged or its end is missing; the decoder's words.
-    #[error("cannot be unpacked: {0}")]
-    Unpack(String),
-    /// The text is of another format of the cache, or no cached index.
-    #[error("not a cached index of this version")]
-    Stale,
-}
-
-/// The compact form of one `Packages` file.
-#[derive(Debug, Clone)]
-pub struct Index {
-    /// Thirty megabytes for a whole distribution: shared, and never copied on the way here.
-    text: Arc<String>,
-    /// Where the stanzas start in `text`.
-    stanzas: usize,
-}
-
-impl Index {
-    /// Reads a `Packages` file.
-    pub fn parse(packages: &[u8]) -> Result<Self, IndexError> {
-        Self::read(packages)
+/// Reads a `Packages` file stanza by stanza, as it is unpacked: a whole one has 60 MB.
+pub fn read_index(mut packages: impl BufRead) -> Result<Index, IndexError> {
+    let mut names = Names::default();
+    let mut body = String::new();
+    let mut stanza = Vec::new();
+    for number in 0.. {
+        stanza.clear();
+        if !next_stanza(&mut packages, number, &mut stanza)? {
+            break;
+        }
+        let text = std::str::from_utf8(&stanza).map_err(|_| IndexError::NotUtf8)?;
+        reduce(number, Stanza::new(text), &mut names, &mut body)?;
     }
-
-    /// Reads a `Packages` file stanza by stanza, as it is unpacked: a whole one has 60 MB.
-    pub fn read(mut packages: impl BufRead) -> Result<Self, IndexError> {
-        let mut names = Names::default();
-        let mut body = String::new();
-        let mut stanza = Vec::new();
-        for number in 0.. {
-            stanza.clear();
-            if !next_stanza(&mut packages, number, &mut stanza)? {
-                break;
-            }
-            let text = std::str::from_utf8(&stanza).map_err(|_| IndexError::NotUtf8)?;
-            reduce(number, Stanza::new(text), &mut names, &mut body)?;
-        }
-        let mut head = String::from(HEADER);
-        for name in names.iter() {
-            head.push_str(name);
-            head.push('\n');
-        }
+    let mut head = String::from(HEADER);
+    for name in names.iter() {
+        head.push_str(name);
         head.push('\n');
-        body.reserve_exact(head.len());
-        body.insert_str(0, &head);
-        body.shrink_to_fit();
-        Ok(Self { text: Arc::new(body), stanzas: head.len() })
     }
+    head.push('\n');
+    body.reserve_exact(head.len());
+    body.insert_str(0, &head);
+    body.shrink_to_fit();
+    Ok(Index::new(body, head.len()))
+}
 
-    /// Reads back what [`encode`](Self::encode) gave.
-    pub fn decode(text: String) -> Result<Self, IndexError> {
-        if !text.starts_with(HEADER) {
-            return Err(IndexError::Stale);
-        }
-        let stanzas = match text.find("\n\n") {
-            Some(at) => at + 2,
-            None => return Err(IndexError::Stale),
-        };
-        Ok(Self { text: Arc::new(text), stanzas })
+/// Reads back what [`read_index`] gave, as it was [encoded](Index::encode).
+pub fn kept_index(text: String) -> Result<Index, IndexError> {
+    if !text.starts_with(HEADER) {
+        return Err(IndexError::Stale);
     }
+    match text.find("\n\n") {
+        Some(at) => Ok(Index::new(text, at + 2)),
+        None => Err(IndexError::Stale),
+    }
+}
 
-    /// The text to cache.
-    #[must_use]
-    pub fn encode(&self) -> &str {
-        &self.text
-    }
+/// All names of an index, in the order of their first mention.
+pub(super) fn names(index: &Index) -> impl Iterator<Item = &str> {
+    let head = index.text().get(HEADER.len()..index.head()).unwrap_or_default();
+    head.lines().filter(|name| !name.is_empty())
+}
 
-    /// All names, in the order of their first mention.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.text[HEADER.len()..self.stanzas].lines().filter(|name| !name.is_empty())
-    }
-
-    /// The text the offsets of [`stanzas`](Self::stanzas) are of.
-    pub(super) const fn text(&self) -> &Arc<String> {
-        &self.text
-    }
-
-    /// Byte ranges of the stanzas.
-    pub(super) fn stanzas(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let mut at = self.stanzas;
-        std::iter::from_fn(move || {
-            let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
-            let end = at + rest.find("\n\n").map_or(rest.len(), |end| end + 1);
-            let range = (at, end);
-            at = end + 1;
-            Some(range)
-        })
-    }
+/// Byte ranges of its stanzas.
+pub(super) fn stanzas(index: &Index) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut at = index.head();
+    std::iter::from_fn(move || {
+        let rest = index.text().get(at..).filter(|rest| !rest.is_empty())?;
+        let end = at + rest.find("\n\n").map_or(rest.len(), |end| end + 1);
+        let range = (at, end);
+        at = end + 1;
+        Some(range)
+    })
 }
 
 /// Appends the next stanza to `out`, without the blank lines around it; `false` at the end.
@@ -293,7 +241,7 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Index, IndexError};
+    use super::{IndexError, kept_index, names, read_index, stanzas};
 
     const SAMPLE: &str = "\
 Package: b
@@ -318,30 +266,30 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 
     #[test]
     fn names_come_in_the_order_of_first_mention() {
-        let index = Index::parse(SAMPLE.as_bytes()).unwrap();
-        assert_eq!(index.names().collect::<Vec<_>>(), ["b", "c", "d", "e:any", "f", "g", "a"]);
-        assert_eq!(index.stanzas().count(), 2);
+        let index = read_index(SAMPLE.as_bytes()).unwrap();
+        assert_eq!(names(&index).collect::<Vec<_>>(), ["b", "c", "d", "e:any", "f", "g", "a"]);
+        assert_eq!(stanzas(&index).count(), 2);
     }
 
     #[test]
     fn the_compact_form_reads_back() {
-        let index = Index::parse(SAMPLE.as_bytes()).unwrap();
-        let again = Index::decode(index.encode().to_owned()).unwrap();
+        let index = read_index(SAMPLE.as_bytes()).unwrap();
+        let again = kept_index(index.encode().to_owned()).unwrap();
         assert_eq!(again.encode(), index.encode());
-        assert_eq!(again.stanzas().collect::<Vec<_>>(), index.stanzas().collect::<Vec<_>>());
-        assert_eq!(Index::decode(SAMPLE.to_owned()).unwrap_err(), IndexError::Stale);
-        let empty = Index::parse(b"").unwrap();
-        assert_eq!(Index::decode(empty.encode().to_owned()).unwrap().stanzas().count(), 0);
+        assert_eq!(stanzas(&again).collect::<Vec<_>>(), stanzas(&index).collect::<Vec<_>>());
+        assert_eq!(kept_index(SAMPLE.to_owned()).unwrap_err(), IndexError::Stale);
+        let empty = read_index(&b""[..]).unwrap();
+        assert_eq!(stanzas(&kept_index(empty.encode().to_owned()).unwrap()).count(), 0);
     }
 
     #[test]
     fn blank_lines_part_stanzas_and_nothing_else_does() {
-        let index = Index::parse(format!("\n \n\n{SAMPLE}\n\n\n").as_bytes()).unwrap();
-        assert_eq!(index.encode(), Index::parse(SAMPLE.as_bytes()).unwrap().encode());
-        assert_eq!(Index::parse(b"\n \n").unwrap().stanzas().count(), 0);
+        let index = read_index(format!("\n \n\n{SAMPLE}\n\n\n").as_bytes()).unwrap();
+        assert_eq!(index.encode(), read_index(SAMPLE.as_bytes()).unwrap().encode());
+        assert_eq!(stanzas(&read_index(&b"\n \n"[..]).unwrap()).count(), 0);
         let endless = std::io::BufReader::new(std::io::repeat(b'x'));
-        assert_eq!(Index::read(endless).unwrap_err(), IndexError::Endless(0));
-        assert_eq!(Index::parse(b"Package: \xFF\n").unwrap_err(), IndexError::NotUtf8);
+        assert_eq!(read_index(endless).unwrap_err(), IndexError::Endless(0));
+        assert_eq!(read_index(&b"Package: \xFF\n"[..]).unwrap_err(), IndexError::NotUtf8);
     }
 
     #[test]
@@ -353,11 +301,11 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
             ("pool/b.deb", "Fpool/b.deb"),
         ] {
             let text = SAMPLE.replace("1.0-1", "3:1.0-1").replace("pool/b.deb", path);
-            let index = Index::parse(text.as_bytes()).unwrap();
+            let index = read_index(text.as_bytes()).unwrap();
             assert!(index.encode().lines().any(|line| line == kept), "{path}: {}", index.encode());
             let source =
                 crate::packages::IndexSource { archive: "a".into(), priority: 500, release: None, index };
-            let universe = crate::packages::Universe::new("amd64", &[source]);
+            let universe = crate::packages::apt::Universe::new("amd64", &[source]);
             let found = universe.find("b", &"3:1.0-1".parse().unwrap()).unwrap();
             assert_eq!(found.origin.path, path);
         }
@@ -365,7 +313,7 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 
     #[test]
     fn what_cannot_be_unpacked_is_not_taken_for_its_end() {
-        let whole = Index::parse(SAMPLE.as_bytes()).unwrap();
+        let whole = read_index(SAMPLE.as_bytes()).unwrap();
         let packed = {
             use std::io::Write as _;
             let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -373,7 +321,7 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
             packer.finish().unwrap()
         };
         let unpacked =
-            |bytes: &[u8]| Index::read(std::io::BufReader::new(flate2::read::GzDecoder::new(bytes)));
+            |bytes: &[u8]| read_index(std::io::BufReader::new(flate2::read::GzDecoder::new(bytes)));
         assert_eq!(unpacked(&packed).unwrap().encode(), whole.encode());
         let cut = unpacked(&packed[..packed.len() / 2]).unwrap_err();
         assert!(matches!(cut, IndexError::Unpack(_)), "{cut}");
@@ -382,10 +330,10 @@ SHA256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     #[test]
     fn a_stanza_without_what_it_needs_is_refused() {
         let missing = SAMPLE.replace("Version: 2\n", "");
-        assert_eq!(Index::parse(missing.as_bytes()).unwrap_err(), IndexError::Incomplete(1, "Version"));
+        assert_eq!(read_index(missing.as_bytes()).unwrap_err(), IndexError::Incomplete(1, "Version"));
         let climbing = SAMPLE.replace("pool/b.deb", "../../b.deb");
-        assert_eq!(Index::parse(climbing.as_bytes()).unwrap_err(), IndexError::Incomplete(0, "Filename"));
+        assert_eq!(read_index(climbing.as_bytes()).unwrap_err(), IndexError::Incomplete(0, "Filename"));
         let short = SAMPLE.replacen("SHA256: 0123", "SHA256: ", 1);
-        assert_eq!(Index::parse(short.as_bytes()).unwrap_err(), IndexError::Malformed(0, "SHA256"));
+        assert_eq!(read_index(short.as_bytes()).unwrap_err(), IndexError::Malformed(0, "SHA256"));
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::control::{Stanza, stanzas};
 use super::relation::groups;
 use super::universe::{Universe, VerId};
 use super::{InstalledPackage, Solution, Version};
+use crate::packages::deb822::{Stanza, stanzas};
 
 impl InstalledPackage {
     /// Reads `/var/lib/dpkg/status` and `/var/lib/apt/extended_states` (empty where there is
@@ -38,31 +38,6 @@ impl InstalledPackage {
             })
             .collect()
     }
-}
-
-/// The installed packages after a solution was carried out on `before`.
-#[must_use]
-pub fn after(before: &[InstalledPackage], solution: &Solution) -> Vec<InstalledPackage> {
-    let mut all: Vec<_> = before
-        .iter()
-        .filter(|package| !solution.remove.contains(&package.name))
-        .filter(|package| !solution.install.iter().any(|new| new.name == package.name))
-        .cloned()
-        .map(|package| InstalledPackage {
-            auto: package.auto && !solution.now_manual.contains(&package.name),
-            ..package
-        })
-        .collect();
-    all.extend(solution.install.iter().map(|new| InstalledPackage {
-        name: new.name.clone(),
-        version: new.version.clone(),
-        arch: new.arch.clone(),
-        auto: new.auto,
-        hold: false,
-        control: String::new(),
-    }));
-    all.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
-    all
 }
 
 /// Bytes that a solution takes on the disk beyond what it replaces or removes of `before`, as the

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::super::archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
-use super::super::manager::{PackageManager, Staged};
-use super::super::system::{SystemFiles, Wanted};
-use super::{source_files, system};
+use super::archive_format::AptArchives;
+use super::base::DebianMaker;
+use super::kernel::DebianKernel;
+use super::{
+    Archive, ArchiveFiles, ArchiveFormat, BaseMaker, InstalledPackage, KeptArchive, KernelSource, KeyError,
+    Keyring, Mirrors, MoreOfOwn, PackageManager, Solution, Staged, SystemFile, SystemFiles, Wanted, codename,
+    extended_states, growth, source_files, sources, system,
+};
+use crate::model::{APT, Arch, ManagerFacts};
 use crate::text::quoted;
 
 /// dpkg, and apt on it.
@@ -13,12 +18,71 @@ use crate::text::quoted;
 pub struct Apt;
 
 impl PackageManager for Apt {
-    fn name(&self) -> &'static str {
-        "apt"
+    fn facts(&self) -> &'static ManagerFacts {
+        &APT
+    }
+
+    fn arch(&self, arch: Arch) -> &'static str {
+        arch.debian()
     }
 
     fn wants(&self, found: &SystemFiles) -> Vec<Wanted> {
         system::wants(found)
+    }
+
+    fn installed(&self, system: &SystemFiles) -> Option<Vec<InstalledPackage>> {
+        system::installed_in(system)
+    }
+
+    fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive> {
+        system::archives_of(system, mirrors)
+    }
+
+    fn keys_of(&self, system: &SystemFiles) -> Option<Keyring> {
+        system::keys_of(system)
+    }
+
+    fn distribution_keys(&self) -> Result<Keyring, KeyError> {
+        Keyring::debian()
+    }
+
+    fn codename(&self, release: &str) -> Option<&'static str> {
+        codename(release)
+    }
+
+    fn release_archives(
+        &self,
+        mirrors: &Mirrors,
+        release: &str,
+        updates: &[String],
+        components: &[String],
+    ) -> Vec<Archive> {
+        let mut archives = mirrors.suites(codename(release).unwrap_or(release));
+        archives.retain(|archive| archive.suite == release || updates.contains(&archive.suite));
+        for archive in &mut archives {
+            archive.components = components.to_vec();
+        }
+        archives
+    }
+
+    fn archive_format(&self) -> &'static dyn ArchiveFormat {
+        &AptArchives
+    }
+
+    fn base_maker(&self) -> Option<&'static dyn BaseMaker> {
+        Some(&DebianMaker)
+    }
+
+    fn kernel_source(&self) -> Option<&'static dyn KernelSource> {
+        Some(&DebianKernel)
+    }
+
+    fn host_sources(&self) -> (&'static str, &'static str) {
+        sources::HOST_SOURCES
+    }
+
+    fn host_mirrors(&self, files: &[(String, String)]) -> Option<Mirrors> {
+        sources::mirrors_of_files(files)
     }
 
     fn upkeep(&self) -> &'static [&'static str] {
@@ -48,6 +112,14 @@ impl PackageManager for Apt {
 
     fn marks(&self) -> &'static str {
         system::MARKS
+    }
+
+    fn marked(&self, installed: &[InstalledPackage], native: &str) -> String {
+        extended_states(installed, native)
+    }
+
+    fn growth(&self, before: &[InstalledPackage], solution: &Solution) -> u64 {
+        growth(before, solution)
     }
 
     /// All files of a stage go to one `dpkg`, which configures in dependency order and runs each trigger
@@ -96,6 +168,10 @@ impl PackageManager for Apt {
 
     fn own_suite(&self, release: &str, suite: &str) -> String {
         source_files::own_suite(release, suite)
+    }
+
+    fn install_command(&self) -> &'static str {
+        "apt-get install"
     }
 }
 

@@ -4,42 +4,43 @@
 //! the digests in it, [`Universe`] takes in the `Packages` files those digests vouch for, and
 //! [`solve`] chooses from them what the image's own
 //! `apt-get install --no-install-recommends` would choose. Everything here is pure; fetching and
-//! caching are `store::archive`'s business.
+//! caching are `store::archive`'s business. Others ask through [`manager`] and what it hands out: [`archive_format`], [`pool`],
+//! [`base`] and [`kernel`].
 
-pub mod base;
+mod archive_format;
+mod base;
 mod bootstrap;
-mod control;
 mod essential;
 mod index;
 mod installed;
+mod kernel;
 mod manager;
-mod model;
 mod names;
-pub mod package_file;
+mod package_file;
+mod pool;
 mod relation;
 mod release;
 mod solve;
-pub mod source_files;
+mod source_files;
 mod sources;
 mod system;
 mod universe;
-mod version;
-mod wanted;
+
+use super::{
+    Archive, ArchiveFiles, ArchiveFormat, BaseMaker, BaseScripts, DEBIAN, DEBIAN_SECURITY, HostProgram,
+    Index, IndexError, IndexFile, IndexForm, IndexSource, InstalledPackage, KeptArchive, KernelSource,
+    KeyError, Keyring, Mirrors, Moment, MoreOfOwn, NewSystem, NotRemovable, Offered, Origin, PackageManager,
+    Pool, ReadData, ReleaseError, ReleaseFile, Request, Selected, Signed, SignedRelease, Solution,
+    SolveError, Staged, SystemFile, SystemFiles, TableForm, TakeEntry, Testimony, Unmet, Upgrade, Version,
+    Want, Wanted, after,
+};
 
 pub use bootstrap::bootstrap_set;
-pub use control::{Stanza, stanzas};
-pub use essential::essential;
-pub use index::{Index, IndexError};
-pub use installed::{after, extended_states, growth};
+pub use index::{kept_index, read_index};
+pub use installed::{extended_states, growth};
 pub use manager::Apt;
-pub use model::{Arch, InstalledPackage, Origin, Request, Selected, Solution, Upgrade, Want};
-pub use release::{ReleaseError, ReleaseFile, verify_release};
-pub use solve::{NotRemovable, SolveError, Unmet, lacking, solve};
-pub use sources::{
-    Archive, DEBIAN, DEBIAN_SECURITY, HOST_SOURCES, Mirrors, OfDebian, SourceEntry, codename, read_list,
-    read_sources,
-};
+pub use release::verify_release;
+pub use solve::{lacking, solve};
+pub use sources::{OfDebian, SourceEntry, codename, read_list, read_sources};
 pub use system::{archives_of, installed_in, keys_of};
-pub use universe::{IndexSource, SignedRelease, Testimony, Universe};
-pub use version::{Version, VersionError};
-pub use wanted::VersionWanted;
+pub use universe::Universe;

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::version::compare;
+use super::super::version::compare;
 
 /// Which field a relation stands in. The order is the one in which apt works through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! The files by which a system knows an archive: its sources, its key, its priority.
 
-use super::super::archive_files::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
+use super::{ArchiveFiles, KeptArchive, MoreOfOwn, SystemFile};
 
 /// Where Debian's own packages keep its keys.
 const DEBIAN_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -1,6 +1,7 @@
 //! Where archives are: a host's own apt sources in both formats, and Debian's suites.
 
-use super::control::stanzas;
+use super::{Archive, DEBIAN, DEBIAN_SECURITY, Mirrors};
+use crate::packages::deb822::stanzas;
 use crate::text::DEBIAN_COMPONENTS;
 
 /// One line of `sources.list`, or one stanza of a `.sources` file, that names binary packages.
@@ -93,37 +94,8 @@ pub fn read_sources(text: &str) -> Vec<SourceEntry> {
         .collect()
 }
 
-/// One suite of one archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Archive {
-    /// As it goes into [`Origin::archive`](super::Origin::archive).
-    pub name: String,
-    /// Root of the archive, without a slash at its end.
-    pub url: String,
-    /// Such as `trixie`, or for a flat archive a path that ends in `/`.
-    pub suite: String,
-    /// Such as `main`; empty for a flat archive.
-    pub components: Vec<String>,
-    /// apt's pin, if it is not what the archive says of itself.
-    pub priority: Option<u16>,
-}
-
-/// Where Debian's two archives are to be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirrors {
-    /// Root of the main archive, without a slash at its end: `https://mirror.example/debian`.
-    pub debian: String,
-    /// Root of the security archive, without a slash at its end: `https://mirror.example/debian-security`.
-    pub security: String,
-}
-
 /// Where a host of Debian's kind has its own sources: a file, and a folder of `.list` and `.sources` files.
-pub const HOST_SOURCES: (&str, &str) = ("/etc/apt/sources.list", "/etc/apt/sources.list.d");
-
-/// The name of Debian's main archive in locks.
-pub const DEBIAN: &str = "debian";
-/// The name of Debian's security archive in locks.
-pub const DEBIAN_SECURITY: &str = "debian-security";
+pub(super) const HOST_SOURCES: (&str, &str) = ("/etc/apt/sources.list", "/etc/apt/sources.list.d");
 
 const CODENAMES: &[&str] =
     &["bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldstable", "stable", "testing", "unstable"];
@@ -140,31 +112,18 @@ pub fn codename(version: &str) -> Option<&'static str> {
     }
 }
 
+/// What the host's own sources use, given by the names of their files and their texts, in the order in which apt
+/// reads them.
+pub(super) fn mirrors_of_files(files: &[(String, String)]) -> Option<Mirrors> {
+    let read = |(name, text): &(String, String)| match name.rsplit('.').next() {
+        Some("list") => read_list(text),
+        Some("sources") => read_sources(text),
+        _ => Vec::new(),
+    };
+    Mirrors::of_host(&files.iter().flat_map(read).collect::<Vec<_>>())
+}
+
 impl Mirrors {
-    /// A mirror from a setting. Without a security mirror of its own, security updates are
-    /// expected beside it, as mirrors lay them out: `…/debian` and `…/debian-security`.
-    #[must_use]
-    pub fn setting(debian: &str, security: Option<&str>) -> Self {
-        let debian = debian.trim_end_matches('/').to_owned();
-        let security =
-            security.map_or_else(|| format!("{debian}-security"), |url| url.trim_end_matches('/').to_owned());
-        Self { debian, security }
-    }
-
-    /// What the host's own sources use, given by the names of their files and their texts, in the order in which apt
-    /// reads them.
-    #[must_use]
-    pub fn of_files(files: impl Iterator<Item = (String, String)>) -> Option<Self> {
-        let entries: Vec<SourceEntry> = files
-            .flat_map(|(name, text)| match name.rsplit('.').next() {
-                Some("list") => read_list(&text),
-                Some("sources") => read_sources(&text),
-                _ => Vec::new(),
-            })
-            .collect();
-        Self::of_host(&entries)
-    }
-
     /// What the host's own sources use, whatever release they name; `None` when they name none of
     /// Debian's suites.
     #[must_use]
@@ -205,36 +164,11 @@ impl Mirrors {
         }
         all
     }
-
-    /// The URL of a path in an archive that a lock names. Archives that are not Debian's are
-    /// named by their URL.
-    #[must_use]
-    pub fn url(&self, origin: &super::Origin) -> String {
-        let root = match &*origin.archive {
-            DEBIAN => &self.debian,
-            DEBIAN_SECURITY => &self.security,
-            url => url.trim_end_matches('/'),
-        };
-        format!("{root}/{}", escaped(&origin.path))
-    }
-}
-
-/// A path as an address has it: `1%3a2.0` is a file's own name, and what a server would take for `1:2.0`.
-fn escaped(path: &str) -> String {
-    let mut address = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-~+:@!$&'()*,;=".contains(&byte) {
-            address.push(char::from(byte));
-        } else {
-            address += &format!("%{byte:02X}");
-        }
-    }
-    address
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Mirrors, OfDebian, SourceEntry, codename, read_list, read_sources};
+    use super::{Mirrors, OfDebian, SourceEntry, codename, mirrors_of_files, read_list, read_sources};
 
     fn entry(uris: &[&str], suites: &[&str], components: &[&str]) -> SourceEntry {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -283,9 +217,7 @@ deb [signed-by=/etc/apt/keyrings/mariadb.pgp] https://deb.mariadb.example/11.8/d
     fn the_mirror_of_a_host_is_debians_whatever_else_it_has() {
         let files = |debian: &str| {
             let others = ("/etc/apt/sources.list.d/1password.list".to_owned(), OTHERS.to_owned());
-            Mirrors::of_files(
-                [others, ("/etc/apt/sources.list.d/debian.sources".into(), debian.into())].into_iter(),
-            )
+            mirrors_of_files(&[others, ("/etc/apt/sources.list.d/debian.sources".into(), debian.into())])
         };
         let sources = "Types: deb\nURIs: http://m.example/debian\nSuites: trixie\nComponents: main\n\
                        Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n";

@@ -1,10 +1,8 @@
 //! What apt and dpkg keep in a system: packages, sources, keys.
 
-use super::super::openpgp::Keyring;
-use super::super::system::{SystemFiles, Wanted};
 use super::{
-    Archive, DEBIAN, DEBIAN_SECURITY, InstalledPackage, Mirrors, OfDebian, SourceEntry, codename, read_list,
-    read_sources,
+    Archive, DEBIAN, DEBIAN_SECURITY, InstalledPackage, Keyring, Mirrors, OfDebian, SourceEntry, SystemFiles,
+    Wanted, codename, read_list, read_sources,
 };
 
 pub(super) const STATUS: &str = "/var/lib/dpkg/status";

@@ -9,59 +9,17 @@ use std::sync::Arc;
 
 use thin_vec::ThinVec;
 
-use super::index::{Index, file_name, in_folder};
+use super::super::version::compare;
+use super::index::{file_name, in_folder, names, stanzas};
 use super::names::Names;
 pub(super) use super::names::PkgId;
 use super::relation::{Kind, Op, groups};
-use super::version::compare;
-use super::{Origin, Selected, Version};
+use super::{Index, IndexSource, Origin, Selected, SignedRelease, Testimony, Version};
 use crate::text::{Checksum, Digest};
 
 /// A version of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct VerId(pub u32);
-
-/// One index and where it is from.
-#[derive(Debug, Clone)]
-pub struct IndexSource {
-    /// The archive's name as it goes into [`Origin::archive`].
-    pub archive: String,
-    /// As apt's pinning counts: 500, or 100 for suites that are only taken when asked for
-    /// (`NotAutomatic` with `ButAutomaticUpgrades`), or 1 (`NotAutomatic` alone).
-    pub priority: u16,
-    /// The signed file that vouches for the index, if it is one that was verified.
-    pub release: Option<Arc<SignedRelease>>,
-    /// The packages that it offers.
-    pub index: Index,
-}
-
-/// A suite's signed table of contents, whole: what vouches for packages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedRelease {
-    /// Of `bytes`: what a package's record names it by.
-    pub digest: Digest,
-    /// As [`Signed::encode`](super::Signed::encode) gives it.
-    pub bytes: Vec<u8>,
-}
-
-impl SignedRelease {
-    /// Takes the digest of `bytes`.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self { digest: Digest::of(&bytes), bytes }
-    }
-}
-
-/// What the indexes say of a package that somebody else names with a digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Testimony {
-    /// It is in an index that this file signs.
-    Signed(Arc<SignedRelease>),
-    /// They have the package, with another digest.
-    OtherDigest(Digest),
-    /// They do not know it in that version.
-    Unknown,
-}
 
 /// A `Priority` field; lower is more important, [`Priority::Unset`] before all, as in apt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,10 +126,10 @@ impl Universe {
             let number = u16::try_from(universe.archives.len()).unwrap_or(u16::MAX);
             universe.archives.push((source.archive.clone(), source.release.clone()));
             universe.reserve(&source.index);
-            for name in source.index.names() {
+            for name in names(&source.index) {
                 universe.intern(name);
             }
-            for (start, end) in source.index.stanzas() {
+            for (start, end) in stanzas(&source.index) {
                 universe.add(source.index.text(), start, end, number, source.priority);
             }
         }
@@ -181,12 +139,12 @@ impl Universe {
     /// Makes room for what an index brings, as doubling would leave tens of megabytes unused.
     fn reserve(&mut self, index: &Index) {
         let (names, bytes) =
-            index.names().fold((0, 0), |(count, bytes), name| (count + 1, bytes + name.len()));
+            names(index).fold((0, 0), |(count, bytes), name| (count + 1, bytes + name.len()));
         // Some more come with `:any`, and with what a package provides.
         let names = names + names / 16;
         self.names.reserve(names, bytes + bytes / 16);
         self.packages.reserve_exact(names);
-        self.versions.reserve_exact(index.stanzas().count());
+        self.versions.reserve_exact(stanzas(index).count());
     }
 
     /// Debian's name of the architecture.

@@ -3,7 +3,7 @@
 wait "$looking" || :
 while IFS= read -r path; do
 	if grep -qs -e '^-----BEGIN .*PRIVATE KEY-----' -- "$path" && ! spared "$path" &&
-		! grep -qsFx -e "$path" /var/lib/dpkg/info/*.list; then
+		! grep -qsFx -e "$path" @FILE_LISTS@; then
 		printf '%s\n' "$path"
 	fi
 done </run/imgfile/key-candidates >/run/imgfile/keys-left

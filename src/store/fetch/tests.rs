@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 
+use tokio::time::Instant;
+
+use super::partial::WAITS_FOR_OTHERS;
 use super::*;
 
 /// Serves each connection by `answer`, after its request was read. It ends with the test.

@@ -128,8 +128,14 @@ impl QemuMachine {
     }
 
     async fn do_view(&mut self, root: RootSource) -> Result<DiskLayout, DriverError> {
-        self.expect(&[Stage::Offline], "mount the image")?;
-        self.mount_system(&root, true, self.is_read_only()).await?;
+        self.expect(&[Stage::Offline, Stage::Mounted], "mount the image")?;
+        if self.stage == Stage::Offline {
+            self.mount_system(&root, true, self.is_read_only()).await?;
+        } else {
+            // It stays where it is: what was read of it is still in the guest's memory.
+            self.guest()?.ask("leave the chroot", Request::Leave).await?;
+            self.guest()?.ask("make the image read-only", Request::RemountReadOnly).await?;
+        }
         self.stage = Stage::Viewed;
         let mut mounts = Vec::new();
         for Mounted { device, fs_type, target, .. } in self.mounted.clone() {

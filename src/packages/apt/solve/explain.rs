@@ -1,37 +1,11 @@
 //! Why a request cannot be met, down to the relation at the end of the chain.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use super::super::Version;
+use super::super::Unmet;
 use super::super::relation::{Kind, Op};
 use super::super::universe::{Dependency, PkgId, VerId};
 use super::state::{State, Which};
-
-/// One relation that cannot hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmet {
-    /// The package asked for that leads here.
-    pub wanted: String,
-    /// The package whose relation it is; `wanted` itself or one it needs.
-    pub package: String,
-    /// The version of `package` that was tried.
-    pub version: Version,
-    /// Such as `Depends: libfoo (>= 2) | libbar`.
-    pub relation: String,
-    /// What the archives have of it, such as `libfoo 1.9-1`; empty when they have nothing.
-    pub available: Vec<String>,
-}
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} has `{}`", self.package, self.version, self.relation)?;
-        match &*self.available {
-            [] => f.write_str(", and no archive has that"),
-            available => write!(f, ", and there is {}", available.join(", ")),
-        }
-    }
-}
 
 /// The relations at fault for every wanted package that cannot be had.
 pub(super) fn unmet(state: &State<'_>, wanted: &[PkgId]) -> Vec<Unmet> {

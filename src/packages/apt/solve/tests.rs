@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{NotRemovable, SolveError, lacking, solve};
-use crate::packages::{
-    Index, IndexSource, InstalledPackage, Request, Solution, Universe, Upgrade, Want, bootstrap_set,
-};
+use crate::packages::apt::{Universe, bootstrap_set, read_index};
+use crate::packages::{Index, IndexSource, InstalledPackage, Request, Solution, Upgrade, Want};
 
 /// An archive from lines such as `a 1 | Depends: b (>= 2) | Multi-Arch: foreign`.
 fn index(lines: &str) -> Index {
@@ -29,7 +28,7 @@ fn index(lines: &str) -> Index {
         }
         text.push('\n');
     }
-    Index::parse(text.as_bytes()).unwrap()
+    read_index(text.as_bytes()).unwrap()
 }
 
 fn universe(lines: &str) -> Universe {

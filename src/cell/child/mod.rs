@@ -7,6 +7,9 @@
 // Numbers of processes and descriptors, and bits, in the types that each call wants.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
+mod mounts;
+mod waiting;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -14,6 +17,10 @@ use std::ptr;
 
 use nix::libc::{self, c_char, c_int, c_long, c_uint, c_ulong};
 use nix::unistd::Pid;
+
+pub(super) use mounts::id_mapped;
+use mounts::{enter, lay_out, mount_proc, show};
+pub(super) use waiting::Waiting;
 
 /// What could not be done, for the message: in the order of the numbers that the child sends.
 pub(super) const STEPS: &[&str] = &[
@@ -336,135 +343,6 @@ fn network(plan: &mut Plan) -> Step<()> {
     Ok(())
 }
 
-/// Opens what is to be shown, then mounts the root that it is going to be shown in.
-fn lay_out(plan: &mut Plan) -> Step<()> {
-    let Some(root) = &mut plan.root else { return Ok(()) };
-    // SAFETY: paths of the plan.
-    unsafe {
-        call(
-            libc::mount(
-                ptr::null(),
-                c"/".as_ptr(),
-                ptr::null(),
-                libc::MS_REC | libc::MS_PRIVATE,
-                ptr::null(),
-            )
-            .into(),
-        )?;
-        for entry in &mut root.entries {
-            if let Entry::Mount { from: From::Path { path, opened }, .. } = entry {
-                let fd = call(libc::syscall(
-                    libc::SYS_open_tree,
-                    libc::AT_FDCWD,
-                    path.as_ptr(),
-                    OPEN_TREE_CLONE | AT_RECURSIVE | libc::O_CLOEXEC as c_uint,
-                ))?;
-                *opened = fd as RawFd;
-            }
-        }
-        call(
-            libc::mount(
-                c"cell".as_ptr(),
-                root.at.as_ptr(),
-                c"tmpfs".as_ptr(),
-                libc::MS_NOSUID | libc::MS_NODEV,
-                c"mode=755,size=1m".as_ptr().cast(),
-            )
-            .into(),
-        )?;
-        call(libc::chdir(root.at.as_ptr()).into())?;
-        libc::umask(0o022);
-    }
-    Ok(())
-}
-
-fn show(plan: &mut Plan) -> Step<()> {
-    let Some(root) = &plan.root else { return Ok(()) };
-    for entry in &root.entries {
-        // SAFETY: paths and descriptors of the plan.
-        unsafe {
-            match entry {
-                Entry::Folder(at) => {
-                    if let Err(error) = call(libc::mkdir(at.as_ptr(), 0o755).into())
-                        && error != libc::EEXIST
-                    {
-                        return Err(error);
-                    }
-                }
-                Entry::File(at) => {
-                    let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
-                    let fd = call(libc::open(at.as_ptr(), flags, 0o644 as c_uint).into())?;
-                    libc::close(fd as c_int);
-                }
-                Entry::Link { to, at } => {
-                    call(libc::symlink(to.as_ptr(), at.as_ptr()).into())?;
-                }
-                Entry::Scratch { at } => {
-                    call(
-                        libc::mount(
-                            c"cell".as_ptr(),
-                            at.as_ptr(),
-                            c"tmpfs".as_ptr(),
-                            libc::MS_NOSUID | libc::MS_NODEV,
-                            c"mode=1777,size=64m".as_ptr().cast(),
-                        )
-                        .into(),
-                    )?;
-                }
-                Entry::Mount { from, at, attributes } => {
-                    let fd = match from {
-                        From::Path { opened, .. } => *opened,
-                        From::Detached(fd) => *fd,
-                    };
-                    set_attributes(fd, c"", libc::AT_EMPTY_PATH as c_uint | AT_RECURSIVE, *attributes, None)?;
-                    call(libc::syscall(
-                        libc::SYS_move_mount,
-                        fd,
-                        c"".as_ptr(),
-                        libc::AT_FDCWD,
-                        at.as_ptr(),
-                        MOVE_MOUNT_F_EMPTY_PATH,
-                    ))?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn mount_proc(plan: &mut Plan) -> Step<()> {
-    if plan.root.as_ref().is_some_and(|root| root.proc) {
-        // SAFETY: constant texts.
-        call(
-            unsafe {
-                libc::mount(
-                    c"proc".as_ptr(),
-                    c"proc".as_ptr(),
-                    c"proc".as_ptr(),
-                    libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
-                    ptr::null(),
-                )
-            }
-            .into(),
-        )?;
-    }
-    Ok(())
-}
-
-fn enter(plan: &mut Plan) -> Step<()> {
-    let Some(root) = &plan.root else { return Ok(()) };
-    // The old root is put over the new one and taken away: pivot_root(2).
-    // SAFETY: constant texts, and a path of the plan.
-    unsafe {
-        call(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
-        call(libc::umount2(c".".as_ptr(), libc::MNT_DETACH).into())?;
-        call(libc::chdir(c"/".as_ptr()).into())?;
-        set_attributes(libc::AT_FDCWD, c"/", 0, READ_ONLY, None)?;
-        call(libc::chdir(root.folder.as_ptr()).into())?;
-    }
-    Ok(())
-}
-
 fn limits(plan: &mut Plan) -> Step<()> {
     let set = |resource: libc::__rlimit_resource_t, value: u64| {
         let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
@@ -538,53 +416,6 @@ fn streams(plan: &mut Plan) -> Step<()> {
     Ok(())
 }
 
-fn set_attributes(
-    at: RawFd,
-    path: &std::ffi::CStr,
-    flags: c_uint,
-    set: u64,
-    userns: Option<RawFd>,
-) -> Step<()> {
-    let attributes = MountAttributes {
-        set: set | if userns.is_some() { ID_MAPPED } else { 0 },
-        clear: 0,
-        propagation: 0,
-        userns: userns.unwrap_or(0) as u64,
-    };
-    // SAFETY: the structure lives until the call is over.
-    call(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            at,
-            path.as_ptr(),
-            flags,
-            ptr::from_ref(&attributes),
-            size_of::<MountAttributes>(),
-        )
-    })?;
-    Ok(())
-}
-
-/// A mount of a path, not attached anywhere, whose files belong to others: see `mount_setattr(2)`. Only root of
-/// the host can make one.
-pub(super) fn id_mapped(path: &CString, userns: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: the path ends with a null byte.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_open_tree,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            OPEN_TREE_CLONE | libc::O_CLOEXEC as c_uint,
-        )
-    };
-    let fd = call(fd).map_err(io::Error::from_raw_os_error)?;
-    // SAFETY: the kernel has just made this descriptor for us.
-    let mount = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
-    set_attributes(fd as RawFd, c"", libc::AT_EMPTY_PATH as c_uint, 0, Some(userns))
-        .map_err(io::Error::from_raw_os_error)?;
-    Ok(mount)
-}
-
 /// Makes namespaces of all kinds that a cell has, for a process that ends at once.
 pub(super) fn try_namespaces() -> io::Result<()> {
     let all = libc::CLONE_NEWUSER
@@ -613,37 +444,4 @@ pub(super) fn landlock_version() -> c_long {
     const VERSION: c_uint = 1;
     // SAFETY: no structure is read for this question.
     unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<u8>(), 0_usize, VERSION) }
-}
-
-/// A process that waits in a user namespace of its own until this value is dropped.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pid: Pid,
-    _pidfd: OwnedFd,
-}
-
-impl Waiting {
-    pub(super) fn in_user_namespace() -> io::Result<Self> {
-        match clone(libc::CLONE_NEWUSER as u64)? {
-            Some((pid, pidfd)) => Ok(Self { pid, _pidfd: pidfd }),
-            None => loop {
-                // SAFETY: waits for a signal, which ends it.
-                unsafe {
-                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                    libc::pause();
-                }
-            },
-        }
-    }
-
-    pub(super) const fn pid(&self) -> Pid {
-        self.pid
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL);
-        let _ = nix::sys::wait::waitpid(self.pid, None);
-    }
 }

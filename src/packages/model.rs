@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Version, VersionWanted};
+use super::version::Version;
+use super::wanted::VersionWanted;
 use crate::text::Digest;
-
-/// A Debian architecture name, such as `amd64` or `all`.
-pub type Arch = String;
 
 /// Where a package file comes from, without naming a mirror: two hosts with two mirrors write the
 /// same lock.
@@ -23,8 +21,7 @@ pub struct Origin {
     pub path: String,
 }
 
-/// A package as `dpkg` knows it: one stanza of `/var/lib/dpkg/status`, reduced to what decides
-/// about other packages.
+/// A package that a system has, as its package manager knows it, reduced to what decides about other packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledPackage {
     /// Such as `libc6`.
@@ -32,23 +29,22 @@ pub struct InstalledPackage {
     /// The one that is unpacked.
     pub version: Version,
     /// What it is built for; `all` where that does not matter.
-    pub arch: Arch,
-    /// Pulled in by another package, as apt's `extended_states` remembers.
+    pub arch: String,
+    /// Pulled in by another package, as the package manager remembers.
     pub auto: bool,
-    /// On hold (`dpkg --set-selections`): never upgraded.
+    /// On hold: never upgraded.
     pub hold: bool,
-    /// The control fields (relations, `Multi-Arch`, `Essential`, `Priority`…), as in the status
-    /// file. Empty when only name and version are known; then the fields are taken from the
-    /// archive's stanza of the same version, if there is one.
+    /// What it says of itself and of others (relations, priority…), as the manager's own records have it. Empty when
+    /// only name and version are known; then it is taken from the archive's entry of the same version, if there is one.
     pub control: String,
 }
 
 /// One package asked for, with or without an exact version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Want {
-    /// Name, with an optional `:arch` as apt takes it.
+    /// Name, with what the manager takes behind it, such as `:arch`.
     pub name: String,
-    /// Which versions will do, if not just the one that apt takes.
+    /// Which versions will do, if not just the one that the manager takes.
     pub version: Option<VersionWanted>,
 }
 
@@ -59,15 +55,14 @@ pub enum Upgrade {
     /// They stay, unless a wanted package needs a newer one.
     #[default]
     No,
-    /// All go to their candidate version first, as `apt-get dist-upgrade` does, except that no
-    /// package is removed for it (`base { upgrade = true }`).
+    /// All go to their candidate version first, and no package is removed for it (`base { upgrade = true }`).
     All,
 }
 
 /// One solve's question.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
-    /// In the order written; apt works through them in this order.
+    /// In the order written; the manager works through them in this order.
     pub install: Vec<Want>,
     /// Names to remove. A package that others need takes them along only if they are named too.
     pub remove: Vec<String>,
@@ -84,19 +79,19 @@ pub struct Selected {
     pub name: String,
     /// The whole of it, epoch and revision included: `1.7.1-6`.
     pub version: Version,
-    /// As dpkg calls it: `amd64`, or `all`.
-    pub arch: Arch,
-    /// Of the .deb.
+    /// As the package manager calls it: `amd64`, or `all`.
+    pub arch: String,
+    /// Of the package file.
     pub sha256: Digest,
-    /// Of the .deb, in bytes.
+    /// Of the package file, in bytes.
     pub size: u64,
-    /// What it takes unpacked, in KiB, as the control file says.
+    /// What it takes unpacked, in KiB, as the package says.
     pub installed_size: u64,
     /// Where its file is fetched.
     #[serde(flatten)]
     pub origin: Origin,
-    /// Which call of dpkg installs it: 0 is the first. A package whose `Pre-Depends` are met by
-    /// others of the same transaction comes in a later one.
+    /// Which call of the package manager installs it: 0 is the first. A package that others of the same transaction have
+    /// to be set up for before it is unpacked comes in a later one.
     #[serde(default, skip_serializing_if = "is_first")]
     pub stage: u16,
     /// Wanted by a package, not by a person: gets the auto-installed mark.
@@ -119,4 +114,29 @@ pub struct Solution {
     /// Packages that were there, marked auto-installed, and are now asked for by name: they lose
     /// the mark.
     pub now_manual: Vec<String>,
+}
+
+/// The installed packages after a solution was carried out on `before`.
+#[must_use]
+pub fn after(before: &[InstalledPackage], solution: &Solution) -> Vec<InstalledPackage> {
+    let mut all: Vec<_> = before
+        .iter()
+        .filter(|package| !solution.remove.contains(&package.name))
+        .filter(|package| !solution.install.iter().any(|new| new.name == package.name))
+        .cloned()
+        .map(|package| InstalledPackage {
+            auto: package.auto && !solution.now_manual.contains(&package.name),
+            ..package
+        })
+        .collect();
+    all.extend(solution.install.iter().map(|new| InstalledPackage {
+        name: new.name.clone(),
+        version: new.version.clone(),
+        arch: new.arch.clone(),
+        auto: new.auto,
+        hold: false,
+        control: String::new(),
+    }));
+    all.sort_by(|a, b| (&a.name, &a.arch).cmp(&(&b.name, &b.arch)));
+    all
 }

@@ -1,21 +1,25 @@
 //! Downloads: resumed, retried, verified, and kept by content.
 
+mod body;
+mod error;
+mod partial;
+
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use reqwest::{Response, StatusCode, header};
-use tokio::time::Instant;
 
-use sha2::{Digest as _, Sha512};
-
-use super::{Digest, Store, StoreError, folder, own};
+use super::{Digest, Store};
 use crate::text::{Checksum, without_credentials as shown};
+use body::Body;
+use error::{reason, status_error, unreachable};
+use partial::Partial;
+
+pub use error::FetchError;
 
 /// What every server has to bring, or nobody waits for it any longer.
 const SLOWEST: Pace = Pace { bytes: 60 << 10, window: Duration::from_mins(1) };
@@ -71,105 +75,6 @@ pub struct Download {
     pub sha256: Digest,
     /// Bytes, where known: for progress.
     pub size: Option<u64>,
-}
-
-/// Why something could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// The store has no such file, and nothing may be fetched.
-    #[error("{name} is not in the store, and the network is off (--offline)")]
-    Offline {
-        /// Its name or address, as messages show it.
-        name: String,
-    },
-    /// No connection, or one that broke too often.
-    #[error("cannot reach `{}`: {reason}", shown(url))]
-    Unreachable {
-        /// Address that was asked.
-        url: String,
-        /// What the connection broke with, such as `connection refused`.
-        reason: String,
-    },
-    /// The server answered, and has no such file.
-    #[error("`{}` is gone ({status})", shown(url))]
-    Gone {
-        /// Address that was asked.
-        url: String,
-        /// Status of the answer: 404 or 410.
-        status: u16,
-    },
-    /// The server answered with a defect of its own, or of the request.
-    #[error("`{}` cannot be had: the server says {status}", shown(url))]
-    Refused {
-        /// Address that was asked.
-        url: String,
-        /// Status of the answer, such as 403.
-        status: u16,
-    },
-    /// Whole, and not what was promised.
-    #[error("`{}` has sha256 {actual}, not {expected}", shown(url))]
-    Wrong {
-        /// Address it came from.
-        url: String,
-        /// Digest that was promised.
-        expected: Digest,
-        /// Digest of what came.
-        actual: Digest,
-    },
-    /// As [`Wrong`](Self::Wrong), against a digest of another kind.
-    #[error("`{}` does not have the {expected} that its publisher gives", shown(url))]
-    NotPublished {
-        /// Address it came from.
-        url: String,
-        /// Checksum that the publisher gives.
-        expected: Checksum,
-    },
-    /// The file is larger than whoever asked for it takes.
-    #[error("`{}` is larger than {}", shown(url), crate::check::Size(*limit))]
-    TooLarge {
-        /// Address it came from.
-        url: String,
-        /// Bytes that were allowed.
-        limit: u64,
-    },
-    /// The server answers, one drop after the other.
-    #[error(
-        "`{}` comes too slowly: {bytes} bytes in {} s, and fewer than {} are not waited for",
-        shown(url),
-        pace.window.as_secs(),
-        pace.bytes
-    )]
-    Slow {
-        /// Address it comes from.
-        url: String,
-        /// Bytes that came within the window of `pace`.
-        bytes: u64,
-        /// What would have been fast enough.
-        pace: Pace,
-    },
-    /// A setting is unusable: the proxy's URL, or the file of certificates.
-    #[error("{0}")]
-    Setting(String),
-    /// The store cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl FetchError {
-    /// The address that did not give what was asked for.
-    #[must_use]
-    pub fn url(&self) -> Option<&str> {
-        match self {
-            Self::Unreachable { url, .. }
-            | Self::Gone { url, .. }
-            | Self::Refused { url, .. }
-            | Self::Wrong { url, .. }
-            | Self::NotPublished { url, .. }
-            | Self::Slow { url, .. }
-            | Self::TooLarge { url, .. } => Some(url),
-            Self::Offline { .. } | Self::Setting(_) | Self::Store(_) => None,
-        }
-    }
 }
 
 /// What was fetched so far, and how much there is: bytes.
@@ -513,51 +418,6 @@ impl Fetcher {
     }
 }
 
-/// What a server sends, as long as it sends enough.
-struct Body<'a, S> {
-    url: &'a str,
-    stream: S,
-    slowest: Pace,
-    /// Of the time that runs now: when it ends, and what has come in it.
-    ends: Instant,
-    bytes: u64,
-}
-
-impl<'a> Body<'a, ()> {
-    fn new(
-        url: &'a str,
-        response: Response,
-        slowest: Pace,
-    ) -> Body<'a, impl Stream<Item = reqwest::Result<Bytes>> + Unpin> {
-        let stream = Box::pin(response.bytes_stream());
-        Body { url, stream, slowest, ends: Instant::now() + slowest.window, bytes: 0 }
-    }
-}
-
-impl<S: Stream<Item = reqwest::Result<Bytes>> + Unpin> Body<'_, S> {
-    async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
-        loop {
-            let next = tokio::time::timeout_at(self.ends, self.stream.next()).await;
-            if Instant::now() >= self.ends {
-                if self.bytes < self.slowest.bytes {
-                    let (url, bytes) = (self.url.to_owned(), self.bytes);
-                    return Err(FetchError::Slow { url, bytes, pace: self.slowest });
-                }
-                (self.ends, self.bytes) = (Instant::now() + self.slowest.window, 0);
-            }
-            match next {
-                Err(_) => {}
-                Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => return Err(unreachable(self.url, &error)),
-                Ok(Some(Ok(chunk))) => {
-                    self.bytes += chunk.len() as u64;
-                    return Ok(Some(chunk));
-                }
-            }
-        }
-    }
-}
-
 /// Bytes that may still be written beside a file.
 fn room(path: &Path) -> u64 {
     let stat = path.parent().map(nix::sys::statvfs::statvfs);
@@ -595,136 +455,6 @@ impl Tries {
         }
         tokio::time::sleep(Duration::from_millis(500 << self.in_vain)).await;
         Ok(())
-    }
-}
-
-fn status_error(url: &str, status: StatusCode) -> FetchError {
-    let (url, code) = (url.to_owned(), status.as_u16());
-    match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::Gone { url, status: code },
-        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            FetchError::Unreachable { url, reason: format!("the server says {code}") }
-        }
-        _ => FetchError::Refused { url, status: code },
-    }
-}
-
-fn unreachable(url: &str, error: &reqwest::Error) -> FetchError {
-    FetchError::Unreachable { url: url.to_owned(), reason: reason(error) }
-}
-
-/// The innermost cause: the layers above it only say "error sending request".
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-/// How long a process waits for another one that downloads the same, before it does so itself: what comes from a quick
-/// server is there by then, and one that another project has named may never end.
-const WAITS_FOR_OTHERS: Duration = Duration::from_secs(30);
-/// How often it looks.
-const LOOKS: Duration = Duration::from_millis(50);
-
-/// A download in the making, locked: processes that want the same file wait for each other, but not for ever.
-struct Partial {
-    file: std::fs::File,
-    path: PathBuf,
-    /// Bytes that are there.
-    len: u64,
-}
-
-impl Partial {
-    async fn open(store: &Arc<Store>, digest: Digest) -> Result<Self, FetchError> {
-        let mut path = store.blobs().partial(&digest);
-        let failed = |path: &Path, source| StoreError::Io { action: "open", path: path.to_owned(), source };
-        let begun = Instant::now();
-        loop {
-            if let Some((file, len)) = Self::locked(&path).map_err(|source| failed(&path, source))? {
-                return Ok(Self { file, path, len });
-            }
-            if begun.elapsed() < WAITS_FOR_OTHERS {
-                tokio::time::sleep(LOOKS).await;
-            } else {
-                path = path.with_extension(format!("{}.partial", folder::unguessable()));
-            }
-        }
-    }
-
-    /// The file and its length, unless another process has it.
-    fn locked(path: &Path) -> std::io::Result<Option<(std::fs::File, u64)>> {
-        use std::os::unix::fs::MetadataExt;
-        let file = own::options().create(true).append(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error),
-        }
-        // Whoever held the lock may have taken the file away meanwhile.
-        let own = file.metadata()?;
-        let is_there = std::fs::metadata(path).is_ok_and(|there| there.ino() == own.ino());
-        Ok(is_there.then_some((file, own.len())))
-    }
-
-    fn restart(&mut self) -> Result<(), FetchError> {
-        self.len = 0;
-        self.file.set_len(0).map_err(|source| self.failed(source))
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
-        self.len += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|source| self.failed(source))
-    }
-
-    /// Nothing is kept of a download of which nothing has come; what has come is for the next try.
-    fn clear(&self) {
-        if self.len == 0 {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-
-    fn failed(&self, source: std::io::Error) -> FetchError {
-        StoreError::Io { action: "write", path: self.path.clone(), source }.into()
-    }
-
-    /// Makes the whole file a blob if it has this digest; its own digest is the answer.
-    async fn admit(&self, store: &Arc<Store>, sha512: [u8; 64]) -> Result<Option<Digest>, FetchError> {
-        let (store, path) = (Arc::clone(store), self.path.clone());
-        let taken = tokio::task::spawn_blocking(move || {
-            let mut hash = Sha512::new();
-            let mut file = std::fs::File::open(&path)?;
-            let mut buffer = vec![0; 1 << 18];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => hash.update(&buffer[..n]),
-                }
-            }
-            if <[u8; 64]>::from(hash.finalize()) != sha512 {
-                return Ok(None);
-            }
-            let sha256 = store.digest_file(&path).map_err(std::io::Error::other)?;
-            store.blobs().adopt(&path, &sha256).map_err(std::io::Error::other)?;
-            Ok(Some(sha256))
-        });
-        let taken = taken.await.map_err(std::io::Error::other).and_then(|taken| taken);
-        taken.map_err(|source| self.failed(source))
-    }
-
-    /// Verifies the whole file and makes it a blob; a wrong one is removed.
-    async fn adopt(&mut self, store: &Arc<Store>, digest: Digest, url: &str) -> Result<PathBuf, FetchError> {
-        let (store, path) = (Arc::clone(store), self.path.clone());
-        let adopted = tokio::task::spawn_blocking(move || store.blobs().adopt(&path, &digest)).await;
-        match adopted {
-            Ok(Ok(path)) => Ok(path),
-            Ok(Err(StoreError::Mismatch { expected, actual, .. })) => {
-                Err(FetchError::Wrong { url: url.to_owned(), expected, actual })
-            }
-            Ok(Err(error)) => Err(error.into()),
-            Err(error) => Err(self.failed(std::io::Error::other(error))),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Package versions in Debian's own order (deb-version(7)).
+//! Package versions, in Debian's order (deb-version(7)), which is that of every package manager known here.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -34,7 +34,7 @@ impl Version {
         &self.0
     }
 
-    /// Without the check: for fields of signed indexes, where dpkg's own word counts.
+    /// Without the check: for fields of signed indexes, where the archive's own word counts.
     pub(crate) fn trusted(text: &str) -> Self {
         Self(text.into())
     }

@@ -3,14 +3,19 @@
 //! Every value that a later stage may object to carries its span. Paths are relative to the
 //! project's folder with `/` between parts, whatever file they were written in.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::Cleanup;
+mod cleanup;
+mod packages;
+mod steps;
+
 use super::Size;
 use crate::model::{Arch, Compression, Firmware, OutputFormat};
-use crate::text::{Checksum, Digest, Requirement, SourceId, Span, Spanned};
+use crate::text::{Checksum, Digest, Requirement, Span, Spanned};
+
+pub use cleanup::{Cleanup, CleanupItem, CleanupPreset, CleanupTopic};
+pub use packages::{App, AppOption, ArchiveKey, ArchiveSource, ArchiveSpec, Literal, OtherArchive, Package};
+pub use steps::{CopySource, CopySpec, DEFAULT_TIMEOUT, Script, ScriptBody, StepSpec, Test};
 
 /// Everything the entry file and its includes say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub struct ImageSpec {
     /// As written behind `image`: 1 to 255 bytes, unique among the project's images.
     pub name: Spanned<String>,
     /// What of the things that the resolver looks at was not understood.
-    pub doubt: Doubt,
+    pub unknown: Unknowns,
     /// `description "…"`: for people; no part of any key.
     pub description: Option<Spanned<String>>,
     /// Absent only with `base image`, which inherits it (or in an image that has errors).
@@ -97,7 +102,7 @@ impl ImageSpec {
         let span = name.span;
         Self {
             name,
-            doubt: Doubt::default(),
+            unknown: Unknowns::default(),
             description: None,
             os: None,
             arch: Spanned::new(Arch::default(), span),
@@ -130,74 +135,13 @@ impl ImageSpec {
 /// What an error leaves unknown of an image. The solve goes on with the rest: it must not take a
 /// default for what somebody meant to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Doubt {
+pub struct Unknowns {
     /// Something that the resolver looks at: what it finds is no resolution of the image.
     pub any: bool,
     /// Which base is meant.
     pub base: bool,
     /// Which architecture is meant: only names can be looked up.
     pub arch: bool,
-}
-
-/// `archive`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchiveSpec {
-    /// The whole statement.
-    pub span: Span,
-    /// Which archive it is.
-    pub source: ArchiveSource,
-    /// It stays among the image's own sources.
-    pub keep: bool,
-}
-
-/// Which archive an `archive` statement adds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchiveSource {
-    /// More of the distribution's own.
-    Own {
-        /// Such as `contrib` and `non-free-firmware`.
-        components: Vec<Spanned<String>>,
-        /// `backports`, or a suite's whole name.
-        suites: Vec<Spanned<String>>,
-    },
-    /// `archive "URL" { … }`
-    Other(Box<OtherArchive>),
-}
-
-/// An archive outside the distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherArchive {
-    /// `http` or `https`, as written.
-    pub url: Spanned<String>,
-    /// Such as `stable`; for a flat archive a path that ends in `/`.
-    pub suite: Spanned<String>,
-    /// `main` if the file does not say; none for a flat archive.
-    pub components: Vec<Spanned<String>>,
-    /// What must have signed its indexes.
-    pub key: ArchiveKey,
-    /// Hexadecimal digits of the key's fingerprint; absent: whatever key is given.
-    pub fingerprint: Option<Spanned<String>>,
-    /// apt's pin.
-    pub priority: Option<Spanned<u32>>,
-}
-
-impl OtherArchive {
-    /// Where it is, as a lock names it.
-    #[must_use]
-    pub fn address(&self) -> &str {
-        self.url.value.trim_end_matches('/')
-    }
-}
-
-/// The key that signs an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchiveKey {
-    /// The path as written, or the key's text.
-    pub span: Span,
-    /// Armoured or binary.
-    pub content: Vec<u8>,
-    /// Where it is in the project, if it is not in the ImageFile.
-    pub path: Option<String>,
 }
 
 /// `os TYPE DISTRO [REQ]`
@@ -270,66 +214,6 @@ pub enum BaseSource {
     },
 }
 
-/// `jq`, `kubelet=1.36.1-1.1`, `docker-ce=5:27.*` or `postgresql-17 >= 17.2`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Package {
-    /// The list element.
-    pub span: Span,
-    /// As the distribution calls it, such as `jq`.
-    pub name: String,
-    /// The distribution's own version string, a pattern of it, or comparisons with it.
-    pub version: Option<String>,
-    /// What it recommends comes along.
-    pub recommends: bool,
-    /// Whether it stays in the image; else it is there for the scripts alone.
-    pub keep: bool,
-}
-
-/// `app NAME [REQ] { … }`; options are checked against the catalogue by the resolver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct App {
-    /// The whole statement.
-    pub span: Span,
-    /// Of the catalogue, such as `nginx`.
-    pub name: Spanned<String>,
-    /// `^1.26`; absent: the newest that suits.
-    pub version: Option<Spanned<Requirement>>,
-    /// In the order written.
-    pub options: Vec<AppOption>,
-    /// Something in its options was not understood: more may be given than is known.
-    pub doubtful: bool,
-}
-
-/// `key = value` in the braces of `app`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppOption {
-    /// Such as `port`.
-    pub key: Spanned<String>,
-    /// Its type is the declaration's business.
-    pub value: Spanned<Literal>,
-}
-
-/// A value whose type is decided elsewhere; params are already put in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Literal {
-    /// The text, quoted or not.
-    Text(String),
-    /// `["a", "b"]`
-    List(Vec<Spanned<Literal>>),
-}
-
-impl Literal {
-    /// The text, unless it is a list.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::List(_) => None,
-        }
-    }
-}
-
 /// `env KEY = VALUE`, or an entry of a script's `env`.
 pub type EnvVar = KeyValue;
 
@@ -400,134 +284,6 @@ pub struct Group {
     pub system: bool,
 }
 
-/// What happens in the order written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepSpec {
-    /// `copy "SRC" to "DEST"`
-    Copy(CopySpec),
-    /// `script "setup.sh"`; of a list of paths each is one.
-    Script(Script),
-    /// The statement's span.
-    Reboot(Span),
-}
-
-impl StepSpec {
-    /// The whole statement.
-    #[must_use]
-    pub const fn span(&self) -> Span {
-        match self {
-            Self::Copy(copy) => copy.span,
-            Self::Script(script) => script.span,
-            Self::Reboot(span) => *span,
-        }
-    }
-}
-
-/// `copy SOURCE to "DEST" { … }`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopySpec {
-    /// The whole statement.
-    pub span: Span,
-    /// What is copied.
-    pub source: CopySource,
-    /// Absolute path in the image. Ending in `/`: a folder to put the source into.
-    pub dest: Spanned<String>,
-    /// Account name or number; `root` if absent.
-    pub owner: Option<Spanned<String>>,
-    /// Group name or number; the owner's name if absent.
-    pub group: Option<Spanned<String>>,
-    /// For files; absent: 0644, 0755 where the source is executable.
-    pub mode: Option<Spanned<u32>>,
-    /// For folders; absent: `mode` with x where it has r, or 0755.
-    pub dir_mode: Option<Spanned<u32>>,
-    /// Before packages are installed.
-    pub early: bool,
-}
-
-/// What a `copy` statement puts into the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CopySource {
-    /// A file of the project.
-    File {
-        /// Relative to the project's folder.
-        path: Spanned<String>,
-    },
-    /// The contents of a folder of the project.
-    Folder {
-        /// Relative to the project's folder, without a slash at its end.
-        path: Spanned<String>,
-    },
-    /// What matches a pattern in a folder of the project: `conf.d/*.conf`.
-    Glob {
-        /// Relative to the project's folder; `conf.d` of the example.
-        folder: Spanned<String>,
-        /// For names in that folder: `*.conf`, with `*`, `?` and `[a-z]`.
-        pattern: String,
-    },
-    /// A heredoc's text.
-    Inline {
-        /// As taken from between the tags; its span is the heredoc's.
-        text: Spanned<String>,
-    },
-    /// A pinned download, perhaps an archive.
-    Url {
-        /// `https` or `http`, as written.
-        url: Spanned<String>,
-        /// What the download must have.
-        checksum: Spanned<Checksum>,
-        /// Unpack the archive into the destination folder.
-        unpack: bool,
-        /// Leading path components to drop when unpacking.
-        strip: u32,
-    },
-}
-
-/// A user script, as a step or a test.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    /// The statement; for one path of a list, that path.
-    pub span: Span,
-    /// `name`, else the path as written, else `script 2` by its number among the image's scripts.
-    pub name: String,
-    /// What is run.
-    pub body: ScriptBody,
-    /// Absent: the image's default user.
-    pub user: Option<Spanned<String>>,
-    /// On top of the image's `env`.
-    pub env: Vec<EnvVar>,
-    /// From its start; then it is killed and the build fails.
-    pub timeout: Duration,
-    /// How often to try again after a failure.
-    pub retries: u32,
-    /// Names of [`Secret`]s of this image.
-    pub secrets: Vec<Spanned<String>>,
-    /// In a chroot, without booting the system.
-    pub offline: bool,
-    /// Whether an offline script reaches what booted ones do.
-    pub network: bool,
-    /// Files and folders of the project to lay at `/run/imgfile/project`.
-    pub with: Vec<Spanned<String>>,
-}
-
-/// The default `timeout` of a script or test.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
-
-/// The text of a script and where it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptBody {
-    /// The bytes to run, line ends normalised if it is a heredoc.
-    pub content: Vec<u8>,
-    /// Project-relative path, unless it is a heredoc.
-    pub path: Option<String>,
-    /// The program of the shebang and its argument, if any.
-    pub interpreter: Vec<String>,
-    /// Where the first line of the content stands: a source and the byte offset of its first byte.
-    /// Line `n` of the script (from 0) is line `line_of(start) + n` of that source.
-    pub source: SourceId,
-    /// Byte offset in `source`.
-    pub start: u32,
-}
-
 /// `service NAME STATE { active }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -562,15 +318,6 @@ pub struct MachineSize {
     pub memory: Option<Spanned<Size>>,
 }
 
-/// `test "NAME" …`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Test {
-    /// In quotes, such as `"the front page answers"`.
-    pub name: Spanned<String>,
-    /// Must exit with 0.
-    pub script: Script,
-}
-
 /// `output FORMAT { … }`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -590,7 +337,7 @@ impl Output {
     /// The file's name in `out/`, shortened with a digest at its end where it would pass 255 bytes.
     #[must_use]
     pub fn file_name(&self) -> String {
-        super::names::output_file_name(&self.name.value, self.format)
+        crate::check::names::output_file_name(&self.name.value, self.format)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Control data: paragraphs of `Field: value` lines (deb822(5)), as `Packages`, `Release`, dpkg's
-//! status and every .deb hold them.
+//! Paragraphs of `Field: value` lines (deb822(5)), as Debian has its archives, its package database and machine-readable
+//! copyright files.
 
 /// One paragraph, borrowed from its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

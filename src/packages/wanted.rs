@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Version, VersionError};
+use super::version::{Version, VersionError};
 use crate::text;
 use crate::text::Requirement;
 
@@ -18,14 +18,14 @@ pub struct VersionWanted {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Test {
-    /// The same version, as dpkg compares.
+    /// The same version, whatever its text.
     Same(Version),
-    /// With `*` for any text and `?` for any character, as apt takes it.
+    /// With `*` for any text and `?` for any character, as package managers take them.
     Like(String),
     /// In the distribution's own order.
     Order(Order, Version),
     /// The upstream version is one of a catalogue's. This is a preference: where nothing has it, what
-    /// apt would take is taken, for the caller to complain of.
+    /// the manager would take is taken, for the caller to complain of.
     Upstream(String),
 }
 
@@ -66,7 +66,7 @@ impl VersionWanted {
     }
 
     /// Whether something else will do where nothing is as wanted.
-    pub(super) fn is_preference(&self) -> bool {
+    pub(crate) fn is_preference(&self) -> bool {
         matches!(self.tests[..], [Test::Upstream(_)])
     }
 }
