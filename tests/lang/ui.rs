@@ -141,6 +141,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("E0641", "cli/commands.expected"),
     ("E0642", "cli/commands.expected"),
     ("E0650", "cli/failures.expected"),
+    ("W0217", "machine/accounts.expected"),
     ("W0501", "cli/commands.expected"),
     ("W0601", "machine/artifacts.expected"),
     ("W0602", "machine/artifacts.expected"),
