@@ -11,10 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{
-    BuildError, Executor,
-    build::{CLONE_TEST, folder},
-    instance::SshKey,
-    session::StepContext,
+    BuildError, Executor, executor::folder, instance::SshKey, session::StepContext, test_boots::CLONE_TEST,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, codes},

@@ -22,7 +22,7 @@
 //! statement. A future that is dropped is a build that is cancelled: its machine is killed, its working folder is
 //! removed. What a crash leaves is in the journal of that folder, and the next command clears it.
 //!
-//! Read `build.rs` first, then `session.rs` (what each action of a step does in the guest) and `chain.rs` (the files
+//! Read `build.rs` first, then `steps.rs`, `session.rs` (what each action of a step does in the guest) and `chain.rs` (the files
 //! of a disk). Not done here: no rendering and no records (`report`), no arguments and no order of images (`ops`),
 //! no rule of what a statement means (`check`, `plan`), and nothing that is one driver's own (`driver`).
 
@@ -39,9 +39,11 @@ mod copy;
 mod describe;
 mod error;
 mod event;
+mod executor;
 mod failed_machine;
 mod failing_line;
 mod finished;
+mod finished_disk;
 mod gate;
 mod hypervisors;
 pub mod instance;
@@ -60,17 +62,19 @@ mod secret_forms;
 mod session;
 #[cfg(test)]
 mod simulation;
+mod steps;
 mod summary;
 mod tail;
+mod test_boots;
 mod times;
 mod unpack;
 
 pub use budget::Budget;
-pub use build::{Artifact, BuildInputs, Executor, Options, Tests};
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use describe::{DescribeOptions, Description, Gate, denied};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};
 pub use event::{Event, EventKind, Exit, Observer, Outcome, Reporter, Stream, Tee};
+pub use executor::{Artifact, BuildInputs, Executor, Options, Tests};
 pub use failed_machine::{FailedMachine, FailedMachineSlot};
 pub use failing_line::ScriptLine;
 pub use keyed::with_secrets;
