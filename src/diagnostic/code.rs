@@ -236,6 +236,7 @@ registry! {
     IMAGE_REVOKED = "E0650": "the image was revoked, or one that it is made from";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
+    OWNER_GONE = "W0604": "files belong to an account that was taken away";
     UNUSED_PARAM = "W0201": "a param is never used";
     UNUSED_PROFILE = "W0202": "a profile is never used";
     HEREDOC_INTERPOLATION = "W0203": "a param is not put into a heredoc";
@@ -252,7 +253,6 @@ registry! {
     CATALOG_UNNEEDED = "W0301": "an application that no image needs can never be installed";
     OF_BASH_ONLY = "W0215": "a script for `sh` uses what only bash has";
     FORMER_NAME = "W0216": "a script uses a name that imgfile has changed";
-    OWNER_GONE = "W0217": "files belong to an account that was taken away";
     MOVING_SUITE = "W0214": "a suite name stands for another version after each release";
 }
 

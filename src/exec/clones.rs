@@ -297,8 +297,15 @@ fn content(path: &Path) -> Result<Digest, BuildError> {
     })
 }
 
-/// What is wrong with two instances of an image, of which the first had a seed. What is `sealed` in the artifact each of
-/// its instances has, until something makes it anew.
+/// What is wrong with two instances of an image, of which the first had a seed, by what a look at each printed, and one
+/// at the artifact.
+#[must_use]
+pub fn compare_instances(image: &str, sealed: &str, one: &str, other: &str) -> Vec<Diagnostic> {
+    let [sealed, one, other] = [sealed, one, other].map(Instance::read);
+    compared(image, &sealed, &one, &other)
+}
+
+/// What is `sealed` in the artifact each of its instances has, until something makes it anew.
 fn compared(image: &str, sealed: &Instance, one: &Instance, other: &Instance) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let pairs = [(one, other), (one, sealed), (other, sealed)];

@@ -70,6 +70,7 @@ mod times;
 mod unpack;
 
 pub use budget::Budget;
+pub use clones::compare_instances;
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use describe::{DescribeOptions, Description, Gate, denied};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};

@@ -71,7 +71,9 @@ fn find(running: Vec<RunningInstance>, name: Option<&str>) -> Result<RunningInst
     }
 }
 
-fn nobody(message: String, help: String) -> Error {
+/// No machine runs that could be logged in to.
+#[must_use]
+pub fn nobody(message: String, help: String) -> Error {
     Error::diagnosed(
         Class::Usage,
         vec![Diagnostic::new(codes::NO_INSTANCE, message).help(help)],

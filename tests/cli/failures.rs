@@ -5,12 +5,17 @@
 
 use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
 use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
+use imgfile::driver::Publish;
 use imgfile::driver::{DriverError, End, ExecEnd};
-use imgfile::exec::{BuildError, cannot_unpack, denied, output, unpacks_too_large};
+use imgfile::exec::{
+    BuildError, cannot_unpack, compare_instances, denied, instance::cannot_run, output, unpacks_too_large,
+};
+use imgfile::ops::{self, run, ssh};
 use imgfile::report;
 use imgfile::store::{StoreError, records::Revocation};
 use imgfile::text::{Sources, Span};
@@ -35,6 +40,16 @@ fn script(span: Span, end: ExecEnd, tail: &str) -> BuildError {
 
 fn step(span: Span, fault: DriverError) -> BuildError {
     BuildError::Step { step: "script provision.sh".into(), span: Some(span), fault }
+}
+
+/// What a look at two instances printed.
+const INSTANCE: &str = "cloud-init done\nidentity the machine id 11\nidentity the host key /etc/ssh/key 12\n\
+    host-name localhost\nroot-bytes 4000000000\nkey there\nfailed a.service\nwhy a.service no such thing\nend\n";
+const OTHER_INSTANCE: &str = "cloud-init disabled\nidentity the machine id 11\nidentity the host key /etc/ssh/key 22\n\
+    host-name localhost\nroot-bytes 4000000000\nend\n";
+
+fn told(error: &ops::Error) -> BuildError {
+    BuildError::Diagnosed(error.diagnostics().to_vec())
 }
 
 fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
@@ -148,6 +163,33 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
             let revocation = Revocation { image: "common".into(), at_ms: 1_795_232_640_000, why };
             BuildError::Diagnosed(vec![imgfile::ops::revoked::refused("web", span, &revocation)])
         }),
+        ("there is nothing to run", {
+            let text = "there is no image and no disk file `nothing`".to_owned();
+            told(&run::nothing_to_run(
+                text,
+                "`imgfile images --all` lists what was built; a disk is named by its path",
+            ))
+        }),
+        ("a disk is none", cannot_run(Path::new("disk.qcow2"), "it is encrypted (LUKS)", None)),
+        ("a port is taken", {
+            let port = Publish { address: Ipv4Addr::LOCALHOST, port: 80, guest: 8080 };
+            told(&run::port_unavailable(port, "Address already in use (os error 98)"))
+        }),
+        ("nobody is there to log in to", {
+            told(&ssh::nobody("no machine runs `web`".to_owned(), "what runs: other".to_owned()))
+        }),
+        (
+            "kept changes are another image's",
+            told(&run::changes_of_another(
+                Path::new("web.changes.qcow2"),
+                "web",
+                "the image was built anew since",
+            )),
+        ),
+        (
+            "instances are not their own",
+            BuildError::Diagnosed(compare_instances("web", "end\n", INSTANCE, OTHER_INSTANCE)),
+        ),
         ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
     ]
 }

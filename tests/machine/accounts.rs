@@ -113,8 +113,8 @@ fn accounts_groups_early_copies_and_values_are_as_said() {
     // A name of two lines among them: what a guest lists is shown line by line.
     let left: String = log
         .lines()
-        .filter_map(|line| line.split_once("note: warning[W0217]"))
-        .map(|(_, rest)| format!("warning[W0217]{rest}\n"))
+        .filter_map(|line| line.split_once("note: warning[W0604]"))
+        .map(|(_, rest)| format!("warning[W0604]{rest}\n"))
         .collect();
     assert_data_eq!(left, file!["accounts.expected"]);
 

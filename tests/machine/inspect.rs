@@ -227,16 +227,9 @@ fn a_build_makes_no_image_of_a_disk_that_breaks_a_rule_unless_that_is_allowed() 
     let refused = project.imgfile(&["build", "--no-test", "--progress", "plain"]);
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    for wanted in [
-        "error[E0620]",
-        "H0014: /etc/fstab mounts LABEL=nowhere at /data",
-        "H0012: /etc/notes may be changed",
-        "allow = [\"H0014\"]",
-    ] {
-        assert!(said.contains(wanted), "{wanted}: {said}");
-    }
     // At the statements that brought the files.
-    assert!(said.contains("ImageFile:3:") && said.contains("ImageFile:6:"), "{said}");
+    let errors = said.find("error[E0620]").map_or("", |start| &said[start..]);
+    snapbox::assert_data_eq!(errors, snapbox::file!["gate.expected"].raw());
     assert!(!project.path("out").exists());
 
     // One of the two is not enough; nothing is built again, nor looked at.

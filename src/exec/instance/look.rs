@@ -18,17 +18,17 @@ const MEMORY_MIB: u32 = 512;
 /// The form of a disk file, and the bytes of its disk. What is only a part of one, is encrypted or is damaged is refused:
 /// other files that it names are not opened.
 pub async fn whole_disk(disks: &dyn Disks, path: &Path) -> Result<(DiskFormat, u64), BuildError> {
-    let unreadable = |error: std::io::Error| refused(path, error.to_string(), None);
+    let unreadable = |error: std::io::Error| cannot_run(path, &error.to_string(), None);
     let format = match disks.format(path).map_err(unreadable)? {
         FoundFormat::Known(format) => format,
-        FoundFormat::Other(name) => return Err(refused(path, format!("its format is {name}"), None)),
+        FoundFormat::Other(name) => return Err(cannot_run(path, &format!("its format is {name}"), None)),
     };
     let damaged = |error| match error {
         DiskError::Tool { detail, .. } => {
             let reason = format!("it is damaged: {}", detail.lines().last().unwrap_or_default());
-            refused(path, reason, None)
+            cannot_run(path, &reason, None)
         }
-        DiskError::Damaged { reason, .. } => refused(path, format!("it is damaged: {reason}"), None),
+        DiskError::Damaged { reason, .. } => cannot_run(path, &format!("it is damaged: {reason}"), None),
         error => error.into(),
     };
     let file = DiskFile { path, format };
@@ -36,14 +36,14 @@ pub async fn whole_disk(disks: &dyn Disks, path: &Path) -> Result<(DiskFormat, u
     if is_part {
         let help = "changes that `imgfile run --persist` keeps are run as they were made: name the image, and the \
                     file with `--persist`";
-        return Err(refused(
+        return Err(cannot_run(
             path,
             "it is only a part of a disk: it refers to another file".into(),
             Some(help),
         ));
     }
     if encrypted {
-        return Err(refused(path, "it is encrypted".into(), None));
+        return Err(cannot_run(path, "it is encrypted", None));
     }
     Ok((format, size))
 }
@@ -74,7 +74,7 @@ pub async fn look(
         limits: Limits::default(),
     };
     let nothing = |fault| match fault {
-        DriverError::Unsupported { what } => refused(path, what, None),
+        DriverError::Unsupported { what } => cannot_run(path, &what, None),
         fault => fault.into(),
     };
     let mut machine = driver.start(spec).await.map_err(nothing)?;
@@ -85,7 +85,9 @@ pub async fn look(
     Ok(facts)
 }
 
-fn refused(path: &Path, reason: String, help: Option<&str>) -> BuildError {
+/// A disk is refused. `reason` may be a stranger's words.
+#[must_use]
+pub fn cannot_run(path: &Path, reason: &str, help: Option<&str>) -> BuildError {
     let message = format!("`{}` cannot be run", path.display());
     let usual = "a disk can be run that has a Linux system on a plain partition, such as those that `imgfile build` makes";
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(300).collect();

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use key::SshKey;
-pub use look::{look, whole_disk};
+pub use look::{cannot_run, look, whole_disk};
 
 use super::BuildError;
 use crate::store::{Store, StoreError};

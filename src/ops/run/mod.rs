@@ -25,8 +25,9 @@ use crate::{
     store::{Records, Store, WorkFolder},
     text::Sources,
 };
-pub use ports::parse as parse_ports;
+pub use ports::{parse as parse_ports, unavailable as port_unavailable};
 pub(super) use target::Target;
+pub use target::{changes_of_another, nothing as nothing_to_run};
 
 /// Memory of a machine unless somebody says otherwise, in MiB.
 const MEMORY_MIB: u64 = 1024;

@@ -41,7 +41,9 @@ pub(super) fn free(ports: &[Publish]) -> Result<(), Error> {
     Ok(())
 }
 
-fn unavailable(port: Publish, reason: &str) -> Error {
+/// A port of this host cannot lead to a guest.
+#[must_use]
+pub fn unavailable(port: Publish, reason: &str) -> Error {
     let message = format!("port {} of {} cannot be published", port.port, port.address);
     let other = u32::from(port.port) + if port.port < 1024 { 8000 } else { 1 };
     let diagnostic = Diagnostic::new(codes::PORT_UNAVAILABLE, message).note(reason.to_owned()).help(format!(

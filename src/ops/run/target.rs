@@ -96,13 +96,7 @@ impl Target {
         file: &Path,
         format: DiskFormat,
     ) -> Result<PathBuf, Error> {
-        let wrong = |reason: &str| {
-            let message = format!("`{}` does not hold changes of `{}`", file.display(), self.name);
-            let diagnostic = Diagnostic::new(codes::CHANGES_OF_ANOTHER, message)
-                .note(reason.to_owned())
-                .help("remove it to begin anew, or name another file");
-            Error::diagnosed(Class::Files, vec![diagnostic], Sources::default())
-        };
+        let wrong = |reason: &str| changes_of_another(file, &self.name, reason);
         if !format.is_for_machines() {
             return Err(wrong("changes are kept beside a disk in the format qcow2 or raw alone"));
         }
@@ -132,7 +126,19 @@ fn is_quick(artifact: &ArtifactRecord) -> bool {
     matches!(extension, Some("qcow2" | "raw"))
 }
 
-fn nothing(message: String, help: &str) -> Error {
+/// A file holds changes, but not those of the image that is to run.
+#[must_use]
+pub fn changes_of_another(file: &Path, image: &str, reason: &str) -> Error {
+    let message = format!("`{}` does not hold changes of `{image}`", file.display());
+    let diagnostic = Diagnostic::new(codes::CHANGES_OF_ANOTHER, message)
+        .note(reason.to_owned())
+        .help("remove it to begin anew, or name another file");
+    Error::diagnosed(Class::Files, vec![diagnostic], Sources::default())
+}
+
+/// There is nothing to run.
+#[must_use]
+pub fn nothing(message: String, help: &str) -> Error {
     let diagnostic = Diagnostic::new(codes::NOTHING_TO_RUN, message).help(help);
     Error::diagnosed(Class::Usage, vec![diagnostic], Sources::default())
 }
