@@ -45,7 +45,8 @@ struct Score {
 
 #[derive(Deserialize)]
 struct Package {
-    package: Named,
+    #[serde(rename = "package")]
+    named: Named,
     #[serde(default)]
     ranges: Vec<Range>,
     #[serde(default)]
@@ -82,8 +83,8 @@ pub(super) fn read(
     };
     let mut found: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for record in records.iter().filter(|record| record.withdrawn.is_none()) {
-        for package in record.affected.iter().filter(|package| is_of(&package.package.ecosystem, system)) {
-            found.entry(package.package.name.clone()).or_default().push(entry(record, package));
+        for package in record.affected.iter().filter(|package| is_of(&package.named.ecosystem, system)) {
+            found.entry(package.named.name.clone()).or_default().push(entry(record, package));
         }
     }
     Ok(found)

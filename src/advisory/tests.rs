@@ -37,7 +37,7 @@ fn the_trackers_statuses_are_understood() {
     let old = component("libssl3t64", "openssl", "3.5.1-1+deb13u1");
     let new = component("openssl", "openssl", "3.5.1-1+deb13u2");
     assert_eq!(
-        shown(&advisories.findings(&[old.clone()])),
+        shown(&advisories.findings(std::slice::from_ref(&old))),
         [
             ("CVE-2026-1", Status::Affected, Severity::High, Some("3.5.1-1+deb13u2")),
             ("CVE-2026-2", Status::Affected, Severity::Negligible, None),

@@ -212,7 +212,7 @@ impl Verifier {
         }
         match self.digest(name) {
             Ok((found, _)) if found == *sha256 => {
-                self.add(name, Outcome::Holds, "sha256 is that of the manifest")
+                self.add(name, Outcome::Holds, "sha256 is that of the manifest");
             }
             Ok((found, _)) => {
                 self.add(

@@ -608,7 +608,7 @@ fn inspecting(session: &Session) {
     assert_eq!((inspected["system"]["os"].as_str(), findings.len()), (Some("debian"), 0), "{findings:#?}");
     session.run(&["inspect", "one", "--format", "sarif", "--preset", "identity"]).prints("\"results\": []");
     session
-        .run(&["inspect", "one", "--root", "vda1", "--format", "human", "--preset", "minimal"])
+        .run(&["inspect", "one", "--root", "vda3", "--format", "human", "--preset", "minimal"])
         .prints("0 errors");
 }
 

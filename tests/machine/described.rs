@@ -79,7 +79,7 @@ fn taken_out(project: &Project, artifact: &str, to: &str) {
 #[test]
 fn others_agree_with_what_is_said_of_an_image() {
     let server = Server::start();
-    server.put("/tool", Answer::Content(b"a tool".to_vec()));
+    server.put("/tool?token=confidential", Answer::Content(b"a tool".to_vec()));
     let project = Project::new(&format!(
         r#"image "described" {{
   os linux debian 13

@@ -36,11 +36,7 @@ pub async fn whole_disk(disks: &dyn Disks, path: &Path) -> Result<(DiskFormat, u
     if is_part {
         let help = "changes that `imgfile run --persist` keeps are run as they were made: name the image, and the \
                     file with `--persist`";
-        return Err(cannot_run(
-            path,
-            "it is only a part of a disk: it refers to another file".into(),
-            Some(help),
-        ));
+        return Err(cannot_run(path, "it is only a part of a disk: it refers to another file", Some(help)));
     }
     if encrypted {
         return Err(cannot_run(path, "it is encrypted", None));

@@ -96,7 +96,7 @@ pub struct PackageChange {
 /// A unit that is not in the same state.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnitChange {
-    /// Such as `nginx.service`; of OpenRC a service's name.
+    /// Such as `nginx.service`; of `OpenRC` a service's name.
     pub name: String,
     /// `enabled in TARGET`, `masked` or `installed`; none if it is not there.
     pub before: Option<String>,
@@ -234,7 +234,7 @@ fn packages_changed(before: &Facts, after: &Facts) -> Option<Vec<PackageChange>>
     let installed = |facts: &Facts| -> Option<BTreeMap<(String, String), String>> {
         let found = Manager::of_system(&facts.files)?.1.into_iter();
         let entries = found.map(|package| {
-            let key = (harmless(&package.name), harmless(&package.arch.to_string()));
+            let key = (harmless(&package.name), harmless(&package.arch));
             (key, harmless(&package.version.to_string()))
         });
         Some(entries.collect())

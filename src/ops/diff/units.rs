@@ -1,4 +1,4 @@
-//! What starts at boot, read from the files of a system: units of systemd, services of OpenRC.
+//! What starts at boot, read from the files of a system: units of systemd, services of `OpenRC`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ const FOLDERS: [&str; 4] = [
 ];
 const KINDS: [&str; 8] =
     [".service", ".socket", ".timer", ".target", ".mount", ".automount", ".path", ".swap"];
-/// Of OpenRC.
+/// Of `OpenRC`.
 const SCRIPTS: &str = "/etc/init.d";
 const RUNLEVELS: &str = "/etc/runlevels";
 

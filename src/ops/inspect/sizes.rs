@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn folders_are_as_large_as_all_below_them_and_a_file_counts_once() {
         let file =
-            |used: u64, inode: u64, links: u64| TreeNode { used, inode, links, ..TreeNode::file(used) };
+            |used: u64, inode: u64, links: u64| TreeNode { used, links, inode, ..TreeNode::file(used) };
         let tree = SystemTree::of_paths(
             [
                 ("/usr/lib/a/deep/library", file(1000, 1, 1)),
