@@ -48,8 +48,8 @@ fi
 # One that says so is made at the first boot (machine-id(5)).
 [ "$(cat /etc/machine-id 2>/dev/null)" = uninitialized ] || same "the machine id" /etc/machine-id
 same "the machine id of D-Bus" /var/lib/dbus/machine-id
-for key in /etc/ssh/ssh_host_*_key; do
-  same "the host key $key" "$key"
+for host_key in /etc/ssh/ssh_host_*_key; do
+  same "the host key $host_key" "$host_key"
 done
 for file in /etc/dhcpcd.duid /var/lib/dhcpcd/duid /var/lib/dhcp/*.leases /var/lib/dhclient/*.leases \
     /var/lib/NetworkManager/secret_key /etc/iscsi/initiatorname.iscsi /etc/nvme/hostid /etc/nvme/hostnqn \
