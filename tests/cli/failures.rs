@@ -53,6 +53,10 @@ fn told(error: &ops::Error) -> BuildError {
 }
 
 fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
+    [of_builds(span), of_instances(), of_artifacts(span)].into_iter().flatten().collect()
+}
+
+fn of_builds(span: Span) -> Vec<(&'static str, BuildError)> {
     let doing = || "run `script provision.sh`".to_owned();
     let console = || "[   12.3] Out of memory: Killed process 412 (mysqld)".to_owned();
     let no_space = || Error::new(ErrorKind::StorageFull, "No space left on device (os error 28)");
@@ -140,6 +144,12 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
         }),
         ("the output folder leads elsewhere", output::is_link(Path::new("out"), Path::new("/srv/vms"))),
         ("an artifact's name is taken", output::taken(Path::new("out/web.qcow2"))),
+    ]
+}
+
+/// Those of what is written down, and of artifacts.
+fn of_artifacts(span: Span) -> Vec<(&'static str, BuildError)> {
+    vec![
         ("the image has advisories that it may not have", {
             let finding = |number: usize, fixed: Option<&str>| Finding {
                 id: format!("CVE-2026-{number}"),
@@ -163,6 +173,13 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
             let revocation = Revocation { image: "common".into(), at_ms: 1_795_232_640_000, why };
             BuildError::Diagnosed(vec![imgfile::ops::revoked::refused("web", span, &revocation)])
         }),
+        ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
+    ]
+}
+
+/// Those of what is run.
+fn of_instances() -> Vec<(&'static str, BuildError)> {
+    vec![
         ("there is nothing to run", {
             let text = "there is no image and no disk file `nothing`".to_owned();
             told(&run::nothing_to_run(
@@ -190,7 +207,6 @@ fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
             "instances are not their own",
             BuildError::Diagnosed(compare_instances("web", "end\n", INSTANCE, OTHER_INSTANCE)),
         ),
-        ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
     ]
 }
 

@@ -77,6 +77,7 @@ fn taken_out(project: &Project, artifact: &str, to: &str) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one image, built once, is shown to one judge after the other")]
 fn others_agree_with_what_is_said_of_an_image() {
     let server = Server::start();
     server.put("/tool?token=confidential", Answer::Content(b"a tool".to_vec()));

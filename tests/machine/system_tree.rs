@@ -83,8 +83,8 @@ fn is_covered(line: &str) -> bool {
     covered.iter().any(|path| line.ends_with(&format!(" {path}")) || line.contains(&format!(" {path}/")))
 }
 
-const FIND: &str = r#"find / /boot/efi -xdev \( -path /dev -o -path /proc -o -path /run -o -path /sys -o -path /tmp \) -prune \
-    -o \( -type d -printf '%y %m %U %G 0 %Ts %n %l %p\n' -o -printf '%y %m %U %G %s %Ts %n %l %p\n' \)"#;
+const FIND: &str = r"find / /boot/efi -xdev \( -path /dev -o -path /proc -o -path /run -o -path /sys -o -path /tmp \) -prune \
+    -o \( -type d -printf '%y %m %U %G 0 %Ts %n %l %p\n' -o -printf '%y %m %U %G %s %Ts %n %l %p\n' \)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_systems_own_programs_tell_the_same_of_its_files() {

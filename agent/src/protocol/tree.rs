@@ -79,7 +79,9 @@ mod tests {
         let contents =
             [Content::Absent, Content::Whole { bytes: Bytes(vec![1, 2]) }, Content::TooLong { size: 9 }];
         let mut stream = Vec::new();
-        contents.iter().for_each(|content| content.put(&mut stream));
+        for content in &contents {
+            content.put(&mut stream);
+        }
         let read: Vec<_> = values::<Content>(&stream).collect();
         assert_eq!(read, contents.clone().map(Ok));
         let cut = &stream[..stream.len() - 1];
