@@ -238,31 +238,37 @@ fn junit(path: &PathBuf) -> [u64; 4] {
     [(); 4].map(|()| numbers.next().unwrap())
 }
 
-#[test]
-fn instances_of_a_sound_image_share_nothing_and_those_of_an_unclean_one_are_told() {
-    let project = Project::new(PLAIN);
-    project.build(&["--no-test"]);
-    let sound = project.imgfile(&["test", "--all", "--junit", "sound.xml", "--progress", "plain"]);
-    assert!(sound.status.success(), "{}", text(&sound));
-    assert_eq!(junit(&project.path("sound.xml")), [1, 0, 0, 0]);
+/// Six boots by the image's own boot loader.
+mod long {
+    use super::*;
 
-    let unclean = Project::new(CLONES);
-    let output = unclean.imgfile(&["build", "--test-all", "--junit", "unclean.xml", "--progress", "plain"]);
-    let said = text(&output);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    for wanted in [
-        "E0635",
-        "= note: the machine id",
-        "= note: the host key /etc/ssh/ssh_host_ed25519_key",
-        "E0636",
-        "the root file system did not grow with the disk",
-        "E0637",
-        "`broken.service`",
-        "nothing is there",
-    ] {
-        assert!(said.contains(wanted), "{wanted}: {said}");
+    #[test]
+    fn instances_of_a_sound_image_share_nothing_and_those_of_an_unclean_one_are_told() {
+        let project = Project::new(PLAIN);
+        project.build(&["--no-test"]);
+        let sound = project.imgfile(&["test", "--all", "--junit", "sound.xml", "--progress", "plain"]);
+        assert!(sound.status.success(), "{}", text(&sound));
+        assert_eq!(junit(&project.path("sound.xml")), [1, 0, 0, 0]);
+
+        let unclean = Project::new(CLONES);
+        let output =
+            unclean.imgfile(&["build", "--test-all", "--junit", "unclean.xml", "--progress", "plain"]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        for wanted in [
+            "E0635",
+            "= note: the machine id",
+            "= note: the host key /etc/ssh/ssh_host_ed25519_key",
+            "E0636",
+            "the root file system did not grow with the disk",
+            "E0637",
+            "`broken.service`",
+            "nothing is there",
+        ] {
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        }
+        assert!(!said.contains("did not get the key") && !said.contains("the host name is"), "{said}");
+        assert_eq!(junit(&unclean.path("unclean.xml")), [1, 1, 0, 0]);
+        assert!(!unclean.path("out/clones.qcow2").exists(), "an artifact that failed does not appear");
     }
-    assert!(!said.contains("did not get the key") && !said.contains("the host name is"), "{said}");
-    assert_eq!(junit(&unclean.path("unclean.xml")), [1, 1, 0, 0]);
-    assert!(!unclean.path("out/clones.qcow2").exists(), "an artifact that failed does not appear");
 }
