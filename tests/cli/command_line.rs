@@ -546,7 +546,9 @@ fn listing(session: &Session, at: &[&str]) {
     session.run(&[&["images", "--long"], at].concat()).prints("SHA256");
     session.run(&["images", "--all", "--format", "human"]).prints("one.qcow2");
     let of = |args: &[&str]| session.run(&[&["images", "--format", "json"], args].concat()).json();
-    let one = of(&["one", "--project", project])[0].clone();
+    // `build --name second` left another of the same image.
+    let listed = of(&["one", "--project", project]);
+    let one = listed.as_array().unwrap().iter().find(|image| image["name"] == "one").unwrap();
     assert_eq!((one["name"].as_str(), one["lock_state"].as_str()), (Some("one"), Some("same")));
     assert_eq!((one["base"].as_str(), one["base_outdated"].as_bool()), (Some("debian-13"), Some(false)));
     assert_eq!(one["appliance"]["cpus"], 2);
