@@ -374,15 +374,14 @@ fn building(session: &Session) {
     // The file there has another name.
     session.ends(&args).status(3);
     // Each command takes each setting, and where it came from is told.
-    for command in ["plan", "lock", "outdated", "build", "test", "why", "doctor"] {
+    let commands = ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "run"];
+    for command in commands {
         let mut args = vec![command];
-        if command == "why" {
-            args.push("base");
-        }
+        args.extend(operands(command));
         args.extend(settings());
         args.extend(elsewhere);
         args.extend(["--store", &store]);
-        if !matches!(command, "doctor" | "why") {
+        if matches!(command, "plan" | "lock" | "outdated" | "build" | "test") {
             args.push("--offline");
         }
         for accel in ["auto", "kvm", "tcg"] {
@@ -391,6 +390,16 @@ fn building(session: &Session) {
             let ended = session.ends(&args);
             assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
         }
+    }
+}
+
+/// What a command cannot do without; a text is no disk, and that is soon said.
+fn operands(command: &str) -> &'static [&'static str] {
+    match command {
+        "why" => &["base"],
+        "inspect" | "run" => &["ImageFile"],
+        "diff" => &["ImageFile", "ImageFile"],
+        _ => &[],
     }
 }
 
@@ -409,12 +418,11 @@ fn describing(session: &Session) {
     session.run(&["verify", "out/one.qcow2", "--format", "human"]).prints("ok").says("not proved: who");
     assert_eq!(session.run(&["verify", "out/one.qcow2", "--format", "json"]).json()["holds"], true);
     session.ends(&["verify", "out/one.qcow2", "--key", "none.pub"]).status(1).says("E0641");
-    for command in ["plan", "lock", "outdated", "build", "test", "why", "doctor"] {
+    let commands = ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "run"];
+    for command in commands {
         let mut args = vec![command, "--sign-key", "none.pem", "--advisories", "cves.json"];
-        if command == "why" {
-            args.push("base");
-        }
-        if !matches!(command, "doctor" | "why") {
+        args.extend(operands(command));
+        if matches!(command, "plan" | "lock" | "outdated" | "build" | "test") {
             args.push("--offline");
         }
         let ended = session.ends(&args);
