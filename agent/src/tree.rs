@@ -45,12 +45,13 @@ impl<'a> Stream<'a> {
 
     fn put(&mut self, value: &impl Wire) -> io::Result<()> {
         value.put(&mut self.buffer);
-        while self.buffer.len() >= CHUNK {
-            let rest = self.buffer.split_off(CHUNK);
-            let piece = std::mem::replace(&mut self.buffer, rest);
-            self.sent += piece.len() as u64;
-            self.port.data(self.id, piece)?;
+        // A value may be a file of many megabytes: what is behind a piece is moved once, not once for each piece.
+        let whole = self.buffer.len() - self.buffer.len() % CHUNK;
+        for piece in self.buffer[..whole].chunks(CHUNK) {
+            self.port.data(self.id, piece.to_vec())?;
         }
+        self.sent += whole as u64;
+        self.buffer.drain(..whole);
         Ok(())
     }
 

@@ -7,9 +7,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::{
     BuildError, EventKind, Outcome, PlanSummary,
     chain::FinishedDisk,
-    describe,
+    describe::{self, Described},
     executor::{Artifact, BuildInputs, Executor, Options, build_id},
-    finished, hypervisors, output, package,
+    finished,
+    finished_disk::Examination,
+    gate, hypervisors, output, package,
     publish::StagedArtifacts,
     session::StepContext,
     test_boots::test_names,
@@ -47,15 +49,7 @@ impl Executor<'_> {
         options: &Options,
     ) -> Result<Vec<Artifact>, BuildError> {
         let reporter = self.reporter.of_image(&image.image);
-        let context = StepContext {
-            image,
-            store: self.store,
-            project: self.project,
-            reporter: &reporter,
-            downloads: &supplies.blobs,
-            secrets: &supplies.secrets,
-            mask: supplies.secrets.mask(),
-        };
+        let context = self.context(image, &reporter, &supplies.blobs, &supplies.secrets);
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: step_names(image, options) });
         let supplies = &self.with_base(image, supplies)?;
@@ -77,8 +71,7 @@ impl Executor<'_> {
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
-        let described = options.describe.as_deref().map(|describe| describe::names(image, describe));
-        let described = described.unwrap_or_default();
+        let described = describe::names(image, options);
         let files = || files().chain(described.iter().map(String::as_str));
         output::check(self.store, options, files())?;
         output::writable(&options.out, files())?;
@@ -112,13 +105,14 @@ impl Executor<'_> {
         let (image, reporter) = (context.image, context.reporter);
         let disk = self.make_disk(context, supplies, work, options).await?;
 
-        self.pass_gate(context, work, &disk.path).await?;
+        let Examination { findings, inventory } = self.examination(context, &disk, work).await?;
+        gate::judge(&findings, image, &context.mask, reporter)?;
+        let advisories = describe::advisories(image, &inventory, options)?;
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
         let sealed = self.seal(context, &disk, work).await?;
-        let tested = options.tests.are_run_on(image);
-        if tested {
+        if options.tests.are_run_on(image) {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.
             let bootable = sealed
@@ -130,23 +124,18 @@ impl Executor<'_> {
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
         let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
-        if let Some(describe) = options.describe.as_deref() {
-            let inventory = self.inventory(context, &disk, work).await?;
-            if inventory.databases.is_empty() {
-                reporter.note(
-                    "the image has no package database that can be read: its packages are not described",
-                );
-            }
-            let files = describe::files(self.store, image, (&inventory, tested), &artifacts, describe)?;
-            edition.add(&describe::write(work, &files)?)?;
+        if options.describe.is_some() && inventory.databases.is_empty() {
+            reporter
+                .note("the image has no package database that can be read: its packages are not described");
         }
+        let described = Described { inventory: &inventory, advisories: advisories.as_deref() };
+        let files = describe::files(self.store, image, described, &artifacts, options)?;
+        edition.add(&describe::write(work, &files)?)?;
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, options.tests, &artifacts)?;
         edition.publish()?;
-        if let Some(describe) = options.describe.as_deref() {
-            for name in describe::remove_stale(self.store, image, (options, describe)) {
-                reporter.note(format!("removed {name}, which described an earlier build"));
-            }
+        for name in describe::remove_stale(self.store, image, options) {
+            reporter.note(format!("removed {name}, which described an earlier build"));
         }
         for Artifact { path, sha256, size } in &artifacts {
             let path = path.display().to_string();

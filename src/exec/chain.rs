@@ -6,9 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{BuildError, BuildInputs};
+use super::{BuildError, BuildInputs, finished_disk::Examination};
 use crate::{
-    describe::Inventory,
     driver::{DiskFile, Disks, Machine},
     model::DiskFormat,
     plan::{BaseSource, ImagePlan, Key},
@@ -172,7 +171,7 @@ impl<'a> Chain<'a> {
             self.keep(&finished, step, key)?;
             self.active = self.store.layers().disk(&key.0);
         }
-        Ok(FinishedDisk { path: self.active, held: self.held, inventory: None })
+        Ok(FinishedDisk { path: self.active, held: self.held, seen: None })
     }
 
     /// What the active overlay stands on, still in use.
@@ -226,8 +225,8 @@ pub(super) struct FinishedDisk {
     /// What it stands on stays until it is sealed.
     #[expect(dead_code, reason = "held for its lock")]
     pub held: Vec<Layer>,
-    /// What it consists of, if its own machine was asked.
-    pub inventory: Option<Inventory>,
+    /// What its own machine saw of it, if it had one.
+    pub seen: Option<Examination>,
 }
 
 /// A base's disk as seen from any working folder or layer folder.

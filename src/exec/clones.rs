@@ -84,7 +84,7 @@ echo "end"
 
 /// What an instance said.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Instance {
+struct InstanceReport {
     /// Digests by what they are of.
     identities: BTreeMap<String, String>,
     missing: Vec<String>,
@@ -98,7 +98,7 @@ struct Instance {
     is_whole: bool,
 }
 
-impl Instance {
+impl InstanceReport {
     fn read(said: &str) -> Self {
         let mut instance = Self::default();
         for line in said.lines().filter(|line| line.len() <= LONGEST_LINE) {
@@ -210,7 +210,7 @@ impl Executor<'_> {
         work: &WorkFolder,
         (artifact, format): (&Path, DiskFormat),
         key: &SshKey,
-    ) -> Result<Instance, BuildError> {
+    ) -> Result<InstanceReport, BuildError> {
         let disk = Disk { path: artifact.to_owned(), format, access: DiskAccess::Read };
         let run_dir = folder(work, "instance-sealed")?;
         let spec = MachineSpec {
@@ -220,7 +220,7 @@ impl Executor<'_> {
         let _share = self.budget.take(&context.image.machine).await;
         let mut machine = self.start(context, spec).await?;
         machine.mount(MountOptions { read_only: true, ..MountOptions::default() }).await?;
-        Ok(Instance::read(&look(machine.as_mut(), &context.image.user, key, "disk").await?))
+        Ok(InstanceReport::read(&look(machine.as_mut(), &context.image.user, key, "disk").await?))
     }
 
     /// Boots one and hears what it made for itself.
@@ -230,7 +230,7 @@ impl Executor<'_> {
         firmware: Firmware,
         (own, disks): (&Path, Vec<Disk>),
         key: &SshKey,
-    ) -> Result<Instance, BuildError> {
+    ) -> Result<InstanceReport, BuildError> {
         let image = context.image;
         let run_dir = own.with_file_name("machine");
         std::fs::create_dir(&run_dir).map_err(|source| BuildError::Io {
@@ -253,7 +253,7 @@ impl Executor<'_> {
         context
             .reporter
             .output(CLONE_TEST, &format!("instance under {firmware}:\n{}", context.mask.text(&said)));
-        let instance = Instance::read(&said);
+        let instance = InstanceReport::read(&said);
         if instance.is_whole {
             return Ok(instance);
         }
@@ -301,15 +301,20 @@ fn content(path: &Path) -> Result<Digest, BuildError> {
 /// at the artifact.
 #[must_use]
 pub fn compare_instances(image: &str, sealed: &str, one: &str, other: &str) -> Vec<Diagnostic> {
-    let [sealed, one, other] = [sealed, one, other].map(Instance::read);
+    let [sealed, one, other] = [sealed, one, other].map(InstanceReport::read);
     compared(image, &sealed, &one, &other)
 }
 
 /// What is `sealed` in the artifact each of its instances has, until something makes it anew.
-fn compared(image: &str, sealed: &Instance, one: &Instance, other: &Instance) -> Vec<Diagnostic> {
+fn compared(
+    image: &str,
+    sealed: &InstanceReport,
+    one: &InstanceReport,
+    other: &InstanceReport,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let pairs = [(one, other), (one, sealed), (other, sealed)];
-    let of_pair = |(a, b): (&Instance, &Instance)| {
+    let of_pair = |(a, b): (&InstanceReport, &InstanceReport)| {
         let same = a.identities.iter().filter(|(of, value)| b.identities.get(*of) == Some(*value));
         same.map(|(of, _)| of.clone()).collect::<Vec<_>>()
     };
@@ -378,9 +383,9 @@ mod tests {
     }
 
     fn wrong_with(sealed: &str, one: &str, other: &str) -> Vec<(&'static str, String)> {
-        let (one, other) = (Instance::read(one), Instance::read(other));
+        let (one, other) = (InstanceReport::read(one), InstanceReport::read(other));
         assert!(one.is_whole && other.is_whole);
-        let found = compared("web", &Instance::read(sealed), &one, &other);
+        let found = compared("web", &InstanceReport::read(sealed), &one, &other);
         found.iter().map(|one| (one.code.as_str(), one.notes.join("; "))).collect()
     }
 

@@ -43,25 +43,25 @@ pub struct DescribeOptions {
     /// What all times are to be, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub time: Option<u64>,
     /// Advisories that the image is held against; what they mean for it is written too.
-    pub gate: Option<Gate>,
+    pub advisories: Option<AdvisoryGate>,
 }
 
 /// Advisories, and which of them an image may not have.
 #[derive(Clone)]
-pub struct Gate {
+pub struct AdvisoryGate {
     /// A published file, as it is.
     pub text: Arc<Vec<u8>>,
     /// Those as bad as this, or worse.
     pub deny: Option<Severity>,
 }
 
-impl std::fmt::Debug for Gate {
+impl std::fmt::Debug for AdvisoryGate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gate").field("deny", &self.deny).finish_non_exhaustive()
+        f.debug_struct("AdvisoryGate").field("deny", &self.deny).finish_non_exhaustive()
     }
 }
 
-impl Gate {
+impl AdvisoryGate {
     /// What the advisories mean for what an image consists of.
     ///
     /// # Errors
@@ -159,14 +159,37 @@ pub(super) struct DescribingFile {
     pub text: String,
 }
 
+/// What is known of an image's finished disk when its artifacts are described.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Described<'a> {
+    pub inventory: &'a Inventory,
+    /// None where no advisories were given.
+    pub advisories: Option<&'a [Finding]>,
+}
+
+/// What the advisories mean for what an image consists of; nothing where none were given.
+///
+/// # Errors
+/// If it has advisories that it may not have.
+pub(super) fn advisories(
+    image: &ImagePlan,
+    inventory: &Inventory,
+    options: &Options,
+) -> Result<Option<Vec<Finding>>, BuildError> {
+    let gate = options.describe.as_deref().and_then(|describe| describe.advisories.as_ref());
+    gate.map(|gate| gate.findings(image, inventory)).transpose()
+}
+
 /// All files that describe the artifacts of an image.
 pub(super) fn files(
     store: &Store,
     image: &ImagePlan,
-    (inventory, tested): (&Inventory, bool),
+    Described { inventory, advisories }: Described<'_>,
     artifacts: &[Artifact],
-    options: &DescribeOptions,
+    options: &Options,
 ) -> Result<Vec<DescribingFile>, BuildError> {
+    let tested = options.tests.are_run_on(image);
+    let Some(options) = options.describe.as_deref() else { return Ok(Vec::new()) };
     let mut groups: BTreeMap<&str, Vec<ManifestArtifact>> = BTreeMap::new();
     let named: Vec<_> =
         artifacts.iter().filter_map(|one| Some((one, one.path.file_name()?.to_str()?))).collect();
@@ -177,8 +200,6 @@ pub(super) fn files(
         groups.entry(stem(file)).or_default().push(one);
     }
     let subject = Subject { plan: image, inventory, tested, lock: options.lock, time: options.time };
-    let gate = options.gate.as_ref();
-    let findings = gate.map(|gate| gate.findings(image, inventory)).transpose()?;
     let mut files = Vec::new();
     for (stem, artifacts) in groups {
         let mut manifest = Manifest::of(subject, artifacts);
@@ -192,7 +213,7 @@ pub(super) fn files(
             manifest.documents.push(Document { file: name.clone(), kind, sha256: Digest::of(&text) });
             files.push(DescribingFile { name, kind, text });
         }
-        if let Some(findings) = &findings {
+        if let Some(findings) = advisories {
             let products: Vec<(&str, Digest)> =
                 manifest.artifacts.iter().map(|one| (one.file.as_str(), one.sha256)).collect();
             let kind = DocumentKind::Vex;
@@ -230,10 +251,11 @@ pub(super) fn files(
 
 /// The names that files which describe an image may have, whichever are written: those that an earlier build left
 /// there are in the way if imgfile did not make them.
-pub(super) fn names(image: &ImagePlan, options: &DescribeOptions) -> Vec<String> {
+pub(super) fn names(image: &ImagePlan, options: &Options) -> Vec<String> {
+    let Some(options) = options.describe.as_deref() else { return Vec::new() };
     let mut kinds = vec![DocumentKind::Manifest];
     kinds.extend(options.sbom.iter().map(|format| format.kind()));
-    kinds.extend(options.gate.as_ref().map(|_| DocumentKind::Vex));
+    kinds.extend(options.advisories.as_ref().map(|_| DocumentKind::Vex));
     kinds.extend(options.provenance.then_some(DocumentKind::Provenance));
     kinds.extend(options.key.as_ref().map(|_| DocumentKind::Envelope));
     let mut stems: Vec<&str> = image.outputs.iter().map(|output| stem(&output.file)).collect();
@@ -260,10 +282,10 @@ pub(super) fn write(work: &WorkFolder, files: &[DescribingFile]) -> Result<Vec<P
 pub(super) fn renew(
     store: &Store,
     files: Vec<DescribingFile>,
-    (options, describe): (&Options, &DescribeOptions),
+    options: &Options,
     begin: impl FnOnce() -> Result<WorkFolder, BuildError>,
 ) -> Result<(), BuildError> {
-    let key = describe.key.as_deref();
+    let key = options.describe.as_deref().and_then(|describe| describe.key.as_deref());
     let different: Vec<DescribingFile> =
         files.into_iter().filter(|file| !is_there(&options.out, file, key)).collect();
     if different.is_empty() {
@@ -293,11 +315,7 @@ fn is_there(out: &Path, file: &DescribingFile, key: Option<&SigningKey>) -> bool
 
 /// Removes what an earlier build left beside the artifacts and this one does not write: it describes another disk.
 /// Only what imgfile made goes.
-pub(super) fn remove_stale(
-    store: &Store,
-    image: &ImagePlan,
-    (options, describe): (&Options, &DescribeOptions),
-) -> Vec<String> {
+pub(super) fn remove_stale(store: &Store, image: &ImagePlan, options: &Options) -> Vec<String> {
     const KINDS: [DocumentKind; 5] = [
         DocumentKind::Spdx,
         DocumentKind::CycloneDx,
@@ -305,8 +323,11 @@ pub(super) fn remove_stale(
         DocumentKind::Provenance,
         DocumentKind::Envelope,
     ];
+    if options.describe.is_none() {
+        return Vec::new();
+    }
     let Ok(folder) = Folder::open(&options.out) else { return Vec::new() };
-    let written = names(image, describe);
+    let written = names(image, options);
     let mut removed = Vec::new();
     for stem in image.outputs.iter().map(|output| stem(&output.file)) {
         for name in KINDS.map(|kind| file_name(stem, kind)) {

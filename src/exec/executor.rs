@@ -109,6 +109,18 @@ pub struct Artifact {
 }
 
 impl Executor<'_> {
+    /// What the steps and tests of an image are done with.
+    pub(super) fn context<'c>(
+        &'c self,
+        image: &'c ImagePlan,
+        reporter: &'c Reporter,
+        downloads: &'c BTreeMap<Digest, PathBuf>,
+        secrets: &'c Secrets,
+    ) -> StepContext<'c> {
+        let (store, project, mask) = (self.store, self.project, secrets.mask());
+        StepContext { image, store, project, reporter, downloads, secrets, mask }
+    }
+
     pub(super) fn machine(
         &self,
         image: &ImagePlan,

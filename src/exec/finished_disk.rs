@@ -1,53 +1,94 @@
 //! A finished disk before it is sealed: held to the rules, and read for what is said of it.
 
-use std::path::Path;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Artifact, BuildError,
     chain::FinishedDisk,
-    describe,
+    describe::{self, Described},
     executor::{Executor, Options, build_id, folder},
-    gate, inventory,
+    inventory,
+    look::{DiskView, look},
     session::StepContext,
 };
 use crate::{
     describe::Inventory,
-    driver::{Disk, DiskAccess, DriverError, MountOptions, Start},
+    driver::{Disk, DiskAccess, DriverError, Machine, RootSource, Start},
+    hygiene::Finding,
     model::DiskFormat,
-    plan::ImagePlan,
-    store::WorkFolder,
+    plan::{BaseSource, ImagePlan, Key},
+    store::{Store, WorkFolder},
 };
 
+/// Changes with the meaning of [`Examination`], and with the rules.
+const KIND: &str = "examination-v1";
 /// The step that looks at the finished disk.
 pub(super) const LOOK: &str = "inspect the disk";
 
+/// What was seen of a finished disk, kept under the key that names the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Examination {
+    /// Every breach of a rule for finished disks.
+    pub findings: Vec<Finding>,
+    /// What it consists of.
+    pub inventory: Inventory,
+}
+
+impl Examination {
+    /// That of the disk with this key, if somebody looked at it.
+    fn known(store: &Store, key: Key) -> Option<Self> {
+        store.facts().get(KIND, &key.0)
+    }
+
+    /// Keeps it with a disk that is kept itself.
+    pub(super) fn remember(&self, store: &Store, image: &ImagePlan) -> Result<(), BuildError> {
+        Ok(store.facts().put(KIND, &image.key().0, self)?)
+    }
+}
+
 impl Executor<'_> {
-    /// What the finished disk consists of: as its own machine said, or is remembered, or else as it says in a machine
-    /// that is started for that.
-    pub(super) async fn inventory(
+    /// Looks at the finished disk, the first of a machine that is offline or mounted; nothing is written to it any more.
+    pub(super) async fn look(
+        &self,
+        context: &StepContext<'_>,
+        machine: &mut dyn Machine,
+    ) -> Result<Examination, DriverError> {
+        let image = context.image;
+        let DiskView { findings, .. } = look(machine, RootSource::Find).await?;
+        let below = match &image.base.source {
+            BaseSource::Image { key, .. } => Examination::known(self.store, *key),
+            _ => None,
+        };
+        let below = below.as_ref().map(|below| &below.inventory);
+        let inventory = inventory::read(machine, image, below, context.reporter).await?;
+        Ok(Examination { findings, inventory })
+    }
+
+    /// What was seen of the finished disk: by its own machine, or before, or else now, in a machine that is started for that.
+    pub(super) async fn examination(
         &self,
         context: &StepContext<'_>,
         disk: &FinishedDisk,
         work: &WorkFolder,
-    ) -> Result<Inventory, BuildError> {
+    ) -> Result<Examination, BuildError> {
         let image = context.image;
-        if let Some(inventory) = disk.inventory.clone().or_else(|| inventory::known(self.store, image)) {
-            return Ok(inventory);
+        if let Some(seen) = disk.seen.clone().or_else(|| Examination::known(self.store, image.key())) {
+            return Ok(seen);
         }
         let attached =
             Disk { path: disk.path.clone(), format: DiskFormat::Qcow2, access: DiskAccess::Discard };
-        let spec = self.machine(image, Start::Offline, attached, folder(work, "machine-inventory")?);
+        let spec = self.machine(image, Start::Offline, attached, folder(work, "machine-look")?);
         let _share = self.budget.take(&image.machine).await;
-        let reading = async {
+        let looking = async {
             let mut machine = self.start(context, spec).await?;
-            machine.mount(MountOptions::default()).await?;
-            let inventory = inventory::read(machine.as_mut(), self.store, image, context.reporter).await?;
+            let seen = self.look(context, machine.as_mut()).await?;
             machine.power_off().await?;
-            Ok::<_, BuildError>(inventory)
+            Ok::<_, DriverError>(seen)
         };
-        let inventory = context.reporter.step("read the packages", reading).await?;
-        inventory::remember(self.store, image, &inventory)?;
-        Ok(inventory)
+        let seen = context.reporter.step(LOOK, looking).await?;
+        // Without a machine of its own it is a layer of the store.
+        seen.remember(self.store, image)?;
+        Ok(seen)
     }
 
     /// Writes what describes artifacts that are there, where it is not there or says something else; false where the
@@ -58,42 +99,15 @@ impl Executor<'_> {
         artifacts: &[Artifact],
         options: &Options,
     ) -> Result<bool, BuildError> {
-        let tested = options.tests.are_run_on(image);
-        let Some(describe) = options.describe.as_deref() else { return Ok(true) };
-        let Some(inventory) = inventory::known(self.store, image) else { return Ok(false) };
-        let files = describe::files(self.store, image, (&inventory, tested), artifacts, describe)?;
-        describe::renew(self.store, files, (options, describe), || {
-            Ok(self.store.begin_build(&build_id())?)
-        })?;
-        describe::remove_stale(self.store, image, (options, describe));
+        if options.describe.is_none() {
+            return Ok(true);
+        }
+        let Some(seen) = Examination::known(self.store, image.key()) else { return Ok(false) };
+        let advisories = describe::advisories(image, &seen.inventory, options)?;
+        let described = Described { inventory: &seen.inventory, advisories: advisories.as_deref() };
+        let files = describe::files(self.store, image, described, artifacts, options)?;
+        describe::renew(self.store, files, options, || Ok(self.store.begin_build(&build_id())?))?;
+        describe::remove_stale(self.store, image, options);
         Ok(true)
-    }
-
-    /// Holds the finished disk to the rules for such.
-    pub(super) async fn pass_gate(
-        &self,
-        context: &StepContext<'_>,
-        work: &WorkFolder,
-        disk: &Path,
-    ) -> Result<(), BuildError> {
-        let (image, facts) = (context.image, self.store.facts());
-        let findings = match gate::known(facts, image) {
-            Some(findings) => findings,
-            // Its last step was done by somebody who did not look.
-            None => {
-                let path = disk.to_owned();
-                let disk = Disk { path, format: DiskFormat::Qcow2, access: DiskAccess::Discard };
-                let spec = self.machine(image, Start::Offline, disk, folder(work, "gate")?);
-                let _share = self.budget.take(&image.machine).await;
-                let looking = async {
-                    let mut machine = self.start(context, spec).await?;
-                    let findings = gate::inspect(machine.as_mut(), facts, image).await?;
-                    machine.power_off().await?;
-                    Ok::<_, DriverError>(findings)
-                };
-                context.reporter.step(LOOK, looking).await?
-            }
-        };
-        gate::judge(&findings, image, &context.mask, context.reporter)
     }
 }

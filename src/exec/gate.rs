@@ -1,43 +1,17 @@
-//! The gate in front of the artifacts: a disk that breaks a rule for finished disks becomes no image. It is looked at once,
-//! in the machine that did its last step; what was found is kept with the disk, and judged by what the ImageFile allows
-//! each time.
+//! The gate in front of the artifacts: a disk that breaks a rule for finished disks becomes no image. What was found on it
+//! is judged by what the ImageFile allows each time.
 
-use super::{
-    BuildError, Reporter,
-    look::{DiskView, look},
-    secret::Mask,
-};
+use super::{BuildError, Reporter, secret::Mask};
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{DriverError, Machine, RootSource},
     hygiene::{Finding, Rule, Severity},
     plan::ImagePlan,
-    store::Facts,
 };
 
-/// Findings by the key of the finished disk. It changes with the rules.
-const KIND: &str = "hygiene-v1";
 /// A private key that was made while building: clean-up tells of it (W0601).
 const TOLD_BY_CLEANUP: &str = "H0007";
 /// Errors that are shown; each is one that has to be dealt with.
 const SHOWN: usize = 20;
-
-/// What is known of an image's finished disk.
-pub(super) fn known(facts: Facts<'_>, image: &ImagePlan) -> Option<Vec<Finding>> {
-    facts.get(KIND, &image.key().0)
-}
-
-/// Looks at the finished disk, the first of a machine in the offline stage; nothing is written to it any more.
-pub(super) async fn inspect(
-    machine: &mut dyn Machine,
-    facts: Facts<'_>,
-    image: &ImagePlan,
-) -> Result<Vec<Finding>, DriverError> {
-    let DiskView { findings, .. } = look(machine, RootSource::Find).await?;
-    // Without it, the disk is looked at again.
-    let _ = facts.put(KIND, &image.key().0, &findings);
-    Ok(findings)
-}
 
 /// Lets the disk pass, with a warning for what may be a mistake.
 pub(super) fn judge(

@@ -1,88 +1,77 @@
 //! What a finished disk consists of, read out of the disk itself: of the image's own package databases, by the agent,
-//! without running anything of the image. It is kept with the finished disk, under the key that names that disk.
+//! without running anything of the image.
 
 use std::{
     collections::BTreeMap,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{BuildError, Reporter};
+use super::Reporter;
 use crate::{
     describe::{APK, COPYRIGHT_LIMIT, DPKG, Inventory, copyright_path},
-    driver::{DriverError, Machine},
+    driver::{DriverError, FileContent, Machine},
     packages::SystemFiles,
     plan::{Action, BaseSource, ImagePlan, PlannedPackage},
-    store::Store,
     text::Digest,
 };
 
-/// Changes with the meaning of [`Inventory`].
-const KIND: &str = "inventory-v1";
 /// Bytes of a database: the status file of a large desktop has 6 MB.
 const DATABASE: u64 = 64 << 20;
-/// Bytes of os-release.
-const TEXT: u64 = 1 << 16;
 /// Copyright files that are read at most, and bytes of them together.
 const MOST_FILES: usize = 20_000;
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The inventory of an image's finished disk, if it was read before.
-pub(super) fn known(store: &Store, image: &ImagePlan) -> Option<Inventory> {
-    store.facts().get(KIND, &image.key().0)
-}
-
-/// Keeps the inventory of a finished disk that is kept itself.
-pub(super) fn remember(store: &Store, image: &ImagePlan, inventory: &Inventory) -> Result<(), BuildError> {
-    Ok(store.facts().put(KIND, &image.key().0, inventory)?)
-}
-
-/// Reads the inventory in a machine whose image is mounted.
+/// Reads the inventory in a machine whose image is viewed. `below` is that of the image it is based on, if it is based on
+/// one.
 pub(super) async fn read(
     machine: &mut dyn Machine,
-    store: &Store,
     image: &ImagePlan,
+    below: Option<&Inventory>,
     reporter: &Reporter,
 ) -> Result<Inventory, DriverError> {
     let mut files = SystemFiles::default();
-    for path in ["/etc/os-release", "/usr/lib/os-release"] {
-        if let Some(content) = file(machine, path, TEXT, reporter).await? {
-            files.insert(path, content);
-            break;
-        }
-    }
-    for path in [DPKG].into_iter().chain(APK) {
-        if let Some(content) = file(machine, path, DATABASE, reporter).await? {
-            files.insert(path, content);
-        }
+    let databases = ["/etc/os-release", "/usr/lib/os-release", DPKG].into_iter().chain(APK);
+    let paths: Vec<String> = databases.map(str::to_owned).collect();
+    for (path, content) in contents(machine, paths, DATABASE).await? {
+        let reason = match content {
+            FileContent::Whole(bytes) => {
+                files.insert(path, bytes);
+                continue;
+            }
+            FileContent::Absent => continue,
+            FileContent::NotAFile => "it is no regular file".to_owned(),
+            FileContent::TooLong(size) => format!("it has {size} bytes"),
+            FileContent::Unreadable(reason) => reason,
+        };
+        reporter.note(format!("what is said of the packages of the image lacks `{path}`: {reason}"));
     }
     let status = files.text(DPKG).unwrap_or_default().into_owned();
-    let mut room = MOST_BYTES;
-    for name in Inventory::with_copyright_files(&status).into_iter().take(MOST_FILES) {
-        // A database is text of the guest: only what can be a package's name becomes a part of a path.
-        if !is_package_name(&name) || room == 0 {
-            continue;
-        }
-        let path = copyright_path(&name);
-        match machine.get(&path, COPYRIGHT_LIMIT.min(room)).await {
-            Ok(content) => {
-                room -= content.len() as u64;
-                files.insert(path, content);
-            }
-            // Some have none, and some systems are stripped of all documentation.
-            Err(DriverError::Refused { .. }) => {}
-            Err(fault) => return Err(fault),
+    // A database is text of the guest: only what can be a package's name becomes a part of a path.
+    let names = Inventory::with_copyright_files(&status).into_iter().filter(|name| is_package_name(name));
+    let paths = names.take(MOST_FILES).map(|name| copyright_path(&name)).collect();
+    for (path, content) in contents(machine, paths, COPYRIGHT_LIMIT).await? {
+        // Some have none, and some systems are stripped of all documentation.
+        if let FileContent::Whole(bytes) = content {
+            files.insert(path, bytes);
         }
     }
     let finished = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut inventory = Inventory::read(&files, finished);
-    let below = match &image.base.source {
-        BaseSource::Image { key, .. } => store.facts().get::<Inventory>(KIND, &key.0),
-        _ => None,
-    };
-    let mut digests = below.as_ref().map(Inventory::digests).unwrap_or_default();
+    let mut digests = below.map(Inventory::digests).unwrap_or_default();
     digests.extend(pinned(image));
     inventory.vouch(&digests);
     Ok(inventory)
+}
+
+/// What is in each of some files, none longer than `each` bytes.
+async fn contents(
+    machine: &mut dyn Machine,
+    paths: Vec<String>,
+    each: u64,
+) -> Result<impl Iterator<Item = (String, FileContent)>, DriverError> {
+    let bytes: Vec<Vec<u8>> = paths.iter().map(|path| path.clone().into_bytes()).collect();
+    let found = machine.read_files(&bytes, each, MOST_BYTES).await?;
+    Ok(paths.into_iter().zip(found))
 }
 
 /// The digests of the package files that an image's plan installs.
@@ -99,25 +88,6 @@ fn pinned(image: &ImagePlan) -> BTreeMap<(&str, &str, &str), Digest> {
     all.map(|one| ((one.name.as_str(), one.version.as_str(), one.arch.as_str()), one.sha256)).collect()
 }
 
-/// A file, if the system has it; one that cannot be read is told of.
-async fn file(
-    machine: &mut dyn Machine,
-    path: &str,
-    limit: u64,
-    reporter: &Reporter,
-) -> Result<Option<Vec<u8>>, DriverError> {
-    match machine.get(path, limit).await {
-        Ok(content) => Ok(Some(content)),
-        Err(DriverError::Refused { reason, .. }) => {
-            if !["No such file", "Not a directory"].iter().any(|absent| reason.contains(absent)) {
-                reporter.note(format!("what is said of the packages of the image lacks `{path}`: {reason}"));
-            }
-            Ok(None)
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
 /// Debian Policy 5.6.7: lower-case letters, digits, `+`, `-` and `.`, beginning with a letter or digit.
 fn is_package_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
@@ -130,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        driver::{Driver, Limits, MachineSpec, MountOptions, Network, Start, fake::FakeDriver},
+        driver::{Driver, Limits, MachineSpec, Network, RootSource, Start, fake::FakeDriver},
         exec::{Event, Observer, simulation::image},
     };
 
@@ -159,19 +129,14 @@ mod tests {
             limits: Limits::default(),
         };
         let mut machine = driver.start(spec).await.unwrap();
-        machine.mount(MountOptions::default()).await.unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path().join("store")).unwrap();
+        machine.view(RootSource::Find).await.unwrap();
         let plan = image("small", "o", 0);
-        let found = read(machine.as_mut(), &store, &plan, &Reporter::new(Arc::new(Nobody))).await.unwrap();
+        let found = read(machine.as_mut(), &plan, None, &Reporter::new(Arc::new(Nobody))).await.unwrap();
         let asked: Vec<String> = driver.events().iter().map(|event| format!("{event:?}")).collect();
         assert!(asked.iter().any(|path| path.contains("/usr/share/doc/a+b/copyright")), "{asked:?}");
         assert!(!asked.iter().any(|path| path.contains("..") || path.contains("UP")), "{asked:?}");
         assert_eq!(found.packages.len(), 4);
         let ok = found.packages.iter().find(|package| package.name == "ok").unwrap();
         assert_eq!(ok.license.as_deref(), Some("MIT"));
-        assert_eq!(known(&store, &plan), None);
-        remember(&store, &plan, &found).unwrap();
-        assert_eq!(known(&store, &plan), Some(found));
     }
 }

@@ -6,12 +6,10 @@ use super::{
     BuildError,
     chain::{self, Again, Chain, FinishedDisk},
     executor::{BuildInputs, Executor, Options, Tests, folder},
-    finished_disk::LOOK,
-    gate, inventory,
+    finished_disk::{Examination, LOOK},
     session::{Session, StepContext},
 };
 use crate::{
-    describe::Inventory,
     driver::{Disk, DiskAccess, PayloadFile, Start},
     model::DiskFormat,
     plan::{Action, Stage, Step},
@@ -45,12 +43,11 @@ impl Executor<'_> {
                 context.reporter.reused(&step.name);
             }
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
-                return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer], inventory: None });
+                return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer], seen: None });
             }
             let on = (self.store, self.driver.disks());
             let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
-            let described = options.describe.is_some();
-            match self.run_steps(context, supplies, work, chain, (done, described)).await? {
+            match self.run_steps(context, supplies, work, chain, done).await? {
                 ControlFlow::Continue(disk) => return Ok(disk),
                 ControlFlow::Break(left) => {
                     told = told.max(done + left.ran);
@@ -84,11 +81,10 @@ impl Executor<'_> {
         supplies: &BuildInputs,
         work: &WorkFolder,
         mut chain: Chain<'_>,
-        (done, described): (usize, bool),
+        done: usize,
     ) -> Result<ControlFlow<Left, FinishedDisk>, BuildError> {
-        let result = self.run_steps_on(context, supplies, work, &mut chain, (done, described)).await;
-        let inventory = match result {
-            Ok(ControlFlow::Continue(inventory)) => inventory,
+        let seen = match self.run_steps_on(context, supplies, work, &mut chain, done).await {
+            Ok(ControlFlow::Continue(seen)) => seen,
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
                 if let Some(failed_machines) = self.failed_machines {
@@ -102,10 +98,10 @@ impl Executor<'_> {
             Some(step) => chain.finish(&step.name, step.key)?,
             None => chain.finish("base", context.image.base_key())?,
         };
-        if let Some(inventory) = inventory.as_ref().filter(|_| kept) {
-            inventory::remember(self.store, context.image, inventory)?;
+        if kept {
+            seen.remember(self.store, context.image)?;
         }
-        Ok(ControlFlow::Continue(FinishedDisk { inventory, ..disk }))
+        Ok(ControlFlow::Continue(FinishedDisk { seen: Some(seen), ..disk }))
     }
 
     async fn run_steps_on(
@@ -114,8 +110,8 @@ impl Executor<'_> {
         supplies: &BuildInputs,
         work: &WorkFolder,
         chain: &mut Chain<'_>,
-        (done, described): (usize, bool),
-    ) -> Result<ControlFlow<Left, Option<Inventory>>, BuildError> {
+        done: usize,
+    ) -> Result<ControlFlow<Left, Examination>, BuildError> {
         let image = context.image;
         let disk =
             Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
@@ -136,18 +132,9 @@ impl Executor<'_> {
         }
         let machine = &mut session.machine;
         context.reporter.step("trim the disk", machine.trim()).await?;
-        let looking = async {
-            let inventory = if described {
-                Some(inventory::read(machine.as_mut(), self.store, image, context.reporter).await?)
-            } else {
-                None
-            };
-            gate::inspect(machine.as_mut(), self.store.facts(), image).await?;
-            Ok::<_, BuildError>(inventory)
-        };
-        let inventory = context.reporter.step(LOOK, looking).await?;
+        let seen = context.reporter.step(LOOK, self.look(context, machine.as_mut())).await?;
         context.reporter.step("power off", session.machine.power_off()).await?;
-        Ok(ControlFlow::Continue(inventory))
+        Ok(ControlFlow::Continue(seen))
     }
 
     /// Leaves the machine in which something failed to whoever wants to look at it.

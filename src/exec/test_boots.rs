@@ -30,15 +30,8 @@ impl Executor<'_> {
         tests: Tests,
     ) -> Result<(), BuildError> {
         let reporter = self.reporter.of_image(&image.image);
-        let context = StepContext {
-            image,
-            store: self.store,
-            project: self.project,
-            reporter: &reporter,
-            downloads: &BTreeMap::new(),
-            secrets,
-            mask: secrets.mask(),
-        };
+        let no_downloads = BTreeMap::new();
+        let context = self.context(image, &reporter, &no_downloads, secrets);
         secrets.suffice(image, &[], true)?;
         let found = image.outputs.iter().find_map(|output| {
             let path = out.join(&output.file);

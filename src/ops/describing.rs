@@ -13,7 +13,7 @@ use crate::{
     advisory::{Advisories, System},
     describe::{KeyFileError, SigningKey, VerifyingKey},
     diagnostic::{Diagnostic, codes},
-    exec::{DescribeOptions, Gate, Times},
+    exec::{AdvisoryGate, DescribeOptions, Times},
     store::{fetch::FetchError, read_regular},
     text::{Digest, Sources},
 };
@@ -34,8 +34,9 @@ impl Workspace {
     /// What a build is to write beside artifacts, but for the lock, which is not written yet.
     pub(super) async fn describing(&self, args: &BuildOptions<'_>) -> Result<DescribeOptions, Error> {
         let key = self.settings.sign_key.as_ref().map(|key| signing_key(&key.value)).transpose()?;
-        let gate = self.advisory_text().await?.map(|text| Gate { text: Arc::new(text), deny: args.deny });
-        if args.deny.is_some() && gate.is_none() {
+        let advisories =
+            self.advisory_text().await?.map(|text| AdvisoryGate { text: Arc::new(text), deny: args.deny });
+        if args.deny.is_some() && advisories.is_none() {
             let text = "`--deny` takes advisories: name a file or an address with `--advisories`";
             return Err(Error::message(Class::Usage, text));
         }
@@ -50,7 +51,7 @@ impl Workspace {
             image_file: Some(self.project.name()),
             parameters: self.options().set.iter().cloned().collect(),
             time: Times::fixed_time(),
-            gate,
+            advisories,
         })
     }
 
