@@ -170,6 +170,10 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Manifest, Self::Spdx, Self::CycloneDx, Self::Vex, Self::Provenance, Self::Envelope];
+
     /// What follows the artifact's stem and a dot: what those who write such files call them.
     #[must_use]
     pub const fn extension(self) -> &'static str {

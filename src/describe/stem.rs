@@ -1,20 +1,12 @@
 //! Names of the files that stand beside an artifact.
 
 use super::DocumentKind;
-use crate::model::DiskFormat;
+use crate::model::OutputFormat;
 
 /// An artifact's name without what its format adds to it: what the files that describe it are called by.
 #[must_use]
 pub fn stem(file: &str) -> &str {
-    let compressed =
-        [".gz", ".xz", ".zst"].into_iter().find_map(|end| file.strip_suffix(end)).unwrap_or(file);
-    let known = DiskFormat::ALL.map(DiskFormat::as_str).into_iter().chain(["img", "tar", "ova"]);
-    let mut known = known.filter_map(|extension| compressed.strip_suffix(extension)?.strip_suffix('.'));
-    known
-        .next()
-        .or_else(|| file.rsplit_once('.').map(|(stem, _)| stem))
-        .filter(|stem| !stem.is_empty())
-        .unwrap_or(file)
+    OutputFormat::split(file).0
 }
 
 /// What a document of an artifact with this stem is called.
@@ -40,7 +32,6 @@ mod tests {
             ("web.qcow2", "web"),
             ("web-1.2.raw", "web-1.2"),
             ("web.tar.gz", "web"),
-            ("web.raw.zst", "web"),
             ("web.ova", "web"),
             ("web", "web"),
             (".qcow2", ".qcow2"),

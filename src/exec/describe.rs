@@ -314,32 +314,25 @@ fn is_there(out: &Path, file: &DescribingFile, key: Option<&SigningKey>) -> bool
 }
 
 /// Removes what an earlier build left beside the artifacts and this one does not write: it describes another disk.
-/// Only what imgfile made goes.
 pub(super) fn remove_stale(store: &Store, image: &ImagePlan, options: &Options) -> Vec<String> {
-    const KINDS: [DocumentKind; 5] = [
-        DocumentKind::Spdx,
-        DocumentKind::CycloneDx,
-        DocumentKind::Vex,
-        DocumentKind::Provenance,
-        DocumentKind::Envelope,
-    ];
     if options.describe.is_none() {
         return Vec::new();
     }
-    let Ok(folder) = Folder::open(&options.out) else { return Vec::new() };
     let written = names(image, options);
-    let mut removed = Vec::new();
-    for stem in image.outputs.iter().map(|output| stem(&output.file)) {
-        for name in KINDS.map(|kind| file_name(stem, kind)) {
-            if written.contains(&name) || folder.metadata(&name).is_err() {
-                continue;
-            }
-            let path = options.out.join(&name);
-            let made = store.digest_file(&path).is_ok_and(|digest| output::made(store, &digest));
-            if made && folder.regular(Path::new(&name)).is_ok() && folder.remove(&name).is_ok() {
-                removed.push(name);
-            }
-        }
-    }
-    removed
+    let stems = image.outputs.iter().map(|output| stem(&output.file));
+    stems.flat_map(|stem| remove_documents(store, &options.out, stem, &written)).collect()
+}
+
+/// Removes the files that describe the artifacts with this stem in a folder, but for those named in `keep`; answers the
+/// names. Only what imgfile made goes.
+pub fn remove_documents(store: &Store, folder: &Path, stem: &str, keep: &[String]) -> Vec<String> {
+    let Ok(opened) = Folder::open(folder) else { return Vec::new() };
+    let mut names = DocumentKind::ALL.map(|kind| file_name(stem, kind)).to_vec();
+    names.retain(|name| {
+        !keep.contains(name)
+            && opened.regular(Path::new(name)).is_ok()
+            && store.digest_file(&folder.join(name)).is_ok_and(|digest| output::made(store, &digest))
+            && opened.remove(name).is_ok()
+    });
+    names
 }

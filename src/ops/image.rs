@@ -15,6 +15,8 @@ use super::{
     records::here,
 };
 use crate::{
+    describe::stem,
+    exec::remove_documents,
     model::OutputFormat,
     store::{
         Folder, Records, Store, copy_whole, digest_of, folder::unguessable, records::ArtifactRecord, umask,
@@ -287,7 +289,25 @@ pub fn remove(
     artifacts.iter().try_for_each(|artifact| may_go(store, records, artifact, &numbers))?;
     for artifact in artifacts {
         let done = remove_one(store, records, artifact, &numbers)?;
+        if matches!(done, Removed::File) {
+            remove_description(store, records, artifact)?;
+        }
         removed(artifact, done);
+    }
+    Ok(())
+}
+
+/// Removes what describes an artifact that was removed, unless it describes another one that is there, too.
+fn remove_description(store: &Store, records: &Records, artifact: &ArtifactRecord) -> Result<(), Error> {
+    let of = |artifact: &ArtifactRecord| {
+        let path = Path::new(&artifact.path);
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (path.parent().map(Path::to_owned).unwrap_or_default(), stem(&file).to_owned())
+    };
+    let (folder, stem) = of(artifact);
+    let others = records.artifacts()?;
+    if !others.iter().any(|other| of(other) == (folder.clone(), stem.clone())) {
+        remove_documents(store, &folder, &stem, &[]);
     }
     Ok(())
 }

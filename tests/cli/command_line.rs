@@ -545,6 +545,11 @@ fn images(session: &Session) {
     }
     session.run(&[&["image", "rename", "one", "other"], &at[..]].concat()).prints("other.qcow2");
     session.run(&[&["image", "rm", "other"], &at[..]].concat()).prints("removed");
+    // What describes an image goes with it.
+    let described = session.project.path("mine/second.manifest.json");
+    assert!(described.exists());
+    session.run(&["image", "rm", "mine/second.qcow2"]).prints("removed");
+    assert!(!described.exists());
 }
 
 /// What `images` lists, by project and by image.
