@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{BuildError, BuildInputs, finished_disk::Examination};
+use super::{BuildError, BuildInputs, examination::Examination};
 use crate::{
     driver::{DiskFile, Disks, Machine},
     model::DiskFormat,

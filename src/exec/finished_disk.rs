@@ -1,50 +1,24 @@
 //! A finished disk before it is sealed: held to the rules, and read for what is said of it.
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     Artifact, BuildError,
     chain::FinishedDisk,
     describe::{self, Described},
+    examination::Examination,
     executor::{Executor, Options, build_id, folder},
     inventory,
     look::{DiskView, look},
     session::StepContext,
 };
 use crate::{
-    describe::Inventory,
     driver::{Disk, DiskAccess, DriverError, Machine, RootSource, Start},
-    hygiene::Finding,
     model::DiskFormat,
-    plan::{BaseSource, ImagePlan, Key},
-    store::{Store, WorkFolder},
+    plan::{BaseSource, ImagePlan},
+    store::WorkFolder,
 };
 
-/// Changes with the meaning of [`Examination`], and with the rules.
-const KIND: &str = "examination-v1";
 /// The step that looks at the finished disk.
 pub(super) const LOOK: &str = "inspect the disk";
-
-/// What was seen of a finished disk, kept under the key that names the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Examination {
-    /// Every breach of a rule for finished disks.
-    pub findings: Vec<Finding>,
-    /// What it consists of.
-    pub inventory: Inventory,
-}
-
-impl Examination {
-    /// That of the disk with this key, if somebody looked at it.
-    fn known(store: &Store, key: Key) -> Option<Self> {
-        store.facts().get(KIND, &key.0)
-    }
-
-    /// Keeps it with a disk that is kept itself.
-    pub(super) fn remember(&self, store: &Store, image: &ImagePlan) -> Result<(), BuildError> {
-        Ok(store.facts().put(KIND, &image.key().0, self)?)
-    }
-}
 
 impl Executor<'_> {
     /// Looks at the finished disk, the first of a machine that is offline or mounted; nothing is written to it any more.

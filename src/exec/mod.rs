@@ -39,6 +39,7 @@ mod copy;
 mod describe;
 mod error;
 mod event;
+mod examination;
 mod executor;
 mod failed_machine;
 mod failing_line;

@@ -5,8 +5,9 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use super::{
     BuildError,
     chain::{self, Again, Chain, FinishedDisk},
+    examination::Examination,
     executor::{BuildInputs, Executor, Options, Tests, folder},
-    finished_disk::{Examination, LOOK},
+    finished_disk::LOOK,
     session::{Session, StepContext},
 };
 use crate::{

@@ -625,6 +625,7 @@ fn inspecting(session: &Session) {
     session
         .run(&["inspect", "one", "--root", "vda3", "--format", "human", "--preset", "minimal"])
         .prints("0 errors");
+    session.ends(&["inspect", "ImageFile", "--preset", "none"]).status(1);
 }
 
 /// What is run is run by tests/machine/run.rs.

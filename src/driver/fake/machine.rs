@@ -175,7 +175,8 @@ impl Machine for FakeMachine {
 
     fn read_files<'a>(&'a mut self, paths: &'a [Vec<u8>], each: u64, total: u64) -> Op<'a, Vec<FileContent>> {
         async move {
-            self.step(Event::ReadFiles(paths.len()), &[Stage::Viewed, Stage::Mounted]).await?;
+            let asked = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+            self.step(Event::ReadFiles(asked), &[Stage::Viewed, Stage::Mounted]).await?;
             let (script, mut left) = (self.driver.script(), total);
             let read = |path: &Vec<u8>| match script.file(path) {
                 None => FileContent::Absent,

@@ -37,8 +37,8 @@ pub enum Event {
     View,
     /// [`Machine::tree`].
     Tree,
-    /// [`Machine::read_files`], with the number of paths.
-    ReadFiles(usize),
+    /// [`Machine::read_files`], with the paths.
+    ReadFiles(Vec<String>),
     /// [`Machine::digests`], with the number of paths.
     Digests(usize),
     /// [`Machine::unmount`].
