@@ -35,19 +35,20 @@ pub struct Running<'a> {
     /// Streams that have not ended.
     open: usize,
     /// Nothing more is to be sent.
-    muted: Arc<AtomicBool>,
+    discarded: Arc<AtomicBool>,
 }
 
 impl<'a> Running<'a> {
     /// Reads its streams, and waits for it, in threads of their own.
     pub fn watch(agent: &'a Agent, id: u32, group: Group, child: Child, streams: Vec<Stream>) -> Self {
         let leader = Pid::from_raw(child.id().cast_signed());
-        let muted = Arc::new(AtomicBool::new(false));
+        let discarded = Arc::new(AtomicBool::new(false));
         let open = streams.len();
         for (stream, error) in streams {
-            let (port, muted, sender) = (agent.port.clone(), Arc::clone(&muted), agent.sender.clone());
+            let (port, discarded, sender) =
+                (agent.port.clone(), Arc::clone(&discarded), agent.sender.clone());
             thread::spawn(move || {
-                copy(stream, &port, id, error, &muted);
+                copy(stream, &port, id, error, &discarded);
                 let _ = sender.send(Event::Drained { id });
             });
         }
@@ -57,7 +58,7 @@ impl<'a> Running<'a> {
                 let _ = sender.send(Event::Exited { id, status });
             }
         });
-        Self { agent, id, group, leader, open, muted }
+        Self { agent, id, group, leader, open, discarded }
     }
 
     /// Waits for its end. What the host says meanwhile goes to `enough`, which answers whether the command is to
@@ -91,7 +92,7 @@ impl<'a> Running<'a> {
                 Err(_) => break,
             }
         }
-        self.muted.store(true, Ordering::Release);
+        self.discarded.store(true, Ordering::Release);
         self.group.remove();
         Ok(ended)
     }
@@ -106,14 +107,15 @@ pub fn how(status: ExitStatus) -> Ended {
 }
 
 /// Sends what a stream says. An error is its end, as Linux has it for a terminal once nobody holds its other side.
-fn copy(mut stream: impl Read, port: &Port, id: u32, error: bool, muted: &AtomicBool) {
+fn copy(mut stream: impl Read, port: &Port, id: u32, error: bool, discarded: &AtomicBool) {
     let mut buffer = vec![0; CHUNK];
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(len) => {
                 let bytes = Bytes(buffer[..len].to_vec());
-                if muted.load(Ordering::Acquire) || port.send(id, Reply::Output { error, bytes }).is_err() {
+                if discarded.load(Ordering::Acquire) || port.send(id, Reply::Output { error, bytes }).is_err()
+                {
                     return;
                 }
             }

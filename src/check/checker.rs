@@ -39,7 +39,7 @@ pub(super) struct Findings {
 #[derive(Default)]
 pub(super) struct Recovery {
     /// Above 0: what is found now follows from something already reported.
-    pub muted: u32,
+    pub suppressed: u32,
     /// Statements about which something was said that makes their meaning doubtful.
     pub broken: HashSet<Span>,
     /// A heredoc without an end took in the rest of a file.
@@ -59,7 +59,7 @@ pub(super) struct Names {
     /// Names of all params that are declared anywhere.
     pub declared: HashSet<String>,
     pub used_profiles: HashSet<String>,
-    pub nearness: suggest::Nearness,
+    pub suggester: suggest::Suggester,
 }
 
 /// What a few lines can make much of, counted against bounds.
@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
 
 impl Checker<'_> {
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
-        if self.recovery.muted == 0 {
+        if self.recovery.suppressed == 0 {
             self.found.errors += usize::from(diagnostic.is_error());
             if self.found.out.len() < MOST {
                 self.found.out.push(diagnostic);
@@ -120,10 +120,10 @@ impl Checker<'_> {
         read: impl FnOnce(&mut Self, &mut Operands<'s>) -> T,
     ) -> T {
         let silent = u32::from(self.recovery.broken.contains(&statement.span));
-        self.recovery.muted += silent;
-        let doubled = self.doubled(statement);
-        let result = read(self, &mut Operands::new(statement, doubled, self.found.errors));
-        self.recovery.muted -= silent;
+        self.recovery.suppressed += silent;
+        let repeated = self.repeated_token(statement);
+        let result = read(self, &mut Operands::new(statement, repeated, self.found.errors));
+        self.recovery.suppressed -= silent;
         result
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Operands<'s> {
     pub statement: &'s Statement,
     rest: &'s [Operand],
     /// To be passed over: it has been said to stand there twice.
-    doubled: Option<&'s Operand>,
+    repeated: Option<&'s Operand>,
     /// The last one read, or the keyword.
     last: Span,
     /// Something was wrong and has been said.
@@ -43,16 +43,16 @@ pub(super) struct Operands<'s> {
 }
 
 impl<'s> Operands<'s> {
-    pub(super) fn new(statement: &'s Statement, doubled: Option<&'s Operand>, errors_before: usize) -> Self {
+    pub(super) fn new(statement: &'s Statement, repeated: Option<&'s Operand>, errors_before: usize) -> Self {
         let (rest, last) = (&*statement.operands, statement.keyword);
-        let mut operands = Self { statement, rest, doubled, last, failed: false, errors_before };
+        let mut operands = Self { statement, rest, repeated, last, failed: false, errors_before };
         operands.pass_over();
         operands
     }
 
     fn pass_over(&mut self) {
         if let [first, rest @ ..] = self.rest
-            && self.doubled.is_some_and(|doubled| std::ptr::eq(doubled, first))
+            && self.repeated.is_some_and(|repeated| std::ptr::eq(repeated, first))
         {
             (self.rest, self.last) = (rest, first.span);
         }

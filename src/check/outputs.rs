@@ -187,7 +187,7 @@ impl Checker<'_> {
                     format!("there is no secret `{}`", short(&wanted.value)),
                 )
                 .label(wanted.span, "not declared in this image");
-                self.report(match self.names.nearness.nearest(&wanted.value, names()) {
+                self.report(match self.names.suggester.nearest(&wanted.value, names()) {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(
                         Applicability::Maybe,
                         format!("write `{near}`"),
@@ -341,7 +341,7 @@ impl Checker<'_> {
             format!("there is no image `{}` in this project", short(&name.value)),
         )
         .label(name.span, "not declared");
-        self.report(match self.names.nearness.nearest(&name.value, names()) {
+        self.report(match self.names.suggester.nearest(&name.value, names()) {
             Some(near) => diagnostic.help(format!("did you mean `\"{near}\"`?")).fix(
                 Applicability::Maybe,
                 format!("write `\"{near}\"`"),

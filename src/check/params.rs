@@ -336,7 +336,7 @@ impl Checker<'_> {
             return None;
         }
         let known = self.names.params.keys().map(String::as_str).chain(PREDEFINED);
-        let near = self.names.nearness.nearest(name, known).map(str::to_owned);
+        let near = self.names.suggester.nearest(name, known).map(str::to_owned);
         if self.recovery.names_doubtful || !self.recovery.unknown_names.insert(name.to_owned()) {
             return None;
         }
@@ -409,7 +409,7 @@ impl Checker<'_> {
         if self.growth.put_in <= MOST_PUT_IN {
             return true;
         }
-        if self.recovery.muted == 0 && !std::mem::replace(&mut self.growth.put_in_told, true) {
+        if self.recovery.suppressed == 0 && !std::mem::replace(&mut self.growth.put_in_told, true) {
             self.report(
                 Diagnostic::new(
                     codes::PROJECT_GROWS,

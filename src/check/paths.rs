@@ -109,7 +109,8 @@ impl Checker<'_> {
             FileError::NotFound => {
                 let (parent, name) = path.value.rsplit_once('/').unwrap_or(("", &path.value));
                 let entries = self.input.files.list(parent).unwrap_or_default();
-                let near = self.names.nearness.nearest(name, entries.iter().map(|entry| entry.name.as_str()));
+                let near =
+                    self.names.suggester.nearest(name, entries.iter().map(|entry| entry.name.as_str()));
                 let diagnostic =
                     Diagnostic::new(codes::NOT_FOUND, format!("`{}` does not exist", short(&path.value)))
                         .label(path.span, "no such file or folder");

@@ -203,7 +203,7 @@ impl Checker<'_> {
             return;
         }
         let names = || profiles.keys().map(String::as_str);
-        let near = self.names.nearness.nearest(name, names());
+        let near = self.names.suggester.nearest(name, names());
         self.names.used_profiles.extend(near.map(str::to_owned));
         let diagnostic =
             Diagnostic::new(codes::UNKNOWN_PROFILE, format!("there is no profile `{}`", short(name)))

@@ -9,7 +9,7 @@ use crate::syntax::{Keyword, Operand, OperandKind, Statement};
 impl Checker<'_> {
     /// The second of two equal words of a statement, the keyword among them, if what follows leaves no place
     /// for it. Names may repeat the word before them: `app app ^1`, `secret secret from env TOKEN`.
-    pub(super) fn doubled<'s>(&mut self, statement: &'s Statement) -> Option<&'s Operand> {
+    pub(super) fn repeated_token<'s>(&mut self, statement: &'s Statement) -> Option<&'s Operand> {
         let mut before = statement.keyword;
         let twice = statement.operands.iter().enumerate().find_map(|(at, operand)| {
             let same = operand.kind == OperandKind::Word && self.slice(before) == self.slice(operand.span);

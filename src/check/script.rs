@@ -253,7 +253,7 @@ impl Checker<'_> {
             )
             .label(text.span(*start, *end), "empty when the script runs");
             let known = image.env.iter().map(key).chain(own());
-            let near = self.names.nearness.nearest(name, known);
+            let near = self.names.suggester.nearest(name, known);
             if near.is_none() && !only_here {
                 continue;
             }

@@ -116,7 +116,7 @@ impl Checker<'_> {
             _ => Vec::new(),
         };
         if !entries.iter().any(|entry| glob_matches(pattern, &entry.name)) {
-            let near = self.names.nearness.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
+            let near = self.names.suggester.nearest(pattern, entries.iter().map(|entry| entry.name.as_str()));
             let diagnostic =
                 Diagnostic::new(codes::NO_MATCH, format!("`{}` matches nothing", short(&path.value)))
                     .label(path.span, "no file of the project has such a name");

@@ -13,11 +13,11 @@ const MOST_WORK: usize = 1 << 25;
 
 /// Finds names that were meant, until that has cost enough.
 #[derive(Debug, Default)]
-pub(super) struct Nearness {
+pub(super) struct Suggester {
     spent: Cell<usize>,
 }
 
-impl Nearness {
+impl Suggester {
     /// The known name that is nearest to `word`, if it is near enough; of very many the first are looked at.
     pub fn nearest<'n>(&self, word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
         if self.spent.get() > MOST_WORK {
@@ -45,14 +45,14 @@ mod tests {
     #[test]
     fn the_work_is_bounded_however_many_names_are_wrong() {
         let known: Vec<String> = (0..5_000).map(|nth| format!("profile-{nth}")).collect();
-        let nearness = Nearness::default();
-        let find = |word: &str| nearness.nearest(word, known.iter().map(String::as_str)).map(str::to_owned);
+        let suggester = Suggester::default();
+        let find = |word: &str| suggester.nearest(word, known.iter().map(String::as_str)).map(str::to_owned);
         assert_eq!(find("profil-77").as_deref(), Some("profile-77"));
         for nth in 0..5_000 {
             find(&format!("other-{nth}"));
         }
         let one = "other-5000".len() * "profile-5000".len() * MOST_NAMES;
-        assert!(nearness.spent() <= MOST_WORK + one, "{}", nearness.spent());
+        assert!(suggester.spent() <= MOST_WORK + one, "{}", suggester.spent());
         assert_eq!(find("profil-77"), None, "nobody reads so far");
     }
 }

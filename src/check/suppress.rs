@@ -17,10 +17,10 @@ pub fn finished(mut found: Vec<Diagnostic>, sources: &Sources) -> Vec<Diagnostic
     if found.iter().any(hides_a_use) {
         found.retain(|diagnostic| !absences.contains(&diagnostic.code));
     }
-    let mut silence = Silence { sources, lines: HashMap::new() };
+    let mut suppressions = Suppressions { sources, lines: HashMap::new() };
     found.retain(|diagnostic| {
         let double = !seen.insert((diagnostic.code, diagnostic.span(), diagnostic.message.clone()));
-        !double && (diagnostic.is_error() || !silence.covers(diagnostic))
+        !double && (diagnostic.is_error() || !suppressions.covers(diagnostic))
     });
     let place = |diagnostic: &Diagnostic| diagnostic.span().map(|span| (span.source, span.start, span.end));
     if found.len() > LIMIT {
@@ -64,12 +64,12 @@ fn hides_a_use(diagnostic: &Diagnostic) -> bool {
 
 /// The codes that comments name, line by line. Each line is looked at once: it may be as long as a file, and
 /// have thousands of warnings.
-struct Silence<'s> {
+struct Suppressions<'s> {
     sources: &'s Sources,
     lines: HashMap<(SourceId, u32), HashSet<&'s str>>,
 }
 
-impl Silence<'_> {
+impl Suppressions<'_> {
     /// A warning is silenced by a comment that names its code, on a line it points at.
     fn covers(&mut self, diagnostic: &Diagnostic) -> bool {
         let code = diagnostic.code.as_str();

@@ -73,7 +73,7 @@ fn vital() -> Vec<&'static str> {
     VITAL.iter().chain(records).copied().collect()
 }
 
-/// A path without doubled, trailing and `.` parts.
+/// A path without repeated, trailing and `.` parts.
 fn plain(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     format!("/{}", parts.join("/"))

@@ -17,8 +17,8 @@ pub enum OnFailure {
 }
 
 /// Deals with the machine; what was built so far is over and shown by now.
-pub(super) async fn deal(wish: OnFailure, mut failed_machine: FailedMachine, driver: &DriverEntry) {
-    match wish {
+pub(super) async fn deal(on_failure: OnFailure, mut failed_machine: FailedMachine, driver: &DriverEntry) {
+    match on_failure {
         OnFailure::Clean => {}
         OnFailure::Keep => keep(failed_machine, driver).await,
         OnFailure::Shell => match Terminal::take() {

@@ -9,7 +9,7 @@ use super::{
     chain::FinishedDisk,
     describe::{self, Described},
     examination::Examination,
-    executor::{Artifact, BuildInputs, Executor, Options, build_id},
+    executor::{Artifact, BuildInputs, Executor, Options, Tests, build_id},
     finished, gate, hypervisors, output, package,
     publish::StagedArtifacts,
     session::StepContext,
@@ -27,11 +27,11 @@ impl Executor<'_> {
     pub async fn build(
         &self,
         image: &ImagePlan,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         options: &Options,
     ) -> Result<Vec<Artifact>, BuildError> {
         let began = std::time::Instant::now();
-        let result = self.build_image(image, supplies, options).await;
+        let result = self.build_image(image, inputs, options).await;
         let (outcome, message) = match &result {
             Ok(_) => (Outcome::Done, None),
             Err(failure) => (Outcome::Failed, Some(failure.to_string())),
@@ -44,23 +44,23 @@ impl Executor<'_> {
     async fn build_image(
         &self,
         image: &ImagePlan,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         options: &Options,
     ) -> Result<Vec<Artifact>, BuildError> {
         let reporter = self.reporter.of_image(&image.image);
-        let context = self.context(image, &reporter, &supplies.blobs, &supplies.secrets);
+        let context = self.context(image, &reporter, &inputs.blobs, &inputs.secrets);
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: step_names(image, options) });
-        let supplies = &self.with_base(image, supplies)?;
+        let inputs = &self.with_base(image, inputs)?;
         if options.cache
             && let Some(artifacts) = finished::find(self.store, image, options.tests, &options.out)
             && self.describe_again(image, &artifacts, options)?
         {
-            if self.standing.wants(image.key()) {
+            if self.parent_disks.wants(image.key()) {
                 // The artifacts are there; the disk they were made of may be gone from the store.
                 let work = self.store.begin_build(&build_id())?;
-                let disk = self.make_disk(&context, supplies, &work, options).await?;
-                self.standing.put(image.key(), disk, work);
+                let disk = self.make_disk(&context, inputs, &work, options).await?;
+                self.parent_disks.put(image.key(), disk, work);
             } else {
                 image.steps.iter().for_each(|step| reporter.reused(&step.name));
             }
@@ -76,11 +76,11 @@ impl Executor<'_> {
         output::writable(&options.out, files())?;
         super::change::remember(self.store, image)?;
         let work = self.store.begin_build(&build_id())?;
-        let built = self.build_in(&context, supplies, options, &work).await;
+        let built = self.build_in(&context, inputs, options, &work).await;
         match built {
             Ok((artifacts, disk)) => {
-                if self.standing.wants(image.key()) {
-                    self.standing.put(image.key(), disk, work);
+                if self.parent_disks.wants(image.key()) {
+                    self.parent_disks.put(image.key(), disk, work);
                 }
                 Ok(artifacts)
             }
@@ -97,12 +97,12 @@ impl Executor<'_> {
     async fn build_in(
         &self,
         context: &StepContext<'_>,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         options: &Options,
         work: &WorkFolder,
     ) -> Result<(Vec<Artifact>, FinishedDisk), BuildError> {
         let (image, reporter) = (context.image, context.reporter);
-        let disk = self.make_disk(context, supplies, work, options).await?;
+        let disk = self.make_disk(context, inputs, work, options).await?;
 
         let Examination { findings, inventory } = self.examination(context, &disk, work).await?;
         gate::judge(&findings, image, &context.mask, reporter)?;
@@ -110,16 +110,15 @@ impl Executor<'_> {
         for warning in hypervisors::warnings(self.store.facts(), image) {
             reporter.note(warning);
         }
-        let sealed = self.seal(context, &disk, work).await?;
-        if options.tests.are_run_on(image) {
-            // Every output holds the same disk; a container the driver cannot boot is represented by
-            // the disk it was made from.
-            let bootable = sealed
-                .iter()
-                .find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
-            let booted = bootable.unwrap_or((disk.path.as_path(), DiskFormat::Qcow2));
-            self.run_tests(context, work, booted, options.tests).await?;
-        }
+        let sealed = match self.seal_tested(context, &disk, options.tests, work).await {
+            Ok(sealed) => sealed,
+            Err(failure) => {
+                if let Some(failed_machines) = self.failed_machines {
+                    failed_machines.hold(&image.image, disk.held);
+                }
+                return Err(failure);
+            }
+        };
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
         let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
         let artifacts = edition.artifacts();
@@ -141,6 +140,32 @@ impl Executor<'_> {
             reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
         Ok((artifacts, disk))
+    }
+
+    /// Writes every output and boots the disk that they hold meanwhile; what fails first ends the other. With all tests
+    /// wanted, the file itself is booted when it is written.
+    async fn seal_tested<'p>(
+        &self,
+        context: &StepContext<'p>,
+        disk: &FinishedDisk,
+        tests: Tests,
+        work: &WorkFolder,
+    ) -> Result<Vec<(&'p OutputPlan, PathBuf)>, BuildError> {
+        if !tests.are_run_on(context.image) {
+            return self.seal(context, disk, work).await;
+        }
+        let finished = (disk.path.as_path(), DiskFormat::Qcow2);
+        if tests != Tests::All {
+            let sealing = self.seal(context, disk, work);
+            let testing = self.run_tests(context, work, finished, tests);
+            return Ok(tokio::try_join!(sealing, testing)?.0);
+        }
+        let sealed = self.seal(context, disk, work).await?;
+        // A file that the driver cannot boot is represented by the disk that it was made from.
+        let bootable =
+            sealed.iter().find_map(|(output, path)| Some((path.as_path(), output.format.for_machines()?)));
+        self.run_tests(context, work, bootable.unwrap_or(finished), tests).await?;
+        Ok(sealed)
     }
 
     /// Writes every output of an image, side by side.
@@ -170,17 +195,17 @@ impl Executor<'_> {
         stream::iter(outputs).map(seal).buffered(outputs.len().max(1)).try_collect().await
     }
 
-    /// The supplies with the disk of the image that this one is based on, if it is based on one.
-    fn with_base(&self, image: &ImagePlan, supplies: &BuildInputs) -> Result<BuildInputs, BuildError> {
-        let mut supplies = supplies.clone();
+    /// The inputs with the disk of the image that this one is based on, if it is based on one.
+    fn with_base(&self, image: &ImagePlan, inputs: &BuildInputs) -> Result<BuildInputs, BuildError> {
+        let mut inputs = inputs.clone();
         if let BaseSource::Image { image: below, key } = &image.base.source {
-            let path = self.standing.path(*key);
-            supplies.base = path.ok_or_else(|| BuildError::HostTool {
+            let path = self.parent_disks.path(*key);
+            inputs.base = path.ok_or_else(|| BuildError::HostTool {
                 program: "store",
                 detail: format!("the disk of the image `{below}` is not there"),
             })?;
         }
-        Ok(supplies)
+        Ok(inputs)
     }
 }
 

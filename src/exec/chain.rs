@@ -72,22 +72,22 @@ impl<'a> Chain<'a> {
         work: &'a WorkFolder,
         attempt: u32,
         image: &'a ImagePlan,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         on: Option<Layer>,
         claim: Option<Claim>,
     ) -> Result<Self, BuildError> {
         let active = work.path().join(format!("disk-{attempt}.0.qcow2"));
-        let base = supplies.held.as_ref().map(|base| base.key);
+        let base = inputs.held.as_ref().map(|base| base.key);
         let base = base.or_else(|| on.as_ref().and_then(|layer| layer.meta.base));
         // Inside the store the path is relative, so that the store can be moved.
-        let backing = match supplies.base.strip_prefix(store.root()) {
+        let backing = match inputs.base.strip_prefix(store.root()) {
             Ok(inside) => Path::new("../..").join(inside),
-            Err(_) => supplies.base.clone(),
+            Err(_) => inputs.base.clone(),
         };
         let bottom = match (base, is_chained(image)) {
             // The layer says itself what is at the bottom, whatever images are in between.
             (Some(base), _) => Some((base_path(&base), DiskFormat::Qcow2)),
-            (None, false) => Some((backing.clone(), supplies.base_format)),
+            (None, false) => Some((backing.clone(), inputs.base_format)),
             (None, true) => None,
         };
         let on = match (on, &bottom) {
@@ -100,7 +100,7 @@ impl<'a> Chain<'a> {
         match &on {
             Some(layer) => disks.overlay(&active, layer_file(&layer_path(&layer.key)), image.disk_size)?,
             None => {
-                let base = DiskFile { path: &backing, format: supplies.base_format };
+                let base = DiskFile { path: &backing, format: inputs.base_format };
                 disks.overlay(&active, base, image.disk_size)?;
             }
         }
@@ -223,7 +223,6 @@ async fn flattened(
 pub(super) struct FinishedDisk {
     pub path: PathBuf,
     /// What it stands on stays until it is sealed.
-    #[expect(dead_code, reason = "held for its lock")]
     pub held: Vec<Layer>,
     /// What its own machine saw of it, if it had one.
     pub seen: Option<Examination>,
@@ -264,7 +263,7 @@ mod tests {
     struct World {
         _dir: tempfile::TempDir,
         store: Arc<Store>,
-        supplies: BuildInputs,
+        inputs: BuildInputs,
     }
 
     /// How steps ended.
@@ -295,9 +294,8 @@ mod tests {
             };
             qemu_img(&["create", "-q", "-f", "qcow2", &new.disk().to_string_lossy(), "1G"]);
             let base = new.commit(&()).unwrap();
-            let supplies =
-                BuildInputs { base: base.disk.clone(), held: Some(base), ..BuildInputs::default() };
-            Self { _dir: dir, store, supplies }
+            let inputs = BuildInputs { base: base.disk.clone(), held: Some(base), ..BuildInputs::default() };
+            Self { _dir: dir, store, inputs }
         }
 
         fn build(&self, plans: &[&ImagePlan]) -> Vec<Artifact> {
@@ -308,14 +306,14 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             let reporter = Reporter::new(Arc::clone(ends) as Arc<dyn Observer>);
             let budget = Budget::new(1024, 2);
-            let standing = ParentDisks::new(plans.iter().copied());
+            let parent_disks = ParentDisks::new(plans.iter().copied());
             let executor = Executor {
                 store: &self.store,
                 driver,
                 project: &NoFiles,
                 reporter: &reporter,
                 budget: &budget,
-                standing: &standing,
+                parent_disks: &parent_disks,
                 failed_machines: None,
             };
             let options = Options {
@@ -327,11 +325,11 @@ mod tests {
                 describe: None,
             };
             let built = plans.iter().map(|plan| {
-                let supplies = match plan.base.source {
+                let inputs = match plan.base.source {
                     BaseSource::Image { .. } => BuildInputs::default(),
-                    _ => self.supplies.clone(),
+                    _ => self.inputs.clone(),
                 };
-                runtime.block_on(executor.build(plan, &supplies, &options)).unwrap()
+                runtime.block_on(executor.build(plan, &inputs, &options)).unwrap()
             });
             built.flatten().collect()
         }
@@ -397,7 +395,7 @@ mod tests {
         world.build_by(&FakeDriver::new(), &ends, &[&second]);
         let shared = world.layer(&first, 32);
         assert_eq!((shared.meta.parent, shared.meta.depth, world.files(&shared)), (None, 0, 2));
-        assert_eq!(shared.meta.base, world.supplies.held.as_ref().map(|base| base.key));
+        assert_eq!(shared.meta.base, world.inputs.held.as_ref().map(|base| base.key));
         assert_eq!(world.layer(&second, 33).meta.depth, 1);
         let outcome = |(number, step): (usize, &Step)| {
             (step.name.clone(), if number < 33 { Outcome::Reused } else { Outcome::Done })
@@ -420,6 +418,6 @@ mod tests {
         assert_eq!([0, 11, 12, 13, 29].map(depth), [20, 31, 0, 1, 17]);
         let put = world.layer(&above, 12);
         assert_eq!((put.meta.parent, world.files(&put)), (None, 2));
-        assert_eq!(put.meta.base, world.supplies.held.as_ref().map(|base| base.key));
+        assert_eq!(put.meta.base, world.inputs.held.as_ref().map(|base| base.key));
     }
 }

@@ -28,7 +28,7 @@ pub struct Executor<'a> {
     /// What all machines may take together.
     pub budget: &'a Budget,
     /// Where images that others are based on leave their disks.
-    pub standing: &'a ParentDisks,
+    pub parent_disks: &'a ParentDisks,
     /// Takes the machine in which a step or test failed; without it, such a machine is killed.
     pub failed_machines: Option<&'a FailedMachineSlot>,
 }

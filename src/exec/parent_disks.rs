@@ -17,12 +17,12 @@ use crate::{
 pub struct ParentDisks {
     /// Whose disks are wanted.
     wanted: BTreeSet<Key>,
-    disks: Mutex<BTreeMap<Key, StandingDisk>>,
+    disks: Mutex<BTreeMap<Key, ParentDisk>>,
 }
 
 /// A finished disk, held where it is.
 #[derive(Debug)]
-struct StandingDisk {
+struct ParentDisk {
     disk: FinishedDisk,
     /// The folder it lies in, where it was not kept as a layer.
     _work: Option<WorkFolder>,
@@ -46,15 +46,15 @@ impl ParentDisks {
     /// Holds a finished disk. `work` is the folder of its build, which goes with this if the disk is in it.
     pub(super) fn put(&self, key: Key, disk: FinishedDisk, work: WorkFolder) {
         let work = disk.path.starts_with(work.path()).then_some(work);
-        self.lock().insert(key, StandingDisk { disk, _work: work });
+        self.lock().insert(key, ParentDisk { disk, _work: work });
     }
 
     /// Where the disk of a key is, if it is here; it stays as long as this.
     pub(super) fn path(&self, key: Key) -> Option<PathBuf> {
-        self.lock().get(&key).map(|standing| standing.disk.path.clone())
+        self.lock().get(&key).map(|kept| kept.disk.path.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, StandingDisk>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, ParentDisk>> {
         // A map of finished disks is whole between any two of its calls.
         self.disks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -117,17 +117,17 @@ impl World {
 async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan) -> Result<(), BuildError> {
     let store = Arc::new(Store::open(root)?);
     let reporter = Reporter::new(Arc::new(Nobody));
-    let (budget, standing) = (Budget::new(1024, 2), ParentDisks::default());
+    let (budget, parent_disks) = (Budget::new(1024, 2), ParentDisks::default());
     let executor = Executor {
         store: &store,
         driver,
         project: &NoFiles,
         reporter: &reporter,
         budget: &budget,
-        standing: &standing,
+        parent_disks: &parent_disks,
         failed_machines: None,
     };
-    let supplies = BuildInputs { base: base.to_owned(), ..BuildInputs::default() };
+    let inputs = BuildInputs { base: base.to_owned(), ..BuildInputs::default() };
     let options = Options {
         out: root.join("out"),
         out_given: false,
@@ -136,7 +136,7 @@ async fn build(root: &Path, base: &Path, driver: &FakeDriver, image: &ImagePlan)
         cache: true,
         describe: None,
     };
-    executor.build(image, &supplies, &options).await.map(|_| ())
+    executor.build(image, &inputs, &options).await.map(|_| ())
 }
 
 /// Keys of the layers that are there.

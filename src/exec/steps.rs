@@ -22,13 +22,13 @@ impl Executor<'_> {
     pub(super) async fn make_disk(
         &self,
         context: &StepContext<'_>,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         work: &WorkFolder,
         options: &Options,
     ) -> Result<FinishedDisk, BuildError> {
         let (image, cache) = (context.image, options.cache);
-        // Of so many steps it has been told how they ended.
-        let mut told = 0;
+        // Steps whose outcome was already reported.
+        let mut reported = 0;
         for attempt in 0.. {
             let (done, mut layer) = if cache { chain::deepest(self.store, image) } else { (0, None) };
             self.store.take_notes().into_iter().for_each(|note| context.reporter.note(note));
@@ -40,18 +40,18 @@ impl Executor<'_> {
                 }
             }
             context.secrets.suffice(image, &image.steps[done..], options.tests != Tests::None)?;
-            for step in image.steps.get(told..done).unwrap_or_default() {
+            for step in image.steps.get(reported..done).unwrap_or_default() {
                 context.reporter.reused(&step.name);
             }
             if let Some(layer) = layer.take_if(|_| done == image.steps.len()) {
                 return Ok(FinishedDisk { path: layer.disk.clone(), held: vec![layer], seen: None });
             }
             let on = (self.store, self.driver.disks());
-            let chain = Chain::start(on, work, attempt, image, supplies, layer, claim).await?;
-            match self.run_steps(context, supplies, work, chain, done).await? {
+            let chain = Chain::start(on, work, attempt, image, inputs, layer, claim).await?;
+            match self.run_steps(context, inputs, work, chain, done).await? {
                 ControlFlow::Continue(disk) => return Ok(disk),
                 ControlFlow::Break(left) => {
-                    told = told.max(done + left.ran);
+                    reported = reported.max(done + left.ran);
                     context.reporter.note(match left.why {
                         Again::Overtaken => "another build has done the next step; going on from its result",
                         Again::Deep => "putting the disk on its base, before it consists of too many files",
@@ -79,12 +79,12 @@ impl Executor<'_> {
     async fn run_steps(
         &self,
         context: &StepContext<'_>,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         work: &WorkFolder,
         mut chain: Chain<'_>,
         done: usize,
     ) -> Result<ControlFlow<Left, FinishedDisk>, BuildError> {
-        let seen = match self.run_steps_on(context, supplies, work, &mut chain, done).await {
+        let seen = match self.run_steps_on(context, inputs, work, &mut chain, done).await {
             Ok(ControlFlow::Continue(seen)) => seen,
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
@@ -108,7 +108,7 @@ impl Executor<'_> {
     async fn run_steps_on(
         &self,
         context: &StepContext<'_>,
-        supplies: &BuildInputs,
+        inputs: &BuildInputs,
         work: &WorkFolder,
         chain: &mut Chain<'_>,
         done: usize,
@@ -118,7 +118,7 @@ impl Executor<'_> {
             Disk { path: chain.active().to_owned(), format: DiskFormat::Qcow2, access: DiskAccess::Write };
         let mut spec =
             self.machine(image, Start::Offline, disk, folder(work, &format!("machine-{}", chain.attempt()))?);
-        spec.payload = payload(&image.steps[done..], supplies)?;
+        spec.payload = payload(&image.steps[done..], inputs)?;
         let _share = self.budget.take(&image.machine).await;
         let console = spec.console();
         let machine = context.reporter.step("start the machine", self.start(context, spec)).await?;
@@ -187,7 +187,7 @@ struct Left {
 }
 
 /// The package files of the plan's transactions, under the names the package step uses.
-fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, BuildError> {
+fn payload(steps: &[Step], inputs: &BuildInputs) -> Result<Vec<PayloadFile>, BuildError> {
     let changes = steps.iter().filter_map(|step| match &step.action {
         Action::Packages(change) => Some(change),
         _ => None,
@@ -196,7 +196,7 @@ fn payload(steps: &[Step], supplies: &BuildInputs) -> Result<Vec<PayloadFile>, B
         .flat_map(|change| change.install.iter().map(|package| (change.manager, package)))
         .enumerate()
         .map(|(number, (manager, package))| {
-            let path = supplies.blobs.get(&package.sha256).cloned().ok_or_else(|| BuildError::HostTool {
+            let path = inputs.blobs.get(&package.sha256).cloned().ok_or_else(|| BuildError::HostTool {
                 program: "store",
                 detail: format!("{} {} is not there", package.name, package.version),
             })?;

@@ -46,7 +46,7 @@ impl Executor<'_> {
         self.run_tests(&context, &work, (&path, format), tests).await
     }
 
-    /// Boots the sealed artifact by its own boot loader in a throw-away overlay, and looks.
+    /// Boots an artifact, or the disk that it holds, by its own boot loader in a throw-away overlay, and looks.
     pub(super) async fn run_tests(
         &self,
         context: &StepContext<'_>,

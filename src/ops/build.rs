@@ -187,10 +187,10 @@ async fn build_all(
     reporter: &Reporter,
 ) -> Result<Vec<Artifact>, Vec<BuildError>> {
     let driver = workspace.driver(reporter).await.map_err(|failure| vec![failure])?;
-    let standing = ParentDisks::new(prepared.iter().map(|one| &one.plan));
+    let parent_disks = ParentDisks::new(prepared.iter().map(|one| &one.plan));
     let budget = budget(&workspace.settings);
     let executor = Executor {
-        standing: &standing,
+        parent_disks: &parent_disks,
         store: &workspace.store,
         driver: driver.as_ref(),
         project: &workspace.project.files,
@@ -221,12 +221,12 @@ async fn build_all(
             }
         }
         let result = async {
-            let mut supplies = {
+            let mut inputs = {
                 let _one_at_a_time = supplying.lock().await;
                 workspace.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
             };
-            supplies.secrets = secrets.clone();
-            executor.build(&one.plan, &supplies, options).await
+            inputs.secrets = secrets.clone();
+            executor.build(&one.plan, &inputs, options).await
         };
         let result = result.await;
         end.send_replace(Some(result.is_ok()));

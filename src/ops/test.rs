@@ -24,7 +24,7 @@ impl Workspace {
             let driver = self.driver(recording.reporter()).await?;
             let budget = super::build::budget(&self.settings);
             let executor = Executor {
-                standing: &ParentDisks::default(),
+                parent_disks: &ParentDisks::default(),
                 store: &self.store,
                 driver: driver.as_ref(),
                 project: &self.project.files,

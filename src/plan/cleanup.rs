@@ -10,20 +10,20 @@ use crate::text::quoted;
 
 /// The `cleanup` statement as commands, for an image whose scripts ran as `user`.
 #[must_use]
-pub fn of(wish: &check::Cleanup, user: &str) -> Cleanup {
-    let topics = wish
+pub fn of(wanted: &check::Cleanup, user: &str) -> Cleanup {
+    let topics = wanted
         .topics()
         .into_iter()
         .map(|topic| CleanupItem { name: topic.as_str().to_owned(), script: script(topic, user) });
-    let paths = wish.remove.iter().filter_map(|item| match &item.value {
+    let paths = wanted.remove.iter().filter_map(|item| match &item.value {
         check::CleanupItem::Path(path) => {
             let script = format!("rm -rf -- {}", pattern_word(path));
             Some(CleanupItem { name: path.clone(), script })
         }
         check::CleanupItem::Topic(_) => None,
     });
-    let preset = wish.preset.as_str().to_owned();
-    Cleanup { preset, keep: wish.kept_paths(), items: topics.chain(paths).collect() }
+    let preset = wanted.preset.as_str().to_owned();
+    Cleanup { preset, keep: wanted.kept_paths(), items: topics.chain(paths).collect() }
 }
 
 /// Takes the account away that ran scripts, with all that is its own: home, group, subordinate ids, mailbox, crontab
@@ -181,12 +181,12 @@ mod tests {
         let span = crate::text::Span::default();
         let script = |path: &str| {
             let item = check::CleanupItem::Path(path.into());
-            let wish = check::Cleanup {
+            let wanted = check::Cleanup {
                 preset: check::CleanupPreset::None,
                 remove: vec![crate::text::Spanned::new(item, span)],
                 ..check::Cleanup::default()
             };
-            of(&wish, "debian").items[0].script.clone()
+            of(&wanted, "debian").items[0].script.clone()
         };
         assert_eq!(script("/opt/it's"), r"rm -rf -- '/opt/it'\''s'");
         assert_eq!(script("/opt/$x [a-c]/*.b;k?"), "rm -rf -- '/opt/$x '[a-c]/*'.b;k'?");

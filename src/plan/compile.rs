@@ -562,10 +562,10 @@ fn unit(service: &check::Service) -> UnitState {
     UnitState { unit, state, must_be_active: service.active && state == WantedUnit::Enabled }
 }
 
-fn machine(wish: &check::MachineSize) -> MachinePlan {
+fn machine(wanted: &check::MachineSize) -> MachinePlan {
     MachinePlan {
-        cpus: wish.cpus.as_ref().map_or(MACHINE.cpus, |cpus| cpus.value),
-        memory_mib: wish.memory.as_ref().map_or(MACHINE.memory_mib, |memory| memory.value.bytes() >> 20),
+        cpus: wanted.cpus.as_ref().map_or(MACHINE.cpus, |cpus| cpus.value),
+        memory_mib: wanted.memory.as_ref().map_or(MACHINE.memory_mib, |memory| memory.value.bytes() >> 20),
     }
 }
 

@@ -81,12 +81,12 @@ fn detail(step: &Step) -> String {
         Action::Script(script) => script_detail(script),
         Action::Services { units } => {
             let words = units.iter().map(|unit| {
-                let wish = match unit.state {
+                let state = match unit.state {
                     WantedUnit::Enabled => "enabled",
                     WantedUnit::Disabled => "disabled",
                     WantedUnit::Masked => "masked",
                 };
-                format!("{} {wish}", unit.unit)
+                format!("{} {state}", unit.unit)
             });
             words.collect::<Vec<_>>().join(", ")
         }

@@ -117,7 +117,7 @@ fn seconds_now() -> u64 {
 
 fn only_memory(folder: &Path) -> std::path::PathBuf {
     let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "asleep"));
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "state"));
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
@@ -161,7 +161,7 @@ async fn a_machine_whose_memory_finds_no_room_goes_on() {
     assert_eq!(out(&mut *machine, "root", "echo awake").await, "awake\n");
     machine.power_off().await.unwrap();
     let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    let kept: Vec<_> = kept.filter(|path| path.extension().is_some_and(|end| end == "asleep")).collect();
+    let kept: Vec<_> = kept.filter(|path| path.extension().is_some_and(|end| end == "state")).collect();
     assert_eq!(kept, Vec::<std::path::PathBuf>::new());
     assert!(!run_dir.path().join("memory").exists() && Path::new("/dev/full").exists());
 }

@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(answer(machines.path()), None);
         assert_eq!(answer(&machines.path().join("not there")), None);
         fs::write(machines.path().join("kvm-0"), "a probe machine died under KVM").unwrap();
-        fs::write(machines.path().join("0.asleep"), "").unwrap();
+        fs::write(machines.path().join("0.state"), "").unwrap();
         assert_eq!(answer(machines.path()).as_deref(), Some("a probe machine died under KVM"));
     }
 }

@@ -136,7 +136,7 @@ impl QemuDriver {
         }
         let deadline = Instant::now() + BootOptions::default().timeout;
         let guest = start::kernel(&self.host, &spec, &RunningKernel::Build).await?;
-        let mut planting = Box::new(QemuMachine::new(
+        let mut injecting = Box::new(QemuMachine::new(
             Arc::clone(&self.host),
             spec.clone(),
             guest,
@@ -144,8 +144,8 @@ impl QemuDriver {
             Stage::Offline,
             Init::Other,
         ));
-        let init = planting.plant(agent::PROGRAM).await?;
-        planting.power_off().await?;
+        let init = injecting.inject_agent(agent::PROGRAM).await?;
+        injecting.power_off().await?;
         let guest = start::firmware(&self.host, &spec, firmware, inject_agent::EPOCH).await?;
         let mut machine =
             QemuMachine::new(Arc::clone(&self.host), spec, guest, RunningKernel::Build, Stage::Booted, init);

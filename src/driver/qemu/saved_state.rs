@@ -19,14 +19,14 @@ use super::command::Front;
 use super::guest::Guest;
 use super::shared::{Accelerator, Host};
 
-/// Drivers that are loaded before the machine falls asleep, since nearly every one needs them, and none of
+/// Drivers that are loaded before the machine is saved, since nearly every one needs them, and none of
 /// which looks for a device of its own.
 const DRIVERS: &[&str] =
     &["crc32c_intel", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8", "isofs", "net_failover"];
 
 /// Files that are kept, each some 120 MB: machines differ in memory, disks and network.
 const KEPT: usize = 4;
-const EXTENSION: &str = "asleep";
+const EXTENSION: &str = "state";
 /// Bytes of the disk that are left to those who build: less free, and no memory is kept.
 const ROOM: u64 = 1 << 30;
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn of_several_that_keep_one_memory_at_once_each_finds_a_whole_one() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("one.asleep");
+        let path = dir.path().join("one.state");
         let whole = |bytes: &[u8]| bytes.len() == 1 << 16 && bytes.iter().all(|byte| *byte == bytes[0]);
         std::thread::scope(|scope| {
             for number in 0..8_u8 {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn what_was_kept_in_its_place_meanwhile_is_not_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let (draft, path) = (dir.path().join("draft"), dir.path().join("one.asleep"));
+        let (draft, path) = (dir.path().join("draft"), dir.path().join("one.state"));
         let keep = |text: &str| {
             fs::write(&draft, text).unwrap();
             publish(&draft, &path);
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn nobody_wakes_with_what_others_can_have_written() {
         let dir = tempfile::tempdir().unwrap();
-        let (draft, path) = (dir.path().join("draft"), dir.path().join("one.asleep"));
+        let (draft, path) = (dir.path().join("draft"), dir.path().join("one.state"));
         fs::write(&draft, "memory").unwrap();
         fs::set_permissions(&draft, Permissions::from_mode(0o666)).unwrap();
         publish(&draft, &path);

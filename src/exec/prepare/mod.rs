@@ -67,7 +67,7 @@ pub struct Prepared {
     pub plan: ImagePlan,
     /// What the lock is to hold about it.
     pub locked: LockedImage,
-    foundation: ResolvedBase,
+    resolved_base: ResolvedBase,
     /// What images based on this one find in it; none if its system has no package manager that is known.
     packaging: Option<Packaging>,
     /// Bytes that its packages and copies, and those of the images below, put on the base.
@@ -213,8 +213,8 @@ impl Preparer<'_> {
         };
         let pinned = LockedSource::Bootstrap { recipe: definition.to_string(), packages: set };
         let base = base_plan(resolution, source, virtual_size);
-        let foundation = ResolvedBase::Recipe { recipe, built_in };
-        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), Some(archives), locked)
+        let resolved_base = ResolvedBase::Recipe { recipe, built_in };
+        self.planned(spec, resolution, &pins, (base, pinned, resolved_base, 0), Some(archives), locked)
     }
 
     async fn on_disk(
@@ -260,9 +260,9 @@ impl Preparer<'_> {
             ),
         };
         let base = base_plan(resolution, source, given.virtual_size);
-        let foundation = ResolvedBase::Disk(given.base.clone());
+        let resolved_base = ResolvedBase::Disk(given.base.clone());
         let archives = packaging.map(|packaging| packaging.archives);
-        self.planned(spec, resolution, &pins, (base, pinned, foundation, 0), archives, locked)
+        self.planned(spec, resolution, &pins, (base, pinned, resolved_base, 0), archives, locked)
     }
 
     async fn on_image(
@@ -396,7 +396,7 @@ impl Preparer<'_> {
         spec: &ImageSpec,
         resolution: &Resolution,
         pins: &Pins,
-        (base, pinned, foundation, base_grown): (BasePlan, LockedSource, ResolvedBase, u64),
+        (base, pinned, resolved_base, base_grown): (BasePlan, LockedSource, ResolvedBase, u64),
         archives: Option<Vec<(Archive, Keys)>>,
         before: Option<&LockedImage>,
     ) -> Result<Prepared, BuildError> {
@@ -440,7 +440,7 @@ impl Preparer<'_> {
             None => None,
         };
         let grown = base_grown.saturating_add(plan::growth(&plan, pins.grow));
-        Ok(Prepared { plan, locked, foundation, packaging, grown })
+        Ok(Prepared { plan, locked, resolved_base, packaging, grown })
     }
 }
 

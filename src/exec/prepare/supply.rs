@@ -38,9 +38,9 @@ impl Preparer<'_> {
             let (_, path) = fetched.map_err(|error| errors::supply(&error, &prepared.plan))?;
             blobs.insert(checksum.id(), path);
         }
-        let (recipe, built_in) = match &prepared.foundation {
+        let (recipe, built_in) = match &prepared.resolved_base {
             ResolvedBase::Recipe { recipe, built_in } => (recipe, *built_in),
-            ResolvedBase::Disk(base) => return Ok(supplies(base.clone(), blobs)),
+            ResolvedBase::Disk(base) => return Ok(inputs(base.clone(), blobs)),
             ResolvedBase::Image => return Ok(BuildInputs { blobs, ..BuildInputs::default() }),
         };
         let made = match self.store.bases().get(&recipe.key()) {
@@ -61,7 +61,7 @@ impl Preparer<'_> {
                 reporter.step(&step, made).await?
             }
         };
-        Ok(supplies(made, blobs))
+        Ok(inputs(made, blobs))
     }
 
     /// Has files in the store; `step` is the name under which a download is reported.
@@ -141,7 +141,7 @@ fn copied(plan: &ImagePlan) -> impl Iterator<Item = (&str, Checksum)> {
 }
 
 /// What a build on a base of the store needs.
-fn supplies(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> BuildInputs {
+fn inputs(base: Base, blobs: BTreeMap<Digest, PathBuf>) -> BuildInputs {
     let disk = base.disk.clone();
     BuildInputs {
         base: disk,

@@ -1,31 +1,29 @@
 //! [`Machine`] on QEMU: the stages and the ways between them.
 
+mod boot;
+mod commands;
 mod system;
 
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use imgfile_agent::protocol::frame::CHUNK;
-use imgfile_agent::protocol::message::{AgentStage, Answer, Command, Ended, Request};
+use imgfile_agent::protocol::message::{Answer, Request};
 use serde_json::json;
 
 use super::super::inspect::{Facts, RootFs};
 use super::super::{
     BootOptions, Disk, DiskAccess, DiskFormat, DriverError, Exec, ExecEnd, Init, Machine, MachineSpec,
-    MountOptions, Network, Op, Output, Program, RootSource, Sink, Stage, Start, Stream, TerminalInput,
-    TerminalSize, init,
+    MountOptions, Network, Op, RootSource, Sink, Stage, TerminalInput, TerminalSize,
 };
-use super::channel::Chunk;
 use super::console::tail;
 use super::guest::{Guest, unexpected_answer};
 use super::layout::Layout;
 use super::shared::{Host, RunningKernel};
 use super::start;
 use super::table::{self, Growth};
-use super::{command, image_kernel, inject_agent, kernels, look, masks, tree};
+use super::{command, kernels, look, tree};
 use crate::model::{DiskLayout, FileContent, MountPoint, SystemTree, TreeLimits};
 use crate::text::Digest;
 use system::Mounted;
@@ -228,108 +226,6 @@ impl QemuMachine {
         Ok(facts)
     }
 
-    async fn do_exec(&mut self, command: Exec, sink: Sink<'_>) -> Result<ExecEnd, DriverError> {
-        self.expect(&[Stage::Mounted, Stage::Booted], "run a command")?;
-        let (argv, script, text) = match command.program {
-            Program::Argv(argv) => (argv, None, None),
-            Program::Script { name, content } => (Vec::new(), Some(file_name(&name)), Some(content)),
-        };
-        let doing = match (&script, argv.first()) {
-            (Some(name), _) => format!("run the script {name}"),
-            (None, Some(program)) => format!("run {program}"),
-            (None, None) => "run nothing".to_owned(),
-        };
-        let request = Request::Exec {
-            command: Command {
-                argv,
-                script,
-                env: command.env,
-                cwd: command.cwd.unwrap_or_else(|| "/".into()),
-                user: command.user.unwrap_or_else(|| "root".into()),
-                network: command.network || self.stage == Stage::Booted,
-            },
-        };
-        let mut take = |error: bool, bytes: Vec<u8>| {
-            sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
-        };
-        ended(&self.guest()?.run(&doing, request, text, command.timeout, &mut take).await?)
-    }
-
-    async fn do_shell(
-        &mut self,
-        command: Exec,
-        size: TerminalSize,
-        mut input: tokio::sync::mpsc::Receiver<TerminalInput>,
-        sink: Sink<'_>,
-    ) -> Result<ExecEnd, DriverError> {
-        self.expect(&[Stage::Mounted, Stage::Booted], "open a shell")?;
-        let Program::Argv(argv) = command.program else {
-            return Err(DriverError::Unsupported { what: "a script has no terminal".into() });
-        };
-        let command = Command {
-            argv,
-            script: None,
-            env: command.env,
-            cwd: command.cwd.unwrap_or_else(|| "/".into()),
-            user: command.user.unwrap_or_else(|| "root".into()),
-            network: true,
-        };
-        let (rows, columns) = (size.rows.into(), size.columns.into());
-        let (sender, upload) = tokio::sync::mpsc::channel(4);
-        let typing = async move {
-            while let Some(input) = input.recv().await {
-                let piece = match input {
-                    TerminalInput::Typed(bytes) => Chunk::Bytes(bytes),
-                    TerminalInput::Resized(size) => Chunk::Resize(size.rows.into(), size.columns.into()),
-                };
-                if sender.send(Ok(piece)).await.is_err() {
-                    break;
-                }
-            }
-            // The stream has ended with its sender; what is left is to wait for the answer.
-            drop(sender);
-            std::future::pending::<()>().await;
-        };
-        let mut take = |error: bool, bytes: Vec<u8>| {
-            sink(Output { stream: if error { Stream::Err } else { Stream::Out }, bytes });
-        };
-        let request = Request::Terminal { command, rows, columns };
-        let guest = self.guest()?;
-        let answer = tokio::select! {
-            answer = guest.terminal("open a shell", request, upload, &mut take) => answer?,
-            () = typing => return Err(unexpected_answer()),
-        };
-        ended(&answer)
-    }
-
-    async fn do_put(&mut self, mut tar: Box<dyn Read + Send>) -> Result<(), DriverError> {
-        self.expect(&[Stage::Mounted, Stage::Booted], "write files")?;
-        let (sender, upload) = tokio::sync::mpsc::channel(4);
-        // Reading is blocking work; the channel makes it wait for the guest.
-        let reading = tokio::task::spawn_blocking(move || {
-            loop {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                let result = tar.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
-                let last = chunk.is_empty() || result.is_err();
-                let empty = chunk.is_empty() && result.is_ok();
-                let chunk = result.map(|_| Chunk::Bytes(chunk));
-                if empty || sender.blocking_send(chunk).is_err() || last {
-                    return;
-                }
-            }
-        });
-        let result = self.guest()?.upload("write files", Request::Put, upload).await;
-        // Its channel is closed by now, so it has ended or is about to.
-        let _ = reading.await;
-        result.map(|_| ())
-    }
-
-    async fn do_get(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, DriverError> {
-        self.expect(&[Stage::Mounted, Stage::Booted], "read a file")?;
-        let request = Request::Get { path: path.to_owned(), limit, truncate: false };
-        self.guest()?.download(&format!("read {path}"), request, limit).await
-    }
-
     async fn do_grow(&mut self) -> Result<u64, DriverError> {
         self.expect(&[Stage::Mounted], "grow the root file system")?;
         let root = self.mounted[0].device.clone();
@@ -363,152 +259,6 @@ impl QemuMachine {
             Answer::Number { value } => Ok(value),
             _ => Err(unexpected_answer()),
         }
-    }
-
-    async fn do_boot(&mut self, options: BootOptions) -> Result<(), DriverError> {
-        self.expect(&[Stage::Offline, Stage::Mounted], "boot the image")?;
-        let deadline = Instant::now() + options.timeout;
-        if self.stage == Stage::Offline {
-            self.mount_system(&RootSource::Find, false, false).await?;
-        } else {
-            self.guest()?.ask("leave the chroot", Request::Leave).await?;
-            self.stage = Stage::Offline;
-        }
-        self.init = look::init(self.guest()?).await?;
-        if self.init == Init::Other {
-            let what = "the image's init is neither systemd nor OpenRC, so its scripts can only run with \
-                        `offline = true`";
-            return Err(DriverError::Unsupported { what: what.into() });
-        }
-        let chosen = image_kernel::first(self.guest()?).await?;
-        let running = match &self.kernel {
-            RunningKernel::Build => self.host.kernel.image(),
-            RunningKernel::Image(running) => running.image.clone(),
-        };
-        let same = image_kernel::is(self.guest()?, &chosen, &running).await?;
-        // A kernel that has already run this system is not fresh: a reboot is a reboot.
-        if !same || self.was_booted {
-            let root = self.mounted[0].clone();
-            let others = self.mounted[1..].to_vec();
-            let kernel = if same {
-                self.kernel.clone()
-            } else {
-                let image = image_kernel::read(self.guest()?, chosen).await?;
-                let initramfs = image_kernel::modules(self.guest()?, &image, &root.fs_type).await?;
-                RunningKernel::Image(Arc::new(image.keep(&self.spec.run_dir, initramfs)?))
-            };
-            self.unmount_fs().await?;
-            self.restart(kernel).await?;
-            self.mount_fs(&root, false).await?;
-            for other in &others {
-                self.mount_fs(other, false).await?;
-            }
-        }
-        let resolver = self.network().await?;
-        let beside = !init::system(self.init).hands_back();
-        self.placeholder = resolver.is_some() && !look::has_resolver(self.guest()?).await?;
-        let guest = self.guest()?;
-        let epoch = guest.next_epoch();
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let request = Request::SwitchRoot {
-            epoch,
-            exit_epoch: epoch + 1,
-            init: "/sbin/init".to_owned(),
-            resolver,
-            masks: masks::units().map(str::to_owned).chain(options.mask).collect(),
-            drop_ins: masks::drop_ins(),
-            generators: owned(masks::GENERATORS),
-            beside,
-        };
-        let place = guest.hand_over("boot", request, epoch, rest(deadline)).await?;
-        if place != AgentStage::Booted {
-            return Err(unexpected_answer());
-        }
-        self.stage = Stage::Booted;
-        self.was_booted = true;
-        self.wait_until_started(deadline).await
-    }
-
-    /// Waits until the booted system has no more jobs to do.
-    pub(super) async fn wait_until_started(&mut self, deadline: Instant) -> Result<(), DriverError> {
-        let init = init::system(self.init);
-        let waiting = Exec { timeout: rest(deadline), ..init.jobs_done() };
-        if self.do_exec(waiting, &mut |_| {}).await? != ExecEnd::TimedOut {
-            return Ok(());
-        }
-        let mut jobs = Vec::new();
-        self.do_exec(init.starting(), &mut |output| jobs.extend(output.bytes)).await?;
-        let jobs = String::from_utf8_lossy(&jobs);
-        let units: Vec<&str> =
-            jobs.lines().filter_map(|line| line.split_ascii_whitespace().take(2).last()).take(5).collect();
-        let doing = format!("finish starting (still starting: {})", units.join(", "));
-        let (after, console) = (BootOptions::default().timeout, self.console_tail());
-        let hang = DriverError::Hang { doing, after, console, screen: None };
-        Err(self.guest()?.pictured(hang).await)
-    }
-
-    /// Ends the process and starts another with the same disks.
-    async fn restart(&mut self, kernel: RunningKernel) -> Result<(), DriverError> {
-        if let Some(guest) = self.guest.take() {
-            guest.power_off().await?;
-        }
-        self.start(kernel).await
-    }
-
-    /// Starts another process with the same disks.
-    async fn start(&mut self, kernel: RunningKernel) -> Result<(), DriverError> {
-        let mut guest = start::kernel(&self.host, &self.spec, &kernel).await?;
-        if let RunningKernel::Image(kept) = &kernel {
-            guest.loaded.extend(kept.early.iter().map(|(name, _)| name.clone()));
-        }
-        self.guest = Some(guest);
-        self.kernel = kernel;
-        self.was_booted = false;
-        self.cuts = 0;
-        self.need("virtio_blk").await
-    }
-
-    async fn do_offline(&mut self) -> Result<(), DriverError> {
-        self.expect(&[Stage::Booted], "shut the image down")?;
-        if !init::system(self.init).hands_back() {
-            return self.offline_by_second_boot().await;
-        }
-        let limit = self.spec.limits.operation;
-        let guest = self.guest()?;
-        let epoch = guest.next_epoch();
-        if guest.hand_over("shut down", Request::Shutdown, epoch, limit).await? != AgentStage::AfterShutdown {
-            return Err(unexpected_answer());
-        }
-        // The root is where it was; what else belongs to it was unmounted by the shutdown.
-        let others = self.mounted.split_off(1);
-        for other in &others {
-            self.mount_fs(other, false).await?;
-        }
-        self.enter().await
-    }
-
-    /// The way back where the init hands nothing back: it powers off, and the agent starts anew.
-    async fn offline_by_second_boot(&mut self) -> Result<(), DriverError> {
-        let guest = self.guest.take().ok_or_else(unexpected_answer)?;
-        let command = Command {
-            argv: init::system(self.init).power_off().iter().map(|&word| word.to_owned()).collect(),
-            script: None,
-            env: Vec::new(),
-            cwd: "/".into(),
-            user: "root".into(),
-            network: true,
-        };
-        guest.ends_by("shut down", Request::Exec { command }).await?;
-        self.start(RunningKernel::Build).await?;
-        self.stage = Stage::Offline;
-        for mounted in std::mem::take(&mut self.mounted) {
-            self.mount_fs(&mounted, false).await?;
-        }
-        if std::mem::take(&mut self.placeholder) {
-            let path = "/etc/resolv.conf".to_owned();
-            self.guest()?.ask("remove a placeholder", Request::RemoveEmpty { path }).await?;
-        }
-        self.enter().await
     }
 
     async fn do_init(&mut self) -> Result<Init, DriverError> {
@@ -555,52 +305,6 @@ impl QemuMachine {
             _ => Err(unexpected_answer()),
         }
     }
-
-    async fn do_power_off(mut self: Box<Self>) -> Result<(), DriverError> {
-        if self.stage == Stage::Booted {
-            // What its boot loader started runs on a disk that is thrown away.
-            if matches!(self.spec.start, Start::Firmware(_)) {
-                return Ok(());
-            }
-            self.do_offline().await?;
-        }
-        match self.guest.take() {
-            Some(guest) => guest.power_off().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Lays an agent into the image that its init starts; answers which init that is.
-    pub(super) async fn plant(&mut self, agent: &[u8]) -> Result<Init, DriverError> {
-        self.mount_system(&RootSource::Find, false, false).await?;
-        let init = look::init(self.guest()?).await?;
-        self.guest()?
-            .send("write files", Request::Put, inject_agent::archive(agent, init::system(init)))
-            .await?;
-        Ok(init)
-    }
-}
-
-/// How a command ended, by the agent's answer.
-fn ended(answer: &Answer) -> Result<ExecEnd, DriverError> {
-    match answer {
-        Answer::Ended { how: Ended::Code { code } } => Ok(ExecEnd::Code(*code)),
-        Answer::Ended { how: Ended::Signal { signal } } => Ok(ExecEnd::Signal(*signal)),
-        Answer::Ended { how: Ended::TimedOut } => Ok(ExecEnd::TimedOut),
-        _ => Err(unexpected_answer()),
-    }
-}
-
-fn rest(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
-}
-
-/// A script's name as a file name.
-fn file_name(name: &str) -> String {
-    let name = name.rsplit('/').next().unwrap_or(name);
-    let sound = |char: char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '_' };
-    let name: String = name.chars().take(64).map(sound).collect();
-    if name.trim_matches('.').is_empty() { "script".to_owned() } else { name }
 }
 
 impl Machine for QemuMachine {
