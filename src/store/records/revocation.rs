@@ -41,9 +41,9 @@ impl Records {
                 "WITH RECURSIVE tainted (key, image, at, why, far) AS (
                    SELECT plan_key, image, at, why, 0 FROM revocation
                    UNION
-                   SELECT made.plan_key, tainted.image, tainted.at, tainted.why, 1
+                   SELECT made.plan_key, tainted.image, tainted.at, tainted.why, tainted.far + 1
                    FROM artifact AS made JOIN tainted ON made.base_key = tainted.key
-                   WHERE made.parent IS NOT NULL AND made.plan_key <> tainted.key
+                   WHERE made.parent IS NOT NULL AND made.plan_key <> tainted.key AND tainted.far < 100
                  )
                  SELECT key, image, at, why FROM tainted ORDER BY far DESC, at DESC",
             )
@@ -51,7 +51,7 @@ impl Records {
         let rows = statement.query_map([], |row| {
             Ok((row.get(0)?, Revocation { image: row.get(1)?, at_ms: row.get(2)?, why: row.get(3)? }))
         });
-        // What was said of an image itself comes last, and takes the place of what was said of others.
+        // The nearest comes last, and takes the place of the others: what was said of an image itself, then of its parent.
         rows.and_then(Iterator::collect).tried("read")
     }
 }
