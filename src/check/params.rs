@@ -134,7 +134,7 @@ impl Checker<'_> {
                     (None, false) => diagnostic
                         .help(format!("params are {}", super::operands::enumerate(known.iter().copied()))),
                 };
-                self.report(diagnostic);
+                self.report(diagnostic.of_call());
             }
         }
     }
@@ -254,7 +254,8 @@ impl Checker<'_> {
                     codes::PARAM_VALUE,
                     format!("`--set {name}={}` is not {}", short(value), kind.words()),
                 )
-                .label(span, format!("this param takes {}", kind.words())),
+                .label(span, format!("this param takes {}", kind.words()))
+                .of_call(),
             );
             return None;
         }

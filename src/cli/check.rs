@@ -50,12 +50,17 @@ pub fn run(args: &Args) -> Exit {
         Ok(projects) => projects,
         Err(error) => return failed(error),
     };
-    let wrong = projects.iter().any(|one| one.project.has_errors());
+    let wrong = projects.iter().filter(|one| one.project.has_errors());
+    let classes: Vec<Class> = wrong.map(|one| Class::Files.told_by(&one.project.diagnostics)).collect();
     // What is lost is told at the end.
     let _ = write(&projects, args.format);
     // The process ends here; to take a large catalogue apart first would be a tenth of its time.
     std::mem::forget(projects);
-    if wrong { Class::Files.into() } else { Exit::Done }
+    match classes[..] {
+        [] => Exit::Done,
+        [first, ..] if classes.iter().all(|class| *class == first) => first.into(),
+        _ => Class::Files.into(),
+    }
 }
 
 fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {

@@ -83,6 +83,8 @@ pub struct Diagnostic {
     pub helps: Vec<String>,
     /// Ways to resolve it; one of them is enough.
     pub fixes: Vec<Fix>,
+    /// Whether the words of the call are wrong, such as `--set NAME=VALUE`, and no file is.
+    pub is_of_call: bool,
 }
 
 impl Diagnostic {
@@ -96,7 +98,15 @@ impl Diagnostic {
             notes: Vec::new(),
             helps: Vec::new(),
             fixes: Vec::new(),
+            is_of_call: false,
         }
+    }
+
+    /// Says that the words of the call are wrong, and no file is.
+    #[must_use]
+    pub const fn of_call(mut self) -> Self {
+        self.is_of_call = true;
+        self
     }
 
     /// Adds a place; the first is the primary one.

@@ -27,7 +27,16 @@ impl Class {
     #[must_use]
     pub fn of_settings(diagnostics: &[Diagnostic]) -> Self {
         let mut errors = diagnostics.iter().filter(|one| one.is_error());
-        if errors.all(|one| one.code.cause() == Cause::Host) { Self::Host } else { Self::Files }
+        if errors.all(|one| one.code.cause() == Cause::Host && !one.is_of_call) { Self::Host } else { Self::Files }
+    }
+
+    /// Of what these diagnostics tell, which would be of this class: where nothing but the words of the call is wrong, it
+    /// is of theirs.
+    #[must_use]
+    pub fn told_by(self, diagnostics: &[Diagnostic]) -> Self {
+        let mut errors = diagnostics.iter().filter(|one| one.is_error()).peekable();
+        let is_of_call = errors.peek().is_some() && errors.all(|one| one.is_of_call);
+        if self == Self::Files && is_of_call { Self::Usage } else { self }
     }
 
     /// Of a failure that is told by these diagnostics.
@@ -87,6 +96,7 @@ impl Error {
     /// Diagnostics say it, with the files that they are about.
     #[must_use]
     pub fn diagnosed(class: Class, diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
+        let class = class.told_by(&diagnostics);
         Self { class, reason: Reason::Diagnosed { diagnostics, sources, is_complete: false }, build: None }
     }
 
@@ -99,6 +109,7 @@ impl Error {
     /// All that is wrong with a project.
     #[must_use]
     pub fn of_project(class: Class, diagnostics: Vec<Diagnostic>, sources: &Sources) -> Self {
+        let class = class.told_by(&diagnostics);
         let reason = Reason::Diagnosed { diagnostics, sources: sources.clone(), is_complete: true };
         Self { class, reason, build: None }
     }

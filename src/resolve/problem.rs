@@ -504,7 +504,8 @@ fn unknown_base(name: &str, span: Option<Span>, problem: &Problem<'_>) -> Diagno
     let diagnostic = match span {
         Some(span) => Diagnostic::new(codes::UNKNOWN_BASE, message).label(span, "unknown base"),
         None => Diagnostic::new(codes::UNKNOWN_BASE, message)
-            .label(problem.wanted.image.span, "chosen with `--base` for this image"),
+            .label(problem.wanted.image.span, "chosen with `--base` for this image")
+            .of_call(),
     };
     // `base debian 13`, as `os` has it.
     let version = match &problem.wanted.base {

@@ -102,6 +102,9 @@ impl<E: Fn(&str) -> Option<OsString>> Lookup<'_, E> {
                 } else {
                     diagnostic = diagnostic.help(format!("give {} {expected}", raw.origin));
                 }
+                if matches!(raw.origin, Origin::Flag(_)) {
+                    diagnostic = diagnostic.of_call();
+                }
                 self.errors.push(diagnostic);
                 None
             }

@@ -54,7 +54,7 @@ impl Workspace {
             return Err(BuildError::Diagnosed(vec![self.lock_stale(spec, "", false, points(&reasons))]));
         }
         for point in points(&reasons) {
-            notes.push(format!("`{name}`: {point}; the lock follows"));
+            notes.push(format!("`{name}`: {point}; `lock` and `build` write that to the lock"));
         }
         let moved = self.has_other_packages_below(base_input);
         if moved && !locked.packages.is_empty() {
