@@ -17,3 +17,4 @@ mod safety;
 mod several;
 mod trace;
 mod trust;
+mod wrong_call;
