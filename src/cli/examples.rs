@@ -85,6 +85,14 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "capture",
+        &[
+            ("imgfile capture old-server.vmdk", "an image from the disk of a machine that was shut down"),
+            ("imgfile capture disk.raw --name web --preset identity", "and keep its logs and histories"),
+            ("imgfile capture disk.raw --allow H0009 --test", "root keeps its password; boot the image, too"),
+        ],
+    ),
+    (
         "run",
         &[
             ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),

@@ -234,6 +234,11 @@ registry! {
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";
     COPY_LOSES = "W0602": "a copied file has less than its source";
     IMAGE_REVOKED = "E0650": "the image was revoked, or one that it is made from";
+    DISK_OF_WINDOWS = "E0651": "a disk holds Windows";
+    DISK_IN_USE = "E0652": "a disk that is to be captured is in use";
+    DISK_CHANGED = "E0653": "a disk changed while it was captured";
+    SEVERAL_SYSTEMS = "E0654": "a disk that is to be captured holds several systems";
+    CANNOT_CAPTURE = "E0655": "a disk cannot be captured";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     OWNER_GONE = "W0604": "files belong to an account that was taken away";

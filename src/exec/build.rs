@@ -111,6 +111,7 @@ impl Executor<'_> {
             reporter.note(warning);
         }
         let sealed = self.seal(context, &disk, work).await?;
+        supplies.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
         if options.tests.are_run_on(image) {
             // Every output holds the same disk; a container the driver cannot boot is represented by
             // the disk it was made from.

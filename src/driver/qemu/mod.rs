@@ -17,6 +17,7 @@ pub mod fuzzed;
 mod guest;
 mod host;
 mod image_kernel;
+mod image_lock;
 mod initramfs;
 mod inject_agent;
 mod instance;

@@ -1,0 +1,251 @@
+//! An image from the disk of a machine that was there before: looked into, cleaned in an overlay, held to the rules for
+//! finished disks, sealed and described as a build does it. The disk itself is only read.
+
+mod plan;
+mod source;
+mod system;
+
+use std::{path::PathBuf, sync::Arc};
+
+use self::{
+    source::Source,
+    system::{CapturedSystem, look},
+};
+use super::{
+    build,
+    error::{Class, Error},
+    host_driver,
+    inspect::unreadable,
+    listener::Listener,
+    recording::Recording,
+    records::here,
+    run::{Target, unique},
+    settings::Settings,
+};
+use crate::{
+    describe::{DocumentKind, file_name, stem},
+    driver::Driver,
+    exec::{
+        self, Artifact, BuildError, BuildInputs, DescribeOptions, Executor, Options, ParentDisks,
+        ProjectFiles, Reporter, Tests, Times, instance,
+    },
+    hygiene::Rule,
+    model::{CleanupPreset, OutputFormat},
+    store::{Records, Store, records::Kind},
+    text::Sources,
+};
+
+/// What is captured, and what becomes of it.
+#[derive(Debug, Clone)]
+pub struct CaptureOptions {
+    /// The path of a disk, or what `imgfile images` lists.
+    pub disk: String,
+    /// Name of the image; without it that of the disk's file.
+    pub name: Option<String>,
+    /// Where the image goes; without it `out` in the working folder.
+    pub out: Option<PathBuf>,
+    /// What it is written as.
+    pub format: OutputFormat,
+    /// How much is cleared, and so what is asked of the disk.
+    pub preset: CleanupPreset,
+    /// Rules that the disk may break.
+    pub allow: Vec<&'static Rule>,
+    /// Files that imgfile did not write are replaced.
+    pub force: bool,
+    /// Boots the image under each firmware that it has, and compares two instances.
+    pub test: bool,
+}
+
+/// What a capture made.
+#[derive(Debug)]
+pub struct Captured {
+    /// The images.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// No file of a project is read: a disk is all there is.
+struct NoFiles;
+
+impl ProjectFiles for NoFiles {
+    fn open(&self, path: &str) -> Result<Box<dyn std::io::Read>, BuildError> {
+        Err(BuildError::InputChanged { path: path.to_owned() })
+    }
+}
+
+/// Captures a disk.
+///
+/// Ends a capture that is dropped: what it used is cleared, and its record says that it was cancelled.
+///
+/// # Errors
+/// `Usage` where it is not clear what is meant; `Files` where the disk holds no system that can be captured, breaks a rule,
+/// or a file is in the way; `Failed` for a test; `Host` for what this host lacks.
+pub async fn capture(
+    options: &CaptureOptions,
+    (settings, store): (&Settings, &Arc<Store>),
+    records: &Records,
+    listener: &dyn Listener,
+) -> Result<Captured, Error> {
+    let target = Target::find(records, Some(&options.disk))?;
+    let capture = Capture::of(options, &target)?;
+    let folder = here().map(PathBuf::from).or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+    let recording = Recording::begin_at(Kind::Capture, store, (&folder, None), listener);
+    let kept = recording.kept(std::iter::once(capture.path.as_path()));
+    if let Some((path, keeps)) = kept {
+        let message = build::kept(path, &keeps);
+        recording.end(exec::Outcome::Failed, Some(&message));
+        return Err(Error::message(Class::Files, message));
+    }
+    match capture.run((settings, store), &target, recording.reporter()).await {
+        Ok(captured) => {
+            recording.end(exec::Outcome::Done, None);
+            Ok(captured)
+        }
+        Err(Failure::Build(failure)) => Err(recording.fail(vec![failure], &Sources::default())),
+        Err(Failure::Told(error)) => {
+            recording.end(exec::Outcome::Failed, Some(&error.to_string()));
+            Err(error)
+        }
+    }
+}
+
+/// Why nothing was captured: in the words of a build, or of whoever looked at the disk.
+enum Failure {
+    Build(BuildError),
+    Told(Error),
+}
+
+impl<T: Into<BuildError>> From<T> for Failure {
+    fn from(failure: T) -> Self {
+        Self::Build(failure.into())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+/// One image to capture.
+struct Capture<'a> {
+    options: &'a CaptureOptions,
+    /// Of the image.
+    name: String,
+    out: PathBuf,
+    /// Of its file.
+    file: String,
+    path: PathBuf,
+}
+
+impl<'a> Capture<'a> {
+    fn of(options: &'a CaptureOptions, target: &Target) -> Result<Self, Error> {
+        let name = options.name.clone().unwrap_or_else(|| plain_name(&target.name));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.len() <= 200
+            && name.chars().all(is_plain)
+            && options.format.takes_name(&name);
+        if !is_name {
+            let text = format!(
+                "`{name}` is no name for an image: a letter or digit first, then `A-Z a-z 0-9 . _ -`"
+            );
+            return Err(Error::message(Class::Usage, text));
+        }
+        let out = options.out.clone().unwrap_or_else(|| "out".into());
+        let file = format!("{name}.{}", options.format.extension());
+        let path = out.join(&file);
+        if path.canonicalize().is_ok_and(|there| there == target.path) {
+            return Err(source::onto_itself(&path));
+        }
+        Ok(Self { options, name, out, file, path })
+    }
+
+    async fn run(
+        &self,
+        (settings, store): (&Settings, &Arc<Store>),
+        target: &Target,
+        reporter: &Reporter,
+    ) -> Result<Captured, Failure> {
+        let build = self.build_options();
+        let described = file_name(stem(&self.file), DocumentKind::Manifest);
+        let names = || [self.file.as_str(), described.as_str()].into_iter();
+        // Told before the work, not after it.
+        exec::output::check(store, &build, names())?;
+        exec::output::writable(&build.out, names())?;
+        let disks = (settings.driver.value.disks)();
+        let driver = host_driver::open(settings, store, reporter).await?;
+        let work = store.begin_build(&instance::folder_name(&unique()))?;
+        let source = Source::open((store, disks.as_ref()), target, &work, reporter).await?;
+        let step = format!("look into {}", target.name);
+        let looked = reporter.step(&step, look(driver.as_ref(), &source, &work)).await;
+        let system = looked.map_err(|failure| unreadable(failure, &target.name))?;
+        system.is_fit(settings.driver.value.capabilities, target, self.options.preset, reporter)?;
+        let artifacts = self.build((settings, store), driver.as_ref(), (&source, &system), &build, reporter);
+        Ok(Captured { artifacts: artifacts.await? })
+    }
+
+    fn build_options(&self) -> Options {
+        Options {
+            out: self.out.clone(),
+            // The one that goes without saying is not a link into somebody else's folders.
+            out_given: self.options.out.is_some(),
+            force: self.options.force,
+            tests: if self.options.test { Tests::All } else { Tests::None },
+            // The store keeps results of steps that are done again; a machine is captured once.
+            cache: false,
+            describe: Some(Arc::new(DescribeOptions {
+                time: Times::fixed_time(),
+                ..DescribeOptions::default()
+            })),
+        }
+    }
+
+    async fn build(
+        &self,
+        (settings, store): (&Settings, &Arc<Store>),
+        driver: &dyn Driver,
+        (source, system): (&Source, &CapturedSystem),
+        options: &Options,
+        reporter: &Reporter,
+    ) -> Result<Vec<Artifact>, BuildError> {
+        let plan = plan::of(self.options, (&self.name, &self.file), source, system);
+        let inputs = BuildInputs {
+            base: source.path.clone(),
+            base_format: source.format,
+            source: Some(Arc::clone(&source.held)),
+            ..BuildInputs::default()
+        };
+        let executor = Executor {
+            store,
+            driver,
+            project: &NoFiles,
+            reporter,
+            budget: &build::budget(settings),
+            standing: &ParentDisks::default(),
+            failed_machines: None,
+        };
+        executor.build(&plan, &inputs, options).await
+    }
+}
+
+/// A name for an image out of that of a file.
+fn plain_name(file: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
+    let name: String = file.chars().map(plain).take(100).collect();
+    let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if name.is_empty() { "captured".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gives_its_image_a_name_that_is_one() {
+        for (file, name) in
+            [("web", "web"), ("my disk (2)", "my-disk--2"), ("..", "captured"), ("ä", "captured")]
+        {
+            assert_eq!(plain_name(file), name);
+        }
+    }
+}
