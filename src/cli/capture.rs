@@ -9,6 +9,7 @@ use crate::{
     hygiene::{self, Rule},
     model::{CleanupPreset, OutputFormat},
     ops::{
+        Listener as _,
         capture::{CaptureOptions, capture},
         records,
     },
@@ -69,6 +70,9 @@ async fn make(args: Args) -> CommandResult<()> {
     if progress != Progress::Json {
         for artifact in captured.artifacts {
             super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
+        }
+        if let Some(path) = &captured.image_file {
+            listener.wrote(path);
         }
     }
     Ok(())

@@ -1,13 +1,18 @@
 //! An image from the disk of a machine that was there before: looked into, cleaned in an overlay, held to the rules for
 //! finished disks, sealed and described as a build does it. The disk itself is only read.
 
+mod accounts;
+mod image_file;
+mod mounts;
 mod plan;
 mod source;
 mod system;
+mod texts;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use self::{
+    image_file::OfImage,
     source::Source,
     system::{CapturedSystem, look},
 };
@@ -17,6 +22,7 @@ use super::{
     host_driver,
     inspect::unreadable,
     listener::Listener,
+    paths::shown,
     recording::Recording,
     records::here,
     run::{Target, unique},
@@ -31,7 +37,7 @@ use crate::{
     },
     hygiene::Rule,
     model::{CleanupPreset, OutputFormat},
-    store::{Records, Store, records::Kind},
+    store::{Records, Store, records::Kind, umask},
     text::Sources,
 };
 
@@ -61,6 +67,8 @@ pub struct CaptureOptions {
 pub struct Captured {
     /// The images.
     pub artifacts: Vec<Artifact>,
+    /// The ImageFile that was written beside them; none where what was found cannot be said in one, or a file is there.
+    pub image_file: Option<PathBuf>,
 }
 
 /// No file of a project is read: a disk is all there is.
@@ -181,7 +189,44 @@ impl<'a> Capture<'a> {
         let system = looked.map_err(|failure| unreadable(failure, &target.name))?;
         system.is_fit(settings.driver.value.capabilities, target, self.options.preset, reporter)?;
         let artifacts = self.build((settings, store), driver.as_ref(), (&source, &system), &build, reporter);
-        Ok(Captured { artifacts: artifacts.await? })
+        let artifacts = artifacts.await?;
+        let image_file = artifacts.first().and_then(|artifact| {
+            let image = OfImage {
+                name: &self.name,
+                file: &self.file,
+                format: self.options.format,
+                sha256: artifact.sha256,
+                disk: &source.file,
+                size: source.size,
+            };
+            self.write_image_file(&image, &system, reporter)
+        });
+        Ok(Captured { artifacts, image_file })
+    }
+
+    /// Writes the ImageFile beside the image. Somebody may have worked on one that is there: it stays.
+    fn write_image_file(
+        &self,
+        image: &OfImage<'_>,
+        system: &CapturedSystem,
+        reporter: &Reporter,
+    ) -> Option<PathBuf> {
+        let Some(text) = image_file::text(image, system) else {
+            reporter.note("no ImageFile is written: what was found cannot be said in one");
+            return None;
+        };
+        let path = self.out.join(format!("{}.imagefile", self.name));
+        let written = std::fs::File::create_new(&path).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            umask::share(&file, 0o666)
+        });
+        match written {
+            Ok(()) => Some(path),
+            Err(error) => {
+                reporter.note(format!("no ImageFile is written to {}: {error}", shown(&path)));
+                None
+            }
+        }
     }
 
     fn build_options(&self) -> Options {

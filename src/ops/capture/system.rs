@@ -1,6 +1,6 @@
 //! What is found on a disk before anything is done to a copy of it: by a machine that reads an overlay, and runs nothing.
 
-use super::{Failure, source::Source};
+use super::{Failure, source::Source, texts::Texts};
 use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{
@@ -27,6 +27,8 @@ pub(super) struct CapturedSystem {
     pub(super) facts: Facts,
     pub(super) layout: DiskLayout,
     pub(super) tree: SystemTree,
+    /// What its files say of it.
+    pub(super) texts: Texts,
     /// On the same disk.
     pub(super) others: Vec<OtherSystem>,
 }
@@ -54,9 +56,10 @@ pub(super) async fn look(
     let layout = machine.view(RootSource::Find).await?;
     let tree = machine.tree(TreeLimits::default()).await?;
     let facts = machine.inspect().await?;
+    let texts = Texts::read(machine.as_mut(), &tree, &facts).await?;
     let others = other_systems(machine.as_mut(), &layout).await?;
     machine.power_off().await?;
-    Ok::<_, DriverError>(CapturedSystem { facts, layout, tree, others }).map_err(BuildError::from)
+    Ok::<_, DriverError>(CapturedSystem { facts, layout, tree, texts, others }).map_err(BuildError::from)
 }
 
 impl CapturedSystem {
