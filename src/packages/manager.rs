@@ -40,6 +40,9 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// Whether every system has this package, whatever it is for.
     fn is_of_every_system(&self, package: &InstalledPackage) -> bool;
 
+    /// The packages that one cannot be without, by name: of alternatives all.
+    fn needs(&self, package: &InstalledPackage) -> Vec<String>;
+
     /// The files of configuration that a package brought, each with the MD5 that it had then.
     fn configuration(&self, package: &InstalledPackage) -> Vec<(String, String)>;
 

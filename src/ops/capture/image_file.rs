@@ -9,18 +9,14 @@ use std::{
     fmt::Write as _,
 };
 
-use super::{
-    accounts,
-    system::CapturedSystem,
-    texts::{OWN_UNITS, asked_for},
-};
+use super::{accounts, packages::asked_for, system::CapturedSystem, texts::OWN_UNITS};
 use crate::{
     catalog::{BaseDef, BaseSource, Bootstrap, Catalog, Tier},
-    check::MemoryFiles,
+    check::{MemoryFiles, Size},
     front,
     model::{FileKind, OutputFormat, SystemTree},
     ops::{diff::unit_states, inspect::harmless, resolved::built_in},
-    packages::Manager,
+    packages::{InstalledPackage, Manager},
     text::{Digest, Requirement, SourceId},
 };
 
@@ -44,7 +40,10 @@ pub(super) struct OfImage<'a> {
 /// The text of the ImageFile; nothing where what was found cannot be said in one.
 pub(super) fn text(image: &OfImage<'_>, system: &CapturedSystem) -> Option<String> {
     let catalog = built_in();
-    let mut writer = Writer { image, system, base: base_for(&catalog, system), text: String::new() };
+    let installed = Manager::of_system(&system.facts.files);
+    let installed = installed.map_or((None, Vec::new()), |(manager, packages)| (Some(manager), packages));
+    let base = base_for(&catalog, system).filter(|_| installed.0.is_some());
+    let mut writer = Writer { image, system, base, installed, text: String::new() };
     writer.whole()?;
     let tree = crate::syntax::parse(SourceId(0), &writer.text);
     let text = crate::syntax::format(&tree, &writer.text);
@@ -66,7 +65,6 @@ fn base_for<'c>(catalog: &'c Catalog, system: &CapturedSystem) -> Option<&'c Bas
             && base.os.version.as_str() == field("VERSION_ID")
             && Some(base.arch.value) == system.arch()
     };
-    Manager::of_system(&system.facts.files)?;
     catalog.bases().find(is_it)
 }
 
@@ -74,6 +72,8 @@ struct Writer<'a> {
     image: &'a OfImage<'a>,
     system: &'a CapturedSystem,
     base: Option<&'a BaseDef>,
+    /// Its package manager, if one is read here, and its packages.
+    installed: (Option<Manager>, Vec<InstalledPackage>),
     text: String,
 }
 
@@ -129,7 +129,8 @@ impl Writer<'_> {
         match self.base {
             Some(base) if size > base.virtual_size.value => {
                 // An instance may have a larger disk, never a smaller one.
-                let _ = writeln!(self.text, "min_storage {}MiB", size.div_ceil(1 << 20));
+                let size = Size(size.next_multiple_of(1 << 20));
+                let _ = writeln!(self.text, "min_storage {size}");
             }
             Some(_) => {}
             None if matches!(image.format, OutputFormat::Disk(_)) => {
@@ -143,35 +144,27 @@ impl Writer<'_> {
     }
 
     fn packages(&mut self) {
-        let mut of_base: BTreeSet<&str> = BTreeSet::new();
-        if let Some(made) = self.bootstrap() {
-            of_base.extend(made.packages.iter().map(String::as_str));
-        }
-        let asked = asked_for(&self.system.facts).unwrap_or_default();
-        let names = asked.iter().map(|package| package.name.as_str());
+        let (manager, installed) = &self.installed;
+        let Some(manager) = manager else { return };
+        let asked = asked_for(*manager, installed, &self.of_base());
         let (plain, odd): (BTreeSet<&str>, BTreeSet<&str>) =
-            names.filter(|name| !of_base.contains(name)).partition(|name| is_package(name));
-        if !plain.is_empty() {
-            self.line("");
-            self.line("# What somebody asked for, beyond what the base has.");
-            let list: Vec<String> = plain.iter().map(|name| format!("\"{name}\"")).collect();
-            self.line(&format!("packages [{}]", list.join(", ")));
-        }
+            asked.iter().map(|package| package.name.as_str()).partition(|name| is_package(name));
+        let plain: Vec<String> = plain.into_iter().map(|name| format!("\"{name}\"")).collect();
         let odd: Vec<String> = odd.into_iter().map(str::to_owned).collect();
-        self.comment("Packages whose names cannot be written here:", &odd);
-        let held: Vec<String> = asked
-            .iter()
-            .filter(|package| package.hold)
-            .map(|package| format!("{} {}", package.name, package.version))
-            .collect();
-        self.comment("Packages on hold, at these versions:", &held);
-        let foreign: Vec<String> = Manager::of_system(&self.system.facts.files)
-            .map(|(manager, _)| manager.archives_of(&self.system.facts.files, None))
-            .unwrap_or_default()
-            .into_iter()
+        let held = installed.iter().filter(|package| package.hold);
+        let held: Vec<String> = held.map(|package| format!("{} {}", package.name, package.version)).collect();
+        let archives = manager.archives_of(&self.system.facts.files, None).into_iter();
+        let foreign: Vec<String> = archives
             .filter(|archive| archive.name == archive.url)
             .map(|archive| format!("{} {} {}", archive.url, archive.suite, archive.components.join(" ")))
             .collect();
+        if !plain.is_empty() {
+            self.line("");
+            self.line("# What somebody asked for, beyond what the base has.");
+            self.line(&format!("packages [{}]", plain.join(", ")));
+        }
+        self.comment("Packages whose names cannot be written here:", &odd);
+        self.comment("Packages on hold, at these versions:", &held);
         self.comment(
             "Its packages come from these as well: each takes an `archive` statement with a key.",
             &foreign,
@@ -207,8 +200,13 @@ impl Writer<'_> {
         let system = self.system;
         let of_base: Vec<&str> =
             self.bootstrap().map(|made| made.files.keys().map(String::as_str).collect()).unwrap_or_default();
-        let beyond: BTreeSet<String> =
-            asked_for(&system.facts).unwrap_or_default().into_iter().map(|one| one.name).collect();
+        let (manager, installed) = &self.installed;
+        let beyond: BTreeSet<String> = manager
+            .map(|manager| asked_for(manager, installed, &self.of_base()))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|package| package.name.clone())
+            .collect();
         let finish = self.bootstrap().and_then(|made| made.finish.clone()).unwrap_or_default();
         let (mut lines, mut untold) = (Vec::new(), Vec::new());
         for (unit, state) in unit_states(&system.tree) {
@@ -217,7 +215,7 @@ impl Writer<'_> {
             let owner = ["/usr/lib/systemd/system", "/lib/systemd/system"]
                 .iter()
                 .find_map(|folder| system.texts.owner(&format!("{folder}/{unit}")));
-            let is_beyond = owner.is_some_and(|owner| beyond.contains(owner) && !self.is_of_base(owner));
+            let is_beyond = owner.is_some_and(|owner| beyond.contains(owner));
             let of_build =
                 of_base.contains(&own.as_str()) || finish.split_whitespace().any(|word| word == unit);
             if !is_unit(&unit)
@@ -252,8 +250,9 @@ impl Writer<'_> {
         );
     }
 
-    fn is_of_base(&self, package: &str) -> bool {
-        self.bootstrap().is_some_and(|made| made.packages.iter().any(|one| one == package))
+    /// The packages that the base is made of, as far as it names them.
+    fn of_base(&self) -> BTreeSet<&str> {
+        self.bootstrap().map(|made| made.packages.iter().map(String::as_str).collect()).unwrap_or_default()
     }
 
     /// The statement that brings a unit; none where its text is better not repeated.
@@ -276,7 +275,8 @@ impl Writer<'_> {
             .into_iter()
             .filter(|entry| !entry.is_of_system(&self.system.layout));
         let mounts: Vec<String> = mounts.map(|entry| format!("{} on {}", entry.spec, entry.target)).collect();
-        let left = unowned(&self.system.tree, |path| texts.owner(path).is_some());
+        let of_base = |path: &str| self.bootstrap().is_some_and(|made| made.files.contains_key(path));
+        let left = unowned(&self.system.tree, |path| texts.owner(path).is_some() || of_base(path));
         let host = texts.text("/etc/hostname").trim().to_owned();
         self.comment(
             "Configuration that is not as its package brought it; `copy` brings a file of yours:",

@@ -4,10 +4,13 @@
 mod accounts;
 mod image_file;
 mod mounts;
+mod packages;
 mod plan;
 mod source;
 mod system;
 mod texts;
+
+pub use self::{source::cannot_capture, system::several_systems};
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 

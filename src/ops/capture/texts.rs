@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     driver::{DriverError, Machine, inspect::Facts},
     model::{FileKind, SystemTree},
-    packages::{InstalledPackage, Manager},
+    packages::Manager,
 };
 
 /// Bytes of a file that people write.
@@ -115,11 +115,4 @@ async fn contents(
 fn md5(content: &[u8]) -> String {
     use md5::Digest as _;
     hex::encode(md5::Md5::digest(content))
-}
-
-/// The packages that somebody asked for and that not every system has; none where nobody here reads the database.
-pub(super) fn asked_for(facts: &Facts) -> Option<Vec<InstalledPackage>> {
-    let (manager, packages) = Manager::of_system(&facts.files)?;
-    let asked = |package: &InstalledPackage| !package.auto && !manager.is_of_every_system(package);
-    Some(packages.into_iter().filter(asked).collect())
 }

@@ -38,6 +38,10 @@ impl PackageManager for Apt {
         system::is_of_every_system(package)
     }
 
+    fn needs(&self, package: &InstalledPackage) -> Vec<String> {
+        system::needs(package)
+    }
+
     fn configuration(&self, package: &InstalledPackage) -> Vec<(String, String)> {
         system::conffiles(package)
     }
