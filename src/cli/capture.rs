@@ -10,7 +10,7 @@ use crate::{
     model::{CleanupPreset, OutputFormat},
     ops::{
         Listener as _,
-        capture::{CaptureOptions, capture},
+        capture::{CaptureOptions, From, capture},
         records,
     },
 };
@@ -18,12 +18,19 @@ use crate::{
 /// Make an image from the disk of a machine that is there already.
 ///
 /// The disk is only read: a copy of it is cleaned, held to the rules for finished disks and written to `out/NAME.qcow2`,
-/// with a manifest beside it. Shut the machine down first. `imgfile inspect DISK` tells before what would be found.
+/// with a manifest beside it. Shut the machine down first, or name QEMU's monitor of it with `--qmp`. `imgfile inspect DISK` tells before what would be found.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The path of a disk, or what `imgfile images` lists.
     #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
-    disk: String,
+    #[arg(required_unless_present = "qmp", conflicts_with = "qmp")]
+    disk: Option<String>,
+    /// Capture a machine that runs, through the socket of QEMU's monitor; the machine goes on meanwhile.
+    #[arg(long, value_name = "SOCKET")]
+    qmp: Option<PathBuf>,
+    /// The socket of the guest agent in that machine, which freezes its file systems for the moment of the copy.
+    #[arg(long, value_name = "SOCKET", requires = "qmp")]
+    guest_agent: Option<PathBuf>,
     /// Name of the image; without it that of the disk's file.
     #[arg(long)]
     name: Option<String>,
@@ -64,8 +71,12 @@ async fn make(args: Args) -> CommandResult<()> {
     let settings = records::settings(&given(), &listener).map_err(failed)?;
     let store = recorded::store(&settings)?;
     let records = store.records().map_err(recorded::refused)?;
-    let Args { disk, name, preset, allow, format, test, out, force, progress } = args;
-    let options = CaptureOptions { disk, name, out, format, preset, allow, force, test };
+    let Args { disk, qmp, guest_agent, name, preset, allow, format, test, out, force, progress } = args;
+    let from = match qmp {
+        Some(monitor) => From::Machine { monitor, guest_agent },
+        None => From::Disk(disk.unwrap_or_default()),
+    };
+    let options = CaptureOptions { from, name, out, format, preset, allow, force, test };
     let captured = capture(&options, (&settings, &store), &records, &listener).await.map_err(failed)?;
     if progress != Progress::Json {
         for artifact in captured.artifacts {

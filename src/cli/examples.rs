@@ -90,6 +90,10 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("imgfile capture old-server.vmdk", "an image from the disk of a machine that was shut down"),
             ("imgfile capture disk.raw --name web --preset identity", "and keep its logs and histories"),
             ("imgfile capture disk.raw --allow H0009 --test", "root keeps its password; boot the image, too"),
+            (
+                "imgfile capture --qmp /run/shop/qmp.sock --guest-agent /run/shop/qga.sock --name shop",
+                "a machine that runs, frozen for a moment",
+            ),
         ],
     ),
     (

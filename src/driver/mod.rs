@@ -32,6 +32,7 @@ pub mod inspect;
 mod instance;
 mod iso;
 mod kernel;
+pub mod live;
 mod needs;
 pub mod qemu;
 mod registry;

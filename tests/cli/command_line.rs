@@ -637,6 +637,8 @@ fn inspecting(session: &Session) {
 fn capturing(session: &Session) {
     let rest = ["--name", "caught", "--out", "caught", "--allow", "H0009", "--force", "--test"];
     session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
+    let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
+    session.ends(&[&["capture"], &sockets[..]].concat()).status(1).says("E0656");
     for preset in ["cloud", "identity", "minimal", "none"] {
         session.ends(&["capture", "none.raw", "--preset", preset]).status(2).says("E0630");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
 use imgfile::driver::Publish;
-use imgfile::driver::{DriverError, End, ExecEnd};
+use imgfile::driver::{DriverError, End, ExecEnd, live::LiveError};
 use imgfile::exec::{
     BuildError, cannot_unpack, changed, compare_instances, denied, in_use, instance::cannot_run, output,
     unpacks_too_large,
@@ -187,6 +187,17 @@ fn of_captures() -> Vec<(&'static str, BuildError)> {
         ("the disk is in use", in_use(disk)),
         ("the disk changes", changed(disk)),
         ("the disk has two systems", told(&capture::several_systems("server", &[other]))),
+        ("nobody answers at the monitor", {
+            let (socket, reason) = ("qmp.sock".into(), "Connection refused (os error 111)".into());
+            told(&capture::not_copied(&LiveError::NoMonitor { socket, reason }))
+        }),
+        ("the agent cannot freeze", {
+            let (socket, reason) = ("qga.sock".into(), "it does not answer".into());
+            told(&capture::not_copied(&LiveError::NotFrozen { socket, reason }))
+        }),
+        ("the emulator may not write", {
+            told(&capture::not_copied(&LiveError::NotCopied { reason: "Permission denied".into() }))
+        }),
         ("the disk is a part", told(&capture::cannot_capture(disk, "it is only a part of a disk", None))),
     ]
 }

@@ -131,6 +131,8 @@ fn disk_of(project: &Project, name: &str, elf_machine: u16, os_release: &str) ->
     let folder = project.path(&format!("{name}-system"));
     system(&folder, os_release, elf_machine);
     fs::write(folder.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    // It would wait for a disk that is nowhere else.
+    fs::write(folder.join("etc/fstab"), "/dev/sdb1 /data ext4 defaults 0 2\n").unwrap();
     let disk = project.path(&format!("{name}.raw"));
     ext4(&disk, 16, &folder);
     disk
@@ -142,8 +144,8 @@ fn disks_that_cannot_be_captured_say_why_and_nothing_is_left() {
     let debian = "ID=debian\nVERSION_ID=\"13\"\nPRETTY_NAME=\"Debian of a test\"\n";
     let disk = disk_of(&project, "plain", X86_64, debian);
 
-    // No firmware would start it.
-    refused(&project, &["plain.raw", "--preset", "none"], "E0620", "--allow H0016");
+    // No instance would start.
+    refused(&project, &["plain.raw", "--preset", "none"], "E0620", "--allow H0013");
     // What somebody else wrote is not replaced.
     fs::create_dir(project.path("mine")).unwrap();
     fs::write(project.path("mine/plain.qcow2"), "mine").unwrap();
@@ -188,14 +190,96 @@ fn disks_that_cannot_be_captured_say_why_and_nothing_is_left() {
     refused(&project, &["none.raw"], "E0507", "has no Linux system");
 
     // What is meant is allowed; a system that no base of the catalogue is starts from its own disk.
-    let said = captured(&project, &["plain.raw", "--preset", "none", "--allow", "H0016"]);
+    let said = captured(&project, &["plain.raw", "--preset", "none", "--allow", "H0013"]);
     assert!(said.contains("wrote out/plain.imagefile"), "{said}");
+    let written = fs::read_to_string(project.path("out/plain.imagefile")).unwrap();
+    assert!(written.contains("Mounted from other disks:\n  #   /dev/sdb1 on /data"), "{written}");
     let said =
-        captured(&project, &["alpine.raw", "--preset", "none", "--allow", "h0016", "--format", "vmdk"]);
+        captured(&project, &["alpine.raw", "--preset", "none", "--allow", "h0013", "--format", "vmdk"]);
     assert!(said.contains("wrote out/alpine.imagefile"), "{said}");
     let written = fs::read_to_string(project.path("out/alpine.imagefile")).unwrap();
     assert!(
         written.contains("os linux alpine 3.22") && written.contains("base file \"alpine.vmdk\" sha256 \""),
         "{written}"
     );
+}
+
+/// A machine that somebody runs; it ends with the test.
+struct Machine(std::process::Child);
+
+impl Machine {
+    /// Boots a disk, with a monitor and a channel for the agent.
+    fn boot(project: &Project, disk: &std::path::Path) -> Self {
+        let socket = |name: &str| format!("path={},server=on,wait=off", project.path(name).display());
+        let mut qemu = tool("qemu-system-x86_64");
+        qemu.args([
+            "-nodefaults",
+            "-display",
+            "none",
+            "-accel",
+            "tcg",
+            "-cpu",
+            "max",
+            "-m",
+            "1G",
+            "-name",
+            "shop",
+        ])
+        .arg("-drive")
+        .arg(format!("file={},if=virtio,format=qcow2", disk.display()))
+        .args(["-chardev", &format!("socket,id=qmp,{}", socket("qmp.sock"))])
+        .args(["-mon", "chardev=qmp,mode=control", "-device", "virtio-serial"])
+        .args(["-chardev", &format!("socket,id=qga,{}", socket("qga.sock"))])
+        .args(["-device", "virtserialport,chardev=qga,name=org.qemu.guest_agent.0"]);
+        Self(qemu.spawn().unwrap())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_machine_that_runs_is_captured_frozen_or_with_a_warning_and_goes_on() {
+    let project = Project::new("image \"shop\" {\n  os linux debian 13\n  app qemu-guest-agent\n}\n");
+    project.build(&["--no-test"]);
+    let disk = project.path("shop.qcow2");
+    fs::rename(project.path("out/shop.qcow2"), &disk).unwrap();
+    fs::remove_dir_all(project.path("out")).unwrap();
+    let mut machine = Machine::boot(&project, &disk);
+    let live = ["--qmp", "qmp.sock", "--guest-agent", "qga.sock"];
+
+    // Until its agent is up.
+    let said = loop {
+        let output = capture(&project, &[&live[..], &["--name", "frozen"]].concat());
+        let said = text(&output.stderr);
+        if output.status.success() {
+            break said;
+        }
+        assert!(said.contains("error[E0656]") || said.contains("error[E0657]"), "{said}");
+        assert_eq!(machine.0.try_wait().unwrap(), None, "the machine has ended: {said}");
+    };
+    assert!(said.contains("frozen for the moment of the copy") && !said.contains("W0651"), "{said}");
+    let manifest = fs::read_to_string(project.path("out/frozen.manifest.json")).unwrap();
+    assert!(manifest.contains("\"name\": \"virtio0 of shop\""), "{manifest}");
+    assert!(project.path("out/frozen.imagefile").is_file());
+
+    // It writes again, to the disk that nobody else may copy meanwhile.
+    let mut agent = std::os::unix::net::UnixStream::connect(project.path("qga.sock")).unwrap();
+    let ask = "\n{\"execute\":\"guest-fsfreeze-status\"}\n";
+    std::io::Write::write_all(&mut agent, ask.as_bytes()).unwrap();
+    let mut answers = std::io::BufRead::lines(std::io::BufReader::new(agent)).map(Result::unwrap);
+    assert!(answers.any(|line| line.contains("\"thawed\"")));
+    drop(answers);
+    let output = capture(&project, &["shop.qcow2", "--name", "other"]);
+    assert!(text(&output.stderr).contains("error[E0652]"), "{}", text(&output.stderr));
+
+    let said = captured(&project, &["--qmp", "qmp.sock", "--name", "unfrozen", "--preset", "identity"]);
+    let warning = said.lines().find_map(|line| line.find("warning[W0651]").map(|at| line[at..].to_owned()));
+    snapbox::assert_data_eq!(warning.unwrap_or(said) + "\n", snapbox::file!["capture.live.expected"].raw());
+    assert!(project.path("out/unfrozen.qcow2").is_file());
+    assert_eq!(machine.0.try_wait().unwrap(), None, "it goes on");
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod image_file;
+mod live;
 mod mounts;
 mod packages;
 mod plan;
@@ -10,7 +11,7 @@ mod source;
 mod system;
 mod texts;
 
-pub use self::{source::cannot_capture, system::several_systems};
+pub use self::{live::not_copied, source::cannot_capture, system::several_systems};
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
@@ -47,9 +48,9 @@ use crate::{
 /// What is captured, and what becomes of it.
 #[derive(Debug, Clone)]
 pub struct CaptureOptions {
-    /// The path of a disk, or what `imgfile images` lists.
-    pub disk: String,
-    /// Name of the image; without it that of the disk's file.
+    /// Where the disk is.
+    pub from: From,
+    /// Name of the image; without it that of the disk's file, or of the machine.
     pub name: Option<String>,
     /// Where the image goes; without it `out` in the working folder.
     pub out: Option<PathBuf>,
@@ -63,6 +64,20 @@ pub struct CaptureOptions {
     pub force: bool,
     /// Boots the image under each firmware that it has, and compares two instances.
     pub test: bool,
+}
+
+/// Where a disk is.
+#[derive(Debug, Clone)]
+pub enum From {
+    /// In a file: its path, or what `imgfile images` lists.
+    Disk(String),
+    /// In a machine that runs.
+    Machine {
+        /// The socket of its emulator's monitor.
+        monitor: PathBuf,
+        /// The socket of the agent in it.
+        guest_agent: Option<PathBuf>,
+    },
 }
 
 /// What a capture made.
@@ -96,8 +111,11 @@ pub async fn capture(
     records: &Records,
     listener: &dyn Listener,
 ) -> Result<Captured, Error> {
-    let target = Target::find(records, Some(&options.disk))?;
-    let capture = Capture::of(options, &target)?;
+    let target = match &options.from {
+        From::Disk(disk) => Some(Target::find(records, Some(disk))?),
+        From::Machine { .. } => None,
+    };
+    let capture = Capture::of(options, target.as_ref())?;
     let folder = here().map(PathBuf::from).or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let recording = Recording::begin_at(Kind::Capture, store, (&folder, None), listener);
     let kept = recording.kept(std::iter::once(capture.path.as_path()));
@@ -106,7 +124,7 @@ pub async fn capture(
         recording.end(exec::Outcome::Failed, Some(&message));
         return Err(Error::message(Class::Files, message));
     }
-    match capture.run((settings, store), &target, recording.reporter()).await {
+    match capture.run((settings, store), target, recording.reporter()).await {
         Ok(captured) => {
             recording.end(exec::Outcome::Done, None);
             Ok(captured)
@@ -125,13 +143,13 @@ enum Failure {
     Told(Error),
 }
 
-impl<T: Into<BuildError>> From<T> for Failure {
+impl<T: Into<BuildError>> std::convert::From<T> for Failure {
     fn from(failure: T) -> Self {
         Self::Build(failure.into())
     }
 }
 
-impl From<Error> for Failure {
+impl std::convert::From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Told(error)
     }
@@ -149,8 +167,9 @@ struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    fn of(options: &'a CaptureOptions, target: &Target) -> Result<Self, Error> {
-        let name = options.name.clone().unwrap_or_else(|| plain_name(&target.name));
+    fn of(options: &'a CaptureOptions, target: Option<&Target>) -> Result<Self, Error> {
+        let usual = || target.map_or_else(|| "captured".to_owned(), |target| plain_name(&target.name));
+        let name = options.name.clone().unwrap_or_else(usual);
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && name.len() <= 200
@@ -165,7 +184,7 @@ impl<'a> Capture<'a> {
         let out = options.out.clone().unwrap_or_else(|| "out".into());
         let file = format!("{name}.{}", options.format.extension());
         let path = out.join(&file);
-        if path.canonicalize().is_ok_and(|there| there == target.path) {
+        if target.is_some_and(|target| path.canonicalize().is_ok_and(|there| there == target.path)) {
             return Err(source::onto_itself(&path));
         }
         Ok(Self { options, name, out, file, path })
@@ -174,7 +193,7 @@ impl<'a> Capture<'a> {
     async fn run(
         &self,
         (settings, store): (&Settings, &Arc<Store>),
-        target: &Target,
+        target: Option<Target>,
         reporter: &Reporter,
     ) -> Result<Captured, Failure> {
         let build = self.build_options();
@@ -186,6 +205,15 @@ impl<'a> Capture<'a> {
         let disks = (settings.driver.value.disks)();
         let driver = host_driver::open(settings, store, reporter).await?;
         let work = store.begin_build(&instance::folder_name(&unique()))?;
+        let target = match (target, &self.options.from) {
+            (Some(target), _) => target,
+            (None, From::Machine { monitor, guest_agent }) => {
+                let machine = (monitor.as_path(), guest_agent.as_deref());
+                live::copy(settings.driver.value, machine, &work, reporter).await?
+            }
+            (None, From::Disk(_)) => unreachable!("a disk has a target"),
+        };
+        let target = &target;
         let source = Source::open((store, disks.as_ref()), target, &work, reporter).await?;
         let step = format!("look into {}", target.name);
         let looked = reporter.step(&step, look(driver.as_ref(), &source, &work)).await;

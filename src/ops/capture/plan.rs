@@ -5,6 +5,7 @@ use crate::{
     check,
     driver::agent,
     model::{CleanupPreset, OutputFormat, Package},
+    ops::inspect::harmless,
     plan::{
         Action, BasePlan, BaseSource, Conditions, Gate, ImagePlan, Key, MachinePlan, OsPlan, OutputPlan,
         Stage, Step, base_key, cleanup, key_parts,
@@ -31,8 +32,7 @@ pub(super) fn of(
     // Tests are run by whoever is there from the first boot on.
     let account = facts.default_user.as_ref().filter(|user| user.exists);
     let user = account.map_or_else(|| "root".to_owned(), |user| user.name.clone());
-    let field =
-        |name: &str| super::super::inspect::harmless(facts.os_release.get(name).map_or("", String::as_str));
+    let field = |name: &str| harmless(facts.os_release.get(name).map_or("", String::as_str));
     let mut allow: Vec<String> = options.allow.iter().map(|rule| rule.id.to_owned()).collect();
     allow.sort();
     allow.dedup();

@@ -12,6 +12,7 @@ use crate::{
     exec::{BuildError, Reporter, SourceDisk},
     ops::{
         error::{Class, Error},
+        inspect::harmless,
         run::Target,
     },
     store::{Store, WorkFolder},
@@ -48,8 +49,10 @@ impl Source {
             sha256.map_err(BuildError::from)
         };
         let sha256 = reporter.step(&format!("read {}", target.name), digesting).await?;
+        // A copy of a running machine's disk has no file that anybody knows.
+        let is_copy = target.path.starts_with(work.path());
         let file = target.path.file_name().unwrap_or_default().to_string_lossy();
-        let file = super::super::inspect::harmless(&file);
+        let file = if is_copy { target.name.clone() } else { harmless(&file) };
         if format.is_for_machines() {
             return Ok(Self { path: target.path.clone(), format, size, sha256, file, held });
         }
