@@ -10,7 +10,7 @@ use crate::{
     model::{CleanupPreset, OutputFormat},
     ops::{
         Listener as _,
-        capture::{CaptureOptions, From, capture},
+        capture::{CaptureOptions, CapturedFrom, capture},
         records,
     },
 };
@@ -31,6 +31,9 @@ pub struct Args {
     /// The socket of the guest agent in that machine, which freezes its file systems for the moment of the copy.
     #[arg(long, value_name = "SOCKET", requires = "qmp")]
     guest_agent: Option<PathBuf>,
+    /// A disk beside it with data alone, which becomes an image of its own.
+    #[arg(long, value_name = "DISK")]
+    data: Vec<String>,
     /// Name of the image; without it that of the disk's file.
     #[arg(long)]
     name: Option<String>,
@@ -71,12 +74,12 @@ async fn make(args: Args) -> CommandResult<()> {
     let settings = records::settings(&given(), &listener).map_err(failed)?;
     let store = recorded::store(&settings)?;
     let records = store.records().map_err(recorded::refused)?;
-    let Args { disk, qmp, guest_agent, name, preset, allow, format, test, out, force, progress } = args;
+    let Args { disk, qmp, guest_agent, data, name, preset, allow, format, test, out, force, progress } = args;
     let from = match qmp {
-        Some(monitor) => From::Machine { monitor, guest_agent },
-        None => From::Disk(disk.unwrap_or_default()),
+        Some(monitor) => CapturedFrom::Machine { monitor, guest_agent },
+        None => CapturedFrom::Disk(disk.unwrap_or_default()),
     };
-    let options = CaptureOptions { from, name, out, format, preset, allow, force, test };
+    let options = CaptureOptions { from, data, name, out, format, preset, allow, force, test };
     let captured = capture(&options, (&settings, &store), &records, &listener).await.map_err(failed)?;
     if progress != Progress::Json {
         for artifact in captured.artifacts {

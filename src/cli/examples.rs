@@ -89,6 +89,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("imgfile capture old-server.vmdk", "an image from the disk of a machine that was shut down"),
             ("imgfile capture disk.raw --name web --preset identity", "and keep its logs and histories"),
+            ("imgfile capture root.qcow2 --data srv.qcow2", "and the disk with its data, as it is"),
             ("imgfile capture disk.raw --allow H0009 --test", "root keeps its password; boot the image, too"),
             (
                 "imgfile capture --qmp /run/shop/qmp.sock --guest-agent /run/shop/qga.sock --name shop",

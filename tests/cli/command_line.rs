@@ -635,7 +635,18 @@ fn inspecting(session: &Session) {
 
 /// A text is no disk. What becomes of one is looked at by tests/machine/capture.rs.
 fn capturing(session: &Session) {
-    let rest = ["--name", "caught", "--out", "caught", "--allow", "H0009", "--force", "--test"];
+    let rest = [
+        "--name",
+        "caught",
+        "--out",
+        "caught",
+        "--allow",
+        "H0009",
+        "--force",
+        "--test",
+        "--data",
+        "ImageFile",
+    ];
     session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
     let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
     session.ends(&[&["capture"], &sockets[..]].concat()).status(1).says("E0656");

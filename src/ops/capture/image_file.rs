@@ -9,7 +9,7 @@ use std::{
     fmt::Write as _,
 };
 
-use super::{accounts, packages::asked_for, system::CapturedSystem, texts::OWN_UNITS};
+use super::{accounts, data::DataDisk, packages::asked_for, system::CapturedSystem, texts::OWN_UNITS};
 use crate::{
     catalog::{BaseDef, BaseSource, Bootstrap, Catalog, Tier},
     check::{MemoryFiles, Size},
@@ -35,6 +35,8 @@ pub(super) struct OfImage<'a> {
     pub(super) disk: &'a str,
     /// Bytes of the disk.
     pub(super) size: u64,
+    /// Disks beside it that were captured, too.
+    pub(super) data: &'a [DataDisk],
 }
 
 /// The text of the ImageFile; nothing where what was found cannot be said in one.
@@ -274,7 +276,13 @@ impl Writer<'_> {
         let mounts = super::mounts::entries(&fstab)
             .into_iter()
             .filter(|entry| !entry.is_of_system(&self.system.layout));
-        let mounts: Vec<String> = mounts.map(|entry| format!("{} on {}", entry.spec, entry.target)).collect();
+        let mounts = mounts.map(|entry| {
+            let at = std::slice::from_ref(&entry);
+            let file = self.image.data.iter().find(|disk| !disk.mounts(at).is_empty());
+            let file = file.map(|disk| format!(", captured as {}", disk.file)).unwrap_or_default();
+            format!("{} on {}{file}", entry.spec, entry.target)
+        });
+        let mounts: Vec<String> = mounts.collect();
         let of_base = |path: &str| self.bootstrap().is_some_and(|made| made.files.contains_key(path));
         let left = unowned(&self.system.tree, |path| texts.owner(path).is_some() || of_base(path));
         let host = texts.text("/etc/hostname").trim().to_owned();

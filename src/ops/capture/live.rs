@@ -7,7 +7,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{
         DriverEntry,
-        live::{LiveError, LiveMachine},
+        live::{LiveDisk, LiveError, LiveMachine},
     },
     exec::{BuildError, Reporter},
     ops::{
@@ -19,13 +19,13 @@ use crate::{
     text::Sources,
 };
 
-/// Copies the disks of a machine; answers the first, which is the one that machines boot from.
+/// Copies the disks of a machine; answers the first, which is the one that machines boot from, and the others by name.
 pub(super) async fn copy(
     driver: &DriverEntry,
     (monitor, guest_agent): (&Path, Option<&Path>),
     work: &WorkFolder,
     reporter: &Reporter,
-) -> Result<Target, Failure> {
+) -> Result<(Target, Vec<(String, Target)>), Failure> {
     let folder = work.path().join("copies");
     let created = std::fs::create_dir(&folder);
     created.map_err(|source| BuildError::Io { action: "create", path: folder.clone(), source })?;
@@ -45,17 +45,17 @@ pub(super) async fn copy(
         Some(count) => reporter.note(format!("{count} file systems were frozen for the moment of the copy")),
     }
     copied.skipped.iter().for_each(|skipped| reporter.note(harmless(skipped)));
-    let mut disks = copied.disks.into_iter();
-    let Some(first) = disks.next() else {
+    let machine = copied.machine.map_or_else(|| "the machine".to_owned(), |name| harmless(&name));
+    let target = |disk: LiveDisk| {
+        let name = harmless(&disk.name);
+        (name.clone(), Target { name: format!("{name} of {machine}"), path: disk.path })
+    };
+    let mut disks = copied.disks.into_iter().map(target);
+    let Some((_, first)) = disks.next() else {
         let error = LiveError::NotCopied { reason: "it has no disk".into() };
         return Err(not_copied(&error).into());
     };
-    for disk in disks {
-        reporter
-            .note(format!("the disk {} is not captured: the first is the system's", harmless(&disk.name)));
-    }
-    let machine = copied.machine.map_or_else(|| "the machine".to_owned(), |name| harmless(&name));
-    Ok(Target { name: format!("{} of {machine}", harmless(&first.name)), path: first.path })
+    Ok((first, disks.collect()))
 }
 
 /// Why a running machine was not copied, and what to do.

@@ -2,6 +2,7 @@
 //! finished disks, sealed and described as a build does it. The disk itself is only read.
 
 mod accounts;
+mod data;
 mod image_file;
 mod live;
 mod mounts;
@@ -16,6 +17,7 @@ pub use self::{live::not_copied, source::cannot_capture, system::several_systems
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use self::{
+    data::DataDisk,
     image_file::OfImage,
     source::Source,
     system::{CapturedSystem, look},
@@ -49,7 +51,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct CaptureOptions {
     /// Where the disk is.
-    pub from: From,
+    pub from: CapturedFrom,
+    /// Disks beside it with data alone, which become images of their own.
+    pub data: Vec<String>,
     /// Name of the image; without it that of the disk's file, or of the machine.
     pub name: Option<String>,
     /// Where the image goes; without it `out` in the working folder.
@@ -68,7 +72,7 @@ pub struct CaptureOptions {
 
 /// Where a disk is.
 #[derive(Debug, Clone)]
-pub enum From {
+pub enum CapturedFrom {
     /// In a file: its path, or what `imgfile images` lists.
     Disk(String),
     /// In a machine that runs.
@@ -112,19 +116,24 @@ pub async fn capture(
     listener: &dyn Listener,
 ) -> Result<Captured, Error> {
     let target = match &options.from {
-        From::Disk(disk) => Some(Target::find(records, Some(disk))?),
-        From::Machine { .. } => None,
+        CapturedFrom::Disk(disk) => Some(Target::find(records, Some(disk))?),
+        CapturedFrom::Machine { .. } => None,
     };
+    let data = options.data.iter().map(|disk| Target::find(records, Some(disk)));
+    let data: Vec<Target> = data.collect::<Result<_, _>>()?;
     let capture = Capture::of(options, target.as_ref())?;
+    let data = capture.data(data.into_iter().map(|target| (target.name.clone(), target)), &[])?;
     let folder = here().map(PathBuf::from).or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let recording = Recording::begin_at(Kind::Capture, store, (&folder, None), listener);
-    let kept = recording.kept(std::iter::once(capture.path.as_path()));
+    let paths = data.iter().map(|data| capture.out.join(&data.file)).chain([capture.path.clone()]);
+    let paths: Vec<PathBuf> = paths.collect();
+    let kept = recording.kept(paths.iter().map(PathBuf::as_path));
     if let Some((path, keeps)) = kept {
         let message = build::kept(path, &keeps);
         recording.end(exec::Outcome::Failed, Some(&message));
         return Err(Error::message(Class::Files, message));
     }
-    match capture.run((settings, store), target, recording.reporter()).await {
+    match capture.run((settings, store), (target, data), recording.reporter()).await {
         Ok(captured) => {
             recording.end(exec::Outcome::Done, None);
             Ok(captured)
@@ -143,16 +152,23 @@ enum Failure {
     Told(Error),
 }
 
-impl<T: Into<BuildError>> std::convert::From<T> for Failure {
+impl<T: Into<BuildError>> From<T> for Failure {
     fn from(failure: T) -> Self {
         Self::Build(failure.into())
     }
 }
 
-impl std::convert::From<Error> for Failure {
+impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Told(error)
     }
+}
+
+/// A disk with data, and what its image is called.
+struct DataTarget {
+    target: Target,
+    name: String,
+    file: String,
 }
 
 /// One image to capture.
@@ -190,15 +206,41 @@ impl<'a> Capture<'a> {
         Ok(Self { options, name, out, file, path })
     }
 
+    /// Names for the images of data disks, other than those of `before`.
+    fn data(
+        &self,
+        targets: impl IntoIterator<Item = (String, Target)>,
+        before: &[DataTarget],
+    ) -> Result<Vec<DataTarget>, Error> {
+        let mut found: Vec<DataTarget> = Vec::new();
+        for (called, target) in targets {
+            let first = format!("{}-{}", self.name, plain_name(&called));
+            let is_taken =
+                |name: &String| before.iter().chain(&found).any(|other: &DataTarget| other.name == *name);
+            let more = (2..).map(|number| format!("{first}-{number}"));
+            let name = std::iter::once(first.clone()).chain(more).find(|name| !is_taken(name));
+            let name = name.unwrap_or(first);
+            let file = format!("{name}.{}", self.options.format.extension());
+            let path = self.out.join(&file);
+            if path.canonicalize().is_ok_and(|there| there == target.path) {
+                return Err(source::onto_itself(&path));
+            }
+            found.push(DataTarget { target, name, file });
+        }
+        Ok(found)
+    }
+
     async fn run(
         &self,
         (settings, store): (&Settings, &Arc<Store>),
-        target: Option<Target>,
+        (target, mut data): (Option<Target>, Vec<DataTarget>),
         reporter: &Reporter,
     ) -> Result<Captured, Failure> {
         let build = self.build_options();
-        let described = file_name(stem(&self.file), DocumentKind::Manifest);
-        let names = || [self.file.as_str(), described.as_str()].into_iter();
+        let files = || std::iter::once(self.file.as_str()).chain(data.iter().map(|data| data.file.as_str()));
+        let described: Vec<String> =
+            files().map(|file| file_name(stem(file), DocumentKind::Manifest)).collect();
+        let names = || files().chain(described.iter().map(String::as_str));
         // Told before the work, not after it.
         exec::output::check(store, &build, names())?;
         exec::output::writable(&build.out, names())?;
@@ -207,20 +249,28 @@ impl<'a> Capture<'a> {
         let work = store.begin_build(&instance::folder_name(&unique()))?;
         let target = match (target, &self.options.from) {
             (Some(target), _) => target,
-            (None, From::Machine { monitor, guest_agent }) => {
+            (None, CapturedFrom::Machine { monitor, guest_agent }) => {
                 let machine = (monitor.as_path(), guest_agent.as_deref());
-                live::copy(settings.driver.value, machine, &work, reporter).await?
+                let (first, others) = live::copy(settings.driver.value, machine, &work, reporter).await?;
+                data.extend(self.data(others, &data)?);
+                first
             }
-            (None, From::Disk(_)) => unreachable!("a disk has a target"),
+            (None, CapturedFrom::Disk(_)) => unreachable!("a disk has a target"),
         };
         let target = &target;
-        let source = Source::open((store, disks.as_ref()), target, &work, reporter).await?;
+        let source = Source::open((store, disks.as_ref()), target, (&work, 0), reporter).await?;
         let step = format!("look into {}", target.name);
         let looked = reporter.step(&step, look(driver.as_ref(), &source, &work)).await;
         let system = looked.map_err(|failure| unreadable(failure, &target.name))?;
         system.is_fit(settings.driver.value.capabilities, target, self.options.preset, reporter)?;
-        let artifacts = self.build((settings, store), driver.as_ref(), (&source, &system), &build, reporter);
-        let artifacts = artifacts.await?;
+        let mut data_disks = Vec::new();
+        for (number, DataTarget { target, name, file }) in (1..).zip(data) {
+            let source = Source::open((store, disks.as_ref()), &target, (&work, number), reporter).await?;
+            let looking = DataDisk::look(source, (name, file), driver.as_ref(), &work);
+            data_disks.push(reporter.step(&format!("look into {}", target.name), looking).await?);
+        }
+        let disks = (&source, &system, &data_disks[..]);
+        let artifacts = self.build((settings, store), driver.as_ref(), disks, &build, reporter).await?;
         let image_file = artifacts.first().and_then(|artifact| {
             let image = OfImage {
                 name: &self.name,
@@ -229,6 +279,7 @@ impl<'a> Capture<'a> {
                 sha256: artifact.sha256,
                 disk: &source.file,
                 size: source.size,
+                data: &data_disks,
             };
             self.write_image_file(&image, &system, reporter)
         });
@@ -280,7 +331,7 @@ impl<'a> Capture<'a> {
         &self,
         (settings, store): (&Settings, &Arc<Store>),
         driver: &dyn Driver,
-        (source, system): (&Source, &CapturedSystem),
+        (source, system, data): (&Source, &CapturedSystem, &[DataDisk]),
         options: &Options,
         reporter: &Reporter,
     ) -> Result<Vec<Artifact>, BuildError> {
@@ -300,7 +351,13 @@ impl<'a> Capture<'a> {
             standing: &ParentDisks::default(),
             failed_machines: None,
         };
-        executor.build(&plan, &inputs, options).await
+        let mut artifacts = executor.build(&plan, &inputs, options).await?;
+        let entries = mounts::entries(&system.texts.text("/etc/fstab"));
+        for disk in data {
+            let plan = disk.plan(&self.name, self.options.format, &entries);
+            artifacts.extend(executor.publish_data(&plan, &disk.inputs(), options).await?);
+        }
+        Ok(artifacts)
     }
 }
 

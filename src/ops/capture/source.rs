@@ -39,7 +39,7 @@ impl Source {
     pub(super) async fn open(
         (store, disks): (&Store, &dyn Disks),
         target: &Target,
-        work: &WorkFolder,
+        (work, number): (&WorkFolder, usize),
         reporter: &Reporter,
     ) -> Result<Self, Failure> {
         let (format, size) = whole_disk(disks, &target.path).await?;
@@ -56,7 +56,7 @@ impl Source {
         if format.is_for_machines() {
             return Ok(Self { path: target.path.clone(), format, size, sha256, file, held });
         }
-        let copy = work.path().join("disk.qcow2");
+        let copy = work.path().join(format!("given-{number}.qcow2"));
         let from = DiskFile { path: &target.path, format };
         let copied = async { disks.import(from, &copy).await.map_err(BuildError::from) };
         reporter.step(&format!("convert {}", target.name), copied).await?;

@@ -1,5 +1,7 @@
 //! What is found on a disk before anything is done to a copy of it: by a machine that reads an overlay, and runs nothing.
 
+use std::path::Path;
+
 use super::{Failure, source::Source, texts::Texts};
 use crate::{
     diagnostic::{Diagnostic, codes},
@@ -39,20 +41,7 @@ pub(super) async fn look(
     source: &Source,
     work: &WorkFolder,
 ) -> Result<CapturedSystem, BuildError> {
-    let run_dir = work.path().join("look");
-    let created = std::fs::create_dir(&run_dir);
-    created.map_err(|source| BuildError::Io { action: "create", path: run_dir.clone(), source })?;
-    let spec = MachineSpec {
-        cpus: 1,
-        memory_mib: MEMORY_MIB,
-        start: Start::Offline,
-        disks: vec![Disk { path: source.path.clone(), format: source.format, access: DiskAccess::Discard }],
-        payload: Vec::new(),
-        network: Network::None,
-        run_dir,
-        limits: Limits::default(),
-    };
-    let mut machine = driver.start(spec).await?;
+    let mut machine = driver.start(spec(source, &work.path().join("look"))?).await?;
     let layout = machine.view(RootSource::Find).await?;
     let tree = machine.tree(TreeLimits::default()).await?;
     let facts = machine.inspect().await?;
@@ -60,6 +49,22 @@ pub(super) async fn look(
     let others = other_systems(machine.as_mut(), &layout).await?;
     machine.power_off().await?;
     Ok::<_, DriverError>(CapturedSystem { facts, layout, tree, texts, others }).map_err(BuildError::from)
+}
+
+/// A machine that reads a disk; its folder is made.
+pub(super) fn spec(source: &Source, run_dir: &Path) -> Result<MachineSpec, BuildError> {
+    let create = |source| BuildError::Io { action: "create", path: run_dir.to_owned(), source };
+    std::fs::create_dir(run_dir).map_err(create)?;
+    Ok(MachineSpec {
+        cpus: 1,
+        memory_mib: MEMORY_MIB,
+        start: Start::Offline,
+        disks: vec![Disk { path: source.path.clone(), format: source.format, access: DiskAccess::Discard }],
+        payload: Vec::new(),
+        network: Network::None,
+        run_dir: run_dir.to_owned(),
+        limits: Limits::default(),
+    })
 }
 
 impl CapturedSystem {
