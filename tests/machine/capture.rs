@@ -132,7 +132,8 @@ fn disk_of(project: &Project, name: &str, elf_machine: u16, os_release: &str) ->
     system(&folder, os_release, elf_machine);
     fs::write(folder.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
     // It would wait for a disk that is nowhere else.
-    fs::write(folder.join("etc/fstab"), "/dev/sdb1 /data ext4 defaults 0 2\n").unwrap();
+    let fstab = "/dev/sdb1 /data ext4 defaults 0 2\nLABEL=shopdata /srv ext4 nofail 0 2\n";
+    fs::write(folder.join("etc/fstab"), fstab).unwrap();
     let disk = project.path(&format!("{name}.raw"));
     ext4(&disk, 16, &folder);
     disk
@@ -189,11 +190,43 @@ fn disks_that_cannot_be_captured_say_why_and_nothing_is_left() {
     fs::write(&none, "no disk at all\n").unwrap();
     refused(&project, &["none.raw"], "E0507", "has no Linux system");
 
+    let (files, folder) = (project.path("files.raw"), project.path("files"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("ledger"), "1 2 3\n").unwrap();
+    ext4(&files, 16, &folder);
+    assert!(tool("e2label").arg(&files).arg("shopdata").status().unwrap().success());
     // What is meant is allowed; a system that no base of the catalogue is starts from its own disk.
-    let said = captured(&project, &["plain.raw", "--preset", "none", "--allow", "H0013"]);
+    let said = captured(
+        &project,
+        &[
+            "plain.raw",
+            "--preset",
+            "none",
+            "--allow",
+            "H0013",
+            "--data",
+            "files.raw",
+            "--data",
+            "windows.raw",
+        ],
+    );
     assert!(said.contains("wrote out/plain.imagefile"), "{said}");
     let written = fs::read_to_string(project.path("out/plain.imagefile")).unwrap();
-    assert!(written.contains("Mounted from other disks:\n  #   /dev/sdb1 on /data"), "{written}");
+    let mounts = "Mounted from other disks:\n  #   /dev/sdb1 on /data\n  #   LABEL=shopdata on /srv, captured as plain-files.qcow2\n";
+    assert!(written.contains(mounts), "{written}");
+    // Disks with data are images of their own, as they are.
+    for (disk, image) in [("files.raw", "out/plain-files.qcow2"), ("windows.raw", "out/plain-windows.qcow2")]
+    {
+        let same =
+            tool("qemu-img").args(["compare", "-q"]).args([project.path(disk), project.path(image)]).status();
+        assert!(same.unwrap().success(), "{disk}");
+    }
+    let manifest = fs::read(project.path("out/plain-files.manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(
+        manifest["labels"],
+        serde_json::json!({ "data-of": "plain", "mount": "LABEL=shopdata on /srv" })
+    );
     let said =
         captured(&project, &["alpine.raw", "--preset", "none", "--allow", "h0013", "--format", "vmdk"]);
     assert!(said.contains("wrote out/alpine.imagefile"), "{said}");
