@@ -64,7 +64,7 @@ pub fn not_copied(error: &LiveError) -> Error {
     let (code, help) = match error {
         LiveError::NoMonitor { .. } => (
             codes::NO_MONITOR,
-            "QEMU opens one by `-qmp unix:SOCKET,server=on,wait=off`, and speaks with one at a time",
+            "its emulator opens one by `-qmp unix:SOCKET,server=on,wait=off`, and speaks with one at a time",
         ),
         LiveError::NotFrozen { .. } => {
             (codes::NOT_FROZEN, "without `--guest-agent` the machine is captured as after a loss of power")
