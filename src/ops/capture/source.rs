@@ -81,8 +81,7 @@ async fn whole_disk(disks: &dyn Disks, path: &Path) -> Result<(DiskFormat, u64),
         error => Failure::Build(error.into()),
     })?;
     if is_part {
-        let help =
-            "a snapshot and what it stands on become one disk by `qemu-img convert -O qcow2 IT disk.qcow2`";
+        let help = "join it with what it stands on first, by the tools of whoever made it";
         let reason = "it is only a part of a disk: it refers to another file";
         return Err(Failure::Told(cannot_capture(path, reason, Some(help))));
     }
