@@ -42,8 +42,9 @@ impl Source {
         (work, number): (&WorkFolder, usize),
         reporter: &Reporter,
     ) -> Result<Self, Failure> {
-        let (format, size) = whole_disk(disks, &target.path).await?;
+        // First: what a machine writes to looks damaged.
         let held = Arc::new(SourceDisk::hold(disks, &target.path)?);
+        let (format, size) = whole_disk(disks, &target.path).await?;
         let digesting = async {
             let sha256 = tokio::task::block_in_place(|| store.digest_file(&target.path));
             sha256.map_err(BuildError::from)

@@ -29,9 +29,10 @@ fn listen(
             let line: Vec<u8> = line.into_iter().filter(|&byte| byte != 0xff).collect();
             let command: Value = serde_json::from_slice(&line).unwrap();
             asked.lock().unwrap().push(command["execute"].as_str().unwrap().to_owned());
-            if let Some(answer) = answer(&command)
-                && writer.write_all(format!("{answer}\n").as_bytes()).is_err()
-            {
+            let Some(answer) = answer(&command) else { continue };
+            // As the agent parts what it says now from what was said before.
+            let mark: &[u8] = if command["execute"] == "guest-sync-delimited" { b"\xff" } else { b"" };
+            if writer.write_all(&[mark, format!("{answer}\n").as_bytes()].concat()).is_err() {
                 return;
             }
         }
