@@ -55,7 +55,7 @@ fn flood(name: &str, piece: &str) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let records = Records::open(dir.path()).expect("records in it");
     let build = records.begin(dir.path(), "bench").expect("a build in them");
-    let recorder = Arc::new(Recorder::new(records, build, dir.path().join("lock")).expect("its log"));
+    let recorder = Arc::new(Recorder::new(records, build, Some(dir.path().join("lock"))).expect("its log"));
     let tee = Tee(vec![view(name), Arc::clone(&recorder) as Arc<dyn Observer>]);
     let send = |what| tee.event(&Event { at_ms: 1, image: Some("web".into()), what });
     let before = peak();

@@ -109,6 +109,12 @@ pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
     beginning(OsStr::new(&upper), codes.chain(rules))
 }
 
+/// Numbers of rules for finished disks.
+pub(super) fn rules(current: &OsStr) -> Vec<CompletionCandidate> {
+    let upper = current.to_string_lossy().to_ascii_uppercase();
+    beginning(OsStr::new(&upper), RULES.iter().map(|rule| (rule.id, rule.title.to_owned())))
+}
+
 /// Applications of the built-in catalogue.
 pub(super) fn apps(current: &OsStr) -> Vec<CompletionCandidate> {
     let catalog = built_in();

@@ -85,6 +85,19 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "capture",
+        &[
+            ("imgfile capture old-server.vmdk", "an image from the disk of a machine that was shut down"),
+            ("imgfile capture disk.raw --name web --preset identity", "and keep its logs and histories"),
+            ("imgfile capture root.qcow2 --data srv.qcow2", "and the disk with its data, as it is"),
+            ("imgfile capture disk.raw --allow H0009 --test", "root keeps its password; boot the image, too"),
+            (
+                "imgfile capture --qmp /run/shop/qmp.sock --guest-agent /run/shop/qga.sock --name shop",
+                "a machine that runs, frozen for a moment",
+            ),
+        ],
+    ),
+    (
         "run",
         &[
             ("imgfile run", "the image of this project, with its console here; Ctrl-] leaves it"),

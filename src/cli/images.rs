@@ -131,6 +131,9 @@ fn long_row(listed: &ListedImage) -> [String; 13] {
 /// What it stands on, and whether that is behind.
 pub(super) fn base(listed: &ListedImage) -> String {
     let artifact = &listed.artifact;
+    if let Some(disk) = &artifact.captured {
+        return format!("captured from {disk}");
+    }
     let name = match (&artifact.parent, &artifact.base) {
         (Some(parent), _) => format!("image {parent}"),
         (None, Some(base)) => base.clone(),

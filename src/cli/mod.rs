@@ -9,6 +9,7 @@ mod builds;
 mod cache;
 mod cancel;
 mod candidates;
+mod capture;
 mod check;
 mod completions;
 mod console;
@@ -170,6 +171,7 @@ enum Command {
     Image(With<image::Args, OfStore>),
     Inspect(With<inspect::Args, All>),
     Diff(With<diff::Args, All>),
+    Capture(With<capture::Args, All>),
     Sbom(With<sbom::Args, OfStore>),
     Verify(verify::Args),
     Cache(With<cache::Args, OfStore>),
@@ -229,6 +231,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Image(args) => image::run(&args.apart()),
         Command::Inspect(args) => inspect::run(args.apart()),
         Command::Diff(args) => diff::run(args.apart()),
+        Command::Capture(args) => capture::run(args.apart()),
         Command::Sbom(args) => sbom::run(&args.apart()),
         Command::Verify(args) => verify::run(&args),
         Command::Cache(args) => cache::run(&args.apart()),

@@ -91,6 +91,8 @@ pub enum BaseKind {
     Url,
     /// Another image.
     Image,
+    /// The disk of a machine that was captured: nobody knows what it was made of.
+    Captured,
 }
 
 /// One step of an image.
@@ -273,6 +275,7 @@ impl ManifestBase {
                 let name = if base.name == *url { file(&bare) } else { base.name.clone() };
                 (name, BaseKind::Url, *sha256, Some(bare))
             }
+            BaseSource::Captured { disk, sha256 } => (disk.clone(), BaseKind::Captured, *sha256, None),
             BaseSource::Image { image, key } => (image.clone(), BaseKind::Image, key.0, None),
         };
         Self { name, kind, sha256, url }

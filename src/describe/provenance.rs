@@ -116,6 +116,9 @@ fn dependencies(manifest: &Manifest, request: Request<'_>) -> Vec<Value> {
         BaseKind::Image => {
             json!({ "name": format!("image {}", base.name), "digest": { "imgfileStep1": base.sha256 } })
         }
+        BaseKind::Captured => {
+            json!({ "name": format!("disk {}", base.name), "digest": { "sha256": base.sha256 } })
+        }
         BaseKind::File => {
             json!({ "name": format!("base {}", base.name), "digest": { "sha256": base.sha256 } })
         }

@@ -234,6 +234,15 @@ registry! {
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";
     COPY_LOSES = "W0602": "a copied file has less than its source";
     IMAGE_REVOKED = "E0650": "the image was revoked, or one that it is made from";
+    DISK_OF_WINDOWS = "E0651": "a disk holds Windows";
+    DISK_IN_USE = "E0652": "a disk that is to be captured is in use";
+    DISK_CHANGED = "E0653": "a disk changed while it was captured";
+    SEVERAL_SYSTEMS = "E0654": "a disk that is to be captured holds several systems";
+    CANNOT_CAPTURE = "E0655": "a disk cannot be captured";
+    NO_MONITOR = "E0656": "a running machine's monitor does not answer";
+    NOT_FROZEN = "E0657": "a running machine is not frozen by its guest agent";
+    NOT_COPIED = "E0658": "the disks of a running machine cannot be copied";
+    COPIED_UNFROZEN = "W0651": "a running machine was captured without being frozen";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     OWNER_GONE = "W0604": "files belong to an account that was taken away";

@@ -4,6 +4,7 @@
 //! them, only a driver knows.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,9 +48,16 @@ pub trait Disks: Debug + Send + Sync {
     /// What to do with a disk of another format, or one that is not whole, to make a base of it: a sentence for people.
     fn conversion(&self) -> &'static str;
 
+    /// Keeps an emulator from writing to a file as long as what is returned is there; nothing where one writes to it now.
+    fn hold(&self, path: &Path) -> io::Result<Option<HeldDisk>>;
+
     /// Goes through a file, whose tables have to agree with each other, as well as through those it stands on.
     fn check<'a>(&'a self, disk: DiskFile<'a>) -> DiskOp<'a, ()>;
 }
+
+/// A file that no emulator writes to as long as this is there.
+#[derive(Debug)]
+pub struct HeldDisk(#[expect(dead_code, reason = "held for its lock")] pub(super) File);
 
 /// A disk file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

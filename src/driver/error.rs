@@ -87,6 +87,12 @@ pub enum DriverError {
         /// A sentence without a full stop that names what it is.
         what: String,
     },
+    /// The image is no Linux system but Windows.
+    #[error("the disk holds Windows: {volume} is NTFS")]
+    Windows {
+        /// The volume that says so, such as `vda2`.
+        volume: String,
+    },
     /// The guest sent what no agent sends.
     #[error("the guest sent nonsense: {detail}")]
     Protocol {
@@ -157,6 +163,9 @@ impl DriverError {
                 .note(reason.clone())
                 .help(format!("{raise}, or allow it for a project that you know: `--allow-weaker-cell`")),
             Self::Host { source, .. } => diagnostic.note(source.to_string()),
+            Self::Windows { .. } => diagnostic.help(
+                "Linux systems alone are looked into, cleaned and run here; Windows has `sysprep` for that",
+            ),
             Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
             Self::MachineEnded { console, .. } | Self::AgentLost { console, .. } => {
                 with_console(diagnostic, console)
@@ -185,6 +194,7 @@ impl DriverError {
             Self::Hang { .. } => codes::MACHINE_HANGS,
             Self::Refused { .. } => codes::GUEST_REFUSED,
             Self::Unsupported { .. } => codes::IMAGE_UNSUPPORTED,
+            Self::Windows { .. } => codes::DISK_OF_WINDOWS,
             Self::Protocol { .. } => codes::GUEST_NONSENSE,
         }
     }

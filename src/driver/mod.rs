@@ -32,6 +32,7 @@ pub mod inspect;
 mod instance;
 mod iso;
 mod kernel;
+pub mod live;
 mod needs;
 pub mod qemu;
 mod registry;
@@ -49,7 +50,7 @@ pub use crate::model::{
     Capabilities, DiskFormat, DiskLayout, FileContent, Firmware, Init, SystemTree, TreeLimits,
 };
 use crate::text::Digest;
-pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat};
+pub use disks::{DiskError, DiskFacts, DiskFile, DiskForm, Disks, FoundFormat, HeldDisk};
 pub use error::{DriverError, End};
 pub use instance::{Instance, InstanceSpec, Publish};
 pub use kernel::BuildKernel;

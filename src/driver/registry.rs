@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     AcceleratorChoice, AcceleratorState, BuildKernel, Disks, Driver, DriverError, HostNeed, NeedKind, Op,
+    live::{LiveMachine, LiveOp},
     qemu,
 };
 use crate::model::Capabilities;
@@ -23,6 +24,8 @@ pub struct DriverEntry {
     pub accelerator: fn(machines: &Path) -> AcceleratorState,
     /// A command that boots a disk for somebody to look at, without changing it.
     pub boot: fn(disk: &str) -> String,
+    /// Copies the disks of a machine that somebody else runs with it.
+    pub live: for<'a> fn(LiveMachine<'a>) -> LiveOp<'a>,
     /// Opens it on this host: looks for its programs and tries the accelerator.
     pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
-    Budget, BuildError, FailedMachineSlot, ParentDisks, ProjectFiles, Reporter, Secrets,
+    Budget, BuildError, FailedMachineSlot, ParentDisks, ProjectFiles, Reporter, Secrets, SourceDisk,
     describe::DescribeOptions, failed_machine::with_kept_screen, session::StepContext,
 };
 use crate::{
@@ -53,6 +53,8 @@ pub struct BuildInputs {
     pub blobs: BTreeMap<Digest, PathBuf>,
     /// Values of the secrets that its steps name; empty if none does.
     pub secrets: Secrets,
+    /// The disk of somebody else's that `base` is: no image is made of it if it changes meanwhile.
+    pub source: Option<Arc<SourceDisk>>,
 }
 
 /// The choices of one `build`.

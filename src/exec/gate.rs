@@ -5,7 +5,7 @@ use super::{BuildError, Reporter, secret::Mask};
 use crate::{
     diagnostic::{Diagnostic, codes},
     hygiene::{Finding, Rule, Severity},
-    plan::ImagePlan,
+    plan::{BaseSource, ImagePlan},
 };
 
 /// A private key that was made while building: clean-up tells of it (W0601).
@@ -55,9 +55,12 @@ fn error(finding: &Finding, rule: &Rule, image: &ImagePlan, mask: &Mask) -> Diag
             None => diagnostic.note(found),
         },
     };
-    diagnostic.help(format!("`imgfile explain {}` tells what to do about it", rule.id)).help(format!(
-        "if it is meant: `cleanup {} {{ allow = [\"{}\"] }}`",
-        image.gate.preset.as_str(),
-        rule.id
-    ))
+    // Of an image that is captured no ImageFile says what it may break.
+    let allowed = match &image.base.source {
+        BaseSource::Captured { .. } => format!("--allow {}", rule.id),
+        _ => format!("cleanup {} {{ allow = [\"{}\"] }}", image.gate.preset.as_str(), rule.id),
+    };
+    diagnostic
+        .help(format!("`imgfile explain {}` tells what to do about it", rule.id))
+        .help(format!("if it is meant: `{allowed}`"))
 }

@@ -63,6 +63,7 @@ mod secret_forms;
 mod session;
 #[cfg(test)]
 mod simulation;
+mod source_disk;
 mod steps;
 mod summary;
 mod tail;
@@ -84,5 +85,6 @@ pub use look::{DiskView, look};
 pub use parent_disks::ParentDisks;
 pub use project::{FileFacts, ProjectFiles};
 pub use secret::Secrets;
+pub use source_disk::{SourceDisk, changed, in_use};
 pub use summary::{PackageSummary, PlanSummary, StepSummary};
 pub use times::Times;

@@ -19,7 +19,7 @@ use crate::{
         init::{self, InitSystem},
     },
     packages::Staged,
-    plan::{Action, Cleanup, ImagePlan, PackageChange, RunAs, ScriptStep, Stage, Step, cleanup},
+    plan::{Action, BaseSource, Cleanup, ImagePlan, PackageChange, RunAs, ScriptStep, Stage, Step, cleanup},
     store::Store,
     text::{Digest, Span},
 };
@@ -243,10 +243,14 @@ impl<'a> Session<'a> {
         if let Ok(list) = self.machine.get(super::hypervisors::LIST, super::hypervisors::LIST_BYTES).await {
             super::hypervisors::remember(facts, self.image().key(), &String::from_utf8_lossy(&list));
         }
+        // Of a machine that is captured nobody knows when it was made.
+        let made = match &self.image().base.source {
+            BaseSource::Captured { .. } => "no package brought",
+            _ => "was made while building",
+        };
         for path in self.left(place, cleanup::KEYS_LEFT).await? {
             self.context.reporter.note(format!(
-                "warning[{}]: the image holds a private key that was made while building, {path}, and all its \
-                 instances will share it",
+                "warning[{}]: the image holds a private key that {made}, {path}, and all its instances will share it",
                 codes::KEY_LEFT,
             ));
         }

@@ -30,6 +30,9 @@ pub struct PlanSummary {
     /// The image of the project that it is based on.
     #[serde(default)]
     pub parent: Option<String>,
+    /// The disk that it was captured from; none for an image that is built.
+    #[serde(default)]
+    pub captured: Option<String>,
     /// The machine that a package of it, such as an OVA, describes; none in records of older versions.
     #[serde(default)]
     pub appliance: Option<Appliance>,
@@ -91,6 +94,10 @@ impl PlanSummary {
             description: plan.description.clone(),
             parent: match &plan.base.source {
                 BaseSource::Image { image, .. } => Some(image.clone()),
+                _ => None,
+            },
+            captured: match &plan.base.source {
+                BaseSource::Captured { disk, .. } => Some(disk.clone()),
                 _ => None,
             },
             appliance: Some(plan.appliance()),

@@ -139,7 +139,7 @@ impl Workspace {
 }
 
 /// Why what is at `path` may not be replaced, and the way out.
-fn kept(path: &Path, keeps: &Keeps) -> String {
+pub(super) fn kept(path: &Path, keeps: &Keeps) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let (why, way) = match keeps {
         Keeps::Protected => {

@@ -170,6 +170,7 @@ mod tests {
             base_key: None,
             parent: None,
             appliance: None,
+            captured: None,
             deprecated_ms: None,
             tags: Vec::new(),
             revoked: None,

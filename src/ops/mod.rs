@@ -11,6 +11,7 @@ mod build;
 pub mod builds;
 pub mod cache;
 mod cancel;
+pub mod capture;
 mod check;
 mod describing;
 pub mod diff;

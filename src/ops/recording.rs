@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     error::{Begun, Error},
+    listener::Listener,
     records::set_aside,
     workspace::Workspace,
 };
@@ -35,9 +36,19 @@ impl Recording {
     /// Begins a build of the project in `project`, by the lock at `lock`. One that cannot be recorded is
     /// built all the same, and says so.
     pub(super) fn begin(kind: Kind, workspace: &Workspace) -> Self {
-        let project = workspace.project.files.root();
+        let (project, lock) = (workspace.project.files.root(), workspace.lock_path());
+        Self::begin_at(kind, &workspace.store, (project, Some(&lock)), workspace.listener())
+    }
+
+    /// The same where no project was opened: of whatever is in the folder `project`.
+    pub(super) fn begin_at(
+        kind: Kind,
+        store: &Store,
+        (project, lock): (&Path, Option<&Path>),
+        listener: &dyn Listener,
+    ) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let (recorder, damaged) = match record(kind, &workspace.store, project, &workspace.lock_path()) {
+        let (recorder, damaged) = match record(kind, store, project, lock) {
             Ok((recorder, damaged)) => (Ok(Arc::new(recorder)), damaged),
             Err(error) => (Err(error), None),
         };
@@ -45,7 +56,7 @@ impl Recording {
             .as_ref()
             .ok()
             .and_then(|recorder| recorder.records().last_times(&project.to_string_lossy()).ok());
-        let mut observers = vec![workspace.listener().building(times.unwrap_or_default())];
+        let mut observers = vec![listener.building(times.unwrap_or_default())];
         if let Ok(recorder) = &recorder {
             observers.push(Arc::clone(recorder) as Arc<dyn Observer>);
         }
@@ -131,14 +142,14 @@ fn record(
     kind: Kind,
     store: &Store,
     project: &Path,
-    lock: &Path,
+    lock: Option<&Path>,
 ) -> Result<(Recorder, Option<PathBuf>), StoreError> {
     let begin = |records: Records| {
         let build = records.begin_kind(kind, project, env!("CARGO_PKG_VERSION"))?;
         if let Some(commit) = Repository::around(project).and_then(|repository| repository.head()) {
             records.built_from(build, &commit)?;
         }
-        Recorder::new(records, build, lock.to_owned())
+        Recorder::new(records, build, lock.map(Path::to_owned))
     };
     let (records, damaged) = store.records_or_new(false)?;
     match begin(records) {

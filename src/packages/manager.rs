@@ -37,6 +37,15 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// The packages of a system; nothing where it keeps none.
     fn installed(&self, system: &SystemFiles) -> Option<Vec<InstalledPackage>>;
 
+    /// Whether every system has this package, whatever it is for.
+    fn is_of_every_system(&self, package: &InstalledPackage) -> bool;
+
+    /// The packages that one cannot be without, by name: of alternatives all.
+    fn needs(&self, package: &InstalledPackage) -> Vec<String>;
+
+    /// The files of configuration that a package brought, each with the MD5 that it had then.
+    fn configuration(&self, package: &InstalledPackage) -> Vec<(String, String)>;
+
     /// The archives that a system's own sources name. The distribution's are asked for at this host's mirrors, if there
     /// are any: the names in an image are often not what its build host can reach.
     fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive>;

@@ -129,7 +129,9 @@ pub fn base_key(base: &BasePlan) -> Key {
             let pins: String = packages.iter().map(|package| format!("{}\n", package.sha256)).collect();
             Key(Digest::of(format!("bootstrap {recipe}\n{pins}")))
         }
-        S::File { sha256, .. } | S::Url { sha256, .. } => Key(Digest::of(format!("disk {sha256}\n"))),
+        S::File { sha256, .. } | S::Url { sha256, .. } | S::Captured { sha256, .. } => {
+            Key(Digest::of(format!("disk {sha256}\n")))
+        }
         S::Image { key, .. } => *key,
     }
 }

@@ -174,6 +174,13 @@ pub enum BaseSource {
         /// Of the downloaded file.
         sha256: Digest,
     },
+    /// The disk of a machine that is captured as it is.
+    Captured {
+        /// The disk's file, without its folder; of a machine that runs, what its emulator calls the disk.
+        disk: String,
+        /// Of the whole file.
+        sha256: Digest,
+    },
     /// Another image of the plan: the disk its artifacts are made of, under the key it has there.
     Image {
         /// Its name in the ImageFile.

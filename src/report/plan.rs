@@ -27,6 +27,7 @@ fn image(image: &ImagePlan) -> String {
         BaseSource::Bootstrap { packages, .. } => format!("bootstrapped from {} packages", packages.len()),
         BaseSource::File { path, sha256 } => format!("{path}, sha256 {}", sha256.short()),
         BaseSource::Url { url, sha256 } => format!("{url}, sha256 {}", sha256.short()),
+        BaseSource::Captured { disk, sha256 } => format!("captured from {disk}, sha256 {}", sha256.short()),
         BaseSource::Image { image, .. } => format!("the image \"{image}\""),
     };
     let _ = writeln!(text, "  base     {} ({base})", image.base.name);

@@ -32,8 +32,8 @@ pub struct Recorder {
     records: Records,
     build: i64,
     log: Plain<Buffered<std::fs::File>>,
-    /// The lock the artifacts are built by; read when the first of them is there.
-    lock: PathBuf,
+    /// The lock the artifacts are built by; read when the first of them is there. None where there cannot be one.
+    lock: Option<PathBuf>,
     room: Room,
     state: Mutex<Recording>,
 }
@@ -63,8 +63,8 @@ struct Running {
 
 impl Recorder {
     /// The record of a build that `records.begin` has given the number `build`. `lock` is the path of the
-    /// lock it is built by.
-    pub fn new(records: Records, build: i64, lock: PathBuf) -> crate::store::Result<Self> {
+    /// lock it is built by, if there is one.
+    pub fn new(records: Records, build: i64, lock: Option<PathBuf>) -> crate::store::Result<Self> {
         let log = Plain::new(Buffered::new(records.begin_log(build)?));
         Ok(Self { records, build, log, lock, room: ROOM, state: Mutex::default() })
     }
@@ -139,6 +139,7 @@ impl Recorder {
             EventKind::Artifact { path, sha256, size } => {
                 let plan = recording.plans.get(image).cloned().unwrap_or_default();
                 let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+                let lock_path = self.lock.as_ref().and_then(|lock| std::path::absolute(lock).ok());
                 self.records.add_artifact(&NewArtifact {
                     build: self.build,
                     image,
@@ -146,14 +147,15 @@ impl Recorder {
                     sha256: *sha256,
                     size: *size,
                     plan_key: &plan.key,
-                    lock: std::fs::read(&self.lock).ok().map(Digest::of),
-                    lock_path: std::path::absolute(&self.lock).ok().as_deref().and_then(Path::to_str),
+                    lock: self.lock.as_ref().and_then(|lock| std::fs::read(lock).ok()).map(Digest::of),
+                    lock_path: lock_path.as_deref().and_then(Path::to_str),
                     labels: &plan.labels,
                     description: plan.description.as_deref(),
-                    base: Some(plan.base.as_str()).filter(|base| !base.is_empty()),
+                    base: Some(plan.base.as_str()).filter(|base| !base.is_empty() && plan.captured.is_none()),
                     base_key: plan.base_key.map(|key| key.to_string()).as_deref(),
                     parent: plan.parent.as_deref(),
                     appliance: plan.appliance.as_ref(),
+                    captured: plan.captured.as_deref(),
                 })
             }
             EventKind::Finished { outcome, elapsed_ms, message } => {
@@ -291,7 +293,7 @@ mod tests {
         let build = records.begin(dir.path(), "0.1.0").unwrap();
         let lock = dir.path().join("ImageFile.lock");
         std::fs::write(&lock, "lock").unwrap();
-        (dir, Recorder::new(records, build, lock).unwrap())
+        (dir, Recorder::new(records, build, Some(lock)).unwrap())
     }
 
     fn send(recorder: &Recorder, at_ms: u64, what: EventKind) {

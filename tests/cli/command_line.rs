@@ -7,6 +7,8 @@ use std::fs;
 use std::io::{BufRead as _, Read as _};
 use std::process::{Command, Output, Stdio};
 
+use imgfile::model::OutputFormat;
+
 use super::help::{listed, name};
 use crate::common::built::{self, Project};
 
@@ -374,7 +376,8 @@ fn building(session: &Session) {
     // The file there has another name.
     session.ends(&args).status(3);
     // Each command takes each setting, and where it came from is told.
-    let commands = ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "run"];
+    let commands =
+        ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "capture", "run"];
     for command in commands {
         let mut args = vec![command];
         args.extend(operands(command));
@@ -397,7 +400,7 @@ fn building(session: &Session) {
 fn operands(command: &str) -> &'static [&'static str] {
     match command {
         "why" => &["base"],
-        "inspect" | "run" => &["ImageFile"],
+        "inspect" | "capture" | "run" => &["ImageFile"],
         "diff" => &["ImageFile", "ImageFile"],
         _ => &[],
     }
@@ -418,7 +421,8 @@ fn describing(session: &Session) {
     session.run(&["verify", "out/one.qcow2", "--format", "human"]).prints("ok").says("not proved: who");
     assert_eq!(session.run(&["verify", "out/one.qcow2", "--format", "json"]).json()["holds"], true);
     session.ends(&["verify", "out/one.qcow2", "--key", "none.pub"]).status(1).says("E0641");
-    let commands = ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "run"];
+    let commands =
+        ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "capture", "run"];
     for command in commands {
         let mut args = vec![command, "--sign-key", "none.pem", "--advisories", "cves.json"];
         args.extend(operands(command));
@@ -505,6 +509,7 @@ fn images(session: &Session) {
         .prints("sha256");
     assert_eq!(session.run(&["image", "inspect", "one", "--format", "json"]).json()["kind"], "qcow2");
     inspecting(session);
+    capturing(session);
     let same =
         [&["diff", "one", "one", "--quick", "--all", "--exit-code", "--format", "human"], &at[..]].concat();
     session.run(&same).prints("the same packages, units and files");
@@ -626,6 +631,34 @@ fn inspecting(session: &Session) {
         .run(&["inspect", "one", "--root", "vda3", "--format", "human", "--preset", "minimal"])
         .prints("0 errors");
     session.ends(&["inspect", "ImageFile", "--preset", "none"]).status(1);
+}
+
+/// A text is no disk. What becomes of one is looked at by tests/machine/capture.rs.
+fn capturing(session: &Session) {
+    let rest = [
+        "--name",
+        "caught",
+        "--out",
+        "caught",
+        "--allow",
+        "H0009",
+        "--force",
+        "--test",
+        "--data",
+        "ImageFile",
+    ];
+    session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
+    let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
+    session.ends(&[&["capture"], &sockets[..]].concat()).status(1).says("E0656");
+    for preset in ["cloud", "identity", "minimal", "none"] {
+        session.ends(&["capture", "none.raw", "--preset", preset]).status(2).says("E0630");
+    }
+    for format in OutputFormat::ALL {
+        session.ends(&["capture", "none.raw", "--format", format.as_str()]).status(2).says("E0630");
+    }
+    for progress in ["auto", "tty", "plain", "json"] {
+        session.ends(&["capture", "none.raw", "--progress", progress]).status(2).says("E0630");
+    }
 }
 
 /// What is run is run by tests/machine/run.rs.

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
 use imgfile::driver::Publish;
-use imgfile::driver::{DriverError, End, ExecEnd};
+use imgfile::driver::{DriverError, End, ExecEnd, live::LiveError};
 use imgfile::exec::{
-    BuildError, cannot_unpack, compare_instances, denied, instance::cannot_run, output, unpacks_too_large,
+    BuildError, cannot_unpack, changed, compare_instances, denied, in_use, instance::cannot_run, output,
+    unpacks_too_large,
 };
-use imgfile::ops::{self, run, ssh};
+use imgfile::ops::{self, capture, inspect::OtherSystem, run, ssh};
 use imgfile::report;
 use imgfile::store::{StoreError, records::Revocation};
 use imgfile::text::{Sources, Span};
@@ -53,7 +54,7 @@ fn told(error: &ops::Error) -> BuildError {
 }
 
 fn ends(span: Span) -> Vec<(&'static str, BuildError)> {
-    [of_builds(span), of_instances(), of_artifacts(span)].into_iter().flatten().collect()
+    [of_builds(span), of_instances(), of_captures(), of_artifacts(span)].into_iter().flatten().collect()
 }
 
 fn of_builds(span: Span) -> Vec<(&'static str, BuildError)> {
@@ -174,6 +175,30 @@ fn of_artifacts(span: Span) -> Vec<(&'static str, BuildError)> {
             BuildError::Diagnosed(vec![imgfile::ops::revoked::refused("web", span, &revocation)])
         }),
         ("there is nothing to test", BuildError::NotBuilt { path: "out/web.qcow2".into() }),
+    ]
+}
+
+/// Those of what is captured.
+fn of_captures() -> Vec<(&'static str, BuildError)> {
+    let disk = Path::new("server.qcow2");
+    let other = OtherSystem { volume: "vda3".into(), title: "Alpine Linux v3.22".into() };
+    vec![
+        ("the disk is Windows's", DriverError::Windows { volume: "vda2".into() }.into()),
+        ("the disk is in use", in_use(disk)),
+        ("the disk changes", changed(disk)),
+        ("the disk has two systems", told(&capture::several_systems("server", &[other]))),
+        ("nobody answers at the monitor", {
+            let (socket, reason) = ("qmp.sock".into(), "Connection refused (os error 111)".into());
+            told(&capture::not_copied(&LiveError::NoMonitor { socket, reason }))
+        }),
+        ("the agent cannot freeze", {
+            let (socket, reason) = ("qga.sock".into(), "it does not answer".into());
+            told(&capture::not_copied(&LiveError::NotFrozen { socket, reason }))
+        }),
+        ("the emulator may not write", {
+            told(&capture::not_copied(&LiveError::NotCopied { reason: "Permission denied".into() }))
+        }),
+        ("the disk is a part", told(&capture::cannot_capture(disk, "it is only a part of a disk", None))),
     ]
 }
 

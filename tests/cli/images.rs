@@ -55,6 +55,7 @@ impl Home {
                 base_key: Some(&base_key),
                 parent: stands.0,
                 appliance: None,
+                captured: None,
             })
             .unwrap();
     }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::FutureExt;
 use serde::Deserialize;
 
-use super::super::disks::{DiskError, DiskFacts, DiskFile, DiskForm, DiskOp, Disks, FoundFormat};
+use super::super::disks::{DiskError, DiskFacts, DiskFile, DiskForm, DiskOp, Disks, FoundFormat, HeldDisk};
 use super::super::{DiskFormat, DriverError};
-use super::{backing, format, host, qcow2, tool};
+use super::{backing, format, host, image_lock, qcow2, tool};
 use crate::cell::{Access, Cell};
 use crate::model::Compression;
 use crate::store::room;
@@ -35,6 +35,10 @@ impl Disks for QemuDisks {
             }
             DiskError::Io { action: "create", path: overlay.to_owned(), source }
         })
+    }
+
+    fn hold(&self, path: &Path) -> io::Result<Option<HeldDisk>> {
+        Ok(image_lock::against_writers(path)?.map(HeldDisk))
     }
 
     fn stands_on(&self, path: &Path) -> io::Result<Option<PathBuf>> {

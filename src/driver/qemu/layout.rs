@@ -116,6 +116,10 @@ impl Layout {
             }
             _ => None,
         });
+        let windows = self.volumes.iter().find(|volume| volume.superblock.content == Content::Ntfs);
+        if let (None, None, Some(volume)) = (&layer, &broken, windows) {
+            return DriverError::Windows { volume: volume.name.clone() };
+        }
         let nothing = || "the disk has no Linux system on an ext4, xfs or btrfs partition".to_owned();
         DriverError::Unsupported { what: layer.or(broken).unwrap_or_else(nothing) }
     }
@@ -135,7 +139,7 @@ impl Layout {
             content: match volume.superblock.content {
                 Content::Fs(fs_type) => VolumeContent::Fs(fs_type.to_owned()),
                 Content::Layer(layer) => VolumeContent::Layer(layer.to_owned()),
-                Content::Unknown => VolumeContent::Unknown,
+                Content::Unknown | Content::Ntfs => VolumeContent::Unknown,
             },
             uuid: volume.superblock.uuid.clone(),
             label: volume.superblock.label.clone(),

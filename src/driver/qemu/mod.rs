@@ -17,11 +17,13 @@ pub mod fuzzed;
 mod guest;
 mod host;
 mod image_kernel;
+mod image_lock;
 mod initramfs;
 mod inject_agent;
 mod instance;
 mod kernels;
 mod layout;
+mod live;
 mod look;
 mod machine;
 mod masks;
@@ -67,6 +69,7 @@ pub(super) const ENTRY: DriverEntry = DriverEntry {
     needs: host::NEEDS,
     accelerator: accelerator::tried,
     boot: |disk| format!("{} -m 2G -snapshot {disk}", Arch::X86_64.emulator()),
+    live: |machine| live::copy(machine),
     open: |options| open(options).boxed(),
 };
 

@@ -12,6 +12,8 @@ pub(super) enum Content {
     Fs(&'static str),
     /// Something that cannot be mounted by itself: `LVM`, `LUKS`, `md`, `swap`.
     Layer(&'static str),
+    /// The file system of Windows.
+    Ntfs,
     Unknown,
 }
 
@@ -46,6 +48,8 @@ pub(super) fn identify(bytes: &[u8]) -> Superblock {
         named("ext4", 0x468, 0x478, 16)
     } else if at(0x1_0040, b"_BHRfS_M") {
         named("btrfs", 0x1_0020, 0x1_012b, 256)
+    } else if at(3, b"NTFS    ") {
+        none(Content::Ntfs)
     } else if at(82, b"FAT32") || at(54, b"FAT1") {
         let serial = if at(82, b"FAT32") { 67 } else { 39 };
         let uuid = bytes
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_known_by_its_mark() {
-        let cases: [(&[(usize, &[u8])], Content); 9] = [
+        let cases: [(&[(usize, &[u8])], Content); 10] = [
             (&[(0x438, &[0x53, 0xef])], Content::Fs("ext4")),
             (&[(0, b"XFSB")], Content::Fs("xfs")),
             (&[(0x1_0040, b"_BHRfS_M")], Content::Fs("btrfs")),
@@ -103,6 +107,7 @@ mod tests {
             (&[(512, b"LABELONE"), (536, b"LVM2 001")], Content::Layer("LVM")),
             (&[(4096, &[0xfc, 0x4e, 0x2b, 0xa9])], Content::Layer("md")),
             (&[(4086, b"SWAPSPACE2")], Content::Layer("swap")),
+            (&[(3, b"NTFS    ")], Content::Ntfs),
             (&[], Content::Unknown),
         ];
         for (marks, content) in cases {

@@ -149,6 +149,7 @@ impl DiskImport<'_> {
         let step = format!("look into {}", named.name);
         let fault = |fault| match fault {
             DriverError::Unsupported { what } => unsupported(named, what),
+            fault @ DriverError::Windows { .. } => unsupported(named, fault.to_string()),
             fault => BuildError::Step { step: step.clone(), span: Some(named.span), fault },
         };
         let work: WorkFolder =

@@ -71,6 +71,7 @@ pub async fn look(
     };
     let nothing = |fault| match fault {
         DriverError::Unsupported { what } => cannot_run(path, &what, None),
+        fault @ DriverError::Windows { .. } => cannot_run(path, &fault.to_string(), None),
         fault => fault.into(),
     };
     let mut machine = driver.start(spec).await.map_err(nothing)?;

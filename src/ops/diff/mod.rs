@@ -4,6 +4,7 @@
 mod files;
 mod units;
 
+pub(in crate::ops) use self::units::states as unit_states;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ const SCRIPTS: &str = "/etc/init.d";
 const RUNLEVELS: &str = "/etc/runlevels";
 
 /// Each unit with its state: `enabled in TARGET…` (something of the administrator's wants it), `masked` or `installed`.
-pub(super) fn states(tree: &SystemTree) -> BTreeMap<String, String> {
+pub(in crate::ops) fn states(tree: &SystemTree) -> BTreeMap<String, String> {
     let mut installed: BTreeSet<String> = BTreeSet::new();
     let mut masked: BTreeSet<String> = BTreeSet::new();
     let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

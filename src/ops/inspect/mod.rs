@@ -23,7 +23,7 @@ use crate::{
     driver::{DiskFormat, DriverError, Machine, RootSource, inspect::Facts},
     exec::{self, BuildError, DiskView, Reporter, instance},
     hygiene::{Finding, Severity},
-    model::{CleanupPreset, Firmware, Init, VolumeContent},
+    model::{CleanupPreset, DiskLayout, Firmware, Init, VolumeContent},
     packages::Manager,
     store::{Records, Store},
     text::Sources,
@@ -221,16 +221,27 @@ async fn see(
     let root = options.root.clone().map_or(RootSource::Find, RootSource::Device);
     let view = exec::look(machine, root).await?;
     let facts = machine.inspect().await?;
+    let others = other_systems(machine, &view.layout).await?;
+    Ok((view, facts, others))
+}
+
+/// The systems on a disk beside the one that is viewed, each viewed in turn.
+pub(in crate::ops) async fn other_systems(
+    machine: &mut dyn Machine,
+    layout: &DiskLayout,
+) -> Result<Vec<OtherSystem>, DriverError> {
     let mut others = Vec::new();
-    let is_mounted = |name: &str| view.layout.mounts.iter().any(|mount| mount.volume == name);
+    let is_mounted = |name: &str| layout.mounts.iter().any(|mount| mount.volume == name);
     let is_root =
         |content: &VolumeContent| matches!(content, VolumeContent::Fs(fs_type) if fs_type != "vfat");
-    for volume in view.layout.volumes.iter().filter(|one| is_root(&one.content) && !is_mounted(&one.name)) {
+    for volume in layout.volumes.iter().filter(|one| is_root(&one.content) && !is_mounted(&one.name)) {
         machine.unmount().await?;
         match machine.view(RootSource::Device(volume.name.clone())).await {
             Ok(_) => {}
             // Whatever it is, it is no system that could be started.
-            Err(DriverError::Refused { .. } | DriverError::Unsupported { .. }) => continue,
+            Err(
+                DriverError::Refused { .. } | DriverError::Unsupported { .. } | DriverError::Windows { .. },
+            ) => continue,
             Err(fault) => return Err(fault),
         }
         let paths = OS_RELEASE.map(|path| path.as_bytes().to_vec());
@@ -242,7 +253,7 @@ async fn see(
             others.push(OtherSystem { volume: volume.name.clone(), title });
         }
     }
-    Ok((view, facts, others))
+    Ok(others)
 }
 
 fn summary(facts: &Facts, view: &DiskView, list: bool) -> SystemSummary {
@@ -307,6 +318,9 @@ pub(in crate::ops) fn failed(failure: BuildError) -> Error {
 /// What the disk holds is at fault, not the machine that was to look at it.
 pub(in crate::ops) fn unreadable(failure: BuildError, name: &str) -> Error {
     let reason = match failure {
+        BuildError::Machine(fault @ DriverError::Windows { .. }) => {
+            return Error::diagnosed(Class::Files, vec![fault.diagnostic()], Sources::default());
+        }
         BuildError::Machine(DriverError::Unsupported { what }) => what,
         BuildError::Machine(DriverError::Refused { reason, .. }) => reason,
         failure => return failed(failure),

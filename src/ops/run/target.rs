@@ -50,7 +50,9 @@ impl Target {
         };
         let mut found: Vec<ArtifactRecord> = Vec::new();
         // The newest first; of an image's several files the first that a machine takes as it is.
-        for artifact in records.artifacts()?.into_iter().filter(|one| one.project == project) {
+        // What was captured in its folder is no image of its ImageFile.
+        let is_own = |one: &ArtifactRecord| one.project == project && one.captured.is_none();
+        for artifact in records.artifacts()?.into_iter().filter(is_own) {
             let is_there = Path::new(&artifact.path).is_file();
             match found.iter_mut().find(|one| one.image == artifact.image) {
                 _ if !is_there => {}

@@ -34,6 +34,18 @@ impl PackageManager for Apt {
         system::installed_in(system)
     }
 
+    fn is_of_every_system(&self, package: &InstalledPackage) -> bool {
+        system::is_of_every_system(package)
+    }
+
+    fn needs(&self, package: &InstalledPackage) -> Vec<String> {
+        system::needs(package)
+    }
+
+    fn configuration(&self, package: &InstalledPackage) -> Vec<(String, String)> {
+        system::conffiles(package)
+    }
+
     fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive> {
         system::archives_of(system, mirrors)
     }

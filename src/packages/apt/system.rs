@@ -1,9 +1,11 @@
 //! What apt and dpkg keep in a system: packages, sources, keys.
 
+use super::relation::groups;
 use super::{
     Archive, DEBIAN, DEBIAN_SECURITY, InstalledPackage, Keyring, Mirrors, OfDebian, SourceEntry, SystemFiles,
     Wanted, codename, read_list, read_sources,
 };
+use crate::packages::deb822::stanzas;
 
 pub(super) const STATUS: &str = "/var/lib/dpkg/status";
 pub(super) const MARKS: &str = "/var/lib/apt/extended_states";
@@ -65,6 +67,33 @@ fn signed_by(sources: &str) -> Vec<String> {
 pub fn installed_in(system: &SystemFiles) -> Option<Vec<InstalledPackage>> {
     let marks = system.text(MARKS).unwrap_or_default();
     Some(InstalledPackage::read_status(&system.text(STATUS)?, &marks))
+}
+
+/// Whether it is essential, or of a priority without which there is no system (Debian Policy 2.5).
+pub(super) fn is_of_every_system(package: &InstalledPackage) -> bool {
+    let Some(control) = stanzas(&package.control).next() else { return false };
+    let yes = |field| control.get(field) == Some("yes");
+    yes("Essential") || yes("Protected") || control.get("Priority") == Some("required")
+}
+
+/// The packages of `Pre-Depends` and `Depends`.
+pub(super) fn needs(package: &InstalledPackage) -> Vec<String> {
+    let Some(control) = stanzas(&package.control).next() else { return Vec::new() };
+    let fields = ["Pre-Depends", "Depends"].into_iter().filter_map(|field| control.get(field));
+    fields.flat_map(groups).flatten().map(|alternative| alternative.name.to_owned()).collect()
+}
+
+/// The lines of `Conffiles`: a path, its MD5, and what dpkg says of it where it is no conffile any more.
+pub(super) fn conffiles(package: &InstalledPackage) -> Vec<(String, String)> {
+    let Some(control) = stanzas(&package.control).next() else { return Vec::new() };
+    let lines = control.get("Conffiles").unwrap_or_default().lines();
+    lines
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [path, md5] = words[..] else { return None };
+            path.starts_with('/').then(|| (path.to_owned(), md5.to_owned()))
+        })
+        .collect()
 }
 
 /// The archives that the system's own sources name. Debian's are asked for at this host's mirror, if
@@ -168,6 +197,19 @@ mod tests {
             assert!(wanted.contains(&Wanted::File { path: path.into(), limit: TEXT }), "{path}: {wanted:?}");
         }
         assert_eq!(wants(&SystemFiles::default()).len() + 3, wanted.len());
+    }
+
+    #[test]
+    fn a_package_says_whether_all_have_it_and_what_its_configuration_was() {
+        let status = "Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\nPriority: required\n\
+                      Depends: b (>= 1) | c, d\nConffiles:\n /etc/a 0123\n /etc/old 4567 obsolete\n\n\
+                      Package: b\nStatus: install ok installed\nArchitecture: all\nVersion: 1\nPriority: optional\n";
+        let found = installed_in(&system(&[(STATUS, status)])).unwrap();
+        let [a, b] = &found[..] else { panic!("{found:?}") };
+        assert!(is_of_every_system(a) && !is_of_every_system(b));
+        assert_eq!(conffiles(a), [("/etc/a".to_owned(), "0123".to_owned())]);
+        assert_eq!(conffiles(b), []);
+        assert_eq!(needs(a), ["b", "c", "d"]);
     }
 
     #[test]

@@ -154,7 +154,11 @@ fn page<'a>(record: &'a BuildRecord, beside: &'a Beside) -> Page<'a> {
         state: summary.state,
         project: &summary.project,
         version: &summary.version,
-        kind: if summary.kind == Kind::Test { "Test" } else { "Build" },
+        kind: match summary.kind {
+            Kind::Build => "Build",
+            Kind::Test => "Test",
+            Kind::Capture => "Capture",
+        },
         commit: summary.commit.as_deref(),
         diagnosis: record.diagnosis.as_deref().map(str::trim_end).filter(|text| !text.is_empty()),
         log: beside.log.as_deref(),

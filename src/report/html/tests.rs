@@ -72,6 +72,7 @@ fn record() -> BuildRecord {
             base_key: None,
             parent: None,
             appliance: None,
+            captured: None,
             deprecated_ms: None,
             tags: Vec::new(),
             revoked: None,

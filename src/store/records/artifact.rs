@@ -10,7 +10,8 @@ use crate::store::{Digest, Result};
 const COLUMNS: &str =
     "SELECT id, build, image, path, sha256, size, plan_key, lock, labels, made, protected, project,
     lock_path, description, base, base_key, parent, appliance, deprecated,
-    (SELECT json_group_array(name) FROM (SELECT name FROM tag WHERE artifact = artifact_row.id ORDER BY name))
+    (SELECT json_group_array(name) FROM (SELECT name FROM tag WHERE artifact = artifact_row.id ORDER BY name)),
+    captured
     FROM artifact AS artifact_row";
 
 fn artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
@@ -40,6 +41,7 @@ fn artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
         base_key: row.get(15)?,
         parent: row.get(16)?,
         appliance: appliance.and_then(|json| serde_json::from_str(&json).ok()),
+        captured: row.get(20)?,
         deprecated_ms: row.get(18)?,
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         revoked: None,
@@ -73,9 +75,9 @@ impl Records {
         transaction
             .execute(
                 "INSERT INTO artifact (build, image, path, sha256, size, plan_key, lock, labels, made, project,
-                   lock_path, description, base, base_key, parent, appliance)
+                   lock_path, description, base, base_key, parent, appliance, captured)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
-                   coalesce((SELECT project FROM build WHERE id = ?1), ''), ?10, ?11, ?12, ?13, ?14, ?15)",
+                   coalesce((SELECT project FROM build WHERE id = ?1), ''), ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
                 params![
                     new.build,
                     new.image,
@@ -92,6 +94,7 @@ impl Records {
                     new.base_key,
                     new.parent,
                     appliance,
+                    new.captured,
                 ],
             )
             .tried("add to")?;
@@ -105,9 +108,9 @@ impl Records {
             .connection()
             .execute(
                 "INSERT INTO artifact (build, image, path, sha256, size, plan_key, lock, labels, made, project,
-                   lock_path, description, base, base_key, parent, appliance)
+                   lock_path, description, base, base_key, parent, appliance, captured)
                  SELECT build, image, ?2, sha256, size, plan_key, lock, labels, made, project,
-                   lock_path, description, base, base_key, parent, appliance
+                   lock_path, description, base, base_key, parent, appliance, captured
                  FROM artifact WHERE id = ?1
                  ON CONFLICT DO NOTHING",
                 params![artifact, path],

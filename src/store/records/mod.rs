@@ -25,8 +25,12 @@ pub use model::{
 pub use write::{Ending, StepId};
 
 /// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("kinds.sql"), include_str!("artifacts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("kinds.sql"),
+    include_str!("artifacts.sql"),
+    include_str!("captured.sql"),
+];
 
 const DATABASE: &str = "builds.sqlite";
 

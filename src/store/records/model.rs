@@ -74,6 +74,8 @@ pub enum Kind {
     Build,
     /// The tests of what was built, again.
     Test,
+    /// An image of a machine that was there.
+    Capture,
 }
 
 impl Kind {
@@ -83,6 +85,7 @@ impl Kind {
         match self {
             Self::Build => "build",
             Self::Test => "test",
+            Self::Capture => "capture",
         }
     }
 }
@@ -96,7 +99,7 @@ impl rusqlite::ToSql for Kind {
 impl rusqlite::types::FromSql for Kind {
     fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
         let word = value.as_str()?;
-        let known = [Self::Build, Self::Test].into_iter().find(|kind| kind.word() == word);
+        let known = [Self::Build, Self::Test, Self::Capture].into_iter().find(|kind| kind.word() == word);
         known.ok_or(rusqlite::types::FromSqlError::InvalidType)
     }
 }
@@ -229,6 +232,9 @@ pub struct ArtifactRecord {
     /// The machine that a package of it, such as an OVA, describes.
     #[serde(default)]
     pub appliance: Option<Appliance>,
+    /// The disk that it was captured from; none for an image that was built.
+    #[serde(default)]
+    pub captured: Option<String>,
     /// Since when the rules of its project let it go, in milliseconds since 1970.
     #[serde(default)]
     pub deprecated_ms: Option<i64>,
@@ -291,4 +297,6 @@ pub struct NewArtifact<'a> {
     pub parent: Option<&'a str>,
     /// The machine that a package of it describes.
     pub appliance: Option<&'a Appliance>,
+    /// The disk that it was captured from.
+    pub captured: Option<&'a str>,
 }

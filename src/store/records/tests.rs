@@ -35,6 +35,7 @@ fn new_artifact<'a>(build: i64, path: &'a str, labels: &'a BTreeMap<String, Stri
         base_key: None,
         parent: None,
         appliance: None,
+        captured: None,
     }
 }
 

@@ -1,0 +1,93 @@
+//! `imgfile capture`: an image from a machine that is there already.
+
+use std::path::PathBuf;
+
+use super::{
+    CommandResult, Exit, failed, listener::OnScreen, recorded, setting_args::given, watch::Progress,
+};
+use crate::{
+    hygiene::{self, Rule},
+    model::{CleanupPreset, OutputFormat},
+    ops::{
+        Listener as _,
+        capture::{CaptureOptions, CapturedFrom, capture},
+        records,
+    },
+};
+
+/// Make an image from the disk of a machine that is there already.
+///
+/// The disk is only read: a copy of it is cleaned, held to the rules for finished disks and written to `out/NAME.qcow2`,
+/// with a manifest beside it. Shut the machine down first, or name QEMU's monitor of it with `--qmp`. `imgfile inspect DISK` tells before what would be found.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The path of a disk, or what `imgfile images` lists.
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
+    #[arg(required_unless_present = "qmp", conflicts_with = "qmp")]
+    disk: Option<String>,
+    /// Capture a machine that runs, through the socket of QEMU's monitor; the machine goes on meanwhile.
+    #[arg(long, value_name = "SOCKET")]
+    qmp: Option<PathBuf>,
+    /// The socket of the guest agent in that machine, which freezes its file systems for the moment of the copy.
+    #[arg(long, value_name = "SOCKET", requires = "qmp")]
+    guest_agent: Option<PathBuf>,
+    /// A disk beside it with data alone, which becomes an image of its own.
+    #[arg(long, value_name = "DISK")]
+    data: Vec<String>,
+    /// Name of the image; without it that of the disk's file.
+    #[arg(long)]
+    name: Option<String>,
+    /// What is cleared, and so what is asked of the disk; `none` leaves all as it is.
+    #[arg(long, value_enum, default_value_t = CleanupPreset::Cloud)]
+    preset: CleanupPreset,
+    /// A rule that the disk may break, such as `H0012`.
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::rules))]
+    allow: Vec<&'static Rule>,
+    /// What the image is written as.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Disk(crate::model::DiskFormat::Qcow2))]
+    format: OutputFormat,
+    /// Boot the image under each firmware that it has, and compare two instances that boot side by side.
+    #[arg(long)]
+    test: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    progress: Progress,
+    /// Where the image goes; without it `out` in this folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace files that imgfile did not write.
+    #[arg(long)]
+    force: bool,
+}
+
+fn rule(id: &str) -> Result<&'static Rule, String> {
+    hygiene::rule(id).ok_or_else(|| "no rule has this number; `docs/inspect.md` lists them".to_owned())
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    super::block_on(async { make(args).await.err().unwrap_or(Exit::Done) })
+}
+
+async fn make(args: Args) -> CommandResult<()> {
+    let listener = OnScreen { progress: args.progress };
+    let settings = records::settings(&given(), &listener).map_err(failed)?;
+    let store = recorded::store(&settings)?;
+    let records = store.records().map_err(recorded::refused)?;
+    let Args { disk, qmp, guest_agent, data, name, preset, allow, format, test, out, force, progress } = args;
+    let from = match qmp {
+        Some(monitor) => CapturedFrom::Machine { monitor, guest_agent },
+        None => CapturedFrom::Disk(disk.unwrap_or_default()),
+    };
+    let options = CaptureOptions { from, data, name, out, format, preset, allow, force, test };
+    let captured = capture(&options, (&settings, &store), &records, &listener).await.map_err(failed)?;
+    if progress != Progress::Json {
+        for artifact in captured.artifacts {
+            super::print(&format!("{}  sha256:{}\n", artifact.path.display(), artifact.sha256));
+        }
+        if let Some(path) = &captured.image_file {
+            listener.wrote(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! QEMU's guest agent: freezes the file systems of a machine, and thaws them again whatever happens.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{super::super::live::LiveError, lines::Lines};
+
+/// For an answer. To freeze takes as long as it takes to write what is in memory.
+const ANSWER: Duration = Duration::from_secs(10);
+const FREEZE: Duration = Duration::from_secs(60);
+/// Ctrl-C is to end a command within two seconds.
+const THAW: Duration = Duration::from_secs(1);
+
+/// A machine whose file systems are frozen until this is dropped.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    lines: Lines,
+    count: u64,
+}
+
+impl Frozen {
+    /// Freezes all file systems.
+    pub(super) fn freeze(socket: &Path, stop: &AtomicBool) -> Result<Self, LiveError> {
+        let wrong = |reason: String| LiveError::NotFrozen { socket: PathBuf::from(socket), reason };
+        let lines = Lines::connect(socket).map_err(|error| wrong(error.to_string()))?;
+        let mut frozen = Self { lines, count: 0 };
+        frozen.synchronise(stop).map_err(|error| wrong(error.to_string()))?;
+        // From here on it is thawed: an answer that comes too late has frozen it all the same.
+        let answer = frozen.ask("guest-fsfreeze-freeze", FREEZE, stop);
+        frozen.count = answer.map_err(wrong)?.as_u64().unwrap_or(0);
+        Ok(frozen)
+    }
+
+    /// How many file systems are frozen.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What was half said before is forgotten on both sides, and an answer is known to be one to us.
+    fn synchronise(&mut self, stop: &AtomicBool) -> io::Result<()> {
+        let id = std::process::id();
+        self.lines.write(b"\xff")?;
+        self.lines.write(&line("guest-sync-delimited", &json!({ "id": id })))?;
+        while self.lines.next(ANSWER, Some(stop))?["return"] != json!(id) {}
+        Ok(())
+    }
+
+    fn ask(&mut self, command: &str, limit: Duration, stop: &AtomicBool) -> Result<Value, String> {
+        self.lines.write(&line(command, &json!({}))).map_err(|error| error.to_string())?;
+        let answer = self.lines.next(limit, Some(stop)).map_err(|error| error.to_string())?;
+        match answer["error"]["desc"].as_str() {
+            Some(reason) => Err(super::plain(reason)),
+            None => Ok(answer["return"].clone()),
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // Sent even if nobody answers: an agent that is slow does it later.
+        if self.lines.write(&line("guest-fsfreeze-thaw", &json!({}))).is_ok() {
+            let _ = self.lines.next(THAW, None);
+        }
+    }
+}
+
+fn line(command: &str, arguments: &Value) -> Vec<u8> {
+    format!("{}\n", json!({ "execute": command, "arguments": arguments })).into_bytes()
+}

@@ -1,0 +1,160 @@
+//! The monitor of a QEMU that somebody else runs: what disks it has, and copies of them that begin at one moment.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{super::super::live::LiveError, BlockDevice, lines::Lines};
+
+const ANSWER: Duration = Duration::from_secs(10);
+/// Between two looks at how far the copies are.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a job that is to end is looked at: Ctrl-C is to end a command within two seconds.
+const TRIES: u32 = 8;
+
+/// A monitor that was connected to. Dropped, it leaves no copy behind that is under way.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    socket: PathBuf,
+    lines: Lines,
+    /// Copies that were begun.
+    jobs: Vec<String>,
+}
+
+impl Monitor {
+    pub(super) fn connect(socket: &Path, stop: &AtomicBool) -> Result<Self, LiveError> {
+        let wrong = |reason: String| LiveError::NoMonitor { socket: socket.to_owned(), reason };
+        let lines = Lines::connect(socket).map_err(|error| wrong(error.to_string()))?;
+        let mut monitor = Self { socket: socket.to_owned(), lines, jobs: Vec::new() };
+        let greeting = monitor.lines.next(ANSWER, Some(stop)).map_err(|error| match error.kind() {
+            // It greets one at a time.
+            io::ErrorKind::TimedOut => {
+                wrong("it does not answer, or somebody else is connected to it".into())
+            }
+            _ => wrong(error.to_string()),
+        })?;
+        if greeting["QMP"].is_null() {
+            return Err(wrong("it does not speak QMP".into()));
+        }
+        monitor.execute("qmp_capabilities", json!({}))?;
+        Ok(monitor)
+    }
+
+    /// Runs a command.
+    pub(super) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, LiveError> {
+        let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
+        let gone = |error: io::Error| LiveError::NoMonitor {
+            socket: self.socket.clone(),
+            reason: error.to_string(),
+        };
+        self.lines.write(line.as_bytes()).map_err(gone)?;
+        loop {
+            // Not ended by Ctrl-C: an answer is there at once, and clearing up goes this way, too.
+            let mut answer = self.lines.next(ANSWER, None).map_err(gone)?;
+            if let Some(error) = answer.get("error") {
+                let reason = error["desc"].as_str().unwrap_or("no reason given");
+                return Err(LiveError::NotCopied { reason: super::plain(reason) });
+            }
+            // Anything else is an event.
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+        }
+    }
+
+    /// Begins to copy all disks as they are at one moment.
+    pub(super) fn begin_copies(&mut self, disks: &[BlockDevice]) -> Result<(), LiveError> {
+        let named: Vec<(String, &BlockDevice)> = disks
+            .iter()
+            .enumerate()
+            .map(|(number, disk)| (format!("imgfile-{}-{number}", std::process::id()), disk))
+            .collect();
+        let action = |(job, disk): &(String, &BlockDevice)| {
+            let data = json!({
+                "job-id": job,
+                "device": disk.device,
+                "target": disk.copy,
+                "format": "qcow2",
+                "sync": "full",
+                "mode": "absolute-paths",
+                "auto-dismiss": false,
+            });
+            json!({ "type": "drive-backup", "data": data })
+        };
+        let actions: Vec<Value> = named.iter().map(action).collect();
+        // Known before it is asked for, so that a copy whose answer got lost ends as well.
+        self.jobs = named.into_iter().map(|(job, _)| job).collect();
+        let properties = json!({ "completion-mode": "grouped" });
+        self.execute("transaction", json!({ "actions": actions, "properties": properties }))?;
+        Ok(())
+    }
+
+    /// Waits until the copies are whole.
+    pub(super) fn finish_copies(&mut self, stop: &AtomicBool) -> Result<(), LiveError> {
+        loop {
+            let jobs = self.states()?;
+            if let Some(reason) = jobs.iter().find_map(|job| job.error.clone()) {
+                return Err(LiveError::NotCopied { reason });
+            }
+            if jobs.iter().all(|job| job.is_over) {
+                break;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(LiveError::NotCopied { reason: "the copy was given up".into() });
+            }
+            std::thread::sleep(PAUSE);
+        }
+        for job in std::mem::take(&mut self.jobs) {
+            self.execute("job-dismiss", json!({ "id": job }))?;
+        }
+        Ok(())
+    }
+
+    /// How far our copies are.
+    fn states(&mut self) -> Result<Vec<JobState>, LiveError> {
+        let answer = self.execute("query-jobs", json!({}))?;
+        let ours = |job: &&Value| job["id"].as_str().is_some_and(|id| self.jobs.iter().any(|own| own == id));
+        let state = |job: &Value| JobState {
+            is_over: job["status"] == "concluded",
+            error: job["error"].as_str().map(super::plain),
+        };
+        Ok(answer.as_array().into_iter().flatten().filter(ours).map(state).collect())
+    }
+
+    fn cancel(&mut self) -> Result<(), LiveError> {
+        for job in self.jobs.clone() {
+            // One that is over, or never began, cannot be.
+            let _ = self.execute("job-cancel", json!({ "id": job }));
+        }
+        for _ in 0..TRIES {
+            if self.states()?.iter().all(|job| job.is_over) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        for job in std::mem::take(&mut self.jobs) {
+            let _ = self.execute("job-dismiss", json!({ "id": job }));
+        }
+        Ok(())
+    }
+}
+
+/// How far a copy is.
+struct JobState {
+    is_over: bool,
+    error: Option<String>,
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if !self.jobs.is_empty() {
+            // If the emulator does not answer it is gone, and the copies with it.
+            let _ = self.cancel();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A monitor and an agent that say what they are told to, and remember what they were asked.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixListener,
+    sync::{Mutex, mpsc},
+};
+
+use super::*;
+
+/// What was asked of both, in order.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// Answers at a socket: `greeting`, and then to each command what `answer` says.
+fn listen(
+    socket: &Path,
+    greeting: &str,
+    asked: &Asked,
+    answer: impl Fn(&Value) -> Option<Value> + Send + 'static,
+) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let (greeting, asked) = (greeting.to_owned(), Arc::clone(asked));
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        writer.write_all(greeting.as_bytes()).unwrap();
+        for line in BufReader::new(stream).split(b'\n') {
+            let Ok(line) = line else { return };
+            let line: Vec<u8> = line.into_iter().filter(|&byte| byte != 0xff).collect();
+            let command: Value = serde_json::from_slice(&line).unwrap();
+            asked.lock().unwrap().push(command["execute"].as_str().unwrap().to_owned());
+            let Some(answer) = answer(&command) else { continue };
+            // As the agent parts what it says now from what was said before.
+            let mark: &[u8] = if command["execute"] == "guest-sync-delimited" { b"\xff" } else { b"" };
+            if writer.write_all(&[mark, format!("{answer}\n").as_bytes()].concat()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+const GREETING: &str = "{\"QMP\": {\"version\": {}}}\n";
+
+fn block() -> Value {
+    json!([
+        { "device": "virtio0", "inserted": { "ro": false, "node-name": "#block1" } },
+        { "device": "ide1-cd0" },
+        { "device": "", "qdev": "/machine/peripheral/cd", "inserted": { "ro": true, "node-name": "iso" } },
+        { "device": "", "qdev": "/machine/peripheral/data", "inserted": { "ro": false, "node-name": "data" } },
+    ])
+}
+
+/// A monitor whose copies are `status` when it is asked.
+fn monitor(
+    status: &'static str,
+    transaction: &'static str,
+) -> impl Fn(&Value) -> Option<Value> + Send + 'static {
+    let (begun, jobs) = (Mutex::new(Vec::new()), Mutex::new(false));
+    move |command| {
+        Some(match command["execute"].as_str().unwrap() {
+            "query-name" => json!({ "return": { "name": "shop" } }),
+            "query-block" => json!({ "return": block() }),
+            "transaction" if !transaction.is_empty() => json!({ "error": { "desc": transaction } }),
+            "transaction" => {
+                let actions = command["arguments"]["actions"].as_array().unwrap().clone();
+                *begun.lock().unwrap() = actions.iter().map(|one| one["data"]["job-id"].clone()).collect();
+                json!({ "return": {} })
+            }
+            "job-cancel" => {
+                *jobs.lock().unwrap() = true;
+                json!({ "return": {} })
+            }
+            "query-jobs" => {
+                let status = if *jobs.lock().unwrap() { "concluded" } else { status };
+                let list = begun
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .map(|id| json!({ "id": id, "status": status }))
+                    .collect::<Vec<_>>();
+                json!({ "return": list })
+            }
+            _ => json!({ "return": {} }),
+        })
+    }
+}
+
+fn agent(command: &Value) -> Option<Value> {
+    Some(match command["execute"].as_str().unwrap() {
+        "guest-sync-delimited" => json!({ "return": command["arguments"]["id"] }),
+        "guest-fsfreeze-freeze" => json!({ "return": 3 }),
+        _ => json!({ "return": 3 }),
+    })
+}
+
+#[tokio::test]
+async fn all_disks_are_copied_at_one_moment_while_the_machine_is_frozen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
+    listen(&socket, GREETING, &asked, monitor("concluded", ""));
+    listen(&line, "{\"left over", &asked, agent);
+    let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
+    let copied = copy(machine).await.unwrap();
+    let names: Vec<&str> = copied.disks.iter().map(|disk| disk.name.as_str()).collect();
+    assert_eq!(names, ["virtio0", "/machine/peripheral/data"]);
+    assert_eq!((copied.machine.as_deref(), copied.frozen), (Some("shop"), Some(3)));
+    assert_eq!(copied.skipped, ["/machine/peripheral/cd is left out: the machine only reads it"]);
+    let asked = asked.lock().unwrap().join(" ");
+    let expected = "qmp_capabilities query-name query-block guest-sync-delimited guest-fsfreeze-freeze transaction \
+                    guest-fsfreeze-thaw query-jobs job-dismiss job-dismiss";
+    assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn a_machine_is_thawed_when_nothing_comes_of_the_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
+    listen(&socket, GREETING, &asked, monitor("concluded", "Permission denied"));
+    listen(&line, "", &asked, agent);
+    let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
+    let failure = copy(machine).await.unwrap_err();
+    assert_eq!(failure.to_string(), "the disks of the machine cannot be copied: Permission denied");
+    let asked = asked.lock().unwrap();
+    let thawed = asked.iter().position(|command| command == "guest-fsfreeze-thaw");
+    assert!(thawed > asked.iter().position(|command| command == "transaction"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_waits_for_is_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
+    let (begun, wait) = mpsc::channel();
+    let answer = monitor("running", "");
+    listen(&socket, GREETING, &asked, move |command| {
+        if command["execute"] == "query-jobs" {
+            let _ = begun.send(());
+        }
+        answer(command)
+    });
+    listen(&line, "", &asked, agent);
+    let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
+    let mut copying = copy(machine);
+    // Polled once, it has begun.
+    assert!((&mut copying).now_or_never().is_none());
+    wait.recv().unwrap();
+    drop(copying);
+    let asked = asked.lock().unwrap();
+    assert!(asked.contains(&"guest-fsfreeze-thaw".to_owned()), "{asked:?}");
+    assert_eq!(asked.iter().filter(|command| *command == "job-cancel").count(), 2, "{asked:?}");
+    assert_eq!(asked.iter().filter(|command| *command == "job-dismiss").count(), 2, "{asked:?}");
+}
+
+#[tokio::test]
+async fn who_does_not_answer_as_a_monitor_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("qmp");
+    let machine = LiveMachine { monitor: &socket, guest_agent: None, folder: dir.path() };
+    let absent = copy(machine).await.unwrap_err().to_string();
+    assert!(absent.contains("No such file"), "{absent}");
+    listen(&socket, "{\"hello\": 1}\n", &Asked::default(), |_| None);
+    let other = copy(machine).await.unwrap_err().to_string();
+    assert!(other.ends_with("it does not speak QMP"), "{other}");
+}
