@@ -36,6 +36,7 @@ mod markdown;
 mod offered;
 mod outdated;
 mod plan;
+mod publish;
 mod recorded;
 mod run;
 mod sbom;
@@ -168,6 +169,7 @@ enum Command {
     Cancel(With<cancel::Args, OfStore>),
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
+    Publish(With<publish::Args, OfStore>),
     Inspect(With<inspect::Args, All>),
     Diff(With<diff::Args, All>),
     Sbom(With<sbom::Args, OfStore>),
@@ -227,6 +229,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Cancel(args) => cancel::run(&args.apart()),
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
+        Command::Publish(args) => publish::run(&args.apart()),
         Command::Inspect(args) => inspect::run(args.apart()),
         Command::Diff(args) => diff::run(args.apart()),
         Command::Sbom(args) => sbom::run(&args.apart()),

@@ -67,6 +67,7 @@ mod steps;
 mod summary;
 mod tail;
 mod test_boots;
+mod tested;
 mod times;
 mod unpack;
 
@@ -85,4 +86,5 @@ pub use parent_disks::ParentDisks;
 pub use project::{FileFacts, ProjectFiles};
 pub use secret::Secrets;
 pub use summary::{PackageSummary, PlanSummary, StepSummary};
+pub use tested::TestState;
 pub use times::Times;

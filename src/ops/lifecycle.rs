@@ -173,6 +173,7 @@ mod tests {
             deprecated_ms: None,
             tags: Vec::new(),
             revoked: None,
+            published: Vec::new(),
         }
     }
 
