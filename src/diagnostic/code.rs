@@ -242,6 +242,7 @@ registry! {
     CHECKSUM_DIFFERS = "E0680": "a service has something else than was sent", Host;
     REGION_UNKNOWN = "E0681": "a service has no such region";
     TARGET_REFUSED = "E0682": "a service refuses what is asked of it";
+    TARGET_PROGRAM = "E0683": "a program that publishes does not keep to the protocol";
     SETTING_IGNORED = "W0501": "a setting of a project that is not trusted is ignored";
     TIER_IGNORED = "W0340": "a project's base calls itself proven";
     KEY_LEFT = "W0601": "a private key that was made while building is in the image";

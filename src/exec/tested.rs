@@ -46,7 +46,7 @@ impl TestState {
     }
 
     /// Remembers it. That tests did not run says nothing against those that ran before.
-    pub(super) fn remember(self, store: &Store, sha256: &Digest) -> Result<(), BuildError> {
+    pub fn remember(self, store: &Store, sha256: &Digest) -> Result<(), BuildError> {
         let known = Self::of(store, sha256);
         let says_nothing = matches!(self, Self::Skipped | Self::Without) && known.is_some();
         if known == Some(self) || says_nothing {

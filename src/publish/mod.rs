@@ -7,6 +7,7 @@
 mod config;
 mod error;
 mod glance;
+mod program;
 mod registry;
 mod request;
 mod service;
@@ -20,6 +21,7 @@ use crate::store::fetch::Network;
 
 pub use config::{ConfigKey, ConfigValue, KeyKind, TargetConfig};
 pub use error::PublishError;
+pub use program::{FromProgram, Reason, ToProgram};
 pub use registry::{TARGETS, TargetEntry};
 use upload::Sending;
 

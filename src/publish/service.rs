@@ -51,7 +51,8 @@ impl Answer {
             Some(message) => message.to_owned(),
             None => without_marks(&String::from_utf8_lossy(&self.body)),
         };
-        format!("{} {words}", self.status.as_u16())
+        let (words, status) = (words.trim(), self.status.as_str());
+        if words.starts_with(status) { words.to_owned() } else { format!("{status} {words}") }
     }
 }
 

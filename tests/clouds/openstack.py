@@ -66,7 +66,9 @@ def serve(name, module, config, port):
     command = [venv / "bin/gunicorn", "--no-control-socket", "--threads", "4", "--timeout", "600"]
     command += ["--bind", f"127.0.0.1:{port}", f"{name}_app"]
     log = open(run / f"{name}.log", "w")
-    return subprocess.Popen(command, cwd=run, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    # Glance goes by its environment in place of arguments.
+    env = os.environ | {"OS_GLANCE_CONFIG_DIR": str(config.parent)}
+    return subprocess.Popen(command, cwd=run, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def ask(method, url, body=None, token=None):
@@ -78,8 +80,8 @@ def ask(method, url, body=None, token=None):
         return answer.headers, json.loads(text) if text else {}
 
 
-def until_up(url):
-    for _ in range(300):
+def until_up(url, process):
+    while process.poll() is None:
         try:
             urllib.request.urlopen(url)
             return
@@ -87,7 +89,7 @@ def until_up(url):
             return
         except OSError:
             time.sleep(0.1)
-    sys.exit(f"{url} does not answer")
+    sys.exit(f"{url} does not answer; see the logs in {run}")
 
 
 def scoped(user, password, project):
@@ -122,7 +124,7 @@ class Keystone:
             "keystone-manage", config, "bootstrap", "--bootstrap-password=admin", "--bootstrap-region-id=RegionOne", *urls
         )
         self.process = serve("keystone", "keystone.wsgi.api", config, port)
-        until_up(f"{self.url}/v3")
+        until_up(f"{self.url}/v3", self.process)
         self.token = self.log_in("admin", "admin", "admin")
 
     def log_in(self, user, password, project):
@@ -142,7 +144,9 @@ def glance(keystone, region, more, service):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     name = f"glance_{region.lower()}"
-    config = run / f"{name}.conf"
+    (run / name).mkdir()
+    config = run / name / "glance-api.conf"
+    shutil.copy(venv / "etc/glance/glance-api-paste.ini", config.parent)
     (run / f"{name}_files").mkdir()
     config.write_text(
         f"[DEFAULT]\nenabled_backends = files:file\n{more}"
@@ -168,7 +172,7 @@ def main():
     installed()
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
-    running = []
+    running, addresses = [], {}
     try:
         keystone = Keystone(free_port())
         running.append(keystone.process)
@@ -179,15 +183,14 @@ def main():
         other = keystone.make("project", name="other", domain_id="default")
         keystone.user("bob", "bob's password", other, "member")
         images = keystone.make("service", type="image", name="glance")
-        urls = []
         for region, more in REGIONS.items():
             if region != "RegionOne":
                 ask("POST", f"{keystone.url}/v3/regions", {"region": {"id": region}}, keystone.token)
             url, process = glance(keystone, region, more, images)
-            urls.append(url)
             running.append(process)
-        for url in urls:
-            until_up(url)
+            addresses[url] = process
+        for url, process in addresses.items():
+            until_up(url, process)
         token = keystone.log_in("ann", "ann's password", "shop")
         credential = ask(
             "POST",

@@ -10,6 +10,7 @@ pub mod golden;
 pub mod ground;
 pub mod markdown;
 pub mod needed;
+pub mod openstack;
 pub mod planned;
 pub mod project;
 pub mod server;

@@ -39,7 +39,7 @@ pub fn refusal(doing: Doing, request: &Request, answer: &Answer, said: &str) -> 
     if status == StatusCode::PAYLOAD_TOO_LARGE || status == StatusCode::FORBIDDEN && is_limit {
         return error(codes::TARGET_QUOTA, format!("the project has no room for `{name}`"))
             .help("delete images there that nobody needs: `openstack image list --sort created_at:asc`")
-            .help("or ask for more: `openstack limits show --absolute` and `openstack usage show` tell what there is");
+            .help("or ask the cloud's administrators for more");
     }
     if status == StatusCode::UNAUTHORIZED {
         return error(codes::TARGET_DENIED, format!("Glance does not let you {} `{name}`", doing.words()))
