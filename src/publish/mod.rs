@@ -10,6 +10,7 @@ mod glance;
 mod program;
 mod registry;
 mod request;
+mod s3;
 mod service;
 mod upload;
 

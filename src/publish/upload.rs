@@ -69,6 +69,16 @@ impl Sending {
         Ok(read.boxed())
     }
 
+    /// One piece that is in memory, which is counted when it is taken.
+    pub fn of_bytes(&self, bytes: Bytes) -> Pieces {
+        let sending = self.clone();
+        let one = stream::once(async move {
+            sending.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            Ok(bytes)
+        });
+        one.boxed()
+    }
+
     /// Bytes that were taken so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {

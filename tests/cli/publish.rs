@@ -50,6 +50,12 @@ impl Home {
         fs::write(self.path(".config/imgfile/config.toml"), text).unwrap();
     }
 
+    /// Lets a program be the target `prod`.
+    fn program(&self, command: &[&str]) {
+        let command = serde_json::to_string(command).unwrap();
+        self.configure(&format!("[targets.prod]\ndriver = \"program\"\ncommand = {command}\n"));
+    }
+
     /// Writes a file, and records it as if a build had.
     fn built(&self, file: &str, content: &[u8], tests: Option<TestState>) {
         let store = Store::open(self.path("store")).unwrap();
@@ -288,6 +294,30 @@ fn every_refusal_is_told_in_the_services_words_with_a_way_out() {
     show("no such target for an image", &home, &["--to", "prodd"]);
     fs::write(home.path("shop/ImageFile"), image_file("")).unwrap();
     show("nothing says where", &home, &[]);
+
+    let home = Home::new(PUBLISH);
+    let hello = r#"echo '{"type":"hello","protocol":1}'; read -r asked;"#;
+    let answer = |json: &str| format!("{hello} echo '{json}'");
+    let digest = Digest::of("other").to_string();
+    let other = format!(r#"{{"type":"published","id":"a","sent":"sent","sha256":"{digest}"}}"#);
+    let failed = r#"{"type":"failed","reason":"quota","message":"the bucket is full","help":"empty it"}"#;
+    for (what, script) in [
+        ("a program prints what is for people", "echo 'uploading...'".to_owned()),
+        ("a program speaks another version", r#"echo '{"type":"hello","protocol":2}'"#.to_owned()),
+        ("a program ends without a word", "echo 'no such bucket' >&2; exit 7".to_owned()),
+        ("a program ends in the middle", format!("{hello} exit 1")),
+        ("a program says too much", answer(r#"{"type":"published","id":"a","sent":"sent","url":"b"}"#)),
+        ("a program has no id", answer(r#"{"type":"published","id":"","sent":"sent"}"#)),
+        ("a program has another file", answer(&other)),
+        ("a program says why it failed", answer(failed)),
+    ] {
+        home.program(&["sh", "-c", &script]);
+        show(what, &home, &[]);
+    }
+    home.program(&["/nowhere/send"]);
+    show("there is no such program", &home, &[]);
+    home.configure("[targets.prod]\ndriver = \"program\"\ncommand = \"send\"\n");
+    show("a command is a list", &home, &[]);
     assert_data_eq!(shown, file!["publish.expected"].raw());
 }
 
@@ -310,4 +340,50 @@ fn one_failure_keeps_no_image_from_the_other_places() {
     fs::write(home.path("shop/ImageFile"), image_file("")).unwrap();
     let rows = home.published(&["web", "--to", "test", "--dry-run"]);
     assert_eq!((&rows[0]["outcome"], &rows[0]["name"]), (&"planned".into(), &"web".into()));
+}
+
+/// The example of a program, as docs/publish.md shows it.
+#[test]
+fn a_program_brings_images_into_a_folder() {
+    let home = Home::new(PUBLISH);
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/publish/to_folder.py");
+    let shelf = home.path("shelf");
+    home.program(&["python3", example.to_str().unwrap(), shelf.to_str().unwrap()]);
+    let rows = home.published(&[]);
+    assert_eq!((&rows[0]["outcome"], &rows[0]["region"]), (&"sent".into(), &Value::Null));
+    let there = shelf.join("web-1.qcow2");
+    assert_eq!(rows[0]["id"].as_str(), there.to_str());
+    assert_eq!(fs::read(&there).unwrap(), CONTENT);
+    assert_eq!(fs::read_dir(&shelf).unwrap().count(), 1, "nothing else lies there");
+    assert_eq!(home.published(&[])[0]["outcome"], "there");
+    assert_eq!(home.listed()["published"][0]["id"].as_str(), there.to_str());
+    home.built("web.qcow2", b"other content", Some(TestState::Passed));
+    let (status, _, said) = home.publish(&[]);
+    assert!(status == 1 && said.contains("error[E0678]") && said.contains("with other content"), "{said}");
+    assert_eq!(fs::read(&there).unwrap(), CONTENT);
+}
+
+/// What is said on the streams of a program is as the schemas say.
+#[test]
+fn a_program_is_told_what_the_schema_says() {
+    let home = Home::new("  publish to \"prod\" { name = \"a\", share = [\"b\"], min_disk = 1GiB }\n");
+    let heard = home.path("heard");
+    let answer = r#"{"type":"published","id":"a","sent":"sent"}"#;
+    let script = format!(
+        "echo '{{\"type\":\"hello\",\"protocol\":1}}'; cat > {}; echo '{{\"type\":\"progress\",\"done\":5}}'; echo '{answer}'",
+        heard.display()
+    );
+    home.program(&["sh", "-c", &script]);
+    assert_eq!(home.published(&[])[0]["outcome"], "sent");
+    let schema = |name: &str| {
+        let (.., make) = imgfile::cli::schema::SCHEMAS.iter().find(|(known, ..)| *known == name).unwrap();
+        jsonschema::validator_for(make().as_value()).unwrap()
+    };
+    let heard: Value = serde_json::from_str(&fs::read_to_string(heard).unwrap()).unwrap();
+    let schema_of_requests = schema("publish-request");
+    let wrong: Vec<String> = schema_of_requests.iter_errors(&heard).map(|one| one.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?} {heard}");
+    assert_eq!(heard["request"]["min_disk"], 1 << 30);
+    assert!(schema("publish-answer").is_valid(&serde_json::from_str(answer).unwrap()));
+    assert!(!schema("publish-answer").is_valid(&serde_json::json!({ "type": "published", "sent": "sent" })));
 }

@@ -4,7 +4,7 @@
     tests/clouds/openstack.py FOLDER
 
 installs what is missing in FOLDER/venv, starts everything anew in FOLDER/run, prints `ready`, and ends with its
-standard input. FOLDER/run/clouds.yaml has the clouds `ann` (password), `robot` (application credential), `wrong` (another
+standard input. FOLDER/run/clouds.yaml has the clouds `ann` (password) and `ann-two` (her other region), `robot` (application credential), `wrong` (another
 password), `other` (who images are shared with) and `admin`. In the region `Full` there is room for one MiB.
 """
 
@@ -211,6 +211,7 @@ def main():
         }
         clouds = {
             "ann": cloud("ann", "ann's password", "shop"),
+            "ann-two": cloud("ann", "ann's password", "shop") | {"region_name": "RegionTwo"},
             "wrong": cloud("ann", "another password", "shop"),
             "other": cloud("bob", "bob's password", "other"),
             "admin": cloud("admin", "admin", "admin"),

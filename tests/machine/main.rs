@@ -6,6 +6,7 @@ mod common;
 
 mod accounts;
 mod artifacts;
+mod clouds;
 mod described;
 mod driver;
 mod embed;

@@ -7,7 +7,7 @@ mod chosen;
 mod request;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     time::{Duration, Instant},
 };
@@ -24,7 +24,7 @@ use crate::{
     check,
     diagnostic::{Diagnostic, codes},
     exec::TestState,
-    publish::{OpenContext, PublishError, Published, Request, Sent, Target, TargetConfig},
+    publish::{OpenContext, PublishError, Published, Request, Sent, TARGETS, Target, TargetConfig},
     report::progress,
     store::{
         Records, Store,
@@ -152,6 +152,7 @@ pub async fn publish(
         },
         dry_run: options.dry_run,
         open: BTreeMap::new(),
+        untested: BTreeSet::new(),
         images: Vec::new(),
         failures: Vec::new(),
     };
@@ -174,6 +175,8 @@ struct Session<'a> {
     dry_run: bool,
     /// Targets that were asked for something, by name.
     open: BTreeMap<String, Result<Box<dyn Target>, PublishError>>,
+    /// Images of which it was said that they have no tests.
+    untested: BTreeSet<String>,
     images: Vec<PublishedImage>,
     failures: Vec<Diagnostic>,
 }
@@ -218,6 +221,7 @@ impl<'a> Session<'a> {
         }
         let message = format!("your configuration has no target `{name}`");
         let diagnostic = asked.label(Diagnostic::new(codes::TARGET_UNKNOWN, message), "published to it");
+        let drivers: Vec<String> = TARGETS.iter().map(|entry| format!("`{}`", entry.name)).collect();
         let known: Vec<String> = targets.iter().map(|config| format!("`{}`", config.name)).collect();
         let diagnostic = match nearest(name, targets.iter().map(|config| config.name.as_str())) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
@@ -225,14 +229,15 @@ impl<'a> Session<'a> {
             None => diagnostic,
         };
         Err(diagnostic.help(format!(
-            "say in ~/.config/imgfile/config.toml what it is: `[targets.{name}]`, with `driver = \"glance\"` and what \
-             that one wants to know (docs/publish.md)"
+            "say in ~/.config/imgfile/config.toml what it is: `[targets.{name}]` with its `driver`, {}, and what that \
+             one wants to know (docs/publish.md)",
+            drivers.join(" or ")
         )))
     }
 
     /// The artifact that is sent, if it may be.
     fn artifact<'r>(
-        &self,
+        &mut self,
         asked: &'r Asked,
         config: &TargetConfig,
     ) -> Result<&'r ArtifactRecord, Diagnostic> {
@@ -251,7 +256,9 @@ impl<'a> Session<'a> {
         let reason = match state {
             Some(TestState::Passed) => None,
             Some(TestState::Without) => {
-                self.listener.note(&format!("`{name}` has no tests"));
+                if self.untested.insert(name.clone()) {
+                    self.listener.note(&format!("`{name}` has no tests"));
+                }
                 None
             }
             Some(TestState::Skipped) => Some("its tests did not run (`--no-test`)"),
@@ -288,10 +295,7 @@ impl<'a> Session<'a> {
 
     async fn send(&mut self, asked: &Asked, config: &TargetConfig, request: &Request) -> Result<(), Error> {
         let began = Instant::now();
-        let place = match &request.region {
-            Some(region) => format!("{}/{region}", config.name),
-            None => config.name.clone(),
-        };
+        let place = place_of(config, request.region.as_deref());
         let published = self.at_target(config, request, &place).await;
         let elapsed = began.elapsed();
         let at = |region| PublishedAt { target: &config.name, region, name: &request.name };
@@ -299,6 +303,7 @@ impl<'a> Session<'a> {
             Ok(Published { id, region, sent, notes }) => {
                 self.records.published(&request.sha256, at(region.as_deref()), &id)?;
                 if sent == Sent::Sent {
+                    let place = place_of(config, region.as_deref());
                     self.listener.note(&sent_in(&request.name, &place, request.size, elapsed));
                 }
                 for note in &notes {
@@ -358,6 +363,14 @@ impl<'a> Session<'a> {
         if !self.failures.contains(&diagnostic) {
             self.failures.push(diagnostic);
         }
+    }
+}
+
+/// A place as people read it.
+fn place_of(config: &TargetConfig, region: Option<&str>) -> String {
+    match region {
+        Some(region) => format!("{}/{region}", config.name),
+        None => config.name.clone(),
     }
 }
 

@@ -64,7 +64,9 @@ pub fn read(
 fn wrong(at: Span, label: impl Into<String>) -> Diagnostic {
     Diagnostic::new(codes::SETTING, "a target of the configuration cannot be understood")
         .label(at, label)
-        .help("write for example `[targets.prod]` with `driver = \"glance\"` and `cloud = \"mycloud\"`")
+        .help(
+            "write `[targets.NAME]` with `driver = \"…\"` and what that one wants to know (docs/publish.md)",
+        )
 }
 
 struct Reader<'a> {
