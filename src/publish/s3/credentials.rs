@@ -2,8 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use rusty_s3::Credentials;
-
+use super::sign::Credentials;
 use crate::{
     diagnostic::codes,
     publish::{PublishError, TargetConfig, service::Secrets},
@@ -30,12 +29,12 @@ pub fn find(config: &TargetConfig, env: Env<'_>) -> Result<(Credentials, Secrets
         return Err(unusable("nothing says where your credentials for S3 are: `HOME` is not set".to_owned()));
     };
     let read = read_regular(&file, LIMIT).map_err(|error| {
-        unusable(format!("your credentials for S3 cannot be read from {}: {error}", file.display())).help(
-            "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or write the file by `aws configure`",
-        )
+        unusable(format!("your credentials for S3 cannot be read from {}: {error}", file.display()))
+            .help("set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or write the file by `aws configure`")
     })?;
     let entries = section(&String::from_utf8_lossy(&read), &profile);
-    let value = |key: &str| entries.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let value =
+        |key: &str| entries.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.clone());
     match (value("aws_access_key_id"), value("aws_secret_access_key")) {
         (Some(key), Some(secret)) => Ok(made(key, secret, value("aws_session_token"))),
         _ => Err(unusable(format!("{} has no credentials of the profile `{profile}`", file.display()))
@@ -50,14 +49,10 @@ fn unusable(message: String) -> PublishError {
 fn made(key: String, secret: String, token: Option<String>) -> (Credentials, Secrets) {
     let mut secrets = Secrets::default();
     secrets.add(&secret);
-    let credentials = match token {
-        Some(token) => {
-            secrets.add(&token);
-            Credentials::new_with_token(key, secret, token)
-        }
-        None => Credentials::new(key, secret),
-    };
-    (credentials, secrets)
+    if let Some(token) = &token {
+        secrets.add(token);
+    }
+    (Credentials { key, secret, token }, secrets)
 }
 
 /// The entries of one section of an INI file.
@@ -94,7 +89,7 @@ mod tests {
         };
         let found = find(&config, &look).map_err(|error| error.to_string())?;
         assert!(!format!("{:?}", found.1).contains("secret"));
-        Ok(format!("{} {} {}", found.0.key(), found.0.secret(), found.0.token().unwrap_or("-")))
+        Ok(format!("{} {} {}", found.0.key, found.0.secret, found.0.token.as_deref().unwrap_or("-")))
     }
 
     #[test]

@@ -4,16 +4,17 @@ mod credentials;
 mod object;
 mod parts;
 mod refusal;
+mod sign;
 
 use reqwest::Client;
-use rusty_s3::{Bucket, Credentials, UrlStyle};
 
 use super::{
-    ConfigKey, KeyKind, OpenContext, Op, Progress, PublishError, Published, Request, Target, TargetConfig,
+    ConfigKey, KeyKind, Op, OpenContext, Progress, PublishError, Published, Request, Target, TargetConfig,
     TargetEntry,
     service::{self, Secrets},
 };
-use crate::diagnostic::codes;
+use crate::{diagnostic::codes, text::without_credentials};
+use sign::{Bucket, Credentials};
 
 const fn optional(name: &'static str, about: &'static str) -> ConfigKey {
     ConfigKey { name, kind: KeyKind::Text, required: false, about }
@@ -39,18 +40,21 @@ fn open(config: &TargetConfig, context: OpenContext<'_>) -> Result<Box<dyn Targe
     let (credentials, secrets) = credentials::find(config, context.env)?;
     let region = config.text("region").unwrap_or("us-east-1").to_owned();
     let name = config.text("bucket").unwrap_or_default().to_owned();
-    let (endpoint, style) = match config.text("endpoint") {
-        // Hosts of other services seldom have a name for each bucket.
-        Some(endpoint) => (endpoint.to_owned(), UrlStyle::Path),
-        None if name.contains('.') => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::Path),
-        None => (format!("https://s3.{region}.amazonaws.com"), UrlStyle::VirtualHost),
+    // Hosts of other services seldom have a name for each bucket, and a certificate is for names without a dot.
+    let (endpoint, by_path) = match config.text("endpoint") {
+        Some(endpoint) => (endpoint.trim_end_matches('/').to_owned(), true),
+        None if name.contains('.') => (format!("https://s3.{region}.amazonaws.com"), true),
+        None => (format!("https://{name}.s3.{region}.amazonaws.com"), false),
     };
-    let unusable = |reason: String| {
-        PublishError::new(codes::TARGET_CONFIG, format!("`{endpoint}` is no address of a service: {reason}"))
-            .help("write it whole: `endpoint = \"https://s3.example.org\"`")
+    let Some((scheme, host)) = endpoint.split_once("://").filter(|(scheme, host)| {
+        matches!(*scheme, "http" | "https") && !host.is_empty() && !host.contains(['/', '?', '#', '@', ' '])
+    }) else {
+        let message = format!("`{}` is no address of a service", without_credentials(&endpoint));
+        return Err(PublishError::new(codes::TARGET_CONFIG, message)
+            .help("write it whole, without a path: `endpoint = \"https://s3.example.org\"`"));
     };
-    let url = endpoint.parse().map_err(|error| unusable(format!("{error}")))?;
-    let bucket = Bucket::new(url, style, name, region).map_err(|error| unusable(error.to_string()))?;
+    let base = if by_path { format!("/{name}/") } else { "/".to_owned() };
+    let bucket = Bucket { scheme: scheme.to_owned(), host: host.to_owned(), base, name, region };
     let http = service::client(context.network, Ok)?;
     let prefix = config.text("prefix").unwrap_or_default().to_owned();
     Ok(Box::new(S3 { http, bucket, credentials, secrets, prefix }))

@@ -1,14 +1,14 @@
 //! One object: looked for, sent part by part, put together, and compared.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
-use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
-use rusty_s3::{S3Action, actions::CreateMultipartUpload};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 
 use super::{
     S3,
     parts::{Part, Parts},
     refusal::refusal,
+    sign::Unsigned,
 };
 use crate::{
     check::Visibility,
@@ -17,10 +17,9 @@ use crate::{
         Progress, PublishError, Published, Request, Sending, Sent,
         service::{Answer, ask, upload},
     },
+    text::Digest,
 };
 
-/// How long an address is good for that was signed.
-const SIGNED: Duration = Duration::from_secs(3600);
 /// Times that a part is sent before a connection that breaks is complained of.
 const TRIES: u32 = 3;
 /// Under which an object has the digest of its content.
@@ -69,34 +68,49 @@ impl<'a> Object<'a> {
                 Sent::Sent
             }
         };
-        let id = format!("s3://{}/{}", self.s3.bucket.name(), self.key);
+        let id = format!("s3://{}/{}", self.s3.bucket.name, self.key);
         Ok(Published { id, region: None, sent, notes: Vec::new() })
     }
 
     fn is_ours(&self, there: &HeaderMap) -> bool {
         let text = |name: &str| there.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        text(OURS) == self.request.sha256.to_string() && text("content-length") == self.request.size.to_string()
+        text(OURS) == self.request.sha256.to_string()
+            && text("content-length") == self.request.size.to_string()
     }
 
     fn refused(&self, answer: &Answer) -> PublishError {
         let said = self.s3.secrets.masked(&answer.words());
-        refusal(self.request, self.s3.bucket.name(), answer, &said)
+        refusal(self.request, &self.s3.bucket.name, answer, &said)
+    }
+
+    /// A signed request about the object.
+    fn signed(
+        &self,
+        method: Method,
+        query: Vec<(&str, &str)>,
+        headers: Vec<(String, String)>,
+        body: Digest,
+    ) -> RequestBuilder {
+        let unsigned = Unsigned { method, object: &self.key, query, headers, body };
+        unsigned.sign(&self.s3.http, &self.s3.bucket, &self.s3.credentials)
+    }
+
+    /// One without a body.
+    fn bare(&self, method: Method, query: Vec<(&str, &str)>, headers: &[(&str, &str)]) -> RequestBuilder {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.signed(method, query, headers.collect(), Digest::of(""))
     }
 
     /// The headers of the object; none if there is none.
     async fn look(&self) -> Result<Option<HeaderMap>, PublishError> {
-        let credentials = Some(&self.s3.credentials);
-        let mut head = self.s3.bucket.head_object(credentials, &self.key);
-        head.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
-        let request = self.s3.http.head(head.sign(SIGNED)).header("x-amz-checksum-mode", "ENABLED");
+        let request = self.bare(Method::HEAD, Vec::new(), &[("x-amz-checksum-mode", "ENABLED")]);
         let answer = ask(request).await?;
         match answer.status {
             StatusCode::OK => Ok(Some(answer.headers)),
             StatusCode::NOT_FOUND => Ok(None),
             // An answer to this method has no words; the same is asked by one that has.
             _ => {
-                let get = self.s3.bucket.get_object(credentials, &self.key);
-                let answer = ask(self.s3.http.get(get.sign(SIGNED)).header("Range", "bytes=0-0")).await?;
+                let answer = ask(self.bare(Method::GET, Vec::new(), &[("range", "bytes=0-0")])).await?;
                 Err(self.refused(&answer))
             }
         }
@@ -121,7 +135,9 @@ impl<'a> Object<'a> {
             let (whole, composite) = parts.end();
             if whole != self.request.sha256 {
                 let message = format!("{} changed while it was sent", self.request.file.display());
-                return Err(PublishError::new(codes::ARTIFACT_CHANGED, message).help("publish it when it is at rest"));
+                return Err(
+                    PublishError::new(codes::ARTIFACT_CHANGED, message).help("publish it when it is at rest")
+                );
             }
             self.complete(&upload, &list).await?;
             Ok(composite)
@@ -129,15 +145,13 @@ impl<'a> Object<'a> {
         match sent.await {
             Ok(composite) => self.compare(&composite).await,
             Err(error) => {
-                let abort =
-                    self.s3.bucket.abort_multipart_upload(Some(&self.s3.credentials), &self.key, &upload);
-                let gone = ask(self.s3.http.delete(abort.sign(SIGNED))).await;
+                let gone = ask(self.bare(Method::DELETE, vec![("uploadId", &upload)], &[])).await;
                 Err(match gone {
                     Ok(answer) if answer.status.is_success() => error,
                     _ => error.note(format!(
                         "what came there of it could not be taken away: `aws s3api abort-multipart-upload --bucket {} \
                          --key {} --upload-id {upload}`",
-                        self.s3.bucket.name(),
+                        self.s3.bucket.name,
                         self.key
                     )),
                 })
@@ -172,23 +186,22 @@ impl<'a> Object<'a> {
     }
 
     async fn begin(&self) -> Result<String, PublishError> {
-        let mut create = self.s3.bucket.create_multipart_upload(Some(&self.s3.credentials), &self.key);
         let told = self.told();
-        if let Some((key, _)) = told.iter().find(|(_, value)| !value.bytes().all(|b| (b' '..=b'~').contains(&b))) {
+        if let Some((key, _)) =
+            told.iter().find(|(_, value)| !value.bytes().all(|b| (b' '..=b'~').contains(&b)))
+        {
             let message = format!("S3 takes only ASCII in `{}`", key.trim_start_matches("x-amz-meta-"));
             return Err(PublishError::new(codes::TARGET_REFUSED, message));
         }
-        for (key, value) in &told {
-            create.headers_mut().insert(key.clone(), value.clone());
-        }
-        let request = self.s3.http.post(create.sign(SIGNED));
-        let request = told.iter().fold(request, |request, (key, value)| request.header(key, value));
+        let request = self.signed(Method::POST, vec![("uploads", "")], told, Digest::of(""));
         let answer = ask(request).await?;
         if answer.status != StatusCode::OK {
             return Err(self.refused(&answer));
         }
-        let parsed = CreateMultipartUpload::parse_response(&String::from_utf8_lossy(&answer.body));
-        parsed.map(|parsed| parsed.upload_id().to_owned()).map_err(|_| self.refused(&answer))
+        let text = String::from_utf8_lossy(&answer.body);
+        // Nothing else of the answer is needed, and an id has no characters that XML would write otherwise.
+        let id = text.split_once("<UploadId>").and_then(|(_, rest)| Some(rest.split_once("</UploadId>")?.0));
+        id.map(str::to_owned).ok_or_else(|| self.refused(&answer))
     }
 
     /// Sends a part, once more where the connection breaks; answers its tag.
@@ -200,9 +213,10 @@ impl<'a> Object<'a> {
         progress: Progress<'_>,
     ) -> Result<String, PublishError> {
         let make = || -> RequestBuilder {
-            let mut put = self.s3.bucket.upload_part(Some(&self.s3.credentials), &self.key, part.number, id);
-            put.headers_mut().insert("x-amz-checksum-sha256", part.sha256.clone());
-            let request = self.s3.http.put(put.sign(SIGNED)).header("x-amz-checksum-sha256", &part.sha256);
+            let number = part.number.to_string();
+            let headers = vec![("x-amz-checksum-sha256".to_owned(), part.sha256.clone())];
+            let query = vec![("partNumber", number.as_str()), ("uploadId", id)];
+            let request = self.signed(Method::PUT, query, headers, part.digest);
             request.header("Content-Length", part.bytes.len())
         };
         let size = part.bytes.len() as u64;
@@ -216,7 +230,9 @@ impl<'a> Object<'a> {
                     let tag = answer.headers.get("etag").and_then(|tag| tag.to_str().ok());
                     return tag.map(str::to_owned).ok_or_else(|| self.refused(&answer));
                 }
-                Ok(answer) if !answer.status.is_server_error() || tried == TRIES => return Err(self.refused(&answer)),
+                Ok(answer) if !answer.status.is_server_error() || tried == TRIES => {
+                    return Err(self.refused(&answer));
+                }
                 Err(error) if tried == TRIES => return Err(error.note(format!("it was tried {tried} times"))),
                 Ok(_) | Err(_) => tried += 1,
             }
@@ -224,13 +240,12 @@ impl<'a> Object<'a> {
     }
 
     async fn complete(&self, id: &str, list: &str) -> Result<(), PublishError> {
-        let none = std::iter::empty();
-        let complete =
-            self.s3.bucket.complete_multipart_upload(Some(&self.s3.credentials), &self.key, id, none);
         let body = format!(
             "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{list}</CompleteMultipartUpload>"
         );
-        let request = self.s3.http.post(complete.sign(SIGNED)).header("Content-Type", "application/xml").body(body);
+        let headers = vec![("content-type".to_owned(), "application/xml".to_owned())];
+        let request =
+            self.signed(Method::POST, vec![("uploadId", id)], headers, Digest::of(&body)).body(body);
         // It takes its time for large objects, and says 200 before it knows how it ends.
         let nothing = Sending::default();
         let answer = upload(request, &nothing, 0, &|_, _| {}).await?;
@@ -249,8 +264,7 @@ impl<'a> Object<'a> {
         if self.is_ours(&there) && is_same {
             return Ok(());
         }
-        let delete = self.s3.bucket.delete_object(Some(&self.s3.credentials), &self.key);
-        let _ = ask(self.s3.http.delete(delete.sign(SIGNED))).await;
+        let _ = ask(self.bare(Method::DELETE, Vec::new(), &[])).await;
         let message = format!("what the service has of `{}` is not what was sent", self.request.name);
         Err(PublishError::new(codes::CHECKSUM_DIFFERS, message)
             .note(format!("its checksum is {} there and {composite} here", checksum.unwrap_or("unknown")))

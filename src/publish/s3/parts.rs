@@ -31,7 +31,8 @@ pub struct Part {
     /// From 1 on.
     pub number: u16,
     pub bytes: Bytes,
-    /// In base64, as the service takes it.
+    pub digest: Digest,
+    /// The same in base64, as the service takes it.
     pub sha256: String,
 }
 
@@ -54,12 +55,20 @@ impl<'a> Parts<'a> {
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         self.digests.push(digest);
         let number = u16::try_from(self.digests.len()).unwrap_or(u16::MAX);
-        Ok(Some(Part { number, bytes: bytes.into(), sha256: STANDARD.encode(digest) }))
+        Ok(Some(Part {
+            number,
+            bytes: bytes.into(),
+            digest: Digest::from_bytes(digest),
+            sha256: STANDARD.encode(digest),
+        }))
     }
 
     /// Digest of all parts together, and what the service makes of their digests.
     pub fn end(self) -> (Digest, String) {
         let all = Sha256::digest(self.digests.concat());
-        (Digest::from_bytes(self.whole.finalize().into()), format!("{}-{}", STANDARD.encode(all), self.digests.len()))
+        (
+            Digest::from_bytes(self.whole.finalize().into()),
+            format!("{}-{}", STANDARD.encode(all), self.digests.len()),
+        )
     }
 }

@@ -16,7 +16,8 @@ pub fn refusal(request: &Request, bucket: &str, answer: &Answer, said: &str) -> 
         return error(codes::TARGET_DENIED, "your session at the service has ended".to_owned())
             .help("get new credentials, such as by `aws sso login`, and type `imgfile publish` again");
     }
-    if has("InvalidAccessKeyId") || has("SignatureDoesNotMatch") || answer.status == StatusCode::UNAUTHORIZED {
+    if has("InvalidAccessKeyId") || has("SignatureDoesNotMatch") || answer.status == StatusCode::UNAUTHORIZED
+    {
         return error(codes::TARGET_DENIED, "your credentials are refused".to_owned())
             .help("look at `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or at ~/.aws/credentials");
     }
@@ -25,8 +26,11 @@ pub fn refusal(request: &Request, bucket: &str, answer: &Answer, said: &str) -> 
             .help(format!("make it: `aws s3 mb s3://{bucket}`; or name another in your configuration"));
     }
     if has("PermanentRedirect") || has("AuthorizationHeaderMalformed") || answer.status.is_redirection() {
-        return error(codes::REGION_UNKNOWN, format!("the bucket `{bucket}` is in another region"))
-            .help(format!("say which: `region = \"…\"`; `aws s3api get-bucket-location --bucket {bucket}` knows it"));
+        return error(codes::REGION_UNKNOWN, format!("the bucket `{bucket}` is in another region")).help(
+            format!(
+                "say which: `region = \"…\"`; `aws s3api get-bucket-location --bucket {bucket}` knows it"
+            ),
+        );
     }
     if has("BadDigest") || has("InvalidDigest") {
         return error(codes::CHECKSUM_DIFFERS, format!("what came of `{name}` is not what was sent"))
