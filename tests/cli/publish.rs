@@ -14,6 +14,7 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 
 use crate::common::openstack::{Fault, OpenStack, PASSWORD};
+use crate::common::s3::{self, S3};
 
 /// Somebody's home, with a project, a store and a cloud.
 struct Home {
@@ -386,4 +387,67 @@ fn a_program_is_told_what_the_schema_says() {
     assert_eq!(heard["request"]["min_disk"], 1 << 30);
     assert!(schema("publish-answer").is_valid(&serde_json::from_str(answer).unwrap()));
     assert!(!schema("publish-answer").is_valid(&serde_json::json!({ "type": "published", "sent": "sent" })));
+}
+
+#[test]
+fn an_object_is_sent_in_parts_and_what_cannot_be_had_whole_does_not_stay() {
+    let home = Home::new("  publish to \"prod\" { name = \"web ${version}\" }\n");
+    let s3 = S3::start();
+    let config = "[targets.prod]\ndriver = \"s3\"\nbucket = \"images\"\nprefix = \"disks/\"\n";
+    home.configure(&format!("{config}endpoint = \"{}\"\n", s3.url));
+    fs::create_dir(home.path(".aws")).unwrap();
+    let credentials = format!("[default]\naws_access_key_id = ann\naws_secret_access_key = {PASSWORD}\n");
+    fs::write(home.path(".aws/credentials"), credentials).unwrap();
+    // Of two parts.
+    let content = vec![9; (17 << 20) + 5];
+    home.built("web.qcow2", &content, Some(TestState::Passed));
+    s3.fault(s3::Fault::Cut);
+    let rows = home.published(&[]);
+    assert_eq!(
+        (&rows[0]["outcome"], &rows[0]["id"]),
+        (&"sent".into(), &"s3://images/disks/web 1.qcow2".into())
+    );
+    assert!(s3.object("/images/disks/web%201.qcow2").is_some_and(|there| there == content));
+    assert_eq!(s3.asked(), ["HEAD", "POST", "PUT", "PUT", "PUT", "POST", "HEAD"]);
+    assert_eq!(home.published(&[])[0]["outcome"], "there");
+    assert_eq!(s3.asked(), ["HEAD"]);
+
+    for (faults, status, words) in [
+        (vec![s3::Fault::Cut, s3::Fault::Cut, s3::Fault::Cut], 4, "error[E0676]"),
+        (vec![s3::Fault::Answer("PUT", 403, "AccessDenied")], 4, "you may not write `web 2`"),
+        (
+            vec![s3::Fault::Answer("POST", 403, "InvalidAccessKeyId")],
+            4,
+            "`prod` says: 403 InvalidAccessKeyId so it is",
+        ),
+        (vec![s3::Fault::Answer("POST", 400, "ExpiredToken")], 4, "your session at the service has ended"),
+        (vec![s3::Fault::Answer("POST", 404, "NoSuchBucket")], 1, "there is no bucket `images`"),
+        (vec![s3::Fault::Answer("POST", 301, "PermanentRedirect")], 1, "error[E0681]"),
+        (vec![s3::Fault::Answer("PUT", 400, "EntityTooLarge")], 4, "error[E0677]"),
+        (vec![s3::Fault::Damage], 4, "error[E0680]"),
+    ] {
+        for fault in &faults {
+            s3.fault(fault.clone());
+        }
+        let (ended, _, said) = home.publish(&["--set", "version=2"]);
+        assert!(ended == status && said.contains(words), "{faults:?}: {ended}\n{said}");
+        assert!(s3.faults_are_over() && !s3.has_loose_parts(), "{faults:?}");
+        assert!(s3.object("/images/disks/web%202.qcow2").is_none(), "{faults:?}");
+    }
+    home.built("web.qcow2", b"other content", Some(TestState::Passed));
+    let (status, _, said) = home.publish(&[]);
+    assert!(status == 1 && said.contains("error[E0678]"), "{said}");
+    for (options, words) in [
+        ("share = [\"a\"]", "nothing like `share`"),
+        ("protect = true", "`protect`"),
+        ("name = \"a/../b\"", "cannot be the name"),
+    ] {
+        fs::write(
+            home.path("shop/ImageFile"),
+            image_file(&format!("  publish to \"prod\" {{ {options} }}\n")),
+        )
+        .unwrap();
+        let (status, _, said) = home.publish(&[]);
+        assert!(status == 1 && said.contains("error[E0682]") && said.contains(words), "{said}");
+    }
 }

@@ -13,6 +13,7 @@ pub mod needed;
 pub mod openstack;
 pub mod planned;
 pub mod project;
+pub mod s3;
 pub mod server;
 pub mod signer;
 pub mod store;

@@ -181,3 +181,101 @@ fn an_image_is_in_both_regions_of_a_real_openstack_as_it_was_built() {
     // What could not be had whole is not left there.
     assert_eq!(cloud.json("ann", &["image", "list"]).as_array().unwrap().len(), 1);
 }
+
+/// A service that speaks S3, until this is dropped.
+struct S3 {
+    folder: PathBuf,
+    url: String,
+    process: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl S3 {
+    fn start() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("s3");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clouds/s3.py");
+        let mut process = Command::new("python3")
+            .arg(script)
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = process.stdin.take();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://"), "see the log in {}", folder.display());
+        Self { folder, url: url.trim().to_owned(), process, stdin }
+    }
+
+    /// What a program that uses boto3, as `s3`, prints.
+    #[track_caller]
+    fn boto(&self, program: &str) -> String {
+        let program = format!(
+            "import boto3, json\ns3 = boto3.client('s3', endpoint_url='{}', region_name='us-east-1', \
+             aws_access_key_id='key', aws_secret_access_key='secret key')\n{program}\n",
+            self.url
+        );
+        let python = self.folder.join("venv/bin/python");
+        let output =
+            Command::new(python).args(["-c", &program]).env("no_proxy", "127.0.0.1").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn an_image_is_in_a_bucket_as_it_was_built() {
+    let s3 = S3::start();
+    let publish_to =
+        "  publish to \"bucket\" { name = \"web 1\", tags = [\"a b\"], properties = { team = \"web\" } }\n";
+    let project = Project::new(&format!("{IMAGE}{publish_to}}}\n"));
+    let config = project.path("home/.config/imgfile");
+    fs::create_dir_all(&config).unwrap();
+    fs::create_dir_all(project.path("home/.aws")).unwrap();
+    let credentials = "[default]\naws_access_key_id = key\naws_secret_access_key = secret key\n";
+    fs::write(project.path("home/.aws/credentials"), credentials).unwrap();
+    let target = |name: &str, bucket: &str| {
+        format!(
+            "[targets.{name}]\ndriver = \"s3\"\nbucket = \"{bucket}\"\nprefix = \"disks/\"\nendpoint = {:?}\n",
+            s3.url
+        )
+    };
+    fs::write(config.join("config.toml"), target("bucket", "images") + &target("none", "nobody")).unwrap();
+    project.build(&[]);
+    let (status, rows, said) = publish(&project, &[]);
+    assert_eq!((status, outcomes(&rows)), (0, vec!["sent"]), "{said}");
+    assert!(!said.contains("secret key"), "{said}");
+    assert_eq!(rows[0]["id"], "s3://images/disks/web 1.qcow2");
+    let saved = project.path("saved.qcow2");
+    let shown = s3.boto(&format!(
+        "s3.download_file('images', 'disks/web 1.qcow2', {:?})\nprint(json.dumps([s3.head_object(Bucket='images', \
+         Key='disks/web 1.qcow2')['Metadata'], s3.get_object_tagging(Bucket='images', Key='disks/web 1.qcow2')['TagSet'], \
+         s3.list_multipart_uploads(Bucket='images').get('Uploads', [])]))",
+        saved.to_str().unwrap()
+    ));
+    assert!(
+        fs::read(&saved).unwrap() == fs::read(project.path("out/web.qcow2")).unwrap(),
+        "it has other bytes"
+    );
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown[0]["team"], "web");
+    assert_eq!(shown[0]["imgfile-sha256"], rows[0]["sha256"]);
+    assert_eq!(shown[1][0]["Key"], "a b");
+    assert_eq!(shown[2], serde_json::json!([]), "nothing half sent is left");
+
+    let (status, rows, said) = publish(&project, &[]);
+    assert_eq!((status, outcomes(&rows)), (0, vec!["there"]), "{said}");
+    s3.boto("s3.put_object(Bucket='images', Key='disks/web 1.qcow2', Body=b'other')");
+    let (status, _, said) = publish(&project, &[]);
+    assert!(status == 1 && said.contains("error[E0678]"), "{said}");
+    let (status, _, said) = publish(&project, &["web", "--to", "none"]);
+    assert!(status == 1 && said.contains("error[E0671]") && said.contains("NoSuchBucket"), "{said}");
+}
