@@ -56,6 +56,8 @@ async fn bring(args: &Args) -> CommandResult<()> {
     let settings = ops::records::settings(&given(), &listener).map_err(failed)?;
     let store = recorded::store(&settings)?;
     let records = store.records().map_err(recorded::refused)?;
+    // By a proxy of the project's, others would see the credentials.
+    let own = ops::records::own_settings(&given()).map_err(failed)?;
     let options = PublishOptions {
         path: &args.project,
         set: &args.set,
@@ -64,7 +66,7 @@ async fn bring(args: &Args) -> CommandResult<()> {
         dry_run: args.dry_run,
     };
     let Publishing { images, failed: failure } =
-        publish(&settings, &store, &records, &options, &listener).await.map_err(failed)?;
+        publish(&own, &store, &records, &options, &listener).await.map_err(failed)?;
     match args.format {
         Format::Json => recorded::print_json(&images),
         Format::Human => {

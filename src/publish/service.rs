@@ -16,11 +16,11 @@ use crate::{
 /// Bytes of an answer that are read.
 const ANSWER: usize = 4 << 20;
 /// How long an answer may take that is no upload's.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long an upload may stand still.
-const STILL: Duration = Duration::from_secs(60);
+const STILL: Duration = Duration::from_mins(1);
 /// How long a service may take for a file that it has whole: it may write it on to another one.
-const DIGESTING: Duration = Duration::from_secs(600);
+const DIGESTING: Duration = Duration::from_mins(10);
 /// Between two looks at how far an upload is.
 const LOOK: Duration = Duration::from_millis(200);
 

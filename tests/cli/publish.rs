@@ -97,6 +97,10 @@ impl Home {
             .env("NO_COLOR", "1")
             .env("IMGFILE_LOG", "trace")
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("OS_CLIENT_CONFIG_FILE")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SHARED_CREDENTIALS_FILE")
             .env_remove("http_proxy")
             .env_remove("HTTP_PROXY")
             .env("no_proxy", "127.0.0.1");
@@ -320,6 +324,22 @@ fn every_refusal_is_told_in_the_services_words_with_a_way_out() {
     home.configure("[targets.prod]\ndriver = \"program\"\ncommand = \"send\"\n");
     show("a command is a list", &home, &[]);
     assert_data_eq!(shown, file!["publish.expected"].raw());
+}
+
+/// A project that is trusted may set a proxy for downloads; credentials do not go there.
+#[test]
+fn a_project_does_not_say_how_a_target_is_reached() {
+    let home = Home::new(PUBLISH);
+    fs::write(home.path("shop/.imgfile.toml"), "proxy = \"http://127.0.0.1:9\"\nca = \"none.pem\"\n")
+        .unwrap();
+    assert!(home.command(&["trust"]).status().unwrap().success());
+    // Nor does a clouds.yaml of the project's.
+    fs::write(home.path("shop/clouds.yaml"), "clouds: {mine: {auth: {auth_url: 'http://127.0.0.1:9'}}}\n")
+        .unwrap();
+    assert_eq!(home.published(&[])[0]["outcome"], "sent");
+    home.configure("[targets.prod]\ndriver = \"glance\"\ncloud = \"mine\"\n");
+    let (status, _, said) = home.publish(&[]);
+    assert!(status == 1 && said.contains("there is no clouds.yaml"), "{said}");
 }
 
 #[test]

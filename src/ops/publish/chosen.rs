@@ -101,7 +101,7 @@ pub fn chosen(records: &Records, options: &PublishOptions<'_>) -> Result<Chosen,
             let image = images.iter().filter(|image| image.name.value == word);
             image
                 .flat_map(|image| {
-                    statements(image, options.to, true, || files(records, &here, &image.name.value))
+                    statements(image, options.to, true, || files(records, here.as_ref(), &image.name.value))
                 })
                 .collect()
         }
@@ -130,7 +130,7 @@ pub fn chosen(records: &Records, options: &PublishOptions<'_>) -> Result<Chosen,
         None => {
             let only = images.len() == 1;
             let of = |image: &ImageSpec| {
-                statements(image, options.to, only, || files(records, &here, &image.name.value))
+                statements(image, options.to, only, || files(records, here.as_ref(), &image.name.value))
             };
             images.iter().flat_map(of).collect::<Vec<_>>()
         }
@@ -201,10 +201,10 @@ fn bare(target: &str, span: Span) -> PublishSpec {
 }
 
 /// The files of the newest build of an image, as far as they are there.
-fn files(records: &Records, project: &Option<String>, image: &str) -> Result<Vec<ArtifactRecord>, Error> {
+fn files(records: &Records, project: Option<&String>, image: &str) -> Result<Vec<ArtifactRecord>, Error> {
     let all = records.artifacts()?;
     let there = |artifact: &ArtifactRecord| {
-        Some(&artifact.project) == project.as_ref()
+        Some(&artifact.project) == project
             && artifact.image == image
             && FileState::of(artifact) != FileState::Missing
     };

@@ -128,7 +128,8 @@ impl From<Sent> for Outcome {
     }
 }
 
-/// Publishes images.
+/// Publishes images. `settings` are the user's own ([`own_settings`](super::records::own_settings)): a project has no say
+/// in how targets are reached.
 ///
 /// # Errors
 /// `Files` if the ImageFile is wrong; `Usage` if there is no such image. What single targets refuse is in the answer.

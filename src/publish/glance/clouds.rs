@@ -155,30 +155,21 @@ impl Entry<'_> {
                 secrets.add(&secret);
             }
         }
-        let cacert = self.text(&self.value["cacert"]).map(PathBuf::from);
+        let cacert = text(&self.value["cacert"]).map(PathBuf::from);
         Ok(Cloud {
             name: self.name.to_owned(),
             auth_url,
             auth: self.request()?,
-            region: self.text(&self.value["region_name"]),
-            interface: self.text(&self.value["interface"]).unwrap_or_else(|| "public".to_owned()),
+            region: text(&self.value["region_name"]),
+            interface: text(&self.value["interface"]).unwrap_or_else(|| "public".to_owned()),
             cacert: cacert.map(|path| self.file.parent().unwrap_or(Path::new("/")).join(path)),
-            image_endpoint: self.text(&self.value["image_endpoint_override"]),
+            image_endpoint: text(&self.value["image_endpoint_override"]),
             secrets,
         })
     }
 
-    /// A text; numbers, which YAML makes of some ids, are as they are written.
-    fn text(&self, value: &Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
-    }
-
     fn auth(&self, key: &str) -> Option<String> {
-        self.text(&self.value["auth"][key])
+        text(&self.value["auth"][key])
     }
 
     fn lacks(&self, key: &str) -> PublishError {
@@ -187,7 +178,7 @@ impl Entry<'_> {
 
     /// What is posted for a token.
     fn request(&self) -> Result<Value, PublishError> {
-        let kind = self.text(&self.value["auth_type"]).unwrap_or_default();
+        let kind = text(&self.value["auth_type"]).unwrap_or_default();
         let identity = match kind.trim_start_matches("v3") {
             "applicationcredential" => return self.application_credential(),
             "token" => json!({
@@ -257,6 +248,15 @@ impl Entry<'_> {
             (None, Some(name)) => json!({ "name": name }),
             (None, None) => json!({ "id": "default" }),
         }
+    }
+}
+
+/// A text; numbers, which YAML makes of some ids, are as they are written.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

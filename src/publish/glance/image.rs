@@ -49,7 +49,7 @@ impl Region<'_> {
         match self.find(request).await? {
             Found::Same(image) => {
                 let id = id(&image).to_owned();
-                self.compare(request, &image, &sums(&request.file).await?)?;
+                compare(request, &image, &sums(&request.file).await?)?;
                 let changed = self.bring_into_line(request, &image).await?;
                 let sent = if changed { Sent::Updated } else { Sent::There };
                 self.published(request, id, sent).await
@@ -199,7 +199,7 @@ impl Region<'_> {
                 .help("publish it when it is at rest"));
             }
             let image = self.ready(request, &id).await?;
-            self.compare(request, &image, &sums)?;
+            compare(request, &image, &sums)?;
             Ok(image)
         };
         match sent.await {
@@ -279,38 +279,6 @@ impl Region<'_> {
         Err(PublishError::new(codes::TARGET_REFUSED, message))
     }
 
-    /// Holds what is there against what was sent.
-    fn compare(&self, request: &Request, image: &Value, sums: &Sums) -> Result<(), PublishError> {
-        let text = |key: &str| image[key].as_str().unwrap_or_default();
-        let (algorithm, value) = (text("os_hash_algo"), text("os_hash_value"));
-        let same_size = image["size"].as_u64() == Some(request.size);
-        if same_size && sums.has(algorithm, value) != Some(false) {
-            return Ok(());
-        }
-        let name = &request.name;
-        let mut error = PublishError::new(
-            codes::CHECKSUM_DIFFERS,
-            format!("what the service has of `{name}` is not what was sent"),
-        );
-        if !same_size {
-            error = error.note(format!("it has {} bytes there and {} here", image["size"], request.size));
-        }
-        if sums.has(algorithm, value) == Some(false) {
-            let ours = if algorithm == "sha512" { sums.sha512.clone() } else { sums.sha256.to_string() };
-            let short = |hex: &str| hex.chars().take(16).collect::<String>();
-            error = error.note(format!(
-                "its {algorithm} begins with {} there and {} here",
-                short(value),
-                short(&ours)
-            ));
-        }
-        Err(error.help(format!(
-            "type `imgfile publish` again; if it happens again, the cloud's storage is at fault: tell whoever runs it, \
-             with the id {}",
-            id(image)
-        )))
-    }
-
     /// Changes what is said of an image where something else is asked; says whether there was something.
     async fn bring_into_line(&self, request: &Request, image: &Value) -> Result<bool, PublishError> {
         let mut asked = described(request);
@@ -358,6 +326,38 @@ impl Region<'_> {
         }
         Ok(notes)
     }
+}
+
+/// Holds what is there against what was sent.
+fn compare(request: &Request, image: &Value, sums: &Sums) -> Result<(), PublishError> {
+    let text = |key: &str| image[key].as_str().unwrap_or_default();
+    let (algorithm, value) = (text("os_hash_algo"), text("os_hash_value"));
+    let same_size = image["size"].as_u64() == Some(request.size);
+    if same_size && sums.has(algorithm, value) != Some(false) {
+        return Ok(());
+    }
+    let name = &request.name;
+    let mut error = PublishError::new(
+        codes::CHECKSUM_DIFFERS,
+        format!("what the service has of `{name}` is not what was sent"),
+    );
+    if !same_size {
+        error = error.note(format!("it has {} bytes there and {} here", image["size"], request.size));
+    }
+    if sums.has(algorithm, value) == Some(false) {
+        let ours = if algorithm == "sha512" { sums.sha512.clone() } else { sums.sha256.to_string() };
+        let short = |hex: &str| hex.chars().take(16).collect::<String>();
+        error = error.note(format!(
+            "its {algorithm} begins with {} there and {} here",
+            short(value),
+            short(&ours)
+        ));
+    }
+    Err(error.help(format!(
+        "type `imgfile publish` again; if it happens again, the cloud's storage is at fault: tell whoever runs it, \
+         with the id {}",
+        id(image)
+    )))
 }
 
 fn id(image: &Value) -> &str {

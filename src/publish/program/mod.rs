@@ -6,8 +6,7 @@ mod protocol;
 mod talk;
 
 use super::{
-    ConfigKey, KeyKind, Op, OpenContext, Progress, PublishError, Published, Request, Target, TargetConfig,
-    TargetEntry,
+    ConfigKey, KeyKind, Op, OpenContext, Progress, Published, Request, Target, TargetConfig, TargetEntry,
 };
 
 pub use protocol::{FromProgram, Reason, ToProgram};
@@ -25,11 +24,11 @@ pub const ENTRY: TargetEntry = TargetEntry {
         required: true,
         about: "the program and its arguments",
     }],
-    open: |config, _: OpenContext<'_>| Box::pin(async { open(config) }),
+    open: |config, _: OpenContext<'_>| Box::pin(async { Ok(open(config)) }),
 };
 
-fn open(config: &TargetConfig) -> Result<Box<dyn Target>, PublishError> {
-    Ok(Box::new(Program { target: config.name.clone(), command: config.texts("command").to_vec() }))
+fn open(config: &TargetConfig) -> Box<dyn Target> {
+    Box::new(Program { target: config.name.clone(), command: config.texts("command").to_vec() })
 }
 
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::{
 /// How long a program may take to say hello.
 const HELLO: Duration = Duration::from_secs(30);
 /// How long it may say nothing after that.
-const SILENCE: Duration = Duration::from_secs(600);
+const SILENCE: Duration = Duration::from_mins(10);
 /// How long it may take to end.
 const END: Duration = Duration::from_secs(10);
 /// Bytes of a line.
