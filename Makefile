@@ -31,6 +31,9 @@ test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm
 test-long: needs ## Run the tests that `make test` leaves out since each takes minutes
 	@CARGO="$(CARGO)" scripts/test --long
 
+test-clouds: needs ## Publish to services that are installed from PyPI and started here (docs/publish.md)
+	@CARGO="$(CARGO)" scripts/test --clouds
+
 catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md
 	$(CARGO) test --locked --test packages --test machine -- --ignored --nocapture catalogue:: instances::
 

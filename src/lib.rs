@@ -57,6 +57,8 @@ pub mod driver;
 
 pub mod exec;
 
+pub mod publish;
+
 pub mod report;
 
 pub mod ide;

@@ -251,6 +251,7 @@ impl Checker<'_> {
             Keyword::Test => checker.test(image, operands, placed),
             Keyword::Label => checker.label(image, operands, placed),
             Keyword::Output => checker.output(image, operands),
+            Keyword::Publish => checker.publish(image, operands),
             // Read before: those of a file, and profiles where they are used.
             Keyword::Param
             | Keyword::Include

@@ -22,6 +22,7 @@ mod params;
 mod paths;
 mod profiles;
 mod project;
+mod publish;
 mod repeated_token;
 mod script;
 mod script_text;

@@ -101,6 +101,13 @@ pub(super) fn whys(current: &OsStr) -> Vec<CompletionCandidate> {
     beginning(current, std::iter::once(base).chain(steps().unwrap_or_default()))
 }
 
+/// Targets of the user's configuration.
+pub(super) fn targets(current: &OsStr) -> Vec<CompletionCandidate> {
+    let settings = ops::records::settings(&Flags::default(), &Silent);
+    let targets = settings.map(|settings| settings.targets).unwrap_or_default();
+    beginning(current, targets.into_iter().map(|target| (target.name, target.driver.about.to_owned())))
+}
+
 /// Codes of diagnostics, and numbers of rules.
 pub(super) fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
     let upper = current.to_string_lossy().to_ascii_uppercase();

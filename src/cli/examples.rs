@@ -151,6 +151,14 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "publish",
+        &[
+            ("imgfile publish", "every image, to each target that it names"),
+            ("imgfile publish web --to prod --set version=2026.11", "one image to one target, with a param"),
+            ("imgfile publish --dry-run", "what would be published where"),
+        ],
+    ),
+    (
         "sbom",
         &[
             ("imgfile sbom web", "its packages, as SPDX"),

@@ -15,7 +15,10 @@ use crate::{
         image::{self, Removed},
     },
     report::{local, progress},
-    store::{Records, Store, records::ArtifactRecord},
+    store::{
+        Records, Store,
+        records::{ArtifactRecord, Publication},
+    },
 };
 
 /// Work with an image that was built here.
@@ -254,6 +257,7 @@ fn inspect(store: &Store, listed: &ListedImage, format: Format, verify: bool) ->
                 ("revoked", format!("`{}`, {}{why}", revocation.image, local(revocation.at_ms)))
             }));
             rows.extend(artifact.labels.iter().map(|(key, value)| ("label", format!("{key} = {value}"))));
+            rows.extend(artifact.published.iter().map(|one| ("published", published(one))));
             let text: String = rows.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect();
             super::print(&text);
         }
@@ -263,6 +267,19 @@ fn inspect(store: &Store, listed: &ListedImage, format: Format, verify: bool) ->
         is_as_built(artifact);
     }
     Ok(())
+}
+
+/// Where an artifact is, or why it is not there.
+fn published(one: &Publication) -> String {
+    let id = one.id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    let mut text = format!("{}: {}{id}", one.place(), one.name);
+    if let Some(at) = one.at_ms {
+        text.push_str(&format!(", {}", local(at)));
+    }
+    if let (Some(failed), Some(why)) = (one.failed_ms, &one.failure) {
+        text.push_str(&format!("; failed {}: {why}", local(failed)));
+    }
+    text
 }
 
 fn removed(artifact: &ArtifactRecord, done: Removed) {

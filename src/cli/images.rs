@@ -14,8 +14,8 @@ use crate::{
 /// List the images that this project built, newest first.
 ///
 /// LOCK says whether the lock that an image was built by is still the same; BASE what it stands on, and whether that was
-/// made anew with other content since. STATE has what became of the file, tags, and whether it is protected, deprecated
-/// or revoked.
+/// made anew with other content since. STATE has what became of the file, where it was published, tags, and whether it is
+/// protected, deprecated or revoked.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only files of the image with this name in its ImageFile.
@@ -158,6 +158,8 @@ pub(super) fn state(listed: &ListedImage) -> String {
     if artifact.deprecated_ms.is_some() {
         words.push("deprecated".to_owned());
     }
+    let there = artifact.published.iter().filter(|one| one.at_ms.is_some());
+    words.extend(there.map(|one| format!("at {}", one.place())));
     words.extend(artifact.tags.iter().map(|tag| format!("tag {tag}")));
     if words.is_empty() { FileState::Present.word().to_owned() } else { words.join(", ") }
 }

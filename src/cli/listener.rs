@@ -64,4 +64,8 @@ impl ops::Waiting for Line {
     fn downloads(&self) -> Watcher {
         Watcher(Arc::new(self.0.download()))
     }
+
+    fn uploads(&self) -> Watcher {
+        Watcher(Arc::new(self.0.upload()))
+    }
 }

@@ -37,6 +37,7 @@ mod markdown;
 mod offered;
 mod outdated;
 mod plan;
+mod publish;
 mod recorded;
 mod run;
 mod sbom;
@@ -169,6 +170,7 @@ enum Command {
     Cancel(With<cancel::Args, OfStore>),
     Images(With<images::Args, OfStore>),
     Image(With<image::Args, OfStore>),
+    Publish(With<publish::Args, OfStore>),
     Inspect(With<inspect::Args, All>),
     Diff(With<diff::Args, All>),
     Capture(With<capture::Args, All>),
@@ -229,6 +231,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Cancel(args) => cancel::run(&args.apart()),
         Command::Images(args) => images::run(&args.apart()),
         Command::Image(args) => image::run(&args.apart()),
+        Command::Publish(args) => publish::run(&args.apart()),
         Command::Inspect(args) => inspect::run(args.apart()),
         Command::Diff(args) => diff::run(args.apart()),
         Command::Capture(args) => capture::run(args.apart()),

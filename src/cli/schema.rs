@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use super::Exit;
 use crate::text::nearest;
-use crate::{catalog, describe, exec, lock, ops, plan, report, store};
+use crate::{catalog, describe, exec, lock, ops, plan, publish, report, store};
 
 /// Print the JSON schema of a file or an output.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 19] = [
+pub const SCHEMAS: [Entry; 22] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -31,6 +31,9 @@ pub const SCHEMAS: [Entry; 19] = [
     ("apps", "apps --format json", || schema_for!(Vec<ops::App>)),
     ("bases", "bases --format json", || schema_for!(Vec<ops::ListedBase>)),
     ("outdated", "outdated --format json", || schema_for!(Vec<ops::Outdated>)),
+    ("publish", "publish --format json", || schema_for!(Vec<ops::publish::PublishedImage>)),
+    ("publish-request", "what a program that publishes is told", || schema_for!(publish::ToProgram<'static>)),
+    ("publish-answer", "a line of what it says", || schema_for!(publish::FromProgram)),
     ("manifest", "NAME.manifest.json, beside an artifact", || schema_for!(describe::Manifest)),
     ("verify", "verify --format json", || schema_for!(ops::Verification)),
     ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),

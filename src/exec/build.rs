@@ -14,14 +14,26 @@ use super::{
     publish::StagedArtifacts,
     session::StepContext,
     test_boots::test_names,
+    tested::TestState,
 };
 use crate::{
     describe::Inventory,
     driver::DiskFile,
     model::DiskFormat,
     plan::{BaseSource, ImagePlan, OutputPlan, Step},
-    store::WorkFolder,
+    store::{Store, WorkFolder},
 };
+
+/// Notes of artifacts how their tests ended: those of a build are there only if they passed.
+fn remember_tests(
+    store: &Store,
+    image: &ImagePlan,
+    tests: Tests,
+    artifacts: &[Artifact],
+) -> Result<(), BuildError> {
+    let state = TestState::of_build(tests, image);
+    artifacts.iter().try_for_each(|artifact| state.remember(store, &artifact.sha256))
+}
 
 impl Executor<'_> {
     /// Builds one image and puts its artifacts into the output folder, all of them or none.
@@ -68,6 +80,7 @@ impl Executor<'_> {
             for test in test_names(image, options.tests) {
                 reporter.reused(&test);
             }
+            remember_tests(self.store, image, options.tests, &artifacts)?;
             return Ok(artifacts);
         }
         let files = || image.outputs.iter().map(|output| output.file.as_str());
@@ -133,6 +146,7 @@ impl Executor<'_> {
         edition.add(&describe::write(work, &files)?)?;
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, options.tests, &artifacts)?;
+        remember_tests(self.store, image, options.tests, &artifacts)?;
         edition.publish()?;
         for name in describe::remove_stale(self.store, image, options) {
             reporter.note(format!("removed {name}, which described an earlier build"));

@@ -68,6 +68,7 @@ mod steps;
 mod summary;
 mod tail;
 mod test_boots;
+mod tested;
 mod times;
 mod unpack;
 
@@ -87,4 +88,5 @@ pub use project::{FileFacts, ProjectFiles};
 pub use secret::Secrets;
 pub use source_disk::{SourceDisk, changed, in_use};
 pub use summary::{PackageSummary, PlanSummary, StepSummary};
+pub use tested::TestState;
 pub use times::Times;

@@ -9,6 +9,7 @@ use super::{
     BuildError, EventKind, Secrets,
     executor::{Executor, Tests, build_id, folder},
     session::{Session, StepContext, StepPlace},
+    tested::TestState,
 };
 use crate::{
     driver::{Disk, DiskAccess, Start},
@@ -43,7 +44,20 @@ impl Executor<'_> {
         };
         reporter.report(EventKind::Started { steps: test_names(image, tests) });
         let work = self.store.begin_build(&build_id())?;
-        self.run_tests(&context, &work, (&path, format), tests).await
+        let ended = self.run_tests(&context, &work, (&path, format), tests).await;
+        let state = match &ended {
+            Ok(()) if tests.are_run_on(image) => TestState::Passed,
+            Err(failure) if !failure.is_host_defect() => TestState::Failed,
+            Ok(()) | Err(_) => return ended,
+        };
+        // Every output holds the same disk.
+        for output in &image.outputs {
+            let path = out.join(&output.file);
+            if path.is_file() {
+                state.remember(self.store, &self.store.digest_file(&path)?)?;
+            }
+        }
+        ended
     }
 
     /// Boots an artifact, or the disk that it holds, by its own boot loader in a throw-away overlay, and looks.

@@ -174,6 +174,7 @@ mod tests {
             deprecated_ms: None,
             tags: Vec::new(),
             revoked: None,
+            published: Vec::new(),
         }
     }
 

@@ -58,6 +58,9 @@ pub trait Listener: Send + Sync {
 pub trait Waiting: Send {
     /// Takes news of what is downloaded meanwhile.
     fn downloads(&self) -> Watcher;
+
+    /// Takes news of what is sent meanwhile: a name in place of an address.
+    fn uploads(&self) -> Watcher;
 }
 
 /// Listens to nothing.

@@ -32,6 +32,7 @@ mod outdated;
 mod paths;
 mod plan;
 pub mod project;
+pub mod publish;
 mod recording;
 pub mod records;
 pub mod resolved;

@@ -28,6 +28,14 @@ pub fn settings(flags: &Flags, listener: &dyn Listener) -> Result<Settings, Erro
     Ok(settings)
 }
 
+/// The user's own settings, whatever a project says: for what is sent with the user's credentials.
+pub fn own_settings(flags: &Flags) -> Result<Settings, Error> {
+    let mut sources = Sources::default();
+    let around = LookupContext { project: None, env: |name: &str| std::env::var_os(name) };
+    Settings::load(flags, &around, &mut sources)
+        .map_err(|errors| Error::diagnosed(Class::of_settings(&errors), errors, sources))
+}
+
 /// Opens the store, and reports what a crash had left in it.
 pub fn open_store(settings: &Settings, listener: &dyn Listener) -> Result<Arc<Store>, Error> {
     let (store, leftovers) = Store::open_and_sweep(&settings.store.value)?;

@@ -204,6 +204,7 @@ fn every_command_and_option_of_the_help_does_something() {
     records(&session);
     images(&session);
     store(&session);
+    publishing(&session);
     running(&session);
     failing(&session);
     while_it_runs(&session);
@@ -272,6 +273,46 @@ fn catalogue(session: &Session) {
             "{}",
             doctor.stdout
         );
+    }
+}
+
+/// To a folder, by the program that is an example.
+fn publishing(session: &Session) {
+    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/publish/to_folder.py");
+    let shelf = session.project.path("shelf");
+    let config = session.project.path("home/.config/imgfile");
+    fs::create_dir_all(&config).unwrap();
+    let text =
+        format!("[targets.shelf]\ndriver = \"program\"\ncommand = [\"python3\", {program:?}, {shelf:?}]\n");
+    let before = fs::read_to_string(config.join("config.toml")).ok();
+    fs::write(config.join("config.toml"), text).unwrap();
+    let store = session.project.store.to_str().unwrap().to_owned();
+    session.run(&["build"]);
+    session
+        .run(&["publish", "one", "--to", "shelf", "--dry-run", "--format", "human"])
+        .prints("would be published");
+    let rows = session.run(&[
+        "publish",
+        "one",
+        "--to",
+        "shelf",
+        "--project",
+        ".",
+        "--format",
+        "json",
+        "--store",
+        &store,
+    ]);
+    assert_eq!(rows.json()[0]["outcome"], "sent");
+    assert_eq!(
+        fs::read(shelf.join("one.qcow2")).unwrap(),
+        fs::read(session.project.path("out/one.qcow2")).unwrap()
+    );
+    session.run(&["publish", "--to", "shelf", "--set", "word=hello"]).prints("there already");
+    session.run(&["images"]).prints("at shelf");
+    match before {
+        Some(text) => fs::write(config.join("config.toml"), text).unwrap(),
+        None => fs::remove_file(config.join("config.toml")).unwrap(),
     }
 }
 

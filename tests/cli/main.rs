@@ -13,6 +13,7 @@ mod help;
 mod images;
 mod on_failure;
 mod output;
+mod publish;
 mod safety;
 mod several;
 mod trace;

@@ -219,6 +219,14 @@ fn only_the_driver_knows_qemu() {
     assert_eq!(outside, known);
 }
 
+/// Another service is a folder and a line in the registry, since nobody else knows that there are these.
+#[test]
+fn only_its_folder_knows_a_service() {
+    let mut outside = files_with("glance");
+    outside.retain(|file| !file.starts_with("publish/glance/"));
+    assert_eq!(outside, ["publish/mod.rs", "publish/registry.rs"]);
+}
+
 /// Another package manager is a folder, its facts and a line in the registry, since nobody else knows this one's
 /// programs, files and names.
 #[test]

@@ -7,6 +7,7 @@ mod common;
 mod accounts;
 mod artifacts;
 mod capture;
+mod clouds;
 mod described;
 mod driver;
 mod embed;

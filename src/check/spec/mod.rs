@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 mod cleanup;
 mod packages;
+mod publish;
 mod steps;
 
 use super::Size;
@@ -15,6 +16,7 @@ use crate::text::{Checksum, Digest, Requirement, Span, Spanned};
 
 pub use cleanup::{Cleanup, CleanupItem, CleanupPreset, CleanupTopic};
 pub use packages::{App, AppOption, ArchiveKey, ArchiveSource, ArchiveSpec, Literal, OtherArchive, Package};
+pub use publish::{MinDisk, PublishSpec, Visibility};
 pub use steps::{CopySource, CopySpec, DEFAULT_TIMEOUT, Script, ScriptBody, StepSpec, Test};
 
 /// Everything the entry file and its includes say.
@@ -91,6 +93,8 @@ pub struct ImageSpec {
     pub labels: Vec<KeyValue>,
     /// Never empty: `qcow2` if the file does not say.
     pub outputs: Vec<Output>,
+    /// `publish` statements in the order written.
+    pub publishes: Vec<PublishSpec>,
     /// `network full` if the file does not say.
     pub network: Network,
 }
@@ -127,6 +131,7 @@ impl ImageSpec {
             tests: Vec::new(),
             labels: Vec::new(),
             outputs: Vec::new(),
+            publishes: Vec::new(),
             network: Network::default(),
         }
     }

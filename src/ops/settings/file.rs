@@ -6,6 +6,7 @@ use super::place::span;
 use super::{
     Key, PROJECT_FILE,
     projects::{self, ProjectEntry},
+    targets::{self, TargetTable},
 };
 use crate::ops::paths::shown;
 use crate::{
@@ -71,13 +72,16 @@ pub struct File {
     pub entries: Vec<Entry>,
     /// What single projects may; in the user's file only.
     pub projects: Vec<ProjectEntry>,
+    /// Where images go; in the user's file only.
+    pub targets: Vec<TargetTable>,
 }
 
 /// Whose a file of settings is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     Project,
-    User,
+    /// With the home folder, if there is one.
+    User(Option<PathBuf>),
 }
 
 impl File {
@@ -101,10 +105,20 @@ impl File {
                 return None;
             }
         };
-        let (mut entries, mut projects) = (Vec::new(), Vec::new());
+        let (mut entries, mut projects, mut tables) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in table {
-            if owner == Owner::User && name.get_ref() == projects::KEY {
-                projects = projects::read(source, &value, errors);
+            if let Owner::User(home) = &owner {
+                if name.get_ref() == projects::KEY {
+                    projects = projects::read(source, &value, errors);
+                    continue;
+                }
+                if name.get_ref() == targets::KEY {
+                    let folder = path.parent().unwrap_or(Path::new("/"));
+                    tables = targets::read(source, &value, folder, home.as_deref(), errors);
+                    continue;
+                }
+            } else if name.get_ref() == targets::KEY {
+                errors.push(targets::of_project(span(source, name.span())));
                 continue;
             }
             let at = span(source, value.span());
@@ -142,7 +156,7 @@ impl File {
         }
         // The table is sorted by name; people read from the top.
         entries.sort_by_key(|entry| entry.line);
-        Some(Self { path, entries, projects })
+        Some(Self { path, entries, projects, targets: tables })
     }
 }
 

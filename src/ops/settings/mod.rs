@@ -11,6 +11,7 @@ mod lifecycle;
 mod lookup;
 mod place;
 mod projects;
+mod targets;
 mod trusted_projects;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{AcceleratorChoice, DriverEntry},
     exec::{Consent, Outside},
+    publish::TargetConfig,
     store::project_root,
     text::Sources,
 };
@@ -101,6 +103,8 @@ pub struct Settings {
     pub consent: Consent,
     /// How long images of projects stay, by the folder of the project: the user's word, whatever project these are for.
     pub lifecycles: Vec<(PathBuf, Lifecycle)>,
+    /// Where images may be published: the user's word alone.
+    pub targets: Vec<TargetConfig>,
     /// The lines of the project's file that do not count, as warnings.
     pub ignored: Vec<Diagnostic>,
     /// A private key in PEM that signs what is said of images.
@@ -167,7 +171,10 @@ impl Settings {
         }
         let file_of_user = user_file(context);
         let of_user = match file::of_user(&file_of_user) {
-            Ok(Some(text)) => File::parse(file_of_user, Owner::User, text, sources, &mut errors),
+            Ok(Some(text)) => {
+                let home = (context.env)("HOME").map(PathBuf::from);
+                File::parse(file_of_user, Owner::User(home), text, sources, &mut errors)
+            }
             Ok(None) => None,
             Err(reason) => {
                 errors.push(unreadable(&file_of_user, reason));
@@ -177,6 +184,8 @@ impl Settings {
         let home = (context.env)("HOME").map(PathBuf::from);
         let entries = || of_user.iter().flat_map(|file: &File| &file.projects);
         let lifecycles = entries().filter_map(|entry| entry.lifecycle(home.as_deref())).collect();
+        let targets =
+            of_user.iter().flat_map(|file| &file.targets).map(|entry| entry.config.clone()).collect();
         let mut consent = Consent::default();
         if let Some((root, trust)) = &project {
             for entry in entries() {
@@ -220,6 +229,7 @@ impl Settings {
             project,
             consent,
             lifecycles,
+            targets,
             ignored: lookup.ignored.into_warnings(),
         };
         let mut errors = lookup.errors;

@@ -76,6 +76,7 @@ fn record() -> BuildRecord {
             deprecated_ms: None,
             tags: Vec::new(),
             revoked: None,
+            published: Vec::new(),
         }],
     };
     let summary = BuildSummary {

@@ -112,13 +112,18 @@ impl Waiting {
     /// Takes news of a download.
     pub fn download(&self) -> impl Fn(&str, u64, u64) + Send + Sync + 'static {
         let shared = Arc::clone(&self.shared);
-        move |url, done, total| shared.lock().news(url, done, total)
+        move |url, done, total| shared.lock().news(format!("reading {}", super::clean(url)), done, total)
+    }
+
+    /// Takes news of what is sent.
+    pub fn upload(&self) -> impl Fn(&str, u64, u64) + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move |name, done, total| shared.lock().news(format!("sending {}", super::clean(name)), done, total)
     }
 }
 
 impl State {
-    fn news(&mut self, url: &str, done: u64, total: u64) {
-        let name = format!("reading {}", super::clean(url));
+    fn news(&mut self, name: String, done: u64, total: u64) {
         let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let known = self.downloads.iter().position(|download| download.name == name);
         if total > 0 && done >= total {

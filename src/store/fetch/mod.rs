@@ -111,34 +111,46 @@ fn known(store: &Store, sum: &Checksum) -> Option<(Digest, PathBuf)> {
     Some((sha256, store.blobs().get(&sha256)?))
 }
 
+/// A client of HTTP by the settings, for those who do more than fetch.
+pub fn client_builder(network: &Network) -> Result<reqwest::ClientBuilder, FetchError> {
+    builder(network).map(|(builder, _)| builder)
+}
+
+/// A client by the settings, and what names this way of reaching the network.
+fn builder(network: &Network) -> Result<(reqwest::ClientBuilder, String), FetchError> {
+    // Another part of the process may have been first: there is one provider either way.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let setting =
+        |what: &str, reason: String| FetchError::Setting(format!("{what} cannot be used: {reason}"));
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("imgfile/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .read_timeout(SILENCE);
+    let mut road = String::new();
+    if let Some(proxy) = &network.proxy {
+        road += &format!(" proxy {proxy}");
+        let proxy = reqwest::Proxy::all(proxy)
+            .map_err(|error| setting(&format!("the proxy `{proxy}`"), error.to_string()))?;
+        builder = builder.proxy(proxy);
+    }
+    if let Some(path) = &network.ca {
+        let name = format!("the certificates in `{}`", path.display());
+        let pem = super::read_regular(path, CA_LIMIT).map_err(|error| setting(&name, error.to_string()))?;
+        road += &format!(" ca {}", Digest::of(&pem));
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| setting(&name, error.to_string()))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    Ok((builder, road))
+}
+
 impl Fetcher {
     /// A client by the settings.
     pub fn new(network: &Network) -> Result<Self, FetchError> {
-        // Another part of the process may have been first: there is one provider either way.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let setting =
-            |what: &str, reason: String| FetchError::Setting(format!("{what} cannot be used: {reason}"));
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("imgfile/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE);
-        let mut road = String::new();
-        if let Some(proxy) = &network.proxy {
-            road += &format!(" proxy {proxy}");
-            let proxy = reqwest::Proxy::all(proxy)
-                .map_err(|error| setting(&format!("the proxy `{proxy}`"), error.to_string()))?;
-            builder = builder.proxy(proxy);
-        }
-        if let Some(path) = &network.ca {
-            let name = format!("the certificates in `{}`", path.display());
-            let pem =
-                super::read_regular(path, CA_LIMIT).map_err(|error| setting(&name, error.to_string()))?;
-            road += &format!(" ca {}", Digest::of(&pem));
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| setting(&name, error.to_string()))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|error| setting("the network", reason(&error)))?;
+        let (builder, road) = builder(network)?;
+        let client = builder.build().map_err(|error| {
+            FetchError::Setting(format!("the network cannot be used: {}", reason(&error)))
+        })?;
         Ok(Self { client, offline: network.offline, road, watcher: None, slowest: SLOWEST })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 
+use super::publication::placed;
 use super::{ArtifactRecord, NewArtifact, Records, Revocation, Tried, now_ms};
 use crate::store::{Digest, Result};
 
@@ -45,6 +46,7 @@ fn artifact(row: &Row<'_>) -> rusqlite::Result<ArtifactRecord> {
         deprecated_ms: row.get(18)?,
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         revoked: None,
+        published: Vec::new(),
     })
 }
 
@@ -122,19 +124,20 @@ impl Records {
     /// The artifacts that are there as far as imgfile knows, newest first. Somebody else may have removed
     /// the files.
     pub fn artifacts(&self) -> Result<Vec<ArtifactRecord>> {
-        let revocations = self.revocations()?;
+        let (revocations, publications) = (self.revocations()?, self.publications()?);
         let connection = self.connection();
         let mut statement =
             connection.prepare(&format!("{COLUMNS} WHERE gone = 0 ORDER BY id DESC")).tried("read")?;
         let rows = statement.query_map([], artifact);
         let mut found: Vec<ArtifactRecord> = rows.and_then(Iterator::collect).tried("read")?;
         revoked(&mut found, &revocations);
+        placed(&mut found, &publications);
         Ok(found)
     }
 
     /// What one image of a build made, replaced since or not.
     pub(super) fn artifacts_of(&self, build: i64, image: &str) -> Result<Vec<ArtifactRecord>> {
-        let revocations = self.revocations()?;
+        let (revocations, publications) = (self.revocations()?, self.publications()?);
         let connection = self.connection();
         let mut statement = connection
             .prepare(&format!("{COLUMNS} WHERE build = ?1 AND image = ?2 ORDER BY id"))
@@ -142,6 +145,7 @@ impl Records {
         let rows = statement.query_map(params![build, image], artifact);
         let mut found: Vec<ArtifactRecord> = rows.and_then(Iterator::collect).tried("read")?;
         revoked(&mut found, &revocations);
+        placed(&mut found, &publications);
         Ok(found)
     }
 

@@ -6,6 +6,7 @@
 
 mod artifact;
 mod model;
+mod publication;
 mod read;
 mod revocation;
 mod tag;
@@ -20,8 +21,10 @@ use super::{Context, Result, StoreError, own};
 
 pub use artifact::Keeps;
 pub use model::{
-    ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, Revocation, State, StepRecord,
+    ArtifactRecord, BuildRecord, BuildSummary, ImageRecord, Kind, NewArtifact, Publication, Revocation,
+    State, StepRecord,
 };
+pub use publication::PublishedAt;
 pub use write::{Ending, StepId};
 
 /// Statements that bring a database from one version (`user_version`) to the next. Only ever appended to.
@@ -30,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("kinds.sql"),
     include_str!("artifacts.sql"),
     include_str!("captured.sql"),
+    include_str!("publications.sql"),
 ];
 
 const DATABASE: &str = "builds.sqlite";

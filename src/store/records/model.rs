@@ -244,6 +244,39 @@ pub struct ArtifactRecord {
     /// Why nobody is to use it any more.
     #[serde(default)]
     pub revoked: Option<Revocation>,
+    /// Where its content was published, or was to be.
+    #[serde(default)]
+    pub published: Vec<Publication>,
+}
+
+/// A place where an artifact was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Publication {
+    /// As the user's configuration names it.
+    pub target: String,
+    /// Where the service has regions.
+    pub region: Option<String>,
+    /// What it is called there.
+    pub name: String,
+    /// What the service calls it; none if it never got there.
+    pub id: Option<String>,
+    /// When `publish` saw it there last, in milliseconds since 1970.
+    pub at_ms: Option<i64>,
+    /// Why the last `publish` failed; none if it did not.
+    pub failure: Option<String>,
+    /// When that was.
+    pub failed_ms: Option<i64>,
+}
+
+impl Publication {
+    /// The place, as people read it: `prod`, or `prod/RegionOne`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.region {
+            Some(region) => format!("{}/{region}", self.target),
+            None => self.target.clone(),
+        }
+    }
 }
 
 impl ArtifactRecord {

@@ -6,6 +6,7 @@ use super::ValueKind::{
 };
 use super::{OptionInfo, When, Word};
 use crate::hygiene::RULES;
+use crate::model::OutputFormat;
 
 const BOOLEAN: &[Word] = &[("true", ""), ("false", "")];
 
@@ -196,3 +197,35 @@ pub(super) const OUTPUT: &[OptionInfo] = &[
         .words(&[("fixed", "as large as its disk, the default"), ("dynamic", "grows with its content")])
         .when(When::OneOf(0, &["vhd"])),
 ];
+
+pub(super) const PUBLISH: &[OptionInfo] = &[
+    option("name", Text, "what it is called there; the default is the output's name"),
+    option("format", Choice, "which `output` is sent; the default is the first that the target takes")
+        .words(&FORMAT_NAMES),
+    option("regions", Texts, "regions of the service; the default is the target's own"),
+    option("share", Texts, "projects that may use it, by their ids; they accept it there"),
+    option("protect", Boolean, "`true`: it cannot be deleted there until somebody takes that off"),
+    option("visibility", Choice, "who sees it; the default is `private`, and `shared` with `share`").words(
+        &[
+            ("private", "the project that it is published to"),
+            ("shared", "and the projects that it is shared with"),
+            ("community", "everybody who knows its id"),
+            ("public", "everybody, which services let administrators say"),
+        ],
+    ),
+    option("min_disk", Size, "smallest disk of an instance; the default is that of the image")
+        .words(&[("auto", "as large as the image's own disk")]),
+    option("properties", Pairs, "more of what the service is told of it: `{ hw_disk_bus = \"virtio\" }`"),
+    option("tags", Texts, "words to find it by"),
+];
+
+/// The formats of `output`; who takes them is told there.
+const FORMAT_NAMES: [Word; OutputFormat::ALL.len()] = {
+    let mut words = [("", ""); OutputFormat::ALL.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = (OutputFormat::ALL[at].as_str(), "");
+        at += 1;
+    }
+    words
+};

@@ -40,6 +40,7 @@ keywords! {
     Test = "test",
     Label = "label",
     Output = "output",
+    Publish = "publish",
 }
 
 /// A statement of images and profiles that takes nothing, as often as somebody likes.
@@ -418,5 +419,17 @@ pub const STATEMENTS: &[StatementInfo] = &[
         options: OptionSet::Of(options::OUTPUT),
         outline: Some(outlined_by_last(OutlineKind::Other)),
         ..statement(Keyword::Output)
+    },
+    StatementInfo {
+        example: "publish to \"prod\"",
+        summary: "a place where `imgfile publish` brings the tested image",
+        synonyms: &["upload", "push", "deploy", "target"],
+        operands: &[
+            operand(0, Role::Value).words(&[("to", "a target of your own configuration follows")]),
+            operand(1, Role::Name).quoted(),
+        ],
+        options: OptionSet::Of(options::PUBLISH),
+        outline: Some(outlined_by_last(OutlineKind::Other)),
+        ..statement(Keyword::Publish)
     },
 ];
