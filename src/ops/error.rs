@@ -27,7 +27,11 @@ impl Class {
     #[must_use]
     pub fn of_settings(diagnostics: &[Diagnostic]) -> Self {
         let mut errors = diagnostics.iter().filter(|one| one.is_error());
-        if errors.all(|one| one.code.cause() == Cause::Host && !one.is_of_call) { Self::Host } else { Self::Files }
+        if errors.all(|one| one.code.cause() == Cause::Host && !one.is_of_call) {
+            Self::Host
+        } else {
+            Self::Files
+        }
     }
 
     /// Of what these diagnostics tell, which would be of this class: where nothing but the words of the call is wrong, it

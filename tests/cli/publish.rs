@@ -66,6 +66,7 @@ impl Home {
         let build = records.begin(&self.path("shop"), "0").unwrap();
         records
             .add_artifact(&NewArtifact {
+                captured: None,
                 build,
                 image: "web",
                 path: path.to_str().unwrap(),

@@ -348,7 +348,7 @@ impl<'a> Capture<'a> {
             project: &NoFiles,
             reporter,
             budget: &build::budget(settings),
-            standing: &ParentDisks::default(),
+            parent_disks: &ParentDisks::default(),
             failed_machines: None,
         };
         let mut artifacts = executor.build(&plan, &inputs, options).await?;
