@@ -9,12 +9,12 @@ use super::{
     package::{InventoryPackage, plain},
     purl,
 };
-use crate::{packages::SystemFiles, text::Digest};
+use crate::{
+    model::{APK, DPKG, PackageDatabase},
+    packages::SystemFiles,
+    text::Digest,
+};
 
-/// dpkg's database.
-pub const DPKG: &str = "/var/lib/dpkg/status";
-/// apk's database, and where newer versions of apk have it.
-pub const APK: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 /// Bytes of a copyright file that are read; the longest of Debian have some hundred thousand.
 pub const COPYRIGHT_LIMIT: u64 = 1 << 20;
 
@@ -31,6 +31,11 @@ pub struct Inventory {
     pub finished: u64,
 }
 
+/// How what a database lists as installed is read.
+type Reader = fn(&str) -> Vec<InventoryPackage>;
+
+static READERS: [(&PackageDatabase, Reader); 2] = [(&DPKG, dpkg::packages), (&APK, apk::packages)];
+
 /// Fields of os-release that are kept.
 const OS_RELEASE: [&str; 4] = ["ID", "VERSION_ID", "VERSION_CODENAME", "PRETTY_NAME"];
 
@@ -41,13 +46,11 @@ impl Inventory {
         let text = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find_map(|path| files.text(path));
         let os_release = os_release(&text.unwrap_or_default());
         let mut inventory = Self { os_release, finished, ..Self::default() };
-        if let Some(status) = files.text(DPKG) {
-            inventory.databases.push("dpkg".to_owned());
-            inventory.packages.extend(dpkg::packages(&status));
-        }
-        if let Some(installed) = APK.into_iter().find_map(|path| files.text(path)) {
-            inventory.databases.push("apk".to_owned());
-            inventory.packages.extend(apk::packages(&installed));
+        for (database, packages) in READERS {
+            if let Some(installed) = database.installed.iter().find_map(|path| files.text(path)) {
+                inventory.databases.push(database.program.to_owned());
+                inventory.packages.extend(packages(&installed));
+            }
         }
         for package in &mut inventory.packages {
             package.purl = purl::of_package(package, &inventory.os_release);
@@ -132,7 +135,7 @@ mod tests {
                          Files: *\nLicense: Expat\n";
         let os = "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\nBUG=1\n";
         let mut inventory = Inventory::read(
-            &files(&[(DPKG, status), ("/usr/share/doc/jq/copyright", copyright), ("/etc/os-release", os)]),
+            &files(&[(DPKG.installed[0], status), ("/usr/share/doc/jq/copyright", copyright), ("/etc/os-release", os)]),
             7,
         );
         let digest = Digest::of("jq");
@@ -160,7 +163,7 @@ mod tests {
             "Package: a\u{1b}[31m\nStatus: install ok installed\nArchitecture: all\nVersion: {}\n",
             "9".repeat(5000)
         );
-        let inventory = Inventory::read(&files(&[(DPKG, &status)]), 0);
+        let inventory = Inventory::read(&files(&[(DPKG.installed[0], &status)]), 0);
         let package = &inventory.packages[0];
         assert_eq!((package.name.as_str(), package.version.len()), ("a[31m", LONGEST));
     }

@@ -28,7 +28,7 @@ mod stem;
 mod time;
 
 pub use envelope::{Envelope, EnvelopeError, EnvelopeSignature, PAYLOAD_TYPE};
-pub use inventory::{APK, COPYRIGHT_LIMIT, DPKG, Inventory, copyright_path};
+pub use inventory::{COPYRIGHT_LIMIT, Inventory, copyright_path};
 pub use key::{KeyFileError, SigningKey, VerifyingKey};
 pub use manifest::{
     Document, DocumentKind, FORMAT, Manifest, ManifestArtifact, ManifestBase, ManifestPackage, ManifestStep,

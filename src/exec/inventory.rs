@@ -8,8 +8,9 @@ use std::{
 
 use super::Reporter;
 use crate::{
-    describe::{APK, COPYRIGHT_LIMIT, DPKG, Inventory, copyright_path},
+    describe::{COPYRIGHT_LIMIT, Inventory, copyright_path},
     driver::{DriverError, FileContent, Machine},
+    model::{DPKG, PACKAGE_DATABASES},
     packages::SystemFiles,
     plan::{Action, BaseSource, ImagePlan, PlannedPackage},
     text::Digest,
@@ -30,8 +31,9 @@ pub(super) async fn read(
     reporter: &Reporter,
 ) -> Result<Inventory, DriverError> {
     let mut files = SystemFiles::default();
-    let databases = ["/etc/os-release", "/usr/lib/os-release", DPKG].into_iter().chain(APK);
-    let paths: Vec<String> = databases.map(str::to_owned).collect();
+    let databases = PACKAGE_DATABASES.iter().flat_map(|database| database.installed);
+    let databases = ["/etc/os-release", "/usr/lib/os-release"].iter().chain(databases);
+    let paths: Vec<String> = databases.map(|path| (*path).to_owned()).collect();
     for (path, content) in contents(machine, paths, DATABASE).await? {
         let reason = match content {
             FileContent::Whole(bytes) => {
@@ -45,7 +47,7 @@ pub(super) async fn read(
         };
         reporter.note(format!("what is said of the packages of the image lacks `{path}`: {reason}"));
     }
-    let status = files.text(DPKG).unwrap_or_default().into_owned();
+    let status = files.text(DPKG.installed[0]).unwrap_or_default().into_owned();
     // A database is text of the guest: only what can be a package's name becomes a part of a path.
     let names = Inventory::with_copyright_files(&status).into_iter().filter(|name| is_package_name(name));
     let paths = names.take(MOST_FILES).map(|name| copyright_path(&name)).collect();
@@ -117,7 +119,7 @@ mod tests {
         });
         let copyright = "Format: x/copyright-format/1.0\n\nFiles: *\nLicense: Expat\n";
         let driver =
-            FakeDriver::new().file(DPKG, status.concat()).file("/usr/share/doc/ok/copyright", copyright);
+            FakeDriver::new().file(DPKG.installed[0], status.concat()).file("/usr/share/doc/ok/copyright", copyright);
         let spec = MachineSpec {
             cpus: 1,
             memory_mib: 256,

@@ -4,10 +4,8 @@
 use std::collections::HashSet;
 
 use super::system::{System, Wanted};
+use crate::model::{APK, DPKG, PACKAGE_DATABASES};
 
-const DPKG: &str = "/var/lib/dpkg/info";
-const DPKG_STATUS: &str = "/var/lib/dpkg/status";
-const APK: [&str; 2] = ["/usr/lib/apk/db/installed", "/lib/apk/db/installed"];
 /// A database of 10 000 packages.
 const DATABASE: u64 = 64 << 20;
 /// More packages nobody has.
@@ -15,11 +13,12 @@ const MOST: usize = 20_000;
 
 pub(super) fn wants(system: &System<'_>) -> Vec<Wanted> {
     let lists = lists(system).into_iter().map(Wanted::text);
-    lists.chain(APK.iter().map(|path| Wanted { path: path.as_bytes().to_vec(), limit: DATABASE })).collect()
+    lists.chain(APK.installed.iter().map(|path| Wanted { path: path.as_bytes().to_vec(), limit: DATABASE })).collect()
 }
 
 fn lists(system: &System<'_>) -> Vec<Vec<u8>> {
-    let mut lists = system.files(DPKG, &[".list"]);
+    let folders = PACKAGE_DATABASES.iter().filter_map(|database| database.paths);
+    let mut lists: Vec<_> = folders.flat_map(|(folder, end)| system.files(folder, &[end])).collect();
     lists.truncate(MOST);
     lists
 }
@@ -40,9 +39,9 @@ impl Owners {
                 content.split(|&byte| byte == b'\n').filter(|path| !path.is_empty()).map(<[u8]>::to_vec),
             );
         }
-        // Where dpkg is and has nothing installed, all is known as well.
-        let mut known = !lists.is_empty() || system.exists(DPKG_STATUS);
-        for path in APK {
+        // Where the database is and has nothing installed, all is known as well.
+        let mut known = !lists.is_empty() || DPKG.installed.iter().any(|path| system.exists(path));
+        for path in APK.installed {
             let Some(content) = system.contents.bytes(path) else { continue };
             known = true;
             let mut folder: &[u8] = b"";

@@ -9,6 +9,7 @@ mod firmware;
 mod host_package;
 mod init;
 mod output_format;
+mod package_database;
 mod package_manager;
 mod system_tree;
 
@@ -21,6 +22,7 @@ pub use firmware::Firmware;
 pub use host_package::{how_to_install, install_command, install_words};
 pub use init::Init;
 pub use output_format::{OutputFormat, Package};
+pub use package_database::{APK, DPKG, PACKAGE_DATABASES, PackageDatabase};
 pub use package_manager::{APT, ManagerFacts, PACKAGE_MANAGERS};
 pub use system_tree::{FileContent, FileKind, MalformedTree, SystemTree, TreeLimits, TreeNode};
 
