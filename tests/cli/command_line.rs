@@ -280,8 +280,11 @@ fn publishing(session: &Session) {
     let shelf = session.project.path("shelf");
     let config = session.project.path("home/.config/imgfile");
     fs::create_dir_all(&config).unwrap();
-    let text =
-        format!("[targets.shelf]\ndriver = \"program\"\ncommand = [\"python3\", {program:?}, {shelf:?}]\n");
+    let text = format!(
+        "[targets.shelf]\ndriver = \"program\"\ncommand = [\"python3\", \"{}\", \"{}\"]\n",
+        program.display(),
+        shelf.display()
+    );
     let before = fs::read_to_string(config.join("config.toml")).ok();
     fs::write(config.join("config.toml"), text).unwrap();
     let store = session.project.store.to_str().unwrap().to_owned();
