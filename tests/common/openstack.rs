@@ -73,7 +73,7 @@ impl OpenStack {
     }
 
     pub fn change_password(&self) {
-        self.state.lock().unwrap().password = "another".to_owned();
+        "another".clone_into(&mut self.state.lock().unwrap().password);
     }
 
     /// What was asked since the last time.
@@ -199,7 +199,6 @@ fn answer(request: &Request, body: &[u8], state: &mut State, own: &str) -> (u16,
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let parse = || serde_json::from_slice::<Value>(body).unwrap();
     match (request.method.as_str(), parts.as_slice()) {
-        ("GET", ["v2", "info", "usage"]) => (404, String::new(), page(404, "")),
         ("GET", ["v2", "images"]) => {
             let named = |image: &&Value| {
                 request.query.contains(&format!("name={}&", image["name"].as_str().unwrap()))
@@ -225,7 +224,10 @@ fn answer(request: &Request, body: &[u8], state: &mut State, own: &str) -> (u16,
             (204, String::new(), String::new())
         }
         ("PUT", ["v2", "images", id, "file"]) => {
-            let damaged = state.faults.pop_front_if(|fault| *fault == Fault::Damage).is_some();
+            let damaged = state.faults.front() == Some(&Fault::Damage);
+            if damaged {
+                state.faults.pop_front();
+            }
             let image = state.images.get_mut(*id).unwrap();
             image["status"] = "active".into();
             image["size"] = body.len().into();
@@ -270,15 +272,4 @@ fn keystone(body: &[u8], state: &mut State, own: &str) -> (u16, String, String) 
         "catalog": catalog,
     }});
     (201, format!("X-Subject-Token: token-number-{}\r\n", state.tokens), token.to_string())
-}
-
-/// Of a queue, the first if it fits.
-trait PopFrontIf<T> {
-    fn pop_front_if(&mut self, fits: impl Fn(&T) -> bool) -> Option<T>;
-}
-
-impl<T> PopFrontIf<T> for VecDeque<T> {
-    fn pop_front_if(&mut self, fits: impl Fn(&T) -> bool) -> Option<T> {
-        if self.front().is_some_and(fits) { self.pop_front() } else { None }
-    }
 }

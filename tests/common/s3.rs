@@ -149,7 +149,7 @@ fn answer(
             None => error(404, ""),
         },
         ("POST", "uploads") => {
-            state.ours = headers["x-amz-meta-imgfile-sha256"].clone();
+            state.ours.clone_from(&headers["x-amz-meta-imgfile-sha256"]);
             plain("<InitiateMultipartUploadResult><UploadId>abc</UploadId></InitiateMultipartUploadResult>")
         }
         ("PUT", "partNumber") => {

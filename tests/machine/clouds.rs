@@ -114,8 +114,8 @@ fn an_image_is_in_both_regions_of_a_real_openstack_as_it_was_built() {
     fs::create_dir_all(&config).unwrap();
     let target = |name: &str, cloud_name: &str| {
         format!(
-            "[targets.{name}]\ndriver = \"glance\"\ncloud = \"{cloud_name}\"\nconfig = {:?}\n",
-            cloud.clouds()
+            "[targets.{name}]\ndriver = \"glance\"\ncloud = \"{cloud_name}\"\nconfig = \"{}\"\n",
+            cloud.clouds().display()
         )
     };
     let targets = [target("prod", "ann"), target("robot", "robot"), target("wrong", "wrong")].concat();
