@@ -42,5 +42,6 @@ pub(super) fn earlier_plan(
 /// The plan of a record, if it says what the keys of its steps were made of.
 pub(super) fn recorded(image: &ImageRecord) -> Option<PlanSummary> {
     let plan = serde_json::from_value::<PlanSummary>(image.plan.clone()?).ok()?;
-    plan.base_key.is_some().then_some(plan)
+    // One that was captured says nothing of what its namesake is built of.
+    (plan.base_key.is_some() && plan.captured.is_none()).then_some(plan)
 }

@@ -13,7 +13,7 @@ use super::{super::super::live::LiveError, lines::Lines};
 
 /// For an answer. To freeze takes as long as it takes to write what is in memory.
 const ANSWER: Duration = Duration::from_secs(10);
-const FREEZE: Duration = Duration::from_secs(60);
+const FREEZE: Duration = Duration::from_mins(1);
 /// Ctrl-C is to end a command within two seconds.
 const THAW: Duration = Duration::from_secs(1);
 

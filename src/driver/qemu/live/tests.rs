@@ -85,12 +85,9 @@ fn monitor(
     }
 }
 
-fn agent(command: &Value) -> Option<Value> {
-    Some(match command["execute"].as_str().unwrap() {
-        "guest-sync-delimited" => json!({ "return": command["arguments"]["id"] }),
-        "guest-fsfreeze-freeze" => json!({ "return": 3 }),
-        _ => json!({ "return": 3 }),
-    })
+fn agent(command: &Value) -> Value {
+    let sync = command["execute"] == "guest-sync-delimited";
+    json!({ "return": if sync { command["arguments"]["id"].clone() } else { json!(3) } })
 }
 
 #[tokio::test]
@@ -98,7 +95,7 @@ async fn all_disks_are_copied_at_one_moment_while_the_machine_is_frozen() {
     let dir = tempfile::tempdir().unwrap();
     let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
     listen(&socket, GREETING, &asked, monitor("concluded", ""));
-    listen(&line, "{\"left over", &asked, agent);
+    listen(&line, "{\"left over", &asked, |command| Some(agent(command)));
     let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
     let copied = copy(machine).await.unwrap();
     let names: Vec<&str> = copied.disks.iter().map(|disk| disk.name.as_str()).collect();
@@ -116,7 +113,7 @@ async fn a_machine_is_thawed_when_nothing_comes_of_the_copy() {
     let dir = tempfile::tempdir().unwrap();
     let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
     listen(&socket, GREETING, &asked, monitor("concluded", "Permission denied"));
-    listen(&line, "", &asked, agent);
+    listen(&line, "", &asked, |command| Some(agent(command)));
     let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
     let failure = copy(machine).await.unwrap_err();
     assert_eq!(failure.to_string(), "the disks of the machine cannot be copied: Permission denied");
@@ -137,7 +134,7 @@ async fn a_copy_that_nobody_waits_for_is_cancelled() {
         }
         answer(command)
     });
-    listen(&line, "", &asked, agent);
+    listen(&line, "", &asked, |command| Some(agent(command)));
     let machine = LiveMachine { monitor: &socket, guest_agent: Some(&line), folder: dir.path() };
     let mut copying = copy(machine);
     // Polled once, it has begun.
