@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use super::{CommandResult, Exit, failed, listener::OnScreen, recorded, setting_args::given};
+use super::{CommandResult, Exit, failed, listener::OnScreen, outdated, recorded, setting_args::given};
 use crate::{
+    advisory,
     exec::Reporter,
     hygiene::{Finding, Severity},
     model::CleanupPreset,
@@ -38,6 +39,9 @@ pub struct Args {
     /// List the packages with their versions.
     #[arg(long)]
     packages: bool,
+    /// End with status 1 if a package has an advisory of this severity or worse; takes `--advisories`.
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    deny: Option<advisory::Severity>,
 }
 
 /// How an inspection is written.
@@ -70,8 +74,8 @@ async fn look(args: Args) -> CommandResult<Exit> {
     let settings = records::settings(&given(), &listener).map_err(failed)?;
     let store = recorded::store(&settings)?;
     let records = store.records().map_err(recorded::refused)?;
-    let Args { disk, format, preset, root, packages } = args;
-    let options = InspectOptions { disk, preset, root, packages };
+    let Args { disk, format, preset, root, packages, deny } = args;
+    let options = InspectOptions { disk, preset, root, packages, deny };
     let reporter = Reporter::new(listener.preparing());
     let found = inspect(&options, (&settings, &store), &records, &reporter).await.map_err(failed)?;
     match format {
@@ -83,7 +87,7 @@ async fn look(args: Args) -> CommandResult<Exit> {
         }
         Format::Human => super::print(&human(&found)),
     }
-    Ok(if found.count(Severity::Error) > 0 { Exit::Files } else { Exit::Done })
+    Ok(if found.is_denied || found.count(Severity::Error) > 0 { Exit::Files } else { Exit::Done })
 }
 
 fn human(found: &Inspection) -> String {
@@ -122,6 +126,10 @@ fn human(found: &Inspection) -> String {
         for package in packages {
             let _ = writeln!(text, "  {} {} {}", package.name, package.version, package.arch);
         }
+    }
+    if !found.advisories.is_empty() {
+        let rows: Vec<[String; 4]> = found.advisories.iter().map(outdated::advisory_row).collect();
+        let _ = write!(text, "\n{}", recorded::table(["ADVISORY", "SEVERITY", "HAS", "FIXED IN"], &rows));
     }
     let _ = writeln!(text, "\nfindings, asked as for `cleanup {}`", found.preset.as_str());
     for finding in &found.findings {

@@ -53,7 +53,8 @@ fn show(found: &[Outdated]) {
     show_newer(found);
     let advisories: Vec<[String; 5]> = found
         .iter()
-        .flat_map(|one| one.advisories.iter().map(|finding| advisory_row(&one.image, finding)))
+        .flat_map(|one| one.advisories.iter().map(|finding| (&one.image, advisory_row(finding))))
+        .map(|(image, [id, severity, locked, fixed])| [image.clone(), id, severity, locked, fixed])
         .collect();
     if !advisories.is_empty() {
         super::print("\n");
@@ -62,7 +63,8 @@ fn show(found: &[Outdated]) {
     }
 }
 
-fn advisory_row(image: &str, finding: &Finding) -> [String; 5] {
+/// Its name and severity, the packages that have it, and where it is fixed.
+pub(super) fn advisory_row(finding: &Finding) -> [String; 4] {
     let packages: Vec<String> =
         finding.packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect();
     let fixed = match (finding.status, &finding.fixed) {
@@ -70,7 +72,7 @@ fn advisory_row(image: &str, finding: &Finding) -> [String; 5] {
         (_, Some(fixed)) => fixed.clone(),
         (_, None) => "not fixed".to_owned(),
     };
-    [image.to_owned(), finding.id.clone(), finding.severity.to_string(), packages.join(", "), fixed]
+    [finding.id.clone(), finding.severity.to_string(), packages.join(", "), fixed]
 }
 
 fn show_newer(found: &[Outdated]) {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Artifact, BuildError, Options, output, publish::StagedArtifacts};
 use crate::{
-    advisory::{Advisories, Component, Finding, Severity, Status, System, vex},
+    advisory::{Advisories, AdvisoryError, Component, Finding, Severity, Status, System, vex},
     describe::{
         Document, DocumentKind, Envelope, Inventory, Manifest, ManifestArtifact, PackageKind, Request,
         SbomFormat, SigningKey, Subject, file_name, pretty, statement, stem,
@@ -67,35 +67,48 @@ impl AdvisoryGate {
     /// # Errors
     /// If it has advisories that it may not have.
     fn findings(&self, image: &ImagePlan, inventory: &Inventory) -> Result<Vec<Finding>, BuildError> {
-        let os = |key: &str| inventory.os_release.get(key).map(String::as_str);
-        let system = System {
-            os: os("ID").unwrap_or(&image.os.distro),
-            version: os("VERSION_ID").unwrap_or(&image.os.version),
-            codename: os("VERSION_CODENAME"),
-        };
         let unreadable = |error| {
             let message = format!("no advisories can be read: {error}");
             BuildError::Diagnosed(vec![Diagnostic::new(codes::ADVISORIES_UNREADABLE, message)])
         };
-        let advisories = Advisories::read(&self.text, system).map_err(unreadable)?;
-        // How apk orders versions is not known here.
-        let of_dpkg = inventory.packages.iter().filter(|package| package.kind == PackageKind::Deb);
-        let components: Vec<Component> = of_dpkg
-            .map(|package| Component {
-                name: package.name.clone(),
-                version: package.version.clone(),
-                purl: Some(package.purl.clone()),
-                source: package.source.name.clone(),
-                source_version: package.source.version.clone(),
-                is_assumed: false,
-            })
-            .collect();
-        let findings = advisories.findings(&components);
+        let findings = held_against(&self.text, inventory, (&image.os.distro, &image.os.version)).map_err(unreadable)?;
         match self.deny {
             Some(deny) => denied(&image.image, deny, &findings).map_or(Ok(findings), Err),
             None => Ok(findings),
         }
     }
+}
+
+/// What a published file of advisories says of what a system consists of. Where os-release does not say which system that
+/// is, it is `otherwise`: a distribution and its version.
+///
+/// # Errors
+/// If the file has none of the known formats.
+pub fn held_against(
+    text: &[u8],
+    inventory: &Inventory,
+    otherwise: (&str, &str),
+) -> Result<Vec<Finding>, AdvisoryError> {
+    let os = |key: &str| inventory.os_release.get(key).map(String::as_str);
+    let system = System {
+        os: os("ID").unwrap_or(otherwise.0),
+        version: os("VERSION_ID").unwrap_or(otherwise.1),
+        codename: os("VERSION_CODENAME"),
+    };
+    let advisories = Advisories::read(text, system)?;
+    // How apk orders versions is not known here.
+    let of_dpkg = inventory.packages.iter().filter(|package| package.kind == PackageKind::Deb);
+    let components: Vec<Component> = of_dpkg
+        .map(|package| Component {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            purl: Some(package.purl.clone()),
+            source: package.source.name.clone(),
+            source_version: package.source.version.clone(),
+            is_assumed: false,
+        })
+        .collect();
+    Ok(advisories.findings(&components))
 }
 
 /// Why an image with these findings may not appear; none if nothing is as bad as that.

@@ -75,7 +75,7 @@ mod unpack;
 pub use budget::Budget;
 pub use clones::compare_instances;
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
-pub use describe::{AdvisoryGate, DescribeOptions, Description, denied, remove_documents};
+pub use describe::{AdvisoryGate, DescribeOptions, Description, denied, held_against, remove_documents};
 pub use error::{BuildError, cannot_unpack, unpacks_too_large};
 pub use event::{Event, EventKind, Exit, Observer, Outcome, Reporter, Stream, Tee};
 pub use executor::{Artifact, BuildInputs, Executor, Options, Tests};

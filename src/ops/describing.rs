@@ -6,15 +6,18 @@ use super::{
     build::BuildOptions,
     error::{Class, Error},
     paths::shown,
-    settings::FileOrUrl,
+    settings::{FileOrUrl, Settings},
     workspace::Workspace,
 };
 use crate::{
-    advisory::{Advisories, System},
+    advisory::{Advisories, Severity, System},
     describe::{KeyFileError, SigningKey, VerifyingKey},
     diagnostic::{Diagnostic, codes},
     exec::{AdvisoryGate, DescribeOptions, Times},
-    store::{fetch::FetchError, read_regular},
+    store::{
+        fetch::{FetchError, Fetcher},
+        read_regular,
+    },
     text::{Digest, Sources},
 };
 
@@ -36,10 +39,7 @@ impl Workspace {
         let key = self.settings.sign_key.as_ref().map(|key| signing_key(&key.value)).transpose()?;
         let advisories =
             self.advisory_text().await?.map(|text| AdvisoryGate { text: Arc::new(text), deny: args.deny });
-        if args.deny.is_some() && advisories.is_none() {
-            let text = "`--deny` takes advisories: name a file or an address with `--advisories`";
-            return Err(Error::message(Class::Usage, text));
-        }
+        denying_needs_advisories(args.deny, advisories.is_some())?;
         let mut sbom = args.sbom.clone();
         sbom.sort_unstable();
         sbom.dedup();
@@ -57,27 +57,41 @@ impl Workspace {
 
     /// The text of the advisories that a setting names, which can be read as such; none if none does.
     pub(super) async fn advisory_text(&self) -> Result<Option<Vec<u8>>, Error> {
-        let Some(from) = &self.settings.advisories else { return Ok(None) };
-        let bytes = match &from.value {
-            FileOrUrl::File(path) => read_regular(path, ADVISORIES).map_err(|error| error.to_string()),
-            FileOrUrl::Url(url) => {
-                self.fetch_bytes(url, ADVISORIES).await.map_err(|error: FetchError| error.to_string())
-            }
-        };
-        let bytes = bytes.and_then(|bytes| {
-            // Of whichever system: what it is about is seen when an image is there.
-            let nobody = System { os: "", version: "", codename: None };
-            Advisories::read(&bytes, nobody).map_err(|error| error.to_string()).map(|_| bytes)
-        });
-        bytes.map(Some).map_err(|reason| {
-            let place = match &from.value {
-                FileOrUrl::File(path) => shown(path),
-                url @ FileOrUrl::Url(_) => url.to_string(),
-            };
-            let message = format!("no advisories can be read from `{place}`: {reason}");
-            unusable(Diagnostic::new(codes::ADVISORIES_UNREADABLE, message))
-        })
+        advisory_text(&self.settings, self.fetcher()).await
     }
+}
+
+/// The text of the advisories that a setting names, which can be read as such; none if none does.
+pub(super) async fn advisory_text(settings: &Settings, fetcher: &Fetcher) -> Result<Option<Vec<u8>>, Error> {
+    let Some(from) = &settings.advisories else { return Ok(None) };
+    let bytes = match &from.value {
+        FileOrUrl::File(path) => read_regular(path, ADVISORIES).map_err(|error| error.to_string()),
+        FileOrUrl::Url(url) => {
+            fetcher.bytes(url, ADVISORIES).await.map_err(|error: FetchError| error.to_string())
+        }
+    };
+    let bytes = bytes.and_then(|bytes| {
+        // Of whichever system: what it is about is seen when an image is there.
+        let nobody = System { os: "", version: "", codename: None };
+        Advisories::read(&bytes, nobody).map_err(|error| error.to_string()).map(|_| bytes)
+    });
+    bytes.map(Some).map_err(|reason| {
+        let place = match &from.value {
+            FileOrUrl::File(path) => shown(path),
+            url @ FileOrUrl::Url(_) => url.to_string(),
+        };
+        let message = format!("no advisories can be read from `{place}`: {reason}");
+        unusable(Diagnostic::new(codes::ADVISORIES_UNREADABLE, message))
+    })
+}
+
+/// A severity is refused where there is nothing that has one.
+pub(super) fn denying_needs_advisories(deny: Option<Severity>, there: bool) -> Result<(), Error> {
+    if deny.is_none() || there {
+        return Ok(());
+    }
+    let text = "`--deny` takes advisories: name a file or an address with `--advisories`";
+    Err(Error::message(Class::Usage, text))
 }
 
 fn unusable(diagnostic: Diagnostic) -> Error {

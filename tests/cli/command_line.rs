@@ -462,11 +462,13 @@ fn describing(session: &Session) {
     session.run(&[&unchanged[..], &["--sbom", "cyclonedx"]].concat());
     for severity in ["unknown", "negligible", "low", "medium", "high", "critical"] {
         session.run(&[&unchanged[..], &["--advisories", "cves.json", "--deny", severity]].concat());
+        session.ends(&["inspect", "ImageFile", "--advisories", "cves.json", "--deny", severity]).status(1);
     }
     session.run(&["sbom", "out/one.qcow2", "--format", "spdx", "--store", &store]).prints("SPDX-2.3");
     session.run(&["sbom", "out/one.qcow2", "--format", "cyclonedx"]).prints("CycloneDX");
     session.run(&["verify", "out/one.qcow2", "--format", "human"]).prints("ok").says("not proved: who");
     assert_eq!(session.run(&["verify", "out/one.qcow2", "--format", "json"]).json()["holds"], true);
+    session.ends(&["inspect", "one", "--deny", "high"]).status(2).says("`--deny` takes advisories");
     session.ends(&["verify", "out/one.qcow2", "--key", "none.pub"]).status(1).says("E0641");
     let commands =
         ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "capture", "run"];

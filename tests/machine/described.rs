@@ -240,4 +240,14 @@ image "upon" {{
     assert_eq!((&statements[0]["status"], &statements[1]), (&json!("affected"), &Value::Null));
     assert_eq!(statements[0]["products"][0]["subcomponents"][0]["@id"], purl("jq"));
     assert!(project.imgfile(&["verify", "out/described.vdi"]).status.success());
+
+    // A disk that is there is held against them, too.
+    let inspect = |deny: &str| {
+        let args = ["inspect", "described", "--advisories", "cves.json", "--deny", deny, "--format", "json"];
+        let ended = project.imgfile(&args);
+        (ended.status.code(), serde_json::from_slice::<Value>(&ended.stdout).unwrap())
+    };
+    let (status, found) = inspect("high");
+    assert_eq!((status, &found["advisories"][0]["id"]), (Some(1), &json!("CVE-2026-1")), "{found:#}");
+    assert_eq!(inspect("critical").0, Some(0));
 }

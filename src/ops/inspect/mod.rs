@@ -13,12 +13,16 @@ pub(in crate::ops) use self::open::open;
 use self::sizes::largest;
 pub(in crate::ops) use self::sizes::used_below;
 use super::{
+    describing::{advisory_text, denying_needs_advisories},
     error::{Class, Error},
     host_driver,
     run::Target,
     settings::Settings,
+    workspace::fetcher,
 };
 use crate::{
+    advisory::{self, Status},
+    describe::Inventory,
     diagnostic::{Diagnostic, codes},
     driver::{DiskFormat, DriverError, Machine, RootSource, inspect::Facts},
     exec::{self, BuildError, DiskView, Reporter, instance},
@@ -44,6 +48,8 @@ pub struct InspectOptions {
     pub root: Option<String>,
     /// Whether packages are listed, not only counted.
     pub packages: bool,
+    /// The least severity of an advisory that the disk is not to have; it takes the setting `advisories`.
+    pub deny: Option<advisory::Severity>,
 }
 
 /// A disk that was looked into, as `--format json` prints it.
@@ -70,6 +76,13 @@ pub struct Inspection {
     pub preset: CleanupPreset,
     /// What breaks a rule, in the order of the rules.
     pub findings: Vec<JudgedFinding>,
+    /// Advisories about its packages that are not fixed in the versions that are there, the worst first; empty where no
+    /// advisories were given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<advisory::Finding>,
+    /// Whether one of them is as bad as what was denied, or worse.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_denied: bool,
 }
 
 /// The system of a disk.
@@ -184,6 +197,8 @@ pub async fn inspect(
     records: &Records,
     reporter: &Reporter,
 ) -> Result<Inspection, Error> {
+    denying_needs_advisories(options.deny, settings.advisories.is_some())?;
+    let advisories = advisory_text(settings, &fetcher(settings, false)?).await?;
     let target = Target::find(records, options.disk.as_deref())?;
     let disks = (settings.driver.value.disks)();
     let file_size = std::fs::metadata(&target.path).map_or(0, |file| file.len());
@@ -199,7 +214,13 @@ pub async fn inspect(
     };
     let seen = reporter.step(&format!("look into {}", target.name), looking).await;
     let (view, facts, others) = seen.map_err(|failure| unreadable(failure, &target.name))?;
+    let advisories = advisories.map(|text| concerning(&text, &facts)).unwrap_or_default();
+    let is_bad = |one: &advisory::Finding| {
+        one.status == Status::Affected && options.deny.is_some_and(|deny| one.severity >= deny)
+    };
     Ok(Inspection {
+        is_denied: advisories.iter().any(is_bad),
+        advisories,
         name: target.name,
         path: target.path.to_string_lossy().into_owned(),
         format: disk.format,
@@ -292,6 +313,15 @@ fn summary(facts: &Facts, view: &DiskView, list: bool) -> SystemSummary {
         package_count: found.as_ref().map(Vec::len),
         packages: found.filter(|_| list),
     }
+}
+
+/// The advisories that concern a system, but for what is fixed.
+fn concerning(text: &[u8], facts: &Facts) -> Vec<advisory::Finding> {
+    let inventory = Inventory { os_release: facts.os_release.clone(), ..Inventory::read(&facts.files, 0) };
+    // That it can be read was seen when it was fetched.
+    let mut findings = exec::held_against(text, &inventory, ("", "")).unwrap_or_default();
+    findings.retain(|finding| finding.status != Status::Fixed);
+    findings
 }
 
 fn judged(finding: &Finding, preset: CleanupPreset) -> Option<JudgedFinding> {

@@ -10,7 +10,7 @@ use crate::{
     lock::{Class, Reason},
     store::{
         archive::FRESH,
-        fetch::{FetchError, Fetcher},
+        fetch::Fetcher,
     },
 };
 
@@ -134,9 +134,9 @@ impl Workspace {
         Ok(secrets)
     }
 
-    /// What is at an address now, of at most so many bytes.
-    pub(in crate::ops) async fn fetch_bytes(&self, url: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
-        self.fetcher.bytes(url, limit).await
+    /// What downloads for this project.
+    pub(in crate::ops) const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Asks for what this project's images are made of; `refresh` for indexes as they are now.
