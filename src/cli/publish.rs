@@ -15,15 +15,15 @@ use crate::ops::{
 
 /// Bring images that passed their tests to where others start instances from them.
 ///
-/// `publish to "NAME"` in the ImageFile says where an image goes; what NAME is, with which address and credentials, says
-/// your own ~/.config/imgfile/config.toml:
+/// `publish to "NAME"` in the ImageFile says where an image goes. Your own
+/// ~/.config/imgfile/config.toml says what NAME is, with address and credentials:
 ///
 ///   [targets.prod]
 ///   driver = "glance"      # OpenStack
 ///   cloud = "mycloud"      # a name in clouds.yaml
 ///
-/// The same content is not sent twice, and what one target refuses keeps no image from the others. `imgfile images` shows
-/// where each image is.
+/// The same content is not sent twice, and what one target refuses keeps no image
+/// from the others. `imgfile images` shows where each image is.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
