@@ -135,7 +135,11 @@ mod tests {
                          Files: *\nLicense: Expat\n";
         let os = "ID=debian\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\nBUG=1\n";
         let mut inventory = Inventory::read(
-            &files(&[(DPKG.installed[0], status), ("/usr/share/doc/jq/copyright", copyright), ("/etc/os-release", os)]),
+            &files(&[
+                (DPKG.installed[0], status),
+                ("/usr/share/doc/jq/copyright", copyright),
+                ("/etc/os-release", os),
+            ]),
             7,
         );
         let digest = Digest::of("jq");

@@ -1,6 +1,6 @@
 //! One image from its base to the artifact in the output folder.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -17,7 +17,6 @@ use super::{
     tested::TestState,
 };
 use crate::{
-    describe::Inventory,
     driver::DiskFile,
     model::DiskFormat,
     plan::{BaseSource, ImagePlan, OutputPlan, Step},
@@ -43,15 +42,20 @@ impl Executor<'_> {
         inputs: &BuildInputs,
         options: &Options,
     ) -> Result<Vec<Artifact>, BuildError> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let result = self.build_image(image, inputs, options).await;
-        let (outcome, message) = match &result {
+        self.report_end(image, began, &result);
+        result
+    }
+
+    /// The last event of an image.
+    pub(super) fn report_end<T>(&self, image: &ImagePlan, began: Instant, result: &Result<T, BuildError>) {
+        let (outcome, message) = match result {
             Ok(_) => (Outcome::Done, None),
             Err(failure) => (Outcome::Failed, Some(failure.to_string())),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.reporter.of_image(&image.image).report(EventKind::Finished { outcome, elapsed_ms, message });
-        result
     }
 
     async fn build_image(
@@ -184,62 +188,8 @@ impl Executor<'_> {
         Ok(sealed)
     }
 
-    /// Writes a disk that holds data alone, as it is, and puts it into the output folder: it has no system that could be
-    /// cleaned or would have to start.
-    pub async fn publish_data(
-        &self,
-        image: &ImagePlan,
-        inputs: &BuildInputs,
-        options: &Options,
-    ) -> Result<Vec<Artifact>, BuildError> {
-        let began = std::time::Instant::now();
-        let reporter = self.reporter.of_image(&image.image);
-        reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
-        reporter.report(EventKind::Started { steps: Vec::new() });
-        let result = self.publish_data_in(image, inputs, options).await;
-        let (outcome, message) = match &result {
-            Ok(_) => (Outcome::Done, None),
-            Err(failure) => (Outcome::Failed, Some(failure.to_string())),
-        };
-        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        reporter.report(EventKind::Finished { outcome, elapsed_ms, message });
-        result
-    }
-
-    async fn publish_data_in(
-        &self,
-        image: &ImagePlan,
-        inputs: &BuildInputs,
-        options: &Options,
-    ) -> Result<Vec<Artifact>, BuildError> {
-        let reporter = self.reporter.of_image(&image.image);
-        let context = self.context(image, &reporter, &inputs.blobs, &inputs.secrets);
-        let work = self.store.begin_build(&build_id())?;
-        let path = work.path().join("disk.qcow2");
-        let given = DiskFile { path: &inputs.base, format: inputs.base_format };
-        self.driver.disks().overlay(&path, given, image.disk_size)?;
-        let disk = FinishedDisk { path, held: Vec::new(), seen: None };
-        let sealed = self.seal(&context, &disk, &work).await?;
-        inputs.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
-        let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let mut edition = StagedArtifacts::stage(self.store, &work, &sealed, options)?;
-        let artifacts = edition.artifacts();
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let finished = since.map_or(0, |since| since.as_secs());
-        let inventory = Inventory { finished, ..Inventory::default() };
-        let described = Described { inventory: &inventory, advisories: None };
-        let files = describe::files(self.store, image, described, &artifacts, options)?;
-        edition.add(&describe::write(&work, &files)?)?;
-        edition.publish()?;
-        for Artifact { path, sha256, size } in &artifacts {
-            let path = path.display().to_string();
-            reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
-        }
-        Ok(artifacts)
-    }
-
     /// Writes every output of an image, side by side.
-    async fn seal<'p>(
+    pub(super) async fn seal<'p>(
         &self,
         context: &StepContext<'p>,
         disk: &FinishedDisk,

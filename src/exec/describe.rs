@@ -71,7 +71,8 @@ impl AdvisoryGate {
             let message = format!("no advisories can be read: {error}");
             BuildError::Diagnosed(vec![Diagnostic::new(codes::ADVISORIES_UNREADABLE, message)])
         };
-        let findings = held_against(&self.text, inventory, (&image.os.distro, &image.os.version)).map_err(unreadable)?;
+        let findings =
+            held_against(&self.text, inventory, (&image.os.distro, &image.os.version)).map_err(unreadable)?;
         match self.deny {
             Some(deny) => denied(&image.image, deny, &findings).map_or(Ok(findings), Err),
             None => Ok(findings),

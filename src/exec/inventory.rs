@@ -118,8 +118,9 @@ mod tests {
             format!("Package: {name}\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n")
         });
         let copyright = "Format: x/copyright-format/1.0\n\nFiles: *\nLicense: Expat\n";
-        let driver =
-            FakeDriver::new().file(DPKG.installed[0], status.concat()).file("/usr/share/doc/ok/copyright", copyright);
+        let driver = FakeDriver::new()
+            .file(DPKG.installed[0], status.concat())
+            .file("/usr/share/doc/ok/copyright", copyright);
         let spec = MachineSpec {
             cpus: 1,
             memory_mib: 256,

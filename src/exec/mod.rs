@@ -36,6 +36,7 @@ mod clones;
 mod commands;
 mod consent;
 mod copy;
+mod data_disk;
 mod describe;
 mod error;
 mod event;

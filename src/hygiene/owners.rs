@@ -13,7 +13,9 @@ const MOST: usize = 20_000;
 
 pub(super) fn wants(system: &System<'_>) -> Vec<Wanted> {
     let lists = lists(system).into_iter().map(Wanted::text);
-    lists.chain(APK.installed.iter().map(|path| Wanted { path: path.as_bytes().to_vec(), limit: DATABASE })).collect()
+    lists
+        .chain(APK.installed.iter().map(|path| Wanted { path: path.as_bytes().to_vec(), limit: DATABASE }))
+        .collect()
 }
 
 fn lists(system: &System<'_>) -> Vec<Vec<u8>> {

@@ -8,10 +8,7 @@ use crate::{
         prepare::{BaseInput, Prepared, Preparer},
     },
     lock::{Class, Reason},
-    store::{
-        archive::FRESH,
-        fetch::Fetcher,
-    },
+    store::{archive::FRESH, fetch::Fetcher},
 };
 
 impl Workspace {
