@@ -138,9 +138,12 @@ async fn is_built_upon(fs_type: &str) {
     assert_eq!(disks::kind_at(&raw, 2 << 20), fs_type);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn debian_on_xfs_is_built_upon() {
-    is_built_upon("xfs").await;
+/// For `make test-long` (.config/nextest.toml): what the other one shows, of another file system.
+mod long {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn debian_on_xfs_is_built_upon() {
+        super::is_built_upon("xfs").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,26 +205,34 @@ mod long {
 
     #[test]
     fn debian_12() {
-        compare("bookworm");
+        compare("bookworm", 1);
+    }
+
+    #[test]
+    fn debian_13() {
+        compare("trixie", 1);
     }
 }
 
+/// Every second question: apt takes a second for each.
 #[test]
 fn debian_13() {
-    compare("trixie");
+    compare("trixie", 2);
 }
 
-fn compare(codename: &str) {
+/// Asks one of so many questions.
+fn compare(codename: &str, every: usize) {
     let root = AptRoot::make(codename);
     let universe = root.universe();
     let include: Vec<Want> =
         ["systemd-sysv", "openssh-server", "sudo", "dbus", "ca-certificates"].into_iter().map(want).collect();
     let base = bootstrap_set(&universe, &include).unwrap();
     let installed = root.install(&universe, &base);
-    let (agree, unsolvable, differences) = root.compare_all(&universe, &installed, &questions(&universe));
+    let questions: Vec<_> = questions(&universe).into_iter().step_by(every).collect();
+    let (agree, unsolvable, differences) = root.compare_all(&universe, &installed, &questions);
     println!("{codename}: {} installed, {agree} agree, of which apt refuses {unsolvable}", installed.len());
     assert!(differences.is_empty(), "{codename}: {} differ\n{}", differences.len(), differences.join("\n"));
-    assert!(agree >= 180, "only {agree} packages were compared");
+    assert!(agree >= 180 / every, "only {agree} packages were compared");
 }
 
 fn questions(universe: &Universe) -> Vec<Vec<String>> {
