@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use super::{CommandResult, Exit, failed, listener::OnScreen, recorded};
+use super::{
+    CommandResult, Exit, failed,
+    listener::OnScreen,
+    recorded::{self, Format},
+};
 use crate::{
     check::Size,
     ops::{
         self,
-        gc::{self, Cleared, GcOptions},
+        gc::{self, Cleared, GcOptions, GcReport},
         lifecycle::{Fate, Verdict},
     },
     report::progress::size,
@@ -31,6 +35,9 @@ pub struct Args {
     /// Say what would go, and remove nothing.
     #[arg(long)]
     dry_run: bool,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 /// Reads a size of the command line.
@@ -67,6 +74,10 @@ fn options(args: &Args) -> GcOptions {
 /// Looks only.
 fn look(args: &Args) -> CommandResult<()> {
     let would = gc::would_clear(&recorded::settings()?, &options(args)).map_err(failed)?;
+    if args.format == Format::Json {
+        recorded::print_json(&GcReport::from(would));
+        return Ok(());
+    }
     if would.old_builds > 0 {
         super::screen::say!("{} old builds would be forgotten", would.old_builds);
     }
@@ -115,6 +126,13 @@ fn clear(args: &Args) -> CommandResult<()> {
         return look(args);
     }
     let settings = recorded::settings()?;
+    if args.format == Format::Json {
+        let mut report = GcReport::default();
+        let usage = gc::clear(&settings, &options(args), &OnScreen::default(), &mut |what| report.note(what));
+        report.usage = Some(usage.map_err(failed)?.into());
+        recorded::print_json(&report);
+        return Ok(());
+    }
     let mut cleared = |what| match what {
         Cleared::Image(verdict, done) => carried_out(&verdict, done),
         Cleared::Builds(builds) => super::screen::say!("forgot {builds} old builds"),

@@ -17,7 +17,7 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 22] = [
+pub const SCHEMAS: [Entry; 23] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
@@ -39,6 +39,7 @@ pub const SCHEMAS: [Entry; 22] = [
     ("layers", "cache ls --format json", || schema_for!(Vec<ops::cache::ListedLayer>)),
     ("inspection", "inspect --format json", || schema_for!(ops::inspect::Inspection)),
     ("diff", "diff --format json", || schema_for!(ops::diff::Difference)),
+    ("gc", "gc --format json", || schema_for!(ops::gc::GcReport)),
     ("doctor", "doctor --format json", || schema_for!(ops::HostReport)),
 ];
 

@@ -666,6 +666,9 @@ fn store(session: &Session) {
     assert!(before > 0 && layers() == before, "a dry run removes nothing");
     session.run(&["cache", "prune", "--size", "1KiB"]).says("freed");
     assert_eq!(layers(), 0);
+    session.run(&["gc", "--dry-run", "--format", "human"]).says("nothing was removed");
+    assert_eq!(session.run(&["gc", "--dry-run", "--format", "json"]).json()["dry_run"], true);
+    assert!(session.run(&["gc", "--format", "json"]).json()["usage"]["bases"].as_u64() > Some(0));
     let args = ["gc", "--unused-days", "30", "--keep-builds", "50", "--size", "40GiB"];
     session.run(&[&args[..], &at[..]].concat()).says("the store takes");
 }

@@ -226,6 +226,8 @@ fn the_users_rules_let_images_go_in_two_steps() {
     assert!(said.contains("web-2.qcow2 is deprecated (keep = 2)") && !said.contains("removed"), "{said}");
     assert!(home.done("src/shop", &["images"]).contains("deprecated"));
     assert!(home.done("src/shop", &["gc", "--dry-run"]).contains("removed"));
+    let (_, json) = home.run("src/shop", &["gc", "--dry-run", "--format", "json"]);
+    assert!(json.contains("\"fate\": \"removed\"") && json.contains("\"rule\": \"keep = 2\""), "{json}");
     assert!(home.done("src/shop", &["gc"]).contains("removed"));
     assert_eq!(home.names("src/shop"), ["web-4", "web-3", "web-1"]);
     assert!(!home.path("src/shop/out/web-2.qcow2").exists());

@@ -1,6 +1,10 @@
 //! What nothing needs any more goes.
 
+mod report;
+
 use std::time::Duration;
+
+pub use report::GcReport;
 
 use super::{
     error::Error,
