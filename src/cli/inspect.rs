@@ -130,6 +130,9 @@ fn human(found: &Inspection) -> String {
     if !found.advisories.is_empty() {
         let rows: Vec<[String; 4]> = found.advisories.iter().map(outdated::advisory_row).collect();
         let _ = write!(text, "\n{}", recorded::table(["ADVISORY", "SEVERITY", "HAS", "FIXED IN"], &rows));
+        if found.is_denied {
+            text += "what `--deny` names is among them, or worse\n";
+        }
     }
     let _ = writeln!(text, "\nfindings, asked as for `cleanup {}`", found.preset.as_str());
     for finding in &found.findings {

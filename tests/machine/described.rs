@@ -243,9 +243,11 @@ image "upon" {{
 
     // A disk that is there is held against them, too.
     let inspect = |deny: &str| {
-        let args = ["inspect", "described", "--advisories", "cves.json", "--deny", deny, "--format", "json"];
+        let disk = "out/described.qcow2";
+        let args = ["inspect", disk, "--advisories", "cves.json", "--deny", deny, "--format", "json"];
         let ended = project.imgfile(&args);
-        (ended.status.code(), serde_json::from_slice::<Value>(&ended.stdout).unwrap())
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        (ended.status.code(), serde_json::from_slice::<Value>(&ended.stdout).expect(&said))
     };
     let (status, found) = inspect("high");
     assert_eq!((status, &found["advisories"][0]["id"]), (Some(1), &json!("CVE-2026-1")), "{found:#}");
