@@ -50,6 +50,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
             plan.base,
             plan.packages.len()
         ),
+        EventKind::Started { steps } if steps.len() == 1 => "1 step".to_owned(),
         EventKind::Started { steps } => format!("{} steps", steps.len()),
         EventKind::Note { text } => format!("note: {}", super::clean(&text.replace('\n', " "))),
         EventKind::StepStarted { step } => format!("> {step}"),
