@@ -5,14 +5,7 @@ use std::path::{Path, PathBuf};
 use similar::TextDiff;
 
 use super::Exit;
-use crate::check::{FILE_LIMIT, FileError, Files as _};
-use crate::diagnostic::codes;
-use crate::ops::{
-    image_files::{foreign, image_files},
-    project, rewrite,
-};
-use crate::syntax;
-use crate::text::{SourceId, conflicts};
+use crate::ops::{self, LaidOut, image_files::image_files, project};
 
 /// Lay out ImageFiles.
 ///
@@ -69,57 +62,32 @@ pub fn run(args: &Args) -> Exit {
     if failed || (differs && args.check) { Exit::Files } else { Exit::Done }
 }
 
-/// The text as it should be laid out. One with an unresolved merge is left to who resolves it: its markers count at
-/// the start of a line only.
-fn formatted(text: &str) -> Result<String, String> {
-    if conflicts(text).is_empty() {
-        Ok(syntax::format(&syntax::parse(SourceId::default(), text), text))
-    } else {
-        Err(format!("it has an unresolved merge conflict (`imgfile explain {}`)", codes::MERGE_CONFLICT))
-    }
-}
-
-/// Formats one file; answers whether it was laid out differently. As with every command for files of
-/// strangers, a link that leads out of the file's folder is not followed, and a pipe not waited for.
 fn one(file: &Path, check: bool) -> Result<bool, String> {
-    let (_, files, name) = project::around(file).map_err(|error| error.to_string())?;
-    let bytes = files.read(name, FILE_LIMIT).map_err(|error| match error {
-        FileError::NotFound => "it is not there".to_owned(),
-        FileError::Outside => "it leads out of its folder".to_owned(),
-        FileError::TooLarge => "it is too large for an ImageFile".to_owned(),
-        FileError::Unreadable(reason) => reason,
-    })?;
-    let text = String::from_utf8(bytes).map_err(|_| "not UTF-8 text")?;
-    foreign(file, &text)?;
-    let laid_out = formatted(&text)?;
-    if laid_out == text {
-        return Ok(false);
-    }
+    let laid_out = ops::format(file, !check)?;
     if check {
-        diff(&file.display().to_string(), &text, &laid_out);
-    } else {
-        rewrite(&files, name, &laid_out).map_err(|why| format!("it cannot be written: {why}"))?;
+        diff(&file.display().to_string(), &laid_out);
+    } else if laid_out.differs() {
         super::screen::say!("formatted {}", file.display());
     }
-    Ok(true)
+    Ok(laid_out.differs())
 }
 
 fn stdin(check: bool) -> Result<bool, String> {
     let text = std::io::read_to_string(std::io::stdin().lock())
         .map_err(|error| format!("it cannot be read: {error}"))?;
-    let laid_out = formatted(&text)?;
+    let laid_out = LaidOut::of(text)?;
     if check {
-        diff("stdin", &text, &laid_out);
+        diff("stdin", &laid_out);
     } else {
         // A file, not a text to show: every byte of it.
-        let _ = std::io::Write::write_all(&mut super::screen::exact(), laid_out.as_bytes());
+        let _ = std::io::Write::write_all(&mut super::screen::exact(), laid_out.after.as_bytes());
     }
-    Ok(laid_out != text)
+    Ok(laid_out.differs())
 }
 
-fn diff(name: &str, before: &str, after: &str) {
-    if before != after {
-        let diff = TextDiff::from_lines(before, after);
+fn diff(name: &str, laid_out: &LaidOut) {
+    if laid_out.differs() {
+        let diff = TextDiff::from_lines(&laid_out.before, &laid_out.after);
         super::print(&diff.unified_diff().header(name, &format!("{name}, formatted")).to_string());
     }
 }
