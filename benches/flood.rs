@@ -60,7 +60,7 @@ fn flood(name: &str, piece: &str) {
     let send = |what| tee.event(&Event { at_ms: 1, image: Some("web".into()), what });
     let before = peak();
     let began = Instant::now();
-    send(EventKind::StepStarted { step: "flood".into() });
+    send(EventKind::StepStarted { step: "flood".into(), within: None });
     for _ in 0..TOTAL / piece.len() {
         send(EventKind::Output { step: "flood".into(), stream: Stream::Stdout, text: piece.to_owned() });
     }

@@ -47,6 +47,9 @@ pub enum EventKind {
     StepStarted {
         /// Name of the step, such as `script announce`.
         step: String,
+        /// The step that it is a part of; none where it stands for itself, perhaps beside others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<String>,
     },
     /// A piece of a step's output; pieces may end anywhere. Invalid UTF-8 is replaced.
     Output {
@@ -257,14 +260,50 @@ impl Reporter {
     /// Runs `work` as a named step: started and finished are reported whatever comes of it.
     pub async fn step<T, E>(&self, step: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let began = std::time::Instant::now();
-        self.report(EventKind::StepStarted { step: step.to_owned() });
-        let result = work.await;
+        let within = STEP.try_with(Clone::clone).ok();
+        self.report(EventKind::StepStarted { step: step.to_owned(), within });
+        let result = STEP.scope(step.to_owned(), work).await;
         let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
         self.report(EventKind::StepFinished { step: step.to_owned(), outcome, elapsed_ms: millis(began) });
         result
     }
 }
 
+tokio::task_local! {
+    /// The step that runs here, which steps of the same task may be parts of.
+    static STEP: String;
+}
+
 fn millis(since: std::time::Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<(String, Option<String>)>>);
+
+    impl Observer for Seen {
+        fn event(&self, event: &Event) {
+            if let EventKind::StepStarted { step, within } = &event.what {
+                self.0.lock().unwrap().push((step.clone(), within.clone()));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_within_another_says_so_and_one_beside_it_does_not() {
+        let seen = Arc::new(Seen::default());
+        let reporter = Reporter::new(seen.clone());
+        let done = || async { Ok::<_, ()>(tokio::task::yield_now().await) };
+        let make = reporter.step("make", reporter.step("mount", done()));
+        tokio::try_join!(make, reporter.step("boot", done())).unwrap();
+        let expected = [("make", None), ("mount", Some("make")), ("boot", None)];
+        let expected = expected.map(|(step, within)| (step.to_owned(), within.map(str::to_owned)));
+        assert_eq!(*seen.0.lock().unwrap(), expected);
+    }
 }

@@ -111,7 +111,7 @@ impl Recorder {
                     .and_then(|()| self.records.image_planned(self.build, image, &json))
             }
             EventKind::Started { .. } => self.image_begun(recording, event),
-            EventKind::StepStarted { step } => {
+            EventKind::StepStarted { step, .. } => {
                 let begun = self.image_begun(recording, event);
                 recording.note(begun);
                 let id = self.records.step_began(self.build, image, step, event.at_ms);
@@ -320,7 +320,7 @@ mod tests {
             EventKind::Planned(Box::new(plan)),
             EventKind::Started { steps: vec!["grow".into(), "script".into()] },
             finished("grow", Outcome::Reused),
-            EventKind::StepStarted { step: "script".into() },
+            EventKind::StepStarted { step: "script".into(), within: None },
             output("first\nsec"),
             output("ond\n\u{1b}[31mlast"),
             EventKind::Exited { step: "script".into(), exit: Exit::Status(0) },
@@ -365,7 +365,7 @@ mod tests {
         let output =
             |step: &str, text: String| EventKind::Output { step: step.into(), stream: Stream::Stdout, text };
         for step in ["a", "b", "c", "d", "e"] {
-            send(&recorder, 0, EventKind::StepStarted { step: step.into() });
+            send(&recorder, 0, EventKind::StepStarted { step: step.into(), within: None });
             send(&recorder, 1, output(step, format!("the beginning of {step}\n")));
             for _ in 0..32 {
                 send(&recorder, 1, output(step, piece.clone()));

@@ -106,7 +106,7 @@ impl<W: Write> State<W> {
         let image = self.image(event.image.as_deref());
         match &event.what {
             EventKind::Progress { .. } | EventKind::Console { .. } => {}
-            EventKind::StepStarted { step } => self.begin(image, event.at_ms, step, false),
+            EventKind::StepStarted { step, .. } => self.begin(image, event.at_ms, step, false),
             EventKind::Output { step, stream, text } => {
                 let mut shown = String::new();
                 let (lines, ci) = (&mut self.lines, self.ci);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn start(step: &str) -> EventKind {
-        EventKind::StepStarted { step: step.into() }
+        EventKind::StepStarted { step: step.into(), within: None }
     }
 
     fn output(step: &str, text: &str) -> EventKind {

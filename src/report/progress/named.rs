@@ -31,7 +31,7 @@ fn visible(event: &Event) -> Cow<'_, Event> {
     let any = match &event.what {
         EventKind::Started { steps } => steps.iter().any(|step| is_bad(step)),
         EventKind::Note { text: name }
-        | EventKind::StepStarted { step: name }
+        | EventKind::StepStarted { step: name, .. }
         | EventKind::Output { step: name, .. }
         | EventKind::Console { step: name, .. }
         | EventKind::Progress { task: name, .. }
@@ -44,11 +44,19 @@ fn visible(event: &Event) -> Cow<'_, Event> {
         | EventKind::Finished { message: None, .. }
         | EventKind::Ended { .. } => false,
     };
+    if let EventKind::StepStarted { within: Some(within), .. } = &event.what
+        && is_bad(within)
+    {
+        let within = Some(shown(within));
+        if let EventKind::StepStarted { within: old, .. } = &mut event.to_mut().what {
+            *old = within;
+        }
+    }
     if any {
         match &mut event.to_mut().what {
             EventKind::Started { steps } => steps.iter_mut().for_each(|step| *step = shown(step)),
             EventKind::Note { text: name }
-            | EventKind::StepStarted { step: name }
+            | EventKind::StepStarted { step: name, .. }
             | EventKind::Output { step: name, .. }
             | EventKind::Console { step: name, .. }
             | EventKind::Progress { task: name, .. }
@@ -85,7 +93,7 @@ mod tests {
         let view = VisibleNames(Seen::default());
         let step = "script \u{202e}x\u{1b}[2K".to_owned();
         for what in [
-            EventKind::StepStarted { step: step.clone() },
+            EventKind::StepStarted { step: step.clone(), within: None },
             EventKind::Output { step, stream: crate::exec::Stream::Stdout, text: "\u{1b}[1mraw".into() },
             EventKind::Started { steps: vec!["a\u{9b}b".into()] },
         ] {
@@ -94,7 +102,7 @@ mod tests {
         let seen = view.0.0.into_inner().unwrap();
         let step = "script \u{FFFD}x\u{FFFD}[2K".to_owned();
         assert!(seen.iter().all(|event| event.image.as_deref() == Some("w\u{FFFD}eb")));
-        assert_eq!(seen[0].what, EventKind::StepStarted { step: step.clone() });
+        assert_eq!(seen[0].what, EventKind::StepStarted { step: step.clone(), within: None });
         let text = "\u{1b}[1mraw".to_owned();
         assert_eq!(seen[1].what, EventKind::Output { step, stream: crate::exec::Stream::Stdout, text });
         assert_eq!(seen[2].what, EventKind::Started { steps: vec!["a\u{FFFD}b".into()] });

@@ -53,7 +53,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
         EventKind::Started { steps } if steps.len() == 1 => "1 step".to_owned(),
         EventKind::Started { steps } => format!("{} steps", steps.len()),
         EventKind::Note { text } => format!("note: {}", super::clean(&text.replace('\n', " "))),
-        EventKind::StepStarted { step } => format!("> {step}"),
+        EventKind::StepStarted { step, .. } => format!("> {step}"),
         EventKind::StepFinished { step, outcome: Outcome::Reused, .. } => format!("  reused {step}"),
         EventKind::StepFinished { step, outcome: ended, elapsed_ms } => {
             format!("  {} {step} ({})", outcome(*ended), duration(*elapsed_ms))

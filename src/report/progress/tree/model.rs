@@ -162,8 +162,8 @@ impl ImageView {
                     depth: 0,
                 }));
             }
-            EventKind::StepStarted { step } => {
-                self.step(step).state =
+            EventKind::StepStarted { step, within } => {
+                self.step(step, within.as_deref()).state =
                     StepState::Running { began: event.at_ms, line: String::new(), packages: [0; 2] };
             }
             EventKind::Output { step, text, .. } => {
@@ -191,7 +191,7 @@ impl ImageView {
                 let ended = StepState::Ended(*outcome, *elapsed_ms);
                 match self.running(step) {
                     Some(running) => running.state = ended,
-                    None => self.step(step).state = ended,
+                    None => self.step(step, None).state = ended,
                 }
             }
             EventKind::Artifact { path, size, .. } => self.artifacts.push((path.clone(), *size)),
@@ -220,9 +220,9 @@ impl ImageView {
     }
 
     /// The step of this name that waits, or else a new one after what has begun.
-    fn step(&mut self, name: &str) -> &mut StepView {
+    fn step(&mut self, name: &str, within: Option<&str>) -> &mut StepView {
         let waits = |step: &StepView| matches!(step.state, StepState::Waiting);
-        let depth = self.steps.iter().filter(|step| matches!(step.state, StepState::Running { .. })).count();
+        let depth = within.and_then(|within| self.running(within)).map_or(0, |outer| outer.depth + 1);
         let index = match self.steps.iter().position(|step| waits(step) && step.name == name) {
             Some(index) => index,
             None => {

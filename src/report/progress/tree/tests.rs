@@ -10,7 +10,7 @@ fn event(at_ms: u64, image: &str, what: EventKind) -> Event {
 }
 
 fn start(step: &str) -> EventKind {
-    EventKind::StepStarted { step: step.into() }
+    EventKind::StepStarted { step: step.into(), within: None }
 }
 
 fn finish(step: &str, outcome: Outcome, elapsed_ms: u64) -> EventKind {
