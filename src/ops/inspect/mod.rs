@@ -78,10 +78,10 @@ pub struct Inspection {
     pub findings: Vec<JudgedFinding>,
     /// Advisories about its packages that are not fixed in the versions that are there, the worst first; empty where no
     /// advisories were given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advisories: Vec<advisory::Finding>,
     /// Whether one of them is as bad as what was denied, or worse.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_denied: bool,
 }
 
