@@ -13,6 +13,10 @@ fn start(step: &str) -> EventKind {
     EventKind::StepStarted { step: step.into(), within: None }
 }
 
+fn part(step: &str, of: &str) -> EventKind {
+    EventKind::StepStarted { step: step.into(), within: Some(of.into()) }
+}
+
 fn finish(step: &str, outcome: Outcome, elapsed_ms: u64) -> EventKind {
     EventKind::StepFinished { step: step.into(), outcome, elapsed_ms }
 }
@@ -89,7 +93,7 @@ fn drawn_again_the_screen_holds_one_tree_and_the_notes_above() {
         event(5400, "web", EventKind::Note { text: "KVM cannot be used; emulating".into() }),
         event(5400, "web", finish("packages", Outcome::Done, 1300)),
         event(5400, "web", start("script announce")),
-        event(5400, "web", start("boot")),
+        event(5400, "web", part("boot", "script announce")),
     ];
     insta::assert_snapshot!(shown(&[(&events[..9], 24, 60), (&events[9..], 24, 60), (&later, 24, 60)]));
 }
