@@ -299,7 +299,10 @@ mod tests {
     async fn a_step_within_another_says_so_and_one_beside_it_does_not() {
         let seen = Arc::new(Seen::default());
         let reporter = Reporter::new(seen.clone());
-        let done = || async { Ok::<_, ()>(tokio::task::yield_now().await) };
+        let done = || async {
+            tokio::task::yield_now().await;
+            Ok::<_, ()>(())
+        };
         let make = reporter.step("make", reporter.step("mount", done()));
         tokio::try_join!(make, reporter.step("boot", done())).unwrap();
         let expected = [("make", None), ("mount", Some("make")), ("boot", None)];
