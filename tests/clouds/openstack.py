@@ -110,6 +110,7 @@ class Keystone:
         config.write_text(
             f"[database]\nconnection = {database('keystone')}\n"
             f"[fernet_tokens]\nkey_repository = {run}/fernet\n"
+            f"[fernet_receipts]\nkey_repository = {run}/fernet\n"
             f"[credential]\nkey_repository = {run}/credential\n"
             "[cache]\nenabled = false\n"
         )
