@@ -136,7 +136,7 @@ fn clear(args: &Args) -> CommandResult<()> {
     let mut cleared = |what| match what {
         Cleared::Image(verdict, done) => carried_out(&verdict, done),
         Cleared::Builds(builds) => super::screen::say!("forgot {builds} old builds"),
-        Cleared::KeptDisks(builds) => super::screen::say!("removed the disks of {builds} failed builds"),
+        Cleared::KeptDisks(builds, _) => super::screen::say!("removed the disks of {builds} failed builds"),
         Cleared::Unused(freed) => {
             super::screen::say!("freed {} that no build has used for {} days", size(freed), args.unused_days);
         }

@@ -137,15 +137,29 @@ impl Executor<'_> {
                 return Err(failure);
             }
         };
-        inputs.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
-        let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
-        let artifacts = edition.artifacts();
         if options.describe.is_some() && inventory.databases.is_empty() {
             reporter
                 .note("the image has no package database that can be read: its packages are not described");
         }
         let described = Described { inventory: &inventory, advisories: advisories.as_deref() };
+        Ok((self.put_out(context, inputs, options, work, sealed, described)?, disk))
+    }
+
+    /// Puts sealed files into the output folder with what describes them, all of them or none.
+    pub(super) fn put_out(
+        &self,
+        context: &StepContext<'_>,
+        inputs: &BuildInputs,
+        options: &Options,
+        work: &WorkFolder,
+        sealed: Vec<(&OutputPlan, PathBuf)>,
+        described: Described<'_>,
+    ) -> Result<Vec<Artifact>, BuildError> {
+        let (image, reporter) = (context.image, context.reporter);
+        inputs.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
+        let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
+        let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
+        let artifacts = edition.artifacts();
         let files = describe::files(self.store, image, described, &artifacts, options)?;
         edition.add(&describe::write(work, &files)?)?;
         // Whoever asks looks whether they are really there.
@@ -159,7 +173,7 @@ impl Executor<'_> {
             let path = path.display().to_string();
             reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
         }
-        Ok((artifacts, disk))
+        Ok(artifacts)
     }
 
     /// Writes every output and boots the disk that they hold meanwhile; what fails first ends the other. With all tests

@@ -1,16 +1,12 @@
 //! A disk with data alone, as an artifact: it has no system that could be cleaned, would have to start, or has packages.
 
-use std::{
-    path::PathBuf,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{
     BuildError, EventKind, PlanSummary,
     chain::FinishedDisk,
-    describe::{self, Described},
+    describe::Described,
     executor::{Artifact, BuildInputs, Executor, Options, build_id},
-    publish::StagedArtifacts,
 };
 use crate::{describe::Inventory, driver::DiskFile, plan::ImagePlan};
 
@@ -46,21 +42,10 @@ impl Executor<'_> {
         self.driver.disks().overlay(&path, given, image.disk_size)?;
         let disk = FinishedDisk { path, held: Vec::new(), seen: None };
         let sealed = self.seal(&context, &disk, &work).await?;
-        inputs.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
-        let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let mut edition = StagedArtifacts::stage(self.store, &work, &sealed, options)?;
-        let artifacts = edition.artifacts();
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let finished = since.map_or(0, |since| since.as_secs());
         let inventory = Inventory { finished, ..Inventory::default() };
         let described = Described { inventory: &inventory, advisories: None };
-        let files = describe::files(self.store, image, described, &artifacts, options)?;
-        edition.add(&describe::write(&work, &files)?)?;
-        edition.publish()?;
-        for Artifact { path, sha256, size } in &artifacts {
-            let path = path.display().to_string();
-            reporter.report(EventKind::Artifact { path, sha256: *sha256, size: *size });
-        }
-        Ok(artifacts)
+        self.put_out(&context, inputs, options, &work, sealed, described)
     }
 }

@@ -5,21 +5,19 @@ use crate::diagnostic::{Code, Diagnostic};
 /// Most characters of a service's own words that are shown.
 const MOST: usize = 400;
 
-/// Why an image is not where it was to go: what happened, in the service's own words as well, and the way out.
+/// Why an image is not where it was to go: what happened, and the way out; with the service's own words, which are known to
+/// be such until it is known what the service is called.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", diagnostic.message)]
 pub struct PublishError {
-    code: Code,
-    message: String,
+    diagnostic: Diagnostic,
     said: Option<String>,
-    notes: Vec<String>,
-    helps: Vec<String>,
 }
 
 impl PublishError {
     /// `message` is a sentence in plain words, without a full stop.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), said: None, notes: Vec::new(), helps: Vec::new() }
+        Self { diagnostic: Diagnostic::new(code, message), said: None }
     }
 
     /// The service's own words; whoever passes them has masked secrets in them.
@@ -33,45 +31,37 @@ impl PublishError {
 
     /// A fact that helps to understand it.
     #[must_use]
-    pub fn note(mut self, text: impl Into<String>) -> Self {
-        self.notes.push(text.into());
-        self
+    pub fn note(self, text: impl Into<String>) -> Self {
+        Self { diagnostic: self.diagnostic.note(text), ..self }
     }
 
     /// A way out.
     #[must_use]
-    pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.helps.push(text.into());
-        self
+    pub fn help(self, text: impl Into<String>) -> Self {
+        Self { diagnostic: self.diagnostic.help(text), ..self }
     }
 
     /// What kind of failure it is.
     #[must_use]
     pub const fn code(&self) -> Code {
-        self.code
+        self.diagnostic.code
     }
 
     /// In one line, for the record.
     #[must_use]
     pub fn line(&self) -> String {
         match &self.said {
-            Some(said) => format!("{}: {said}", self.message),
-            None => self.message.clone(),
+            Some(said) => format!("{self}: {said}"),
+            None => self.to_string(),
         }
     }
 
     /// As it is shown; `target` names whose answer it is.
     #[must_use]
     pub fn diagnostic(&self, target: &str) -> Diagnostic {
-        let mut diagnostic = Diagnostic::new(self.code, self.message.clone());
+        let mut diagnostic = self.diagnostic.clone();
         if let Some(said) = &self.said {
-            diagnostic = diagnostic.note(format!("`{target}` says: {said}"));
-        }
-        for note in &self.notes {
-            diagnostic = diagnostic.note(note.clone());
-        }
-        for help in &self.helps {
-            diagnostic = diagnostic.help(help.clone());
+            diagnostic.notes.insert(0, format!("`{target}` says: {said}"));
         }
         diagnostic
     }

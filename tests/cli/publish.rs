@@ -310,6 +310,7 @@ fn every_refusal_is_told_in_the_services_words_with_a_way_out() {
     for (what, script) in [
         ("a program prints what is for people", "echo 'uploading...'".to_owned()),
         ("a program speaks another version", r#"echo '{"type":"hello","protocol":2}'"#.to_owned()),
+        ("a program does not keep to it and stays", "echo nonsense; sleep 1000".to_owned()),
         ("a program ends without a word", "echo 'no such bucket' >&2; exit 7".to_owned()),
         ("a program ends in the middle", format!("{hello} exit 1")),
         ("a program says too much", answer(r#"{"type":"published","id":"a","sent":"sent","url":"b"}"#)),
@@ -383,6 +384,34 @@ fn a_program_brings_images_into_a_folder() {
     let (status, _, said) = home.publish(&[]);
     assert!(status == 1 && said.contains("error[E0678]") && said.contains("with other content"), "{said}");
     assert_eq!(fs::read(&there).unwrap(), CONTENT);
+}
+
+/// What a program started keeps its streams open: nobody waits for that, and what failed leaves nobody behind.
+#[test]
+fn what_a_program_starts_holds_nobody_up() {
+    let home = Home::new(PUBLISH);
+    let number = home.path("number");
+    let published = r#"{"type":"published","id":"a","sent":"sent"}"#;
+    let script = |last: &str| {
+        format!(
+            "echo '{{\"type\":\"hello\",\"protocol\":1}}'; read -r asked; sleep 1000 & echo $! >{}; echo '{last}'",
+            number.display()
+        )
+    };
+    let lives = || {
+        let process = fs::read_to_string(&number).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
+        (process.trim().parse().unwrap(), !stat.is_empty() && !stat.contains(") Z "))
+    };
+    home.program(&["sh", "-c", &script(published)]);
+    assert_eq!(home.published(&[])[0]["id"], "a");
+    let (left, is_there) = lives();
+    assert!(is_there, "it was left on purpose");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(left), nix::sys::signal::Signal::SIGKILL).unwrap();
+    home.program(&["sh", "-c", &script("nonsense")]);
+    let (status, _, said) = home.publish(&[]);
+    assert!(status == 1 && said.contains("error[E0683]"), "{said}");
+    assert!(!lives().1, "what a failed program started is ended with it");
 }
 
 /// What is said on the streams of a program is as the schemas say.

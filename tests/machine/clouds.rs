@@ -12,18 +12,19 @@ use serde_json::Value;
 
 use crate::common::built::Project;
 
-/// Keystone and three Glances, until this is dropped.
-struct OpenStack {
+/// A service that a script of tests/clouds installs and starts, until this is dropped.
+struct Service {
     folder: PathBuf,
     process: Child,
-    /// They end with it.
+    /// It ends with it.
     stdin: Option<ChildStdin>,
 }
 
-impl OpenStack {
-    fn start() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openstack");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clouds/openstack.py");
+impl Service {
+    /// The service, and the line by which it says that it is ready.
+    fn start(name: &str) -> (Self, String) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/clouds/{name}.py"));
         let mut process = Command::new("python3")
             .arg(script)
             .arg(&folder)
@@ -34,22 +35,38 @@ impl OpenStack {
         let stdin = process.stdin.take();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "see the logs in {}", folder.display());
-        Self { folder, process, stdin }
+        assert!(!line.is_empty(), "see the logs in {}", folder.display());
+        (Self { folder, process, stdin }, line.trim().to_owned())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Keystone and three Glances.
+struct OpenStack(Service);
+
+impl OpenStack {
+    fn start() -> Self {
+        Self(Service::start("openstack").0)
     }
 
     fn clouds(&self) -> PathBuf {
-        self.folder.join("run/clouds.yaml")
+        self.0.folder.join("run/clouds.yaml")
     }
 
     fn project(&self, name: &str) -> String {
-        let projects = fs::read_to_string(self.folder.join("run/projects.json")).unwrap();
+        let projects = fs::read_to_string(self.0.folder.join("run/projects.json")).unwrap();
         serde_json::from_str::<Value>(&projects).unwrap()[name].as_str().unwrap().to_owned()
     }
 
     /// OpenStack's own client.
     fn client(&self, cloud: &str, args: &[&str]) -> Output {
-        Command::new(self.folder.join("venv/bin/openstack"))
+        Command::new(self.0.folder.join("venv/bin/openstack"))
             .args(args)
             .env("OS_CLIENT_CONFIG_FILE", self.clouds())
             .env("OS_CLOUD", cloud)
@@ -63,13 +80,6 @@ impl OpenStack {
         let output = self.client(cloud, &[args, &["-f", "json"]].concat());
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-impl Drop for OpenStack {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.process.wait();
     }
 }
 
@@ -182,30 +192,16 @@ fn an_image_is_in_both_regions_of_a_real_openstack_as_it_was_built() {
     assert_eq!(cloud.json("ann", &["image", "list"]).as_array().unwrap().len(), 1);
 }
 
-/// A service that speaks S3, until this is dropped.
+/// A service that speaks S3, and its address.
 struct S3 {
-    folder: PathBuf,
+    service: Service,
     url: String,
-    process: Child,
-    stdin: Option<ChildStdin>,
 }
 
 impl S3 {
     fn start() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("s3");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clouds/s3.py");
-        let mut process = Command::new("python3")
-            .arg(script)
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = process.stdin.take();
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http://"), "see the log in {}", folder.display());
-        Self { folder, url: url.trim().to_owned(), process, stdin }
+        let (service, url) = Service::start("s3");
+        Self { service, url }
     }
 
     /// What a program that uses boto3, as `s3`, prints.
@@ -216,18 +212,11 @@ impl S3 {
              aws_access_key_id='key', aws_secret_access_key='secret key')\n{program}\n",
             self.url
         );
-        let python = self.folder.join("venv/bin/python");
+        let python = self.service.folder.join("venv/bin/python");
         let output =
             Command::new(python).args(["-c", &program]).env("no_proxy", "127.0.0.1").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.process.wait();
     }
 }
 

@@ -43,9 +43,13 @@ pub(super) struct OfImage<'a> {
 pub(super) fn text(image: &OfImage<'_>, system: &CapturedSystem) -> Option<String> {
     let catalog = built_in();
     let installed = Manager::of_system(&system.facts.files);
-    let installed = installed.map_or((None, Vec::new()), |(manager, packages)| (Some(manager), packages));
-    let base = base_for(&catalog, system).filter(|_| installed.0.is_some());
-    let mut writer = Writer { image, system, base, installed, text: String::new() };
+    let (manager, packages) =
+        installed.map_or((None, Vec::new()), |(manager, packages)| (Some(manager), packages));
+    let base = base_for(&catalog, system).filter(|_| manager.is_some());
+    let asked = manager.map(|manager| asked_for(manager, &packages, &packages_of(base)));
+    let asked = asked.unwrap_or_default().into_iter().map(|package| package.name.as_str()).collect();
+    let mut writer =
+        Writer { image, system, base, installed: (manager, &packages), asked, text: String::new() };
     writer.whole()?;
     let tree = crate::syntax::parse(SourceId(0), &writer.text);
     let text = crate::syntax::format(&tree, &writer.text);
@@ -70,12 +74,27 @@ fn base_for<'c>(catalog: &'c Catalog, system: &CapturedSystem) -> Option<&'c Bas
     catalog.bases().find(is_it)
 }
 
+/// How a base is made here.
+fn made(base: Option<&BaseDef>) -> Option<&Bootstrap> {
+    match &base?.source {
+        BaseSource::Bootstrap(made) => Some(made),
+        _ => None,
+    }
+}
+
+/// The packages that a base is made of, as far as it names them.
+fn packages_of(base: Option<&BaseDef>) -> BTreeSet<&str> {
+    made(base).map(|made| made.packages.iter().map(String::as_str).collect()).unwrap_or_default()
+}
+
 struct Writer<'a> {
     image: &'a OfImage<'a>,
     system: &'a CapturedSystem,
     base: Option<&'a BaseDef>,
     /// Its package manager, if one is read here, and its packages.
-    installed: (Option<Manager>, Vec<InstalledPackage>),
+    installed: (Option<Manager>, &'a [InstalledPackage]),
+    /// What somebody asked for beyond the base.
+    asked: BTreeSet<&'a str>,
     text: String,
 }
 
@@ -148,9 +167,8 @@ impl Writer<'_> {
     fn packages(&mut self) {
         let (manager, installed) = &self.installed;
         let Some(manager) = manager else { return };
-        let asked = asked_for(*manager, installed, &self.of_base());
         let (plain, odd): (BTreeSet<&str>, BTreeSet<&str>) =
-            asked.iter().map(|package| package.name.as_str()).partition(|name| is_package(name));
+            self.asked.iter().partition(|name| is_package(name));
         let plain: Vec<String> = plain.into_iter().map(|name| format!("\"{name}\"")).collect();
         let odd: Vec<String> = odd.into_iter().map(str::to_owned).collect();
         let held = installed.iter().filter(|package| package.hold);
@@ -174,10 +192,7 @@ impl Writer<'_> {
     }
 
     fn bootstrap(&self) -> Option<&Bootstrap> {
-        match &self.base?.source {
-            BaseSource::Bootstrap(made) => Some(made),
-            _ => None,
-        }
+        made(self.base)
     }
 
     fn accounts(&mut self) {
@@ -202,13 +217,6 @@ impl Writer<'_> {
         let system = self.system;
         let of_base: Vec<&str> =
             self.bootstrap().map(|made| made.files.keys().map(String::as_str).collect()).unwrap_or_default();
-        let (manager, installed) = &self.installed;
-        let beyond: BTreeSet<String> = manager
-            .map(|manager| asked_for(manager, installed, &self.of_base()))
-            .unwrap_or_default()
-            .into_iter()
-            .map(|package| package.name.clone())
-            .collect();
         let finish = self.bootstrap().and_then(|made| made.finish.clone()).unwrap_or_default();
         let (mut lines, mut untold) = (Vec::new(), Vec::new());
         for (unit, state) in unit_states(&system.tree) {
@@ -217,7 +225,7 @@ impl Writer<'_> {
             let owner = ["/usr/lib/systemd/system", "/lib/systemd/system"]
                 .iter()
                 .find_map(|folder| system.texts.owner(&format!("{folder}/{unit}")));
-            let is_beyond = owner.is_some_and(|owner| beyond.contains(owner));
+            let is_beyond = owner.is_some_and(|owner| self.asked.contains(owner));
             let of_build =
                 of_base.contains(&own.as_str()) || finish.split_whitespace().any(|word| word == unit);
             if !is_unit(&unit)
@@ -250,11 +258,6 @@ impl Writer<'_> {
             "Units that are not written here, since they are not plain text or may hold a secret:",
             &untold,
         );
-    }
-
-    /// The packages that the base is made of, as far as it names them.
-    fn of_base(&self) -> BTreeSet<&str> {
-        self.bootstrap().map(|made| made.packages.iter().map(String::as_str).collect()).unwrap_or_default()
     }
 
     /// The statement that brings a unit; none where its text is better not repeated.

@@ -21,20 +21,49 @@ pub(super) fn asked_for<'p>(
     installed.iter().filter(|one| is_there(one)).for_each(|one| bring(&one.name, &needs, &mut brought));
     let mut asked: Vec<&InstalledPackage> =
         installed.iter().filter(|one| !one.auto && !brought.contains(one.name.as_str())).collect();
-    // Of two that need each other, one is left.
-    let mut number = 0;
-    while number < asked.len() {
-        let mut by_others = BTreeSet::new();
-        for other in asked.iter().filter(|other| other.name != asked[number].name) {
-            bring(&other.name, &needs, &mut by_others);
-        }
-        if by_others.contains(asked[number].name.as_str()) {
-            asked.remove(number);
-        } else {
-            number += 1;
+    // The fewest that bring all the others. What was left last, once all that it brings had been gone through, is brought by
+    // none of those left before it: whatever the order began with, and of several that need each other one stays.
+    let mut left = Vec::new();
+    let mut seen = BTreeSet::new();
+    for one in &asked {
+        go_through(&one.name, &needs, &mut seen, &mut left);
+    }
+    let names: BTreeSet<&str> = asked.iter().map(|one| one.name.as_str()).collect();
+    let (mut first, mut brought) = (BTreeSet::new(), BTreeSet::new());
+    for name in left.into_iter().rev().filter(|name| names.contains(name)) {
+        if !brought.contains(name) {
+            first.insert(name);
+            bring(name, &needs, &mut brought);
         }
     }
+    asked.retain(|one| first.contains(one.name.as_str()));
     asked
+}
+
+/// Goes through all that a package needs, the deepest first; `left` is in the order in which packages were done with.
+fn go_through<'n>(
+    name: &'n str,
+    needs: &'n BTreeMap<&str, Vec<String>>,
+    seen: &mut BTreeSet<&'n str>,
+    left: &mut Vec<&'n str>,
+) {
+    let more = |name: &str| needs.get(name).map_or(&[][..], Vec::as_slice).iter();
+    if !needs.contains_key(name) || !seen.insert(name) {
+        return;
+    }
+    let mut open = vec![(name, more(name))];
+    while let Some((name, rest)) = open.last_mut() {
+        match rest.next() {
+            Some(next) if needs.contains_key(next.as_str()) && seen.insert(next) => {
+                open.push((next, more(next)));
+            }
+            Some(_) => {}
+            None => {
+                left.push(name);
+                open.pop();
+            }
+        }
+    }
 }
 
 /// Adds a package with all that it needs.
@@ -75,6 +104,16 @@ mod tests {
         let manager = Manager::default();
         let asked = asked_for(manager, &installed, &BTreeSet::from(["sshd"]));
         let names: Vec<&str> = asked.iter().map(|package| package.name.as_str()).collect();
-        assert_eq!(names, ["jq", "other"]);
+        assert_eq!(names, ["jq", "one"]);
+    }
+
+    #[test]
+    fn a_disk_that_claims_a_hundred_thousand_packages_is_gone_through_once() {
+        let name = |number: usize| format!("p{number}");
+        let needs = |number: usize| format!("Depends: {}", name((number + 1) % 100_000));
+        let installed: Vec<_> =
+            (0..100_000).map(|number| package(&name(number), false, &needs(number))).collect();
+        let asked = asked_for(Manager::default(), &installed, &BTreeSet::new());
+        assert_eq!(asked.len(), 1, "they all need each other");
     }
 }

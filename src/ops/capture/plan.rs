@@ -73,9 +73,9 @@ fn clean_up(preset: CleanupPreset, user: &str, base: &BasePlan) -> Vec<Step> {
     if preset == CleanupPreset::None {
         return Vec::new();
     }
-    let wish = check::Cleanup { preset, ..check::Cleanup::default() };
+    let wanted = check::Cleanup { preset, ..check::Cleanup::default() };
     let (name, stage) = ("clean up", Stage::Offline);
-    let action = Action::Cleanup(cleanup::of(&wish, user));
+    let action = Action::Cleanup(cleanup::of(&wanted, user));
     let conditions = Conditions { agent_version: &agent::version(), user, network: false };
     let parts = key_parts(name, stage, &action, conditions);
     let key = Key::of(base_key(base), &parts);

@@ -74,8 +74,8 @@ pub enum Cleared {
     Image(Verdict, Result<(), Error>),
     /// Records of so many builds.
     Builds(usize),
-    /// The disks of so many failed builds.
-    KeptDisks(usize),
+    /// The disks of so many failed builds, and their bytes.
+    KeptDisks(usize, u64),
     /// So many bytes that no build has used for long.
     Unused(u64),
     /// So many bytes beyond the store's size.
@@ -104,9 +104,10 @@ pub fn clear(
         let carried_out = carry_out(&store, &records, &verdict);
         cleared(Cleared::Image(verdict, carried_out));
     }
+    let bytes = store.would_remove_kept_builds()?.iter().map(|one| one.size).sum();
     let kept = store.remove_kept_builds()?;
     if !kept.is_empty() {
-        cleared(Cleared::KeptDisks(kept.len()));
+        cleared(Cleared::KeptDisks(kept.len(), bytes));
     }
     store.layers().sync()?;
     store.layers().sweep_claims()?;

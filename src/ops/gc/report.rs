@@ -21,7 +21,7 @@ pub struct GcReport {
     pub images: Vec<ClearedImage>,
     /// Everything else that would go, in that order; empty unless it only looked.
     pub entries: Vec<ClearedEntry>,
-    /// Bytes in the store that nothing has used for long, and beyond its size: freed, or to be freed.
+    /// Bytes in the store that are freed, or would be.
     pub freed: u64,
     /// What the store takes afterwards; none if it only looked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,9 +127,9 @@ impl GcReport {
                 self.images.push(ClearedImage::of(verdict, done.err().as_ref()));
             }
             Cleared::Builds(builds) => self.old_builds += builds,
-            // Their bytes are not counted.
-            Cleared::KeptDisks(_) => {}
-            Cleared::Unused(freed) | Cleared::Beyond(freed) => self.freed += freed,
+            Cleared::KeptDisks(_, freed) | Cleared::Unused(freed) | Cleared::Beyond(freed) => {
+                self.freed += freed;
+            }
         }
     }
 }

@@ -222,6 +222,8 @@ impl<'a> Session<'a> {
         }
         let message = format!("your configuration has no target `{name}`");
         let diagnostic = asked.label(Diagnostic::new(codes::TARGET_UNKNOWN, message), "published to it");
+        // Named by `--to`, and not by the ImageFile.
+        let diagnostic = if diagnostic.labels.is_empty() { diagnostic.of_call() } else { diagnostic };
         let drivers: Vec<String> = TARGETS.iter().map(|entry| format!("`{}`", entry.name)).collect();
         let known: Vec<String> = targets.iter().map(|config| format!("`{}`", config.name)).collect();
         let diagnostic = match nearest(name, targets.iter().map(|config| config.name.as_str())) {

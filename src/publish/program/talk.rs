@@ -2,6 +2,10 @@
 
 use std::{process::Stdio, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -18,8 +22,10 @@ use crate::{
 const HELLO: Duration = Duration::from_secs(30);
 /// How long it may say nothing after that.
 const SILENCE: Duration = Duration::from_mins(10);
-/// How long it may take to end.
+/// How long it may take to end when all is said.
 const END: Duration = Duration::from_secs(10);
+/// How long one is listened to that failed, and what is in its error stream is read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes of a line.
 const LINE: u64 = 1 << 20;
 /// Bytes of its error stream that are shown.
@@ -33,20 +39,37 @@ pub async fn publish(
     progress: Progress<'_>,
 ) -> Result<Published, PublishError> {
     let mut child = start(target, command)?;
+    let mut group = Group::of(&child);
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(broken(target, "its standard streams are gone"));
     };
     let talk = Talk { target, lines: BufReader::new(stdout), number: 0 };
+    let mut tail = Tail::of(stderr);
     // Read beside the answers, or a program that prints much would wait for a reader for ever.
-    let (answer, complaints) = tokio::join!(talk.publish(stdin, request, progress), tail(stderr));
-    let ended = timeout(END, child.wait()).await;
+    let answer = tokio::select! {
+        answer = talk.publish(stdin, request, progress) => answer,
+        never = tail.read_for_ever() => match never {},
+    };
+    // One that was not understood has nothing more to do; what it started may have its error stream longer than it.
+    let patience = if answer.is_ok() { END } else { LAST_WORDS };
+    let ended = tokio::select! {
+        ended = child.wait() => ended.ok(),
+        never = tail.read_for_ever() => match never {},
+        () = tokio::time::sleep(patience) => None,
+    };
+    let _ = timeout(LAST_WORDS, tail.read_to_end()).await;
+    if answer.is_ok() && ended.is_some() {
+        // What it leaves behind on purpose stays.
+        group.0 = None;
+    }
     answer.map_err(|error| {
-        let error = match &ended {
-            Ok(Ok(status)) if !status.success() => error.note(format!("it ended with {status}")),
+        let error = match ended {
+            Some(status) if !status.success() => error.note(format!("it ended with {status}")),
             _ => error,
         };
+        let complaints = tail.text();
         if complaints.trim().is_empty() {
             error
         } else {
@@ -65,12 +88,32 @@ fn start(target: &str, command: &[String]) -> Result<Child, PublishError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // With all that it starts: Ctrl-C is for imgfile, which ends them.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn();
     child.map_err(|error| {
         PublishError::new(codes::TARGET_CONFIG, format!("the program `{program}` of `{target}` cannot be started: {error}"))
             .help("name it by its whole path, and the program that runs it: `command = [\"python3\", \"/home/ann/send.py\"]`")
     })
+}
+
+/// A program with all that it started, which is killed when nobody waits for its answer any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // There may be nobody in it any more.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
 }
 
 fn broken(target: &str, what: impl AsRef<str>) -> PublishError {
@@ -80,16 +123,37 @@ fn broken(target: &str, what: impl AsRef<str>) -> PublishError {
 }
 
 /// The end of what a program prints.
-async fn tail(mut stream: ChildStderr) -> String {
-    let (mut end, mut piece) = (Vec::new(), vec![0; 4096]);
-    while let Ok(length @ 1..) = stream.read(&mut piece).await {
-        end.extend_from_slice(&piece[..length]);
-        if end.len() > 2 * SHOWN {
-            end.drain(..end.len() - SHOWN);
+struct Tail {
+    stream: ChildStderr,
+    end: Vec<u8>,
+}
+
+impl Tail {
+    fn of(stream: ChildStderr) -> Self {
+        Self { stream, end: Vec::new() }
+    }
+
+    /// Reads what is printed, until nobody can print any more.
+    async fn read_to_end(&mut self) {
+        let mut piece = vec![0; 4096];
+        while let Ok(length @ 1..) = self.stream.read(&mut piece).await {
+            self.end.extend_from_slice(&piece[..length]);
+            if self.end.len() > 2 * SHOWN {
+                self.end.drain(..self.end.len() - SHOWN);
+            }
         }
     }
-    let from = end.len().saturating_sub(SHOWN);
-    String::from_utf8_lossy(&end[from..]).into_owned()
+
+    /// The same, beside something else that ends.
+    async fn read_for_ever(&mut self) -> std::convert::Infallible {
+        self.read_to_end().await;
+        std::future::pending().await
+    }
+
+    fn text(&self) -> String {
+        let from = self.end.len().saturating_sub(SHOWN);
+        String::from_utf8_lossy(&self.end[from..]).into_owned()
+    }
 }
 
 struct Talk<'a> {

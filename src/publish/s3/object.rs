@@ -160,19 +160,20 @@ impl<'a> Object<'a> {
     }
 
     /// What the object is to say of itself.
-    fn told(&self) -> Vec<(String, String)> {
-        let mut told = vec![
+    fn metadata(&self) -> Vec<(String, String)> {
+        let mut headers = vec![
             (OURS.to_owned(), self.request.sha256.to_string()),
             ("x-amz-checksum-algorithm".to_owned(), "SHA256".to_owned()),
             ("x-amz-checksum-type".to_owned(), "COMPOSITE".to_owned()),
         ];
         if let Some(facts) = &self.request.facts {
-            told.push(("x-amz-meta-os-distro".to_owned(), facts.os.clone()));
-            told.push(("x-amz-meta-os-version".to_owned(), facts.os_version.clone()));
-            told.push(("x-amz-meta-architecture".to_owned(), facts.arch.as_str().to_owned()));
+            headers.push(("x-amz-meta-os-distro".to_owned(), facts.os.clone()));
+            headers.push(("x-amz-meta-os-version".to_owned(), facts.os_version.clone()));
+            headers.push(("x-amz-meta-architecture".to_owned(), facts.arch.as_str().to_owned()));
         }
         for (key, value) in &self.request.properties {
-            told.push((format!("x-amz-meta-{}", key.to_ascii_lowercase().replace(':', "-")), value.clone()));
+            headers
+                .push((format!("x-amz-meta-{}", key.to_ascii_lowercase().replace(':', "-")), value.clone()));
         }
         if !self.request.tags.is_empty() {
             let encoded = |tag: &String| {
@@ -180,20 +181,20 @@ impl<'a> Object<'a> {
                 format!("{}=", percent_encoding::utf8_percent_encode(tag, plain))
             };
             let tags: Vec<String> = self.request.tags.iter().map(encoded).collect();
-            told.push(("x-amz-tagging".to_owned(), tags.join("&")));
+            headers.push(("x-amz-tagging".to_owned(), tags.join("&")));
         }
-        told
+        headers
     }
 
     async fn begin(&self) -> Result<String, PublishError> {
-        let told = self.told();
+        let headers = self.metadata();
         if let Some((key, _)) =
-            told.iter().find(|(_, value)| !value.bytes().all(|b| (b' '..=b'~').contains(&b)))
+            headers.iter().find(|(_, value)| !value.bytes().all(|b| (b' '..=b'~').contains(&b)))
         {
             let message = format!("S3 takes only ASCII in `{}`", key.trim_start_matches("x-amz-meta-"));
             return Err(PublishError::new(codes::TARGET_REFUSED, message));
         }
-        let request = self.signed(Method::POST, vec![("uploads", "")], told, Digest::of(""));
+        let request = self.signed(Method::POST, vec![("uploads", "")], headers, Digest::of(""));
         let answer = ask(request).await?;
         if answer.status != StatusCode::OK {
             return Err(self.refused(&answer));

@@ -47,8 +47,7 @@ impl Frozen {
         let id = std::process::id();
         self.lines.write(b"\xff")?;
         self.lines.write(&line("guest-sync-delimited", &json!({ "id": id })))?;
-        while self.lines.next(ANSWER, Some(stop))?["return"] != json!(id) {}
-        Ok(())
+        self.lines.find(ANSWER, Some(stop), |line| line["return"] == json!(id)).map(|_| ())
     }
 
     fn ask(&mut self, command: &str, limit: Duration, stop: &AtomicBool) -> Result<Value, String> {

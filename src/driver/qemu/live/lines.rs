@@ -34,10 +34,37 @@ impl Lines {
         self.stream.write_all(bytes)
     }
 
-    /// The next line, without what stands before a byte 0xFF in it, which no JSON has.
-    pub(super) fn next(&mut self, limit: Duration, stop: Option<&AtomicBool>) -> io::Result<Value> {
+    /// The first line that is wanted, of those that come within a time: others are events, or were said to whoever was
+    /// connected before.
+    pub(super) fn find(
+        &mut self,
+        limit: Duration,
+        stop: Option<&AtomicBool>,
+        is_wanted: impl Fn(&Value) -> bool,
+    ) -> io::Result<Value> {
         let deadline = Instant::now() + limit;
         loop {
+            let line = self.next_by(deadline, stop)?;
+            if is_wanted(&line) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// The next line, without what stands before a byte 0xFF in it, which no JSON has.
+    pub(super) fn next(&mut self, limit: Duration, stop: Option<&AtomicBool>) -> io::Result<Value> {
+        self.find(limit, stop, |_| true)
+    }
+
+    fn next_by(&mut self, deadline: Instant, stop: Option<&AtomicBool>) -> io::Result<Value> {
+        loop {
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(io::Error::other("nobody waits for it any more"));
+            }
+            // Also where one line follows the other without an end.
+            if Instant::now() > deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
+            }
             if let Some(end) = self.read.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
                 let from = line.iter().rposition(|&byte| byte == 0xff).map_or(0, |at| at + 1);
@@ -46,12 +73,6 @@ impl Lines {
                     // What was said to whoever was connected before.
                     Err(_) => continue,
                 }
-            }
-            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(io::Error::other("nobody waits for it any more"));
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
             }
             if self.read.len() > LONGEST {
                 return Err(io::Error::other("it says more than a line"));

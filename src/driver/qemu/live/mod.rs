@@ -65,6 +65,7 @@ fn copy_at_once(
     stop: &AtomicBool,
 ) -> Result<LiveCopy, LiveError> {
     let mut monitor = Monitor::connect(socket, stop)?;
+    monitor.end_orphans()?;
     let name = monitor.execute("query-name", json!({}))?;
     let (disks, skipped) = disks(&monitor.execute("query-block", json!({}))?, folder);
     if disks.is_empty() {

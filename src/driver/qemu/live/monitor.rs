@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::{super::super::live::LiveError, BlockDevice, lines::Lines};
 
 const ANSWER: Duration = Duration::from_secs(10);
+/// How the names of our jobs begin; the number of the process follows.
+const JOB: &str = "imgfile-";
 /// Between two looks at how far the copies are.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a job that is to end is looked at: Ctrl-C is to end a command within two seconds.
@@ -53,18 +55,25 @@ impl Monitor {
             reason: error.to_string(),
         };
         self.lines.write(line.as_bytes()).map_err(gone)?;
-        loop {
-            // Not ended by Ctrl-C: an answer is there at once, and clearing up goes this way, too.
-            let mut answer = self.lines.next(ANSWER, None).map_err(gone)?;
-            if let Some(error) = answer.get("error") {
+        // Not ended by Ctrl-C: an answer is there at once, and clearing up goes this way, too.
+        let is_answer = |line: &Value| line.get("error").or_else(|| line.get("return")).is_some();
+        let mut answer = self.lines.find(ANSWER, None, is_answer).map_err(gone)?;
+        match answer.get("error") {
+            Some(error) => {
                 let reason = error["desc"].as_str().unwrap_or("no reason given");
-                return Err(LiveError::NotCopied { reason: super::plain(reason) });
+                Err(LiveError::NotCopied { reason: super::plain(reason) })
             }
-            // Anything else is an event.
-            if let Some(value) = answer.get_mut("return") {
-                return Ok(value.take());
-            }
+            None => Ok(answer["return"].take()),
         }
+    }
+
+    /// Ends copies that an imgfile began which was killed: the emulator goes on with them, for nobody, and lends their disks
+    /// to no other.
+    pub(super) fn end_orphans(&mut self) -> Result<(), LiveError> {
+        let answer = self.execute("query-jobs", json!({}))?;
+        let ids = answer.as_array().into_iter().flatten().filter_map(|job| job["id"].as_str());
+        self.jobs = ids.filter(|id| is_orphan(id)).map(str::to_owned).collect();
+        if self.jobs.is_empty() { Ok(()) } else { self.cancel() }
     }
 
     /// Begins to copy all disks as they are at one moment.
@@ -72,7 +81,7 @@ impl Monitor {
         let named: Vec<(String, &BlockDevice)> = disks
             .iter()
             .enumerate()
-            .map(|(number, disk)| (format!("imgfile-{}-{number}", std::process::id()), disk))
+            .map(|(number, disk)| (format!("{JOB}{}-{number}", std::process::id()), disk))
             .collect();
         let action = |(job, disk): &(String, &BlockDevice)| {
             let data = json!({
@@ -142,6 +151,14 @@ impl Monitor {
         }
         Ok(())
     }
+}
+
+/// Whether a job is a copy of ours, begun by a process that is no more.
+fn is_orphan(job: &str) -> bool {
+    let process = job.strip_prefix(JOB).and_then(|rest| rest.split_once('-')).map(|(process, _)| process);
+    process
+        .and_then(|process| process.parse::<u32>().ok())
+        .is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists())
 }
 
 /// How far a copy is.

@@ -103,9 +103,50 @@ async fn all_disks_are_copied_at_one_moment_while_the_machine_is_frozen() {
     assert_eq!((copied.machine.as_deref(), copied.frozen), (Some("shop"), Some(3)));
     assert_eq!(copied.skipped, ["/machine/peripheral/cd is left out: the machine only reads it"]);
     let asked = asked.lock().unwrap().join(" ");
-    let expected = "qmp_capabilities query-name query-block guest-sync-delimited guest-fsfreeze-freeze transaction \
+    let expected = "qmp_capabilities query-jobs query-name query-block guest-sync-delimited guest-fsfreeze-freeze transaction \
                     guest-fsfreeze-thaw query-jobs job-dismiss job-dismiss";
     assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn what_a_killed_imgfile_left_in_the_emulator_is_ended_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, asked) = (dir.path().join("qmp"), Asked::default());
+    let (answer, ended) = (monitor("concluded", ""), Arc::new(Mutex::new(Vec::new())));
+    let seen = Arc::clone(&ended);
+    // No process has such a number; the others are of somebody who lives, and of somebody else.
+    let (orphan, own) = ("imgfile-4294967295-0", format!("imgfile-{}-7", std::process::id()));
+    listen(&socket, GREETING, &asked, move |command| {
+        let id = command["arguments"]["id"].as_str().unwrap_or_default().to_owned();
+        let mut ended = ended.lock().unwrap();
+        match command["execute"].as_str().unwrap() {
+            "job-cancel" => ended.push(id),
+            "query-jobs" if ended.is_empty() => {
+                let job = |id: &str| json!({ "id": id, "status": "running" });
+                return Some(json!({ "return": [job(orphan), job(&own), job("backup0")] }));
+            }
+            _ => {}
+        }
+        answer(command)
+    });
+    let machine = LiveMachine { monitor: &socket, guest_agent: None, folder: dir.path() };
+    copy(machine).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [orphan]);
+}
+
+#[test]
+fn who_says_much_and_answers_nothing_is_not_listened_to_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("agent");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.write_all(b"{\"return\": 0}\n").is_ok() {}
+    });
+    let mut lines = lines::Lines::connect(&socket).unwrap();
+    let limit = std::time::Duration::from_millis(50);
+    let failure = lines.find(limit, None, |line| line["return"] == 1).unwrap_err();
+    assert_eq!(failure.kind(), std::io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]
@@ -128,8 +169,10 @@ async fn a_copy_that_nobody_waits_for_is_cancelled() {
     let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
     let (begun, wait) = mpsc::channel();
     let answer = monitor("running", "");
+    let before = Arc::clone(&asked);
     listen(&socket, GREETING, &asked, move |command| {
-        if command["execute"] == "query-jobs" {
+        let has_begun = || before.lock().unwrap().iter().any(|command| command == "transaction");
+        if command["execute"] == "query-jobs" && has_begun() {
             let _ = begun.send(());
         }
         answer(command)
