@@ -29,7 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "SOCKET")]
     qmp: Option<PathBuf>,
     /// The socket of the guest agent in that machine, which freezes its file systems for the moment of the copy.
-    #[arg(long, value_name = "SOCKET", requires = "qmp")]
+    // A requirement does not hold beside what conflicts with what is required.
+    #[arg(long, value_name = "SOCKET", requires = "qmp", conflicts_with = "disk")]
     guest_agent: Option<PathBuf>,
     /// A disk beside it with data alone, which becomes an image of its own.
     #[arg(long, value_name = "DISK")]

@@ -11,6 +11,10 @@ fn wrong_words_of_a_call_are_usage_and_a_wrong_file_is_not() {
     let home = folder.path();
     fs::write(home.join("ImageFile"), IMAGE_FILE).unwrap();
     fs::write(home.join("wrong.ImageFile"), IMAGE_FILE.replace("debian", "debiam")).unwrap();
+    for disk in ["disk.raw", "other.raw"] {
+        fs::write(home.join(disk), "").unwrap();
+    }
+    std::os::unix::fs::symlink("disk.raw", home.join("link.raw")).unwrap();
     for (args, status) in [
         (&["check", "--set", "nope=1"][..], 2),
         (&["check", "--set", "cpus=many"], 2),
@@ -22,6 +26,10 @@ fn wrong_words_of_a_call_are_usage_and_a_wrong_file_is_not() {
         (&["plan", "--cpus", "x"], 2),
         (&["plan", "--image", "nope"], 2),
         (&["plan", "wrong.ImageFile", "--memory", "much"], 1),
+        (&["capture", "disk.raw", "--data", "link.raw"], 2),
+        (&["capture", "disk.raw", "--data", "other.raw", "--data", "other.raw"], 2),
+        (&["capture", "disk.raw", "--guest-agent", "agent"], 2),
+        (&["capture", "."], 2),
     ] {
         let mut imgfile = Command::new(env!("CARGO_BIN_EXE_imgfile"));
         imgfile.args(args).current_dir(home).env("HOME", home).env_remove("XDG_CACHE_HOME");

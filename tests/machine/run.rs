@@ -187,6 +187,7 @@ fn what_cannot_be_run_is_told_before_anything_runs() {
         );
     };
     refused(&[], 2, "E0630", "build it first: `imgfile build`");
+    refused(&["."], 2, "E0630", "is no regular file");
     refused(&["nothing.qcow2"], 2, "E0630", "no image and no disk file `nothing.qcow2`");
     // A disk with nothing on it, one of another kind, one that is cut off, and one that is no disk.
     fs::File::create(project.path("empty.raw")).unwrap().set_len(64 << 20).unwrap();

@@ -121,6 +121,13 @@ pub async fn capture(
     };
     let data = options.data.iter().map(|disk| Target::find(records, Some(disk)));
     let data: Vec<Target> = data.collect::<Result<_, _>>()?;
+    let paths: Vec<&PathBuf> = target.iter().chain(&data).map(|target| &target.path).collect();
+    if let Some(twice) =
+        paths.iter().enumerate().find_map(|(at, path)| paths[..at].contains(path).then_some(path))
+    {
+        let text = format!("`{}` is named twice: a disk is the system's, or has data alone", shown(twice));
+        return Err(Error::message(Class::Usage, text));
+    }
     let capture = Capture::of(options, target.as_ref())?;
     let data = capture.data(data.into_iter().map(|target| (target.name.clone(), target)), &[])?;
     let folder = here().map(PathBuf::from).or_else(|| std::env::current_dir().ok()).unwrap_or_default();

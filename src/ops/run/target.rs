@@ -33,6 +33,12 @@ impl Target {
             Err(error) => {
                 let what = error.to_string();
                 let no_image = what.starts_with("there is no image");
+                if no_image && path.exists() {
+                    let text = format!("`{word}` is no regular file");
+                    let help =
+                        "a device is copied into one first: `qemu-img convert -O qcow2 /dev/sdb disk.qcow2`";
+                    return Err(nothing(text, help));
+                }
                 let text =
                     if no_image { format!("there is no image and no disk file `{word}`") } else { what };
                 Err(nothing(text, "`imgfile images --all` lists what was built; a disk is named by its path"))
