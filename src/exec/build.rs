@@ -11,8 +11,8 @@ use super::{
     examination::Examination,
     executor::{Artifact, BuildInputs, Executor, Options, Tests, build_id},
     finished, gate, hypervisors, output, package,
-    publish::StagedArtifacts,
     session::StepContext,
+    staged::StagedArtifacts,
     test_boots::test_names,
     tested::TestState,
 };
@@ -158,14 +158,14 @@ impl Executor<'_> {
         let (image, reporter) = (context.image, context.reporter);
         inputs.source.as_ref().map_or(Ok(()), |source| source.is_unchanged())?;
         let sealed: Vec<PathBuf> = sealed.into_iter().map(|(_, path)| path).collect();
-        let mut edition = StagedArtifacts::stage(self.store, work, &sealed, options)?;
-        let artifacts = edition.artifacts();
+        let mut staged = StagedArtifacts::stage(self.store, work, &sealed, options)?;
+        let artifacts = staged.artifacts();
         let files = describe::files(self.store, image, described, &artifacts, options)?;
-        edition.add(&describe::write(work, &files)?)?;
+        staged.add(&describe::write(work, &files)?)?;
         // Whoever asks looks whether they are really there.
         finished::remember(self.store, image, options.tests, &artifacts)?;
         remember_tests(self.store, image, options.tests, &artifacts)?;
-        edition.publish()?;
+        staged.put_in_place()?;
         for name in describe::remove_stale(self.store, image, options) {
             reporter.note(format!("removed {name}, which described an earlier build"));
         }

@@ -13,7 +13,7 @@ use crate::{describe::Inventory, driver::DiskFile, plan::ImagePlan};
 impl Executor<'_> {
     /// Writes a disk that holds data alone, as it is, and puts it into the output folder: nothing of it is looked
     /// at.
-    pub async fn publish_data(
+    pub async fn write_data_disk(
         &self,
         image: &ImagePlan,
         inputs: &BuildInputs,
@@ -23,12 +23,12 @@ impl Executor<'_> {
         let reporter = self.reporter.of_image(&image.image);
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: Vec::new() });
-        let result = self.publish_data_in(image, inputs, options).await;
+        let result = self.write_data_disk_in(image, inputs, options).await;
         self.report_end(image, began, &result);
         result
     }
 
-    async fn publish_data_in(
+    async fn write_data_disk_in(
         &self,
         image: &ImagePlan,
         inputs: &BuildInputs,

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Artifact, BuildError, Options, output, publish::StagedArtifacts};
+use super::{Artifact, BuildError, Options, output, staged::StagedArtifacts};
 use crate::{
     advisory::{Advisories, AdvisoryError, Component, Finding, Severity, Status, System, vex},
     describe::{
@@ -309,7 +309,7 @@ pub(super) fn renew(
     output::writable(&options.out, different.iter().map(|file| file.name.as_str()))?;
     let work = begin()?;
     let staged = write(&work, &different)?;
-    StagedArtifacts::stage(store, &work, &staged, options)?.publish()
+    StagedArtifacts::stage(store, &work, &staged, options)?.put_in_place()
 }
 
 /// Whether a file is in the output folder as it would be written. Two signatures by one ECDSA key over one text differ:

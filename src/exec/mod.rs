@@ -16,7 +16,7 @@
 //!    Before the machine ends, `gate` has the rules for finished disks look at its disk (`look`), and lets no image become
 //!    of one that breaks them.
 //! 5. The disk is sealed into the formats of the image, its tests look into one of them and boot it, in a throw-away
-//!    overlay, and only then `publish` gives the files their names: all of an image's, or none.
+//!    overlay, and only then `staged` gives the files their names: all of an image's, or none.
 //!
 //! Everything on the way is an [`Event`]; what goes wrong is a [`BuildError`], which becomes a diagnostic at the
 //! statement. A future that is dropped is a build that is cancelled: its machine is killed, its working folder is
@@ -58,13 +58,13 @@ pub mod package;
 mod parent_disks;
 pub mod prepare;
 mod project;
-mod publish;
 mod secret;
 mod secret_forms;
 mod session;
 #[cfg(test)]
 mod simulation;
 mod source_disk;
+mod staged;
 mod steps;
 mod summary;
 mod tail;

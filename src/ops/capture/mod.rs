@@ -362,7 +362,7 @@ impl<'a> Capture<'a> {
         let entries = mounts::entries(&system.texts.text("/etc/fstab"));
         for disk in data {
             let plan = disk.plan(&self.name, self.options.format, &entries);
-            artifacts.extend(executor.publish_data(&plan, &disk.inputs(), options).await?);
+            artifacts.extend(executor.write_data_disk(&plan, &disk.inputs(), options).await?);
         }
         Ok(artifacts)
     }

@@ -65,9 +65,9 @@ impl<'a> StagedArtifacts<'a> {
         let folder = if options.out_given { Folder::open(out) } else { Folder::open_itself(out) };
         let folder = folder.map_err(io("open", out))?;
         let files = sealed.iter().map(|sealed| Staged::place(out, sealed)).collect();
-        let mut edition = Self { store, work, options, folder, files };
-        edition.bring(0, sealed)?;
-        Ok(edition)
+        let mut staged = Self { store, work, options, folder, files };
+        staged.bring(0, sealed)?;
+        Ok(staged)
     }
 
     /// Brings more files of the working folder, which appear with the others.
@@ -104,7 +104,7 @@ impl<'a> StagedArtifacts<'a> {
     }
 
     /// Gives them their names.
-    pub(super) fn publish(self) -> Result<(), BuildError> {
+    pub(super) fn put_in_place(self) -> Result<(), BuildError> {
         let names = self.files.iter().filter_map(|staged| staged.target.file_name()?.to_str());
         output::check(self.store, self.options, names)?;
         for own in self.files.iter().filter_map(|staged| staged.own.as_ref()) {
@@ -152,8 +152,8 @@ mod tests {
 
     const NAMES: [&str; 3] = ["web.qcow2", "web.raw", "web.vmdk"];
 
-    /// Seals files that say `text`, and publishes them.
-    fn publish(store: &Store, out: &Path, build: &str, text: &str) -> Result<Vec<Artifact>, BuildError> {
+    /// Seals files that say `text`, and puts them there.
+    fn put(store: &Store, out: &Path, build: &str, text: &str) -> Result<Vec<Artifact>, BuildError> {
         let work = store.begin_build(build)?;
         let sealed = NAMES.map(|name| work.path().join(name));
         for path in &sealed {
@@ -167,9 +167,9 @@ mod tests {
             cache: true,
             describe: None,
         };
-        let edition = StagedArtifacts::stage(store, &work, &sealed, &options)?;
-        let artifacts = edition.artifacts();
-        edition.publish().map(|()| artifacts)
+        let staged = StagedArtifacts::stage(store, &work, &sealed, &options)?;
+        let artifacts = staged.artifacts();
+        staged.put_in_place().map(|()| artifacts)
     }
 
     fn names(folder: &Path) -> BTreeSet<String> {
@@ -182,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_published_whole_is_not_published() {
+    fn what_cannot_be_put_there_whole_is_not_put_there() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         let out = dir.path().join("out");
-        let artifacts = publish(&store, &out, "1", "one").unwrap();
+        let artifacts = put(&store, &out, "1", "one").unwrap();
         assert_eq!(artifacts[1].path, out.join("web.raw"));
         assert_eq!((artifacts[1].sha256, artifacts[1].size), (Digest::of("one"), 3));
         assert_eq!(names(&out), NAMES.map(str::to_owned).into());
@@ -194,7 +194,7 @@ mod tests {
         // A folder has the name of the last.
         fs::remove_file(out.join("web.vmdk")).unwrap();
         fs::create_dir(out.join("web.vmdk")).unwrap();
-        let failure = publish(&store, &out, "2", "two").unwrap_err();
+        let failure = put(&store, &out, "2", "two").unwrap_err();
         assert!(failure.to_string().contains("web.vmdk"), "{failure}");
         assert_eq!(names(&out), NAMES.map(str::to_owned).into());
         assert_eq!(fs::read_to_string(out.join("web.qcow2")).unwrap(), "one");
@@ -210,18 +210,18 @@ mod tests {
             let guess = out.join(format!("{name}.{}.part", std::process::id()));
             std::os::unix::fs::symlink(&victim, guess).unwrap();
         }
-        publish(&far, &out, "4", "four").unwrap();
+        put(&far, &out, "4", "four").unwrap();
         assert_eq!(texts(&out), ["four".to_owned()].into());
         assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
     }
 
     #[test]
-    fn what_is_published_is_known_without_reading_it() {
+    fn what_was_put_there_is_known_without_reading_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         let out = dir.path().join("out");
         for text in ["one", "two"] {
-            let artifacts = publish(&store, &out, text, text).unwrap();
+            let artifacts = put(&store, &out, text, text).unwrap();
             // Whoever read the files would find what is in them.
             let facts = dir.path().join("store/facts/file-v1");
             for entry in fs::read_dir(facts).unwrap().map(|entry| entry.unwrap().path()) {
@@ -237,21 +237,21 @@ mod tests {
         assert_eq!(store.digest_file(&out.join(NAMES[0])).unwrap(), Digest::of("six"));
     }
 
-    /// The other half of the next test: publishes until it is killed.
+    /// The other half of the next test: puts files there until it is killed.
     #[test]
-    #[ignore = "run by `a_process_that_is_killed_publishes_all_or_nothing`"]
-    fn a_process_that_publishes() {
+    #[ignore = "run by `a_process_that_is_killed_puts_all_there_or_nothing`"]
+    fn a_process_that_puts_files_there() {
         let folder = PathBuf::from(std::env::var_os("PUBLICATION").unwrap());
         let store = Store::open(folder.join("store")).unwrap();
         for number in 0.. {
             let text = format!("{number} of {}", std::process::id());
-            publish(&store, &folder.join("out"), &text, &text).unwrap();
-            println!("published");
+            put(&store, &folder.join("out"), &text, &text).unwrap();
+            println!("they are there");
         }
     }
 
     #[test]
-    fn a_process_that_is_killed_publishes_all_or_nothing() {
+    fn a_process_that_is_killed_puts_all_there_or_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         let (mut dice, mut between) = (0x9E37_79B9_u64, 0);
@@ -265,7 +265,7 @@ mod tests {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args([
                     "--exact",
-                    "exec::publish::tests::a_process_that_publishes",
+                    "exec::staged::tests::a_process_that_puts_files_there",
                     "--ignored",
                     "--nocapture",
                 ])
@@ -275,9 +275,9 @@ mod tests {
                 .spawn()
                 .unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-            assert!(lines.any(|line| line.contains("published")));
+            assert!(lines.any(|line| line.contains("they are there")));
             while !changing() {
-                assert!(child.try_wait().unwrap().is_none(), "it publishes until it is killed");
+                assert!(child.try_wait().unwrap().is_none(), "it puts files there until it is killed");
                 std::thread::yield_now();
             }
             dice ^= dice << 13;
