@@ -35,8 +35,7 @@ impl Target {
                 let no_image = what.starts_with("there is no image");
                 if no_image && path.exists() {
                     let text = format!("`{word}` is no regular file");
-                    let help =
-                        "a device is copied into one first: `qemu-img convert -O qcow2 /dev/sdb disk.qcow2`";
+                    let help = "a device is copied into one first: `dd if=/dev/sdb of=disk.raw bs=4M`";
                     return Err(nothing(text, help));
                 }
                 let text =

@@ -262,7 +262,7 @@ fn capturing(session: &Session) {
         "--force",
         "--test",
         "--data",
-        "ImageFile",
+        "bad.imagefile",
     ];
     session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
     let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
