@@ -22,6 +22,8 @@ pub enum FetchError {
         url: String,
         /// What the connection broke with, such as `connection refused`.
         reason: String,
+        /// Seldom changes while one waits: nobody listens there, or one address leads to another in a circle.
+        lasting: bool,
     },
     /// The server answered, and has no such file.
     #[error("`{}` is gone ({status})", shown(url))]
@@ -110,21 +112,28 @@ pub(super) fn status_error(url: &str, status: StatusCode) -> FetchError {
     match status {
         StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::Gone { url, status: code },
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            FetchError::Unreachable { url, reason: format!("the server says {code}") }
+            FetchError::Unreachable { url, reason: format!("the server says {code}"), lasting: false }
         }
         _ => FetchError::Refused { url, status: code },
     }
 }
 
 pub(super) fn unreachable(url: &str, error: &reqwest::Error) -> FetchError {
-    FetchError::Unreachable { url: url.to_owned(), reason: reason(error) }
+    let cause = innermost(error);
+    let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    let lasting = kind == Some(std::io::ErrorKind::ConnectionRefused) || error.is_redirect();
+    FetchError::Unreachable { url: url.to_owned(), reason: cause.to_string(), lasting }
 }
 
-/// The innermost cause: the layers above it only say "error sending request".
+/// What went wrong, without the layers above it, which only say "error sending request".
 pub(super) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    innermost(error).to_string()
+}
+
+fn innermost<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    cause
 }

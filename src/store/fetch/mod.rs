@@ -30,6 +30,8 @@ const RESERVE: u64 = 64 << 20;
 const PARALLEL: usize = 6;
 /// Tries for one file that bring nothing new, the first included.
 const TRIES: u32 = 4;
+/// Tries where waiting seldom helps: a wrong address is told at once, and a server that starts anew has its second.
+const LASTING_TRIES: u32 = 2;
 /// Bytes that make a try worth its while, however it ended: a connection that breaks now and then brings a
 /// large file all the same.
 const WORTH: u64 = 1 << 20;
@@ -225,7 +227,7 @@ impl Fetcher {
                 let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
                 let mut files = self.all(store, &[download], progress).await?;
                 let gone =
-                    || FetchError::Unreachable { url: url.to_owned(), reason: "it is gone".to_owned() };
+                    || FetchError::Unreachable { url: url.to_owned(), reason: "it is gone".to_owned(), lasting: false };
                 return Ok((sha256, files.remove(&sha256).ok_or_else(gone)?));
             }
             Checksum::Sha512(sha512) => sha512,
@@ -454,15 +456,13 @@ impl Tries {
     /// Waits a little for the next try after an error, `have` bytes being there; the error again if another
     /// try would change nothing, or there were enough.
     async fn again(&mut self, error: FetchError, have: u64) -> Result<(), FetchError> {
-        if !matches!(error, FetchError::Unreachable { .. }) {
-            return Err(error);
-        }
+        let FetchError::Unreachable { lasting, .. } = error else { return Err(error) };
         if have >= self.have + WORTH {
             self.in_vain = 0;
         }
         self.have = self.have.max(have);
         self.in_vain += 1;
-        if self.in_vain >= TRIES {
+        if self.in_vain >= if lasting { LASTING_TRIES } else { TRIES } {
             return Err(error);
         }
         tokio::time::sleep(Duration::from_millis(500 << self.in_vain)).await;

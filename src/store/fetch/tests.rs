@@ -91,6 +91,32 @@ async fn redirections_in_a_circle_and_headers_without_an_end_are_errors() {
 }
 
 #[tokio::test]
+async fn an_address_at_which_nobody_listens_is_known_as_one() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for error in told(&format!("http://{nobody}/it"), None).await {
+        assert!(matches!(error, FetchError::Unreachable { lasting: true, .. }), "{error}");
+    }
+}
+
+/// How often something is tried that brings this error each time, and the seconds that takes.
+async fn tries(lasting: bool) -> (u32, u64) {
+    let began = tokio::time::Instant::now();
+    let mut tries = Tries::default();
+    let error = || FetchError::Unreachable { url: String::new(), reason: String::new(), lasting };
+    let mut number = 1;
+    while tries.again(error(), 0).await.is_ok() {
+        number += 1;
+    }
+    (number, began.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waiting_seldom_changes_is_not_waited_for() {
+    assert_eq!(tries(true).await, (2, 1));
+    assert_eq!(tries(false).await, (4, 7));
+}
+
+#[tokio::test]
 async fn a_body_ends_where_it_has_to() {
     let endless = serve(|stream, _| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
