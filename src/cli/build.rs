@@ -48,9 +48,18 @@ pub struct Args {
     /// Leave the tests of the artifact out.
     #[arg(long)]
     pub no_test: bool,
-    /// Test under every firmware of the base as well, and compare two instances that boot side by side.
-    #[arg(long, conflicts_with = "no_test")]
-    pub test_all: bool,
+    /// Test under every firmware of the base as well, and compare two instances that boot side by side: always, where what
+    /// they boot has changed, or never. Without it `changed` with hardware virtualisation, `never` without.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        conflicts_with = "no_test",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always"
+    )]
+    pub test_all: Option<TestAll>,
     /// Write what the tests did to a file, as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -81,6 +90,17 @@ pub struct Args {
     /// Replace files that imgfile did not write.
     #[arg(long)]
     pub force: bool,
+}
+
+/// When an artifact is put to more than its own tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TestAll {
+    /// Each time an artifact is made.
+    Always,
+    /// Where kernel, boot loader, units, identity or network are not as on a disk that passed.
+    Changed,
+    /// Not at all.
+    Never,
 }
 
 impl clap::ValueEnum for Severity {
@@ -116,9 +136,11 @@ async fn build(args: Args) -> CommandResult<()> {
         out: args.out,
         force: args.force,
         tests: match (args.no_test, args.test_all) {
-            (true, _) => Tests::None,
-            (_, true) => Tests::All,
-            _ => Tests::Own,
+            (true, _) => Some(Tests::None),
+            (_, Some(TestAll::Always)) => Some(Tests::All),
+            (_, Some(TestAll::Changed)) => Some(Tests::Changed),
+            (_, Some(TestAll::Never)) => Some(Tests::Own),
+            (_, None) => None,
         },
         cache: !args.no_cache,
         allow_unvouched: args.allow_unvouched,

@@ -73,6 +73,9 @@ pub trait Driver: Debug + Send + Sync {
     /// What there is to say to the user about the machines of this host, in a line.
     fn note(&self) -> Option<&str>;
 
+    /// Whether the host's own processor runs the guests (hardware virtualisation): then a boot costs next to nothing.
+    fn is_accelerated(&self) -> bool;
+
     /// The files of the disks that its machines take.
     fn disks(&self) -> Arc<dyn Disks>;
 

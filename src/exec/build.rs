@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    BuildError, EventKind, Outcome, PlanSummary,
+    BuildError, EventKind, Outcome, PlanSummary, boot_parts,
     chain::FinishedDisk,
     describe::{self, Described},
     examination::Examination,
@@ -69,6 +69,8 @@ impl Executor<'_> {
         reporter.report(EventKind::Planned(Box::new(PlanSummary::of(image))));
         reporter.report(EventKind::Started { steps: step_names(image, options) });
         let inputs = &self.with_base(image, inputs)?;
+        let seen = Examination::known(self.store, image.key());
+        let options = &self.with_tests(image, options, seen.as_ref());
         if options.cache
             && let Some(artifacts) = finished::find(self.store, image, options.tests, &options.out)
             && self.describe_again(image, &artifacts, options)?
@@ -122,7 +124,9 @@ impl Executor<'_> {
         let (image, reporter) = (context.image, context.reporter);
         let disk = self.make_disk(context, inputs, work, options).await?;
 
-        let Examination { findings, inventory } = self.examination(context, &disk, work).await?;
+        let seen = self.examination(context, &disk, work).await?;
+        let options = &self.with_tests(image, options, Some(&seen));
+        let Examination { findings, inventory, boot_parts } = seen;
         gate::judge(&findings, image, &context.mask, reporter)?;
         let advisories = describe::advisories(image, &inventory, options)?;
         for warning in hypervisors::warnings(self.store.facts(), image) {
@@ -137,12 +141,27 @@ impl Executor<'_> {
                 return Err(failure);
             }
         };
+        if options.tests == Tests::All {
+            boot_parts::remember(self.store, image, boot_parts)?;
+        }
         if options.describe.is_some() && inventory.databases.is_empty() {
             reporter
                 .note("the image has no package database that can be read: its packages are not described");
         }
         let described = Described { inventory: &inventory, advisories: advisories.as_deref() };
         Ok((self.put_out(context, inputs, options, work, sealed, described)?, disk))
+    }
+
+    /// The options with what [`Tests::Changed`] means for a disk of which this was seen.
+    fn with_tests(&self, image: &ImagePlan, options: &Options, seen: Option<&Examination>) -> Options {
+        let tests = match (options.tests, seen) {
+            (Tests::Changed, Some(seen)) if boot_parts::passed(self.store, image, seen.boot_parts) => {
+                Tests::Own
+            }
+            (Tests::Changed, Some(_)) => Tests::All,
+            (tests, _) => tests,
+        };
+        Options { tests, ..options.clone() }
     }
 
     /// Puts sealed files into the output folder with what describes them, all of them or none.

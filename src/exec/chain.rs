@@ -244,7 +244,7 @@ fn layer_path(key: &Digest) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{process::Command, sync::Mutex};
 
     use super::*;
@@ -260,7 +260,7 @@ mod tests {
     };
 
     /// A store with one base, and images built on it by machines that do nothing.
-    struct World {
+    pub(in crate::exec) struct World {
         _dir: tempfile::TempDir,
         store: Arc<Store>,
         inputs: BuildInputs,
@@ -268,7 +268,7 @@ mod tests {
 
     /// How steps ended.
     #[derive(Default)]
-    struct Ends(Mutex<Vec<(String, Outcome)>>);
+    pub(in crate::exec) struct Ends(Mutex<Vec<(String, Outcome)>>);
 
     impl Observer for Ends {
         fn event(&self, event: &Event) {
@@ -279,6 +279,11 @@ mod tests {
     }
 
     impl Ends {
+        /// Whether a step of this name was done.
+        pub(in crate::exec) fn done(&self, step: &str) -> bool {
+            self.0.lock().unwrap().contains(&(step.to_owned(), Outcome::Done))
+        }
+
         fn of_scripts(&self) -> Vec<(String, Outcome)> {
             let all = self.0.lock().unwrap().clone();
             all.into_iter().filter(|(step, _)| step.starts_with("script")).collect()
@@ -286,7 +291,7 @@ mod tests {
     }
 
     impl World {
-        fn new() -> Self {
+        pub(in crate::exec) fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let store = Arc::new(Store::open(dir.path().join("store")).unwrap());
             let Some(BaseSlot::Missing(new)) = store.bases().try_claim(&Digest::of("base")).unwrap() else {
@@ -303,6 +308,16 @@ mod tests {
         }
 
         fn build_by(&self, driver: &FakeDriver, ends: &Arc<Ends>, plans: &[&ImagePlan]) -> Vec<Artifact> {
+            self.try_build(driver, ends, plans, Tests::None).unwrap()
+        }
+
+        pub(in crate::exec) fn try_build(
+            &self,
+            driver: &FakeDriver,
+            ends: &Arc<Ends>,
+            plans: &[&ImagePlan],
+            tests: Tests,
+        ) -> Result<Vec<Artifact>, BuildError> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             let reporter = Reporter::new(Arc::clone(ends) as Arc<dyn Observer>);
             let budget = Budget::new(1024, 2);
@@ -320,18 +335,19 @@ mod tests {
                 out: self.store.root().join("out"),
                 out_given: false,
                 force: false,
-                tests: Tests::None,
+                tests,
                 cache: true,
                 describe: None,
             };
-            let built = plans.iter().map(|plan| {
+            let mut built = Vec::new();
+            for plan in plans {
                 let inputs = match plan.base.source {
                     BaseSource::Image { .. } => BuildInputs::default(),
                     _ => self.inputs.clone(),
                 };
-                runtime.block_on(executor.build(plan, &inputs, &options)).unwrap()
-            });
-            built.flatten().collect()
+                built.extend(runtime.block_on(executor.build(plan, &inputs, &options))?);
+            }
+            Ok(built)
         }
 
         fn layer(&self, plan: &ImagePlan, step: usize) -> LayerEntry {

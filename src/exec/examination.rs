@@ -8,10 +8,11 @@ use crate::{
     hygiene::Finding,
     plan::{ImagePlan, Key},
     store::Store,
+    text::Digest,
 };
 
 /// Changes with the meaning of [`Examination`], and with the rules.
-const KIND: &str = "examination-v1";
+const KIND: &str = "examination-v2";
 
 /// What was seen of a finished disk, kept under the key that names the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub(super) struct Examination {
     pub findings: Vec<Finding>,
     /// What it consists of.
     pub inventory: Inventory,
+    /// What decides how it comes up, see [`boot_parts`](super::boot_parts).
+    pub boot_parts: Digest,
 }
 
 impl Examination {

@@ -82,6 +82,8 @@ pub enum Tests {
     /// Those of the ImageFile, under the first firmware that the base declares.
     #[default]
     Own,
+    /// As `All` where what decides how the disk comes up is not as on one that passed all, as `Own` elsewhere.
+    Changed,
     /// Those of the ImageFile, under every firmware that the base declares, and the clone test: two instances boot side by
     /// side and are compared.
     All,
@@ -93,7 +95,7 @@ impl Tests {
     pub const fn are_run_on(self, image: &ImagePlan) -> bool {
         match self {
             Self::None => false,
-            Self::Own => !image.tests.is_empty(),
+            Self::Own | Self::Changed => !image.tests.is_empty(),
             Self::All => true,
         }
     }

@@ -52,6 +52,11 @@ pub(super) fn remember(
 ) -> Result<(), BuildError> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let files = artifacts.iter().map(|one| (name(&one.path), (one.sha256, one.size))).collect();
-    store.facts().put(KIND, &key(image, tests), &Finished { files })?;
+    let finished = Finished { files };
+    if tests == Tests::All {
+        // What passed all passed its own.
+        store.facts().put(KIND, &key(image, Tests::Own), &finished)?;
+    }
+    store.facts().put(KIND, &key(image, tests), &finished)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A finished disk before it is sealed: held to the rules, and read for what is said of it.
 
 use super::{
-    Artifact, BuildError,
+    Artifact, BuildError, boot_parts,
     chain::FinishedDisk,
     describe::{self, Described},
     examination::Examination,
@@ -28,14 +28,14 @@ impl Executor<'_> {
         machine: &mut dyn Machine,
     ) -> Result<Examination, DriverError> {
         let image = context.image;
-        let DiskView { findings, .. } = look(machine, RootSource::Find).await?;
+        let DiskView { findings, tree, .. } = look(machine, RootSource::Find).await?;
         let below = match &image.base.source {
             BaseSource::Image { key, .. } => Examination::known(self.store, *key),
             _ => None,
         };
         let below = below.as_ref().map(|below| &below.inventory);
         let inventory = inventory::read(machine, image, below, context.reporter).await?;
-        Ok(Examination { findings, inventory })
+        Ok(Examination { findings, inventory, boot_parts: boot_parts::digest(&tree) })
     }
 
     /// What was seen of the finished disk: by its own machine, or before, or else now, in a machine that is started for that.

@@ -28,6 +28,7 @@
 
 pub mod base;
 mod boot;
+mod boot_parts;
 mod budget;
 mod build;
 mod chain;

@@ -36,8 +36,9 @@ pub struct BuildOptions<'a> {
     pub out: Option<PathBuf>,
     /// Files there that imgfile did not write are replaced.
     pub force: bool,
-    /// Which tests of the artifacts run.
-    pub tests: Tests,
+    /// Which tests of the artifacts run; without it `Changed` where machines are accelerated, and `Own` where they are
+    /// emulated and two more boots would take a minute.
+    pub tests: Option<Tests>,
     /// Results of earlier builds are reused.
     pub cache: bool,
     /// Packages of the lock that no signed index vouches for are installed, this once.
@@ -58,7 +59,7 @@ impl Default for BuildOptions<'_> {
             name: None,
             out: None,
             force: false,
-            tests: Tests::Own,
+            tests: None,
             cache: true,
             allow_unvouched: false,
             sbom: Vec::new(),
@@ -83,7 +84,7 @@ impl Workspace {
             out: args.out.clone().unwrap_or_else(|| self.out()),
             out_given: args.out.is_some(),
             force: args.force,
-            tests: args.tests,
+            tests: args.tests.unwrap_or_default(),
             cache: args.cache,
             describe: None,
         };
@@ -187,6 +188,8 @@ async fn build_all(
     reporter: &Reporter,
 ) -> Result<Vec<Artifact>, Vec<BuildError>> {
     let driver = workspace.driver(reporter).await.map_err(|failure| vec![failure])?;
+    let usual = if driver.is_accelerated() { Tests::Changed } else { Tests::Own };
+    let options = &Options { tests: args.tests.unwrap_or(usual), ..options.clone() };
     let parent_disks = ParentDisks::new(prepared.iter().map(|one| &one.plan));
     let budget = budget(&workspace.settings);
     let executor = Executor {
@@ -198,7 +201,7 @@ async fn build_all(
         budget: &budget,
         failed_machines: args.failed_machines,
     };
-    if args.tests == Tests::None {
+    if options.tests == Tests::None {
         reporter.note("tests are left out (--no-test)");
     }
     // Bases are made, and files fetched, for one image at a time: several may want the same.

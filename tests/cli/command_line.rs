@@ -346,6 +346,7 @@ fn building(session: &Session) {
         "plain",
         "--on-failure",
         "clean",
+        "--test-all=never",
         "--unproven",
         "--set",
         "word=hello",
@@ -446,7 +447,8 @@ fn consenting(session: &Session) {
 fn failing(session: &Session) {
     let text = IMAGE_FILE.replace("test -s /etc/word\n  SH\n  test", "exit 9\n  SH\n  test");
     fs::write(session.project.path("failing.imagefile"), text).unwrap();
-    let failed = session.ends(&["build", "failing.imagefile", "--progress", "plain"]).status(3).says("E0601");
+    let args = ["build", "failing.imagefile", "--progress", "plain", "--test-all=changed"];
+    let failed = session.ends(&args).status(3).says("E0601");
     // Tests that did not run are told of in the file, too.
     let args = ["build", "failing.imagefile", "--test-all", "--junit", "tests.xml"];
     session.ends(&args).status(3);

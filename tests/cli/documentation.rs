@@ -176,7 +176,9 @@ impl Session {
             .env("PATH", format!("{}:{}", program.display(), std::env::var("PATH").unwrap()))
             .env("HOME", self.home.path())
             .env("IMGFILE_STORE", &self.project.store)
-            .env("IMGFILE_ACCEL", "tcg");
+            .env("IMGFILE_ACCEL", "tcg")
+            // Others share the host's two.
+            .env("IMGFILE_CPUS", "1");
         shell
     }
 

@@ -239,9 +239,30 @@ fn junit(path: &PathBuf) -> [u64; 4] {
     [(); 4].map(|()| numbers.next().unwrap())
 }
 
-/// Six boots by the image's own boot loader.
+/// Many boots by the image's own boot loader.
 mod long {
     use super::*;
+
+    /// The build that is made anew has only a script that another disk comes of, and the next one another unit.
+    #[test]
+    fn instances_boot_again_only_where_what_they_boot_has_changed() {
+        let project = Project::new("");
+        let compared = |script: &str| {
+            let text = format!(
+                "image \"plain\" {{\n  os linux debian 13\n  script <<-SH {{ offline = true, user = root }}\n    #!/bin/sh -e\n    \
+                 {script}\n  SH\n}}\n"
+            );
+            fs::write(project.path("ImageFile"), text).unwrap();
+            let output = project.imgfile(&["build", "--test-all=changed", "--progress", "plain"]);
+            assert!(output.status.success(), "{}", super::text(&output));
+            super::text(&output).contains("done test that instances differ")
+        };
+        assert!(compared("echo one > /srv/page"));
+        assert!(!compared("echo two > /srv/page"));
+        let unit = "printf '[Service]\\nExecStart=true\\n' > /etc/systemd/system/mine.service";
+        assert!(compared(unit));
+        assert!(!compared("echo one > /srv/page; true"), "as on the first disk");
+    }
 
     #[test]
     fn instances_of_a_sound_image_share_nothing_and_those_of_an_unclean_one_are_told() {

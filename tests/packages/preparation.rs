@@ -354,7 +354,11 @@ fn of_the_world() -> Vec<(&'static str, String)> {
         }),
         ("a download that is too large", fetch(FetchError::TooLarge { url: DISK.into(), limit: 4 << 20 })),
         ("no network", {
-            fetch(FetchError::Unreachable { url: DISK.into(), reason: "connection refused".into(), lasting: true })
+            fetch(FetchError::Unreachable {
+                url: DISK.into(),
+                reason: "connection refused".into(),
+                lasting: true,
+            })
         }),
         ("a server that refuses", fetch(FetchError::Refused { url: DISK.into(), status: 503 })),
         ("a server that sends next to nothing", {

@@ -320,6 +320,10 @@ impl Driver for FakeDriver {
         None
     }
 
+    fn is_accelerated(&self) -> bool {
+        false
+    }
+
     /// Files are real: nothing is gained by others.
     fn disks(&self) -> Arc<dyn Disks> {
         usual_disks()

@@ -162,6 +162,10 @@ impl Driver for QemuDriver {
         self.note.as_deref()
     }
 
+    fn is_accelerated(&self) -> bool {
+        self.host.accelerator == Accelerator::Kvm
+    }
+
     fn disks(&self) -> Arc<dyn Disks> {
         Arc::new(QemuDisks)
     }

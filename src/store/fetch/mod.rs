@@ -226,8 +226,11 @@ impl Fetcher {
             Checksum::Sha256(sha256) => {
                 let download = Download { name: url.to_owned(), url: url.to_owned(), sha256, size: None };
                 let mut files = self.all(store, &[download], progress).await?;
-                let gone =
-                    || FetchError::Unreachable { url: url.to_owned(), reason: "it is gone".to_owned(), lasting: false };
+                let gone = || FetchError::Unreachable {
+                    url: url.to_owned(),
+                    reason: "it is gone".to_owned(),
+                    lasting: false,
+                };
                 return Ok((sha256, files.remove(&sha256).ok_or_else(gone)?));
             }
             Checksum::Sha512(sha512) => sha512,
