@@ -10,7 +10,7 @@ use crate::{
     model::{CleanupPreset, OutputFormat},
     ops::{
         Listener as _,
-        capture::{CaptureOptions, CapturedFrom, capture},
+        capture::{Answers, CaptureOptions, CapturedFrom, capture},
         records,
     },
 };
@@ -32,6 +32,11 @@ pub struct Args {
     // A requirement does not hold beside what conflicts with what is required.
     #[arg(long, value_name = "SOCKET", requires = "qmp", conflicts_with = "disk")]
     guest_agent: Option<PathBuf>,
+    /// Have Windows in that machine generalized first, by its own sysprep: with this answer file, or with one that leaves
+    /// nothing to ask but a new password. The machine shuts down.
+    #[arg(long, value_name = "ANSWERS", num_args = 0..=1, require_equals = true)]
+    #[arg(requires = "guest_agent", conflicts_with_all = ["disk", "test", "allow", "preset"])]
+    sysprep: Option<Option<PathBuf>>,
     /// A disk beside it with data alone, which becomes an image of its own.
     #[arg(long, value_name = "DISK")]
     data: Vec<String>,
@@ -75,10 +80,28 @@ async fn make(args: Args) -> CommandResult<()> {
     let settings = records::settings(&given(), &listener).map_err(failed)?;
     let store = recorded::store(&settings)?;
     let records = store.records().map_err(recorded::refused)?;
-    let Args { disk, qmp, guest_agent, data, name, preset, allow, format, test, out, force, progress } = args;
-    let from = match qmp {
-        Some(monitor) => CapturedFrom::Machine { monitor, guest_agent },
-        None => CapturedFrom::Disk(disk.unwrap_or_default()),
+    let Args {
+        disk,
+        qmp,
+        guest_agent,
+        sysprep,
+        data,
+        name,
+        preset,
+        allow,
+        format,
+        test,
+        out,
+        force,
+        progress,
+    } = args;
+    let from = match (qmp, sysprep, guest_agent) {
+        (Some(monitor), Some(answers), Some(guest_agent)) => {
+            let answers = answers.map_or(Answers::Usual, Answers::File);
+            CapturedFrom::Windows { monitor, guest_agent, answers }
+        }
+        (Some(monitor), _, guest_agent) => CapturedFrom::Machine { monitor, guest_agent },
+        (None, ..) => CapturedFrom::Disk(disk.unwrap_or_default()),
     };
     let options = CaptureOptions { from, data, name, out, format, preset, allow, force, test };
     let captured = capture(&options, (&settings, &store), &records, &listener).await.map_err(failed)?;

@@ -256,6 +256,7 @@ registry! {
     NO_MONITOR = "E0656": "a running machine's monitor does not answer";
     NOT_FROZEN = "E0657": "a running machine is not frozen by its guest agent";
     NOT_COPIED = "E0658": "the disks of a running machine cannot be copied";
+    NOT_GENERALIZED = "E0662": "a Windows machine was not made a template";
     COPIED_UNFROZEN = "W0651": "a running machine was captured without being frozen";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";

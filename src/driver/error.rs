@@ -164,7 +164,7 @@ impl DriverError {
                 .help(format!("{raise}, or allow it for a project that you know: `--allow-weaker-cell`")),
             Self::Host { source, .. } => diagnostic.note(source.to_string()),
             Self::Windows { .. } => diagnostic.help(
-                "Linux systems alone are looked into, cleaned and run here; Windows has `sysprep` for that",
+                "Linux systems alone are looked into, cleaned and run here; Windows is captured while it runs, by `imgfile capture --sysprep`",
             ),
             Self::HostFull => diagnostic.help("free some space in the store, for example with `imgfile gc`"),
             Self::MachineEnded { console, .. } | Self::AgentLost { console, .. } => {

@@ -57,6 +57,12 @@ pub enum LiveError {
         /// Why, as a sentence without a full stop.
         reason: String,
     },
+    /// The machine was not made a template.
+    #[error("the machine was not generalized: {reason}")]
+    NotGeneralized {
+        /// Why, as a sentence without a full stop.
+        reason: String,
+    },
     /// The emulator does not copy the disks.
     #[error("the disks of the machine cannot be copied: {reason}")]
     NotCopied {
@@ -65,5 +71,34 @@ pub enum LiveError {
     },
 }
 
+/// A Windows machine that its own `sysprep` is to make a template of.
+#[derive(Debug, Clone, Copy)]
+pub struct Generalize<'a> {
+    /// The socket of its emulator's monitor.
+    pub monitor: &'a Path,
+    /// The socket of the agent in it.
+    pub guest_agent: &'a Path,
+    /// The answer file (`unattend.xml`).
+    pub answers: &'a str,
+}
+
+/// A machine that was made a template and has shut down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generalized {
+    /// What its emulator calls the machine; none where nobody named it.
+    pub machine: Option<String>,
+    /// What the system calls itself, such as `Windows Server 2022 Standard`.
+    pub system: String,
+    /// Its number, such as `10.0`.
+    pub version: String,
+    /// Its disks by name, in the order in which the emulator has them.
+    pub disks: Vec<(String, PathBuf)>,
+    /// The emulator is still there, and holds the disks: they can be copied through its monitor.
+    pub is_held: bool,
+}
+
 /// What a copy returns.
 pub type LiveOp<'a> = BoxFuture<'a, Result<LiveCopy, LiveError>>;
+
+/// What a generalization returns.
+pub type GeneralizeOp<'a> = BoxFuture<'a, Result<Generalized, LiveError>>;

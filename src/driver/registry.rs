@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     AcceleratorChoice, AcceleratorState, BuildKernel, Disks, Driver, DriverError, HostNeed, NeedKind, Op,
-    live::{LiveMachine, LiveOp},
+    live::{Generalize, GeneralizeOp, LiveMachine, LiveOp},
     qemu,
 };
 use crate::model::Capabilities;
@@ -26,6 +26,8 @@ pub struct DriverEntry {
     pub boot: fn(disk: &str) -> String,
     /// Copies the disks of a machine that somebody else runs with it.
     pub live: for<'a> fn(LiveMachine<'a>) -> LiveOp<'a>,
+    /// Has Windows in such a machine made a template, which ends with the machine shut down.
+    pub generalize: for<'a> fn(Generalize<'a>) -> GeneralizeOp<'a>,
     /// Opens it on this host: looks for its programs and tries the accelerator.
     pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
 }

@@ -195,6 +195,10 @@ fn of_captures() -> Vec<(&'static str, BuildError)> {
             let (socket, reason) = ("qga.sock".into(), "it does not answer".into());
             told(&capture::not_copied(&LiveError::NotFrozen { socket, reason }))
         }),
+        ("sysprep refuses", {
+            let reason = r"sysprep says `a fatal error occurred` (exit status 5); `C:\Windows\System32\Sysprep\Panther\setupact.log` in it says more";
+            told(&capture::not_copied(&LiveError::NotGeneralized { reason: reason.into() }))
+        }),
         ("the emulator may not write", {
             told(&capture::not_copied(&LiveError::NotCopied { reason: "Permission denied".into() }))
         }),

@@ -74,6 +74,15 @@ pub fn full_ext4(path: &Path, mib: u64, folder: &Path) {
     ext4(path, mib, folder);
 }
 
+/// Asks e2fsprogs about the root file system of a raw disk: its last partition.
+pub fn debugfs(disk: &Path, request: &str) {
+    let table = tool("sfdisk").arg("--json").arg(disk).stdout(Stdio::piped()).output().unwrap();
+    let table: serde_json::Value = serde_json::from_slice(&table.stdout).unwrap();
+    let root = table["partitiontable"]["partitions"].as_array().unwrap().last().unwrap().clone();
+    let volume = format!("{}?offset={}", disk.display(), root["start"].as_u64().unwrap() * 512);
+    assert!(tool("debugfs").args(["-R", request]).arg(volume).status().unwrap().success(), "{request}");
+}
+
 /// Copies a file system into a partition, leaving holes.
 pub fn place(file_system: &Path, disk: &Path, at_mib: u64) {
     run(tool("dd")

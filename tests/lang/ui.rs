@@ -153,6 +153,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("E0655", "cli/failures.expected"),
     ("E0656", "cli/failures.expected"),
     ("E0657", "cli/failures.expected"),
+    ("E0662", "cli/failures.expected"),
     ("E0658", "cli/failures.expected"),
     ("W0651", "machine/capture.live.expected"),
     ("E0640", "cli/failures.expected"),

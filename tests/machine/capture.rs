@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::Value;
 
 use crate::common::built::{Project, sha256};
-use crate::common::disks::{self, ext4, partition, place, system, tool, write_at};
+use crate::common::disks::{self, debugfs, ext4, partition, place, system, tool, write_at};
 
 /// `e_machine` of the ELF header.
 const X86_64: u16 = 62;
@@ -315,4 +315,61 @@ fn a_machine_that_runs_is_captured_frozen_or_with_a_warning_and_goes_on() {
     snapbox::assert_data_eq!(warning.unwrap_or(said) + "\n", snapbox::file!["capture.live.expected"].raw());
     assert!(project.path("out/unfrozen.qcow2").is_file());
     assert_eq!(machine.0.try_wait().unwrap(), None, "it goes on");
+    generalized(&project, &mut machine, &disk);
+}
+
+/// No Windows is to be had here: a system that calls itself one, with a sysprep that writes down what it was told, is
+/// generalized by the same words to the same agent.
+fn generalized(project: &Project, machine: &mut Machine, disk: &std::path::Path) {
+    let live = ["--qmp", "qmp.sock", "--guest-agent", "qga.sock"];
+    let output = capture(project, &[&live[..], &["--name", "windows", "--sysprep"]].concat());
+    let said = text(&output.stderr);
+    assert!(said.contains("error[E0662]") && said.contains("no Windows but Debian GNU/Linux 13"), "{said}");
+    assert_eq!(machine.0.try_wait().unwrap(), None, "nothing was done to it");
+
+    let sysprep = r"/usr/local/bin/C:\Windows\System32\Sysprep\sysprep.exe";
+    let script = format!(
+        "set -e; printf '%s\\n' '#!/bin/sh' 'echo \"$@\" >/told; cp /C:*imgfile.xml /answers; systemctl poweroff' >'{sysprep}'; \
+         chmod 755 '{sysprep}'; sed -i 's/^ID=.*/ID=mswindows/' /etc/os-release"
+    );
+    let ask = serde_json::json!({ "execute": "guest-exec", "arguments": { "path": "/bin/sh", "arg": ["-c", script] } });
+    let mut agent = std::os::unix::net::UnixStream::connect(project.path("qga.sock")).unwrap();
+    std::io::Write::write_all(&mut agent, format!("\n{ask}\n").as_bytes()).unwrap();
+    let mut answers =
+        std::io::BufRead::lines(std::io::BufReader::new(agent.try_clone().unwrap())).map(Result::unwrap);
+    let begun = answers
+        .find_map(|line| serde_json::from_str::<Value>(&line).unwrap()["return"]["pid"].as_u64())
+        .unwrap();
+    let ask = serde_json::json!({ "execute": "guest-exec-status", "arguments": { "pid": begun } });
+    while !{
+        std::io::Write::write_all(&mut agent, format!("{ask}\n").as_bytes()).unwrap();
+        serde_json::from_str::<Value>(&answers.next().unwrap()).unwrap()["return"]["exited"] == true
+    } {}
+    drop((agent, answers));
+
+    fs::write(project.path("own.xml"), "<unattend>mine</unattend>\n").unwrap();
+    let said = captured(project, &[&live[..], &["--name", "windows", "--sysprep=own.xml"]].concat());
+    assert!(!said.contains("W0651"), "{said}");
+    assert!(machine.0.wait().unwrap().success(), "it has shut down");
+    let same =
+        tool("qemu-img").args(["compare", "-q"]).args([disk, &project.path("out/windows.qcow2")]).status();
+    assert!(same.unwrap().success(), "the disk is captured as sysprep left it");
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(project.path("out/windows.manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["labels"], serde_json::json!({ "system": "Debian GNU/Linux 13 (trixie)" }));
+    assert!(!project.path("out/windows.imagefile").exists());
+    // What it was told lies on the disk that it left.
+    let raw = project.path("windows.raw");
+    let converted = tool("qemu-img").args(["convert", "-O", "raw"]).args([disk, &raw]).status();
+    assert!(converted.unwrap().success());
+    for (file, expected) in [
+        (
+            "told",
+            "/generalize /oobe /shutdown /quiet /unattend:C:\\Windows\\System32\\Sysprep\\imgfile.xml\n",
+        ),
+        ("answers", "<unattend>mine</unattend>\n"),
+    ] {
+        debugfs(&raw, &format!("dump /{file} {}", project.path(file).display()));
+        assert_eq!(fs::read_to_string(project.path(file)).unwrap(), expected);
+    }
 }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use crate::common::boots::{Controller, Firmware, boot};
 use crate::common::built::{Project, sha256};
+use crate::common::disks::debugfs;
 
 /// Packages whose keys and names each instance makes for itself, and a unit that shows them on the console.
 const INSTANCE: &str = r#"image "instance" {
@@ -174,15 +174,4 @@ impl Tree {
         }
         Self { files, secrets }
     }
-}
-
-/// Asks e2fsprogs about the root file system of a raw disk: its last partition.
-fn debugfs(disk: &PathBuf, request: &str) {
-    let path = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    let table = Command::new("sfdisk").envs([path]).arg("--json").arg(disk).output().unwrap();
-    let table: serde_json::Value = serde_json::from_slice(&table.stdout).unwrap();
-    let root = table["partitiontable"]["partitions"].as_array().unwrap().last().unwrap().clone();
-    let volume = format!("{}?offset={}", disk.display(), root["start"].as_u64().unwrap() * 512);
-    let output = Command::new("debugfs").envs([path]).args(["-R", request]).arg(volume).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -70,6 +70,7 @@ pub(super) const ENTRY: DriverEntry = DriverEntry {
     accelerator: accelerator::tried,
     boot: |disk| format!("{} -m 2G -snapshot {disk}", Arch::X86_64.emulator()),
     live: |machine| live::copy(machine),
+    generalize: |machine| live::generalize(machine),
     open: |options| open(options).boxed(),
 };
 

@@ -50,35 +50,7 @@ impl DataDisk {
             let number = if number == 0 { String::new() } else { format!("-{}", number + 1) };
             labels.insert(format!("mount{number}"), format!("{} on {}", entry.spec, entry.target));
         }
-        let source = &self.source;
-        ImagePlan {
-            image: self.name.clone(),
-            description: None,
-            labels,
-            os: OsPlan { distro: "none".to_owned(), version: String::new() },
-            arch: Arch::default(),
-            base: BasePlan {
-                name: source.file.clone(),
-                source: BaseSource::Captured { disk: source.file.clone(), sha256: source.sha256 },
-                virtual_size: source.size,
-                firmware: Vec::new(),
-            },
-            disk_size: source.size.next_multiple_of(format.size_unit().max(1)),
-            machine: MachinePlan { cpus: 1, memory_mib: 512 },
-            network: false,
-            user: "root".to_owned(),
-            secrets: Vec::new(),
-            steps: Vec::new(),
-            tests: Vec::new(),
-            gate: Gate::default(),
-            outputs: vec![OutputPlan {
-                file: self.file.clone(),
-                format,
-                compression: format.usual_compression(),
-                dynamic: false,
-                appliance: None,
-            }],
-        }
+        as_it_is((self.name.clone(), self.file.clone()), &self.source, format, labels)
     }
 
     pub(super) fn inputs(&self) -> BuildInputs {
@@ -88,6 +60,43 @@ impl DataDisk {
             source: Some(Arc::clone(&self.source.held)),
             ..BuildInputs::default()
         }
+    }
+}
+
+/// A disk that becomes an image of its own, in a file, with nothing done to it.
+pub(super) fn as_it_is(
+    (image, file): (String, String),
+    source: &Source,
+    format: OutputFormat,
+    labels: BTreeMap<String, String>,
+) -> ImagePlan {
+    ImagePlan {
+        image,
+        description: None,
+        labels,
+        os: OsPlan { distro: "none".to_owned(), version: String::new() },
+        arch: Arch::default(),
+        base: BasePlan {
+            name: source.file.clone(),
+            source: BaseSource::Captured { disk: source.file.clone(), sha256: source.sha256 },
+            virtual_size: source.size,
+            firmware: Vec::new(),
+        },
+        disk_size: source.size.next_multiple_of(format.size_unit().max(1)),
+        machine: MachinePlan { cpus: 1, memory_mib: 512 },
+        network: false,
+        user: "root".to_owned(),
+        secrets: Vec::new(),
+        steps: Vec::new(),
+        tests: Vec::new(),
+        gate: Gate::default(),
+        outputs: vec![OutputPlan {
+            file,
+            format,
+            compression: format.usual_compression(),
+            dynamic: false,
+            appliance: None,
+        }],
     }
 }
 

@@ -20,10 +20,12 @@ use crate::{
 };
 
 /// Copies the disks of a machine; answers the first, which is the one that machines boot from, and the others by name.
+/// Where the machine runs `way` says how it would be frozen.
 pub(super) async fn copy(
     driver: &DriverEntry,
     (monitor, guest_agent): (&Path, Option<&Path>),
     work: &WorkFolder,
+    way: Option<&str>,
     reporter: &Reporter,
 ) -> Result<(Target, Vec<(String, Target)>), Failure> {
     let folder = work.path().join("copies");
@@ -35,14 +37,14 @@ pub(super) async fn copy(
         copied.map_err(|error| BuildError::Diagnosed(not_copied(&error).diagnostics().to_vec()))
     };
     let copied = reporter.step("copy the disks of the machine", copying).await?;
-    match copied.frozen {
-        None => reporter.note(format!(
-            "warning[{}]: the machine was not frozen while its disks were copied: they are as after a loss of power; \
-             `--guest-agent SOCKET` has its agent freeze it",
+    match (copied.frozen, way) {
+        (None, None) => {}
+        (None, Some(way)) => reporter.note(format!(
+            "warning[{}]: the machine was not frozen while its disks were copied: they are as after a loss of power; {way}",
             codes::COPIED_UNFROZEN
         )),
-        Some(1) => reporter.note("1 file system was frozen for the moment of the copy"),
-        Some(count) => reporter.note(format!("{count} file systems were frozen for the moment of the copy")),
+        (Some(1), _) => reporter.note("1 file system was frozen for the moment of the copy"),
+        (Some(count), _) => reporter.note(format!("{count} file systems were frozen for the moment of the copy")),
     }
     copied.skipped.iter().for_each(|skipped| reporter.note(harmless(skipped)));
     let machine = copied.machine.map_or_else(|| "the machine".to_owned(), |name| harmless(&name));
@@ -69,6 +71,10 @@ pub fn not_copied(error: &LiveError) -> Error {
         LiveError::NotFrozen { .. } => {
             (codes::NOT_FROZEN, "without `--guest-agent` the machine is captured as after a loss of power")
         }
+        LiveError::NotGeneralized { .. } => (
+            codes::NOT_GENERALIZED,
+            "Windows is generalized that runs with QEMU's guest agent in it; after a failure Microsoft's log says what was in the way",
+        ),
         LiveError::NotCopied { .. } => (
             codes::NOT_COPIED,
             "its emulator writes the copies into the store: `--store DIR` names a folder where it may",

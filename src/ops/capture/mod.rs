@@ -11,8 +11,9 @@ mod plan;
 mod source;
 mod system;
 mod texts;
+mod windows;
 
-pub use self::{live::not_copied, source::cannot_capture, system::several_systems};
+pub use self::{live::not_copied, source::cannot_capture, system::several_systems, windows::Answers};
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
@@ -21,6 +22,7 @@ use self::{
     image_file::OfImage,
     source::Source,
     system::{CapturedSystem, look},
+    windows::Windows,
 };
 use super::{
     build,
@@ -82,6 +84,15 @@ pub enum CapturedFrom {
         /// The socket of the agent in it.
         guest_agent: Option<PathBuf>,
     },
+    /// In a machine that runs Windows, which is made a template first.
+    Windows {
+        /// The socket of its emulator's monitor.
+        monitor: PathBuf,
+        /// The socket of the agent in it.
+        guest_agent: PathBuf,
+        /// What its sysprep is told.
+        answers: Answers,
+    },
 }
 
 /// What a capture made.
@@ -117,7 +128,7 @@ pub async fn capture(
 ) -> Result<Captured, Error> {
     let target = match &options.from {
         CapturedFrom::Disk(disk) => Some(Target::find(records, Some(disk))?),
-        CapturedFrom::Machine { .. } => None,
+        CapturedFrom::Machine { .. } | CapturedFrom::Windows { .. } => None,
     };
     let data = options.data.iter().map(|disk| Target::find(records, Some(disk)));
     let data: Vec<Target> = data.collect::<Result<_, _>>()?;
@@ -176,6 +187,12 @@ struct DataTarget {
     target: Target,
     name: String,
     file: String,
+}
+
+/// What is on the disk.
+enum System {
+    Linux(Box<CapturedSystem>),
+    Windows(Windows),
 }
 
 /// One image to capture.
@@ -244,6 +261,10 @@ impl<'a> Capture<'a> {
         reporter: &Reporter,
     ) -> Result<Captured, Failure> {
         let build = self.build_options();
+        let answers = match &self.options.from {
+            CapturedFrom::Windows { answers, .. } => answers.text()?,
+            _ => String::new(),
+        };
         let files = || std::iter::once(self.file.as_str()).chain(data.iter().map(|data| data.file.as_str()));
         let described: Vec<String> =
             files().map(|file| file_name(stem(file), DocumentKind::Manifest)).collect();
@@ -254,22 +275,39 @@ impl<'a> Capture<'a> {
         let disks = (settings.driver.value.disks)();
         let driver = host_driver::open(settings, store, reporter).await?;
         let work = store.begin_build(&instance::folder_name(&unique()))?;
+        let mut windows = None;
         let target = match (target, &self.options.from) {
             (Some(target), _) => target,
             (None, CapturedFrom::Machine { monitor, guest_agent }) => {
                 let machine = (monitor.as_path(), guest_agent.as_deref());
-                let (first, others) = live::copy(settings.driver.value, machine, &work, reporter).await?;
+                let way = "`--guest-agent SOCKET` has its agent freeze it";
+                let copied = live::copy(settings.driver.value, machine, &work, Some(way), reporter).await?;
+                data.extend(self.data(copied.1, &data)?);
+                copied.0
+            }
+            (None, CapturedFrom::Windows { monitor, guest_agent, .. }) => {
+                let machine = (monitor.as_path(), guest_agent.as_path());
+                let generalized =
+                    windows::generalize(settings.driver.value, machine, &answers, &work, reporter).await?;
+                let (first, others, found) = generalized;
                 data.extend(self.data(others, &data)?);
+                windows = Some(found);
                 first
             }
             (None, CapturedFrom::Disk(_)) => unreachable!("a disk has a target"),
         };
         let target = &target;
         let source = Source::open((store, disks.as_ref()), target, (&work, 0), reporter).await?;
-        let step = format!("look into {}", target.name);
-        let looked = reporter.step(&step, look(driver.as_ref(), &source, &work)).await;
-        let system = looked.map_err(|failure| unreadable(failure, &target.name))?;
-        system.is_fit(settings.driver.value.capabilities, target, self.options.preset, reporter)?;
+        let system = match windows {
+            Some(windows) => System::Windows(windows),
+            None => {
+                let step = format!("look into {}", target.name);
+                let looked = reporter.step(&step, look(driver.as_ref(), &source, &work)).await;
+                let system = looked.map_err(|failure| unreadable(failure, &target.name))?;
+                system.is_fit(settings.driver.value.capabilities, target, self.options.preset, reporter)?;
+                System::Linux(Box::new(system))
+            }
+        };
         let mut data_disks = Vec::new();
         for (number, DataTarget { target, name, file }) in (1..).zip(data) {
             let source = Source::open((store, disks.as_ref()), &target, (&work, number), reporter).await?;
@@ -278,6 +316,7 @@ impl<'a> Capture<'a> {
         }
         let disks = (&source, &system, &data_disks[..]);
         let artifacts = self.build((settings, store), driver.as_ref(), disks, &build, reporter).await?;
+        let System::Linux(system) = &system else { return Ok(Captured { artifacts, image_file: None }) };
         let image_file = artifacts.first().and_then(|artifact| {
             let image = OfImage {
                 name: &self.name,
@@ -288,7 +327,7 @@ impl<'a> Capture<'a> {
                 size: source.size,
                 data: &data_disks,
             };
-            self.write_image_file(&image, &system, reporter)
+            self.write_image_file(&image, system, reporter)
         });
         Ok(Captured { artifacts, image_file })
     }
@@ -338,11 +377,10 @@ impl<'a> Capture<'a> {
         &self,
         (settings, store): (&Settings, &Arc<Store>),
         driver: &dyn Driver,
-        (source, system, data): (&Source, &CapturedSystem, &[DataDisk]),
+        (source, system, data): (&Source, &System, &[DataDisk]),
         options: &Options,
         reporter: &Reporter,
     ) -> Result<Vec<Artifact>, BuildError> {
-        let plan = plan::of(self.options, (&self.name, &self.file), source, system);
         let inputs = BuildInputs {
             base: source.path.clone(),
             base_format: source.format,
@@ -358,8 +396,18 @@ impl<'a> Capture<'a> {
             parent_disks: &ParentDisks::default(),
             failed_machines: None,
         };
-        let mut artifacts = executor.build(&plan, &inputs, options).await?;
-        let entries = mounts::entries(&system.texts.text("/etc/fstab"));
+        let (mut artifacts, entries) = match system {
+            System::Linux(system) => {
+                let plan = plan::of(self.options, (&self.name, &self.file), source, system);
+                let entries = mounts::entries(&system.texts.text("/etc/fstab"));
+                (executor.build(&plan, &inputs, options).await?, entries)
+            }
+            System::Windows(windows) => {
+                let names = (self.name.clone(), self.file.clone());
+                let plan = windows.plan(names, source, self.options.format);
+                (executor.write_data_disk(&plan, &inputs, options).await?, Vec::new())
+            }
+        };
         for disk in data {
             let plan = disk.plan(&self.name, self.options.format, &entries);
             artifacts.extend(executor.write_data_disk(&plan, &disk.inputs(), options).await?);

@@ -267,6 +267,11 @@ fn capturing(session: &Session) {
     session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
     let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
     session.ends(&[&["capture"], &sockets[..]].concat()).status(1).says("E0656");
+    session.ends(&[&["capture", "--sysprep"], &sockets[..]].concat()).status(1).says("E0656");
+    session
+        .ends(&[&["capture", "--sysprep=bad.imagefile"], &sockets[..]].concat())
+        .status(2)
+        .says("<unattend");
     for preset in ["cloud", "identity", "minimal", "none"] {
         session.ends(&["capture", "none.raw", "--preset", preset]).status(2).says("E0630");
     }

@@ -7,6 +7,9 @@
 mod agent;
 mod lines;
 mod monitor;
+mod sysprep;
+
+pub(super) use self::sysprep::generalize;
 
 use std::{
     path::{Path, PathBuf},
@@ -25,24 +28,29 @@ use super::super::live::{LiveCopy, LiveDisk, LiveError, LiveMachine, LiveOp};
 
 /// Copies the disks of a machine.
 pub(super) fn copy(machine: LiveMachine<'_>) -> LiveOp<'_> {
-    async move {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (send, receive) = tokio::sync::oneshot::channel();
-        let (monitor, agent) = (machine.monitor.to_owned(), machine.guest_agent.map(Path::to_owned));
-        let (folder, seen) = (machine.folder.to_owned(), Arc::clone(&stop));
-        let work = move || {
-            let _ = send.send(copy_at_once(&monitor, agent.as_deref(), &folder, &seen));
-        };
-        let ended = || LiveError::NotCopied { reason: "the copy was given up".into() };
-        let thread = std::thread::Builder::new().name("copy disks".into()).spawn(work);
-        let thread = thread.map_err(|error| LiveError::NotCopied { reason: error.to_string() })?;
-        let _worker = Worker { stop, thread: Some(thread) };
-        receive.await.unwrap_or_else(|_| Err(ended()))
-    }
-    .boxed()
+    let (monitor, agent) = (machine.monitor.to_owned(), machine.guest_agent.map(Path::to_owned));
+    let folder = machine.folder.to_owned();
+    on_a_thread(move |stop| copy_at_once(&monitor, agent.as_deref(), &folder, stop)).boxed()
 }
 
-/// The thread that copies; dropped, it ends and has cleared up.
+/// Does work that waits for answers; when nobody waits for it any more it is told to stop, and waited for.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, LiveError> + Send + 'static,
+) -> Result<T, LiveError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let seen = Arc::clone(&stop);
+    let work = move || {
+        let _ = send.send(work(&seen));
+    };
+    let thread = std::thread::Builder::new().name("live machine".into()).spawn(work);
+    let thread = thread.map_err(|error| LiveError::NotCopied { reason: error.to_string() })?;
+    let _worker = Worker { stop, thread: Some(thread) };
+    let ended = |_| Err(LiveError::NotCopied { reason: "it was given up".into() });
+    receive.await.unwrap_or_else(ended)
+}
+
+/// The thread that works; dropped, it ends and has cleared up.
 struct Worker {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,

@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -18,6 +18,18 @@ const JOB: &str = "imgfile-";
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a job that is to end is looked at: Ctrl-C is to end a command within two seconds.
 const TRIES: u32 = 8;
+
+/// After a machine is off, until its emulator has ended.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// What became of the emulator of a machine that shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoweredOff {
+    /// It ended.
+    Ended,
+    /// It waits for somebody to start the machine again (`-no-shutdown`).
+    Stays,
+}
 
 /// A monitor that was connected to. Dropped, it leaves no copy behind that is under way.
 #[derive(Debug)]
@@ -74,6 +86,29 @@ impl Monitor {
         let ids = answer.as_array().into_iter().flatten().filter_map(|job| job["id"].as_str());
         self.jobs = ids.filter(|id| is_orphan(id)).map(str::to_owned).collect();
         if self.jobs.is_empty() { Ok(()) } else { self.cancel() }
+    }
+
+    /// Waits until the machine has shut itself down.
+    pub(super) fn until_powered_off(
+        &mut self,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<PoweredOff, String> {
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let shutdown = self.lines.find(limit, Some(stop), |line| line["event"] == "SHUTDOWN");
+        let shutdown = shutdown.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => "it has not shut down within an hour".to_owned(),
+            io::ErrorKind::UnexpectedEof => "its emulator ended before it had shut down".to_owned(),
+            _ => error.to_string(),
+        })?;
+        if shutdown["data"]["guest"] != json!(true) {
+            return Err("somebody else ended it".to_owned());
+        }
+        match self.lines.find(ENDING, Some(stop), |_| false) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(PoweredOff::Stays),
+            Err(error) if stop.load(Ordering::Relaxed) => Err(error.to_string()),
+            _ => Ok(PoweredOff::Ended),
+        }
     }
 
     /// Begins to copy all disks as they are at one moment.

@@ -11,7 +11,8 @@ use super::*;
 /// What was asked of both, in order.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Answers at a socket: `greeting`, and then to each command what `answer` says.
+/// Answers at a socket: `greeting`, and then to each command what `answer` says, of a list each part on a line of its own. A
+/// machine that has shut down hangs up.
 fn listen(
     socket: &Path,
     greeting: &str,
@@ -32,7 +33,16 @@ fn listen(
             let Some(answer) = answer(&command) else { continue };
             // As the agent parts what it says now from what was said before.
             let mark: &[u8] = if command["execute"] == "guest-sync-delimited" { b"\xff" } else { b"" };
-            if writer.write_all(&[mark, format!("{answer}\n").as_bytes()].concat()).is_err() {
+            let lines = match answer {
+                Value::Array(lines) => lines,
+                line => vec![line],
+            };
+            for line in &lines {
+                if writer.write_all(&[mark, format!("{line}\n").as_bytes()].concat()).is_err() {
+                    return;
+                }
+            }
+            if lines.iter().any(|line| line["event"] == "SHUTDOWN") {
                 return;
             }
         }
@@ -200,4 +210,123 @@ async fn who_does_not_answer_as_a_monitor_is_none() {
     listen(&socket, "{\"hello\": 1}\n", &Asked::default(), |_| None);
     let other = copy(machine).await.unwrap_err().to_string();
     assert!(other.ends_with("it does not speak QMP"), "{other}");
+}
+
+/// What comes of sysprep in a machine whose agent answers so, whose emulator ends as it says, and what was asked.
+async fn generalized(
+    reason: &str,
+    answer: impl Fn(&str) -> Value + Send + 'static,
+) -> (Result<crate::driver::live::Generalized, String>, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, line, asked) = (dir.path().join("qmp"), dir.path().join("agent"), Asked::default());
+    let disk = dir.path().join("disk.qcow2");
+    std::fs::write(&disk, "").unwrap();
+    let block = json!([{ "device": "virtio0", "inserted": { "ro": false, "image": { "filename": disk } } }]);
+    let shutdown =
+        json!({ "event": "SHUTDOWN", "data": { "guest": reason == "guest-shutdown", "reason": reason } });
+    listen(&socket, GREETING, &asked, move |command| {
+        Some(match command["execute"].as_str().unwrap() {
+            "query-name" => json!({ "return": { "name": "shop" } }),
+            // Not before its end, but nobody reads it earlier.
+            "query-block" => json!([{ "return": block }, shutdown]),
+            _ => json!({ "return": {} }),
+        })
+    });
+    let written = Arc::new(Mutex::new(0));
+    let commands = Arc::clone(&asked);
+    listen(&line, "", &asked, move |command| {
+        let name = command["execute"].as_str().unwrap();
+        if name == "guest-exec" {
+            let program = command["arguments"]["path"].as_str().unwrap().to_owned();
+            commands.lock().unwrap().push(program);
+        }
+        Some(match name {
+            "guest-sync-delimited" => agent(command),
+            "guest-file-write" => {
+                let text = command["arguments"]["buf-b64"].as_str().unwrap();
+                let count = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text).unwrap().len();
+                *written.lock().unwrap() += count;
+                json!({ "return": { "count": count } })
+            }
+            name => answer(name),
+        })
+    });
+    let answers = "<unattend/>".repeat(10_000);
+    let machine = crate::driver::live::Generalize { monitor: &socket, guest_agent: &line, answers: &answers };
+    let done = generalize(machine).await.map_err(|error| error.to_string());
+    let asked = asked.lock().unwrap().clone();
+    (done, asked)
+}
+
+/// An agent in this Windows; what it runs ends so.
+fn windows(version: &'static str, exitcode: i64) -> impl Fn(&str) -> Value + Send + 'static {
+    move |command| {
+        let said = "YSBmYXRhbCBlcnJvcg==";
+        json!({ "return": match command {
+            "guest-get-osinfo" => json!({ "id": "mswindows", "pretty-name": "Windows Server", "kernel-version": version }),
+            "guest-file-open" => json!(7),
+            "guest-exec" => json!({ "pid": 4 }),
+            "guest-exec-status" => json!({ "exited": true, "exitcode": exitcode, "out-data": said }),
+            _ => json!({}),
+        } })
+    }
+}
+
+const SYSPREP: &str = r"C:\Windows\System32\Sysprep\sysprep.exe";
+
+#[tokio::test]
+async fn windows_is_generalized_and_shuts_down() {
+    let (done, asked) = generalized("guest-shutdown", windows("10.0", 0)).await;
+    let done = done.unwrap();
+    assert_eq!(
+        (done.machine.as_deref(), &*done.system, &*done.version),
+        (Some("shop"), "Windows Server", "10.0")
+    );
+    assert_eq!((done.disks.len(), &*done.disks[0].0, done.is_held), (1, "virtio0", false));
+    let asked = asked.join(" ");
+    assert!(
+        asked.contains("guest-file-open guest-file-write guest-file-write guest-file-write guest-file-write"),
+        "{asked}"
+    );
+    assert!(asked.ends_with(&format!("guest-file-close guest-exec {SYSPREP} guest-exec-status")), "{asked}");
+}
+
+#[tokio::test]
+async fn an_old_windows_is_to_ask_for_its_address_at_each_start() {
+    let (done, asked) = generalized("guest-shutdown", windows("6.3", 0)).await;
+    assert!(done.is_ok());
+    let programs: Vec<&String> = asked.iter().filter(|word| word.ends_with(".exe")).collect();
+    assert_eq!(programs, ["schtasks.exe", SYSPREP]);
+}
+
+#[tokio::test]
+async fn what_is_not_generalized_says_why() {
+    let linux = |command: &str| {
+        json!({ "return": match command {
+            "guest-get-osinfo" => json!({ "id": "debian", "pretty-name": "Debian GNU/Linux 13" }),
+            _ => json!({}),
+        } })
+    };
+    let forbidden = |command: &str| match command {
+        "guest-exec" => json!({ "error": { "desc": "Command guest-exec has been disabled" } }),
+        command => windows("10.0", 0)(command),
+    };
+    let told = [
+        (
+            generalized("", linux).await,
+            "its system is no Windows but Debian GNU/Linux 13, which is cleaned without `--sysprep`",
+        ),
+        (
+            generalized("", forbidden).await,
+            "its guest agent does not do `guest-exec`: Command guest-exec has been disabled",
+        ),
+        (
+            generalized("", windows("10.0", 5)).await,
+            r"sysprep says `a fatal error` (exit status 5); `C:\Windows\System32\Sysprep\Panther\setupact.log` in it says more",
+        ),
+        (generalized("host-signal", windows("10.0", 0)).await, "somebody else ended it"),
+    ];
+    for ((done, _), reason) in told {
+        assert_eq!(done.unwrap_err(), format!("the machine was not generalized: {reason}"));
+    }
 }
