@@ -4,18 +4,12 @@ use super::finding::Findings;
 use super::owners::{self, Owners};
 use super::rules::PRIVATE_KEY;
 use super::system::{System, Wanted};
+use crate::model::PACKAGE_MANAGERS;
 
 /// Where keys lie: of the system, of services, of people.
 const FOLDERS: [&str; 6] = ["/etc", "/home", "/opt", "/root", "/srv", "/var/lib"];
-/// What only packages and containers have there, in files by the thousand.
-const NOT: [&str; 6] = [
-    "/var/lib/apt/",
-    "/var/lib/containers/",
-    "/var/lib/containerd/",
-    "/var/lib/docker/",
-    "/var/lib/dpkg/",
-    "/var/lib/rpm/",
-];
+/// What only containers and packages have there, in files by the thousand.
+const NOT: [&str; 4] = ["/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/rpm"];
 /// No key is larger, in bytes, and none smaller.
 const LARGEST: u64 = 64 * 1024;
 const SMALLEST: u64 = 32;
@@ -30,8 +24,16 @@ pub(super) fn small_files<'a>(system: &System<'a>) -> impl Iterator<Item = Vec<u
         .iter()
         .flat_map(move |folder| system.below(folder, move |node| fits(node.size)))
         .map(|(path, _)| path)
-        .filter(|path| !NOT.iter().any(|folder| path.starts_with(folder.as_bytes())))
+        .filter(|path| !is_of_many(path))
         .take(MOST)
+}
+
+fn is_of_many(path: &[u8]) -> bool {
+    let of_managers =
+        PACKAGE_MANAGERS.iter().flat_map(|manager| manager.records.iter().chain(manager.fetched));
+    NOT.iter()
+        .chain(of_managers)
+        .any(|folder| path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/")))
 }
 
 pub(super) fn wants(system: &System<'_>) -> Vec<Wanted> {

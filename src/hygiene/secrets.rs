@@ -5,6 +5,7 @@ use super::private_keys::small_files;
 use super::rules::SECRET;
 use super::system::{System, Wanted};
 use super::texts::lines;
+use crate::model::{ManagerFacts, PACKAGE_MANAGERS};
 
 /// Files that are shorter than all that is looked through otherwise, and hold passwords.
 const HOMES: [&str; 2] = ["/root", "/home"];
@@ -74,10 +75,13 @@ fn has_variety(text: &str) -> bool {
 /// A secret in the file of a program that keeps such.
 fn of_program(path: &[u8], text: &str) -> Option<&'static str> {
     let is = |end: &str| path.ends_with(end.as_bytes());
+    let of_manager = |begin: fn(&ManagerFacts) -> &'static str| {
+        PACKAGE_MANAGERS.iter().any(|manager| path.starts_with(begin(manager).as_bytes()))
+    };
     let any = |is_secret: fn(&str) -> bool| lines(text).any(is_secret);
     if is("/.git-credentials") {
         any(has_credentials).then_some("a password for git")
-    } else if is("/.netrc") || path.starts_with(b"/etc/apt/auth.conf") {
+    } else if is("/.netrc") || of_manager(|manager| manager.passwords) {
         let mut words = lines(text).flat_map(str::split_ascii_whitespace);
         (words.any(|word| word == "password") && words.next().is_some()).then_some("a password for a server")
     } else if is("/.pgpass") {
@@ -93,7 +97,7 @@ fn of_program(path: &[u8], text: &str) -> Option<&'static str> {
         auth.then_some("a password for a container registry")
     } else if is("/.aws/credentials") {
         any(|line| line.starts_with("aws_secret_access_key") && line.len() > 40).then_some("a key of AWS")
-    } else if is("/etc/environment") || path.starts_with(b"/etc/apt/") || is("/pip.conf") {
+    } else if is("/etc/environment") || of_manager(|manager| manager.settings) || is("/pip.conf") {
         any(has_credentials).then_some("a password in an address")
     } else {
         None

@@ -56,6 +56,23 @@ impl Arch {
         }
     }
 
+    /// The files in which distributions have EDK2's firmware for its machines, the first that is there counts: Debian's,
+    /// Fedora's, Arch's, Gentoo's, openSUSE's.
+    #[must_use]
+    pub const fn uefi_firmware(self) -> &'static [&'static str] {
+        match self {
+            Self::X86_64 => &[
+                "/usr/share/OVMF/OVMF_CODE_4M.fd",
+                "/usr/share/OVMF/OVMF_CODE.fd",
+                "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+                "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+                "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd",
+                "/usr/share/qemu/ovmf-x86_64-code.bin",
+            ],
+            Self::Aarch64 => &["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/edk2/aarch64/QEMU_EFI.fd"],
+        }
+    }
+
     /// The architecture that other tools call so, such as `amd64`.
     #[must_use]
     pub fn of_another_name(text: &str) -> Option<Self> {

@@ -16,6 +16,12 @@ pub struct ManagerFacts {
     pub records: &'static [&'static str],
     /// Files that list the paths which packages brought, one a line, as a shell takes them.
     pub file_lists: &'static [&'static str],
+    /// Folders where it keeps what it fetched, in files by the thousand of which none is a user's own.
+    pub fetched: &'static [&'static str],
+    /// The folder with its settings, among them the addresses of archives.
+    pub settings: &'static str,
+    /// How the paths of its files with passwords begin.
+    pub passwords: &'static str,
     /// How a line begins that people take from its lists of sources.
     pub source_lines: &'static [&'static str],
     /// What such a list is called.
@@ -33,6 +39,9 @@ pub static APT: ManagerFacts = ManagerFacts {
     distributions: &["debian", "ubuntu"],
     records: &["/var/lib/dpkg"],
     file_lists: &["/var/lib/dpkg/info/*.list"],
+    fetched: &["/var/lib/apt"],
+    settings: "/etc/apt",
+    passwords: "/etc/apt/auth.conf",
     source_lines: &["deb ", "deb-src "],
     source_list: "sources.list",
 };

@@ -46,6 +46,9 @@ pub trait PackageManager: fmt::Debug + Sync {
     /// The files of configuration that a package brought, each with the MD5 that it had then.
     fn configuration(&self, package: &InstalledPackage) -> Vec<(String, String)>;
 
+    /// The name of the package whose files a list names that lies at this path, one of `file_lists` of its facts.
+    fn lister<'p>(&self, list: &'p str) -> Option<&'p str>;
+
     /// The archives that a system's own sources name. The distribution's are asked for at this host's mirrors, if there
     /// are any: the names in an image are often not what its build host can reach.
     fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive>;

@@ -24,14 +24,7 @@ pub(super) const DISK_TOOL: HostNeed = HostNeed {
 const UEFI: HostNeed = HostNeed {
     name: "UEFI firmware",
     purpose: "boots UEFI machines",
-    kind: NeedKind::Files(&[
-        "/usr/share/OVMF/OVMF_CODE_4M.fd",
-        "/usr/share/OVMF/OVMF_CODE.fd",
-        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
-        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
-        "/usr/share/edk2-ovmf/x64/OVMF_CODE.fd",
-        "/usr/share/qemu/ovmf-x86_64-code.bin",
-    ]),
+    kind: NeedKind::Files(Arch::X86_64.uefi_firmware()),
     debian: "ovmf",
     fedora: "edk2-ovmf",
 };

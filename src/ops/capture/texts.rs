@@ -44,10 +44,9 @@ impl Texts {
         texts.files = contents(machine, accounts, TEXT).await?;
         let Some((manager, packages)) = Manager::of_system(&facts.files) else { return Ok(texts) };
         for (path, list) in contents(machine, lists(manager, tree), LIST).await? {
-            let package = path.rsplit('/').next().and_then(|name| name.strip_suffix(".list"));
-            let package = package.unwrap_or_default().split(':').next().unwrap_or_default();
+            let Some(package) = manager.lister(&path).map(str::to_owned) else { continue };
             let brought = String::from_utf8_lossy(&list).into_owned();
-            texts.owners.extend(brought.lines().map(|path| (path.to_owned(), package.to_owned())));
+            texts.owners.extend(brought.lines().map(|path| (path.to_owned(), package.clone())));
         }
         let wanted = packages.iter().flat_map(|package| manager.configuration(package));
         let wanted: BTreeMap<String, String> = wanted.take(MOST_FILES).collect();

@@ -46,6 +46,12 @@ impl PackageManager for Apt {
         system::conffiles(package)
     }
 
+    fn lister<'p>(&self, list: &'p str) -> Option<&'p str> {
+        // With its architecture where several may be installed beside each other: `libc6:amd64.list`.
+        let name = list.rsplit('/').next()?.strip_suffix(".list")?;
+        name.split(':').next()
+    }
+
     fn archives_of(&self, system: &SystemFiles, mirrors: Option<&Mirrors>) -> Vec<Archive> {
         system::archives_of(system, mirrors)
     }
