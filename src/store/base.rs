@@ -74,6 +74,11 @@ impl<'a> Bases<'a> {
         None
     }
 
+    /// What all bytes of a base were when it was kept.
+    pub(super) fn content(&self, key: &Digest) -> Option<String> {
+        Seal::content(&self.folder(key))
+    }
+
     /// Every base that was made here, whatever is in it.
     pub fn list(&self) -> Result<Vec<Digest>> {
         let root = self.store.root().join("bases");

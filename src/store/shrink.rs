@@ -21,6 +21,7 @@ struct Candidate {
 enum Removable {
     Layer(Digest),
     Base(Digest),
+    Boot(Digest),
     File(PathBuf),
 }
 
@@ -35,7 +36,7 @@ pub struct Usage {
     pub blobs: u64,
     /// Archive indexes.
     pub indexes: u64,
-    /// Memory of machines that have just come up.
+    /// What is known of this host's machines, and saved states of some.
     pub machines: u64,
 }
 
@@ -62,6 +63,7 @@ impl Candidate {
         let what = match &self.what {
             Removable::Layer(key) => format!("layer {}", key.short()),
             Removable::Base(key) => format!("base {}", key.short()),
+            Removable::Boot(key) => format!("booted machine {}", key.short()),
             Removable::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
         };
         WouldGo { what, size: self.size }
@@ -104,7 +106,7 @@ impl Store {
             bases: sum(self.base_candidates()?),
             blobs: sum(files(&self.root.join("blobs"))) + sum(self.partial_downloads()),
             indexes: sum(files(&self.indexes())),
-            machines: sum(files(&self.machines())),
+            machines: sum(self.machine_candidates()),
         })
     }
 
@@ -130,7 +132,7 @@ impl Store {
             total -= went;
             freed += went;
         }
-        Ok(freed)
+        Ok(freed + self.saved_boots().sweep())
     }
 
     /// Removes the least recently used layers until all together take at most `limit` bytes, or nothing more
@@ -153,7 +155,7 @@ impl Store {
             total -= went;
             freed += went;
         }
-        Ok(freed)
+        Ok(freed + self.saved_boots().sweep())
     }
 
     /// Removes what no build has used for so long; returns the bytes freed.
@@ -167,7 +169,7 @@ impl Store {
                 }
             }
             if went == 0 {
-                return Ok(freed);
+                return Ok(freed + self.saved_boots().sweep());
             }
             freed += went;
         }
@@ -182,7 +184,7 @@ impl Store {
             rest.extend(files(&self.root.join("blobs")));
             rest.extend(self.partial_downloads());
             rest.extend(files(&self.indexes()));
-            rest.extend(files(&self.machines()));
+            rest.extend(self.machine_candidates());
             rest.retain(|one| age_of(one.used) >= fresh);
             all.extend(rest);
         }
@@ -208,6 +210,21 @@ impl Store {
         all
     }
 
+    /// What is known of this host's machines, and their saved states: a booted machine goes as a whole.
+    fn machine_candidates(&self) -> Vec<Candidate> {
+        let boots = self.saved_boots().list();
+        let folder = self.machines();
+        let mut all = files(&folder);
+        all.retain(|one| matches!(&one.what, Removable::File(path) if path.parent() == Some(&folder)));
+        let candidate = |boot: super::SavedBoot| Candidate {
+            used: boot.used,
+            size: boot.size,
+            what: Removable::Boot(boot.key),
+        };
+        all.extend(boots.into_iter().map(candidate));
+        all
+    }
+
     fn base_candidates(&self) -> Result<Vec<Candidate>> {
         let root = self.root.join("bases");
         let mut all = Vec::new();
@@ -224,6 +241,7 @@ impl Store {
         match what {
             Removable::Layer(key) => self.layers().evict(key),
             Removable::Base(key) => self.bases().remove(key, || Ok(!self.layers().grounds()?.contains(key))),
+            Removable::Boot(key) => Ok(self.saved_boots().forget(key)),
             Removable::File(path) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
                 result => result.map(|()| true).context("remove", path),
@@ -285,7 +303,7 @@ mod tests {
         let disk = store.root().join("tmp/disk");
         std::fs::write(&disk, vec![2; 65536]).unwrap();
         let meta =
-            LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: Some(base) };
+            LayerMeta { step: "s".into(), image: "i".into(), base: Some(base), ..LayerMeta::default() };
         store.layers().put(&layer, &disk, &meta).unwrap();
         age(&store.root().join(format!("layers/{layer}/lock")), hours[1]);
         let blob = store.blobs().put(&vec![3; 65536]).unwrap();
@@ -339,8 +357,7 @@ mod tests {
             .map(|bytes| {
                 let disk = store.root().join("tmp/disk");
                 std::fs::write(&disk, &bytes).unwrap();
-                let meta =
-                    LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: None };
+                let meta = LayerMeta { step: "s".into(), image: "i".into(), ..LayerMeta::default() };
                 let layer = store.layers().put(&Digest::of(&bytes), &disk, &meta).unwrap();
                 std::fs::remove_file(&disk).unwrap();
                 layer
