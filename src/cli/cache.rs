@@ -74,6 +74,11 @@ fn list(store: &Store, format: Format) -> CommandResult<()> {
             super::print(&recorded::table(["KEY", "SIZE", "USED", "IMAGE", "STEP"], &rows));
             let total = layers.iter().map(|layer| layer.size).sum();
             super::screen::say!("{} layers, {}", layers.len(), report::progress::size(total));
+            let boots = store.saved_boots().list();
+            if !boots.is_empty() {
+                let size = report::progress::size(boots.iter().map(|boot| boot.size).sum());
+                super::screen::say!("{} machines saved after they booted, {size}", boots.len());
+            }
         }
     }
     Ok(())
