@@ -138,9 +138,14 @@ impl<'a> Chain<'a> {
         self.claim.is_some()
     }
 
-    /// The layer that the active overlay is on, and nothing has been written to that since.
-    pub(super) const fn stands_on(&self) -> Option<Digest> {
-        self.parent
+    /// The layer that the active overlay is on, or the base of the store, and the bytes of it and of all that it stands
+    /// on; nothing where these are not known.
+    pub(super) fn stands_on(&self) -> Option<(Digest, Digest)> {
+        match (self.parent, self.base) {
+            (Some(layer), _) => Some((layer, self.store.layers().content(&layer)?)),
+            (None, Some(base)) => Some((base, self.store.bases().content(&base)?)),
+            (None, None) => None,
+        }
     }
 
     /// Whether a layer that this is on may have seen a secret.
@@ -150,15 +155,19 @@ impl<'a> Chain<'a> {
 
     /// An empty overlay in the place of the active one, which nobody writes to.
     pub(super) fn renew(&self) -> Result<(), BuildError> {
-        let Some(parent) = self.parent else { return Ok(()) };
         match std::fs::remove_file(&self.active) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 return Err(BuildError::Io { action: "remove", path: self.active.clone(), source });
             }
             _ => {}
         }
-        self.disks.overlay(&self.active, layer_file(&layer_path(&parent)), self.image.disk_size)?;
-        Ok(())
+        let layer = self.parent.map(|parent| layer_path(&parent));
+        let on = match (&layer, &self.bottom) {
+            (Some(layer), _) => layer_file(layer),
+            (None, Some((path, format))) => DiskFile { path, format: *format },
+            (None, None) => return Ok(()),
+        };
+        Ok(self.disks.overlay(&self.active, on, self.image.disk_size)?)
     }
 
     pub(super) fn active(&self) -> &Path {

@@ -56,7 +56,8 @@ fn clears_identity(image: &ImagePlan) -> bool {
 /// A boot that can be saved or gone on from.
 pub(super) struct SavableBoot {
     key: Digest,
-    layer: Digest,
+    /// The layer or base that it boots.
+    on: Digest,
 }
 
 impl Executor<'_> {
@@ -75,9 +76,11 @@ impl Executor<'_> {
         if !may_be_saved(image, number) {
             return None;
         }
-        let layer = chain.stands_on()?;
-        let (make, content) = (self.driver.make(spec)?, self.store.layers().content(&layer)?);
-        Some(SavableBoot { key: Digest::of(format!("{make} {content} {}", image.disk_size)), layer })
+        let make = self.driver.make(spec)?;
+        let (on, content) = chain.stands_on()?;
+        // Of one image alone: what a service made for itself at that boot, and no clean-up knows of, is in no other.
+        let key = Digest::of(format!("{make} {content} {} {}", image.disk_size, image.image));
+        Some(SavableBoot { key, on })
     }
 
     /// Goes on from a boot if it was saved; what cannot be gone on from is forgotten, and the machine boots.
@@ -125,10 +128,10 @@ impl Executor<'_> {
 
     async fn put(&self, boot: &SavableBoot, draft: PathBuf, image: &str) {
         let (store, image) = (std::sync::Arc::clone(self.store), image.to_owned());
-        let (key, layer, most) = (boot.key, boot.layer, self.budget.saved_boots());
+        let (key, on, most) = (boot.key, boot.on, self.budget.saved_boots());
         // What is not kept is a draft, and goes.
         let _ = tokio::task::spawn_blocking(move || {
-            store.saved_boots().put(&key, &draft, &layer, &image, most).is_ok_and(|kept| kept)
+            store.saved_boots().put(&key, &draft, &on, &image, most).is_ok_and(|kept| kept)
         })
         .await;
     }

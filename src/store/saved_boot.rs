@@ -1,7 +1,7 @@
 //! Saved boots: machines as they were just after a boot of an image, disk and memory as one pair, for the next
 //! build that would have to boot the same.
 //!
-//! One is found by a key that says all it depends on: the bytes of the layer that was booted and of everything that
+//! One is found by a key that says all it depends on: the bytes of the layer or base that was booted and of everything that
 //! one stands on ([`Layers::content`](super::Layers::content)), and the make of the machine, which holds for one boot
 //! of the host. It bears a seal (what the file system says of each of its files, once any further change would show
 //! in that), and is not used when anything differs: a boot costs seconds, and is never wrong. Nothing in it is
@@ -39,9 +39,9 @@ pub struct SavedBoots<'a> {
 /// What is kept with the files of one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Seal {
-    /// The layer that was booted.
-    layer: Digest,
-    /// Name of the image it was first booted for.
+    /// The layer or base that was booted.
+    on: Digest,
+    /// Name of the image.
     image: String,
     /// Memory outlives no boot of the host.
     boot: String,
@@ -53,10 +53,10 @@ struct Seal {
 pub struct SavedBoot {
     /// What it is kept under.
     pub key: Digest,
-    /// Name of the image it was first booted for; none where its seal is broken.
+    /// Name of the image; none where its seal is broken.
     pub image: Option<String>,
-    /// The layer that was booted.
-    pub layer: Option<Digest>,
+    /// The layer or base that was booted.
+    pub on: Option<Digest>,
     /// Bytes on disk.
     pub size: u64,
     /// When a build last used it.
@@ -91,15 +91,6 @@ impl<'a> SavedBoots<'a> {
         Some(folder)
     }
 
-    /// Whether there is one of that layer, of whatever make.
-    #[must_use]
-    pub fn is_of(self, layer: &Digest) -> bool {
-        self.list().iter().any(|saved| {
-            saved.layer == Some(*layer)
-                && Seal::of(&self.folder(&saved.key)).is_some_and(|seal| seal.is_of_now())
-        })
-    }
-
     /// An empty private folder for one in the making, of the build in `work`: it goes with it unless it is
     /// [`put`](Self::put).
     pub fn draft(self, work: &WorkFolder) -> Result<PathBuf> {
@@ -116,7 +107,7 @@ impl<'a> SavedBoots<'a> {
 
     /// Keeps what is in `draft`, unless somebody has kept the same meanwhile. The least recently used go, until all
     /// together take no more than `most` bytes; says whether this one stayed.
-    pub fn put(self, key: &Digest, draft: &Path, layer: &Digest, image: &str, most: u64) -> Result<bool> {
+    pub fn put(self, key: &Digest, draft: &Path, on: &Digest, image: &str, most: u64) -> Result<bool> {
         own::write(&draft.join(USED), b"").context("write", draft)?;
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(draft).context("read", draft)?.flatten() {
@@ -128,7 +119,7 @@ impl<'a> SavedBoots<'a> {
             let Some(identity) = at_rest(&entry.path())? else { return Ok(false) };
             files.insert(name, identity);
         }
-        let seal = Seal { layer: *layer, image: image.to_owned(), boot: boot_id(), files };
+        let seal = Seal { on: *on, image: image.to_owned(), boot: boot_id(), files };
         let bytes = serde_json::to_vec(&seal).map_err(std::io::Error::from).context("write", draft)?;
         own::write(&draft.join(SEAL), bytes).context("write", draft)?;
         let _lock = self.lock()?;
@@ -155,7 +146,7 @@ impl<'a> SavedBoots<'a> {
                 Some(SavedBoot {
                     key,
                     image: seal.as_ref().map(|seal| seal.image.clone()),
-                    layer: seal.map(|seal| seal.layer),
+                    on: seal.map(|seal| seal.on),
                     size: super::shrink::size_of(&path),
                     used: used.unwrap_or(SystemTime::UNIX_EPOCH),
                 })
@@ -173,14 +164,16 @@ impl<'a> SavedBoots<'a> {
         std::fs::rename(self.folder(key), temp.path().join("gone")).is_ok()
     }
 
-    /// Removes those that nobody can go on from any more: of another boot of the host, or of a layer that is gone.
+    /// Removes those that nobody can go on from any more: of another boot of the host, or of a layer or base that is
+    /// gone.
     /// Answers the bytes that were freed.
     pub(super) fn sweep(self) -> u64 {
         let mut freed = 0;
         for saved in self.list() {
             let of_now = Seal::of(&self.folder(&saved.key)).is_some_and(|seal| seal.is_of_now());
-            let has_layer = saved.layer.is_some_and(|layer| self.store.layers().disk(&layer).exists());
-            if !(of_now && has_layer) && self.forget(&saved.key) {
+            let stands =
+                |on: Digest| self.store.layers().disk(&on).exists() || self.store.bases().disk(&on).exists();
+            if !(of_now && saved.on.is_some_and(stands)) && self.forget(&saved.key) {
                 freed += saved.size;
             }
         }
@@ -291,11 +284,10 @@ mod tests {
         assert!(world.boots().get(&Digest::of("another")).is_none());
         let listed = world.boots().list();
         assert_eq!(
-            (listed.len(), listed[0].image.as_deref(), listed[0].layer),
+            (listed.len(), listed[0].image.as_deref(), listed[0].on),
             (1, Some("web"), Some(world.layer))
         );
         assert!(listed[0].size >= 1 << 17);
-        assert!(world.boots().is_of(&world.layer) && !world.boots().is_of(&key));
     }
 
     #[test]

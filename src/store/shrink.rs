@@ -88,7 +88,9 @@ impl Store {
 
     /// What [`shrink_layers`](Self::shrink_layers) would try to remove, first to last.
     pub fn would_shrink_layers(&self, limit: u64) -> Result<Vec<WouldGo>> {
-        let all = until(self.layer_candidates()?, self.usage()?.layers, limit);
+        let all = self.prunable()?;
+        let total = all.iter().map(|one| one.size).sum();
+        let all = until(all, total, limit);
         Ok(all.map(|one| one.would_go(&self.root)).collect())
     }
 
@@ -135,14 +137,14 @@ impl Store {
         Ok(freed + self.saved_boots().sweep())
     }
 
-    /// Removes the least recently used layers until all together take at most `limit` bytes, or nothing more
-    /// can go; returns the bytes freed.
+    /// Removes the least recently used layers, and machines that were saved after they booted one, until all together
+    /// take at most `limit` bytes, or nothing more can go; returns the bytes freed.
     pub fn shrink_layers(&self, limit: u64) -> Result<u64> {
-        let mut total = self.usage()?.layers;
+        let mut total = self.prunable()?.iter().map(|one| one.size).sum::<u64>();
         let mut freed = 0;
         while total > limit {
             let mut went = 0;
-            for candidate in self.layer_candidates()? {
+            for candidate in self.prunable()? {
                 if total - went > limit && self.remove(&candidate.what)? {
                     went += candidate.size;
                     // What this one stood on is next in age, not the next in the list.
@@ -192,6 +194,14 @@ impl Store {
         Ok(all)
     }
 
+    /// Layers and saved boots, least recently used first.
+    fn prunable(&self) -> Result<Vec<Candidate>> {
+        let mut all = self.layer_candidates()?;
+        all.extend(self.boot_candidates());
+        all.sort_by_key(|one| one.used);
+        Ok(all)
+    }
+
     fn layer_candidates(&self) -> Result<Vec<Candidate>> {
         let entries = self.layers().list()?;
         let candidate = |entry: super::LayerEntry| Candidate {
@@ -212,17 +222,20 @@ impl Store {
 
     /// What is known of this host's machines, and their saved states: a booted machine goes as a whole.
     fn machine_candidates(&self) -> Vec<Candidate> {
-        let boots = self.saved_boots().list();
         let folder = self.machines();
         let mut all = files(&folder);
         all.retain(|one| matches!(&one.what, Removable::File(path) if path.parent() == Some(&folder)));
+        all.extend(self.boot_candidates());
+        all
+    }
+
+    fn boot_candidates(&self) -> impl Iterator<Item = Candidate> {
         let candidate = |boot: super::SavedBoot| Candidate {
             used: boot.used,
             size: boot.size,
             what: Removable::Boot(boot.key),
         };
-        all.extend(boots.into_iter().map(candidate));
-        all
+        self.saved_boots().list().into_iter().map(candidate)
     }
 
     fn base_candidates(&self) -> Result<Vec<Candidate>> {

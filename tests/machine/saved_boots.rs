@@ -249,7 +249,8 @@ fn no_machine_is_saved_after_a_secret() {
     let world = World::new(secret);
     let build = |says: &str| {
         world.write(secret, says);
-        let mut command = world.project.command(&["build", "--progress", "plain", "--no-test"]);
+        let given = ["build", "--progress", "plain", "--no-test", "--secret", "token=env:TOKEN"];
+        let mut command = world.project.command(&given);
         let output = command.env("TOKEN", "s3cr3t-t0k3n").output().unwrap();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{log}");

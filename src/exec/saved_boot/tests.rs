@@ -128,6 +128,9 @@ fn the_next_build_that_would_boot_the_same_goes_on_from_the_boot() {
     };
     assert_eq!(world.asked(&larger(4)), BOOTED);
     assert_eq!(world.asked(&larger(5)), ["resume"]);
+    // What one image's boot made is in no other image.
+    let other = ImagePlan { image: "other".into(), ..plain(6) };
+    assert_eq!(world.asked(&other), BOOTED);
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl<'a> Layers<'a> {
             meta = self.meta(&parent)?;
         }
         if let Some(base) = base {
-            words.push(self.store.bases().content(&base)?);
+            words.push(self.store.bases().content(&base)?.to_string());
         }
         Some(Digest::of(words.join(" ")))
     }
