@@ -117,6 +117,7 @@ impl Agent {
                 | Request::Get { .. }
                 | Request::List { .. }
                 | Request::StatFs { .. }
+                | Request::Wake { .. }
         );
         let booted_only = matches!(request, Request::Shutdown);
         if !anywhere && booted_only != (self.stage == AgentStage::Booted) {

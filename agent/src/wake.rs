@@ -1,4 +1,4 @@
-//! Waking up: the clock stood still while this machine's memory lay in a file, and whatever the random
+//! Waking up, in whichever stage: the clock stood still while this machine's memory lay in a file, and whatever the random
 //! generator knows, other machines resumed from that file know too.
 #![allow(unsafe_code)] // two ioctls of random(4) and a system call; each says why it is sound
 

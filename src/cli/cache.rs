@@ -21,9 +21,9 @@ enum Action {
         #[arg(long, value_enum, default_value_t = Format::Human)]
         format: Format,
     },
-    /// Remove the least recently used layers; what a running build uses stays.
+    /// Remove the least recently used layers and saved boots; what a running build uses stays.
     Prune {
-        /// Bytes the layers may still take together, such as `20GiB`; without it all go.
+        /// Bytes they may still take together, such as `20GiB`; without it all go.
         #[arg(long, value_name = "SIZE", value_parser = gc::parse_size)]
         size: Option<Size>,
         /// Say what would go, and remove nothing.
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Exit {
             }
             Action::Prune { size, dry_run: false } => {
                 let freed = store.shrink_layers(size.map_or(0, Size::bytes)).map_err(refused)?;
-                super::screen::say!("freed {} of layers", report::progress::size(freed));
+                super::screen::say!("freed {} of layers and saved boots", report::progress::size(freed));
                 Ok(())
             }
             Action::Verify => verify(&store),
@@ -74,6 +74,11 @@ fn list(store: &Store, format: Format) -> CommandResult<()> {
             super::print(&recorded::table(["KEY", "SIZE", "USED", "IMAGE", "STEP"], &rows));
             let total = layers.iter().map(|layer| layer.size).sum();
             super::screen::say!("{} layers, {}", layers.len(), report::progress::size(total));
+            let boots = store.saved_boots().list();
+            if !boots.is_empty() {
+                let size = report::progress::size(boots.iter().map(|boot| boot.size).sum());
+                super::screen::say!("{} machines saved after they booted, {size}", boots.len());
+            }
         }
     }
     Ok(())

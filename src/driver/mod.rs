@@ -87,6 +87,17 @@ pub trait Driver: Debug + Send + Sync {
     /// the machine arrives in [`Stage::Booted`].
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>>;
 
+    /// What a machine of `spec` would have to be, to the last argument, to go on from what
+    /// [`save`](Machine::save) writes of another: two of one answer are of one make, within this boot of the host.
+    /// Nothing where this driver saves no machine. The payload does not count: it is no part of a booted system.
+    fn make(&self, spec: &MachineSpec) -> Option<Digest>;
+
+    /// Goes on with a machine of the same [`make`](Self::make) that was saved in the folder `from`: it arrives in
+    /// [`Stage::Booted`], with a clock that is right and a random generator that is its own. Its disk is laid at the
+    /// path of the first disk, in the place of what is there. When this fails, whatever the reason, that file is
+    /// worthless, and nothing else has happened.
+    fn resume<'a>(&'a self, spec: MachineSpec, from: &'a std::path::Path) -> Op<'a, Box<dyn Machine>>;
+
     /// Boots the first disk by its own boot loader as anybody would, with no agent in it, and does not wait for
     /// anything. The machine's [`start`](MachineSpec::start) has to be [`Start::Firmware`].
     fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>>;
@@ -171,6 +182,10 @@ pub trait Machine: Debug + Send {
     /// would start.
     /// Mounts are handed over, so it may be called right after [`mount`](Self::mount) or before.
     fn boot(&mut self, options: BootOptions) -> Op<'_, ()>;
+
+    /// Writes into the empty folder `to` what [`Driver::resume`] goes on from, disk and memory as one pair, and goes
+    /// on; says whether it did, since not every machine can be saved. Booted only.
+    fn save<'a>(&'a mut self, to: &'a std::path::Path) -> Op<'a, bool>;
 
     /// Shuts the booted system down in order and comes back to the offline stage, mounted. A
     /// reboot is this and [`boot`](Self::boot).

@@ -12,6 +12,7 @@ pub struct Budget {
     memory: Pool,
     cpus: Pool,
     seals: Pool,
+    saved_boots: u64,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,18 @@ impl Budget {
             memory: pool(u32::try_from(memory_mib).unwrap_or(u32::MAX).max(1)),
             cpus: pool(cpus.max(1)),
             seals: pool(SEALS),
+            saved_boots: 0,
         }
+    }
+
+    /// Machines are saved just after they booted, and take so many bytes of the store; none are without this.
+    #[must_use]
+    pub fn saving_boots(self, bytes: u64) -> Self {
+        Self { saved_boots: bytes, ..self }
+    }
+
+    pub(super) const fn saved_boots(&self) -> u64 {
+        self.saved_boots
     }
 
     /// The processors of a machine that asks for so many: no more than all machines may have together.

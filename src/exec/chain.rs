@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{BuildError, BuildInputs, examination::Examination};
+use super::{BuildError, BuildInputs, examination::Examination, saved_boot::shows_secrets};
 use crate::{
     driver::{DiskFile, Disks, Machine},
     model::DiskFormat,
@@ -44,6 +44,8 @@ pub(super) struct Chain<'a> {
     attempt: u32,
     /// The right to make the layer the active overlay will become; none when nothing is kept.
     claim: Option<Claim>,
+    /// Whether a step that led here was shown a secret, or may have been.
+    secrets: bool,
     /// Layers below, held in use.
     held: Vec<Layer>,
     /// The base at the very bottom, if it is one of the store.
@@ -105,6 +107,8 @@ impl<'a> Chain<'a> {
             }
         }
         let parent = on.as_ref().map(|layer| layer.key);
+        // Of a base no step was shown any.
+        let secrets = on.as_ref().is_some_and(|layer| layer.meta.secrets != Some(false));
         let depth = on.as_ref().map_or(0, |layer| layer.meta.depth + 1);
         let held = on.into_iter().collect();
         Ok(Self {
@@ -118,6 +122,7 @@ impl<'a> Chain<'a> {
             number: 0,
             attempt,
             claim,
+            secrets,
             held,
             base,
             bottom,
@@ -131,6 +136,38 @@ impl<'a> Chain<'a> {
     /// Whether what it ends with stays in the store.
     pub(super) const fn is_kept(&self) -> bool {
         self.claim.is_some()
+    }
+
+    /// The layer that the active overlay is on, or the base of the store, and the bytes of it and of all that it stands
+    /// on; nothing where these are not known.
+    pub(super) fn stands_on(&self) -> Option<(Digest, Digest)> {
+        match (self.parent, self.base) {
+            (Some(layer), _) => Some((layer, self.store.layers().content(&layer)?)),
+            (None, Some(base)) => Some((base, self.store.bases().content(&base)?)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether a layer that this is on may have seen a secret.
+    pub(super) const fn may_hold_secrets(&self) -> bool {
+        self.secrets
+    }
+
+    /// An empty overlay in the place of the active one, which nobody writes to.
+    pub(super) fn renew(&self) -> Result<(), BuildError> {
+        match std::fs::remove_file(&self.active) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(BuildError::Io { action: "remove", path: self.active.clone(), source });
+            }
+            _ => {}
+        }
+        let layer = self.parent.map(|parent| layer_path(&parent));
+        let on = match (&layer, &self.bottom) {
+            (Some(layer), _) => layer_file(layer),
+            (None, Some((path, format))) => DiskFile { path, format: *format },
+            (None, None) => return Ok(()),
+        };
+        Ok(self.disks.overlay(&self.active, on, self.image.disk_size)?)
     }
 
     pub(super) fn active(&self) -> &Path {
@@ -181,12 +218,15 @@ impl<'a> Chain<'a> {
 
     /// Takes a finished overlay into the store. The claim goes with the layer in place.
     fn keep(&mut self, disk: &Path, step: &str, key: Key) -> Result<(), BuildError> {
+        let done = self.image.steps.iter().position(|step| step.key == key).map_or(0, |last| last + 1);
+        self.secrets |= shows_secrets(&self.image.steps[..done]);
         let meta = LayerMeta {
             step: step.to_owned(),
             image: self.image.image.clone(),
             parent: self.parent,
             depth: self.depth,
             base: self.base,
+            secrets: Some(self.secrets),
         };
         self.held.push(self.store.layers().put(&key.0, disk, &meta)?);
         self.claim = None;

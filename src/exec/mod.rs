@@ -59,6 +59,7 @@ pub mod package;
 mod parent_disks;
 pub mod prepare;
 mod project;
+mod saved_boot;
 mod secret;
 mod secret_forms;
 mod session;

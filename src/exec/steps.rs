@@ -11,7 +11,7 @@ use super::{
     session::{Session, StepContext},
 };
 use crate::{
-    driver::{Disk, DiskAccess, PayloadFile, Start},
+    driver::{self, Disk, DiskAccess, MachineSpec, PayloadFile, Start},
     model::DiskFormat,
     plan::{Action, Stage, Step},
     store::{Claim, WorkFolder},
@@ -121,9 +121,16 @@ impl Executor<'_> {
         spec.payload = payload(&image.steps[done..], inputs)?;
         let _share = self.budget.take(&image.machine).await;
         let console = spec.console();
-        let machine = context.reporter.step("start the machine", self.start(context, spec)).await?;
+        let mut resumed = None;
+        if let Some(boot) = self.savable_boot(image, chain, done, &spec) {
+            resumed = self.resumed(context, chain, &boot, &spec).await?;
+        }
+        let machine = match resumed {
+            Some(machine) => machine,
+            None => context.reporter.step("start the machine", self.start(context, spec.clone())).await?,
+        };
         let mut session = Session::new(machine, context, console);
-        match self.steps_in(&mut session, context, chain, &image.steps[done..]).await {
+        match self.steps_in(&mut session, context, chain, (work, &spec), done).await {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(left)) => return Ok(ControlFlow::Break(left)),
             Err(failure) => {
@@ -158,18 +165,31 @@ impl Executor<'_> {
         session: &mut Session<'_>,
         context: &StepContext<'_>,
         chain: &mut Chain<'_>,
-        steps: &[Step],
+        (work, spec): (&WorkFolder, &MachineSpec),
+        done: usize,
     ) -> Result<ControlFlow<Left>, BuildError> {
         let mut before: Option<&Step> = None;
-        for (ran, step) in steps.iter().enumerate() {
-            session.enter(step.stage).await?;
+        for (ran, step) in context.image.steps[done..].iter().enumerate() {
+            let boots = step.stage == Stage::Booted && session.machine.stage() != driver::Stage::Booted;
+            if !boots {
+                session.enter(step.stage).await?;
+            }
             // A disk cut while the system runs is a crash image: only what was shut down in order, or
             // never ran, is kept.
-            if let (Some(before), Stage::Offline) = (before, step.stage)
+            if let Some(before) = before
+                && session.machine.stage() == driver::Stage::Mounted
                 && let ControlFlow::Break(why) =
                     chain.cut(session.machine.as_mut(), &before.name, before.key, step.key).await?
             {
                 return Ok(ControlFlow::Break(Left { why, ran }));
+            }
+            if boots {
+                // Nothing has been written since the layer below was cut.
+                let boot = self.savable_boot(context.image, chain, done + ran, spec);
+                session.enter(step.stage).await?;
+                if let Some(boot) = boot {
+                    self.save_boot(context, session.machine.as_mut(), &boot, work).await?;
+                }
             }
             context.reporter.step(&step.name, session.run(step)).await?;
             before = Some(step);

@@ -258,7 +258,8 @@ fn sync_layers(workspace: &Workspace) -> tokio::task::JoinHandle<()> {
 /// every processor.
 pub(super) fn budget(settings: &Settings) -> Budget {
     let memory = settings.memory.as_ref().map_or_else(host_memory, |size| Size::bytes(size.value)) >> 20;
-    Budget::new(memory, settings.cpus.as_ref().map_or_else(host_cpus, |cpus| cpus.value))
+    let cpus = settings.cpus.as_ref().map_or_else(host_cpus, |cpus| cpus.value);
+    Budget::new(memory, cpus).saving_boots(settings.saved_boots.value.bytes())
 }
 
 /// Names the artifact of the one image that is asked for, not of those it is based on.

@@ -74,6 +74,17 @@ impl<'a> Bases<'a> {
         None
     }
 
+    /// The bytes of a base, as they were kept.
+    #[must_use]
+    pub fn content(&self, key: &Digest) -> Option<Digest> {
+        Seal::content(&self.folder(key)).map(Digest::of)
+    }
+
+    /// Path of a base's disk, whether it exists or not.
+    pub(super) fn disk(&self, key: &Digest) -> PathBuf {
+        self.folder(key).join(DISK)
+    }
+
     /// Every base that was made here, whatever is in it.
     pub fn list(&self) -> Result<Vec<Digest>> {
         let root = self.store.root().join("bases");

@@ -8,6 +8,7 @@
 //! bases/<key>/            disk.qcow2 and meta.json of a base made here
 //! kernels/                build kernels of the driver
 //! machines/               what the driver knows of this host's machines, and saved states of some
+//! machines/boots/<key>/   a machine just after a boot, disk and memory (see `saved_boot`)
 //! vouchers/               what vouched for the packages of locks (see `voucher`)
 //! facts/<kind>/           what was found out about a content, by its digest
 //! layers/<key>/           disk.qcow2 and meta.json: a build disk after a step
@@ -51,6 +52,7 @@ mod project;
 pub mod records;
 mod regular;
 pub mod room;
+mod saved_boot;
 mod scratch;
 mod seal;
 mod shrink;
@@ -78,6 +80,7 @@ pub use process::{ProcessName, Signal};
 pub use project::{ProjectFolder, project_root};
 pub use records::Records;
 pub use regular::{open_regular, read_regular};
+pub use saved_boot::{SavedBoot, SavedBoots};
 pub use scratch::Scratch;
 pub use shrink::{Usage, WouldGo};
 pub use voucher::{Voucher, Vouchers, speaks_for};
@@ -320,6 +323,12 @@ impl Store {
     #[must_use]
     pub fn layers(&self) -> Layers<'_> {
         Layers::new(self)
+    }
+
+    /// Machines as they were just after a boot.
+    #[must_use]
+    pub const fn saved_boots(&self) -> SavedBoots<'_> {
+        SavedBoots::new(self)
     }
 
     /// What is known about contents, by digest.

@@ -62,6 +62,11 @@ impl Seal {
         serde_json::from_slice(&read_regular(&folder.join(SEAL), LIMIT).ok()?).ok()
     }
 
+    /// What all bytes of the disk in a folder were when it was kept.
+    pub(super) fn content(folder: &Path) -> Option<String> {
+        Self::of(folder).map(|seal| seal.blake3)
+    }
+
     /// Whether the disk in a folder is the one that was kept. `thoroughly` reads it in any case.
     pub(super) fn holds(folder: &Path, disk: &str, thoroughly: bool) -> bool {
         let path = folder.join(disk);
@@ -162,6 +167,7 @@ mod tests {
                     parent: (depth > 0).then(|| layers[0]),
                     depth: u32::try_from(depth).unwrap(),
                     base: Some(base),
+                    secrets: None,
                 };
                 store.layers().put(key, &disk, &meta).unwrap();
                 std::fs::remove_file(&disk).unwrap();

@@ -21,6 +21,7 @@ struct Candidate {
 enum Removable {
     Layer(Digest),
     Base(Digest),
+    Boot(Digest),
     File(PathBuf),
 }
 
@@ -35,7 +36,7 @@ pub struct Usage {
     pub blobs: u64,
     /// Archive indexes.
     pub indexes: u64,
-    /// Memory of machines that have just come up.
+    /// What is known of this host's machines, and saved states of some.
     pub machines: u64,
 }
 
@@ -62,6 +63,7 @@ impl Candidate {
         let what = match &self.what {
             Removable::Layer(key) => format!("layer {}", key.short()),
             Removable::Base(key) => format!("base {}", key.short()),
+            Removable::Boot(key) => format!("booted machine {}", key.short()),
             Removable::File(path) => path.strip_prefix(root).unwrap_or(path).display().to_string(),
         };
         WouldGo { what, size: self.size }
@@ -86,7 +88,9 @@ impl Store {
 
     /// What [`shrink_layers`](Self::shrink_layers) would try to remove, first to last.
     pub fn would_shrink_layers(&self, limit: u64) -> Result<Vec<WouldGo>> {
-        let all = until(self.layer_candidates()?, self.usage()?.layers, limit);
+        let all = self.prunable()?;
+        let total = all.iter().map(|one| one.size).sum();
+        let all = until(all, total, limit);
         Ok(all.map(|one| one.would_go(&self.root)).collect())
     }
 
@@ -104,7 +108,7 @@ impl Store {
             bases: sum(self.base_candidates()?),
             blobs: sum(files(&self.root.join("blobs"))) + sum(self.partial_downloads()),
             indexes: sum(files(&self.indexes())),
-            machines: sum(files(&self.machines())),
+            machines: sum(self.machine_candidates()),
         })
     }
 
@@ -130,17 +134,17 @@ impl Store {
             total -= went;
             freed += went;
         }
-        Ok(freed)
+        Ok(freed + self.saved_boots().sweep())
     }
 
-    /// Removes the least recently used layers until all together take at most `limit` bytes, or nothing more
-    /// can go; returns the bytes freed.
+    /// Removes the least recently used layers, and machines that were saved after they booted one, until all together
+    /// take at most `limit` bytes, or nothing more can go; returns the bytes freed.
     pub fn shrink_layers(&self, limit: u64) -> Result<u64> {
-        let mut total = self.usage()?.layers;
+        let mut total = self.prunable()?.iter().map(|one| one.size).sum::<u64>();
         let mut freed = 0;
         while total > limit {
             let mut went = 0;
-            for candidate in self.layer_candidates()? {
+            for candidate in self.prunable()? {
                 if total - went > limit && self.remove(&candidate.what)? {
                     went += candidate.size;
                     // What this one stood on is next in age, not the next in the list.
@@ -153,7 +157,7 @@ impl Store {
             total -= went;
             freed += went;
         }
-        Ok(freed)
+        Ok(freed + self.saved_boots().sweep())
     }
 
     /// Removes what no build has used for so long; returns the bytes freed.
@@ -167,7 +171,7 @@ impl Store {
                 }
             }
             if went == 0 {
-                return Ok(freed);
+                return Ok(freed + self.saved_boots().sweep());
             }
             freed += went;
         }
@@ -182,10 +186,18 @@ impl Store {
             rest.extend(files(&self.root.join("blobs")));
             rest.extend(self.partial_downloads());
             rest.extend(files(&self.indexes()));
-            rest.extend(files(&self.machines()));
+            rest.extend(self.machine_candidates());
             rest.retain(|one| age_of(one.used) >= fresh);
             all.extend(rest);
         }
+        all.sort_by_key(|one| one.used);
+        Ok(all)
+    }
+
+    /// Layers and saved boots, least recently used first.
+    fn prunable(&self) -> Result<Vec<Candidate>> {
+        let mut all = self.layer_candidates()?;
+        all.extend(self.boot_candidates());
         all.sort_by_key(|one| one.used);
         Ok(all)
     }
@@ -208,6 +220,24 @@ impl Store {
         all
     }
 
+    /// What is known of this host's machines, and their saved states: a booted machine goes as a whole.
+    fn machine_candidates(&self) -> Vec<Candidate> {
+        let folder = self.machines();
+        let mut all = files(&folder);
+        all.retain(|one| matches!(&one.what, Removable::File(path) if path.parent() == Some(&folder)));
+        all.extend(self.boot_candidates());
+        all
+    }
+
+    fn boot_candidates(&self) -> impl Iterator<Item = Candidate> {
+        let candidate = |boot: super::SavedBoot| Candidate {
+            used: boot.used,
+            size: boot.size,
+            what: Removable::Boot(boot.key),
+        };
+        self.saved_boots().list().into_iter().map(candidate)
+    }
+
     fn base_candidates(&self) -> Result<Vec<Candidate>> {
         let root = self.root.join("bases");
         let mut all = Vec::new();
@@ -224,6 +254,7 @@ impl Store {
         match what {
             Removable::Layer(key) => self.layers().evict(key),
             Removable::Base(key) => self.bases().remove(key, || Ok(!self.layers().grounds()?.contains(key))),
+            Removable::Boot(key) => Ok(self.saved_boots().forget(key)),
             Removable::File(path) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
                 result => result.map(|()| true).context("remove", path),
@@ -285,7 +316,7 @@ mod tests {
         let disk = store.root().join("tmp/disk");
         std::fs::write(&disk, vec![2; 65536]).unwrap();
         let meta =
-            LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: Some(base) };
+            LayerMeta { step: "s".into(), image: "i".into(), base: Some(base), ..LayerMeta::default() };
         store.layers().put(&layer, &disk, &meta).unwrap();
         age(&store.root().join(format!("layers/{layer}/lock")), hours[1]);
         let blob = store.blobs().put(&vec![3; 65536]).unwrap();
@@ -339,8 +370,7 @@ mod tests {
             .map(|bytes| {
                 let disk = store.root().join("tmp/disk");
                 std::fs::write(&disk, &bytes).unwrap();
-                let meta =
-                    LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: None };
+                let meta = LayerMeta { step: "s".into(), image: "i".into(), ..LayerMeta::default() };
                 let layer = store.layers().put(&Digest::of(&bytes), &disk, &meta).unwrap();
                 std::fs::remove_file(&disk).unwrap();
                 layer

@@ -285,6 +285,7 @@ fn trusting(session: &Session) {
 /// Flags of settings with values that change nothing here.
 const SETTINGS: &[(&str, &str)] = &[
     ("--store-size", "40GiB"),
+    ("--saved-boots", "1GiB"),
     ("--memory", "3GiB"),
     ("--cpus", "2"),
     ("--accel", "tcg"),

@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 
 use super::super::inspect::{Facts, Init};
 use super::super::{
-    BootOptions, DriverError, Exec, ExecEnd, Machine, MountOptions, Op, Output, Program, RootSource, Sink,
-    Stage, Start, Stream, TerminalInput, TerminalSize,
+    BootOptions, DriverError, Exec, ExecEnd, Machine, MachineSpec, MountOptions, Op, Output, Program,
+    RootSource, Sink, Stage, Start, Stream, TerminalInput, TerminalSize,
 };
 use super::{Event, FakeDriver, debian};
 use crate::model::{DiskLayout, FileContent, SystemTree, TreeLimits, TreeNode};
@@ -18,12 +18,16 @@ use crate::text::Digest;
 pub(super) struct FakeMachine {
     driver: FakeDriver,
     stage: Stage,
+    spec: MachineSpec,
     off: bool,
 }
 
+/// The disk of a saved machine, in its folder.
+pub(super) const SAVED_DISK: &str = "disk.qcow2";
+
 impl FakeMachine {
-    pub(super) const fn new(driver: FakeDriver, stage: Stage) -> Self {
-        Self { driver, stage, off: false }
+    pub(super) const fn new(driver: FakeDriver, stage: Stage, spec: MachineSpec) -> Self {
+        Self { driver, stage, spec, off: false }
     }
 
     /// Holds the executor to the order of the stages, then has what the script says.
@@ -264,8 +268,25 @@ impl Machine for FakeMachine {
         .boxed()
     }
 
-    fn cut<'a>(&'a mut self, _overlay: &'a Path) -> Op<'a, ()> {
-        self.turn(Event::Cut, &[Stage::Mounted], Stage::Mounted).boxed()
+    fn save<'a>(&'a mut self, to: &'a Path) -> Op<'a, bool> {
+        async move {
+            self.step(Event::Save, &[Stage::Booted]).await?;
+            let Some(disk) = self.spec.disks.first() else { return Ok(false) };
+            let host = |source| DriverError::Host { doing: "save".into(), source };
+            std::fs::copy(&disk.path, to.join(SAVED_DISK)).map(|_| true).map_err(host)
+        }
+        .boxed()
+    }
+
+    fn cut<'a>(&'a mut self, overlay: &'a Path) -> Op<'a, ()> {
+        async move {
+            self.turn(Event::Cut, &[Stage::Mounted], Stage::Mounted).await?;
+            if let Some(disk) = self.spec.disks.first_mut() {
+                overlay.clone_into(&mut disk.path);
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn trim(&mut self) -> Op<'_, u64> {
@@ -290,7 +311,7 @@ impl Machine for FakeMachine {
 mod tests {
     use std::time::Duration;
 
-    use super::super::super::{Driver, Limits, MachineSpec, Network};
+    use super::super::super::{Driver, Limits, Network};
     use super::*;
 
     fn spec() -> MachineSpec {

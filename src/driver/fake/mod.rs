@@ -6,12 +6,14 @@ mod instance;
 mod machine;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 
 use crate::model::{Arch, DiskLayout};
 use crate::packages::{Manager, SystemFiles};
+use crate::text::Digest;
 
 use super::inspect::{Facts, Init, Kernel, RootFs};
 use super::registry::usual_disks;
@@ -60,6 +62,10 @@ pub enum Event {
     GrowRoot,
     /// [`Machine::boot`].
     Boot,
+    /// [`Machine::save`].
+    Save,
+    /// A machine went on that was saved: [`Driver::resume`].
+    Resume,
     /// [`Machine::offline`].
     Offline,
     /// [`Machine::cut`].
@@ -92,6 +98,8 @@ impl Event {
             Self::Get(_) => "get",
             Self::GrowRoot => "grow_root",
             Self::Boot => "boot",
+            Self::Save => "save",
+            Self::Resume => "resume",
             Self::Offline => "offline",
             Self::Cut => "cut",
             Self::Trim => "trim",
@@ -122,6 +130,7 @@ struct Script {
     files: BTreeMap<String, Vec<u8>>,
     layout: DiskLayout,
     commands: Vec<Scripted>,
+    saves: bool,
     /// By operation: how many more times it works before the mishap.
     mishaps: Vec<(String, usize, Option<Mishap>)>,
     chaos: Option<Chaos>,
@@ -203,6 +212,13 @@ impl FakeDriver {
     pub fn command(self, needle: impl Into<String>, output: impl Into<String>, ends: &[ExecEnd]) -> Self {
         let ends = ends.iter().copied().collect();
         self.script().commands.push(Scripted { needle: needle.into(), output: output.into(), ends });
+        self
+    }
+
+    /// Its machines can be saved, and gone on with by [`Driver::resume`].
+    #[must_use]
+    pub fn saving(self) -> Self {
+        self.script().saves = true;
         self
     }
 
@@ -311,7 +327,7 @@ impl FakeDriver {
             Start::Firmware(_) => Stage::Booted,
         };
         self.script().started += 1;
-        Ok(Box::new(FakeMachine::new(self.clone(), stage)))
+        Ok(Box::new(FakeMachine::new(self.clone(), stage, spec)))
     }
 }
 
@@ -331,6 +347,23 @@ impl Driver for FakeDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    fn make(&self, spec: &MachineSpec) -> Option<Digest> {
+        let make = format!("{} {} {:?}", spec.cpus, spec.memory_mib, spec.network);
+        self.script().saves.then(|| Digest::of(make))
+    }
+
+    fn resume<'a>(&'a self, spec: MachineSpec, from: &'a Path) -> Op<'a, Box<dyn Machine>> {
+        async move {
+            self.happen(Event::Resume).await?;
+            let host = |source| DriverError::Host { doing: "resume".into(), source };
+            let disk = spec.disks.first().map(|disk| disk.path.clone()).unwrap_or_default();
+            std::fs::copy(from.join(machine::SAVED_DISK), disk).map_err(host)?;
+            self.script().started += 1;
+            Ok(Box::new(FakeMachine::new(self.clone(), Stage::Booted, spec)) as Box<dyn Machine>)
+        }
+        .boxed()
     }
 
     /// An instance whose console says what is typed, and that ends when its power button is pressed.

@@ -94,6 +94,11 @@ impl Front<'_> {
             add("-device", "virtio-serial-pci".into());
             add("-device", format!("virtserialport,id=agent,chardev=agent,name={PORT_NAME}"));
         }
+        if self.agent && matches!(self.boot, Boot::Kernel { .. }) {
+            // A kernel that goes on from a saved state learns by it that others do so too, before anything of
+            // the system runs: its random generator starts anew.
+            add("-device", "vmgenid,guid=auto".into());
+        }
         for index in 0..self.disks.len() {
             add("-device", format!("virtio-blk-pci,drive=disk{index},discard=on,bootindex={}", index + 1));
         }

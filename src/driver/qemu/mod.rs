@@ -51,6 +51,7 @@ use super::{
 };
 use crate::cell::Outside;
 use crate::model::Arch;
+use crate::text::Digest;
 use machine::QemuMachine;
 use shared::{Accelerator, Host, RunningKernel};
 
@@ -173,6 +174,18 @@ impl Driver for QemuDriver {
 
     fn start(&self, spec: MachineSpec) -> Op<'_, Box<dyn Machine>> {
         self.do_start(spec).boxed()
+    }
+
+    fn make(&self, spec: &MachineSpec) -> Option<Digest> {
+        start::make(&self.host, spec)
+    }
+
+    fn resume<'a>(&'a self, spec: MachineSpec, from: &'a Path) -> Op<'a, Box<dyn Machine>> {
+        async move {
+            let machine = QemuMachine::resume(Arc::clone(&self.host), spec, from).await?;
+            Ok(Box::new(machine) as Box<dyn Machine>)
+        }
+        .boxed()
     }
 
     fn run(&self, spec: InstanceSpec) -> Op<'_, Box<dyn Instance>> {

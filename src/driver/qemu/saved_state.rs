@@ -28,7 +28,7 @@ const DRIVERS: &[&str] =
 const KEPT: usize = 4;
 const EXTENSION: &str = "state";
 /// Bytes of the disk that are left to those who build: less free, and no memory is kept.
-const ROOM: u64 = 1 << 30;
+pub(super) const ROOM: u64 = 1 << 30;
 
 /// The place of one machine's memory, there or not.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ fn open_own(path: &Path, user: u32) -> Option<File> {
 }
 
 /// Whether a memory can be written to a folder, made if absent, without taking the last room from others.
-fn has_room(folder: &Path, room: u64) -> bool {
+pub(super) fn has_room(folder: &Path, room: u64) -> bool {
     let free = || {
         nix::sys::statvfs::statvfs(folder).map_or(0, |stat| stat.blocks_available() * stat.fragment_size())
     };

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use tokio::net::UnixStream;
@@ -18,14 +18,16 @@ use super::super::{
 use super::super::{agent, iso};
 use super::channel::Channel;
 use super::command::{Boot, CommandLine, Console, Front, UefiFiles};
+use super::console::tail;
 use super::guest::{Files, Guest};
 use super::instance::QemuInstance;
 use super::qmp::Qmp;
 use super::saved_state::SavedState;
 use super::shared::{Accelerator, Host, RunningKernel};
-use super::{clock, initramfs, tool};
+use super::{clock, initramfs, masks, tool};
 use crate::cell::{self, Access, Cell, Network as Reach, PublishedPort, WallMissing};
 use crate::store::room;
+use crate::text::Digest;
 use imgfile_agent::protocol::EPOCH_PARAMETER;
 use imgfile_agent::protocol::message::Request;
 use imgfile_agent::protocol::wire::Bytes;
@@ -42,6 +44,11 @@ const KERNEL_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=o
 /// What the build kernel is told besides: its security modules but those that only measure, and but `bpf`,
 /// whose program systemd loads at its start, for most of a second of an emulated machine.
 const BUILD_KERNEL_LINE: &str = "lsm=landlock,lockdown,yama,apparmor";
+
+/// Where a machine's payload disk is.
+pub(super) fn payload_path(spec: &MachineSpec) -> PathBuf {
+    spec.run_dir.join("payload.iso")
+}
 
 /// The payload's name in the guest: the disk after the last of the machine's own.
 pub(super) fn payload_device(spec: &MachineSpec) -> String {
@@ -62,6 +69,44 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> DriverError {
 /// The agent's epoch in the initramfs.
 const EPOCH: u32 = 1;
 
+/// A kernel with the agent's initramfs, as QEMU starts it.
+struct KernelFiles {
+    image: PathBuf,
+    initramfs: PathBuf,
+    /// What the kernel is told, without what only holds for this host.
+    line: String,
+    arguments: String,
+}
+
+impl KernelFiles {
+    fn write(host: &Host, spec: &MachineSpec, kernel: &RunningKernel) -> Result<Self, DriverError> {
+        let (image, early): (PathBuf, &[(String, Vec<u8>)]) = match kernel {
+            RunningKernel::Build => (host.kernel.image(), &[]),
+            RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
+        };
+        let initramfs = spec.run_dir.join("initramfs");
+        initramfs::write(agent::PROGRAM, early)
+            .and_then(|archive| fs::write(&initramfs, archive))
+            .map_err(failed("write the initramfs"))?;
+        let line = match kernel {
+            RunningKernel::Build => format!("{KERNEL_LINE} {BUILD_KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
+            RunningKernel::Image(_) => format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
+        };
+        let mut arguments = line.clone();
+        if host.accelerator != Accelerator::Kvm
+            && let Some(khz) = clock::tsc_khz()
+        {
+            let _ = write!(arguments, " tsc=reliable tsc_early_khz={khz}");
+        }
+        Ok(Self { image, initramfs, line, arguments })
+    }
+
+    fn boot(&self) -> Boot<'_> {
+        let (kernel, initramfs) = (&*self.image, &*self.initramfs);
+        Boot::Kernel { kernel, initramfs, arguments: self.arguments.clone() }
+    }
+}
+
 /// Starts QEMU with a kernel and the agent's initramfs, or with the memory of a machine that has come so far
 /// before.
 pub(super) async fn kernel(
@@ -69,35 +114,18 @@ pub(super) async fn kernel(
     spec: &MachineSpec,
     kernel: &RunningKernel,
 ) -> Result<Guest, DriverError> {
-    let (image, early): (PathBuf, &[(String, Vec<u8>)]) = match kernel {
-        RunningKernel::Build => (host.kernel.image(), &[]),
-        RunningKernel::Image(kept) => (kept.image.clone(), &kept.early),
-    };
-    let initramfs = spec.run_dir.join("initramfs");
-    initramfs::write(agent::PROGRAM, early)
-        .and_then(|archive| fs::write(&initramfs, archive))
-        .map_err(failed("write the initramfs"))?;
-    let line = match kernel {
-        RunningKernel::Build => format!("{KERNEL_LINE} {BUILD_KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
-        RunningKernel::Image(_) => format!("{KERNEL_LINE} {EPOCH_PARAMETER}={EPOCH}"),
-    };
-    let mut arguments = line.clone();
-    if host.accelerator != Accelerator::Kvm
-        && let Some(khz) = clock::tsc_khz()
-    {
-        let _ = write!(arguments, " tsc=reliable tsc_early_khz={khz}");
-    }
-    let boot = Boot::Kernel { kernel: &image, initramfs: &initramfs, arguments };
+    let files = KernelFiles::write(host, spec, kernel)?;
+    let (boot, line) = (files.boot(), &files.line);
     let parts = Parts::of(host, spec).await?;
     let saved = match kernel {
-        RunningKernel::Build => SavedState::of(host, &parts.machine(host, spec, &boot), &line),
+        RunningKernel::Build => SavedState::of(host, &parts.machine(host, spec, &boot), line),
         // It has loaded a driver of its disks by the time its agent speaks.
         RunningKernel::Image(_) => None,
     };
     if let Some(saved) = &saved
         && let Some(memory) = saved.memory()
     {
-        match resume(host, spec, &parts, &boot, memory.path()).await {
+        match resume(host, spec, &parts, &boot, (memory.path(), EPOCH)).await {
             Ok(Some(mut guest)) => {
                 guest.loaded.extend(saved.drivers());
                 guest.connected().await?;
@@ -120,17 +148,19 @@ pub(super) async fn kernel(
     Ok(guest)
 }
 
-/// A machine that goes on from `memory`; none if its kernel is stuck.
+/// A machine that goes on from `memory`, in which the agent of this epoch listens; none if its kernel is stuck.
 async fn resume(
     host: &Host,
     spec: &MachineSpec,
     parts: &Parts,
     boot: &Boot<'_>,
-    memory: &Path,
+    (memory, epoch): (&Path, u32),
 ) -> Result<Option<Guest>, DriverError> {
     let mut guest = parts.launch(host, spec, boot, Some(memory)).await?;
     guest.migrate("resume a machine", "migrate-incoming", memory).await?;
-    guest.take_up(EPOCH);
+    // One that stood still when it was saved stands still.
+    guest.go_on("resume a machine").await?;
+    guest.take_up(epoch);
     let stuck = guest.stuck();
     tokio::select! {
         biased;
@@ -143,8 +173,61 @@ async fn resume(
     Ok(Some(guest))
 }
 
+/// Goes on with a machine that was saved after a boot, with the image's disk as it was then; `payload` is the size of
+/// a payload disk that it had, which nothing of a booted system looks at.
+pub(super) async fn booted(
+    host: &Host,
+    spec: &MachineSpec,
+    kernel: &RunningKernel,
+    payload: Option<u64>,
+    saved: (&Path, u32),
+) -> Result<Guest, DriverError> {
+    let files = KernelFiles::write(host, spec, kernel)?;
+    let boot = files.boot();
+    let mut parts = Parts::of(host, spec).await?;
+    if let Some(size) = payload {
+        let path = payload_path(spec);
+        let made = File::create(&path).and_then(|file| file.set_len(size));
+        made.map_err(failed("make a payload disk"))?;
+        parts.payload = Some(path);
+    }
+    let resumed = tokio::time::timeout(RESUME, resume(host, spec, &parts, &boot, saved)).await;
+    let stuck = || DriverError::Hang {
+        doing: "resume a booted machine".to_owned(),
+        after: RESUME,
+        console: tail(&spec.console()),
+        screen: None,
+    };
+    let mut guest = resumed.map_err(|_| stuck())??.ok_or_else(stuck)?;
+    guest.connected().await?;
+    Ok(guest)
+}
+
+/// What the guest of a booted machine is, beside what is on its disk: see [`super::super::Driver::make`]. None where
+/// booting is as quick.
+pub(super) fn make(host: &Host, spec: &MachineSpec) -> Option<Digest> {
+    if host.accelerator == Accelerator::Kvm {
+        return None;
+    }
+    let boot = Boot::Kernel { kernel: Path::new(""), initramfs: Path::new(""), arguments: String::new() };
+    let parts = Parts { disks: spec.disks.clone(), payload: None };
+    let front = parts.machine(host, spec, &boot);
+    let mut words = vec![host.fingerprint(), host.kernel.digest().to_owned()];
+    words.push(Digest::of(agent::PROGRAM).to_string());
+    words.extend([KERNEL_LINE, BUILD_KERNEL_LINE].map(str::to_owned));
+    words.push(format!("{:?} {:?}", spec.network, host.outside));
+    words.extend(masks::units().map(str::to_owned));
+    words.extend(masks::drop_ins().into_iter().map(|(unit, text)| format!("{unit}\n{text}")));
+    words.extend(masks::GENERATORS.iter().map(|&generator| generator.to_owned()));
+    words.extend(front.arguments());
+    Some(Digest::of(words.join("\0")))
+}
+
+/// How long a saved machine may take to go on, on however busy a host: then it is booted instead.
+const RESUME: Duration = Duration::from_secs(30);
+
 /// Tells the guest what it cannot know: the time, and something that no other machine knows.
-async fn tell_time_and_seed(guest: &mut Guest) -> Result<(), DriverError> {
+pub(super) async fn tell_time_and_seed(guest: &mut Guest) -> Result<(), DriverError> {
     let mut seed = vec![0; 32];
     File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut seed))
@@ -374,7 +457,7 @@ async fn overlay(qemu_img: &Path, disk: &Disk, to: &Path) -> Result<(), DriverEr
 }
 
 async fn payload(spec: &MachineSpec) -> Result<PathBuf, DriverError> {
-    let path = spec.run_dir.join("payload.iso");
+    let path = payload_path(spec);
     if path.exists() {
         return Ok(path);
     }

@@ -51,6 +51,7 @@ keys! {
     Ca "ca" "--ca" "FILE" "IMGFILE_CA" "file of more certificate authorities to trust (PEM)";
     Store "store" "--store" "DIR" "IMGFILE_STORE" "folder of the store";
     StoreSize "store-size" "--store-size" "SIZE" "IMGFILE_STORE_SIZE" "size the store may grow to, such as `50GiB`";
+    SavedBoots "saved-boots" "--saved-boots" "SIZE" "IMGFILE_SAVED_BOOTS" "size that machines saved just after they booted may take together, such as `4GiB`; `0` saves none";
     Memory "memory" "--memory" "SIZE" "IMGFILE_MEMORY" "memory for all machines together, such as `8GiB`";
     Cpus "cpus" "--cpus" "N" "IMGFILE_CPUS" "processors for all machines together";
     Accel "accel" "--accel" "HOW" "IMGFILE_ACCEL" "`auto`, `kvm` or `tcg`";

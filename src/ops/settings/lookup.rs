@@ -166,6 +166,13 @@ pub fn size(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'s
     Size::parse(&raw.text).ok_or("a size, such as `8GiB`")
 }
 
+pub fn size_or_none(raw: &Raw, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'static str> {
+    if raw.text == "0" {
+        return Ok(Size(0));
+    }
+    size(raw, env).map_err(|_| "a size, such as `4GiB`, or `0`")
+}
+
 pub fn cpus(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<u32, &'static str> {
     match raw.text.parse() {
         Ok(0) | Err(_) => Err("a number of processors, such as `2`"),

@@ -34,7 +34,7 @@ use ignored::Ignored;
 pub use key::Key;
 pub use lifecycle::Lifecycle;
 pub use lookup::FileOrUrl;
-use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, url, yes_or_no};
+use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, size_or_none, url, yes_or_no};
 pub use trusted_projects::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
@@ -89,6 +89,8 @@ pub struct Settings {
     pub store: Setting<PathBuf>,
     /// Bytes the store may grow to before the least recently used goes.
     pub store_size: Option<Setting<Size>>,
+    /// Bytes that machines saved just after they booted may take together; 0 saves none, and goes on from none.
+    pub saved_boots: Setting<Size>,
     /// Memory all machines that run at once may have together.
     pub memory: Option<Setting<Size>>,
     /// Processors all machines that run at once may have together.
@@ -214,6 +216,9 @@ impl Settings {
                 origin: Origin::Default,
             }),
             store_size: lookup.find(Key::StoreSize, size),
+            saved_boots: lookup
+                .find(Key::SavedBoots, size_or_none)
+                .unwrap_or(Setting { value: SAVED_BOOTS, origin: Origin::Default }),
             memory: lookup.find_up_to(Key::Memory, size, || Size(host_memory())),
             cpus: lookup.find_up_to(Key::Cpus, cpus, host_cpus),
             accel: lookup
@@ -273,6 +278,7 @@ impl Settings {
             row(Key::Ca, self.ca.as_ref(), show_path),
             row(Key::Store, Some(&self.store), show_path),
             row(Key::StoreSize, self.store_size.as_ref(), Size::to_string),
+            row(Key::SavedBoots, Some(&self.saved_boots), Size::to_string),
             row(Key::Memory, self.memory.as_ref(), Size::to_string),
             row(Key::Cpus, self.cpus.as_ref(), u32::to_string),
             row(Key::Accel, Some(&self.accel), |accel| accel.as_str().to_owned()),
@@ -284,6 +290,9 @@ impl Settings {
         ]
     }
 }
+
+/// Bytes that saved boots may take unless a setting says otherwise: some eight of them.
+const SAVED_BOOTS: Size = Size(2 << 30);
 
 /// Bytes that machines may have together unless a setting says otherwise: three quarters of what is free now.
 #[must_use]

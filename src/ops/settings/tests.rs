@@ -124,12 +124,12 @@ fn ignored(world: &World, settings: &Settings) -> Vec<(String, String)> {
 #[test]
 fn a_project_that_is_not_trusted_sets_nothing_of_the_user() {
     let project = "mirror = 'http://m'\nsecurity-mirror = 'http://s'\ndisk-mirror = 'http://d'\nproxy = 'http://p'\n\
-                   ca = '/dev/zero'\nstore = 'st'\nstore-size = '1MiB'\naccel = 'tcg'\ndriver = 'qemu'\n\
+                   ca = '/dev/zero'\nstore = 'st'\nstore-size = '1MiB'\nsaved-boots = '0'\naccel = 'tcg'\ndriver = 'qemu'\n\
                    advisories = 'cves.json'\nmemory = '1MiB'\ncpus = 1\n";
     let mut world = World::new(project, "proxy = 'http://own'");
     let untrusted = world.load(&Flags::default()).unwrap();
     let lines: Vec<String> = ignored(&world, &untrusted).into_iter().map(|(line, _)| line).collect();
-    let expected: Vec<&str> = project.lines().take(10).collect();
+    let expected: Vec<&str> = project.lines().take(11).collect();
     assert_eq!(lines, expected);
     assert_eq!(untrusted.proxy.as_ref().map(|proxy| proxy.value.as_str()), Some("http://own"));
     assert_eq!(untrusted.store.origin, Origin::Default);
@@ -148,7 +148,7 @@ fn a_project_that_is_not_trusted_sets_nothing_of_the_user() {
     std::fs::write(world.dir.path().join(PROJECT_FILE), format!("{project}# more\n")).unwrap();
     let changed = world.load(&Flags::default()).unwrap();
     assert_eq!(changed.project.as_ref().map(|(_, trust)| *trust), Some(Trust::Changed));
-    assert_eq!(changed.ignored.len(), 10);
+    assert_eq!(changed.ignored.len(), 11);
     assert!(changed.ignored[0].message.ends_with("has changed since the project was trusted"));
 }
 

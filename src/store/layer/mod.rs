@@ -26,7 +26,7 @@ pub struct Layers<'a> {
 }
 
 /// What is known about a layer without opening its disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerMeta {
     /// The step's name, for `cache ls`.
     pub step: String,
@@ -39,6 +39,9 @@ pub struct LayerMeta {
     /// The base of this store at the very bottom; none if that lies elsewhere, or was not noted yet.
     #[serde(default)]
     pub base: Option<Digest>,
+    /// Whether a step that led to it was shown a secret; none of a layer that was kept before this was noted.
+    #[serde(default)]
+    pub secrets: Option<bool>,
 }
 
 /// A layer held in use: nobody evicts it while this lives.
@@ -136,6 +139,23 @@ impl<'a> Layers<'a> {
 
     fn meta(self, key: &Digest) -> Option<LayerMeta> {
         serde_json::from_slice(&std::fs::read(self.folder(key).join(META)).ok()?).ok()
+    }
+
+    /// The bytes of a layer, with those of all that it stands on: made anew from the same steps it has others. As
+    /// they were kept; nothing where something is missing.
+    #[must_use]
+    pub fn content(self, key: &Digest) -> Option<Digest> {
+        let mut words = vec![Seal::content(&self.folder(key))?];
+        let mut meta = self.meta(key)?;
+        let base = meta.base;
+        while let Some(parent) = meta.parent {
+            words.push(Seal::content(&self.folder(&parent))?);
+            meta = self.meta(&parent)?;
+        }
+        if let Some(base) = base {
+            words.push(self.store.bases().content(&base)?.to_string());
+        }
+        Some(Digest::of(words.join(" ")))
     }
 
     /// Whether a layer is as it was kept; reads all of it.
@@ -361,7 +381,7 @@ mod tests {
     use super::*;
 
     fn meta(parent: Option<Digest>) -> LayerMeta {
-        LayerMeta { step: "s".into(), image: "web".into(), parent, depth: 0, base: None }
+        LayerMeta { step: "s".into(), image: "web".into(), parent, ..LayerMeta::default() }
     }
 
     fn put(store: &Store, name: &str, parent: Option<Digest>) -> (Digest, Layer) {

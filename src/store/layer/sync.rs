@@ -63,7 +63,8 @@ mod tests {
         let key = Digest::of(name);
         let disk = store.root().join("tmp").join(name);
         std::fs::write(&disk, name).unwrap();
-        let meta = LayerMeta { step: name.into(), image: "web".into(), parent, depth, base: None };
+        let meta =
+            LayerMeta { step: name.into(), image: "web".into(), parent, depth, ..LayerMeta::default() };
         store.layers().put(&key, &disk, &meta).unwrap();
         key
     }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod commands;
+mod saved_boot;
 mod system;
 
 use std::io::Read;
@@ -372,6 +373,10 @@ impl Machine for QemuMachine {
 
     fn boot(&mut self, options: BootOptions) -> Op<'_, ()> {
         self.do_boot(options).boxed()
+    }
+
+    fn save<'a>(&'a mut self, to: &'a Path) -> Op<'a, bool> {
+        self.do_save(to).boxed()
     }
 
     fn offline(&mut self) -> Op<'_, ()> {

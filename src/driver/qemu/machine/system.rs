@@ -1,6 +1,7 @@
 //! Making the image's file systems reachable: drivers, the root, and what belongs to it.
 
 use imgfile_agent::protocol::message::Request;
+use serde::{Deserialize, Serialize};
 
 use super::super::super::kernel::{Modules, companions};
 use super::super::super::{DriverError, RootSource};
@@ -11,7 +12,7 @@ use super::super::{image_kernel, look};
 use super::QemuMachine;
 
 /// One mounted file system of the image, to be mounted again after a boot.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Mounted {
     pub(super) device: String,
     pub(super) fs_type: String,
