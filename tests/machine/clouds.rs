@@ -1,5 +1,5 @@
-//! Publishing to services of other makers, which are installed and started here, and read back by clients that are not
-//! ours: `make test-clouds`. No other run has these tests.
+//! Services of other makers, which are installed and started here: what is published is read back by clients that are not
+//! ours, what is captured goes on: `make test-clouds`. No other run has these tests.
 
 use std::{
     fs,
@@ -267,4 +267,43 @@ fn an_image_is_in_a_bucket_as_it_was_built() {
     assert!(status == 1 && said.contains("error[E0678]"), "{said}");
     let (status, _, said) = publish(&project, &["web", "--to", "none"]);
     assert!(status == 1 && said.contains("error[E0671]") && said.contains("NoSuchBucket"), "{said}");
+}
+
+#[test]
+fn jobs_are_written_as_gitlab_and_github_take_them() {
+    let (service, _) = Service::start("schemas");
+    let judge = |schema: &str, file: &Path| {
+        let judge = service.folder.join("venv/bin/check-jsonschema");
+        Command::new(judge).args(["--builtin-schema", schema]).arg(file).output().unwrap()
+    };
+    #[track_caller]
+    fn fine(output: Output, what: &str) {
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let project = Project::new(
+        "image \"common\" {\n  os linux debian 13\n}\nimage \"it's: \\\"odd\\\" #1\" {\n  base image \"common\"\n  \
+         output qcow2 { name = \"odd\" }\n}\n",
+    );
+    let output = project.imgfile(&["plan", "--format", "gitlab-child-pipeline"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = project.path("images.yml");
+    fs::write(&file, &output.stdout).unwrap();
+    fine(judge("vendor.gitlab-ci", &file), "the child pipeline");
+    // It does judge.
+    fs::write(&file, String::from_utf8(output.stdout).unwrap().replace("needs:", "script: 1\n  needs:"))
+        .unwrap();
+    assert!(!judge("vendor.gitlab-ci", &file).status.success());
+
+    let mut judged = Vec::new();
+    for block in crate::common::markdown::blocks() {
+        if block.page != "docs/ci.md" || block.kind != "yaml" {
+            continue;
+        }
+        let schema = if block.body.contains("runs-on") { "github-workflows" } else { "gitlab-ci" };
+        fs::write(&file, &block.body).unwrap();
+        fine(judge(&format!("vendor.{schema}"), &file), &block.place());
+        judged.push(schema);
+    }
+    judged.sort_unstable();
+    assert_eq!(judged, ["github-workflows", "github-workflows", "gitlab-ci", "gitlab-ci"]);
 }
