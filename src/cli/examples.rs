@@ -100,6 +100,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "imgfile capture --qmp /run/shop/qmp.sock --guest-agent /run/shop/qga.sock --name shop",
                 "a machine that runs, frozen for a moment",
             ),
+            ("imgfile capture --libvirt shop", "one that libvirt has, with all its disks"),
         ],
     ),
     (

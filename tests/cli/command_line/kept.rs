@@ -267,6 +267,8 @@ fn capturing(session: &Session) {
     session.ends(&[&["capture", "ImageFile"], &rest[..]].concat()).status(1);
     let sockets = ["--qmp", "none.sock", "--guest-agent", "none.sock"];
     session.ends(&[&["capture"], &sockets[..]].concat()).status(1).says("E0656");
+    // With a stand-in for libvirt it is driven by tests/cli/libvirt.rs; here there is none, or not this one.
+    session.ends(&["capture", "--libvirt", "none", "--connect", "none:///"]).status(4).says("E0659");
     for preset in ["cloud", "identity", "minimal", "none"] {
         session.ends(&["capture", "none.raw", "--preset", preset]).status(2).says("E0630");
     }
