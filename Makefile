@@ -31,7 +31,7 @@ test-vscode: ## Test the extension for Visual Studio Code and pack it (needs npm
 test-long: needs ## Run the tests that `make test` leaves out since each takes minutes
 	@CARGO="$(CARGO)" scripts/test --long
 
-test-clouds: needs ## Publish to services that are installed from PyPI and started here (docs/publish.md)
+test-clouds: needs ## Publish to services, and capture from libvirt, that are installed and started here (docs/publish.md)
 	@CARGO="$(CARGO)" scripts/test --clouds
 
 catalog-test: needs ## Build and verify every application of the catalogue, and write docs/catalogue-tests.md

@@ -6,6 +6,7 @@ use super::{
     CommandResult, Exit, failed, listener::OnScreen, recorded, setting_args::given, watch::Progress,
 };
 use crate::{
+    driver::{managed::ManagedMachine, virsh::Virsh},
     hygiene::{self, Rule},
     model::{CleanupPreset, OutputFormat},
     ops::{
@@ -18,12 +19,13 @@ use crate::{
 /// Make an image from the disk of a machine that is there already.
 ///
 /// The disk is only read: a copy of it is cleaned, held to the rules for finished disks and written to `out/NAME.qcow2`,
-/// with a manifest beside it. Shut the machine down first, or name QEMU's monitor of it with `--qmp`. `imgfile inspect DISK` tells before what would be found.
+/// with a manifest beside it. Shut the machine down first, or name QEMU's monitor of it with `--qmp`; of a machine that libvirt
+/// has the name is enough (`--libvirt`). `imgfile inspect DISK` tells before what would be found.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The path of a disk, or what `imgfile images` lists.
     #[arg(add = clap_complete::ArgValueCompleter::new(super::candidates::artifacts))]
-    #[arg(required_unless_present = "qmp", conflicts_with = "qmp")]
+    #[arg(required_unless_present_any = ["qmp", "libvirt"], conflicts_with_all = ["qmp", "libvirt"])]
     disk: Option<String>,
     /// Capture a machine that runs, through the socket of QEMU's monitor; the machine goes on meanwhile.
     #[arg(long, value_name = "SOCKET")]
@@ -37,10 +39,16 @@ pub struct Args {
     #[arg(long, value_name = "ANSWERS", num_args = 0..=1, require_equals = true)]
     #[arg(requires = "guest_agent", conflicts_with_all = ["disk", "test", "allow", "preset"])]
     sysprep: Option<Option<PathBuf>>,
+    /// Capture a machine that libvirt has, running or shut off, with all its disks: its name, UUID or number.
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "qmp")]
+    libvirt: Option<String>,
+    /// Which libvirt that is, such as `qemu:///system`; without it the one that `virsh` asks.
+    #[arg(long, value_name = "URI", requires = "libvirt", conflicts_with_all = ["disk", "qmp"])]
+    connect: Option<String>,
     /// A disk beside it with data alone, which becomes an image of its own.
     #[arg(long, value_name = "DISK")]
     data: Vec<String>,
-    /// Name of the image; without it that of the disk's file.
+    /// Name of the image; without it that of the disk's file, or of libvirt's machine.
     #[arg(long)]
     name: Option<String>,
     /// What is cleared, and so what is asked of the disk; `none` leaves all as it is.
@@ -85,6 +93,8 @@ async fn make(args: Args) -> CommandResult<()> {
         qmp,
         guest_agent,
         sysprep,
+        libvirt,
+        connect,
         data,
         name,
         preset,
@@ -95,13 +105,18 @@ async fn make(args: Args) -> CommandResult<()> {
         force,
         progress,
     } = args;
-    let from = match (qmp, sysprep, guest_agent) {
-        (Some(monitor), Some(answers), Some(guest_agent)) => {
-            let answers = answers.map_or(Answers::Usual, Answers::File);
-            CapturedFrom::Windows { monitor, guest_agent, answers }
+    let from = match (qmp, libvirt) {
+        (Some(monitor), _) => match (sysprep, guest_agent) {
+            (Some(answers), Some(guest_agent)) => {
+                let answers = answers.map_or(Answers::Usual, Answers::File);
+                CapturedFrom::Windows { monitor, guest_agent, answers }
+            }
+            (_, guest_agent) => CapturedFrom::Machine { monitor, guest_agent },
+        },
+        (None, Some(name)) => {
+            CapturedFrom::Managed(ManagedMachine { virsh: Virsh { connection: connect }, name })
         }
-        (Some(monitor), _, guest_agent) => CapturedFrom::Machine { monitor, guest_agent },
-        (None, ..) => CapturedFrom::Disk(disk.unwrap_or_default()),
+        (None, None) => CapturedFrom::Disk(disk.unwrap_or_default()),
     };
     let options = CaptureOptions { from, data, name, out, format, preset, allow, force, test };
     let captured = capture(&options, (&settings, &store), &records, &listener).await.map_err(failed)?;

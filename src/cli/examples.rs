@@ -18,6 +18,11 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("imgfile plan", "what a build would do, step by step"),
             ("imgfile plan --image web --format json", "one image, for a program"),
             ("imgfile plan --graph dot | dot -Tsvg > plan.svg", "drawn by Graphviz"),
+            (
+                "imgfile plan --format github-matrix --level 0",
+                "jobs of GitHub Actions for the images on no other",
+            ),
+            ("imgfile plan --format gitlab-child-pipeline > images.yml", "jobs of GitLab CI, in their order"),
         ],
     ),
     (
@@ -95,6 +100,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "imgfile capture --qmp /run/shop/qmp.sock --guest-agent /run/shop/qga.sock --name shop",
                 "a machine that runs, frozen for a moment",
             ),
+            ("imgfile capture --libvirt shop", "one that libvirt has, with all its disks"),
         ],
     ),
     (

@@ -17,12 +17,13 @@ pub struct Args {
 pub type Entry = (&'static str, &'static str, fn() -> Schema);
 
 /// Every schema. `schemas/NAME.schema.json` is the same text.
-pub const SCHEMAS: [Entry; 23] = [
+pub const SCHEMAS: [Entry; 24] = [
     ("app", "catalogue file of an application", || schema_for!(catalog::wire::AppFile)),
     ("base", "catalogue file of a base", || schema_for!(catalog::wire::BaseFile)),
     ("lock", "ImageFile.lock", || schema_for!(lock::format_2::File)),
     ("diagnostics", "check --format json", || schema_for!(report::Report)),
     ("plan", "plan --format json", || schema_for!(plan::Plan)),
+    ("github-matrix", "plan --format github-matrix", || schema_for!(report::GithubMatrix)),
     ("event", "one line of build --progress json", || schema_for!(exec::Event)),
     ("builds", "builds --format json", || schema_for!(Vec<store::records::BuildSummary>)),
     ("build", "the record of a build", || schema_for!(store::records::BuildRecord)),

@@ -257,6 +257,9 @@ registry! {
     NOT_FROZEN = "E0657": "a running machine is not frozen by its guest agent";
     NOT_COPIED = "E0658": "the disks of a running machine cannot be copied";
     NOT_GENERALIZED = "E0662": "a Windows machine was not made a template";
+    NO_LIBVIRT = "E0659": "libvirt is not reached", Host;
+    NO_SUCH_MACHINE = "E0660": "libvirt has no such machine";
+    MACHINE_UNFIT = "E0661": "a machine of libvirt's cannot be captured as it is";
     COPIED_UNFROZEN = "W0651": "a running machine was captured without being frozen";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";

@@ -33,11 +33,13 @@ mod instance;
 mod iso;
 mod kernel;
 pub mod live;
+pub mod managed;
 mod needs;
 pub mod qemu;
 mod registry;
 pub mod seed;
 mod spec;
+pub mod virsh;
 
 use std::fmt::Debug;
 use std::io::Read;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     AcceleratorChoice, AcceleratorState, BuildKernel, Disks, Driver, DriverError, HostNeed, NeedKind, Op,
     live::{Generalize, GeneralizeOp, LiveMachine, LiveOp},
+    managed::{CopyOp, LookOp, ManagedMachine},
     qemu,
 };
 use crate::model::Capabilities;
@@ -28,6 +29,10 @@ pub struct DriverEntry {
     pub live: for<'a> fn(LiveMachine<'a>) -> LiveOp<'a>,
     /// Has Windows in such a machine made a template, which ends with the machine shut down.
     pub generalize: for<'a> fn(Generalize<'a>) -> GeneralizeOp<'a>,
+    /// Says what is known of a machine that libvirt runs with it.
+    pub look_managed: for<'a> fn(&'a ManagedMachine) -> LookOp<'a>,
+    /// Copies the disks of such a machine while it runs, into an empty folder or beside the disks.
+    pub copy_managed: for<'a> fn(&'a ManagedMachine, &'a Path) -> CopyOp<'a>,
     /// Opens it on this host: looks for its programs and tries the accelerator.
     pub open: for<'a> fn(DriverOptions<'a>) -> Op<'a, Box<dyn Driver>>,
 }

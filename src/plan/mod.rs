@@ -7,6 +7,7 @@ mod gate;
 mod graph;
 mod key;
 mod locked;
+mod pipeline;
 mod step;
 mod storage;
 mod tree;
@@ -25,6 +26,7 @@ pub use gate::Gate;
 pub use graph::{Circle, Graph};
 pub use key::{Conditions, Key, KeyPart, parts as key_parts};
 pub use locked::{ChosenPackages, is_current, locked_image, requested};
+pub use pipeline::{Pipeline, PipelineJob};
 pub use step::{
     AccountStep, Action, AppStep, CopyFrom, CopyStep, GroupStep, InlineFile, PackageChange, PlannedPackage,
     RunAs, ScriptStep, SecretPlan, SecretSource, Stage, Step, Test, TestCheck, UnitState, WantedUnit,

@@ -7,6 +7,7 @@ mod human;
 mod hygiene;
 mod junit;
 mod machine;
+mod pipeline;
 mod plan;
 pub mod progress;
 pub mod record;
@@ -23,6 +24,9 @@ pub use human::{HumanHandler, human, summary};
 pub use hygiene::disk_sarif;
 pub use junit::Junit;
 pub use machine::{Change, Finding, Place, Position, Repair, Report, SCHEMA, github, json, sarif};
+pub use pipeline::{
+    GithubMatrix, JobCommand, MATRIX_LIMIT, MatrixEntry, github_matrix, gitlab as gitlab_child_pipeline,
+};
 pub use sink::{Content, Sink};
 pub use terminal_filter::TerminalFilter;
 pub use time::{local, relative, utc};

@@ -310,12 +310,15 @@ fn ci(session: &Session) {
         let mut commands = Vec::new();
         scripts(&job, &mut commands);
         let typed: Vec<_> = commands.iter().filter(|script| script.contains("imgfile ")).collect();
-        assert!(typed.len() >= 3, "{}: {commands:?}", block.place());
+        assert!(typed.len() >= 2, "{}: {commands:?}", block.place());
         for script in typed {
             if script.contains("install") {
                 continue;
             }
-            let output = session.shell(script).env("CI", "true").output().unwrap();
+            let outputs = session.project.path("outputs");
+            let mut shell = session.shell(script);
+            let shell = shell.env("CI", "true").env("GITHUB_OUTPUT", &outputs).env("IMAGE", "hello");
+            let output = shell.output().unwrap();
             assert!(output.status.success(), "{}: {script}\n{}", block.place(), text(&output));
         }
         for made in ["report.html", "out/hello.qcow2"] {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use imgfile::advisory::{Finding, FoundPackage, Severity, Status};
 use imgfile::driver::Publish;
-use imgfile::driver::{DriverError, End, ExecEnd, live::LiveError};
+use imgfile::driver::{DriverError, End, ExecEnd, live::LiveError, managed::ManagedError};
 use imgfile::exec::{
     BuildError, cannot_unpack, changed, compare_instances, denied, in_use, instance::cannot_run, output,
     unpacks_too_large,
@@ -201,6 +201,19 @@ fn of_captures() -> Vec<(&'static str, BuildError)> {
         }),
         ("the emulator may not write", {
             told(&capture::not_copied(&LiveError::NotCopied { reason: "Permission denied".into() }))
+        }),
+        ("there is no virsh", {
+            let (reason, is_absent) =
+                ("`virsh` cannot be started: No such file or directory (os error 2)".into(), true);
+            told(&capture::not_captured(&ManagedError::NotReached { at: None, reason, is_absent }))
+        }),
+        ("libvirt has no such machine", {
+            let known = vec!["shop".to_owned(), "mail".to_owned()];
+            told(&capture::not_captured(&ManagedError::Unknown { name: "shp".into(), known }))
+        }),
+        ("libvirt's machine is paused", {
+            let (reason, help) = ("it is paused".into(), "let it go on, `virsh resume shop`".into());
+            told(&capture::not_captured(&ManagedError::Unfit { name: "shop".into(), reason, help }))
         }),
         ("the disk is a part", told(&capture::cannot_capture(disk, "it is only a part of a disk", None))),
     ]

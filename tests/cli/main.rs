@@ -11,6 +11,7 @@ mod documentation;
 mod failures;
 mod help;
 mod images;
+mod libvirt;
 mod on_failure;
 mod output;
 mod publish;

@@ -1,6 +1,6 @@
 //! Several images at once, and several processes on one project: nothing is done twice.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::common::built::{self, Project};
 
@@ -77,4 +77,68 @@ fn two_images_are_built_at_once_and_two_processes_share_the_work() {
         assert!(running <= 1, "two machines at once:\n{log}");
     }
     assert!(log.contains("> start the machine"), "{log}");
+}
+
+const FAMILY: &str = r#"image "common" {
+  os linux debian 13
+  script <<-SH { name = "below", offline = true, user = root }
+    #!/bin/sh -e
+    head -c 1000000 /dev/urandom > /srv/below
+  SH
+  test "it is there" <<-SH { offline = true, user = root }
+    #!/bin/sh -e
+    test -s /srv/below
+  SH
+}
+image "it's one" {
+  base image "common"
+  output qcow2 { name = "one" }
+  script <<-SH { name = "own", offline = true, user = root }
+    #!/bin/sh -e
+    cp /srv/below /srv/own
+  SH
+}
+"#;
+
+/// What `cp -a` makes of a path, as a cache or the artifacts of a job bring it elsewhere.
+fn brought(from: &std::path::Path, to: &std::path::Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+}
+
+#[test]
+fn a_job_with_the_store_and_the_files_of_the_one_below_does_its_own_work_alone() {
+    let mut below = Project::new(FAMILY);
+    below.store = built::own_store(&below.path("store"));
+    assert!(below.imgfile(&["lock"]).status.success());
+    let output = below.imgfile(&["plan", "--format", "gitlab-child-pipeline", "--locked"]);
+    let jobs: serde_yaml::Value = serde_yaml::from_slice(&output.stdout).unwrap();
+    // As GitLab's runner runs a job: in a checkout of its own, what it needs brought there, its script in a shell.
+    let run = |project: &Project, name: &str| {
+        let script = jobs[name]["script"][0].as_str().unwrap().to_owned() + " --progress plain";
+        let ours = std::path::Path::new(env!("CARGO_BIN_EXE_imgfile")).parent().unwrap();
+        let path = format!("{}:{}", ours.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &script]).current_dir(project.path("")).env("PATH", path);
+        let output = shell.env("IMGFILE_STORE", &project.store).env("IMGFILE_ACCEL", "tcg").output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{script}\n{log}");
+        log
+    };
+    let log = run(&below, "image common");
+    assert_eq!(count(&[log], "> script below"), 1);
+
+    let mut above = Project::new(FAMILY);
+    above.store = above.path("store");
+    for (from, to) in [("store", "store"), ("out", "out"), ("ImageFile.lock", "ImageFile.lock")] {
+        brought(&below.path(from), &above.path(to));
+    }
+    let before = std::fs::read(above.path("out/common.qcow2")).unwrap();
+    let log = run(&above, "image it's one");
+    assert_eq!(count(&[log.clone()], "> script own"), 1, "{log}");
+    for done in ["> script below", "> test it is there", "> seal"] {
+        let ours = log.lines().filter(|line| line.contains("common: ") && line.ends_with(done)).count();
+        assert_eq!(ours, 0, "{done} of the image below\n{log}");
+    }
+    assert!(std::fs::read(above.path("out/common.qcow2")).unwrap() == before);
+    assert!(above.path("out/one.qcow2").is_file());
 }

@@ -19,6 +19,7 @@ pub mod signer;
 pub mod store;
 pub mod terminal;
 pub mod tool;
+pub mod virsh;
 
 use std::cell::RefCell;
 use std::path::Path;

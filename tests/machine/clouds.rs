@@ -1,5 +1,5 @@
-//! Publishing to services of other makers, which are installed and started here, and read back by clients that are not
-//! ours: `make test-clouds`. No other run has these tests.
+//! Services of other makers, which are installed and started here: what is published is read back by clients that are not
+//! ours, what is captured goes on: `make test-clouds`. No other run has these tests.
 
 use std::{
     fs,
@@ -267,4 +267,155 @@ fn an_image_is_in_a_bucket_as_it_was_built() {
     assert!(status == 1 && said.contains("error[E0678]"), "{said}");
     let (status, _, said) = publish(&project, &["web", "--to", "none"]);
     assert!(status == 1 && said.contains("error[E0671]") && said.contains("NoSuchBucket"), "{said}");
+}
+
+#[test]
+fn jobs_are_written_as_gitlab_and_github_take_them() {
+    let (service, _) = Service::start("schemas");
+    let judge = |schema: &str, file: &Path| {
+        let judge = service.folder.join("venv/bin/check-jsonschema");
+        Command::new(judge).args(["--builtin-schema", schema]).arg(file).output().unwrap()
+    };
+    #[track_caller]
+    fn fine(output: Output, what: &str) {
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    let project = Project::new(
+        "image \"common\" {\n  os linux debian 13\n}\nimage \"it's: \\\"odd\\\" #1\" {\n  base image \"common\"\n  \
+         output qcow2 { name = \"odd\" }\n}\n",
+    );
+    let output = project.imgfile(&["plan", "--format", "gitlab-child-pipeline"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = project.path("images.yml");
+    fs::write(&file, &output.stdout).unwrap();
+    fine(judge("vendor.gitlab-ci", &file), "the child pipeline");
+    // It does judge.
+    fs::write(&file, String::from_utf8(output.stdout).unwrap().replace("needs:", "script: 1\n  needs:"))
+        .unwrap();
+    assert!(!judge("vendor.gitlab-ci", &file).status.success());
+
+    let mut judged = Vec::new();
+    for block in crate::common::markdown::blocks() {
+        if block.page != "docs/ci.md" || block.kind != "yaml" {
+            continue;
+        }
+        let schema = if block.body.contains("runs-on") { "github-workflows" } else { "gitlab-ci" };
+        fs::write(&file, &block.body).unwrap();
+        fine(judge(&format!("vendor.{schema}"), &file), &block.place());
+        judged.push(schema);
+    }
+    judged.sort_unstable();
+    assert_eq!(judged, ["github-workflows", "github-workflows", "gitlab-ci", "gitlab-ci"]);
+}
+
+/// A libvirt of one's own, and its URI.
+struct Libvirt {
+    _service: Service,
+    uri: String,
+}
+
+impl Libvirt {
+    fn start() -> Self {
+        let (service, uri) = Service::start("libvirt");
+        Self { _service: service, uri }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut virsh = Command::new("virsh");
+        virsh.args(["--quiet", "--connect", &self.uri]).args(args).env("LC_ALL", "C");
+        virsh
+    }
+
+    /// What `virsh` prints, which has to do what it is told.
+    #[track_caller]
+    fn virsh(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+#[test]
+fn machines_of_libvirt_are_captured_running_and_shut_off() {
+    let libvirt = Libvirt::start();
+    let project = Project::new("image \"shop\" {\n  os linux debian 13\n  app qemu-guest-agent\n}\n");
+    project.build(&["--no-test"]);
+    let (system, data) = (project.path("system.qcow2"), project.path("data.raw"));
+    fs::rename(project.path("out/shop.qcow2"), &system).unwrap();
+    fs::remove_dir_all(project.path("out")).unwrap();
+    fs::File::create(&data).unwrap().set_len(64 << 20).unwrap();
+    let disk = |file: &Path, format: &str, target: &str| {
+        format!(
+            "<disk type='file' device='disk'><driver name='qemu' type='{format}'/><source file='{}'/><target \
+             dev='{target}' bus='virtio'/></disk>",
+            file.display()
+        )
+    };
+    let description = format!(
+        "<domain type='qemu'><name>shop</name><memory unit='GiB'>1</memory><os><type arch='x86_64'>hvm</type></os>\
+         <features><acpi/><apic/></features><cpu mode='maximum'/><devices>{}{}<channel type='unix'>\
+         <target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices></domain>",
+        disk(&data, "raw", "vdb"),
+        disk(&system, "qcow2", "vda").replace("<target", "<boot order='1'/><target"),
+    );
+    let file = project.path("shop.xml");
+    fs::write(&file, description).unwrap();
+    libvirt.virsh(&["define", file.to_str().unwrap()]);
+    let capture = |args: &[&str]| {
+        let words = ["capture", "--progress", "plain", "--connect", &libvirt.uri, "--libvirt"];
+        let output = project.command(&[&words[..], args].concat()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = capture(&["nobody"]);
+    assert!(status == 2 && said.contains("error[E0660]") && said.contains("it has shop"), "{said}");
+
+    // A line each, at once.
+    let mut events = Command::new("stdbuf");
+    events.args([
+        "-oL",
+        "virsh",
+        "--quiet",
+        "--connect",
+        &libvirt.uri,
+        "event",
+        "shop",
+        "agent-lifecycle",
+        "--loop",
+    ]);
+    let mut events = events.env("LC_ALL", "C").stdout(Stdio::piped()).spawn().unwrap();
+    libvirt.virsh(&["start", "shop"]);
+    let mut lines = BufReader::new(events.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("'connected'")), "the agent was never connected");
+    events.kill().unwrap();
+    events.wait().unwrap();
+    let (status, said) = capture(&["shop"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("frozen for the moment of the copy") && !said.contains("W0651"), "{said}");
+    let manifest = fs::read_to_string(project.path("out/shop.manifest.json")).unwrap();
+    assert!(manifest.contains("\"name\": \"vda of shop\""), "{manifest}");
+    for made in ["shop.qcow2", "shop.imagefile", "shop-vdb.qcow2"] {
+        assert!(project.path(&format!("out/{made}")).is_file(), "{made}");
+    }
+    // It goes on, thawed, with no job of ours.
+    assert_eq!(libvirt.virsh(&["domstate", "shop"]), "running");
+    let frozen = libvirt.virsh(&["qemu-agent-command", "shop", "{\"execute\":\"guest-fsfreeze-status\"}"]);
+    assert!(frozen.contains("thawed"), "{frozen}");
+    assert_eq!(libvirt.virsh(&["domjobinfo", "shop"]), "Job type:         None");
+    // What a killed one would have left there is ended and removed.
+    let store = project.store.to_str().unwrap();
+    assert!(!String::from_utf8_lossy(&tree(store)).contains("imgfile-"), "copies are left");
+
+    libvirt.virsh(&["suspend", "shop"]);
+    let (status, said) = capture(&["shop", "--name", "paused"]);
+    assert!(status == 1 && said.contains("error[E0661]") && said.contains("it is paused"), "{said}");
+    libvirt.virsh(&["resume", "shop"]);
+    libvirt.virsh(&["destroy", "shop"]);
+    let (status, said) = capture(&["shop", "--name", "off", "--preset", "identity"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(project.path("out/off.qcow2").is_file() && project.path("out/off-vdb.qcow2").is_file());
+}
+
+/// Names of all files below a folder.
+fn tree(folder: &str) -> Vec<u8> {
+    Command::new("find").args([folder, "-name", "imgfile-*.qcow2"]).output().unwrap().stdout
 }

@@ -26,6 +26,7 @@ mod layout;
 mod live;
 mod look;
 mod machine;
+mod managed;
 mod masks;
 mod qcow2;
 mod qmp;
@@ -72,6 +73,8 @@ pub(super) const ENTRY: DriverEntry = DriverEntry {
     boot: |disk| format!("{} -m 2G -snapshot {disk}", Arch::X86_64.emulator()),
     live: |machine| live::copy(machine),
     generalize: |machine| live::generalize(machine),
+    look_managed: |machine| managed::look(machine),
+    copy_managed: |machine, folder| managed::copy(machine, folder),
     open: |options| open(options).boxed(),
 };
 

@@ -1,13 +1,13 @@
 //! A machine that runs: its disks are copied into the working folder, and what is captured are the copies.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{
         DriverEntry,
-        live::{LiveDisk, LiveError, LiveMachine},
+        live::{LiveCopy, LiveDisk, LiveError, LiveMachine},
     },
     exec::{BuildError, Reporter},
     ops::{
@@ -19,6 +19,15 @@ use crate::{
     text::Sources,
 };
 
+/// An empty folder for copies.
+pub(super) fn folder(work: &WorkFolder) -> Result<PathBuf, BuildError> {
+    let folder = work.path().join("copies");
+    match std::fs::create_dir(&folder) {
+        Ok(()) => Ok(folder),
+        Err(source) => Err(BuildError::Io { action: "create", path: folder, source }),
+    }
+}
+
 /// Copies the disks of a machine; answers the first, which is the one that machines boot from, and the others by name.
 /// Where the machine runs `way` says how it would be frozen.
 pub(super) async fn copy(
@@ -28,15 +37,22 @@ pub(super) async fn copy(
     way: Option<&str>,
     reporter: &Reporter,
 ) -> Result<(Target, Vec<(String, Target)>), Failure> {
-    let folder = work.path().join("copies");
-    let created = std::fs::create_dir(&folder);
-    created.map_err(|source| BuildError::Io { action: "create", path: folder.clone(), source })?;
+    let folder = folder(work)?;
     let machine = LiveMachine { monitor, guest_agent, folder: &folder };
     let copying = async {
         let copied = (driver.live)(machine).await;
         copied.map_err(|error| BuildError::Diagnosed(not_copied(&error).diagnostics().to_vec()))
     };
     let copied = reporter.step("copy the disks of the machine", copying).await?;
+    targets(copied, way, reporter)
+}
+
+/// The copies, as what is captured; tells how they were made, and `way`, how they would be better, of a machine that runs.
+pub(super) fn targets(
+    copied: LiveCopy,
+    way: Option<&str>,
+    reporter: &Reporter,
+) -> Result<(Target, Vec<(String, Target)>), Failure> {
     match (copied.frozen, way) {
         (None, None) => {}
         (None, Some(way)) => reporter.note(format!(

@@ -5,6 +5,7 @@ mod accounts;
 mod data;
 mod image_file;
 mod live;
+mod managed;
 mod mounts;
 mod packages;
 mod plan;
@@ -13,7 +14,10 @@ mod system;
 mod texts;
 mod windows;
 
-pub use self::{live::not_copied, source::cannot_capture, system::several_systems, windows::Answers};
+pub use self::{
+    live::not_copied, managed::not_captured, source::cannot_capture, system::several_systems,
+    windows::Answers,
+};
 
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
@@ -38,7 +42,10 @@ use super::{
 };
 use crate::{
     describe::{DocumentKind, file_name, stem},
-    driver::Driver,
+    driver::{
+        Driver,
+        managed::{CopiedFiles, ManagedMachine},
+    },
     exec::{
         self, Artifact, BuildError, BuildInputs, DescribeOptions, Executor, Options, ParentDisks,
         ProjectFiles, Reporter, Tests, Times, instance,
@@ -93,6 +100,8 @@ pub enum CapturedFrom {
         /// What its sysprep is told.
         answers: Answers,
     },
+    /// In a machine that libvirt has, whether it runs or not.
+    Managed(ManagedMachine),
 }
 
 /// What a capture made.
@@ -126,21 +135,34 @@ pub async fn capture(
     records: &Records,
     listener: &dyn Listener,
 ) -> Result<Captured, Error> {
+    let (mut machine, mut data) = (None, Vec::new());
     let target = match &options.from {
         CapturedFrom::Disk(disk) => Some(Target::find(records, Some(disk))?),
         CapturedFrom::Machine { .. } | CapturedFrom::Windows { .. } => None,
+        CapturedFrom::Managed(named) => {
+            let found = managed::look(settings.driver.value, named, listener).await?;
+            machine = Some(found.name);
+            found.disks.map(|(first, others)| {
+                data = others;
+                first
+            })
+        }
     };
-    let data = options.data.iter().map(|disk| Target::find(records, Some(disk)));
-    let data: Vec<Target> = data.collect::<Result<_, _>>()?;
-    let paths: Vec<&PathBuf> = target.iter().chain(&data).map(|target| &target.path).collect();
+    for disk in &options.data {
+        let target = Target::find(records, Some(disk))?;
+        data.push((target.name.clone(), target));
+    }
+    let paths: Vec<&PathBuf> =
+        target.iter().chain(data.iter().map(|(_, target)| target)).map(|target| &target.path).collect();
     if let Some(twice) =
         paths.iter().enumerate().find_map(|(at, path)| paths[..at].contains(path).then_some(path))
     {
         let text = format!("`{}` is named twice: a disk is the system's, or has data alone", shown(twice));
         return Err(Error::message(Class::Usage, text));
     }
-    let capture = Capture::of(options, target.as_ref())?;
-    let data = capture.data(data.into_iter().map(|target| (target.name.clone(), target)), &[])?;
+    let usual = machine.as_deref().or(target.as_ref().map(|target| target.name.as_str()));
+    let capture = Capture::of(options, usual, target.as_ref())?;
+    let data = capture.data(data, &[])?;
     let folder = here().map(PathBuf::from).or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let recording = Recording::begin_at(Kind::Capture, store, (&folder, None), listener);
     let paths = data.iter().map(|data| capture.out.join(&data.file)).chain([capture.path.clone()]);
@@ -207,8 +229,9 @@ struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    fn of(options: &'a CaptureOptions, target: Option<&Target>) -> Result<Self, Error> {
-        let usual = || target.map_or_else(|| "captured".to_owned(), |target| plain_name(&target.name));
+    /// An image called as the options say, or else like `usual`.
+    fn of(options: &'a CaptureOptions, usual: Option<&str>, target: Option<&Target>) -> Result<Self, Error> {
+        let usual = || plain_name(usual.unwrap_or_default());
         let name = options.name.clone().unwrap_or_else(usual);
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -276,8 +299,17 @@ impl<'a> Capture<'a> {
         let driver = host_driver::open(settings, store, reporter).await?;
         let work = store.begin_build(&instance::folder_name(&unique()))?;
         let mut windows = None;
+        // They go when the images are made of them.
+        let mut _copies = CopiedFiles::default();
         let target = match (target, &self.options.from) {
             (Some(target), _) => target,
+            (None, CapturedFrom::Managed(machine)) => {
+                let (first, others, files) =
+                    managed::copy(settings.driver.value, machine, &work, reporter).await?;
+                _copies = files;
+                data.extend(self.data(others, &data)?);
+                first
+            }
             (None, CapturedFrom::Machine { monitor, guest_agent }) => {
                 let machine = (monitor.as_path(), guest_agent.as_deref());
                 let way = "`--guest-agent SOCKET` has its agent freeze it";

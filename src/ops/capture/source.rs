@@ -8,7 +8,7 @@ use std::{
 use super::Failure;
 use crate::{
     diagnostic::{Diagnostic, codes},
-    driver::{DiskError, DiskFacts, DiskFile, DiskFormat, Disks, FoundFormat},
+    driver::{DiskError, DiskFacts, DiskFile, DiskFormat, Disks, FoundFormat, managed::copied_by},
     exec::{BuildError, Reporter, SourceDisk},
     ops::{
         error::{Class, Error},
@@ -51,8 +51,8 @@ impl Source {
         };
         let sha256 = reporter.step(&format!("read {}", target.name), digesting).await?;
         // A copy of a running machine's disk has no file that anybody knows.
-        let is_copy = target.path.starts_with(work.path());
         let file = target.path.file_name().unwrap_or_default().to_string_lossy();
+        let is_copy = target.path.starts_with(work.path()) || copied_by(&file) == Some(std::process::id());
         let file = if is_copy { target.name.clone() } else { harmless(&file) };
         if format.is_for_machines() {
             return Ok(Self { path: target.path.clone(), format, size, sha256, file, held });

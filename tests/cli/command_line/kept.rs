@@ -272,6 +272,8 @@ fn capturing(session: &Session) {
         .ends(&[&["capture", "--sysprep=bad.imagefile"], &sockets[..]].concat())
         .status(2)
         .says("<unattend");
+    // With a stand-in for libvirt it is driven by tests/cli/libvirt.rs; here there is none, or not this one.
+    session.ends(&["capture", "--libvirt", "none", "--connect", "none:///"]).status(4).says("E0659");
     for preset in ["cloud", "identity", "minimal", "none"] {
         session.ends(&["capture", "none.raw", "--preset", preset]).status(2).says("E0630");
     }
