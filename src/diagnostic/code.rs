@@ -257,6 +257,8 @@ registry! {
     NOT_FROZEN = "E0657": "a running machine is not frozen by its guest agent";
     NOT_COPIED = "E0658": "the disks of a running machine cannot be copied";
     COPIED_UNFROZEN = "W0651": "a running machine was captured without being frozen";
+    CACHE_GIVEN_UP = "W0660": "a shared cache is not used any more in this build";
+    CACHE_DISTRUSTED = "W0661": "a shared cache has entries that nobody who is trusted has signed";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     OWNER_GONE = "W0604": "files belong to an account that was taken away";

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Changes with the meaning of [`Examination`], and with the rules.
-const KIND: &str = "examination-v1";
+pub(super) const KIND: &str = "examination-v1";
 
 /// What was seen of a finished disk, kept under the key that names the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

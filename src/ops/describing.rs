@@ -113,6 +113,11 @@ pub(super) fn signing_key(path: &Path) -> Result<SigningKey, Error> {
     SigningKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
 }
 
+/// The public keys in a file.
+pub(super) fn verifying_keys(path: &Path) -> Result<Vec<VerifyingKey>, Error> {
+    VerifyingKey::all_from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
+}
+
 /// The public key in a file.
 pub(super) fn verifying_key(path: &Path) -> Result<VerifyingKey, Error> {
     VerifyingKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))

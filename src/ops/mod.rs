@@ -44,6 +44,7 @@ mod rewrite;
 pub mod run;
 mod sbom;
 pub mod settings;
+mod sharing;
 pub mod ssh;
 mod test;
 mod trust;

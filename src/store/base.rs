@@ -84,6 +84,12 @@ impl<'a> Bases<'a> {
         Ok(keys)
     }
 
+    /// BLAKE3 of a base's file, as it was when it was kept: what names its content, since bases stand on nothing.
+    #[must_use]
+    pub fn content(&self, key: &Digest) -> Option<Digest> {
+        Seal::digest(&self.folder(key))
+    }
+
     /// Whether a base is as it was kept; reads all of it.
     #[must_use]
     pub fn is_as_kept(&self, base: &Base) -> bool {
