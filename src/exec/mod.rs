@@ -62,7 +62,7 @@ mod secret;
 mod secret_forms;
 mod session;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod source_disk;
 mod staged;
 mod steps;

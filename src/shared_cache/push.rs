@@ -19,7 +19,6 @@ use super::{
     patience::Worth,
 };
 use crate::{
-    check::Size,
     describe::SigningKey,
     exec::{DISK_FACTS, EventKind},
     plan::ImagePlan,
@@ -27,8 +26,6 @@ use crate::{
     text::Digest,
 };
 
-/// The step that a transfer is reported as.
-const STEP: &str = "send to the shared cache";
 
 /// Whether a registry has something already.
 enum There {
@@ -68,9 +65,11 @@ impl SharedCache {
                 count => format!("{count} layers"),
             };
             let base = if sent.bases > 0 { " and the base" } else { "" };
-            let bytes = Size(sent.bytes.load(Ordering::Relaxed));
+            let mebibytes = sent.bytes.load(Ordering::Relaxed) as f64 / f64::from(1 << 20);
             let repository = remote.registry.repository();
-            local.reporter.note(format!("{layers}{base} went to the shared cache {repository}: {bytes} were new there"));
+            local.reporter.note(format!(
+                "{layers}{base} went to the shared cache {repository}: {mebibytes:.1} MiB were new there"
+            ));
         }
         if let Err(fault) = result {
             self.end(remote, &fault, local.reporter);
@@ -140,7 +139,7 @@ impl SharedCache {
             if layer.meta.parent.is_some() && parent.is_none() {
                 return Ok(());
             }
-            let parts = self.send_file(to.0, local, (&layer.disk, blake3), sent).await?;
+            let parts = self.send_file(to.0, local, (&layer.meta.step, &layer.disk, blake3), sent).await?;
             let mut entry = Entry::new(Kind::Layer, key, content, parts);
             (entry.step, entry.image) = (layer.meta.step.clone(), layer.meta.image.clone());
             (entry.made_ms, entry.parent, entry.base) = (layer.meta.made_ms, parent, Some(base));
@@ -168,7 +167,7 @@ impl SharedCache {
         let manifest = match self.there(to.0, local, (Kind::Base, &key), content).await? {
             There::Same(manifest) => manifest,
             There::Free(tag) => {
-                let parts = self.send_file(to.0, local, (&base.disk, content), sent).await?;
+                let parts = self.send_file(to.0, local, ("base", &base.disk, content), sent).await?;
                 let mut entry = Entry::new(Kind::Base, key, content, parts);
                 entry.meta = Some(base.meta()?);
                 sent.bases += 1;
@@ -217,7 +216,7 @@ impl SharedCache {
         &self,
         remote: &Remote,
         local: Local<'_>,
-        (path, blake3): (&Path, Digest),
+        (name, path, blake3): (&str, &Path, Digest),
         sent: &Sent,
     ) -> Result<FileParts, Fault> {
         let host = |error: std::io::Error| Fault::Host(format!("cannot read {}: {error}", path.display()));
@@ -225,6 +224,7 @@ impl SharedCache {
         let size = file.metadata().map_err(host)?.len();
         let parts = blocking(&file, cut).await?.map_err(host)?;
         let gone = AtomicU64::new(0);
+        let task = &format!("send {name} to the shared cache");
         let sending = stream::iter(parts)
             .map(|part| {
                 let (file, gone) = (&file, &gone);
@@ -233,7 +233,7 @@ impl SharedCache {
                     let bytes = remote.registry.put_blob(packed.into()).await?;
                     sent.bytes.fetch_add(bytes, Ordering::Relaxed);
                     let done = gone.fetch_add(chunk.raw, Ordering::Relaxed) + chunk.raw;
-                    local.reporter.report(EventKind::Progress { task: STEP.to_owned(), done, total: size });
+                    local.reporter.report(EventKind::Progress { task: task.clone(), done, total: size });
                     Ok::<_, Fault>(chunk)
                 }
             })
@@ -245,7 +245,7 @@ impl SharedCache {
             result = self.patience.transfer((&gone, size), Worth::Sending, sending).await;
             Ok::<_, std::convert::Infallible>(())
         };
-        let _ = local.reporter.step(STEP, step).await;
+        let _ = local.reporter.step(task, step).await;
         Ok(FileParts { blake3, size, chunks: result? })
     }
 
