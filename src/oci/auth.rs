@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn a_token_is_asked_for_where_the_registry_says() {
         let header = r#"Bearer realm="https://auth.example/token",service="r.example",scope="repository:a/b:pull,push""#;
-        let expected = "https://auth.example/token?scope=repository%3Aa%2Fb%3Apull%2Cpush&service=r%2Eexample";
+        let expected =
+            "https://auth.example/token?scope=repository%3Aa%2Fb%3Apull%2Cpush&service=r%2Eexample";
         assert_eq!(Challenge::parse(header, "x"), Some(Challenge::Bearer(expected.to_owned())));
         let bare = "bearer realm=\"https://auth.example/token?a=b\"";
         let expected = "https://auth.example/token?a=b&scope=repository%3Aa%3Apull";

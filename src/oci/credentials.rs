@@ -23,7 +23,10 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("login", &self.login.is_some()).field("remark", &self.remark).finish()
+        f.debug_struct("Credentials")
+            .field("login", &self.login.is_some())
+            .field("remark", &self.remark)
+            .finish()
     }
 }
 
@@ -139,7 +142,10 @@ mod tests {
         assert_eq!(of(DOCKER, &text, "oci://r.example/team/x"), Credentials::login("team", "t"));
         assert_eq!(of(DOCKER, &text, "oci://r.example/teams"), Credentials::login("all", "a:b"));
         assert_eq!(of(DOCKER, &text, "oci://other.example/x"), Credentials::default());
-        assert_eq!(of(".config/containers/auth.json", &text, "oci://r.example/x"), Credentials::login("all", "a:b"));
+        assert_eq!(
+            of(".config/containers/auth.json", &text, "oci://r.example/x"),
+            Credentials::login("all", "a:b")
+        );
         let docker = text.replace("\"r.example\"", "\"https://r.example/v1/\"");
         assert_eq!(of(DOCKER, &docker, "oci://r.example/x"), Credentials::login("all", "a:b"));
     }

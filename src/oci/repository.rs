@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn only_this_host_is_this_host() {
         let is = |host: &str| Repository::parse(&format!("oci://{host}/a")).unwrap().is_loopback();
-        assert!(["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"].into_iter().all(is));
+        assert!(
+            ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"].into_iter().all(is)
+        );
         assert!(!["localhost.example", "127.0.0.1.example", "10.0.0.1", "[fe80::1]"].into_iter().any(is));
     }
 }

@@ -103,7 +103,8 @@ impl<'a> Sharing<'a> {
 
     /// Sends what the images are made of.
     pub(super) async fn send(&self, prepared: &[Prepared], reporter: &Reporter) {
-        let plans: Vec<_> = prepared.iter().map(|one| &one.plan).zip(self.shareable.iter().copied()).collect();
+        let plans: Vec<_> =
+            prepared.iter().map(|one| &one.plan).zip(self.shareable.iter().copied()).collect();
         self.cache.send(self.local(reporter), &plans).await;
     }
 }

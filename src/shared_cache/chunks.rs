@@ -63,7 +63,11 @@ pub(super) fn unpack(packed: &[u8], chunk: &Chunk) -> io::Result<Vec<u8>> {
     let mut raw = Vec::new();
     let reader = zstd::Decoder::new(packed)?;
     reader.take(chunk.raw + 1).read_to_end(&mut raw)?;
-    if raw.len() as u64 == chunk.raw { Ok(raw) } else { Err(io::Error::other("it is not as long as it is said to be")) }
+    if raw.len() as u64 == chunk.raw {
+        Ok(raw)
+    } else {
+        Err(io::Error::other("it is not as long as it is said to be"))
+    }
 }
 
 #[cfg(test)]

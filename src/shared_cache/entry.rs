@@ -137,7 +137,8 @@ impl Entry {
     ) -> Result<Self, Unusable> {
         let envelope: Envelope = serde_json::from_slice(envelope).map_err(|_| Unusable::Untrusted)?;
         // The type is under the signature: a statement of another kind by the same key is no entry.
-        let signed = envelope.payload_type == PAYLOAD_TYPE && trusted.iter().any(|key| envelope.is_signed_by(key));
+        let signed =
+            envelope.payload_type == PAYLOAD_TYPE && trusted.iter().any(|key| envelope.is_signed_by(key));
         if !signed {
             return Err(Unusable::Untrusted);
         }
@@ -150,7 +151,9 @@ impl Entry {
             && entry.file.chunks.iter().chain(&entry.facts).all(Chunk::is_bounded)
             && sum == Some(entry.file.size)
             && match kind {
-                Kind::Base => entry.parent.is_none() && entry.base.is_none() && entry.content == entry.file.blake3,
+                Kind::Base => {
+                    entry.parent.is_none() && entry.base.is_none() && entry.content == entry.file.blake3
+                }
                 Kind::Layer => entry.base.is_some(),
             };
         if is_it { Ok(entry) } else { Err(Unusable::Other) }

@@ -18,9 +18,10 @@ mod shareable;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -68,6 +69,8 @@ pub struct SharedCache {
     trusted: Vec<VerifyingKey>,
     key: Option<Arc<SigningKey>>,
     patience: Patience,
+    /// Layers whose entries are there, and not all of what they stand on: they are sent anew.
+    broken: Mutex<BTreeSet<Digest>>,
     /// What is said once was said.
     distrusted: AtomicBool,
     unfit: AtomicBool,
@@ -139,9 +142,9 @@ impl SharedCache {
         let mut trusted = config.trusted;
         // Who writes may read what they wrote.
         trusted.extend(config.key.iter().map(|key| key.public().clone()));
-        let (key, patience) = (config.key, Patience::default());
+        let (key, patience, broken) = (config.key, Patience::default(), Mutex::default());
         let (distrusted, unfit) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Some(Self { from, to, trusted, key, patience, distrusted, unfit }))
+        Ok(Some(Self { from, to, trusted, key, patience, broken, distrusted, unfit }))
     }
 
     /// A registry is not asked any more in this build, and says so once.
@@ -180,6 +183,15 @@ impl SharedCache {
                 Ok(None)
             }
         }
+    }
+
+    fn is_broken(&self, key: &Digest) -> bool {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    fn break_off<'e>(&self, layers: impl IntoIterator<Item = &'e Entry>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.extend(layers.into_iter().map(|layer| layer.key));
     }
 
     /// The manifest that is found by a tag or digest.

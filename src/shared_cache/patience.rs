@@ -86,7 +86,9 @@ impl Patience {
                 if done != last {
                     (last, moved) = (done, Instant::now());
                 }
-                if moved.elapsed() >= STILL.min(left) || !is_worth(began.elapsed(), (done, total), worth, left) {
+                if moved.elapsed() >= STILL.min(left)
+                    || !is_worth(began.elapsed(), (done, total), worth, left)
+                {
                     return;
                 }
             }
@@ -155,7 +157,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_transfer_that_stands_still_or_would_outlast_the_work_is_given_up() {
         // So many bytes of a thousand each 100 ms, and how long the work took: whether it is waited for.
-        let cases = [(0, 600, false), (1, 60, false), (1, 120, true), (100, 1, true), (10, 0, false), (30, 0, true)];
+        let cases =
+            [(0, 600, false), (1, 60, false), (1, 120, true), (100, 1, true), (10, 0, false), (30, 0, true)];
         for (pace, made, waited) in cases {
             let (patience, bytes) = (Patience::default(), AtomicU64::new(0));
             let transfer = async {

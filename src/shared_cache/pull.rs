@@ -134,7 +134,8 @@ impl SharedCache {
         let mut wanted = Wanted::default();
         while let Some(lowest) = layers.last() {
             let Some(below) = lowest.parent else {
-                let Some(bottom) = lowest.base.filter(|bottom| base.is_none_or(|key| key == bottom.key)) else {
+                let Some(bottom) = lowest.base.filter(|bottom| base.is_none_or(|key| key == bottom.key))
+                else {
                     return Ok(None);
                 };
                 match local.store.bases().get(&bottom.key) {
@@ -142,7 +143,10 @@ impl SharedCache {
                     Some(_) => return Ok(self.unfit(local)),
                     None => match self.below(remote, local, Kind::Base, bottom).await? {
                         Some(entry) => wanted.base = Some(entry),
-                        None => return Ok(None),
+                        None => {
+                            self.break_off(&layers);
+                            return Ok(None);
+                        }
                     },
                 }
                 break;
@@ -154,7 +158,10 @@ impl SharedCache {
             }
             match self.below(remote, local, Kind::Layer, below).await? {
                 Some(entry) if layers.len() < DEEPEST => layers.push(entry),
-                _ => return Ok(None),
+                _ => {
+                    self.break_off(&layers);
+                    return Ok(None);
+                }
             }
         }
         layers.reverse();
@@ -207,7 +214,8 @@ impl SharedCache {
         plan: &ImagePlan,
     ) -> Result<(), Fault> {
         let total = wanted.entries().map(Entry::travels).sum();
-        let made = wanted.entries().map(|entry| entry.made_ms.map_or(USUAL_MAKING, Duration::from_millis)).sum();
+        let made =
+            wanted.entries().map(|entry| entry.made_ms.map_or(USUAL_MAKING, Duration::from_millis)).sum();
         let bytes = AtomicU64::new(0);
         let count = |piece: u64| {
             let done = bytes.fetch_add(piece, Ordering::Relaxed) + piece;

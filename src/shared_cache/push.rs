@@ -26,7 +26,6 @@ use crate::{
     text::Digest,
 };
 
-
 /// Whether a registry has something already.
 enum There {
     /// The very same, under this manifest.
@@ -53,22 +52,28 @@ impl SharedCache {
     pub async fn send(&self, local: Local<'_>, plans: &[(&ImagePlan, usize)]) {
         let (Some(remote), Some(key)) = (&self.to, &self.key) else { return };
         // The same registry may have been given up by another name of it.
-        let given_up = |one: &Remote| !one.is_asked() && one.registry.repository() == remote.registry.repository();
+        let given_up =
+            |one: &Remote| !one.is_asked() && one.registry.repository() == remote.registry.repository();
         if self.from.iter().any(given_up) {
             return;
         }
         let mut sent = Sent::default();
         let result = self.send_all((remote, key), local, plans, &mut sent).await;
         if sent.layers + sent.bases > 0 {
-            let layers = match sent.layers {
-                1 => "a layer".to_owned(),
-                count => format!("{count} layers"),
-            };
-            let base = if sent.bases > 0 { " and the base" } else { "" };
+            let mut what = Vec::new();
+            match sent.layers {
+                0 => {}
+                1 => what.push("a layer".to_owned()),
+                count => what.push(format!("{count} layers")),
+            }
+            if sent.bases > 0 {
+                what.push("the base".to_owned());
+            }
+            let what = what.join(" and ");
             let mebibytes = sent.bytes.load(Ordering::Relaxed) as f64 / f64::from(1 << 20);
             let repository = remote.registry.repository();
             local.reporter.note(format!(
-                "{layers}{base} went to the shared cache {repository}: {mebibytes:.1} MiB were new there"
+                "{what} went to the shared cache {repository}: {mebibytes:.1} MiB were new there"
             ));
         }
         if let Err(fault) = result {
@@ -170,8 +175,9 @@ impl SharedCache {
                 let parts = self.send_file(to.0, local, ("base", &base.disk, content), sent).await?;
                 let mut entry = Entry::new(Kind::Base, key, content, parts);
                 entry.meta = Some(base.meta()?);
+                let manifest = self.send_entry(to, &entry, &tag, sent).await?;
                 sent.bases += 1;
-                self.send_entry(to, &entry, &tag, sent).await?
+                manifest
             }
         };
         let below = Below { key, content, manifest };
@@ -196,6 +202,7 @@ impl SharedCache {
                     return Ok(There::Free(tag));
                 };
                 match self.entry(remote, (kind, key), &manifest, local.reporter).await? {
+                    Some(_) if self.is_broken(key) => return Ok(There::Free(tag)),
                     Some(entry) if entry.content == content => return Ok(There::Same(digest)),
                     Some(_) if other.is_some() => {}
                     _ => return Ok(There::Free(tag)),
@@ -229,7 +236,8 @@ impl SharedCache {
             .map(|part| {
                 let (file, gone) = (&file, &gone);
                 async move {
-                    let (chunk, packed) = blocking(file, move |file| pack(file, part)).await?.map_err(host)?;
+                    let (chunk, packed) =
+                        blocking(file, move |file| pack(file, part)).await?.map_err(host)?;
                     let bytes = remote.registry.put_blob(packed.into()).await?;
                     sent.bytes.fetch_add(bytes, Ordering::Relaxed);
                     let done = gone.fetch_add(chunk.raw, Ordering::Relaxed) + chunk.raw;

@@ -284,8 +284,15 @@ mod tests {
         age(&store.root().join(format!("bases/{base}/used")), hours[0]);
         let disk = store.root().join("tmp/disk");
         std::fs::write(&disk, vec![2; 65536]).unwrap();
-        let meta =
-            LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: Some(base), content: None, made_ms: None };
+        let meta = LayerMeta {
+            step: "s".into(),
+            image: "i".into(),
+            parent: None,
+            depth: 0,
+            base: Some(base),
+            content: None,
+            made_ms: None,
+        };
         store.layers().put(&layer, &disk, &meta).unwrap();
         age(&store.root().join(format!("layers/{layer}/lock")), hours[1]);
         let blob = store.blobs().put(&vec![3; 65536]).unwrap();
@@ -339,8 +346,15 @@ mod tests {
             .map(|bytes| {
                 let disk = store.root().join("tmp/disk");
                 std::fs::write(&disk, &bytes).unwrap();
-                let meta =
-                    LayerMeta { step: "s".into(), image: "i".into(), parent: None, depth: 0, base: None, content: None, made_ms: None };
+                let meta = LayerMeta {
+                    step: "s".into(),
+                    image: "i".into(),
+                    parent: None,
+                    depth: 0,
+                    base: None,
+                    content: None,
+                    made_ms: None,
+                };
                 let layer = store.layers().put(&Digest::of(&bytes), &disk, &meta).unwrap();
                 std::fs::remove_file(&disk).unwrap();
                 layer

@@ -23,5 +23,6 @@ mod made_bases;
 mod network;
 mod published;
 mod run;
+mod shared_cache;
 mod statements;
 mod system_tree;

@@ -29,8 +29,7 @@ impl Preparer<'_> {
         driver: &dyn Driver,
         reporter: &Reporter,
     ) -> Result<BuildInputs, BuildError> {
-        let mut blobs =
-            if done { BTreeMap::new() } else { self.supply_steps(prepared, reporter).await? };
+        let mut blobs = if done { BTreeMap::new() } else { self.supply_steps(prepared, reporter).await? };
         let (recipe, built_in) = match &prepared.resolved_base {
             ResolvedBase::Recipe { recipe, built_in } => (recipe, *built_in),
             ResolvedBase::Disk(base) => return Ok(inputs(base.clone(), blobs)),

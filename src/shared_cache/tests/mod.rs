@@ -11,11 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::{rand::SystemRandom, signature::Ed25519KeyPair};
 
 use self::registry::{FakeRegistry, Fault, Guard};
-use super::{
-    CacheConfig, Local, SharedCache,
-    entry::PAYLOAD_TYPE,
-    shareable,
-};
+use super::{CacheConfig, Local, SharedCache, entry::PAYLOAD_TYPE, shareable};
 use crate::{
     describe::{Envelope, SigningKey},
     driver::{Disks, Driver as _, fake::FakeDriver},
@@ -79,7 +75,12 @@ impl Host {
                 None => format!("../../bases/{base}/disk.qcow2"),
             };
             qemu_img(&["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &below, &disk.to_string_lossy()]);
-            qemu_io(&disk, (number as u64) << 20, 1 << 20, u8::from_str_radix(&step.key.0.to_string()[..2], 16).unwrap() | 1);
+            qemu_io(
+                &disk,
+                (number as u64) << 20,
+                1 << 20,
+                u8::from_str_radix(&step.key.0.to_string()[..2], 16).unwrap() | 1,
+            );
             let depth = u32::try_from(number).unwrap();
             let meta = LayerMeta {
                 step: step.name.clone(),
@@ -93,7 +94,10 @@ impl Host {
             self.store.layers().put(&step.key.0, &disk, &meta).unwrap();
             parent = Some(step.key.0);
         }
-        self.store.facts().put(DISK_FACTS[0], &plan.key().0, &serde_json::json!({"seen": plan.image})).unwrap();
+        self.store
+            .facts()
+            .put(DISK_FACTS[0], &plan.key().0, &serde_json::json!({"seen": plan.image}))
+            .unwrap();
     }
 
     fn cache(&self, config: CacheConfig) -> SharedCache {
@@ -177,7 +181,12 @@ async fn what_one_host_has_built_another_has_without_building() {
     assert_eq!(there.files(&plan), here.files(&plan));
     let disk = there.store.layers().disk(&plan.key().0);
     qemu_img(&["check", "-q", &disk.to_string_lossy()]);
-    qemu_img(&["compare", "-q", &disk.to_string_lossy(), &here.store.layers().disk(&plan.key().0).to_string_lossy()]);
+    qemu_img(&[
+        "compare",
+        "-q",
+        &disk.to_string_lossy(),
+        &here.store.layers().disk(&plan.key().0).to_string_lossy(),
+    ]);
     let base = there.store.bases().get(&base_of(&plan)).unwrap();
     assert_eq!(base.meta::<serde_json::Value>().unwrap()["suite"], "trixie");
     let fact: serde_json::Value = there.store.facts().get(DISK_FACTS[0], &plan.key().0).unwrap();
@@ -250,7 +259,10 @@ async fn only_what_a_trusted_key_signed_is_used() {
     assert_eq!(there.bring(&there.reader(&registry, &[&stranger]), &plan).await, 0);
     let notes = there.notes();
     assert!(notes.len() == 1 && notes[0].starts_with("warning[W0661]"), "once: {notes:?}");
-    assert!(there.store.bases().get(&base_of(&plan)).is_none() && there.store.blobs().get(&base_of(&plan)).is_none());
+    assert!(
+        there.store.bases().get(&base_of(&plan)).is_none()
+            && there.store.blobs().get(&base_of(&plan)).is_none()
+    );
 
     // A stranger's entries are in the way of nobody: whoever is trusted puts the right ones there.
     let taken = FakeRegistry::start();
@@ -350,13 +362,40 @@ async fn a_layer_is_not_put_on_another_making_of_what_it_was_made_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_lost_a_part_is_sent_anew_by_who_builds_it() {
+    let (registry, here, there) = (FakeRegistry::start(), Host::new(), Host::new());
+    let plan = image("web", "ooo", 0);
+    here.build(&plan);
+    here.send(&here.writer(&registry), &[&plan]).await;
+    // Somebody clears up: the second layer goes, by its tag and its digest.
+    registry.change_manifests(|manifests| {
+        let gone = manifests[&format!("layer-{}", plan.steps[1].key)].clone();
+        manifests.retain(|_, bytes| *bytes != gone);
+    });
+    let cache = there.cache(CacheConfig {
+        from: vec![repository(&registry)],
+        to: Some(repository(&registry)),
+        trusted: vec![here.key.public().clone()],
+        key: Some(Arc::clone(&there.key)),
+        ..CacheConfig::default()
+    });
+    assert_eq!(there.bring(&cache, &plan).await, 1);
+    there.build(&plan);
+    there.send(&cache, &[&plan]).await;
+    let third = Host::new();
+    assert_eq!(third.bring(&third.reader(&registry, &[&here, &there]), &plan).await, 3);
+    assert_eq!(third.files(&plan), there.files(&plan));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_registry_does_nothing_wrong_comes_into_the_store() {
     let (registry, here) = (FakeRegistry::start(), Host::new());
     let plan = image("web", "ooo", 0);
     here.build(&plan);
     here.send(&here.writer(&registry), &[&plan]).await;
     let whole = here.files(&plan);
-    for requests in ["GET /v2/team/manifests/layer-", "GET /v2/team/manifests/sha256", "GET /v2/team/blobs/"] {
+    for requests in ["GET /v2/team/manifests/layer-", "GET /v2/team/manifests/sha256", "GET /v2/team/blobs/"]
+    {
         let faults = [401, 403, 429, 500, 503].map(Fault::Status);
         for fault in faults.into_iter().chain([Fault::Cut, Fault::Flip, Fault::More]) {
             let there = Host::new();
@@ -454,8 +493,11 @@ async fn a_registry_knows_who_asks() {
         let notes = there.notes();
         assert!(notes.len() == 1 && notes[0].starts_with("warning[W0660]"), "{notes:?}");
         assert!(!notes[0].contains("wrong") && notes[0].contains("lets nobody in"), "{notes:?}");
-        std::fs::copy(here.home.path().join(".docker/config.json"), there.home.path().join(".docker/config.json"))
-            .unwrap();
+        std::fs::copy(
+            here.home.path().join(".docker/config.json"),
+            there.home.path().join(".docker/config.json"),
+        )
+        .unwrap();
         assert_eq!(there.bring(&there.reader(&registry, &[&here]), &plan).await, 2, "{guard:?}");
     }
 }
@@ -469,7 +511,19 @@ async fn a_trusted_overlay_names_no_file_but_the_one_below() {
     plan.steps[0].key = crate::plan::Key(Digest::of("other"));
     let work = here.store.begin_build("other").unwrap();
     let disk = work.path().join("disk-0.qcow2");
-    qemu_img(&["create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", "/etc/shadow", &disk.to_string_lossy(), "64M"]);
+    qemu_img(&[
+        "create",
+        "-q",
+        "-u",
+        "-f",
+        "qcow2",
+        "-F",
+        "raw",
+        "-b",
+        "/etc/shadow",
+        &disk.to_string_lossy(),
+        "64M",
+    ]);
     let meta = LayerMeta {
         step: "script 0".into(),
         image: "web".into(),

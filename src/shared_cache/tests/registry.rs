@@ -149,8 +149,11 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let fault = state.faults.iter().find(|(requests, _)| line.starts_with(requests));
         let fault = fault.map(|(_, fault)| fault.clone());
         // What is refused changes nothing.
-        let answer =
-            if fault.is_some() && request.method != "GET" { (500, String::new(), vec![]) } else { answer(&mut state, &request) };
+        let answer = if fault.is_some() && request.method != "GET" {
+            (500, String::new(), vec![])
+        } else {
+            answer(&mut state, &request)
+        };
         (fault, answer)
     };
     let (status, body) = match &fault {
@@ -160,7 +163,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 return Ok(());
             }
         },
-        Some(Fault::Status(status)) => (*status, br#"{"errors": [{"message": "as the test wants"}]}"#.to_vec()),
+        Some(Fault::Status(status)) => {
+            (*status, br#"{"errors": [{"message": "as the test wants"}]}"#.to_vec())
+        }
         Some(Fault::Flip) => (status, body.iter().map(|byte| byte ^ 1).collect()),
         Some(Fault::More) => (status, [&body[..], b"more"].concat()),
         Some(Fault::Cut) | None => (status, body),
@@ -185,7 +190,11 @@ fn answer(state: &mut State, request: &Request) -> (u16, String, Vec<u8>) {
             return nothing(401);
         }
         let pushes = query.contains("push");
-        return (200, String::new(), format!(r#"{{"token": "{}"}}"#, if pushes { "writes" } else { "reads" }).into());
+        return (
+            200,
+            String::new(),
+            format!(r#"{{"token": "{}"}}"#, if pushes { "writes" } else { "reads" }).into(),
+        );
     }
     let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
     let authorization = request.authorization.as_deref();
@@ -193,7 +202,8 @@ fn answer(state: &mut State, request: &Request) -> (u16, String, Vec<u8>) {
         Guard::Everybody => None,
         Guard::Basic(login) => (authorization != Some(login)).then(|| "Basic realm=\"r\"".to_owned()),
         Guard::Token(_) => {
-            let good = authorization == Some("Bearer writes") || is_read && authorization == Some("Bearer reads");
+            let good =
+                authorization == Some("Bearer writes") || is_read && authorization == Some("Bearer reads");
             (!good).then(|| format!("Bearer realm=\"{}/token\",service=\"registry\"", state.url))
         }
     };
@@ -210,7 +220,9 @@ fn answer(state: &mut State, request: &Request) -> (u16, String, Vec<u8>) {
             };
             found.map_or_else(|| nothing(404), |bytes| (200, String::new(), bytes.clone()))
         }
-        ("POST", "blobs/uploads/") => (202, "Location: /v2/team/blobs/uploads/1?state=a%2Fb\r\n".into(), vec![]),
+        ("POST", "blobs/uploads/") => {
+            (202, "Location: /v2/team/blobs/uploads/1?state=a%2Fb\r\n".into(), vec![])
+        }
         ("PUT", rest) => {
             let digest = format!("sha256:{}", Digest::of(&request.body));
             if let Some(tag) = rest.strip_prefix("manifests/") {

@@ -394,7 +394,15 @@ mod tests {
     use super::*;
 
     fn meta(parent: Option<Digest>) -> LayerMeta {
-        LayerMeta { step: "s".into(), image: "web".into(), parent, depth: 0, base: None, content: None, made_ms: None }
+        LayerMeta {
+            step: "s".into(),
+            image: "web".into(),
+            parent,
+            depth: 0,
+            base: None,
+            content: None,
+            made_ms: None,
+        }
     }
 
     fn put(store: &Store, name: &str, parent: Option<Digest>) -> (Digest, Layer) {

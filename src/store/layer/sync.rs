@@ -63,7 +63,15 @@ mod tests {
         let key = Digest::of(name);
         let disk = store.root().join("tmp").join(name);
         std::fs::write(&disk, name).unwrap();
-        let meta = LayerMeta { step: name.into(), image: "web".into(), parent, depth, base: None, content: None, made_ms: None };
+        let meta = LayerMeta {
+            step: name.into(),
+            image: "web".into(),
+            parent,
+            depth,
+            base: None,
+            content: None,
+            made_ms: None,
+        };
         store.layers().put(&key, &disk, &meta).unwrap();
         key
     }
