@@ -27,6 +27,7 @@ pub mod image_files;
 mod images;
 mod init;
 pub mod inspect;
+mod keys;
 pub mod lifecycle;
 mod listener;
 mod lock;

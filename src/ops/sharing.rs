@@ -1,8 +1,8 @@
 //! What a build takes from a shared cache, and puts into it.
 
 use super::{
-    describing::{signing_key, verifying_keys},
     error::{Class, Error},
+    keys::{signing_key, verifying_keys},
     workspace::{Workspace, network},
 };
 use crate::{

@@ -24,6 +24,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -147,17 +148,6 @@ impl SharedCache {
         Ok(Some(Self { from, to, trusted, key, patience, broken, distrusted, unfit }))
     }
 
-    /// A registry is not asked any more in this build, and says so once.
-    fn end(&self, remote: &Remote, fault: &Fault, reporter: &Reporter) {
-        if !remote.ended.swap(true, Ordering::Relaxed) {
-            reporter.note(format!(
-                "warning[{}]: the shared cache {} is not used any more in this build: {fault}",
-                codes::CACHE_GIVEN_UP,
-                remote.registry.repository(),
-            ));
-        }
-    }
-
     /// The entry of a manifest, if one of the trusted signed it; says so once if nobody did.
     async fn entry(
         &self,
@@ -200,7 +190,40 @@ impl SharedCache {
     }
 }
 
+/// The step that a long wait for an answer is reported as.
+const ASKING: &str = "ask the shared cache";
+/// After so long people want to know what is waited for.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Waits for an answer, and shows it where that takes long.
+async fn shown<T>(reporter: &Reporter, asking: impl Future<Output = T>) -> T {
+    let mut asking = std::pin::pin!(asking);
+    tokio::select! {
+        biased;
+        answer = &mut asking => answer,
+        () = tokio::time::sleep(LONG) => {
+            // Whatever is answered, the build goes on.
+            let answer = async { Ok::<_, std::convert::Infallible>(asking.await) };
+            match reporter.step(ASKING, answer).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            }
+        }
+    }
+}
+
 impl Remote {
+    /// It is not asked any more in this build, which is said once.
+    fn end(&self, fault: &Fault, reporter: &Reporter) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            reporter.note(format!(
+                "warning[{}]: the shared cache {} is not used any more in this build: {fault}",
+                codes::CACHE_GIVEN_UP,
+                self.registry.repository(),
+            ));
+        }
+    }
+
     fn is_asked(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)
     }

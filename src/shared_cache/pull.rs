@@ -15,6 +15,7 @@ use super::{
     chunks::{Chunk, unpack},
     entry::{Below, Entry, FileParts, Kind},
     patience::Worth,
+    shown,
 };
 use crate::{
     driver::DiskFile,
@@ -76,15 +77,15 @@ impl SharedCache {
                 continue;
             }
             let before = self.patience.left();
-            let looked = self.look(remote, local, plan, done..shareable, base, missing);
-            let fetched = match self.patience.ask(looked).await {
+            let looked = Box::pin(self.look(remote, local, plan, done..shareable, base, missing));
+            let fetched = match shown(local.reporter, self.patience.ask(looked)).await {
                 Ok(wanted) if wanted.entries().next().is_none() => continue,
                 Ok(wanted) => self.fetch(remote, local, wanted, &mut brought, plan).await,
                 Err(fault) => Err(fault),
             };
             match fetched {
                 Ok(()) => self.patience.restore(before),
-                Err(fault) => self.end(remote, &fault, local.reporter),
+                Err(fault) => remote.end(&fault, local.reporter),
             }
         }
         brought
@@ -221,7 +222,7 @@ impl SharedCache {
             let done = bytes.fetch_add(piece, Ordering::Relaxed) + piece;
             local.reporter.report(EventKind::Progress { task: STEP.to_owned(), done, total });
         };
-        let fetching = async {
+        let fetching = Box::pin(async {
             if let Some(base) = &wanted.base {
                 match self.fetch_base(remote, local, base, &count).await? {
                     Some(base) => brought.base = Some(base),
@@ -238,7 +239,7 @@ impl SharedCache {
                 }
             }
             Ok(())
-        };
+        });
         let transfer = self.patience.transfer((&bytes, total), Worth::Making(made), fetching);
         let mut fault = None;
         let step = async {

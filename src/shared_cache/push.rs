@@ -17,6 +17,7 @@ use super::{
     chunks::{Chunk, cut, pack, pack_bytes},
     entry::{Below, Entry, FileParts, Kind, Manifest},
     patience::Worth,
+    shown,
 };
 use crate::{
     describe::SigningKey,
@@ -77,7 +78,7 @@ impl SharedCache {
             ));
         }
         if let Err(fault) = result {
-            self.end(remote, &fault, local.reporter);
+            remote.end(&fault, local.reporter);
         }
     }
 
@@ -211,7 +212,7 @@ impl SharedCache {
             Ok(There::Free(beside))
         };
         let before = self.patience.left();
-        let there = self.patience.ask(looking).await?;
+        let there = shown(local.reporter, self.patience.ask(looking)).await?;
         if matches!(there, There::Free(_)) {
             self.patience.restore(before);
         }
