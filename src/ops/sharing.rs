@@ -94,8 +94,9 @@ impl<'a> Sharing<'a> {
     /// Has in the store what the cache has of an image.
     pub(super) async fn bring(&self, number: usize, image: &Prepared, reporter: &Reporter) -> Held {
         let (plan, store) = (&image.plan, &self.workspace.store);
-        let brought =
-            self.cache.bring(self.local(reporter), plan, self.shareable[number], image.recipe_key()).await;
+        let shareable = self.shareable[number];
+        let bringing = self.cache.bring(self.local(reporter), plan, shareable, image.recipe_key());
+        let brought = Box::pin(bringing).await;
         let (done, deepest) = deepest(store, plan);
         let whole = done == plan.steps.len() && deepest.is_some();
         Held { _brought: brought, _deepest: deepest, whole }
@@ -105,6 +106,6 @@ impl<'a> Sharing<'a> {
     pub(super) async fn send(&self, prepared: &[Prepared], reporter: &Reporter) {
         let plans: Vec<_> =
             prepared.iter().map(|one| &one.plan).zip(self.shareable.iter().copied()).collect();
-        self.cache.send(self.local(reporter), &plans).await;
+        Box::pin(self.cache.send(self.local(reporter), &plans)).await;
     }
 }

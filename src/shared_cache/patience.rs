@@ -162,7 +162,7 @@ mod tests {
         for (pace, made, waited) in cases {
             let (patience, bytes) = (Patience::default(), AtomicU64::new(0));
             let transfer = async {
-                for _ in 0..1000 / pace.max(1) + 1 {
+                for _ in 0..=1000 / pace.max(1) {
                     tokio::time::sleep(LOOK).await;
                     bytes.fetch_add(pace, Ordering::Relaxed);
                 }
