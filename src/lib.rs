@@ -51,11 +51,15 @@ pub mod front;
 
 pub mod store;
 
+pub mod oci;
+
 pub mod cell;
 
 pub mod driver;
 
 pub mod exec;
+
+pub mod shared_cache;
 
 pub mod publish;
 

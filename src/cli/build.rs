@@ -114,7 +114,7 @@ impl clap::ValueEnum for Severity {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    super::block_on(async { build(args).await.err().unwrap_or(Exit::Done) })
+    super::block_on(async { Box::pin(build(args)).await.err().unwrap_or(Exit::Done) })
 }
 
 async fn build(args: Args) -> CommandResult<()> {

@@ -59,7 +59,7 @@ fn augment(command: Command, keys: &[Key]) -> Command {
                 AcceleratorChoice::ALL.map(AcceleratorChoice::as_str),
             )),
             Key::Driver => arg.value_parser(PossibleValuesParser::new(DRIVERS.iter().map(DriverEntry::name))),
-            Key::AllowPrivateNetwork | Key::AllowWeakerCell => {
+            Key::AllowPrivateNetwork | Key::AllowWeakerCell | Key::CachePlainHttp => {
                 arg.num_args(0..=1).require_equals(true).default_missing_value("true")
             }
             _ => arg,

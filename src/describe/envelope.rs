@@ -48,10 +48,16 @@ impl Envelope {
     /// Signs an in-toto statement; none if the key cannot sign it.
     #[must_use]
     pub fn sign(statement: &str, key: &SigningKey) -> Option<Self> {
-        let signature = key.sign(&pre_authentication(PAYLOAD_TYPE, statement.as_bytes()))?;
+        Self::sign_as(PAYLOAD_TYPE, statement.as_bytes(), key)
+    }
+
+    /// Signs a payload of any type; none if the key cannot sign it.
+    #[must_use]
+    pub fn sign_as(payload_type: &str, payload: &[u8], key: &SigningKey) -> Option<Self> {
+        let signature = key.sign(&pre_authentication(payload_type, payload))?;
         Some(Self {
-            payload_type: PAYLOAD_TYPE.to_owned(),
-            payload: STANDARD.encode(statement),
+            payload_type: payload_type.to_owned(),
+            payload: STANDARD.encode(payload),
             signatures: vec![EnvelopeSignature { keyid: key.public().id(), sig: STANDARD.encode(signature) }],
         })
     }

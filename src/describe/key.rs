@@ -71,6 +71,21 @@ impl VerifyingKey {
         ed25519.or_else(p256).ok_or(KeyFileError::Kind)
     }
 
+    /// Reads every `PUBLIC KEY` of a PEM file, which has at least one.
+    ///
+    /// # Errors
+    /// If one of them is none, or of another kind.
+    pub fn all_from_pem(text: &str) -> Result<Vec<Self>, KeyFileError> {
+        const END: &str = "-----END PUBLIC KEY-----";
+        let first = Self::from_pem(text)?;
+        let mut keys = vec![first];
+        let others = text.split_inclusive(END).skip(1).filter(|block| block.contains("-----BEGIN "));
+        for block in others {
+            keys.push(Self::from_pem(block)?);
+        }
+        Ok(keys)
+    }
+
     /// Whether this key made that signature; one by ECDSA is in DER.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -203,6 +218,23 @@ pub(super) mod tests {
             assert!(!verifying.verifies(b"text", &broken));
             assert!(!verifying.verifies(b"text", &signature[1..]));
         }
+    }
+
+    #[test]
+    fn a_file_may_have_several_public_keys() {
+        let keys: Vec<VerifyingKey> = pairs().into_iter().map(|(_, verifying)| verifying).collect();
+        let text = |key: &VerifyingKey| {
+            let prefix = if key.algorithm == Algorithm::Ed25519 { &ED25519_PREFIX[..] } else { &P256_PREFIX };
+            pem("PUBLIC KEY", &[prefix, &key.point].concat())
+        };
+        let all: Vec<String> = keys.iter().map(text).collect();
+        let file = format!("# ours\n{}\n", all.join("# theirs\n"));
+        assert_eq!(VerifyingKey::all_from_pem(&file), Ok(keys));
+        let broken = format!("{}{}", all[0], pem("PUBLIC KEY", b"x"));
+        assert_eq!(VerifyingKey::all_from_pem(&broken), Err(KeyFileError::Kind));
+        let private = format!("{}{}", all[0], pem("PRIVATE KEY", b"x"));
+        assert_eq!(VerifyingKey::all_from_pem(&private), Err(KeyFileError::Private));
+        assert_eq!(VerifyingKey::all_from_pem(""), Err(KeyFileError::NoPem("PUBLIC KEY")));
     }
 
     #[test]

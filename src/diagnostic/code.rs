@@ -261,6 +261,8 @@ registry! {
     NO_SUCH_MACHINE = "E0660": "libvirt has no such machine";
     MACHINE_UNFIT = "E0661": "a machine of libvirt's cannot be captured as it is";
     COPIED_UNFROZEN = "W0651": "a running machine was captured without being frozen";
+    CACHE_GIVEN_UP = "W0660": "a shared cache is not used any more in this build";
+    CACHE_DISTRUSTED = "W0661": "a shared cache has entries that nobody who is trusted has signed";
     BOOT_MODE = "W0650": "the platform of an output starts machines by another firmware unless told otherwise";
     DRIVERS_MISSING = "W0603": "the image lacks drivers for the hypervisor its format is made for";
     OWNER_GONE = "W0604": "files belong to an account that was taken away";

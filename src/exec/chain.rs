@@ -4,6 +4,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{BuildError, BuildInputs, examination::Examination, saved_boot::shows_secrets};
@@ -52,11 +53,14 @@ pub(super) struct Chain<'a> {
     base: Option<Digest>,
     /// The file of that base, as seen from a layer, and its format; none where the bottom is not known.
     bottom: Option<(PathBuf, DiskFormat)>,
+    /// When the making of the next layer began.
+    since: Instant,
 }
 
 /// How many steps are done already, and the layer that says so. With none done that is the finished
 /// disk of the image it is based on, if it is based on one.
-pub(super) fn deepest(store: &Store, image: &ImagePlan) -> (usize, Option<Layer>) {
+#[must_use]
+pub fn deepest(store: &Store, image: &ImagePlan) -> (usize, Option<Layer>) {
     let done = (1..=image.steps.len())
         .rev()
         .find_map(|done| Some((done, store.layers().get(&image.steps[done - 1].key.0)?)));
@@ -126,6 +130,7 @@ impl<'a> Chain<'a> {
             held,
             base,
             bottom,
+            since: Instant::now(),
         })
     }
 
@@ -227,7 +232,10 @@ impl<'a> Chain<'a> {
             depth: self.depth,
             base: self.base,
             secrets: Some(self.secrets),
+            content: None,
+            made_ms: u64::try_from(self.since.elapsed().as_millis()).ok(),
         };
+        self.since = Instant::now();
         self.held.push(self.store.layers().put(&key.0, disk, &meta)?);
         self.claim = None;
         self.parent = Some(key.0);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Changes with the meaning of [`Examination`], and with the rules.
-const KIND: &str = "examination-v2";
+pub(super) const KIND: &str = "examination-v2";
 
 /// What was seen of a finished disk, kept under the key that names the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Drivers of an image, by the key of its finished disk.
-const KIND: &str = "drivers-v1";
+pub(super) const KIND: &str = "drivers-v1";
 
 /// Where the newest kernel's drivers are listed for the host, a name a line.
 pub(super) const LIST: &str = "/run/imgfile/drivers";

@@ -64,7 +64,7 @@ mod secret;
 mod secret_forms;
 mod session;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 mod source_disk;
 mod staged;
 mod steps;
@@ -76,6 +76,7 @@ mod times;
 mod unpack;
 
 pub use budget::Budget;
+pub use chain::deepest;
 pub use clones::compare_instances;
 pub use consent::{Consent, Outside, Request, disk_outside, refused_secrets, secrets_outside};
 pub use describe::{AdvisoryGate, DescribeOptions, Description, denied, held_against, remove_documents};
@@ -92,4 +93,7 @@ pub use secret::Secrets;
 pub use source_disk::{SourceDisk, changed, in_use};
 pub use summary::{PackageSummary, PlanSummary, StepSummary};
 pub use tested::TestState;
+
+/// The kinds of facts that are known of a finished disk, by its key: whoever has them need not look at the disk.
+pub const DISK_FACTS: [&str; 2] = [examination::KIND, hypervisors::KIND];
 pub use times::Times;

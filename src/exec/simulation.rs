@@ -41,7 +41,7 @@ impl ProjectFiles for NoFiles {
 }
 
 /// An image of scripts, `o` offline and `b` booted; images with the same beginning share layers.
-pub(super) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
+pub(crate) fn image(name: &str, stages: &str, variant: usize) -> ImagePlan {
     let base = BasePlan {
         name: "base".into(),
         source: BaseSource::File { path: "base".into(), sha256: Digest::of("base") },

@@ -11,6 +11,7 @@ use super::{
     recording::Recording,
     revoked,
     settings::{Settings, host_cpus, host_memory},
+    sharing::{self, Held, Sharing},
     workspace::Workspace,
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     },
     model::OutputFormat,
     plan::BaseSource,
+    shared_cache::SharedCache,
     store::records::{Keeps, Kind},
 };
 
@@ -89,6 +91,7 @@ impl Workspace {
             describe: None,
         };
         exec::output::check_folder(&options).map_err(|failure| self.failed(failure))?;
+        let shared_cache = if args.cache { sharing::open(self)? } else { None };
         let mut describing = self.describing(args).await?;
         let mut prepared = self.prepare_all().await?;
         let vouchings = self.vouch(&prepared, args.allow_unvouched).await?;
@@ -121,7 +124,8 @@ impl Workspace {
         }
         drop(sync_layers(self));
         let images = (&prepared[..], &vouchings[..], &secrets[..]);
-        let result = build_all(args, self, images, &options, recording.reporter()).await;
+        let shared_cache = shared_cache.as_ref();
+        let result = build_all(args, self, images, (&options, shared_cache), recording.reporter()).await;
         self.store.layers().renew_seals();
         if let Some(limit) = &self.settings.store_size
             && let Err(error) = self.store.shrink(limit.value.bytes())
@@ -184,7 +188,7 @@ async fn build_all(
     args: &BuildOptions<'_>,
     workspace: &Workspace,
     (prepared, vouchings, secrets): (&[Prepared], &[Vouching], &[Secrets]),
-    options: &Options,
+    (options, shared_cache): (&Options, Option<&SharedCache>),
     reporter: &Reporter,
 ) -> Result<Vec<Artifact>, Vec<BuildError>> {
     let driver = workspace.driver(reporter).await.map_err(|failure| vec![failure])?;
@@ -208,8 +212,10 @@ async fn build_all(
     let supplying = tokio::sync::Mutex::new(());
     let ends: Vec<_> = prepared.iter().map(|_| tokio::sync::watch::Sender::new(None)).collect();
     let (executor, supplying, ends) = (&executor, &supplying, &ends);
-    let images = prepared.iter().zip(vouchings).zip(secrets).zip(ends);
-    let builds = images.map(|(((one, vouching), secrets), end)| async move {
+    let sharing = shared_cache.map(|cache| Sharing::new(cache, workspace, driver.as_ref(), prepared));
+    let sharing = sharing.as_ref();
+    let images = prepared.iter().zip(vouchings).zip(secrets).zip(ends).enumerate();
+    let builds = images.map(|(number, (((one, vouching), secrets), end))| async move {
         let reporter = reporter.of_image(&one.plan.image);
         if let BaseSource::Image { image, .. } = &one.plan.base.source
             && let Some(base) = prepared.iter().position(|other| other.plan.image == *image)
@@ -224,9 +230,15 @@ async fn build_all(
             }
         }
         let result = async {
-            let mut inputs = {
+            let (mut inputs, _held) = {
                 let _one_at_a_time = supplying.lock().await;
-                workspace.preparer(false).supply(one, *vouching, executor.driver, &reporter).await?
+                let held = match sharing {
+                    Some(sharing) => Some(sharing.bring(number, one, &reporter).await),
+                    None => None,
+                };
+                let whole = held.as_ref().is_some_and(Held::is_whole);
+                let preparer = workspace.preparer(false);
+                (preparer.supply(one, (*vouching, whole), executor.driver, &reporter).await?, held)
             };
             inputs.secrets = secrets.clone();
             executor.build(&one.plan, &inputs, options).await
@@ -242,7 +254,13 @@ async fn build_all(
             Err(failure) => failures.push(failure),
         }
     }
-    if failures.is_empty() { Ok(artifacts) } else { Err(failures) }
+    if !failures.is_empty() {
+        return Err(failures);
+    }
+    if let Some(sharing) = sharing {
+        sharing.send(prepared, reporter).await;
+    }
+    Ok(artifacts)
 }
 
 /// Writes layers of earlier builds to the disk while this one runs; those of this one follow with the next.

@@ -1,17 +1,17 @@
 //! What is said of images beside their artifacts: the key that signs it, and the advisories it is held against.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     build::BuildOptions,
     error::{Class, Error},
+    keys::signing_key,
     paths::shown,
     settings::{FileOrUrl, Settings},
     workspace::Workspace,
 };
 use crate::{
     advisory::{Advisories, Severity, System},
-    describe::{KeyFileError, SigningKey, VerifyingKey},
     diagnostic::{Diagnostic, codes},
     exec::{AdvisoryGate, DescribeOptions, Times},
     store::{
@@ -21,8 +21,6 @@ use crate::{
     text::{Digest, Sources},
 };
 
-/// Bytes of a key file.
-const KEY: u64 = 64 << 10;
 /// Bytes of a file of advisories: the Debian security tracker's has 70 MB.
 const ADVISORIES: u64 = 1 << 30;
 /// Bytes of a lock.
@@ -96,24 +94,4 @@ pub(super) fn denying_needs_advisories(deny: Option<Severity>, there: bool) -> R
 
 fn unusable(diagnostic: Diagnostic) -> Error {
     Error::diagnosed(Class::Files, vec![diagnostic], Sources::default())
-}
-
-fn key_error(path: &Path, reason: impl std::fmt::Display) -> Error {
-    let message = format!("the key `{}` cannot be used: {reason}", shown(path));
-    unusable(Diagnostic::new(codes::KEY_UNUSABLE, message))
-}
-
-fn key_text(path: &Path) -> Result<String, Error> {
-    let bytes = read_regular(path, KEY).map_err(|error| key_error(path, error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The private key in a file.
-pub(super) fn signing_key(path: &Path) -> Result<SigningKey, Error> {
-    SigningKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
-}
-
-/// The public key in a file.
-pub(super) fn verifying_key(path: &Path) -> Result<VerifyingKey, Error> {
-    VerifyingKey::from_pem(&key_text(path)?).map_err(|error: KeyFileError| key_error(path, error))
 }

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    describing::verifying_key,
     error::{Class, Error},
+    keys::verifying_key,
 };
 use crate::{
     describe::{

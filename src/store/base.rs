@@ -74,12 +74,6 @@ impl<'a> Bases<'a> {
         None
     }
 
-    /// The bytes of a base, as they were kept.
-    #[must_use]
-    pub fn content(&self, key: &Digest) -> Option<Digest> {
-        Seal::content(&self.folder(key)).map(Digest::of)
-    }
-
     /// Path of a base's disk, whether it exists or not.
     pub(super) fn disk(&self, key: &Digest) -> PathBuf {
         self.folder(key).join(DISK)
@@ -93,6 +87,12 @@ impl<'a> Bases<'a> {
             entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         keys.sort();
         Ok(keys)
+    }
+
+    /// BLAKE3 of a base's file, as it was when it was kept: what names its content, since bases stand on nothing.
+    #[must_use]
+    pub fn content(&self, key: &Digest) -> Option<Digest> {
+        Seal::digest(&self.folder(key))
     }
 
     /// Whether a base is as it was kept; reads all of it.

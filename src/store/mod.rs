@@ -75,7 +75,7 @@ pub use copy::copy_whole;
 pub use facts::Facts;
 pub use file_digest::OwnFile;
 pub use folder::Folder;
-pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers};
+pub use layer::{Claim, Layer, LayerEntry, LayerMeta, Layers, content as layer_content};
 pub use process::{ProcessName, Signal};
 pub use project::{ProjectFolder, project_root};
 pub use records::Records;

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, Result,
+    Context, Digest, Result,
     file_digest::at_rest,
     identity::{Identity, Now},
     own,
@@ -33,12 +33,20 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    /// Seals the disk in a folder, as it is now.
-    pub(super) fn set(folder: &Path, disk: &str) -> Result<()> {
+    /// Seals the disk in a folder, as it is now; the answer is BLAKE3 of its bytes.
+    pub(super) fn set(folder: &Path, disk: &str) -> Result<Digest> {
         let path = folder.join(disk);
         let (identity, blake3) = read_through(&path).context("read", &path)?;
+        let digest = Digest::from_bytes(blake3.into());
         let at_rest = Now::at(folder).is_after(&identity);
-        Self { blake3, boot: boot_id(), identity, at_rest }.write(folder)
+        let blake3 = blake3.to_hex().to_string();
+        Self { blake3, boot: boot_id(), identity, at_rest }.write(folder)?;
+        Ok(digest)
+    }
+
+    /// BLAKE3 of the bytes of the disk that was sealed in a folder.
+    pub(super) fn digest(folder: &Path) -> Option<Digest> {
+        Self::of(folder)?.blake3.parse().ok()
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
@@ -62,11 +70,6 @@ impl Seal {
         serde_json::from_slice(&read_regular(&folder.join(SEAL), LIMIT).ok()?).ok()
     }
 
-    /// What all bytes of the disk in a folder were when it was kept.
-    pub(super) fn content(folder: &Path) -> Option<String> {
-        Self::of(folder).map(|seal| seal.blake3)
-    }
-
     /// Whether the disk in a folder is the one that was kept. `thoroughly` reads it in any case.
     pub(super) fn holds(folder: &Path, disk: &str, thoroughly: bool) -> bool {
         let path = folder.join(disk);
@@ -83,7 +86,7 @@ impl Seal {
             return true;
         }
         let Ok((identity, blake3)) = read_through(&path) else { return false };
-        if blake3 != seal.blake3 {
+        if blake3.to_hex().as_str() != seal.blake3 {
             return false;
         }
         // A store that cannot be written is read anew each time.
@@ -112,7 +115,7 @@ fn is_own_file(path: &Path, found: &Metadata) -> bool {
 }
 
 /// All of a file, and what it is; once more if it was changed meanwhile.
-fn read_through(path: &Path) -> io::Result<(Identity, String)> {
+fn read_through(path: &Path) -> io::Result<(Identity, blake3::Hash)> {
     loop {
         let mut file = File::open(path)?;
         let before = Identity::of(&file.metadata()?);
@@ -127,7 +130,7 @@ fn read_through(path: &Path) -> io::Result<(Identity, String)> {
             }
         }
         if Identity::of(&file.metadata()?) == before {
-            return Ok((before, hasher.finalize().to_hex().to_string()));
+            return Ok((before, hasher.finalize()));
         }
     }
 }
@@ -138,7 +141,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::store::{BaseSlot, Digest, LayerMeta, Store};
+    use crate::store::{BaseSlot, LayerMeta, Store};
 
     /// A store with a base, two layers that stand on it and on each other, and a file.
     struct World {
@@ -168,6 +171,8 @@ mod tests {
                     depth: u32::try_from(depth).unwrap(),
                     base: Some(base),
                     secrets: None,
+                    content: None,
+                    made_ms: None,
                 };
                 store.layers().put(key, &disk, &meta).unwrap();
                 std::fs::remove_file(&disk).unwrap();

@@ -84,6 +84,22 @@ fn of_locks() -> Vec<Case> {
             &["build", "--sign-key", "mine.pub"],
         ),
         case(
+            "a shared cache is read, and nobody is trusted",
+            vec![],
+            &["build", "--cache-from", "oci://registry.example/team"],
+        ),
+        case(
+            "a shared cache is written, and no key signs",
+            vec![],
+            &["build", "--cache-to", "oci://registry.example/team"],
+        ),
+        case(
+            "those who are trusted have no keys",
+            vec![("team.pub", b"ann\nbob\n".to_vec())],
+            &["build", "--cache-from", "oci://registry.example/team", "--cache-trust", "team.pub"],
+        ),
+        case("a shared cache has no address", vec![], &["build", "--cache-to", "registry.example/team"]),
+        case(
             "advisories are of no known format",
             vec![("cves.csv", b"CVE-2026-1,openssl\n".to_vec())],
             &["outdated", "--advisories", "cves.csv"],

@@ -159,6 +159,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("E0660", "cli/failures.expected"),
     ("E0661", "cli/failures.expected"),
     ("W0651", "machine/capture.live.expected"),
+    ("W0660", "machine/shared_cache.expected"),
+    ("W0661", "machine/shared_cache.expected"),
     ("E0640", "cli/failures.expected"),
     ("E0641", "cli/commands.expected"),
     ("E0642", "cli/commands.expected"),

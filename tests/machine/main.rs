@@ -24,5 +24,6 @@ mod network;
 mod published;
 mod run;
 mod saved_boots;
+mod shared_cache;
 mod statements;
 mod system_tree;

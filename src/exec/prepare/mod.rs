@@ -74,6 +74,17 @@ pub struct Prepared {
     grown: u64,
 }
 
+impl Prepared {
+    /// The key of its base in a store, if that is one that is made by a recipe.
+    #[must_use]
+    pub fn recipe_key(&self) -> Option<Digest> {
+        match &self.resolved_base {
+            ResolvedBase::Recipe { recipe, .. } => Some(recipe.key()),
+            ResolvedBase::Disk(_) | ResolvedBase::Image => None,
+        }
+    }
+}
+
 /// What an image stands on, as far as the catalogue does not say.
 #[derive(Debug, Clone, Copy)]
 pub enum BaseInput<'a> {

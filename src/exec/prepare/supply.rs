@@ -20,24 +20,16 @@ use crate::{
 };
 
 impl Preparer<'_> {
-    /// Has everything on this host that the image's steps need, the base among it.
-    /// A base may have to be made in one of the driver's machines.
+    /// Has everything on this host that the image's steps need, the base among it; only that one where every step is done,
+    /// and somebody holds what it led to. A base may have to be made in one of the driver's machines.
     pub async fn supply(
         &self,
         prepared: &Prepared,
-        vouching: Vouching,
+        (vouching, done): (Vouching, bool),
         driver: &dyn Driver,
         reporter: &Reporter,
     ) -> Result<BuildInputs, BuildError> {
-        let mut blobs = self
-            .try_fetch("download packages", &self.downloads(prepared)?, reporter)
-            .await
-            .map_err(|error| errors::supply(&error, &prepared.plan))?;
-        for (url, checksum) in copied(&prepared.plan).filter(|(_, sum)| matches!(sum, Checksum::Sha512(_))) {
-            let fetched = self.pinned(url, checksum, reporter).await;
-            let (_, path) = fetched.map_err(|error| errors::supply(&error, &prepared.plan))?;
-            blobs.insert(checksum.id(), path);
-        }
+        let mut blobs = if done { BTreeMap::new() } else { self.supply_steps(prepared, reporter).await? };
         let (recipe, built_in) = match &prepared.resolved_base {
             ResolvedBase::Recipe { recipe, built_in } => (recipe, *built_in),
             ResolvedBase::Disk(base) => return Ok(inputs(base.clone(), blobs)),
@@ -62,6 +54,24 @@ impl Preparer<'_> {
             }
         };
         Ok(inputs(made, blobs))
+    }
+
+    /// Has the packages and downloads of the image's steps.
+    async fn supply_steps(
+        &self,
+        prepared: &Prepared,
+        reporter: &Reporter,
+    ) -> Result<BTreeMap<Digest, PathBuf>, BuildError> {
+        let mut blobs = self
+            .try_fetch("download packages", &self.downloads(prepared)?, reporter)
+            .await
+            .map_err(|error| errors::supply(&error, &prepared.plan))?;
+        for (url, checksum) in copied(&prepared.plan).filter(|(_, sum)| matches!(sum, Checksum::Sha512(_))) {
+            let fetched = self.pinned(url, checksum, reporter).await;
+            let (_, path) = fetched.map_err(|error| errors::supply(&error, &prepared.plan))?;
+            blobs.insert(checksum.id(), path);
+        }
+        Ok(blobs)
     }
 
     /// Has files in the store; `step` is the name under which a download is reported.

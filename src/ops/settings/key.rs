@@ -59,6 +59,10 @@ keys! {
     AllowPrivateNetwork "allow-private-network" "--allow-private-network" "BOOL" "IMGFILE_ALLOW_PRIVATE_NETWORK" "`true`: guests reach private networks too";
     SignKey "sign-key" "--sign-key" "FILE" "IMGFILE_SIGN_KEY" "private key (PEM) that signs where images come from";
     Advisories "advisories" "--advisories" "FILE|URL" "IMGFILE_ADVISORIES" "advisories of vulnerable packages: the Debian security tracker's JSON, or OSV's";
+    CacheFrom "cache-from" "--cache-from" "OCI" "IMGFILE_CACHE_FROM" "registries whose layers are used, such as `oci://registry.example/team` (several: with commas)";
+    CacheTo "cache-to" "--cache-to" "OCI" "IMGFILE_CACHE_TO" "registry that layers are sent to, signed by `sign-key`";
+    CacheTrust "cache-trust" "--cache-trust" "FILE" "IMGFILE_CACHE_TRUST" "public keys (PEM) of those whose layers are used";
+    CachePlainHttp "cache-plain-http" "--cache-plain-http" "BOOL" "IMGFILE_CACHE_PLAIN_HTTP" "`true`: ask registries of layers without TLS";
     AllowWeakerCell "allow-weaker-cell" "--allow-weaker-cell" "BOOL" "IMGFILE_ALLOW_WEAKER_CELL" "`true`: build where this host lacks walls that hold a project";
 }
 
@@ -66,13 +70,15 @@ impl Key {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_yes_or_no(self) -> bool {
-        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell)
+        matches!(self, Self::AllowPrivateNetwork | Self::AllowWeakerCell | Self::CachePlainHttp)
     }
 
     /// Whether no project may set it, not even one that is trusted.
     #[must_use]
     pub const fn is_never_of_project(self) -> bool {
-        self.is_yes_or_no() || matches!(self, Self::SignKey)
+        // Layers of a project's choice would be run as the user's own, and the user's go where it says.
+        let of_cache = matches!(self, Self::CacheFrom | Self::CacheTo | Self::CacheTrust);
+        self.is_yes_or_no() || of_cache || matches!(self, Self::SignKey)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     check::Size,
     diagnostic::{Diagnostic, codes},
     driver::{AcceleratorChoice, DriverEntry},
+    oci::Repository,
     text::without_credentials,
 };
 
@@ -160,6 +161,25 @@ pub fn path(raw: &Raw, env: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf
         Origin::File(file) => Ok(file.parent().unwrap_or(Path::new("/")).join(path)),
         _ => std::path::absolute(path).map_err(|_| "a path"),
     }
+}
+
+/// Repositories of registries, with commas between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repositories(pub Vec<Repository>);
+
+impl fmt::Display for Repositories {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.iter().map(Repository::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
+pub fn repositories(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Repositories, &'static str> {
+    let all: Option<Vec<_>> = raw.text.split(',').map(|one| Repository::parse(one.trim())).collect();
+    all.map(Repositories).ok_or("addresses such as `oci://registry.example/team`, with commas between them")
+}
+
+pub fn repository(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Repository, &'static str> {
+    Repository::parse(&raw.text).ok_or("an address such as `oci://registry.example/team`")
 }
 
 pub fn size(raw: &Raw, _: &dyn Fn(&str) -> Option<OsString>) -> Result<Size, &'static str> {

@@ -23,6 +23,7 @@ use crate::{
     diagnostic::{Diagnostic, codes},
     driver::{AcceleratorChoice, DriverEntry},
     exec::{Consent, Outside},
+    oci::Repository,
     publish::TargetConfig,
     store::project_root,
     text::Sources,
@@ -33,8 +34,11 @@ use file::{Entry, File, Owner};
 use ignored::Ignored;
 pub use key::Key;
 pub use lifecycle::Lifecycle;
-pub use lookup::FileOrUrl;
-use lookup::{Lookup, accel, cpus, driver, file_or_url, path, size, size_or_none, url, yes_or_no};
+pub use lookup::{FileOrUrl, Repositories};
+use lookup::{
+    Lookup, accel, cpus, driver, file_or_url, path, repositories, repository, size, size_or_none, url,
+    yes_or_no,
+};
 pub use trusted_projects::{Record, Trust, TrustedProjects, is_trusted};
 
 /// The project's file, in its root: beside the ImageFile, unless a folder above says `root = true`.
@@ -115,6 +119,14 @@ pub struct Settings {
     pub advisories: Option<Setting<FileOrUrl>>,
     /// Guests reach private networks too.
     pub allow_private_network: Option<Setting<bool>>,
+    /// Registries whose layers and bases are used.
+    pub cache_from: Option<Setting<Repositories>>,
+    /// The registry that layers and bases are sent to.
+    pub cache_to: Option<Setting<Repository>>,
+    /// A file of public keys in PEM: whose layers and bases are used.
+    pub cache_trust: Option<Setting<PathBuf>>,
+    /// Those registries are asked by HTTP without TLS.
+    pub cache_plain_http: Option<Setting<bool>>,
     /// Projects are built where walls are missing that would hold them.
     pub allow_weaker_cell: Option<Setting<bool>>,
 }
@@ -230,6 +242,10 @@ impl Settings {
             sign_key: lookup.find(Key::SignKey, path),
             advisories: lookup.find(Key::Advisories, file_or_url),
             allow_private_network: lookup.find(Key::AllowPrivateNetwork, yes_or_no),
+            cache_from: lookup.find(Key::CacheFrom, repositories),
+            cache_to: lookup.find(Key::CacheTo, repository),
+            cache_trust: lookup.find(Key::CacheTrust, path),
+            cache_plain_http: lookup.find(Key::CachePlainHttp, yes_or_no),
             allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
             consent,
@@ -286,6 +302,10 @@ impl Settings {
             row(Key::SignKey, self.sign_key.as_ref(), show_path),
             row(Key::Advisories, self.advisories.as_ref(), FileOrUrl::to_string),
             row(Key::AllowPrivateNetwork, self.allow_private_network.as_ref(), bool::to_string),
+            row(Key::CacheFrom, self.cache_from.as_ref(), Repositories::to_string),
+            row(Key::CacheTo, self.cache_to.as_ref(), Repository::to_string),
+            row(Key::CacheTrust, self.cache_trust.as_ref(), show_path),
+            row(Key::CachePlainHttp, self.cache_plain_http.as_ref(), bool::to_string),
             row(Key::AllowWeakerCell, self.allow_weaker_cell.as_ref(), bool::to_string),
         ]
     }

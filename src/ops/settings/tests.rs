@@ -201,6 +201,31 @@ fn no_project_names_a_key_that_signs() {
 }
 
 #[test]
+fn no_project_says_whose_layers_are_used_nor_where_they_go_not_even_one_that_is_trusted() {
+    let set = |host: &str| {
+        format!(
+            "cache-from = 'oci://{host}/a,oci://{host}/b'\ncache-to = 'oci://{host}/a'\ncache-trust = 'team.pub'\n\
+             cache-plain-http = true"
+        )
+    };
+    let (theirs, mine) = (set("theirs.example"), set("mine.example"));
+    let mut world = World::new(&theirs, "");
+    world.trust();
+    let settings = world.load(&Flags::default()).unwrap();
+    assert_eq!(settings.ignored.len(), 4);
+    assert!(settings.ignored.iter().all(|one| one.message.ends_with("no project may set it")));
+    assert_eq!((settings.cache_from, settings.cache_to, settings.cache_trust), (None, None, None));
+    assert_eq!(settings.cache_plain_http, None);
+    let mut world = World::new(&theirs, &mine);
+    world.trust();
+    let settings = world.load(&Flags::default()).unwrap();
+    let from = settings.cache_from.unwrap().value.to_string();
+    assert_eq!(from, "oci://mine.example/a,oci://mine.example/b");
+    assert_eq!(settings.cache_to.unwrap().value.to_string(), "oci://mine.example/a");
+    assert!(settings.cache_trust.unwrap().value.ends_with("team.pub"));
+}
+
+#[test]
 fn no_project_opens_private_networks_or_weaker_cells_not_even_one_that_is_trusted() {
     let set = "allow-private-network = true\nallow-weaker-cell = true";
     let mut world = World::new(set, "");

@@ -320,12 +320,16 @@ fn load_settings(flags: &Flags, project: &mut Project, found: &mut Vec<Diagnosti
     }
 }
 
-/// What fetches, by the settings.
-pub(in crate::ops) fn fetcher(settings: &Settings, offline: bool) -> Result<Fetcher, Error> {
-    let network = Network {
+/// How the network is reached, by the settings.
+pub(in crate::ops) fn network(settings: &Settings, offline: bool) -> Network {
+    Network {
         proxy: settings.proxy.as_ref().map(|proxy| proxy.value.clone()),
         ca: settings.ca.as_ref().map(|ca| ca.value.clone()),
         offline,
-    };
-    Fetcher::new(&network).map_err(|error| Error::message(Class::Host, error.to_string()))
+    }
+}
+
+/// What fetches, by the settings.
+pub(in crate::ops) fn fetcher(settings: &Settings, offline: bool) -> Result<Fetcher, Error> {
+    Fetcher::new(&network(settings, offline)).map_err(|error| Error::message(Class::Host, error.to_string()))
 }

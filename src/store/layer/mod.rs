@@ -42,6 +42,14 @@ pub struct LayerMeta {
     /// Whether a step that led to it was shown a secret; none of a layer that was kept before this was noted.
     #[serde(default)]
     pub secrets: Option<bool>,
+    /// Names what a machine sees on the disk, whatever files it consists of: of two disks that were made for one key, at
+    /// different times or on different hosts, each has its own. None where the base is none of this store, or was not
+    /// noted yet.
+    #[serde(default)]
+    pub content: Option<Digest>,
+    /// Milliseconds that making it took; none where that was not noted.
+    #[serde(default)]
+    pub made_ms: Option<u64>,
 }
 
 /// A layer held in use: nobody evicts it while this lives.
@@ -62,6 +70,12 @@ pub struct Layer {
 pub struct Claim {
     /// Exclusive. The file itself stays until a sweep removes it.
     _lock: File,
+}
+
+/// What names the content of an overlay: its own file, on what it stands on.
+#[must_use]
+pub fn content(below: Digest, file: Digest) -> Digest {
+    Digest::of(format!("imgfile-content 1\n{below}\n{file}\n"))
 }
 
 /// These layers and all that stand on them, each after what it stands on.
@@ -145,11 +159,11 @@ impl<'a> Layers<'a> {
     /// they were kept; nothing where something is missing.
     #[must_use]
     pub fn content(self, key: &Digest) -> Option<Digest> {
-        let mut words = vec![Seal::content(&self.folder(key))?];
+        let mut words = vec![Seal::digest(&self.folder(key))?.to_string()];
         let mut meta = self.meta(key)?;
         let base = meta.base;
         while let Some(parent) = meta.parent {
-            words.push(Seal::content(&self.folder(&parent))?);
+            words.push(Seal::digest(&self.folder(&parent))?.to_string());
             meta = self.meta(&parent)?;
         }
         if let Some(base) = base {
@@ -263,23 +277,27 @@ impl<'a> Layers<'a> {
     /// two disks of one key are equal in what they hold but not in their bytes.
     ///
     /// This waits for no disk: the layer is there as long as the host runs, see [`sync`](Self::sync).
+    ///
+    /// Where `meta` does not say what names its content, that is found here.
     pub fn put(self, key: &Digest, disk: &Path, meta: &LayerMeta) -> Result<Layer> {
         tracing::debug!(key = key.short(), disk = %disk.display(), "layer kept");
+        let mut meta = meta.clone();
         let temp = self.store.temp_dir("layer")?;
         let ready = temp.path().join("ready");
         own::folder(&ready)?;
         own::write(&ready.join(LOCK), b"").context("write", &ready)?;
-        self.write_meta(&ready, meta)?;
         sync::mark(&ready)?;
         let lock = File::open(ready.join(LOCK)).context("open", &ready)?;
         lock.lock_shared().context("lock", &ready)?;
         let folder = self.folder(key);
         std::fs::hard_link(disk, ready.join(DISK)).context("link", disk)?;
         own::private(&ready.join(DISK))?;
-        Seal::set(&ready, DISK)?;
+        let file = Seal::set(&ready, DISK)?;
+        meta.content = meta.content.or_else(|| Some(content(self.below(&meta)?, file)));
+        self.write_meta(&ready, &meta)?;
         std::fs::rename(&ready, &folder).context("create", &folder)?;
         self.store.new_layers.lock().unwrap_or_else(PoisonError::into_inner).push(*key);
-        Ok(Layer { key: *key, disk: folder.join(DISK), meta: meta.clone(), _lock: lock })
+        Ok(Layer { key: *key, disk: folder.join(DISK), meta, _lock: lock })
     }
 
     /// Puts another disk of the same content in a layer's place: one that stands on the base directly.
@@ -295,6 +313,21 @@ impl<'a> Layers<'a> {
         layer.meta.depth = 0;
         // Until this is there the layer only seems to need what was below it.
         self.write_meta(&folder, &layer.meta)
+    }
+
+    /// What names the content of the disk that a layer stands on.
+    fn below(self, meta: &LayerMeta) -> Option<Digest> {
+        match (meta.parent, meta.base) {
+            (Some(parent), _) => self.meta(&parent)?.content,
+            (None, Some(base)) => self.store.bases().content(&base),
+            (None, None) => None,
+        }
+    }
+
+    /// BLAKE3 of a layer's file, as it was when it was kept.
+    #[must_use]
+    pub fn file_digest(self, key: &Digest) -> Option<Digest> {
+        Seal::digest(&self.folder(key))
     }
 
     fn write_meta(self, folder: &Path, meta: &LayerMeta) -> Result<()> {

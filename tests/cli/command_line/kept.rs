@@ -75,6 +75,14 @@ pub(super) fn describing(session: &Session) {
         ["plan", "lock", "outdated", "build", "test", "why", "doctor", "inspect", "diff", "capture", "run"];
     for command in commands {
         let mut args = vec![command, "--sign-key", "none.pem", "--advisories", "cves.json"];
+        args.extend(["--cache-from", "oci://127.0.0.1:1/team,oci://127.0.0.1:1/other"]);
+        args.extend([
+            "--cache-to",
+            "oci://127.0.0.1:1/team",
+            "--cache-trust",
+            "none.pub",
+            "--cache-plain-http",
+        ]);
         args.extend(operands(command));
         if matches!(command, "plan" | "lock" | "outdated" | "build" | "test") {
             args.push("--offline");
