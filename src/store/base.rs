@@ -75,7 +75,7 @@ impl<'a> Bases<'a> {
     }
 
     /// Path of a base's disk, whether it exists or not.
-    pub(super) fn disk(&self, key: &Digest) -> PathBuf {
+    pub(super) fn disk(self, key: &Digest) -> PathBuf {
         self.folder(key).join(DISK)
     }
 

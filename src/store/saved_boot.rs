@@ -129,7 +129,7 @@ impl<'a> SavedBoots<'a> {
             // Somebody was first, or the two are on different file systems: it is a draft, and goes as such.
             Err(_) => return Ok(false),
         }
-        self.bound(KEPT, most)?;
+        self.bound(KEPT, most);
         Ok(folder.exists())
     }
 
@@ -181,7 +181,7 @@ impl<'a> SavedBoots<'a> {
     }
 
     /// Removes those beyond a number and a size.
-    fn bound(self, count: usize, most: u64) -> Result<()> {
+    fn bound(self, count: usize, most: u64) {
         self.sweep();
         let all = self.list();
         let (mut left, mut size) = (all.len(), all.iter().map(|saved| saved.size).sum::<u64>());
@@ -194,7 +194,6 @@ impl<'a> SavedBoots<'a> {
                 size = size.saturating_sub(saved.size);
             }
         }
-        Ok(())
     }
 
     fn lock(self) -> Result<File> {

@@ -197,7 +197,7 @@ fn a_changed_booted_script_is_run_in_the_machine_that_was_saved() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("resume the booted machine"), "{output:?}");
     let listed = world.project.imgfile(&["cache", "ls"]);
     assert!(
-        String::from_utf8_lossy(&listed.stdout).contains("1 machines saved after they booted"),
+        String::from_utf8_lossy(&listed.stderr).contains("1 machines saved after they booted"),
         "{listed:?}"
     );
 
