@@ -269,6 +269,11 @@ fn an_image_is_in_a_bucket_as_it_was_built() {
     assert!(status == 1 && said.contains("error[E0671]") && said.contains("NoSuchBucket"), "{said}");
 }
 
+#[track_caller]
+fn fine(output: Output, what: &str) {
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn jobs_are_written_as_gitlab_and_github_take_them() {
     let (service, _) = Service::start("schemas");
@@ -276,10 +281,6 @@ fn jobs_are_written_as_gitlab_and_github_take_them() {
         let judge = service.folder.join("venv/bin/check-jsonschema");
         Command::new(judge).args(["--builtin-schema", schema]).arg(file).output().unwrap()
     };
-    #[track_caller]
-    fn fine(output: Output, what: &str) {
-        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
-    }
     let project = Project::new(
         "image \"common\" {\n  os linux debian 13\n}\nimage \"it's: \\\"odd\\\" #1\" {\n  base image \"common\"\n  \
          output qcow2 { name = \"odd\" }\n}\n",
