@@ -7,6 +7,7 @@
 mod config;
 mod error;
 mod glance;
+mod libvirt;
 mod program;
 mod registry;
 mod request;

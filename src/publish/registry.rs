@@ -1,6 +1,6 @@
 //! The services there are, by name. Adding one is a folder and a line of [`TARGETS`].
 
-use super::{ConfigKey, Op, OpenContext, Target, TargetConfig, glance, program, s3};
+use super::{ConfigKey, Op, OpenContext, Target, TargetConfig, glance, libvirt, program, s3};
 use crate::model::OutputFormat;
 
 /// A service that can be named by `driver`, and what is known of it before anything is asked of it.
@@ -21,7 +21,7 @@ pub struct TargetEntry {
 }
 
 /// All of them.
-pub static TARGETS: &[TargetEntry] = &[glance::ENTRY, s3::ENTRY, program::ENTRY];
+pub static TARGETS: &[TargetEntry] = &[glance::ENTRY, s3::ENTRY, libvirt::ENTRY, program::ENTRY];
 
 impl TargetEntry {
     /// The one of this name.

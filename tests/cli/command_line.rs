@@ -326,14 +326,7 @@ fn building(session: &Session) {
     );
     session.run(&["plan", "--graph", "dot"]).prints("digraph");
     session.run(&["plan", "--graph", "mermaid"]).prints("flowchart");
-    let matrix = session.run(&["plan", "--format", "github-matrix", "--level", "0"]).json();
-    fits(&["github-matrix"], "plan --format github-matrix", &matrix.to_string());
-    assert_eq!(matrix["include"][0]["image"], "one");
-    session
-        .run(&["plan", "--format", "gitlab-child-pipeline", "--set", "word=it's"])
-        .prints("image one:")
-        .prints(r"imgfile build --locked '--set=word=it'\''s' --force --image=one");
-    session.ends(&["plan", "--level", "0"]).status(2).says("--format github-matrix");
+    jobs(session);
     session.run(&["outdated", ".", "--image", "one", "--format", "human"]);
     assert!(session.run(&["outdated", "--format", "json", "--set", "word=hello"]).json().is_array());
     session.ends(&["outdated", "--offline"]);
@@ -405,6 +398,18 @@ fn building(session: &Session) {
             assert!(ended.status != 2, "{}: {}", ended.command, ended.stderr);
         }
     }
+}
+
+/// A plan as jobs for others.
+fn jobs(session: &Session) {
+    let matrix = session.run(&["plan", "--format", "github-matrix", "--level", "0"]).json();
+    fits(&["github-matrix"], "plan --format github-matrix", &matrix.to_string());
+    assert_eq!(matrix["include"][0]["image"], "one");
+    session
+        .run(&["plan", "--format", "gitlab-child-pipeline", "--set", "word=it's"])
+        .prints("image one:")
+        .prints(r"imgfile build --locked '--set=word=it'\''s' --force --image=one");
+    session.ends(&["plan", "--level", "0"]).status(2).says("--format github-matrix");
 }
 
 /// What a command cannot do without; a text is no disk, and that is soon said.

@@ -15,6 +15,7 @@ use snapbox::{assert_data_eq, file};
 
 use crate::common::openstack::{Fault, OpenStack, PASSWORD};
 use crate::common::s3::{self, S3};
+use crate::common::virsh::Virsh;
 
 /// Somebody's home, with a project, a store and a cloud.
 struct Home {
@@ -500,4 +501,126 @@ fn an_object_is_sent_in_parts_and_what_cannot_be_had_whole_does_not_stay() {
         let (status, _, said) = home.publish(&[]);
         assert!(status == 1 && said.contains("error[E0682]") && said.contains(words), "{said}");
     }
+}
+
+impl Home {
+    /// A libvirt whose pool is the target `prod`.
+    fn libvirt(&self, more: &str) -> Virsh {
+        self.configure(&format!("[targets.prod]\ndriver = \"libvirt\"\n{more}"));
+        Virsh::in_folder(&self.path("libvirt"))
+    }
+
+    /// As `publish`, with that libvirt's program.
+    fn to_pool(&self, virsh: &Virsh) -> (Option<i32>, Vec<Value>, String) {
+        let mut command = self.command(&["publish", "--format", "json"]);
+        let output = command.env("PATH", virsh.path()).output().unwrap();
+        let rows = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), rows, String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn pool(&self) -> Vec<String> {
+        let volumes = fs::read_dir(self.path("libvirt/pool")).unwrap();
+        let mut names: Vec<String> =
+            volumes.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_volume_is_sent_once_and_is_what_was_built() {
+    let home = Home::new(PUBLISH);
+    let virsh = home.libvirt("connection = \"qemu:///system\"\n");
+    let (status, rows, said) = home.to_pool(&virsh);
+    assert_eq!((status, rows[0]["outcome"].as_str()), (Some(0), Some("sent")), "{said}");
+    assert!(rows[0]["id"].as_str().unwrap().ends_with("pool/web-1.qcow2"), "{rows:?}");
+    assert!(fs::read(home.path("libvirt/pool/web-1.qcow2")).unwrap() == CONTENT);
+    assert_eq!(home.pool(), ["web-1.qcow2"], "no marker stays");
+    assert!(virsh.asked().lines().all(|line| line.starts_with("qemu:///system ")), "{}", virsh.asked());
+
+    virsh.forget("asked");
+    let (status, rows, said) = home.to_pool(&virsh);
+    assert_eq!((status, rows[0]["outcome"].as_str()), (Some(0), Some("there")), "{said}");
+    assert!(!virsh.asked().contains("vol-upload"));
+    // Somebody changed it there.
+    fs::write(home.path("libvirt/pool/web-1.qcow2"), "other").unwrap();
+    let (status, _, said) = home.to_pool(&virsh);
+    assert!(status == Some(1) && said.contains("error[E0678]"), "{said}");
+    assert_eq!(fs::read(home.path("libvirt/pool/web-1.qcow2")).unwrap(), b"other");
+}
+
+#[test]
+fn what_a_pool_does_not_take_is_told_and_no_half_volume_stays() {
+    let home = Home::new(PUBLISH);
+    let virsh = home.libvirt("");
+    for (file, content, status, words) in [
+        ("full", "", 4, &["error[E0677]", "No space left on device"][..]),
+        ("damage", "", 4, &["error[E0680]", "is not what was sent"]),
+        ("fail-pool-dumpxml", "failed to connect to the hypervisor", 4, &["error[E0676]"]),
+        (
+            "fail-pool-dumpxml",
+            "Storage pool not found: no storage pool with matching name 'default'",
+            1,
+            &["error[E0671]", "libvirt has no pool `default`"],
+        ),
+        (
+            "fail-vol-key",
+            "storage pool 'default' is not active",
+            1,
+            &["error[E0671]", "virsh pool-start default"],
+        ),
+        ("fail-vol-create-as", "authentication unavailable: no polkit agent", 4, &["error[E0675]"]),
+        ("pool.xml", "<pool type='logical'>", 1, &["error[E0671]", "of the kind `logical`"]),
+    ] {
+        virsh.say(file, content);
+        let (ended, _, said) = home.to_pool(&virsh);
+        virsh.forget(file);
+        assert_eq!(ended, Some(status), "{file}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+        assert_eq!(home.pool(), [] as [&str; 0], "{file}");
+    }
+    let absent = home.command(&["publish"]).env("PATH", "/nonexistent").output().unwrap();
+    let said = String::from_utf8(absent.stderr).unwrap();
+    assert!(absent.status.code() == Some(4) && said.contains("the package `libvirt-clients`"), "{said}");
+
+    for option in ["share = [\"p\"]", "protect = true", "tags = [\"a\"]", "properties = { a = \"b\" }"] {
+        let publish = format!("  publish to \"prod\" {{ {option} }}\n");
+        fs::write(home.path("shop/ImageFile"), image_file(&publish)).unwrap();
+        let (status, _, said) = home.to_pool(&virsh);
+        assert!(status == Some(1) && said.contains("error[E0682]"), "{option}: {said}");
+    }
+}
+
+#[test]
+fn half_a_volume_goes_when_its_sender_is_stopped_or_with_the_next_one() {
+    use nix::sys::{signal, stat::Mode};
+    let home = Home::new(PUBLISH);
+    let virsh = home.libvirt("");
+    let begin = || {
+        let pipe = home.path("libvirt/begun");
+        nix::unistd::mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let mut command = home.command(&["publish"]);
+        let command = command.env("PATH", virsh.path()).stderr(std::process::Stdio::null());
+        let child = command.spawn().unwrap();
+        assert_eq!(fs::read_to_string(&pipe).unwrap(), "begun\n");
+        fs::remove_file(pipe).unwrap();
+        child
+    };
+    let mut stopped = begin();
+    let process = nix::unistd::Pid::from_raw(i32::try_from(stopped.id()).unwrap());
+    signal::kill(process, signal::Signal::SIGTERM).unwrap();
+    assert_eq!(stopped.wait().unwrap().code(), Some(130));
+    assert_eq!(home.pool(), [] as [&str; 0]);
+
+    let mut killed = begin();
+    // While it works nobody else takes it away.
+    let (status, _, said) = home.to_pool(&virsh);
+    assert!(status == Some(1) && said.contains("is being sent by somebody else"), "{said}");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(home.pool(), ["web-1.qcow2", "web-1.qcow2.imgfile-sending"]);
+    let (status, rows, said) = home.to_pool(&virsh);
+    assert_eq!((status, rows[0]["outcome"].as_str()), (Some(0), Some("sent")), "{said}");
+    assert_eq!(home.pool(), ["web-1.qcow2"]);
+    assert!(fs::read(home.path("libvirt/pool/web-1.qcow2")).unwrap() == CONTENT);
 }

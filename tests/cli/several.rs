@@ -134,7 +134,7 @@ fn a_job_with_the_store_and_the_files_of_the_one_below_does_its_own_work_alone()
     }
     let before = std::fs::read(above.path("out/common.qcow2")).unwrap();
     let log = run(&above, "image it's one");
-    assert_eq!(count(&[log.clone()], "> script own"), 1, "{log}");
+    assert_eq!(count(std::slice::from_ref(&log), "> script own"), 1, "{log}");
     for done in ["> script below", "> test it is there", "> seal"] {
         let ours = log.lines().filter(|line| line.contains("common: ") && line.ends_with(done)).count();
         assert_eq!(ours, 0, "{done} of the image below\n{log}");

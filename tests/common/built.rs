@@ -18,7 +18,10 @@ pub fn disk() -> PathBuf {
 
 /// Builds a small image, if nothing was built in the shared store yet.
 fn filled() {
-    if !store().join("kernels/pinned").exists() {
+    let bases = std::fs::read_dir(store().join("bases")).into_iter().flatten().flatten();
+    let has_base = bases.map(|base| base.path().join("disk.qcow2")).any(|disk| disk.is_file());
+    // Whoever only wanted a machine has a kernel and no base.
+    if !store().join("kernels/pinned").exists() || !has_base {
         Project::new("image \"first\" {\n  os linux debian 13\n}\n").build(&["--no-test"]);
     }
 }

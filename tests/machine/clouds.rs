@@ -269,6 +269,11 @@ fn an_image_is_in_a_bucket_as_it_was_built() {
     assert!(status == 1 && said.contains("error[E0671]") && said.contains("NoSuchBucket"), "{said}");
 }
 
+#[track_caller]
+fn fine(output: Output, what: &str) {
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[test]
 fn jobs_are_written_as_gitlab_and_github_take_them() {
     let (service, _) = Service::start("schemas");
@@ -276,10 +281,6 @@ fn jobs_are_written_as_gitlab_and_github_take_them() {
         let judge = service.folder.join("venv/bin/check-jsonschema");
         Command::new(judge).args(["--builtin-schema", schema]).arg(file).output().unwrap()
     };
-    #[track_caller]
-    fn fine(output: Output, what: &str) {
-        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
-    }
     let project = Project::new(
         "image \"common\" {\n  os linux debian 13\n}\nimage \"it's: \\\"odd\\\" #1\" {\n  base image \"common\"\n  \
          output qcow2 { name = \"odd\" }\n}\n",
@@ -418,4 +419,37 @@ fn machines_of_libvirt_are_captured_running_and_shut_off() {
 /// Names of all files below a folder.
 fn tree(folder: &str) -> Vec<u8> {
     Command::new("find").args([folder, "-name", "imgfile-*.qcow2"]).output().unwrap().stdout
+}
+
+#[test]
+fn an_image_is_in_a_pool_of_libvirt_as_it_was_built() {
+    let libvirt = Libvirt::start();
+    let project = Project::new(&format!("{IMAGE}  publish to \"pool\" {{ name = \"web 1\" }}\n}}\n"));
+    let config = project.path("home/.config/imgfile");
+    fs::create_dir_all(&config).unwrap();
+    let target = |name: &str, pool: &str| {
+        format!("[targets.{name}]\ndriver = \"libvirt\"\nconnection = {:?}\npool = \"{pool}\"\n", libvirt.uri)
+    };
+    fs::write(config.join("config.toml"), target("pool", "default") + &target("none", "nobody")).unwrap();
+    project.build(&[]);
+    let (status, rows, said) = publish(&project, &[]);
+    assert_eq!((status, outcomes(&rows)), (0, vec!["sent"]), "{said}");
+    let saved = project.path("saved.qcow2");
+    libvirt.virsh(&["vol-download", "--pool", "default", "web 1.qcow2", saved.to_str().unwrap()]);
+    assert!(
+        fs::read(&saved).unwrap() == fs::read(project.path("out/web.qcow2")).unwrap(),
+        "it has other bytes"
+    );
+    let volume = libvirt.virsh(&["vol-dumpxml", "--pool", "default", "web 1.qcow2"]);
+    assert!(volume.contains("<format type='qcow2'/>"), "libvirt sees what it is: {volume}");
+    let volumes = libvirt.virsh(&["vol-list", "default"]);
+    assert!(!volumes.contains("imgfile-sending"), "{volumes}");
+
+    let (status, rows, said) = publish(&project, &[]);
+    assert_eq!((status, outcomes(&rows)), (0, vec!["there"]), "{said}");
+    libvirt.virsh(&["vol-upload", "--pool", "default", "web 1.qcow2", "/etc/os-release"]);
+    let (status, _, said) = publish(&project, &[]);
+    assert!(status == 1 && said.contains("error[E0678]"), "{said}");
+    let (status, _, said) = publish(&project, &["web", "--to", "none"]);
+    assert!(status == 1 && said.contains("error[E0671]") && said.contains("no pool `nobody`"), "{said}");
 }
