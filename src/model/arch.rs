@@ -47,6 +47,12 @@ impl Arch {
         }
     }
 
+    /// As Windows calls it, in `processorArchitecture` of an answer file.
+    #[must_use]
+    pub const fn windows(self) -> &'static str {
+        self.debian()
+    }
+
     /// The program of QEMU that runs its machines.
     #[must_use]
     pub const fn emulator(self) -> &'static str {

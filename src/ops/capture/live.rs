@@ -89,7 +89,7 @@ pub fn not_copied(error: &LiveError) -> Error {
         }
         LiveError::NotGeneralized { .. } => (
             codes::NOT_GENERALIZED,
-            "Windows is generalized that runs with QEMU's guest agent in it; after a failure Microsoft's log says what was in the way",
+            "Windows is generalized that runs with a guest agent in it; `imgfile explain E0662` tells where the log of sysprep is",
         ),
         LiveError::NotCopied { .. } => (
             codes::NOT_COPIED,

@@ -10,7 +10,7 @@ use crate::{
         live::{Generalize, Generalized},
     },
     exec::{BuildError, Reporter},
-    model::OutputFormat,
+    model::{Arch, OutputFormat},
     ops::{
         error::{Class, Error},
         inspect::harmless,
@@ -29,17 +29,17 @@ const LARGEST: u64 = 1 << 20;
 const USUAL: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <unattend xmlns="urn:schemas-microsoft-com:unattend">
   <settings pass="generalize">
-    <component name="Microsoft-Windows-PnpSysprep" processorArchitecture="amd64" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
+    <component name="Microsoft-Windows-PnpSysprep" processorArchitecture="ARCH" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
       <PersistAllDeviceInstalls>true</PersistAllDeviceInstalls>
     </component>
   </settings>
   <settings pass="specialize">
-    <component name="Microsoft-Windows-Shell-Setup" processorArchitecture="amd64" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
+    <component name="Microsoft-Windows-Shell-Setup" processorArchitecture="ARCH" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
       <ComputerName>*</ComputerName>
     </component>
   </settings>
   <settings pass="oobeSystem">
-    <component name="Microsoft-Windows-Shell-Setup" processorArchitecture="amd64" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
+    <component name="Microsoft-Windows-Shell-Setup" processorArchitecture="ARCH" publicKeyToken="31bf3856ad364e35" language="neutral" versionScope="nonSxS">
       <OOBE>
         <HideEULAPage>true</HideEULAPage>
         <HideWirelessSetupInOOBE>true</HideWirelessSetupInOOBE>
@@ -63,7 +63,7 @@ pub enum Answers {
 impl Answers {
     /// The answer file.
     pub(super) fn text(&self) -> Result<String, Error> {
-        let Self::File(path) = self else { return Ok(USUAL.to_owned()) };
+        let Self::File(path) = self else { return Ok(USUAL.replace("ARCH", Arch::default().windows())) };
         let wrong = |reason: &str| {
             let text = format!("the answer file `{}` cannot be used: {reason}", shown(path));
             Error::message(Class::Usage, text)
