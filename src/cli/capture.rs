@@ -38,6 +38,7 @@ pub struct Args {
     /// nothing to ask but a new password. The machine shuts down.
     #[arg(long, value_name = "ANSWERS", num_args = 0..=1, require_equals = true)]
     #[arg(requires = "guest_agent", conflicts_with_all = ["disk", "test", "allow", "preset"])]
+    #[expect(clippy::option_option, reason = "not given, given without a file, given with one")]
     sysprep: Option<Option<PathBuf>>,
     /// Capture a machine that libvirt has, running or shut off, with all its disks: its name, UUID or number.
     #[arg(long, value_name = "DOMAIN", conflicts_with = "qmp")]

@@ -153,6 +153,25 @@ pub struct LookupContext<'a, E> {
     pub env: E,
 }
 
+/// What the user's own words allow a project beyond what lies in it.
+fn consent(
+    (root, trust): &(PathBuf, Trust),
+    of_user: Option<&File>,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Consent {
+    let mut consent = Consent::default();
+    let home = env("HOME").map(PathBuf::from);
+    for entry in of_user.iter().flat_map(|file| &file.projects) {
+        entry.allow(root, home.as_deref(), &mut consent);
+    }
+    if *trust == Trust::Trusted
+        && let Some(record) = TrustedProjects::of_user(&env).record(root)
+    {
+        consent.sources.extend(record.sources.iter().filter_map(|text| text.parse::<Outside>().ok()));
+    }
+    consent
+}
+
 impl Settings {
     /// Looks every setting up. Files that are read are added to `sources`, for the diagnostics.
     pub fn load<E: Fn(&str) -> Option<OsString>>(
@@ -200,17 +219,7 @@ impl Settings {
         let lifecycles = entries().filter_map(|entry| entry.lifecycle(home.as_deref())).collect();
         let targets =
             of_user.iter().flat_map(|file| &file.targets).map(|entry| entry.config.clone()).collect();
-        let mut consent = Consent::default();
-        if let Some((root, trust)) = &project {
-            for entry in entries() {
-                entry.allow(root, home.as_deref(), &mut consent);
-            }
-            if *trust == Trust::Trusted
-                && let Some(record) = TrustedProjects::of_user(&context.env).record(root)
-            {
-                consent.sources.extend(record.sources.iter().filter_map(|text| text.parse::<Outside>().ok()));
-            }
-        }
+        let consent = project.as_ref().map(|project| consent(project, of_user.as_ref(), &context.env));
         let mut ignored = Ignored::new(context, project.as_ref().map(|(_, trust)| *trust));
         if let Some(file) = &mut of_project {
             file.entries.retain(|entry| ignored.keeps(entry));
@@ -248,7 +257,7 @@ impl Settings {
             cache_plain_http: lookup.find(Key::CachePlainHttp, yes_or_no),
             allow_weaker_cell: lookup.find(Key::AllowWeakerCell, yes_or_no),
             project,
-            consent,
+            consent: consent.unwrap_or_default(),
             lifecycles,
             targets,
             ignored: lookup.ignored.into_warnings(),

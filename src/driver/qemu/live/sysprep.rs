@@ -24,7 +24,7 @@ use super::{
 
 const FOLDER: &str = r"C:\Windows\System32\Sysprep";
 /// From the start of sysprep until the machine is off: it takes minutes, on a slow disk many.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 /// Between two looks at whether it has ended.
 const PAUSE: Duration = Duration::from_millis(500);
 /// After an emulator hung up, until its disks are free.
