@@ -7,6 +7,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use imgfile_agent::protocol::frame::CHUNK;
 use imgfile_agent::protocol::message::{Answer, Request};
@@ -25,6 +28,8 @@ use crate::serve::Agent;
 /// Attributes of a file beyond this are not told of: names, and each value.
 const NAMES_LIMIT: usize = 16 * 1024;
 const VALUE_LIMIT: usize = 4096;
+/// Folders that are listed before the host is told of them: what is known of their files is in memory meanwhile.
+const BATCH: usize = 64;
 /// A file is read in so large pieces while its digest is made.
 const PIECE: usize = 256 * 1024;
 /// After so many pieces of one file the host is told that it goes on.
@@ -92,31 +97,31 @@ fn walk(agent: &Agent, id: u32, nodes: u64, bytes: u64) -> Result<Answer> {
     inside(agent.mounts.root(), || {
         let mut stream = Stream::new(&agent.port, id);
         let (mut count, mut whole) = (1_u64, true);
-        let mut attributes = Attributes::new();
         let root = fs::symlink_metadata("/").at("/")?;
-        stream.put(&node(0, OsStr::new(""), &root, attributes.of(OsStr::new("/"))))?;
-        let mut folders = VecDeque::from([(0_u32, PathBuf::from("/"), root.dev())]);
-        while let Some((number, path, device)) = folders.pop_front() {
-            // Names are looked up in the folder itself: its path is gone along once, not for each.
-            if std::env::set_current_dir(&path).is_err() {
-                whole = false;
-                continue;
-            }
-            let (found, complete) = listing();
-            whole &= complete;
-            for (name, metadata) in found {
-                if count >= nodes || count >= u64::from(u32::MAX) || stream.len() >= bytes {
-                    stream.end()?;
-                    return Ok(Answer::Walked { nodes: count, whole: false });
+        let attributes = Attributes::new().of(Path::new("/"));
+        let entry = Entry { name: OsString::new(), metadata: root, target: None, attributes };
+        let device = entry.metadata.dev();
+        stream.put(&entry.node(0))?;
+        let mut folders = VecDeque::from([(0_u32, PathBuf::from("/"), device)]);
+        while !folders.is_empty() {
+            let batch: Vec<_> = folders.drain(..folders.len().min(BATCH)).collect();
+            let listings = list_all(&batch.iter().map(|(_, path, _)| path.as_path()).collect::<Vec<_>>());
+            for ((number, path, device), listing) in batch.into_iter().zip(listings) {
+                whole &= listing.whole;
+                for entry in listing.entries {
+                    if count >= nodes || count >= u64::from(u32::MAX) || stream.len() >= bytes {
+                        stream.end()?;
+                        return Ok(Answer::Walked { nodes: count, whole: false });
+                    }
+                    stream.put(&entry.node(number))?;
+                    let (is_folder, own_device) = (entry.metadata.is_dir(), entry.metadata.dev());
+                    let below = path.join(entry.name);
+                    if is_folder && is_of_image(&below, own_device, device, &own) {
+                        let number = u32::try_from(count).unwrap_or(u32::MAX);
+                        folders.push_back((number, below, own_device));
+                    }
+                    count += 1;
                 }
-                // A link has none that anybody sets.
-                let extended = if metadata.is_symlink() { Vec::new() } else { attributes.of(&name) };
-                stream.put(&node(number, &name, &metadata, extended))?;
-                if metadata.is_dir() && is_of_image(&name, metadata.dev(), device, &own) {
-                    let number = u32::try_from(count).unwrap_or(u32::MAX);
-                    folders.push_back((number, path.join(name), metadata.dev()));
-                }
-                count += 1;
             }
         }
         stream.end()?;
@@ -125,49 +130,98 @@ fn walk(agent: &Agent, id: u32, nodes: u64, bytes: u64) -> Result<Answer> {
 }
 
 /// A subvolume of btrfs is a device of its own without being mounted.
-fn is_of_image(name: &OsStr, device: u64, parent: u64, own: &HashSet<u64>) -> bool {
+fn is_of_image(path: &Path, device: u64, parent: u64, own: &HashSet<u64>) -> bool {
     device == parent
         || own.contains(&device)
-        || statfs(Path::new(name)).is_ok_and(|found| found.filesystem_type() == BTRFS_SUPER_MAGIC)
+        || statfs(path).is_ok_and(|found| found.filesystem_type() == BTRFS_SUPER_MAGIC)
 }
 
-/// The working folder's entries, in the order of their names, and whether these are all. A damaged file system has folders
-/// that cannot be read to the end, or hold one name twice.
-fn listing() -> (Vec<(OsString, Metadata)>, bool) {
-    let (mut entries, mut whole) = (Vec::new(), true);
-    match fs::read_dir(".") {
-        Ok(found) => {
-            for entry in found {
-                match entry.and_then(|entry| Ok((entry.file_name(), entry.metadata()?))) {
-                    Ok(found) => entries.push(found),
-                    Err(_) => whole = false,
-                }
-            }
+/// What is in a folder, in the order of the names.
+#[derive(Default)]
+struct Listing {
+    entries: Vec<Entry>,
+    /// Whether these are all: a damaged file system has folders that cannot be read to the end.
+    whole: bool,
+}
+
+/// What is in some folders: each processor lists one after the other, since most of the time goes into asking for each file.
+fn list_all(folders: &[&Path]) -> Vec<Listing> {
+    let listings: Vec<OnceLock<Listing>> = folders.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut attributes = Attributes::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(path), Some(listing)) = (folders.get(at), listings.get(at)) else { return };
+            let _ = listing.set(list(path, &mut attributes));
         }
-        Err(_) => whole = false,
-    }
-    entries.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()));
-    entries.dedup_by(|(one, _), (other, _)| one == other);
-    (entries, whole)
+    };
+    let others = thread::available_parallelism().map_or(0, |count| count.get() - 1).min(folders.len() - 1);
+    thread::scope(|scope| {
+        for _ in 0..others {
+            // Without it the work takes longer.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
+    listings.into_iter().map(|listing| listing.into_inner().unwrap_or_default()).collect()
 }
 
-/// What is told of an entry of the working folder.
-fn node(parent: u32, name: &OsStr, metadata: &Metadata, attributes: Vec<(Bytes, Bytes)>) -> Node {
-    let target = if metadata.is_symlink() { fs::read_link(name).ok() } else { None };
-    Node {
-        parent,
-        name: Bytes(name.as_bytes().to_vec()),
-        mode: metadata.mode(),
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        size: metadata.size(),
-        used: metadata.blocks().saturating_mul(512),
-        mtime: metadata.mtime(),
-        links: metadata.nlink(),
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        target: Bytes(target.map(|path| path.into_os_string().as_bytes().to_vec()).unwrap_or_default()),
-        attributes,
+fn list(path: &Path, attributes: &mut Attributes) -> Listing {
+    let Ok(found) = fs::read_dir(path) else { return Listing::default() };
+    let mut listing = Listing { entries: Vec::new(), whole: true };
+    for entry in found {
+        match entry.and_then(|entry| Entry::of(path, &entry, attributes)) {
+            Ok(entry) => listing.entries.push(entry),
+            Err(_) => listing.whole = false,
+        }
+    }
+    // A damaged one holds a name twice.
+    listing.entries.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
+    listing.entries.dedup_by(|one, other| one.name == other.name);
+    listing
+}
+
+/// What is told of an entry of a folder.
+struct Entry {
+    name: OsString,
+    metadata: Metadata,
+    target: Option<PathBuf>,
+    attributes: Vec<(Bytes, Bytes)>,
+}
+
+impl Entry {
+    fn of(folder: &Path, entry: &fs::DirEntry, attributes: &mut Attributes) -> io::Result<Self> {
+        let (name, metadata) = (entry.file_name(), entry.metadata()?);
+        let path = folder.join(&name);
+        // A link has no attributes that anybody sets.
+        let (target, attributes) = if metadata.is_symlink() {
+            (fs::read_link(path).ok(), Vec::new())
+        } else {
+            (None, attributes.of(&path))
+        };
+        Ok(Self { name, metadata, target, attributes })
+    }
+
+    fn node(&self, parent: u32) -> Node {
+        let Self { name, metadata, target, attributes } = self;
+        Node {
+            parent,
+            name: Bytes(name.as_bytes().to_vec()),
+            mode: metadata.mode(),
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            size: metadata.size(),
+            used: metadata.blocks().saturating_mul(512),
+            mtime: metadata.mtime(),
+            links: metadata.nlink(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            target: Bytes(
+                target.as_ref().map(|path| path.as_os_str().as_bytes().to_vec()).unwrap_or_default(),
+            ),
+            attributes: attributes.clone(),
+        }
     }
 }
 
@@ -183,9 +237,9 @@ impl Attributes {
         Self { names: vec![0; NAMES_LIMIT], value: vec![0; VALUE_LIMIT] }
     }
 
-    /// Of an entry of the working folder.
-    fn of(&mut self, name: &OsStr) -> Vec<(Bytes, Bytes)> {
-        let Ok(path) = CString::new(name.as_bytes()) else { return Vec::new() };
+    /// Of the file at a path.
+    fn of(&mut self, path: &Path) -> Vec<(Bytes, Bytes)> {
+        let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return Vec::new() };
         // SAFETY: the path ends in NUL, and the buffer is as long as it is said to be.
         let len =
             unsafe { libc::llistxattr(path.as_ptr(), self.names.as_mut_ptr().cast(), self.names.len()) };
