@@ -4,7 +4,7 @@ use super::{
     CommandResult, Exit, failed, gc,
     recorded::{self, Format, refused},
 };
-use crate::{check::Size, ops::cache, report, store::Store};
+use crate::{check::Size, ops::cache, report, store::Store, text::counted};
 
 /// Look at the layers that builds reuse, and thin them out.
 #[derive(Debug, clap::Args)]
@@ -73,11 +73,11 @@ fn list(store: &Store, format: Format) -> CommandResult<()> {
                 .collect();
             super::print(&recorded::table(["KEY", "SIZE", "USED", "IMAGE", "STEP"], &rows));
             let total = layers.iter().map(|layer| layer.size).sum();
-            super::screen::say!("{} layers, {}", layers.len(), report::progress::size(total));
+            super::screen::say!("{}, {}", counted(layers.len(), "layer"), report::progress::size(total));
             let boots = store.saved_boots().list();
             if !boots.is_empty() {
                 let size = report::progress::size(boots.iter().map(|boot| boot.size).sum());
-                super::screen::say!("{} machines saved after they booted, {size}", boots.len());
+                super::screen::say!("{} saved after booting, {size}", counted(boots.len(), "machine"));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     diagnostic::Diagnostic,
     ops::{self, Checked, Class},
     report,
+    text::counted,
 };
 
 /// Check ImageFiles.
@@ -79,11 +80,7 @@ fn write(projects: &[Checked], format: Format) -> std::io::Result<()> {
                 Some(summary) => writeln!(stderr, "{summary}"),
                 None => {
                     let images: usize = projects.iter().map(|one| one.project.spec.images.len()).sum();
-                    writeln!(
-                        stderr,
-                        "{images} image{} checked, nothing wrong",
-                        if images == 1 { "" } else { "s" }
-                    )
+                    writeln!(stderr, "{} checked, nothing wrong", counted(images, "image"))
                 }
             }
         }

@@ -11,7 +11,7 @@ use miette::{LabeledSpan, Severity, SourceCode};
 use unicode_width::UnicodeWidthChar;
 
 use crate::diagnostic::{BULLET, Diagnostic, concerns};
-use crate::text::{Sources, is_hidden};
+use crate::text::{Sources, counted, is_hidden};
 
 /// Longest part of a line that is shown, in columns: files may have lines of megabytes.
 const WINDOW: usize = 140;
@@ -56,12 +56,13 @@ impl miette::ReportHandler for HumanHandler {
 pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let warnings = diagnostics.len() - errors;
-    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     match (errors, warnings) {
         (0, 0) => None,
-        (errors, 0) => Some(count(errors, "error")),
-        (0, warnings) => Some(count(warnings, "warning")),
-        (errors, warnings) => Some(format!("{} and {}", count(errors, "error"), count(warnings, "warning"))),
+        (errors, 0) => Some(counted(errors, "error")),
+        (0, warnings) => Some(counted(warnings, "warning")),
+        (errors, warnings) => {
+            Some(format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")))
+        }
     }
 }
 

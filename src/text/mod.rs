@@ -4,6 +4,7 @@
 mod address;
 mod checksum;
 mod conflict;
+mod counted;
 mod digest;
 mod glob;
 mod hidden;
@@ -19,6 +20,7 @@ mod version;
 pub use address::without_credentials;
 pub use checksum::Checksum;
 pub use conflict::{Conflict, conflicts};
+pub use counted::counted;
 pub use digest::{Digest, NotADigest};
 pub use glob::glob_matches;
 pub use hidden::is_hidden;

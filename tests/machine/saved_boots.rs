@@ -196,10 +196,7 @@ fn a_changed_booted_script_is_run_in_the_machine_that_was_saved() {
     let output = world.project.imgfile(&["logs", "3"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("resume the booted machine"), "{output:?}");
     let listed = world.project.imgfile(&["cache", "ls"]);
-    assert!(
-        String::from_utf8_lossy(&listed.stderr).contains("1 machines saved after they booted"),
-        "{listed:?}"
-    );
+    assert!(String::from_utf8_lossy(&listed.stderr).contains("1 machine saved after booting"), "{listed:?}");
 
     // The user may do without.
     world.write("", "four");

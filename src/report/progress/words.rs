@@ -1,6 +1,7 @@
 //! Events, times and sizes in words.
 
 use crate::exec::{Event, EventKind, Exit, Outcome};
+use crate::text::counted;
 
 /// `0.4s`, `12.4s`, `1m 05s`, `2h 03m`.
 #[must_use]
@@ -44,14 +45,13 @@ pub(super) fn line(event: &Event) -> Option<String> {
     Some(match &event.what {
         EventKind::Begun { build, version } => format!("build {build}, imgfile {version}"),
         EventKind::Planned(plan) => format!(
-            "{} {} from {}, {} packages to install",
+            "{} {} from {}, {} to install",
             plan.os,
             plan.arch,
             plan.base,
-            plan.packages.len()
+            counted(plan.packages.len(), "package")
         ),
-        EventKind::Started { steps } if steps.len() == 1 => "1 step".to_owned(),
-        EventKind::Started { steps } => format!("{} steps", steps.len()),
+        EventKind::Started { steps } => counted(steps.len(), "step"),
         EventKind::Note { text } => format!("note: {}", super::clean(&text.replace('\n', " "))),
         EventKind::StepStarted { step, .. } => format!("> {step}"),
         EventKind::StepFinished { step, outcome: Outcome::Reused, .. } => format!("  reused {step}"),
