@@ -5,7 +5,10 @@ use std::{
     io::Read,
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,6 +21,8 @@ use thiserror::Error;
 
 /// Between two looks at a program that works.
 const PAUSE: Duration = Duration::from_millis(10);
+/// After all that it started was killed, until its streams have been read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Bytes of what it prints that are read; a description of a machine has some ten thousand.
 const LIMIT: u64 = 16 << 20;
 
@@ -79,28 +84,58 @@ impl Virsh {
         limit: Duration,
         stop: Option<&AtomicBool>,
     ) -> Result<String, VirshError> {
-        let mut command = self.command(words);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut running = Running::of(child.map_err(VirshError::Absent)?);
-        let began = Instant::now();
-        let status = loop {
-            match running.child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) => {}
-                Err(error) => return Err(VirshError::Absent(error)),
-            }
-            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(VirshError::Stopped);
-            }
-            if began.elapsed() > limit {
-                let command = words.first().copied().unwrap_or_default().to_owned();
-                return Err(VirshError::Silent { command, limit });
-            }
-            std::thread::sleep(PAUSE);
-        };
+        run(self.command(words), words.first().copied().unwrap_or_default(), limit, stop)
+    }
+}
+
+/// Runs a program to its end and returns what it prints.
+fn run(
+    mut command: Command,
+    asked: &str,
+    limit: Duration,
+    stop: Option<&AtomicBool>,
+) -> Result<String, VirshError> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut running = Running::of(child.map_err(VirshError::Absent)?);
+    let began = Instant::now();
+    let status = loop {
+        match running.child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) => {}
+            Err(error) => return Err(VirshError::Absent(error)),
+        }
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(VirshError::Stopped);
+        }
+        if began.elapsed() > limit {
+            return Err(VirshError::Silent { command: asked.to_owned(), limit });
+        }
+        std::thread::sleep(PAUSE);
+    };
+    // What it started and left may hold its streams: that is not waited for longer than an answer, and is ended then.
+    while !running.is_read() {
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(VirshError::Stopped);
+        }
+        if began.elapsed() > limit {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    if running.is_read() {
         running.group = None;
-        let (out, err) = (joined(running.out.take()), joined(running.err.take()));
-        if status.success() { Ok(out) } else { Err(VirshError::Refused(refusal(&err))) }
+    } else {
+        running.end();
+        let ended = Instant::now();
+        while !running.is_read() && ended.elapsed() < LAST_WORDS {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    let text = |reading: &Option<Reading>| reading.as_ref().map(Reading::text).unwrap_or_default();
+    if status.success() {
+        Ok(text(&running.out))
+    } else {
+        Err(VirshError::Refused(refusal(&text(&running.err))))
     }
 }
 
@@ -124,38 +159,65 @@ pub fn option(name: &str, value: &str) -> String {
 struct Running {
     child: Child,
     group: Option<Pid>,
-    out: Option<JoinHandle<String>>,
-    err: Option<JoinHandle<String>>,
+    out: Option<Reading>,
+    err: Option<Reading>,
 }
 
 impl Running {
     fn of(mut child: Child) -> Self {
         let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
-        let (out, err) = (child.stdout.take().map(reader), child.stderr.take().map(reader));
+        let (out, err) = (child.stdout.take().map(Reading::of), child.stderr.take().map(Reading::of));
         Self { child, group, out, err }
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(group) = self.group {
+impl Running {
+    /// Whether its streams have been read to their ends.
+    fn is_read(&self) -> bool {
+        [&self.out, &self.err].into_iter().flatten().all(|reading| reading.thread.is_finished())
+    }
+
+    /// Kills it, with all that it started.
+    fn end(&mut self) {
+        if let Some(group) = self.group.take() {
             let _ = killpg(group, Signal::SIGKILL);
             let _ = self.child.wait();
         }
     }
 }
 
-fn reader(stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What cannot be read was not said.
-        let _ = stream.take(LIMIT).read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
-fn joined(reader: Option<JoinHandle<String>>) -> String {
-    reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
+/// A stream that is read on a thread of its own.
+struct Reading {
+    thread: JoinHandle<()>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Reading {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let read = Arc::clone(&bytes);
+        let thread = std::thread::spawn(move || {
+            let (mut stream, mut piece) = (stream.take(LIMIT), vec![0; 16 << 10]);
+            // What cannot be read was not said.
+            while let Ok(count) = stream.read(&mut piece)
+                && count > 0
+            {
+                read.lock().unwrap_or_else(PoisonError::into_inner).extend(&piece[..count]);
+            }
+        });
+        Self { thread, bytes }
+    }
+
+    /// What has come so far, which is all once the thread has ended.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
 }
 
 /// Whether a connection leads to libvirt on this very host: only there are the files of its disks, or is a file that it
@@ -178,6 +240,17 @@ pub fn usual_connection(env: impl Fn(&str) -> Option<OsString>) -> Option<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As it may leave a daemon behind that it started.
+    #[test]
+    fn what_it_leaves_behind_with_its_streams_is_not_waited_for() {
+        for leaves in ["sleep 3000 & echo said", "setsid sleep 5 & echo said"] {
+            let mut command = Command::new("sh");
+            command.args(["-c", leaves]).process_group(0).stdin(Stdio::null());
+            let said = run(command, "list", Duration::from_millis(300), None);
+            assert_eq!(said.unwrap(), "said\n", "{leaves}");
+        }
+    }
 
     #[test]
     fn what_it_says_last_is_the_reason() {

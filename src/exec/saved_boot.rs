@@ -116,14 +116,18 @@ impl Executor<'_> {
         let boots = self.store.saved_boots();
         let Ok(draft) = boots.draft(work) else { return Ok(()) };
         let saving = async {
-            if machine.save(&draft).await? {
+            let saved = machine.save(&draft).await?;
+            if saved {
                 self.put(boot, draft.clone(), &context.image.image).await;
             }
-            Ok::<(), DriverError>(())
+            Ok::<bool, DriverError>(saved)
         };
         let saved = context.reporter.step(SAVE, saving).await;
         remove(&draft);
-        Ok(saved?)
+        if !saved? {
+            context.reporter.note("the booted machine is not saved, for want of room or since it cannot be: it boots the next time");
+        }
+        Ok(())
     }
 
     async fn put(&self, boot: &SavableBoot, draft: PathBuf, image: &str) {

@@ -37,6 +37,7 @@ mod superblock;
 mod table;
 mod tool;
 mod tree;
+mod worker;
 
 use std::path::Path;
 use std::sync::Arc;

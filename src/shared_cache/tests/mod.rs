@@ -336,12 +336,8 @@ async fn a_layer_is_not_put_on_another_making_of_what_it_was_made_on() {
     let meta = LayerMeta {
         step: "script 0".into(),
         image: "web".into(),
-        parent: None,
-        depth: 0,
         base: Some(base_of(&plan)),
-        content: None,
-        made_ms: None,
-        secrets: Some(false),
+        ..LayerMeta::default()
     };
     drop(there.store.layers().put(&one.key().0, &other, &meta).unwrap());
     assert_eq!(there.bring(&there.reader(&registry, &[&here]), &plan).await, 1);
@@ -529,12 +525,8 @@ async fn a_trusted_overlay_names_no_file_but_the_one_below() {
     let meta = LayerMeta {
         step: "script 0".into(),
         image: "web".into(),
-        parent: None,
-        depth: 0,
         base: Some(base_of(&plan)),
-        content: None,
-        made_ms: None,
-        secrets: Some(false),
+        ..LayerMeta::default()
     };
     drop(here.store.layers().put(&plan.key().0, &disk, &meta).unwrap());
     here.send(&here.writer(&registry), &[&plan]).await;

@@ -13,57 +13,27 @@ pub(super) use self::sysprep::generalize;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
+    sync::atomic::AtomicBool,
 };
 
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use self::{agent::Frozen, monitor::Monitor};
-use super::super::live::{LiveCopy, LiveDisk, LiveError, LiveMachine, LiveOp};
+use super::{
+    super::live::{LiveCopy, LiveDisk, LiveError, LiveMachine, LiveOp},
+    worker::on_a_thread,
+};
 
 /// Copies the disks of a machine.
 pub(super) fn copy(machine: LiveMachine<'_>) -> LiveOp<'_> {
     let (monitor, agent) = (machine.monitor.to_owned(), machine.guest_agent.map(Path::to_owned));
     let folder = machine.folder.to_owned();
-    on_a_thread(move |stop| copy_at_once(&monitor, agent.as_deref(), &folder, stop)).boxed()
+    on_a_thread(move |stop| copy_at_once(&monitor, agent.as_deref(), &folder, stop), given_up).boxed()
 }
 
-/// Does work that waits for answers; when nobody waits for it any more it is told to stop, and waited for.
-async fn on_a_thread<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T, LiveError> + Send + 'static,
-) -> Result<T, LiveError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let seen = Arc::clone(&stop);
-    let work = move || {
-        let _ = send.send(work(&seen));
-    };
-    let thread = std::thread::Builder::new().name("live machine".into()).spawn(work);
-    let thread = thread.map_err(|error| LiveError::NotCopied { reason: error.to_string() })?;
-    let _worker = Worker { stop, thread: Some(thread) };
-    let ended = |_| Err(LiveError::NotCopied { reason: "it was given up".into() });
-    receive.await.unwrap_or_else(ended)
-}
-
-/// The thread that works; dropped, it ends and has cleared up.
-struct Worker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It has panicked if this fails, and nobody waits for it.
-            let _ = thread.join();
-        }
-    }
+fn given_up(reason: String) -> LiveError {
+    LiveError::NotCopied { reason }
 }
 
 fn copy_at_once(

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::{
     super::super::live::{Generalize, GeneralizeOp, Generalized, LiveError},
-    super::image_lock,
+    super::{image_lock, worker::on_a_thread},
     agent::{ANSWER, Agent},
     monitor::{Monitor, PoweredOff},
-    on_a_thread, plain,
+    plain,
 };
 
 const FOLDER: &str = r"C:\Windows\System32\Sysprep";
@@ -40,7 +40,7 @@ const RENEWS: u32 = 10;
 pub(in crate::driver::qemu) fn generalize(machine: Generalize<'_>) -> GeneralizeOp<'_> {
     let (monitor, agent) = (machine.monitor.to_owned(), machine.guest_agent.to_owned());
     let answers = machine.answers.to_owned();
-    on_a_thread(move |stop| at_once(&monitor, &agent, &answers, stop)).boxed()
+    on_a_thread(move |stop| at_once(&monitor, &agent, &answers, stop), not_generalized).boxed()
 }
 
 fn at_once(

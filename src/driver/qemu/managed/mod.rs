@@ -11,20 +11,19 @@ mod tests;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
+    sync::atomic::AtomicBool,
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
 
 use self::domain::{Domain, Source};
-use super::super::{
-    managed::{CopyOp, LookOp, ManagedDisk, ManagedError, ManagedFacts, ManagedMachine},
-    virsh::{Virsh, VirshError, is_of_this_host, option, usual_connection},
+use super::{
+    super::{
+        managed::{CopyOp, LookOp, ManagedDisk, ManagedError, ManagedFacts, ManagedMachine},
+        virsh::{Virsh, VirshError, is_of_this_host, option, usual_connection},
+    },
+    worker::on_a_thread,
 };
 
 /// For an answer: a connection is made first, and libvirt may have to be started.
@@ -33,50 +32,21 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// What is known of a machine.
 pub(super) fn look(machine: &ManagedMachine) -> LookOp<'_> {
     let machine = machine.clone();
-    on_a_thread(move |stop| look_at(&machine, stop).map(|(facts, _)| facts)).boxed()
+    on_a_thread(move |stop| look_at(&machine, stop).map(|(facts, _)| facts), given_up).boxed()
 }
 
 /// Copies the disks of a machine that runs into a folder, or beside the disks where its emulator may not write there.
 pub(super) fn copy<'a>(machine: &'a ManagedMachine, folder: &'a Path) -> CopyOp<'a> {
     let (machine, folder) = (machine.clone(), folder.to_owned());
-    on_a_thread(move |stop| {
+    let copying = move |stop: &AtomicBool| {
         let (facts, domain) = look_at(&machine, stop)?;
         backup::copy(&machine.virsh, &facts, &domain, &folder, stop)
-    })
-    .boxed()
-}
-
-/// What runs on the thread, and ends soon after `stop` is set; by then it has cleared up.
-async fn on_a_thread<T: Send + 'static>(
-    work: impl FnOnce(&AtomicBool) -> Result<T, ManagedError> + Send + 'static,
-) -> Result<T, ManagedError> {
-    let not_reached = |reason: String| ManagedError::NotReached { at: None, reason, is_absent: false };
-    let stop = Arc::new(AtomicBool::new(false));
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let seen = Arc::clone(&stop);
-    let work = move || {
-        let _ = send.send(work(&seen));
     };
-    let thread = std::thread::Builder::new().name("ask libvirt".into()).spawn(work);
-    let thread = thread.map_err(|error| not_reached(error.to_string()))?;
-    let _worker = Worker { stop, thread: Some(thread) };
-    receive.await.unwrap_or_else(|_| Err(not_reached("it was given up".into())))
+    on_a_thread(copying, given_up).boxed()
 }
 
-/// The thread; dropped, it ends and has cleared up.
-struct Worker {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It has panicked if this fails, and nobody waits for it.
-            let _ = thread.join();
-        }
-    }
+fn given_up(reason: String) -> ManagedError {
+    ManagedError::NotReached { at: None, reason, is_absent: false }
 }
 
 fn look_at(machine: &ManagedMachine, stop: &AtomicBool) -> Result<(ManagedFacts, Domain), ManagedError> {
